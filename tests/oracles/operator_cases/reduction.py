@@ -1,0 +1,55 @@
+"""Reductions over one, several, negative and all axes; softmax in its two meanings; arg-max with ties.
+
+Before opset 13 (ReduceSum) and 18 (the others) axes are an attribute, afterwards an input.
+"""
+
+from .case import Batch, Const, Fixed, case
+
+CASES = [
+    case("reduce_mean_spatial", "ReduceMean", [Batch(5, 4, 6)], axes=[2, 3], keepdims=1),
+    case("reduce_mean_spatial_flat", "ReduceMean", [Batch(5, 4, 6)], axes=[-1, -2], keepdims=0),
+    case("reduce_mean_channels", "ReduceMean", [Batch(7, 3, 4)], axes=[1], keepdims=1),
+    case("reduce_mean_middle", "ReduceMean", [Batch(3, 4, 5)], axes=[2], keepdims=0),
+    case("reduce_mean_batch", "ReduceMean", [Batch(3, 5)], axes=[0], keepdims=0),
+    case("reduce_mean_first_and_last", "ReduceMean", [Batch(3, 4, 5)], axes=[0, 3], keepdims=1),
+    case("reduce_mean_everything", "ReduceMean", [Fixed(2, 3, 5)], keepdims=0),
+    case("reduce_mean_everything_kept", "ReduceMean", [Fixed(2, 3, 5)]),
+    case("reduce_mean_axes_input", "ReduceMean", [Batch(5, 3, 3), Const([2, 3])], opset=18, keepdims=0),
+    case("reduce_mean_no_axes_is_identity", "ReduceMean", [Batch(5, 3), Const([])], opset=18, noop_with_empty_axes=1),
+    case("reduce_sum_axes_input", "ReduceSum", [Batch(3, 4, 5), Const([1, -1])], keepdims=0),
+    case("reduce_sum_opset_11", "ReduceSum", [Batch(3, 4, 5)], opset=11, axes=[2], keepdims=1),
+    case("reduce_sum_long_row", "ReduceSum", [Batch(1500), Const([1])], keepdims=1),
+    case("reduce_max_spatial", "ReduceMax", [Batch(3, 5, 4, draw="negative")], axes=[2, 3], keepdims=0),
+    case("reduce_max_channels", "ReduceMax", [Batch(7, 3, 2)], axes=[1], keepdims=1),
+    case("reduce_max_axes_input", "ReduceMax", [Batch(7, 3, 2), Const([-1])], opset=18),
+    case("reduce_min_last", "ReduceMin", [Batch(5, 9)], axes=[-1], keepdims=1),
+    case("reduce_min_axes_input", "ReduceMin", [Batch(5, 9), Const([1, 2])], opset=18, keepdims=0),
+    case("reduce_prod_last", "ReduceProd", [Batch(3, 6)], axes=[2], keepdims=0),
+    case("reduce_prod_axes_input", "ReduceProd", [Batch(3, 2, 3), Const([1, 3])], opset=18),
+    case("reduce_l1_spatial", "ReduceL1", [Batch(3, 4, 5)], axes=[2, 3], keepdims=0),
+    case("reduce_l2_channels", "ReduceL2", [Batch(5, 3, 3)], axes=[1], keepdims=1),
+    case("reduce_l2_axes_input", "ReduceL2", [Batch(5, 3, 3), Const([2])], opset=18, keepdims=0),
+    case("reduce_sum_square", "ReduceSumSquare", [Batch(5, 6)], axes=[2], keepdims=0),
+    case("reduce_log_sum_exp", "ReduceLogSumExp", [Batch(5, 6)], axes=[1], keepdims=1),
+    # From opset 13 softmax works along one axis; before it worked on the matrix flattened at that axis.
+    case("softmax_channels", "Softmax", [Batch(7)], axis=1),
+    case("softmax_default_axis", "Softmax", [Batch(3, 5)]),
+    case("softmax_pixelwise", "Softmax", [Batch(5, 3, 4)], axis=1),
+    case("softmax_large_values", "Softmax", [Batch(5, draw="large")], axis=-1),
+    case("softmax_opset_11_flattens", "Softmax", [Batch(3, 4, 2)], opset=11, axis=1),
+    case("softmax_opset_11_last", "Softmax", [Batch(3, 4, 2)], opset=11, axis=3),
+    case("softmax_long_row", "Softmax", [Batch(1000)], axis=1),
+    case("log_softmax_channels", "LogSoftmax", [Batch(7)], axis=1),
+    case("log_softmax_pixelwise", "LogSoftmax", [Batch(5, 3, 4)], axis=1),
+    case("log_softmax_large_values", "LogSoftmax", [Batch(6, draw="large")], axis=-1),
+    case("log_softmax_opset_11_flattens", "LogSoftmax", [Batch(3, 4)], opset=11, axis=1),
+    case("argmax_classes", "ArgMax", [Batch(10)], axis=1, keepdims=0),
+    case("argmax_pixelwise", "ArgMax", [Batch(5, 4, 3)], axis=1, keepdims=1),
+    case("argmax_negative_axis", "ArgMax", [Batch(3, 6)], axis=-1, keepdims=0),
+    case("argmax_first_of_equals", "ArgMax", [Batch(4, 9, draw="steps")], axis=2, keepdims=0),
+    case("argmax_last_of_equals", "ArgMax", [Batch(4, 9, draw="steps")], axis=2, keepdims=0, select_last_index=1),
+    case("argmin_classes", "ArgMin", [Batch(10)], axis=1, keepdims=0),
+    case("argmin_first_of_equals", "ArgMin", [Batch(4, 9, draw="steps")], axis=2, keepdims=1),
+    case("cumsum", "CumSum", [Batch(5, 3), Const(1)]),
+    case("topk", "TopK", [Batch(9), Const([3])], outputs=2, axis=1),
+]

@@ -1,0 +1,103 @@
+"""A second answer, in plain numpy, for the cases ONNX's reference evaluator gets wrong or does not know.
+
+Each entry says what is amiss there. The functions take the values of the node's inputs in order (None where left out)
+and return the one output. They are written for the case they check, not for the operator in general.
+"""
+
+from functools import partial
+
+import numpy as np
+
+
+def softmax_of_flattened(x, axis, log=False):
+    """Before opset 13: coerce to a matrix at `axis`, then along its rows."""
+    rows = x.astype(np.float64).reshape(int(np.prod(x.shape[:axis])), -1)
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return (logs if log else np.exp(logs)).reshape(x.shape)
+
+
+def batch_norm(x, scale, bias, mean, variance, epsilon=1e-5):
+    spread = (1, -1) + (1,) * (x.ndim - 2)
+    normal = (x - mean.reshape(spread)) / np.sqrt(variance.reshape(spread) + epsilon)
+    return normal * scale.reshape(spread) + bias.reshape(spread)
+
+
+def local_response_norm(x, size, alpha, beta, bias):
+    squares, sums = x.astype(np.float64) ** 2, np.zeros(x.shape)
+    for channel in range(x.shape[1]):
+        window = slice(max(0, channel - (size - 1) // 2), channel + size // 2 + 1)
+        sums[:, channel] = squares[:, window].sum(axis=1)
+    return x / (bias + alpha / size * sums) ** beta
+
+
+def max_pool(x, kernel, stride, low, high):
+    """`low` and `high` are the padding before and after, on both axes alike given as pairs."""
+    padded = np.pad(x, [(0, 0), (0, 0), (low[0], high[0]), (low[1], high[1])], constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
+    return windows[:, :, :: stride[0], :: stride[1]].max(axis=(4, 5))
+
+
+def conv_transpose(x, weight, bias=None, *, stride, crop_low=0, crop_high=0, extra=0, group=1):
+    """Scatter: every input element adds its multiple of the kernel to the output. `crop_low`, `crop_high` and `extra`
+    (ONNX's pads and output_padding) are numbers or one number an axis."""
+    spatial = x.ndim - 2
+    each = lambda v: np.broadcast_to(np.asarray(v), (spatial,))
+    stride, low, high, extra = each(stride), each(crop_low), each(crop_high), each(extra)
+    kernel = np.array(weight.shape[2:])
+    full = (np.array(x.shape[2:]) - 1) * stride + kernel + extra
+    per_group_in, per_group_out = x.shape[1] // group, weight.shape[1]
+    out = np.zeros((x.shape[0], per_group_out * group, *full))
+    for g in range(group):
+        ins = slice(g * per_group_in, (g + 1) * per_group_in)
+        outs = slice(g * per_group_out, (g + 1) * per_group_out)
+        for position in np.ndindex(*x.shape[2:]):
+            at = tuple(slice(p * s, p * s + k) for p, s, k in zip(position, stride, kernel))
+            pixel = x[(slice(None), ins, *position)].astype(np.float64)
+            out[(slice(None), outs, *at)] += np.tensordot(pixel, weight[ins], axes=1)
+    out = out[(slice(None), slice(None), *(slice(l, n - h) for l, h, n in zip(low, high, full)))]
+    return out if bias is None else out + bias.reshape(1, -1, *[1] * spatial)
+
+
+def upsample_nearest(x, *_, factors=(2, 2)):
+    return x.repeat(factors[0], axis=2).repeat(factors[1], axis=3)
+
+
+def upsample_linear_by_two(x, *_):
+    """Coordinates are output / 2 (what later became "asymmetric"), held at the far edge."""
+    for axis in (2, 3):
+        along = np.minimum(np.arange(2 * x.shape[axis]) / 2, x.shape[axis] - 1)
+        left = np.floor(along).astype(int)
+        right = np.minimum(left + 1, x.shape[axis] - 1)
+        share = (along - left).reshape([-1 if a == axis else 1 for a in range(4)])
+        x = x.take(left, axis) * (1 - share) + x.take(right, axis) * share
+    return x
+
+
+SECOND_OPINIONS = {
+    # The evaluator mixes up the channels of a group when a group has more than one output.
+    "conv_transpose_2d_groups": partial(conv_transpose, stride=(2, 1), crop_low=(1, 0), crop_high=(1, 0), group=3),
+    "conv_transpose_3d_groups": partial(conv_transpose, stride=(1, 2, 2), crop_low=1, crop_high=1, group=2),
+    # It does not derive pads from `output_shape`. Here the full size is 7 x 9, one more than asked for on each axis:
+    # without SAME_UPPER the odd element is cut at the start.
+    "conv_transpose_2d_output_shape": partial(conv_transpose, stride=2, crop_low=1),
+    # It sizes the output of SAME_LOWER as if nothing had been padded.
+    "max_pool_2d_same_lower": partial(max_pool, kernel=(2, 4), stride=(2, 2), low=(1, 1), high=(0, 1)),
+    # It applies the meaning of opset 13 to older models.
+    "softmax_opset_11_flattens": partial(softmax_of_flattened, axis=1),
+    "log_softmax_opset_11_flattens": partial(softmax_of_flattened, axis=1, log=True),
+    # It takes the logarithm of a softmax that has underflowed to zero.
+    "log_softmax_large_values": partial(softmax_of_flattened, axis=1, log=True),
+    # It refuses negative pads.
+    "pad_crops": lambda x, _: np.pad(x[:, :, 1:, :-3], [(0, 0), (0, 0), (0, 1), (2, 0)]),
+    # It lacks, or fails on, the Upsample and Resize of these opsets.
+    "upsample_linear_opset_9": upsample_linear_by_two,
+    "upsample_nearest_opset_7": upsample_nearest,
+    "resize_opset_10": upsample_nearest,
+    # It takes a model of opset 9 with `momentum` to be training, and fails on opset 7.
+    "batch_norm_opset_9": batch_norm,
+    "batch_norm_opset_7": batch_norm,
+    # It walks as many channels as there are images.
+    "lrn_size_5": partial(local_response_norm, size=5, alpha=0.05, beta=0.75, bias=1.0),
+    "lrn_size_3": partial(local_response_norm, size=3, alpha=0.3, beta=0.5, bias=2.0),
+}
