@@ -1,0 +1,98 @@
+//! What can be wrong with an operator's inputs and attributes, in the terms of the person who wrote the model.
+
+use crate::dim::Dim;
+use crate::tensor::{DType, ShapeDisplay};
+
+/// Why an operator cannot be applied to its inputs. [`GraphError::Node`] adds which node it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// Too few or too many inputs.
+    #[error("takes {expected} inputs, but {found} were given")]
+    InputCount {
+        /// How many are right, in words.
+        expected: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// An operand has the wrong number of dimensions.
+    #[error("{operand} should have {expected} dimensions, but its shape is {}", ShapeDisplay(.found))]
+    Rank {
+        /// The operand's name in the operator.
+        operand: &'static str,
+        /// How many dimensions are right, in words.
+        expected: String,
+        /// The shape it has.
+        found: Vec<Dim>,
+    },
+    /// An operand has an element type the operator does not take.
+    #[error("{operand} should be {expected}, but is {found}")]
+    DType {
+        /// The operand's name in the operator.
+        operand: &'static str,
+        /// Which types are right, in words.
+        expected: String,
+        /// The type it has.
+        found: DType,
+    },
+    /// Two facts contradict each other.
+    #[error("{0}")]
+    Mismatch(String),
+    /// An attribute has a value that makes no sense.
+    #[error("attribute `{name}`: {message}")]
+    Attribute {
+        /// The attribute.
+        name: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The result would be empty or negative in a dimension.
+    #[error("the output would have size {found} in dimension {axis}: {reason}")]
+    EmptyOutput {
+        /// The output dimension.
+        axis: usize,
+        /// Its size.
+        found: Dim,
+        /// Why.
+        reason: String,
+    },
+    /// The result would have more elements than a tensor may have.
+    #[error("the output would have shape {}, more elements than any device can hold", ShapeDisplay(.0))]
+    TooLarge(Vec<Dim>),
+}
+
+/// What can be wrong with a graph.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum GraphError {
+    /// An operator does not fit its inputs.
+    #[error("`{node}` ({op}): {source}")]
+    Node {
+        /// The node's name as the user gave it.
+        node: String,
+        /// The operator.
+        op: &'static str,
+        /// What is wrong.
+        source: ShapeError,
+    },
+    /// Two inputs, states or outputs have the same name.
+    #[error("the name `{0}` is used twice; names of inputs, states and outputs have to be unique")]
+    DuplicateName(String),
+    /// The graph is not in order; see the verifier.
+    #[error("the graph is broken: {0}")]
+    Invalid(String),
+    /// The text form cannot be read.
+    #[error("line {line}: {message}")]
+    Parse {
+        /// Line, from 1.
+        line: usize,
+        /// What was expected.
+        message: String,
+    },
+    /// Evaluation failed.
+    #[error("`{node}`: {message}")]
+    Eval {
+        /// The node or value concerned.
+        node: String,
+        /// What is wrong.
+        message: String,
+    },
+}

@@ -1,0 +1,340 @@
+//! The graph itself: values, nodes, inputs, outputs and state, in static single assignment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::contents;
+use crate::dim::Dim;
+use crate::error::{GraphError, ShapeError};
+use crate::ops::Op;
+use crate::tensor::{MAX_ELEMENTS, Tensor, TensorType};
+
+/// A value of a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(u32);
+
+/// A node of a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+impl ValueId {
+    /// Position in [`Graph::values`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeId {
+    /// Position in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Def {
+    /// Given by the caller at each run.
+    Input,
+    /// Known when the graph is built.
+    Constant(Tensor),
+    /// Kept between runs: a parameter, a running statistic, an optimizer moment. The tensor is its first value.
+    State(Tensor),
+    /// Output `index` of a node.
+    Node {
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs.
+        index: usize,
+    },
+}
+
+/// A tensor that flows through the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// The user's name for inputs and states, else a name derived from the node.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Where it comes from.
+    pub def: Def,
+    /// The elements of a small integer tensor as dimensions, where they follow from shapes: what
+    /// `Shape -> Gather -> Concat` chains compute. Known without running anything.
+    pub contents: Option<Vec<Dim>>,
+}
+
+/// An operator applied to values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The name the user knows it by, `layer1.0.conv1`; not necessarily unique.
+    pub name: String,
+    /// The operator.
+    pub op: Op,
+    /// Inputs, in the operator's order.
+    pub inputs: Vec<ValueId>,
+    /// Outputs, in the operator's order.
+    pub outputs: Vec<ValueId>,
+}
+
+/// A named result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The name the caller asks for.
+    pub name: String,
+    /// The value.
+    pub value: ValueId,
+}
+
+/// The new value of a state after a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The state; its definition is [`Def::State`].
+    pub state: ValueId,
+    /// What it becomes; of the same type.
+    pub value: ValueId,
+}
+
+/// A static, typed, named graph.
+///
+/// A graph only grows: a node's inputs exist before it, so the order of [`Graph::nodes`] is a topological order and
+/// a cycle cannot be built. Passes make a new graph from an old one with [`Rewriter`](crate::Rewriter).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    /// The model's name.
+    pub name: String,
+    nodes: Vec<Node>,
+    values: Vec<Value>,
+    inputs: Vec<ValueId>,
+    states: Vec<ValueId>,
+    outputs: Vec<Output>,
+    updates: Vec<Update>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Adds an input.
+    pub fn input(&mut self, name: impl Into<String>, ty: TensorType) -> Result<ValueId, GraphError> {
+        let name = name.into();
+        self.check_unique(&name, &self.inputs)?;
+        check_size(&ty).map_err(|source| GraphError::Node { node: name.clone(), op: "input", source })?;
+        let id = self.add_value(Value { name, ty, def: Def::Input, contents: None });
+        self.inputs.push(id);
+        Ok(id)
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let contents = contents::of_tensor(&tensor);
+        self.add_value(Value { name: name.into(), ty: tensor.ty(), def: Def::Constant(tensor), contents })
+    }
+
+    /// Adds a state with its first value.
+    pub fn state(&mut self, name: impl Into<String>, tensor: Tensor) -> Result<ValueId, GraphError> {
+        let name = name.into();
+        self.check_unique(&name, &self.states)?;
+        let id = self.add_value(Value { name, ty: tensor.ty(), def: Def::State(tensor), contents: None });
+        self.states.push(id);
+        Ok(id)
+    }
+
+    /// Applies `op` to `inputs`; the outputs' types follow. The node is called `name`, its outputs after it.
+    pub fn apply(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>, GraphError> {
+        let name = name.into();
+        let types: Vec<&TensorType> = inputs.iter().map(|id| self.ty(*id)).collect();
+        let op_name = op.name();
+        let outputs = op
+            .infer(&types)
+            .and_then(|types| types.iter().try_for_each(check_size).map(|()| types))
+            .map_err(|source| GraphError::Node { node: name.clone(), op: op_name, source })?;
+        let mut contents = contents::of_node(self, &op, inputs);
+        let node = NodeId(u32::try_from(self.nodes.len()).map_err(|_| too_many())?);
+        let outputs: Vec<ValueId> = outputs
+            .into_iter()
+            .enumerate()
+            .map(|(index, ty)| {
+                let value_name = if index == 0 { name.clone() } else { format!("{name}.{index}") };
+                let contents = if index == 0 { contents.take() } else { None };
+                self.add_value(Value { name: value_name, ty, def: Def::Node { node, index }, contents })
+            })
+            .collect();
+        self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// As [`Graph::apply`], for an operator with a single output.
+    pub fn apply1(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, GraphError> {
+        let outputs = self.apply(name, op, inputs)?;
+        outputs.first().copied().ok_or_else(|| GraphError::Invalid("an operator without outputs".into()))
+    }
+
+    /// Names a value as a result.
+    pub fn output(&mut self, name: impl Into<String>, value: ValueId) -> Result<(), GraphError> {
+        let name = name.into();
+        if self.outputs.iter().any(|o| o.name == name) {
+            return Err(GraphError::DuplicateName(name));
+        }
+        self.outputs.push(Output { name, value });
+        Ok(())
+    }
+
+    /// Says what `state` becomes after a run.
+    pub fn update(&mut self, state: ValueId, value: ValueId) -> Result<(), GraphError> {
+        if !self.states.contains(&state) || self.ty(state) != self.ty(value) {
+            return Err(GraphError::Invalid(format!(
+                "`{}` ({}) cannot be updated with `{}` ({})",
+                self.value(state).name,
+                self.ty(state),
+                self.value(value).name,
+                self.ty(value)
+            )));
+        }
+        self.updates.push(Update { state, value });
+        Ok(())
+    }
+
+    /// The nodes in topological order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// All values, in the order of their making.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Inputs, in the model's order.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// States, in the model's order.
+    pub fn states(&self) -> &[ValueId] {
+        &self.states
+    }
+
+    /// Outputs, in the model's order.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// State updates.
+    pub fn updates(&self) -> &[Update] {
+        &self.updates
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Ids of the nodes in topological order.
+    pub fn node_ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// Ids of all values.
+    pub fn value_ids(&self) -> impl DoubleEndedIterator<Item = ValueId> + use<> {
+        (0..self.values.len() as u32).map(ValueId)
+    }
+
+    /// A value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.index()]
+    }
+
+    /// A value's type.
+    pub fn ty(&self, id: ValueId) -> &TensorType {
+        &self.values[id.index()].ty
+    }
+
+    /// The data of a value that is a constant.
+    pub fn as_constant(&self, id: ValueId) -> Option<&Tensor> {
+        match &self.value(id).def {
+            Def::Constant(tensor) => Some(tensor),
+            Def::Input | Def::State(_) | Def::Node { .. } => None,
+        }
+    }
+
+    /// The node that makes a value.
+    pub fn producer(&self, id: ValueId) -> Option<NodeId> {
+        match &self.value(id).def {
+            Def::Node { node, .. } => Some(*node),
+            Def::Input | Def::State(_) | Def::Constant(_) => None,
+        }
+    }
+
+    /// For each value (by index), the nodes that read it; a node that reads it twice is listed twice.
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.values.len()];
+        for (id, node) in self.node_ids().zip(&self.nodes) {
+            for input in &node.inputs {
+                consumers[input.index()].push(id);
+            }
+        }
+        consumers
+    }
+
+    /// Values that have to be there after a run: outputs and new states.
+    pub fn results(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.outputs.iter().map(|o| o.value).chain(self.updates.iter().map(|u| u.value))
+    }
+
+    /// The symbols in the inputs' shapes, in order of first sight.
+    pub fn symbols(&self) -> Vec<Arc<str>> {
+        let mut symbols = Vec::new();
+        for id in &self.inputs {
+            for dim in &self.ty(*id).shape {
+                dim.collect_symbols(&mut symbols);
+            }
+        }
+        symbols
+    }
+
+    /// Inputs by name.
+    pub fn inputs_by_name(&self) -> HashMap<&str, ValueId> {
+        self.inputs.iter().map(|id| (self.value(*id).name.as_str(), *id)).collect()
+    }
+
+    fn add_value(&mut self, value: Value) -> ValueId {
+        // 2^32 values would need more than 500 GB of `Value` first.
+        let id = ValueId(self.values.len() as u32);
+        self.values.push(value);
+        id
+    }
+
+    fn check_unique(&self, name: &str, among: &[ValueId]) -> Result<(), GraphError> {
+        if among.iter().any(|id| self.value(*id).name == name) {
+            return Err(GraphError::DuplicateName(name.into()));
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> GraphError {
+    GraphError::Invalid("more than 2^32 nodes".into())
+}
+
+fn check_size(ty: &TensorType) -> Result<(), ShapeError> {
+    // Symbolic sizes are checked with the largest value of the symbol when a plan is made.
+    let negative = ty.shape.iter().any(|d| d.as_const().is_some_and(|n| n < 0));
+    let large = ty.shape.iter().any(|d| d.as_const().is_some_and(|n| n > MAX_ELEMENTS))
+        || ty.elements().as_const().is_some_and(|n| n > MAX_ELEMENTS);
+    if negative {
+        return Err(ShapeError::Mismatch(format!("{ty} has a negative dimension")));
+    }
+    if large { Err(ShapeError::TooLarge(ty.shape.clone())) } else { Ok(()) }
+}

@@ -1,0 +1,26 @@
+//! Kiln's graph: what a model is between the file it came from and the plan it becomes.
+//!
+//! A [`Graph`] is a list of [`Node`]s in static single assignment. A node applies one core operator ([`Op`]) to
+//! [`Value`]s and makes new ones. A value has a type, an element type and a shape whose dimensions are numbers or
+//! expressions over symbols ([`Dim`]), so that one graph serves every batch size. A value comes from the caller
+//! (input), is known beforehand (constant), lives on between runs (state) or is made by a node.
+//!
+//! Meaning is defined by [`evaluate`]: plain loops over plain arrays, in `f32` or `f64`. It is the yardstick of
+//! every test and the engine of constant folding; it is not meant to be fast.
+//!
+//! What is deliberately absent: layouts, buffers, devices, kernels. The graph does not know how it will be run.
+
+mod contents;
+mod dim;
+mod error;
+mod graph;
+pub mod ops;
+mod rewrite;
+mod tensor;
+
+pub use dim::{Atom, Bindings, Dim, product};
+pub use error::{GraphError, ShapeError};
+pub use graph::{Def, Graph, Node, NodeId, Output, Update, Value, ValueId};
+pub use ops::Op;
+pub use rewrite::Rewriter;
+pub use tensor::{DType, Data, DataLengthError, MAX_ELEMENTS, ShapeDisplay, Tensor, TensorType};

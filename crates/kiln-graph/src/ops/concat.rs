@@ -1,0 +1,39 @@
+//! Concatenation.
+
+use super::check_axis;
+use crate::error::ShapeError;
+use crate::tensor::{ShapeDisplay, TensorType};
+
+/// Concatenation of one or more inputs along an axis; all other dimensions are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Concat {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Concat {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [first, rest @ ..] = inputs else {
+            return Err(ShapeError::InputCount { expected: "at least 1".into(), found: 0 });
+        };
+        check_axis("axis", self.axis, first.rank())?;
+        let mut out = (*first).clone();
+        for other in rest {
+            let fits = other.dtype == first.dtype
+                && other.rank() == first.rank()
+                && (0..first.rank()).all(|i| i == self.axis || other.shape[i] == first.shape[i]);
+            if !fits {
+                return Err(ShapeError::Mismatch(format!(
+                    "{}{} and {}{} differ in more than axis {}",
+                    first.dtype,
+                    ShapeDisplay(&first.shape),
+                    other.dtype,
+                    ShapeDisplay(&other.shape),
+                    self.axis
+                )));
+            }
+            out.shape[self.axis] = out.shape[self.axis].clone() + other.shape[self.axis].clone();
+        }
+        Ok(out)
+    }
+}

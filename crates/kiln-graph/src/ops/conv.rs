@@ -1,0 +1,196 @@
+//! Convolution.
+
+use super::take;
+use crate::dim::Dim;
+use crate::error::ShapeError;
+use crate::tensor::{ShapeDisplay, TensorType};
+
+/// Convolution (cross-correlation, as everywhere in deep learning) in 1 to 3 spatial dimensions.
+///
+/// Inputs: `x [N, Cin, spatial...]`, `weight [Cout, Cin/groups, kernel...]`. Output `[N, Cout, spatial'...]` with
+/// `out = floor((dilated + pad_begin + pad_end - dilation*(kernel-1) - 1) / stride) + 1`, where
+/// `dilated = (in - 1)*input_dilation + 1`. There is no bias: it is an addition, and fused like any other.
+///
+/// Transposed convolution is this operator with `input_dilation` set to its stride, flipped and transposed
+/// weights, and padding `dilation*(kernel-1) - pad` (Dumoulin and Visin, "A guide to convolution arithmetic").
+/// Padding may be negative, which crops.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conv {
+    /// Step between windows, per spatial dimension.
+    pub strides: Vec<usize>,
+    /// Padding before and after, per spatial dimension.
+    pub pads: Vec<[i64; 2]>,
+    /// Step between kernel taps, per spatial dimension.
+    pub dilations: Vec<usize>,
+    /// Step between input elements (zeros between), per spatial dimension.
+    pub input_dilations: Vec<usize>,
+    /// Number of groups that channels fall into.
+    pub groups: usize,
+}
+
+impl Conv {
+    /// Stride 1, no padding, no dilation, one group, in `spatial` dimensions.
+    pub fn new(spatial: usize) -> Self {
+        Self {
+            strides: vec![1; spatial],
+            pads: vec![[0, 0]; spatial],
+            dilations: vec![1; spatial],
+            input_dilations: vec![1; spatial],
+            groups: 1,
+        }
+    }
+
+    /// Number of spatial dimensions.
+    pub fn spatial(&self) -> usize {
+        self.strides.len()
+    }
+
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x, w] = take(inputs)?;
+        let spatial = self.spatial();
+        let lengths = [self.pads.len(), self.dilations.len(), self.input_dilations.len()];
+        if !(1..=3).contains(&spatial) || lengths.iter().any(|n| *n != spatial) {
+            return Err(ShapeError::Attribute {
+                name: "strides",
+                message: "strides, pads and dilations need one entry for each of 1 to 3 spatial dimensions"
+                    .into(),
+            });
+        }
+        for (operand, ty) in [("the input", x), ("the weight", w)] {
+            if !ty.dtype.is_float() {
+                return Err(ShapeError::DType {
+                    operand,
+                    expected: "floating point".into(),
+                    found: ty.dtype,
+                });
+            }
+            if ty.rank() != spatial + 2 {
+                return Err(ShapeError::Rank {
+                    operand,
+                    expected: format!("{}", spatial + 2),
+                    found: ty.shape.clone(),
+                });
+            }
+        }
+        let groups = self.groups;
+        let (Some(cout), Some(per_group)) = (w.shape[0].as_usize(), w.shape[1].as_usize()) else {
+            return Err(ShapeError::Mismatch(format!(
+                "channel counts of the weight have to be numbers, but its shape is {}",
+                ShapeDisplay(&w.shape)
+            )));
+        };
+        let Some(cin) = x.shape[1].as_usize() else {
+            return Err(ShapeError::Mismatch(format!(
+                "the number of input channels has to be known, but the input's shape is {}",
+                ShapeDisplay(&x.shape)
+            )));
+        };
+        if groups == 0 || cout % groups != 0 {
+            return Err(ShapeError::Attribute {
+                name: "group",
+                message: format!("{cout} output channels cannot be split into {groups} groups"),
+            });
+        }
+        if per_group.checked_mul(groups) != Some(cin) {
+            return Err(ShapeError::Mismatch(format!(
+                "expects {} input channels (weight {}, {groups} group{}), but the input has {cin} (shape {})",
+                per_group.saturating_mul(groups),
+                ShapeDisplay(&w.shape),
+                if groups == 1 { "" } else { "s" },
+                ShapeDisplay(&x.shape),
+            )));
+        }
+        let mut shape = vec![x.shape[0].clone(), w.shape[0].clone()];
+        for i in 0..spatial {
+            let Some(kernel) = w.shape[i + 2].as_usize().filter(|k| *k > 0) else {
+                return Err(ShapeError::Mismatch(format!(
+                    "kernel sizes have to be positive numbers, but the weight's shape is {}",
+                    ShapeDisplay(&w.shape)
+                )));
+            };
+            let input = &x.shape[i + 2];
+            let step = self.input_dilations[i];
+            let dilated =
+                if step == 1 { input.clone() } else { (input.clone() - 1.into()) * step.into() + 1.into() };
+            let window = Window {
+                kernel,
+                stride: self.strides[i],
+                dilation: self.dilations[i],
+                pads: self.pads[i],
+                ceil_mode: false,
+            };
+            shape.push(window.output(i + 2, &dilated)?);
+        }
+        Ok(TensorType::new(x.dtype, shape))
+    }
+}
+
+/// One spatial dimension of a sliding window.
+pub(crate) struct Window {
+    pub kernel: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    pub pads: [i64; 2],
+    pub ceil_mode: bool,
+}
+
+impl Window {
+    /// Output size for an input of `input` elements; `axis` is for the message.
+    pub fn output(&self, axis: usize, input: &Dim) -> Result<Dim, ShapeError> {
+        let Window { kernel, stride, dilation, pads, ceil_mode } = *self;
+        for (name, value) in [("strides", stride), ("dilations", dilation), ("kernel_shape", kernel)] {
+            if value == 0 || i32::try_from(value).is_err() {
+                return Err(ShapeError::Attribute {
+                    name,
+                    message: format!("{value} is not a positive 32-bit number"),
+                });
+            }
+        }
+        if pads.iter().any(|p| i32::try_from(*p).is_err()) {
+            return Err(ShapeError::Attribute { name: "pads", message: format!("{pads:?} is out of range") });
+        }
+        let out = window_output(input, kernel, stride, dilation, pads, ceil_mode);
+        if out.as_const().is_some_and(|n| n < 1) {
+            return Err(ShapeError::EmptyOutput {
+                axis,
+                found: out,
+                reason: format!(
+                    "a window of {} (kernel {kernel}, dilation {dilation}) does not fit into {input} elements padded by {} and {}",
+                    dilation * (kernel - 1) + 1,
+                    pads[0],
+                    pads[1],
+                ),
+            });
+        }
+        Ok(out)
+    }
+}
+
+/// Number of window positions along one dimension:
+/// `floor((input + pads - dilation*(kernel-1) - 1) / stride) + 1`.
+///
+/// With `ceil_mode` the division rounds up, and a last window that would start in the padding at the end is
+/// left out, as PyTorch does (and ONNX since opset 22 says).
+pub fn window_output(
+    input: &Dim,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    pads: [i64; 2],
+    ceil_mode: bool,
+) -> Dim {
+    let stride_i = i64::try_from(stride.max(1)).unwrap_or(i64::MAX);
+    let reach = Dim::from(dilation) * Dim::from(kernel.saturating_sub(1)) + 1.into();
+    let room = input.clone() + Dim::from(pads[0]) + Dim::from(pads[1]) - reach;
+    if !ceil_mode {
+        return room.floor_div(stride_i) + 1.into();
+    }
+    let out = room.ceil_div(stride_i) + 1.into();
+    // For symbolic sizes the correction cannot be decided; it matters only where padding is at the end.
+    match (out.as_const(), input.as_const()) {
+        (Some(n), Some(size)) if (n - 1).saturating_mul(stride_i) >= size.saturating_add(pads[0]) => {
+            Dim::from(n - 1)
+        }
+        _ => out,
+    }
+}

@@ -1,0 +1,27 @@
+//! Broadcast to a shape.
+
+use super::{broadcast_shapes, take};
+use crate::dim::Dim;
+use crate::error::ShapeError;
+use crate::tensor::{ShapeDisplay, TensorType};
+
+/// Broadcast to exactly `shape`, as in NumPy's `broadcast_to`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Expand {
+    /// The shape of the output.
+    pub shape: Vec<Dim>,
+}
+
+impl Expand {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        if broadcast_shapes(&x.shape, &self.shape)? != self.shape {
+            return Err(ShapeError::Mismatch(format!(
+                "shape {} does not stretch to {}",
+                ShapeDisplay(&x.shape),
+                ShapeDisplay(&self.shape)
+            )));
+        }
+        Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
+    }
+}

@@ -1,0 +1,54 @@
+//! Matrix product.
+
+use super::{broadcast_shapes, take};
+use crate::error::ShapeError;
+use crate::tensor::{ShapeDisplay, TensorType};
+
+/// Matrix product of the last two dimensions, with the leading ones broadcast.
+///
+/// Inputs: `a [..., M, K]`, `b [..., K, N]`, each of at least two dimensions; output `[..., M, N]`. With
+/// `transpose_a` the left operand is `[..., K, M]`, with `transpose_b` the right one `[..., N, K]`.
+/// Vectors, as ONNX and PyTorch allow them, are reshaped by whoever builds the graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MatMul {
+    /// Whether the last two dimensions of `a` are swapped.
+    pub transpose_a: bool,
+    /// Whether the last two dimensions of `b` are swapped.
+    pub transpose_b: bool,
+}
+
+impl MatMul {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [a, b] = take(inputs)?;
+        for (operand, ty) in [("the left operand", a), ("the right operand", b)] {
+            if ty.rank() < 2 {
+                return Err(ShapeError::Rank {
+                    operand,
+                    expected: "at least 2".into(),
+                    found: ty.shape.clone(),
+                });
+            }
+        }
+        if a.dtype != b.dtype {
+            return Err(ShapeError::DType {
+                operand: "the right operand",
+                expected: format!("{} like the left one", a.dtype),
+                found: b.dtype,
+            });
+        }
+        let (batch_a, mat_a) = a.shape.split_at(a.rank() - 2);
+        let (batch_b, mat_b) = b.shape.split_at(b.rank() - 2);
+        let (m, k) = if self.transpose_a { (&mat_a[1], &mat_a[0]) } else { (&mat_a[0], &mat_a[1]) };
+        let (k_b, n) = if self.transpose_b { (&mat_b[1], &mat_b[0]) } else { (&mat_b[0], &mat_b[1]) };
+        if k != k_b {
+            return Err(ShapeError::Mismatch(format!(
+                "expects {k_b} input features (weight {}), but gets {k} (input {})",
+                ShapeDisplay(&b.shape),
+                ShapeDisplay(&a.shape)
+            )));
+        }
+        let mut shape = broadcast_shapes(batch_a, batch_b)?;
+        shape.extend([m.clone(), n.clone()]);
+        Ok(TensorType::new(a.dtype, shape))
+    }
+}

@@ -1,0 +1,175 @@
+//! The core operators.
+//!
+//! There are few: whatever else a model format knows is written in terms of these where it is imported.
+//! Each operator is one file with its attributes, its shape rule and its evaluation; [`Op`] lists them all,
+//! and every match over it is exhaustive, so the compiler names the places a new operator has to fill.
+
+mod arg_reduce;
+mod batch_norm;
+mod binary;
+mod cast;
+mod concat;
+mod conv;
+mod expand;
+mod gather;
+mod iota;
+mod matmul;
+mod pad;
+mod pool;
+mod reduce;
+mod reshape;
+mod resize;
+mod select;
+mod shape_of;
+mod slice;
+mod softmax;
+mod transpose;
+mod unary;
+
+pub use arg_reduce::{ArgKind, ArgReduce};
+pub use batch_norm::BatchNorm;
+pub use binary::{BinaryOp, broadcast_shapes};
+pub use cast::Cast;
+pub use concat::Concat;
+pub use conv::{Conv, window_output};
+pub use expand::Expand;
+pub use gather::{Gather, GatherElements};
+pub use iota::Iota;
+pub use matmul::MatMul;
+pub use pad::{Pad, PadMode};
+pub use pool::{Pool, PoolKind};
+pub use reduce::{Reduce, ReduceKind};
+pub use reshape::Reshape;
+pub use resize::{CoordinateMode, NearestMode, Resize, ResizeMode};
+pub use shape_of::ShapeOf;
+pub use slice::{Slice, SliceAxis};
+pub use softmax::Softmax;
+pub use transpose::Transpose;
+pub use unary::UnaryOp;
+
+use crate::error::ShapeError;
+use crate::tensor::TensorType;
+
+/// A core operator with its attributes. Input order is documented at each attribute struct.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Convolution in 1 to 3 dimensions.
+    Conv(Conv),
+    /// Max and average pooling in 1 to 3 dimensions.
+    Pool(Pool),
+    /// Matrix product with batch dimensions.
+    MatMul(MatMul),
+    /// Batch normalization.
+    BatchNorm(BatchNorm),
+    /// Softmax or its logarithm along an axis.
+    Softmax(Softmax),
+    /// Elementwise function of one operand.
+    Unary(UnaryOp),
+    /// Elementwise function of two operands, with broadcasting.
+    Binary(BinaryOp),
+    /// Elementwise choice `condition ? a : b`, with broadcasting.
+    Select,
+    /// Conversion to another element type.
+    Cast(Cast),
+    /// Reduction over axes.
+    Reduce(Reduce),
+    /// Index of the largest or smallest element along an axis.
+    ArgReduce(ArgReduce),
+    /// The same elements under another shape.
+    Reshape(Reshape),
+    /// Broadcast to a shape.
+    Expand(Expand),
+    /// Permutation of dimensions.
+    Transpose(Transpose),
+    /// Strided part of a tensor.
+    Slice(Slice),
+    /// Concatenation along an axis.
+    Concat(Concat),
+    /// Padding.
+    Pad(Pad),
+    /// Selection along an axis by indices.
+    Gather(Gather),
+    /// Elementwise selection along an axis by indices.
+    GatherElements(GatherElements),
+    /// Interpolation to another spatial size.
+    Resize(Resize),
+    /// The dimensions of a value as an int64 tensor.
+    ShapeOf(ShapeOf),
+    /// Index along an axis.
+    Iota(Iota),
+}
+
+impl Op {
+    /// The name in the text form and in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv(_) => "conv",
+            Op::Pool(p) => p.kind.name(),
+            Op::MatMul(_) => "matmul",
+            Op::BatchNorm(_) => "batch_norm",
+            Op::Softmax(s) => s.name(),
+            Op::Unary(u) => u.name(),
+            Op::Binary(b) => b.name(),
+            Op::Select => "select",
+            Op::Cast(_) => "cast",
+            Op::Reduce(r) => r.kind.name(),
+            Op::ArgReduce(a) => a.kind.name(),
+            Op::Reshape(_) => "reshape",
+            Op::Expand(_) => "expand",
+            Op::Transpose(_) => "transpose",
+            Op::Slice(_) => "slice",
+            Op::Concat(_) => "concat",
+            Op::Pad(_) => "pad",
+            Op::Gather(_) => "gather",
+            Op::GatherElements(_) => "gather_elements",
+            Op::Resize(_) => "resize",
+            Op::ShapeOf(_) => "shape_of",
+            Op::Iota(_) => "iota",
+        }
+    }
+
+    /// The types of the outputs for inputs of the given types.
+    pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        match self {
+            Op::Conv(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Pool(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::MatMul(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::BatchNorm(op) => op.infer(inputs),
+            Op::Softmax(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Unary(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Binary(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Select => select::infer(inputs).map(|t| vec![t]),
+            Op::Cast(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Reduce(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::ArgReduce(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Reshape(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Expand(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Transpose(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Slice(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Concat(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Pad(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Gather(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::GatherElements(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Resize(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Iota(op) => op.infer(inputs).map(|t| vec![t]),
+        }
+    }
+}
+
+/// Checks the number of inputs and hands them out as an array.
+pub(crate) fn take<'a, const N: usize>(inputs: &[&'a TensorType]) -> Result<[&'a TensorType; N], ShapeError> {
+    <[&TensorType; N]>::try_from(inputs)
+        .map_err(|_| ShapeError::InputCount { expected: N.to_string(), found: inputs.len() })
+}
+
+/// Checks that `axis` is a dimension of a value of `rank` dimensions.
+pub(crate) fn check_axis(name: &'static str, axis: usize, rank: usize) -> Result<(), ShapeError> {
+    if axis < rank {
+        return Ok(());
+    }
+    Err(ShapeError::Attribute {
+        name,
+        message: format!("axis {axis} is out of range for an input of {rank} dimensions"),
+    })
+}

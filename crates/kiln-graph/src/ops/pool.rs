@@ -1,0 +1,104 @@
+//! Pooling.
+
+use super::conv::Window;
+use super::take;
+use crate::error::ShapeError;
+use crate::tensor::TensorType;
+
+/// What a pooling window computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// The largest element; padding does not count.
+    Max,
+    /// The mean.
+    Average {
+        /// Whether padding counts as zeros in the divisor.
+        count_include_pad: bool,
+    },
+}
+
+impl PoolKind {
+    /// The name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            PoolKind::Max => "max_pool",
+            PoolKind::Average { .. } => "avg_pool",
+        }
+    }
+}
+
+/// Pooling in 1 to 3 spatial dimensions.
+///
+/// Input `x [N, C, spatial...]`, output `[N, C, spatial'...]`, sizes as for a convolution, rounded up with
+/// `ceil_mode`. With `count_include_pad`, padding counts but what lies beyond it (possible with `ceil_mode`) does not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Max or average.
+    pub kind: PoolKind,
+    /// Window size, per spatial dimension.
+    pub kernel: Vec<usize>,
+    /// Step between windows, per spatial dimension.
+    pub strides: Vec<usize>,
+    /// Step between elements of a window, per spatial dimension.
+    pub dilations: Vec<usize>,
+    /// Padding before and after, per spatial dimension.
+    pub pads: Vec<[i64; 2]>,
+    /// Whether the number of windows is rounded up.
+    pub ceil_mode: bool,
+}
+
+impl Pool {
+    /// A window of `kernel`, moved by its own size, without padding (PyTorch's default).
+    pub fn new(kind: PoolKind, kernel: impl Into<Vec<usize>>) -> Self {
+        let kernel = kernel.into();
+        let spatial = kernel.len();
+        Self {
+            kind,
+            strides: kernel.clone(),
+            dilations: vec![1; spatial],
+            pads: vec![[0, 0]; spatial],
+            ceil_mode: false,
+            kernel,
+        }
+    }
+
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        let spatial = self.kernel.len();
+        let lengths = [self.strides.len(), self.dilations.len(), self.pads.len()];
+        if !(1..=3).contains(&spatial) || lengths.iter().any(|n| *n != spatial) {
+            return Err(ShapeError::Attribute {
+                name: "kernel_shape",
+                message:
+                    "kernel, strides, pads and dilations need one entry for each of 1 to 3 spatial dimensions"
+                        .into(),
+            });
+        }
+        if x.rank() != spatial + 2 {
+            return Err(ShapeError::Rank {
+                operand: "the input",
+                expected: format!("{}", spatial + 2),
+                found: x.shape.clone(),
+            });
+        }
+        if !x.dtype.is_float() {
+            return Err(ShapeError::DType {
+                operand: "the input",
+                expected: "floating point".into(),
+                found: x.dtype,
+            });
+        }
+        let mut shape = x.shape[..2].to_vec();
+        for i in 0..spatial {
+            let window = Window {
+                kernel: self.kernel[i],
+                stride: self.strides[i],
+                dilation: self.dilations[i],
+                pads: self.pads[i],
+                ceil_mode: self.ceil_mode,
+            };
+            shape.push(window.output(i + 2, &x.shape[i + 2])?);
+        }
+        Ok(TensorType::new(x.dtype, shape))
+    }
+}

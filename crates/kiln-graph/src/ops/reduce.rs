@@ -1,0 +1,80 @@
+//! Reductions.
+
+use super::{check_axis, take};
+use crate::dim::Dim;
+use crate::error::ShapeError;
+use crate::tensor::{DType, TensorType};
+
+/// How elements are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the variants are the reductions of the same name")]
+pub enum ReduceKind {
+    Sum,
+    Mean,
+    Max,
+    Min,
+    Prod,
+}
+
+impl ReduceKind {
+    /// All kinds.
+    pub const ALL: [ReduceKind; 5] =
+        [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min, ReduceKind::Prod];
+
+    /// The name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReduceKind::Sum => "reduce_sum",
+            ReduceKind::Mean => "reduce_mean",
+            ReduceKind::Max => "reduce_max",
+            ReduceKind::Min => "reduce_min",
+            ReduceKind::Prod => "reduce_prod",
+        }
+    }
+}
+
+/// Reduction over axes. Reduced dimensions become 1, or vanish without `keep_dims`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reduce {
+    /// How elements are combined.
+    pub kind: ReduceKind,
+    /// The axes, ascending, without repetition.
+    pub axes: Vec<usize>,
+    /// Whether reduced dimensions stay as 1.
+    pub keep_dims: bool,
+}
+
+impl Reduce {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        if x.dtype == DType::Bool {
+            return Err(ShapeError::DType {
+                operand: "the input",
+                expected: "a number".into(),
+                found: x.dtype,
+            });
+        }
+        Ok(TensorType::new(x.dtype, reduced_shape(x, &self.axes, self.keep_dims)?))
+    }
+}
+
+pub(crate) fn reduced_shape(x: &TensorType, axes: &[usize], keep_dims: bool) -> Result<Vec<Dim>, ShapeError> {
+    for axis in axes {
+        check_axis("axes", *axis, x.rank())?;
+    }
+    if !axes.is_sorted_by(|a, b| a < b) {
+        return Err(ShapeError::Attribute {
+            name: "axes",
+            message: format!("{axes:?} should be ascending, each axis once"),
+        });
+    }
+    Ok(x.shape
+        .iter()
+        .enumerate()
+        .filter_map(|(i, dim)| match (axes.contains(&i), keep_dims) {
+            (false, _) => Some(dim.clone()),
+            (true, true) => Some(1.into()),
+            (true, false) => None,
+        })
+        .collect())
+}

@@ -1,0 +1,53 @@
+//! Reshape.
+
+use super::take;
+use crate::dim::{Dim, product};
+use crate::error::ShapeError;
+use crate::tensor::{ShapeDisplay, TensorType};
+
+/// The same elements, in row-major order, under another shape of the same size.
+///
+/// ONNX's and PyTorch's `-1` and `0` are resolved by whoever builds the graph; see [`Reshape::resolve`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reshape {
+    /// The new shape.
+    pub shape: Vec<Dim>,
+}
+
+impl Reshape {
+    /// Resolves one `-1` in `shape` such that the size is that of `from`.
+    pub fn resolve(from: &[Dim], shape: &[Dim]) -> Result<Self, ShapeError> {
+        let mut shape = shape.to_vec();
+        let holes: Vec<usize> = (0..shape.len()).filter(|i| shape[*i].is(-1)).collect();
+        if let [hole] = holes[..] {
+            shape[hole] = 1.into();
+            let (total, rest) = (product(from), product(&shape));
+            shape[hole] = total.exact_div(&rest).filter(|_| !rest.is(0)).ok_or_else(|| {
+                ShapeError::Mismatch(format!(
+                    "cannot view {} ({total} elements) in rows of {rest}: the size is not a multiple of it",
+                    ShapeDisplay(from),
+                ))
+            })?;
+        } else if holes.len() > 1 {
+            return Err(ShapeError::Attribute {
+                name: "shape",
+                message: "only one dimension may be -1".into(),
+            });
+        }
+        Ok(Self { shape })
+    }
+
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        if product(&self.shape) != x.elements() {
+            return Err(ShapeError::Mismatch(format!(
+                "cannot reshape {} ({} elements) to {} ({} elements)",
+                ShapeDisplay(&x.shape),
+                x.elements(),
+                ShapeDisplay(&self.shape),
+                product(&self.shape),
+            )));
+        }
+        Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
+    }
+}

@@ -1,0 +1,26 @@
+//! Elementwise choice.
+
+use super::{broadcast_shapes, take};
+use crate::error::ShapeError;
+use crate::tensor::{DType, TensorType};
+
+/// Inputs `condition` (bool), `a`, `b`, broadcast against each other; output `condition ? a : b`.
+pub(crate) fn infer(inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    let [condition, a, b] = take(inputs)?;
+    if condition.dtype != DType::Bool {
+        return Err(ShapeError::DType {
+            operand: "the condition",
+            expected: "bool".into(),
+            found: condition.dtype,
+        });
+    }
+    if a.dtype != b.dtype {
+        return Err(ShapeError::DType {
+            operand: "the second choice",
+            expected: format!("{} like the first", a.dtype),
+            found: b.dtype,
+        });
+    }
+    let shape = broadcast_shapes(&condition.shape, &broadcast_shapes(&a.shape, &b.shape)?)?;
+    Ok(TensorType::new(a.dtype, shape))
+}

@@ -1,0 +1,67 @@
+//! Strided part of a tensor.
+
+use super::{check_axis, take};
+use crate::dim::Dim;
+use crate::error::ShapeError;
+use crate::tensor::TensorType;
+
+/// What is taken of one axis: `length` elements from `start`, `step` apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SliceAxis {
+    /// The axis.
+    pub axis: usize,
+    /// Index of the first element, already counted from the front.
+    pub start: Dim,
+    /// Number of elements.
+    pub length: Dim,
+    /// Distance of elements; negative walks backwards, never zero.
+    pub step: i64,
+}
+
+/// Strided part of a tensor. Axes that are not named are taken whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Slice {
+    /// The axes that are cut, each once.
+    pub axes: Vec<SliceAxis>,
+}
+
+impl Slice {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        let mut shape = x.shape.clone();
+        for (i, cut) in self.axes.iter().enumerate() {
+            check_axis("axes", cut.axis, x.rank())?;
+            if self.axes[..i].iter().any(|other| other.axis == cut.axis) {
+                return Err(ShapeError::Attribute {
+                    name: "axes",
+                    message: format!("axis {} is named twice", cut.axis),
+                });
+            }
+            if cut.step == 0 || i32::try_from(cut.step).is_err() {
+                return Err(ShapeError::Attribute {
+                    name: "steps",
+                    message: format!("{} is no step", cut.step),
+                });
+            }
+            let last = cut.start.clone() + (cut.length.clone() - 1.into()) * cut.step.into();
+            for end in [&cut.start, &last] {
+                let below = end.as_const().is_some_and(|v| v < 0);
+                let above = (x.shape[cut.axis].clone() - end.clone()).as_const().is_some_and(|v| v < 1);
+                if (below || above) && !cut.length.is(0) {
+                    return Err(ShapeError::Mismatch(format!(
+                        "element {end} of axis {} is taken, but there are {}",
+                        cut.axis, x.shape[cut.axis]
+                    )));
+                }
+            }
+            if cut.length.as_const().is_some_and(|n| n < 0) {
+                return Err(ShapeError::Attribute {
+                    name: "length",
+                    message: format!("{} elements of axis {}", cut.length, cut.axis),
+                });
+            }
+            shape[cut.axis] = cut.length.clone();
+        }
+        Ok(TensorType::new(x.dtype, shape))
+    }
+}

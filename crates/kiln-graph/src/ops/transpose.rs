@@ -1,0 +1,31 @@
+//! Permutation of dimensions.
+
+use super::take;
+use crate::error::ShapeError;
+use crate::tensor::TensorType;
+
+/// Output dimension `i` is input dimension `perm[i]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Transpose {
+    /// The permutation.
+    pub perm: Vec<usize>,
+}
+
+impl Transpose {
+    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+        let [x] = take(inputs)?;
+        let mut sorted = self.perm.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..x.rank()) {
+            return Err(ShapeError::Attribute {
+                name: "perm",
+                message: format!(
+                    "{:?} is not a permutation of the input's {} dimensions",
+                    self.perm,
+                    x.rank()
+                ),
+            });
+        }
+        Ok(TensorType::new(x.dtype, self.perm.iter().map(|i| x.shape[*i].clone())))
+    }
+}

@@ -1,0 +1,88 @@
+//! Making a new graph from an old one.
+
+use crate::error::GraphError;
+use crate::graph::{Def, Graph, NodeId, ValueId};
+
+/// Copies a graph node by node, so that a pass only says what it does differently.
+///
+/// Inputs and states are all kept (they are the graph's interface); constants and nodes come over as they are
+/// needed. A pass walks the old nodes in order and, for each, either [`Rewriter::copy`]s it or builds something else
+/// in [`Rewriter::graph`] and [`Rewriter::map`]s the old outputs to it.
+pub struct Rewriter<'a> {
+    old: &'a Graph,
+    /// The graph that is being made.
+    pub graph: Graph,
+    mapped: Vec<Option<ValueId>>,
+}
+
+impl<'a> Rewriter<'a> {
+    /// Starts with the inputs and states of `old`.
+    pub fn new(old: &'a Graph) -> Result<Self, GraphError> {
+        let mut this =
+            Self { old, graph: Graph::new(old.name.clone()), mapped: vec![None; old.values().len()] };
+        for id in old.inputs() {
+            let value = old.value(*id);
+            let new = this.graph.input(value.name.clone(), value.ty.clone())?;
+            this.map(*id, new);
+        }
+        for id in old.states() {
+            if let Def::State(tensor) = &old.value(*id).def {
+                let new = this.graph.state(old.value(*id).name.clone(), tensor.clone())?;
+                this.map(*id, new);
+            }
+        }
+        Ok(this)
+    }
+
+    /// The new value that stands for the old value `id`.
+    pub fn get(&mut self, id: ValueId) -> Result<ValueId, GraphError> {
+        if let Some(new) = self.mapped[id.index()] {
+            return Ok(new);
+        }
+        let value = self.old.value(id);
+        match &value.def {
+            Def::Constant(tensor) => {
+                let new = self.graph.constant(value.name.clone(), tensor.clone());
+                self.map(id, new);
+                Ok(new)
+            }
+            Def::Input | Def::State(_) | Def::Node { .. } => {
+                Err(GraphError::Invalid(format!("`{}` is used before it is made", value.name)))
+            }
+        }
+    }
+
+    /// The new values that stand for the inputs of a node.
+    pub fn inputs(&mut self, node: NodeId) -> Result<Vec<ValueId>, GraphError> {
+        self.old.node(node).inputs.iter().map(|id| self.get(*id)).collect()
+    }
+
+    /// Lets `new` stand for the old value `id`.
+    pub fn map(&mut self, id: ValueId, new: ValueId) {
+        self.mapped[id.index()] = Some(new);
+    }
+
+    /// Takes a node over as it is.
+    pub fn copy(&mut self, node: NodeId) -> Result<(), GraphError> {
+        let inputs = self.inputs(node)?;
+        let old = self.old.node(node);
+        let outputs = self.graph.apply(old.name.clone(), old.op.clone(), &inputs)?;
+        for (id, new) in old.outputs.iter().zip(outputs) {
+            self.map(*id, new);
+        }
+        Ok(())
+    }
+
+    /// Takes over outputs and updates and hands out the new graph.
+    pub fn finish(mut self) -> Result<Graph, GraphError> {
+        for output in self.old.outputs() {
+            let value = self.get(output.value)?;
+            self.graph.output(output.name.clone(), value)?;
+        }
+        for update in self.old.updates() {
+            let (state, value) = (self.get(update.state)?, self.get(update.value)?);
+            self.graph.update(state, value)?;
+        }
+        Ok(self.graph)
+    }
+}

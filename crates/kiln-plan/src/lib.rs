@@ -1,0 +1,230 @@
+//! A plan: everything a GPU needs to run a network, decided ahead of time.
+//!
+//! A [`Plan`] has the WGSL of every kernel ([`Shader`]), one memory layout ([`Buffer`]s and the [`Tensor`]s placed
+//! in them), fixed lists of dispatches ([`Program`]s) and the weights. What is left for run time is to upload,
+//! replay and read back. Sizes may depend on symbols (the batch size); everything is laid out for the largest
+//! value of each, and what varies (uniform parameters, workgroup counts) is an [`Expr`].
+//!
+//! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes.
+
+mod expr;
+
+pub use expr::{Expr, Factor, Term};
+
+/// A compiled network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The model's name.
+    pub name: String,
+    /// What the plan was made by: name and version of the compiler.
+    pub producer: String,
+    /// Symbols with the largest value the plan has memory for.
+    pub symbols: Vec<Symbol>,
+    /// What the plan asks of a device.
+    pub requirements: Requirements,
+    /// The kernels.
+    pub shaders: Vec<Shader>,
+    /// The memory.
+    pub buffers: Vec<Buffer>,
+    /// What lies where in the memory.
+    pub tensors: Vec<Tensor>,
+    /// What can be run.
+    pub programs: Vec<Program>,
+    /// Initial contents of buffers.
+    pub data: Vec<Segment>,
+}
+
+/// A symbolic dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name, `N`.
+    pub name: String,
+    /// The largest value.
+    pub max: u32,
+}
+
+/// What a plan asks of a device. Anything else is as WebGPU guarantees it everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// The subgroup size the kernels were written for; `None` if they use no subgroups.
+    pub subgroup_size: Option<u32>,
+    /// Whether kernels use `f16`.
+    pub shader_f16: bool,
+    /// Largest storage buffer binding, in bytes.
+    pub max_storage_buffer_binding_size: u64,
+    /// Largest buffer, in bytes.
+    pub max_buffer_size: u64,
+    /// Most storage buffers bound in one dispatch.
+    pub max_storage_buffers_per_shader_stage: u32,
+    /// Most workgroup memory of a kernel, in bytes.
+    pub max_compute_workgroup_storage_size: u32,
+    /// Most invocations of a workgroup.
+    pub max_compute_invocations_per_workgroup: u32,
+}
+
+/// A kernel: one WGSL module with the entry point `main` and all bindings in group 0: binding 0 is the uniform
+/// buffer of parameters, bindings 1.. are storage buffers in the order of [`Shader::access`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shader {
+    /// A name for dumps and profiles.
+    pub name: String,
+    /// The source.
+    pub wgsl: String,
+    /// How each storage buffer is bound.
+    pub access: Vec<Access>,
+    /// Size of the parameter struct in bytes, a multiple of 16; 0 if there is none (then binding 0 is absent).
+    pub params_size: u32,
+}
+
+/// How a storage buffer is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    ReadWrite,
+}
+
+/// A buffer on the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// A name for dumps.
+    pub name: String,
+    /// What it is for.
+    pub kind: BufferKind,
+    /// Size in bytes for the largest symbols; a multiple of 256.
+    pub size: u64,
+}
+
+/// What a buffer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferKind {
+    /// Filled once, only read.
+    Weights,
+    /// Filled once, then kept and changed from run to run.
+    State,
+    /// Inputs, activations and outputs; contents are only meaningful within a run.
+    Arena,
+}
+
+/// Element type as the host sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the variants are the types of the same name")]
+pub enum DType {
+    F32,
+    F16,
+    F64,
+    I32,
+    I64,
+    U8,
+    Bool,
+}
+
+/// Element type as the device stores it, four bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// Floats.
+    F32,
+    /// Signed integers. `I64` host values are stored so where the compiler has proven that they fit.
+    I32,
+    /// Truth values (0 or 1) and unsigned integers.
+    U32,
+}
+
+/// A tensor in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// The user's name.
+    pub name: String,
+    /// Element type as the host sees it.
+    pub dtype: DType,
+    /// Element type in memory.
+    pub storage: Storage,
+    /// The dimensions, outermost first.
+    pub shape: Vec<Expr>,
+    /// How elements are laid out.
+    pub layout: Layout,
+    /// Where it lies.
+    pub place: Range,
+}
+
+/// The order of elements in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Dimensions from slowest to fastest: `[0, 2, 3, 1]` is channels last.
+    pub order: Vec<usize>,
+    /// The fastest dimension is padded with zeros to a multiple of this many elements: 1 or 4.
+    pub lanes: usize,
+}
+
+/// Part of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Range {
+    /// Index into [`Plan::buffers`].
+    pub buffer: usize,
+    /// First byte; a multiple of 256.
+    pub offset: u64,
+    /// Number of bytes for the largest symbols; a multiple of 4, not zero.
+    pub size: u64,
+}
+
+/// A list of dispatches with what goes in and comes out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// `inference` or `train`.
+    pub name: String,
+    /// Indices of tensors the caller gives. They are dense (`lanes` 1, in order).
+    pub inputs: Vec<usize>,
+    /// Tensors the caller gets, by name; dense like the inputs.
+    pub outputs: Vec<OutputRef>,
+    /// The dispatches, in order; each sees what the ones before it have written.
+    pub dispatches: Vec<Dispatch>,
+}
+
+/// A named result. Two outputs may be the same tensor, and an input may be an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputRef {
+    /// The name the caller asks for.
+    pub name: String,
+    /// Index into [`Plan::tensors`].
+    pub tensor: usize,
+}
+
+/// One launch of a kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// The layers it computes: `layer1.0.conv1 + bn1 + relu`.
+    pub name: String,
+    /// Index into [`Plan::shaders`].
+    pub shader: usize,
+    /// A range for each storage buffer of the shader.
+    pub bindings: Vec<Range>,
+    /// The parameter words, in order.
+    pub params: Vec<Param>,
+    /// Workgroups in x, y and z; at most 65,535 each for the largest symbols.
+    pub workgroups: [Expr; 3],
+    /// Indices of the tensors it writes, for debugging and profiles.
+    pub writes: Vec<usize>,
+    /// Floating point operations, a multiply-add counted as two.
+    pub flops: Expr,
+    /// Bytes read and written if everything is moved once.
+    pub bytes: Expr,
+}
+
+/// A 32-bit word of a parameter struct.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Param {
+    /// `u32` (or `i32`, two's complement), possibly depending on the symbols.
+    Int(Expr),
+    /// `f32`.
+    Float(f32),
+}
+
+/// Initial contents of part of a buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// Where the bytes go.
+    pub place: Range,
+    /// The bytes, `place.size` of them.
+    pub bytes: Vec<u8>,
+}
