@@ -43,6 +43,7 @@ def export(network, shape, exporter, path):
             torch.onnx.export(
                 network, (example,), str(path), dynamo=True, dynamic_shapes=({0: batch},), verbose=False, **names
             )
+            drop_stack_traces(path)
             return
         training = torch.onnx.TrainingMode.PRESERVE if exporter == "preserve" else torch.onnx.TrainingMode.EVAL
         torch.onnx.export(
@@ -55,6 +56,17 @@ def export(network, shape, exporter, path):
             dynamic_axes={"input": {0: "N"}, "output": {0: "N"}},
             **names,
         )
+
+
+def drop_stack_traces(path):
+    """The newer exporter notes for each node where in the maker's file system its Python stands. Other machines have
+    other paths, and the files would differ."""
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        kept = [note for note in node.metadata_props if note.key != "pkg.torch.onnx.stack_trace"]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    path.write_bytes(model.SerializeToString())
 
 
 def quality(outputs, name):

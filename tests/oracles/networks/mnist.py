@@ -49,8 +49,9 @@ class LeNet5(nn.Module):
 
 def fastai_simple_cnn(batch_norm=False):
     """The network of chapter 13 of fastai's *Deep Learning for Coders*: every convolution halves the image, 28 to 1; the
-    first looks at 5 x 5 pixels so that it has more inputs than outputs. With batch normalisation the convolutions have
-    no bias of their own."""
+    first looks at 5 x 5 pixels so that it has more inputs than outputs. Batch normalisation follows the non-linearity in
+    that chapter, so only the last one can be folded into the convolution before it. The convolutions then have no bias
+    of their own (the book leaves them one)."""
 
     def conv(inputs, outputs, kernel=3, activation=True):
         layers = [nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=not batch_norm)]
