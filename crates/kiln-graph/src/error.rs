@@ -1,5 +1,7 @@
 //! What can be wrong with an operator's inputs and attributes, in the terms of the person who wrote the model.
 
+use std::sync::Arc;
+
 use crate::dim::Dim;
 use crate::tensor::{DType, ShapeDisplay};
 
@@ -58,6 +60,38 @@ pub enum ShapeError {
     /// The result would have more elements than a tensor may have.
     #[error("the output would have shape {}, more elements than any device can hold", ShapeDisplay(.0))]
     TooLarge(Vec<Dim>),
+}
+
+/// Why an operator cannot be evaluated. [`GraphError::Eval`] adds which node it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// The inputs do not fit the operator.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A symbol in an attribute has no value.
+    #[error("the size `{0}` is not known")]
+    UnboundSymbol(Arc<str>),
+    /// An index points outside.
+    #[error("index {index} is out of range for the {size} elements of axis {axis}")]
+    Index {
+        /// The index.
+        index: i64,
+        /// The axis.
+        axis: usize,
+        /// How many elements there are.
+        size: usize,
+    },
+    /// An integer is divided by zero.
+    #[error("an integer is divided by zero")]
+    DivisionByZero,
+    /// The output does not fit into memory.
+    #[error("there is not enough memory for the output {dtype}{}", ShapeDisplay(.shape))]
+    OutOfMemory {
+        /// The element type.
+        dtype: DType,
+        /// The shape.
+        shape: Vec<usize>,
+    },
 }
 
 /// What can be wrong with a graph.

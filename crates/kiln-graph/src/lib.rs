@@ -10,17 +10,21 @@
 //!
 //! What is deliberately absent: layouts, buffers, devices, kernels. The graph does not know how it will be run.
 
+mod array;
 mod contents;
 mod dim;
 mod error;
+mod eval;
 mod graph;
+mod number;
 pub mod ops;
 mod rewrite;
 mod tensor;
 
 pub use dim::{Atom, Bindings, Dim, product};
-pub use error::{GraphError, ShapeError};
+pub use error::{EvalError, GraphError, ShapeError};
+pub use eval::{EvaluateOptions, Evaluation, evaluate, evaluate_with};
 pub use graph::{Def, Graph, Node, NodeId, Output, Update, Value, ValueId};
-pub use ops::Op;
+pub use ops::{Op, Precision};
 pub use rewrite::Rewriter;
 pub use tensor::{DType, Data, DataLengthError, MAX_ELEMENTS, ShapeDisplay, Tensor, TensorType};

@@ -209,6 +209,13 @@ impl Tensor {
         Ok(Self { shape, data: Arc::new(data) })
     }
 
+    /// A tensor whose data is known to have as many elements as `shape` says.
+    pub(crate) fn of_len(shape: impl Into<Vec<usize>>, data: Data) -> Self {
+        let shape = shape.into();
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { shape, data: Arc::new(data) }
+    }
+
     /// A float tensor; see [`Tensor::new`].
     pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Result<Self, DataLengthError> {
         Self::new(shape, Data::F32(data))

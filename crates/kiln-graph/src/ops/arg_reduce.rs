@@ -2,7 +2,9 @@
 
 use super::reduce::reduced_shape;
 use super::take;
+use crate::array::{Array, around};
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
 /// Largest or smallest.
@@ -23,7 +25,7 @@ impl ArgKind {
     }
 }
 
-/// Index (int64) of the largest or smallest element along an axis.
+/// Index (int64) of the largest or smallest element along an axis. A NaN is never larger or smaller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ArgReduce {
     /// Largest or smallest.
@@ -39,6 +41,25 @@ pub struct ArgReduce {
 impl ArgReduce {
     pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
         let [x] = take(inputs)?;
+        if x.shape.get(self.axis).is_some_and(|size| size.is(0)) {
+            return Err(ShapeError::Mismatch(format!("{x} has no elements along axis {}", self.axis)));
+        }
         Ok(TensorType::new(DType::I64, reduced_shape(x, &[self.axis], self.keep_dims)?))
+    }
+
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>) -> Vec<i64> {
+        let (before, size, after) = around(x.shape, self.axis);
+        let better = |new: T, best: T| match self.kind {
+            _ if self.select_last_index && new == best => true,
+            ArgKind::Max => new > best,
+            ArgKind::Min => new < best,
+        };
+        let lines = (0..before).flat_map(|o| (0..after).map(move |i| (o, i)));
+        lines
+            .map(|(o, i)| {
+                let at = |k: usize| x.data[(o * size + k) * after + i];
+                i64::from_size((1..size).fold(0, |best, k| if better(at(k), at(best)) { k } else { best }))
+            })
+            .collect()
     }
 }

@@ -1,8 +1,10 @@
 //! Elementwise functions of two operands.
 
 use super::take;
+use crate::array::Array;
 use crate::dim::Dim;
-use crate::error::ShapeError;
+use crate::error::{EvalError, ShapeError};
+use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// An elementwise function of two operands of one type, broadcast against each other as in NumPy.
@@ -117,6 +119,46 @@ impl BinaryOp {
             | BinaryOp::Max => a.dtype,
         };
         Ok(TensorType::new(dtype, broadcast_shapes(&a.shape, &b.shape)?))
+    }
+
+    pub(crate) fn eval<T: Number>(
+        self,
+        a: &Array<T>,
+        b: &Array<T>,
+        out_shape: &[usize],
+    ) -> Result<Vec<T>, EvalError> {
+        let (a, b) = (a.broadcast(out_shape), b.broadcast(out_shape));
+        let result: Option<Vec<T>> = a.iter().zip(b.iter()).map(|(a, b)| self.of(*a, *b)).collect();
+        result.ok_or(EvalError::DivisionByZero)
+    }
+
+    /// The function itself; truth is one. `None` where an integer would be divided by zero.
+    fn of<T: Number>(self, a: T, b: T) -> Option<T> {
+        let truth = |holds: bool| if holds { T::ONE } else { T::ZERO };
+        let (p, q) = (a != T::ZERO, b != T::ZERO);
+        Some(match self {
+            BinaryOp::Add => a.add(b),
+            BinaryOp::Sub => a.sub(b),
+            BinaryOp::Mul => a.mul(b),
+            BinaryOp::Div => return a.div(b),
+            BinaryOp::Pow => return a.pow(b),
+            BinaryOp::Mod => {
+                let rest = a.rem(b)?;
+                let other_sign = rest != T::ZERO && (rest < T::ZERO) != (b < T::ZERO);
+                if other_sign { rest.add(b) } else { rest }
+            }
+            BinaryOp::Rem => return a.rem(b),
+            BinaryOp::Min => a.smaller(b),
+            BinaryOp::Max => a.larger(b),
+            BinaryOp::Equal => truth(a == b),
+            BinaryOp::Less => truth(a < b),
+            BinaryOp::LessOrEqual => truth(a <= b),
+            BinaryOp::Greater => truth(a > b),
+            BinaryOp::GreaterOrEqual => truth(a >= b),
+            BinaryOp::And => truth(p && q),
+            BinaryOp::Or => truth(p || q),
+            BinaryOp::Xor => truth(p != q),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Convolution.
 
 use super::take;
+use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// Convolution (cross-correlation, as everywhere in deep learning) in 1 to 3 spatial dimensions.
@@ -72,6 +74,13 @@ impl Conv {
                 });
             }
         }
+        if x.dtype != w.dtype {
+            return Err(ShapeError::DType {
+                operand: "the weight",
+                expected: format!("{} like the input", x.dtype),
+                found: w.dtype,
+            });
+        }
         let groups = self.groups;
         let (Some(cout), Some(per_group)) = (w.shape[0].as_usize(), w.shape[1].as_usize()) else {
             return Err(ShapeError::Mismatch(format!(
@@ -123,6 +132,110 @@ impl Conv {
         }
         Ok(TensorType::new(x.dtype, shape))
     }
+
+    /// Every tap of every kernel is added to all outputs it reaches; rows are contiguous.
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>, weight: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        // One and two dimensions are three with leading dimensions of one.
+        let spatial = |shape: &[usize]| {
+            let mut sizes = [1; 3];
+            sizes[3 - self.spatial()..].copy_from_slice(&shape[2..]);
+            sizes
+        };
+        let (in_size, kernel, out_size) = (spatial(x.shape), spatial(weight.shape), spatial(out_shape));
+        let meetings: [Vec<Meeting>; 3] = std::array::from_fn(|axis| {
+            let i = axis.checked_sub(3 - self.spatial());
+            let (stride, dilation, step, pad) = i.map_or((1, 1, 1, 0), |i| {
+                (self.strides[i], self.dilations[i], self.input_dilations[i], self.pads[i][0])
+            });
+            let meet = |tap| {
+                move |position| {
+                    let dilated = tap_position(position, stride, tap, dilation, pad)?;
+                    (dilated % step == 0).then_some(dilated / step)
+                }
+            };
+            (0..kernel[axis]).map(|tap| Meeting::find(out_size[axis], in_size[axis], meet(tap))).collect()
+        });
+        let [depth, rows, columns] = &meetings;
+        let plane = |size: [usize; 3]| size[0] * size[1] * size[2];
+        let (channels_in, channels_out, per_group) = (x.shape[1], weight.shape[0], weight.shape[1]);
+        let mut out = vec![T::ZERO; out_shape.iter().product()];
+        for (image, out) in out.chunks_mut((channels_out * plane(out_size)).max(1)).enumerate() {
+            for (channel, out) in out.chunks_mut(plane(out_size).max(1)).enumerate() {
+                let first = channel / (channels_out / self.groups) * per_group;
+                for c in 0..per_group {
+                    let x = &x.data[(image * channels_in + first + c) * plane(in_size)..][..plane(in_size)];
+                    let w = &weight.data[(channel * per_group + c) * plane(kernel)..][..plane(kernel)];
+                    let taps = depth.iter().flat_map(|z| rows.iter().map(move |y| (z, y)));
+                    for ((z, y), w) in taps.zip(w.chunks(kernel[2])) {
+                        for (oz, iz) in z.pairs() {
+                            for (oy, iy) in y.pairs() {
+                                let out = &mut out[(oz * out_size[1] + oy) * out_size[2]..][..out_size[2]];
+                                let x = &x[(iz * in_size[1] + iy) * in_size[2]..][..in_size[2]];
+                                for (column, w) in columns.iter().zip(w) {
+                                    column.accumulate(out, *w, x);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The window positions at which one kernel tap meets an input element: outputs `out, out + out_step, ...` meet
+/// inputs `input, input + in_step, ...`.
+struct Meeting {
+    count: usize,
+    out: usize,
+    out_step: usize,
+    input: usize,
+    in_step: usize,
+}
+
+impl Meeting {
+    fn find(out_size: usize, in_size: usize, meet: impl Fn(usize) -> Option<usize>) -> Self {
+        let met: Vec<(usize, usize)> =
+            (0..out_size).filter_map(|o| Some((o, meet(o).filter(|i| *i < in_size)?))).collect();
+        let (out, input) = met.first().copied().unwrap_or((0, 0));
+        // Both grow evenly: the input position is a linear function of the output position.
+        let (out_step, in_step) = met.get(1).map_or((1, 1), |(o, i)| (o - out, i - input));
+        Self { count: met.len(), out, out_step, input, in_step }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Self { count, out, out_step, input, in_step } = *self;
+        (0..count).map(move |n| (out + n * out_step, input + n * in_step))
+    }
+
+    /// `out += weight * x` wherever they meet.
+    fn accumulate<T: Number>(&self, out: &mut [T], weight: T, x: &[T]) {
+        if self.out_step == 1 && self.in_step == 1 {
+            // The same loop without index arithmetic, for speed.
+            let (out, x) = (&mut out[self.out..][..self.count], &x[self.input..][..self.count]);
+            for (o, i) in out.iter_mut().zip(x) {
+                *o = o.add(weight.mul(*i));
+            }
+        } else {
+            for (o, i) in self.pairs() {
+                out[o] = out[o].add(weight.mul(x[i]));
+            }
+        }
+    }
+}
+
+/// Where tap number `tap` of a window lies when the window is at `position`, in elements from the start of the padding
+/// taken off; `None` in the padding before.
+pub(crate) fn tap_position(
+    position: usize,
+    stride: usize,
+    tap: usize,
+    dilation: usize,
+    pad: i64,
+) -> Option<usize> {
+    let padded = i64::try_from(position * stride + tap * dilation).ok()?;
+    usize::try_from(padded - pad).ok()
 }
 
 /// One spatial dimension of a sliding window.
@@ -185,12 +298,9 @@ pub fn window_output(
     if !ceil_mode {
         return room.floor_div(stride_i) + 1.into();
     }
-    let out = room.ceil_div(stride_i) + 1.into();
-    // For symbolic sizes the correction cannot be decided; it matters only where padding is at the end.
-    match (out.as_const(), input.as_const()) {
-        (Some(n), Some(size)) if (n - 1).saturating_mul(stride_i) >= size.saturating_add(pads[0]) => {
-            Dim::from(n - 1)
-        }
-        _ => out,
-    }
+    // Rounding up gives `ceil((input + pad_begin + excess) / stride)`, of which those windows count that start
+    // before the end of the input, `ceil((input + pad_begin) / stride)`: the smaller one, for every input.
+    let excess = room.clone() + Dim::from(stride_i) - input.clone() - Dim::from(pads[0]);
+    let excess = excess.as_const().map_or(0, |n| n.min(0));
+    (input.clone() + Dim::from(pads[0]) + Dim::from(excess)).ceil_div(stride_i)
 }

@@ -1,7 +1,11 @@
 //! Matrix product.
 
+use std::borrow::Cow;
+
 use super::{broadcast_shapes, take};
+use crate::array::{Array, broadcast_positions};
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// Matrix product of the last two dimensions, with the leading ones broadcast.
@@ -51,4 +55,32 @@ impl MatMul {
         shape.extend([m.clone(), n.clone()]);
         Ok(TensorType::new(a.dtype, shape))
     }
+
+    pub(crate) fn eval<T: Number>(&self, a: &Array<T>, b: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        let (batch, matrix) = out_shape.split_at(out_shape.len() - 2);
+        let (m, n) = (matrix[0], matrix[1]);
+        let k = a.shape[a.shape.len() - if self.transpose_a { 2 } else { 1 }];
+        let batch_of = |array: &Array<T>| broadcast_positions(&array.shape[..array.shape.len() - 2], batch);
+        let mut out = vec![T::ZERO; out_shape.iter().product()];
+        for (i, (at_a, at_b)) in batch_of(a).into_iter().zip(batch_of(b)).enumerate() {
+            let (a, b) = (&a.data[at_a * m * k..][..m * k], &b.data[at_b * k * n..][..k * n]);
+            let a = if self.transpose_a { transposed(a, k, m) } else { Cow::Borrowed(a) };
+            let b = if self.transpose_b { transposed(b, n, k) } else { Cow::Borrowed(b) };
+            let out = &mut out[i * m * n..][..m * n];
+            for (row, out) in out.chunks_mut(n.max(1)).enumerate() {
+                for step in 0..k {
+                    let left = a[row * k + step];
+                    for (o, right) in out.iter_mut().zip(&b[step * n..][..n]) {
+                        *o = o.add(left.mul(*right));
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A matrix of `rows` and `columns` with the two swapped.
+fn transposed<T: Number>(matrix: &[T], rows: usize, columns: usize) -> Cow<'_, [T]> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| matrix[r * columns + c])).collect()
 }

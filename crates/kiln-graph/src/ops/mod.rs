@@ -3,6 +3,10 @@
 //! There are few: whatever else a model format knows is written in terms of these where it is imported.
 //! Each operator is one file with its attributes, its shape rule and its evaluation; [`Op`] lists them all,
 //! and every match over it is exhaustive, so the compiler names the places a new operator has to fill.
+//!
+//! An operator's gradient belongs into its file too, below its evaluation: a rule that, given the node's inputs and
+//! outputs and the gradients of its outputs as values of a graph, adds the nodes that make the gradients of its
+//! inputs. [`Op`] gets one more exhaustive match for it, beside [`Op::infer`] and [`Op::evaluate`].
 
 mod arg_reduce;
 mod batch_norm;
@@ -10,6 +14,7 @@ mod binary;
 mod cast;
 mod concat;
 mod conv;
+mod evaluate;
 mod expand;
 mod gather;
 mod iota;
@@ -32,6 +37,7 @@ pub use binary::{BinaryOp, broadcast_shapes};
 pub use cast::Cast;
 pub use concat::Concat;
 pub use conv::{Conv, window_output};
+pub use evaluate::Precision;
 pub use expand::Expand;
 pub use gather::{Gather, GatherElements};
 pub use iota::Iota;
@@ -47,7 +53,8 @@ pub use softmax::Softmax;
 pub use transpose::Transpose;
 pub use unary::UnaryOp;
 
-use crate::error::ShapeError;
+use crate::dim::{Bindings, Dim};
+use crate::error::{EvalError, ShapeError};
 use crate::tensor::TensorType;
 
 /// A core operator with its attributes. Input order is documented at each attribute struct.
@@ -154,6 +161,41 @@ impl Op {
             Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Iota(op) => op.infer(inputs).map(|t| vec![t]),
         }
+    }
+
+    /// The operator with numbers in place of the symbols in its attributes.
+    pub fn bind(&self, symbols: &Bindings) -> Result<Op, EvalError> {
+        let dim = |dim: &Dim| dim.eval(symbols).map(Dim::from).map_err(EvalError::UnboundSymbol);
+        let shape = |shape: &[Dim]| shape.iter().map(dim).collect::<Result<Vec<_>, _>>();
+        Ok(match self {
+            Op::Reshape(op) => Op::Reshape(Reshape { shape: shape(&op.shape)? }),
+            Op::Expand(op) => Op::Expand(Expand { shape: shape(&op.shape)? }),
+            Op::Resize(op) => Op::Resize(Resize { shape: shape(&op.shape)?, ..op.clone() }),
+            Op::Iota(op) => Op::Iota(Iota { shape: shape(&op.shape)?, ..op.clone() }),
+            Op::Slice(op) => {
+                let cut = |cut: &SliceAxis| {
+                    Ok(SliceAxis { start: dim(&cut.start)?, length: dim(&cut.length)?, ..cut.clone() })
+                };
+                Op::Slice(Slice { axes: op.axes.iter().map(cut).collect::<Result<_, EvalError>>()? })
+            }
+            Op::Conv(_)
+            | Op::Pool(_)
+            | Op::MatMul(_)
+            | Op::BatchNorm(_)
+            | Op::Softmax(_)
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Select
+            | Op::Cast(_)
+            | Op::Reduce(_)
+            | Op::ArgReduce(_)
+            | Op::Transpose(_)
+            | Op::Concat(_)
+            | Op::Pad(_)
+            | Op::Gather(_)
+            | Op::GatherElements(_)
+            | Op::ShapeOf(_) => self.clone(),
+        })
     }
 }
 

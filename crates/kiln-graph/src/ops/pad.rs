@@ -1,7 +1,9 @@
 //! Padding.
 
 use super::take;
+use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// What stands in the padding.
@@ -15,6 +17,21 @@ pub enum PadMode {
     Edge,
     /// The input repeated.
     Wrap,
+}
+
+impl PadMode {
+    /// Which of `size` input elements stands at position `at`, counted from the first; `None` for the constant.
+    fn source(self, at: i64, size: i64) -> Option<usize> {
+        let index = match self {
+            PadMode::Constant(_) => (0..size).contains(&at).then_some(at)?,
+            // Mirrored at -0 and at size - 1; amounts of padding are less than the size.
+            PadMode::Reflect if at < 0 => -at,
+            PadMode::Reflect => at.min(2 * (size - 1) - at),
+            PadMode::Edge => at.clamp(0, (size - 1).max(0)),
+            PadMode::Wrap => at.checked_rem_euclid(size)?,
+        };
+        usize::try_from(index).ok()
+    }
 }
 
 /// Padding before and after each dimension; negative amounts crop.
@@ -66,5 +83,28 @@ impl Pad {
             shape.push(out);
         }
         Ok(TensorType::new(x.dtype, shape))
+    }
+
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        // Per dimension the pairs (output, input) of offsets; what no pair reaches keeps the constant.
+        let (mut to, mut from) = (Vec::new(), Vec::new());
+        for (i, (out_step, in_step)) in strides(out_shape).into_iter().zip(strides(x.shape)).enumerate() {
+            let before = self.pads[i][0];
+            let source =
+                |o: &usize| self.mode.source(i64::from_size(*o) - before, i64::from_size(x.shape[i]));
+            let pairs = (0..out_shape[i]).filter_map(|o| Some((o * out_step, source(&o)? * in_step)));
+            let (outs, ins): (Vec<usize>, Vec<usize>) = pairs.unzip();
+            to.push(outs);
+            from.push(ins);
+        }
+        let fill = match self.mode {
+            PadMode::Constant(value) => T::from_f64(value.into()),
+            PadMode::Reflect | PadMode::Edge | PadMode::Wrap => T::ZERO,
+        };
+        let mut out = vec![fill; out_shape.iter().product()];
+        for (to, value) in offsets(&to).into_iter().zip(x.pick(&offsets(&from))) {
+            out[to] = value;
+        }
+        out
     }
 }

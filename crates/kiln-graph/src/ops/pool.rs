@@ -1,8 +1,10 @@
 //! Pooling.
 
-use super::conv::Window;
+use super::conv::{Window, tap_position};
 use super::take;
+use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
+use crate::number::Real;
 use crate::tensor::TensorType;
 
 /// What a pooling window computes.
@@ -100,5 +102,46 @@ impl Pool {
             shape.push(window.output(i + 2, &x.shape[i + 2])?);
         }
         Ok(TensorType::new(x.dtype, shape))
+    }
+
+    pub(crate) fn eval<T: Real>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        let steps = strides(x.shape);
+        let (in_size, out_size) = (&x.shape[2..], &out_shape[2..]);
+        // For every window: where its elements are in a plane, and how many of its taps lie in input or padding.
+        let mut windows = vec![(vec![0], 1)];
+        for (i, [before, after]) in self.pads.iter().copied().enumerate() {
+            let (stride, dilation, size) = (self.strides[i], self.dilations[i], in_size[i]);
+            let lines: Vec<(Vec<usize>, usize)> = (0..out_size[i])
+                .map(|position| {
+                    let at = |tap, pad| tap_position(position, stride, tap, dilation, pad);
+                    let taps = 0..self.kernel[i];
+                    let inside = taps.clone().filter_map(|tap| at(tap, before).filter(|at| *at < size));
+                    // Seen from behind the padding at the end, what lies before the end has no position.
+                    let end = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(before + after);
+                    let padded = taps.filter(|tap| at(*tap, end).is_none()).count();
+                    (inside.map(|at| at * steps[i + 2]).collect(), padded)
+                })
+                .collect();
+            let product = |(base, count): &(Vec<usize>, usize)| {
+                let both =
+                    |(line, n): &(Vec<usize>, usize)| (offsets(&[base.clone(), line.clone()]), count * n);
+                lines.iter().map(both).collect::<Vec<_>>()
+            };
+            windows = windows.iter().flat_map(product).collect();
+        }
+        let mut out = Vec::with_capacity(out_shape.iter().product());
+        for plane in x.data.chunks(in_size.iter().product::<usize>().max(1)) {
+            out.extend(windows.iter().map(|(window, padded)| {
+                let elements = window.iter().map(|at| plane[*at]);
+                match self.kind {
+                    PoolKind::Max => elements.fold(T::lowest(x.dtype), T::larger),
+                    PoolKind::Average { count_include_pad } => {
+                        let count = if count_include_pad { *padded } else { window.len() };
+                        elements.fold(T::ZERO, T::add).over(T::from_size(count))
+                    }
+                }
+            }));
+        }
+        out
     }
 }

@@ -1,8 +1,10 @@
 //! Reductions.
 
 use super::{check_axis, take};
+use crate::array::{Array, offsets, strides};
 use crate::dim::Dim;
-use crate::error::ShapeError;
+use crate::error::{EvalError, ShapeError};
+use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
 /// How elements are combined.
@@ -55,6 +57,38 @@ impl Reduce {
             });
         }
         Ok(TensorType::new(x.dtype, reduced_shape(x, &self.axes, self.keep_dims)?))
+    }
+
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>, out_shape: &[usize]) -> Result<Vec<T>, EvalError> {
+        let (start, combine): (T, fn(T, T) -> T) = match self.kind {
+            ReduceKind::Sum | ReduceKind::Mean => (T::ZERO, T::add),
+            ReduceKind::Max => (T::lowest(x.dtype), T::larger),
+            ReduceKind::Min => (T::highest(x.dtype), T::smaller),
+            ReduceKind::Prod => (T::ONE, T::mul),
+        };
+        // Every element goes to the output at its own coordinates, with those of the reduced axes left out.
+        let kept: Vec<usize> = x
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(i, size)| if self.axes.contains(&i) { 1 } else { *size })
+            .collect();
+        let axes: Vec<Vec<usize>> = strides(&kept)
+            .into_iter()
+            .enumerate()
+            .map(|(i, stride)| {
+                (0..x.shape[i]).map(|c| if self.axes.contains(&i) { 0 } else { c * stride }).collect()
+            })
+            .collect();
+        let mut out = vec![start; out_shape.iter().product()];
+        for (to, value) in offsets(&axes).into_iter().zip(x.data.iter()) {
+            out[to] = combine(out[to], *value);
+        }
+        if self.kind != ReduceKind::Mean {
+            return Ok(out);
+        }
+        let count = T::from_size(self.axes.iter().map(|axis| x.shape[*axis]).product());
+        out.into_iter().map(|sum| sum.div(count).ok_or(EvalError::DivisionByZero)).collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Interpolation to another size.
 
 use super::take;
+use crate::array::{Array, around, offsets, strides};
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::number::{Number, Real};
 use crate::tensor::TensorType;
 
 /// How an output coordinate becomes an input coordinate (ONNX `coordinate_transformation_mode`).
@@ -64,6 +66,91 @@ impl Resize {
                 found: x.shape.clone(),
             });
         }
+        if self.mode == ResizeMode::Linear && !x.dtype.is_float() {
+            return Err(ShapeError::DType {
+                operand: "the input",
+                expected: "floating point".into(),
+                found: x.dtype,
+            });
+        }
+        if self.scales.iter().flatten().any(|scale| !(*scale > 0.0 && scale.is_finite())) {
+            return Err(ShapeError::Attribute {
+                name: "scales",
+                message: format!("{:?} should be positive", self.scales.as_deref().unwrap_or_default()),
+            });
+        }
+        for (axis, (from, to)) in x.shape.iter().zip(&self.shape).enumerate() {
+            if from.is(0) && !to.is(0) {
+                return Err(ShapeError::Mismatch(format!("axis {axis} has no elements to make {to} from")));
+            }
+        }
         Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
+    }
+
+    /// The input coordinate of output `out` along `axis`, clamped to the input.
+    ///
+    /// Nearest neighbours take it in `f32`, as the engines do that models were made with: `f64` would decide
+    /// otherwise where it falls between two elements.
+    fn coordinate<T: Real>(&self, axis: usize, out: usize, in_size: usize, out_size: usize) -> T {
+        let size = |n: usize| T::from_size(n);
+        let scale = match &self.scales {
+            Some(scales) => T::from_f64(scales[axis].into()),
+            None => size(out_size).over(size(in_size)),
+        };
+        let half = T::from_f64(0.5);
+        let half_pixel = || size(out).add(half).over(scale).sub(half);
+        let coordinate = match self.coordinates {
+            CoordinateMode::PytorchHalfPixel | CoordinateMode::AlignCorners if out_size == 1 => T::ZERO,
+            CoordinateMode::HalfPixel | CoordinateMode::PytorchHalfPixel => half_pixel(),
+            CoordinateMode::AlignCorners => size(out).mul(size(in_size - 1)).over(size(out_size - 1)),
+            CoordinateMode::Asymmetric => size(out).over(scale),
+        };
+        coordinate.larger(T::ZERO).smaller(size(in_size - 1))
+    }
+
+    pub(crate) fn eval_nearest<T: Number>(
+        &self,
+        x: &Array<T>,
+        mode: NearestMode,
+        out_shape: &[usize],
+    ) -> Vec<T> {
+        let axis = |(i, stride): (usize, usize)| {
+            let nearest = |out| {
+                let at: f32 = self.coordinate(i, out, x.shape[i], out_shape[i]);
+                let at = match mode {
+                    NearestMode::RoundPreferFloor => (at - 0.5).ceil(),
+                    NearestMode::RoundPreferCeil => (at + 0.5).floor(),
+                    NearestMode::Floor => at.floor(),
+                    NearestMode::Ceil => at.ceil(),
+                };
+                // Clamped between zero and a size, so the cast is exact.
+                at as usize * stride
+            };
+            (0..out_shape[i]).map(nearest).collect()
+        };
+        x.pick(&offsets(&strides(x.shape).into_iter().enumerate().map(axis).collect::<Vec<_>>()))
+    }
+
+    /// Linear interpolation along each dimension in turn.
+    pub(crate) fn eval_linear<T: Real>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        let mut shape = x.shape.to_vec();
+        let mut data = x.data.to_vec();
+        for (axis, out_size) in out_shape.iter().copied().enumerate() {
+            let (before, in_size, after) = around(&shape, axis);
+            let mut out = Vec::with_capacity(before * out_size * after);
+            for outer in 0..before {
+                for o in 0..out_size {
+                    let at: T = self.coordinate(axis, o, in_size, out_size);
+                    let low = at.floor();
+                    let (share, low) = (at.sub(low), low.to_f64() as usize);
+                    let line = |i: usize| &data[(outer * in_size + i.min(in_size - 1)) * after..][..after];
+                    let mix = |(a, b): (&T, &T)| a.mul(T::ONE.sub(share)).add(b.mul(share));
+                    out.extend(line(low).iter().zip(line(low + 1)).map(mix));
+                }
+            }
+            shape[axis] = out_size;
+            data = out;
+        }
+        data
     }
 }

@@ -3,6 +3,7 @@
 use super::take;
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
 /// The dimensions `start..end` of the input as a one-dimensional int64 tensor. Its contents are known when the
@@ -25,5 +26,9 @@ impl ShapeOf {
             });
         }
         Ok(TensorType::new(DType::I64, [Dim::from(self.end - self.start)]))
+    }
+
+    pub(crate) fn eval(&self, shape: &[usize]) -> Vec<i64> {
+        shape[self.start..self.end].iter().map(|size| i64::from_size(*size)).collect()
     }
 }

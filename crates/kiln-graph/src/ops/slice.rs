@@ -1,8 +1,10 @@
 //! Strided part of a tensor.
 
 use super::{check_axis, take};
+use crate::array::{Array, offsets, strides};
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::TensorType;
 
 /// What is taken of one axis: `length` elements from `start`, `step` apart.
@@ -63,5 +65,19 @@ impl Slice {
             shape[cut.axis] = cut.length.clone();
         }
         Ok(TensorType::new(x.dtype, shape))
+    }
+
+    /// All symbols are numbers here.
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>) -> Vec<T> {
+        let axis = |(i, stride): (usize, usize)| -> Vec<usize> {
+            let whole = || (0..x.shape[i]).collect();
+            let cut = self.axes.iter().find(|cut| cut.axis == i);
+            let taken: Vec<usize> = cut.map_or_else(whole, |cut| {
+                let (start, length) = (cut.start.as_const().unwrap_or(0), cut.length.as_const().unwrap_or(0));
+                (0..length).filter_map(|n| usize::try_from(start + n * cut.step).ok()).collect()
+            });
+            taken.into_iter().map(|c| c * stride).collect()
+        };
+        x.pick(&offsets(&strides(x.shape).into_iter().enumerate().map(axis).collect::<Vec<_>>()))
     }
 }

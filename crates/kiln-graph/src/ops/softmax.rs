@@ -1,7 +1,9 @@
 //! Softmax.
 
 use super::{check_axis, take};
+use crate::array::{Array, around};
 use crate::error::ShapeError;
+use crate::number::Real;
 use crate::tensor::TensorType;
 
 /// `exp(x - max) / sum(exp(x - max))` along an axis, or its logarithm. Output has the input's shape.
@@ -29,5 +31,20 @@ impl Softmax {
             });
         }
         Ok(x.clone())
+    }
+
+    pub(crate) fn eval<T: Real>(&self, x: &Array<T>) -> Vec<T> {
+        let (before, size, after) = around(x.shape, self.axis);
+        let mut out = vec![T::ZERO; x.data.len()];
+        for (o, i) in (0..before).flat_map(|o| (0..after).map(move |i| (o, i))) {
+            let line = || (0..size).map(|k| (o * size + k) * after + i);
+            let max = line().fold(T::lowest(x.dtype), |max, at| max.larger(x.data[at]));
+            let sum = line().fold(T::ZERO, |sum, at| sum.add(x.data[at].sub(max).exp()));
+            for at in line() {
+                let shifted = x.data[at].sub(max);
+                out[at] = if self.log { shifted.sub(sum.ln()) } else { shifted.exp().over(sum) };
+            }
+        }
+        out
     }
 }

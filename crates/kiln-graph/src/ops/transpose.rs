@@ -1,7 +1,9 @@
 //! Permutation of dimensions.
 
 use super::take;
+use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
+use crate::number::Number;
 use crate::tensor::TensorType;
 
 /// Output dimension `i` is input dimension `perm[i]`.
@@ -27,5 +29,11 @@ impl Transpose {
             });
         }
         Ok(TensorType::new(x.dtype, self.perm.iter().map(|i| x.shape[*i].clone())))
+    }
+
+    pub(crate) fn eval<T: Number>(&self, x: &Array<T>) -> Vec<T> {
+        let strides = strides(x.shape);
+        let axis = |i: &usize| (0..x.shape[*i]).map(|c| c * strides[*i]).collect();
+        x.pick(&offsets(&self.perm.iter().map(axis).collect::<Vec<_>>()))
     }
 }

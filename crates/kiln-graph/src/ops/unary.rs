@@ -1,7 +1,9 @@
 //! Elementwise functions of one operand.
 
 use super::take;
+use crate::array::Array;
 use crate::error::ShapeError;
+use crate::number::{Number, Real};
 use crate::tensor::{DType, TensorType};
 
 /// An elementwise function of one operand. The output has the input's type, but for [`UnaryOp::IsNan`] and
@@ -158,4 +160,97 @@ impl UnaryOp {
         let dtype = if matches!(self, UnaryOp::IsNan | UnaryOp::IsInf) { DType::Bool } else { x.dtype };
         Ok(TensorType::new(dtype, x.shape.iter().cloned()))
     }
+
+    pub(crate) fn eval_real<T: Real>(self, x: &Array<T>) -> Vec<T> {
+        x.data.iter().map(|x| self.of_real(*x)).collect()
+    }
+
+    fn of_real<T: Real>(self, x: T) -> T {
+        let truth = |holds: bool| if holds { T::ONE } else { T::ZERO };
+        match self {
+            UnaryOp::Neg => x.neg(),
+            UnaryOp::Abs => x.abs(),
+            UnaryOp::Sign => x.sign(),
+            UnaryOp::Reciprocal => T::ONE.over(x),
+            UnaryOp::Exp => x.exp(),
+            UnaryOp::Log => x.ln(),
+            UnaryOp::Sqrt => x.sqrt(),
+            UnaryOp::Sin => x.sin(),
+            UnaryOp::Cos => x.cos(),
+            UnaryOp::Tan => x.tan(),
+            UnaryOp::Asin => x.asin(),
+            UnaryOp::Acos => x.acos(),
+            UnaryOp::Atan => x.atan(),
+            UnaryOp::Sinh => x.sinh(),
+            UnaryOp::Cosh => x.cosh(),
+            UnaryOp::Tanh => x.tanh(),
+            UnaryOp::Asinh => x.asinh(),
+            UnaryOp::Acosh => x.acosh(),
+            UnaryOp::Atanh => x.atanh(),
+            UnaryOp::Relu => x.larger(T::ZERO),
+            UnaryOp::Sigmoid => T::ONE.over(T::ONE.add(x.neg().exp())),
+            UnaryOp::Softplus => x.larger(T::ZERO).add(x.abs().neg().exp().ln_1p()),
+            UnaryOp::Erf => T::from_f64(erf(x.to_f64())),
+            UnaryOp::Floor => x.floor(),
+            UnaryOp::Ceil => x.ceil(),
+            UnaryOp::Round => x.round_ties_even(),
+            UnaryOp::Not => truth(x == T::ZERO),
+            UnaryOp::IsNan => truth(x.is_nan()),
+            UnaryOp::IsInf => truth(x.is_infinite()),
+        }
+    }
+
+    /// For integers and bool, of which few functions are defined (see [`UnaryOp::infer`]).
+    pub(crate) fn eval_int(self, x: &Array<i64>) -> Result<Vec<i64>, ShapeError> {
+        let function: fn(i64) -> i64 = match self {
+            UnaryOp::Neg => Number::neg,
+            UnaryOp::Abs => Number::abs,
+            UnaryOp::Sign => Number::sign,
+            UnaryOp::Relu => |x| x.max(0),
+            UnaryOp::Not => |x| i64::from(x == 0),
+            UnaryOp::Reciprocal
+            | UnaryOp::Exp
+            | UnaryOp::Log
+            | UnaryOp::Sqrt
+            | UnaryOp::Sin
+            | UnaryOp::Cos
+            | UnaryOp::Tan
+            | UnaryOp::Asin
+            | UnaryOp::Acos
+            | UnaryOp::Atan
+            | UnaryOp::Sinh
+            | UnaryOp::Cosh
+            | UnaryOp::Tanh
+            | UnaryOp::Asinh
+            | UnaryOp::Acosh
+            | UnaryOp::Atanh
+            | UnaryOp::Sigmoid
+            | UnaryOp::Softplus
+            | UnaryOp::Erf
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+            | UnaryOp::IsNan
+            | UnaryOp::IsInf => {
+                let expected = "floating point".into();
+                return Err(ShapeError::DType { operand: "the operand", expected, found: x.dtype });
+            }
+        };
+        Ok(x.data.iter().map(|x| function(*x)).collect())
+    }
+}
+
+/// The error function, to the precision of `f64`: `2/sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1*3*...*(2n+1))`
+/// (Abramowitz and Stegun, 7.1.6), whose terms all have one sign.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut sum, mut term, mut odd) = (x, x, 1.0);
+    while term.abs() > sum.abs() * 1e-17 {
+        odd += 2.0;
+        term *= 2.0 * x * x / odd;
+        sum += term;
+    }
+    sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
 }

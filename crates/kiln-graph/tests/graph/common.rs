@@ -1,0 +1,52 @@
+//! What the tests share: short ways to write tensors and to apply one operator.
+
+use kiln_graph::{Bindings, Data, EvalError, Op, Precision, Tensor};
+
+/// An f32 tensor.
+pub fn t(shape: &[usize], data: &[f32]) -> Tensor {
+    Tensor::f32(shape, data.to_vec()).expect("the test's data fits its shape")
+}
+
+/// An f32 tensor that counts up from one.
+pub fn counting(shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    Tensor::f32(shape, (1..=count).map(|i| i as f32).collect()).expect("as many as the shape says")
+}
+
+/// A tensor of pseudo-random numbers between -1 and 1, the same for the same seed.
+pub fn random(shape: &[usize], seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32) / (1u64 << 23) as f32 - 1.0
+    };
+    let count: usize = shape.iter().product();
+    Tensor::f32(shape, (0..count).map(|_| next()).collect()).expect("as many as the shape says")
+}
+
+/// Applies `op` in `precision`.
+pub fn apply_in(precision: Precision, op: &Op, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+    op.evaluate(&inputs.iter().collect::<Vec<_>>(), precision, &Bindings::new())
+}
+
+/// Applies `op` in f32 and hands out its only output; f64 has to agree with it.
+pub fn apply(op: Op, inputs: &[Tensor]) -> Tensor {
+    let [single] =
+        apply_in(Precision::F32, &op, inputs).expect("the operator fits").try_into().expect("one output");
+    let double = &apply_in(Precision::F64, &op, inputs).expect("the operator fits in f64")[0];
+    assert_eq!(single.shape(), double.shape(), "{op:?}");
+    close(&single.to_f64(), &double.to_f64(), &format!("f32 against f64 of {op:?}"));
+    if single.dtype().is_float() {
+        assert!(matches!(double.data(), Data::F64(_)), "{op:?} is not held as f64");
+    }
+    single
+}
+
+/// Equal to within rounding of f32, or both NaN.
+pub fn close(found: &[f64], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: {found:?} against {expected:?}");
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        let same = f == e || (f.is_nan() && e.is_nan()) || (f - e).abs() <= 2e-6 * (1.0 + e.abs());
+        assert!(same, "{what}: element {i} is {f}, but should be {e}");
+    }
+}

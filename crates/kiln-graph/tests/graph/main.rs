@@ -1,0 +1,4 @@
+//! Tests of the graph, through its public interface.
+
+mod common;
+mod lectures;
