@@ -1,0 +1,277 @@
+//! Which nodes become one kernel.
+//!
+//! Fusion is general: an *anchor* (convolution, matrix product, pooling, reduction) takes the elementwise nodes behind
+//! it as an expression that is computed before its result is stored, and elementwise nodes that no anchor takes become
+//! one kernel with those they feed. There are no patterns to match, and a fused kernel is no operator: a [`Fusion`] is
+//! a partition of the nodes, beside the graph, as data.
+//!
+//! One rule keeps it right: **of a group, exactly one value is read outside**. Every node of a group then leads to that
+//! value, so if two groups read each other there would be a cycle among the nodes, and there is none. It follows too
+//! that groups can run in the order of the nodes that make these values.
+
+mod display;
+mod name;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use kiln_graph::{Graph, NodeId, Op, ValueId};
+
+/// Nodes that become one kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The names of the nodes, `layer1.0.conv1 + bn1 + relu`.
+    pub name: String,
+    /// What the kernel does first and what decides how it is written. `None`: a chain of elementwise nodes.
+    pub anchor: Option<NodeId>,
+    /// The elementwise nodes, without the anchor, in topological order. With an anchor, they are its epilogue.
+    pub nodes: Vec<NodeId>,
+    /// The values read from outside, each once: first the anchor's operands in the operator's order, then those of
+    /// the nodes. Constants are among them, scalar ones too.
+    pub inputs: Vec<ValueId>,
+    /// The values read outside: one, but for an anchor of several outputs, which has all of them here.
+    pub outputs: Vec<ValueId>,
+}
+
+/// All groups, in an order in which they can run. Each node that leads to a result is in exactly one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fusion {
+    /// The groups.
+    pub groups: Vec<Group>,
+}
+
+/// How large a group may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FuseLimits {
+    /// Most values read from outside, not counting constants of one element, which are written into the kernel.
+    pub max_inputs: usize,
+    /// Most elementwise nodes.
+    pub max_nodes: usize,
+}
+
+impl Default for FuseLimits {
+    /// WebGPU promises eight storage buffers: six inputs leave room for the output and one to spare.
+    fn default() -> Self {
+        Self { max_inputs: 6, max_nodes: 24 }
+    }
+}
+
+/// What an operator is to fusion.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Part of expressions.
+    Elementwise,
+    /// Takes an expression as its epilogue.
+    Anchor,
+    /// A kernel of its own.
+    Alone,
+}
+
+fn role(op: &Op) -> Role {
+    match op {
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => Role::Elementwise,
+        Op::Conv(_) | Op::MatMul(_) | Op::Pool(_) | Op::Reduce(_) => Role::Anchor,
+        Op::BatchNorm(_)
+        | Op::Softmax(_)
+        | Op::ArgReduce(_)
+        | Op::Reshape(_)
+        | Op::Expand(_)
+        | Op::Transpose(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Gather(_)
+        | Op::GatherElements(_)
+        | Op::Resize(_)
+        | Op::ShapeOf(_)
+        | Op::Iota(_) => Role::Alone,
+    }
+}
+
+/// Groups the nodes of a graph.
+///
+/// Anchors choose last to first, so what joins two branches (`add(conv2, downsample)`) goes to the later one, whose
+/// other operand is there by then.
+pub fn fuse(graph: &Graph, limits: &FuseLimits) -> Fusion {
+    let mut fuser = Fuser::new(graph, limits);
+    let live: Vec<NodeId> = graph.node_ids().rev().filter(|id| fuser.live[id.index()]).collect();
+    for id in live.iter().copied() {
+        let role = role(&graph.node(id).op);
+        if role != Role::Elementwise {
+            let nodes = if role == Role::Anchor { fuser.epilogue(id) } else { vec![] };
+            fuser.add_group(Some(id), nodes);
+        }
+    }
+    for id in live {
+        if fuser.group_of[id.index()].is_some() {
+            continue;
+        }
+        match fuser.group_to_join(id) {
+            Some(group) => fuser.join(id, group),
+            None => fuser.add_group(None, vec![id]),
+        }
+    }
+    fuser.finish()
+}
+
+struct Fuser<'a> {
+    graph: &'a Graph,
+    limits: &'a FuseLimits,
+    /// By node: whether it leads to a result.
+    live: Vec<bool>,
+    /// By value: the live nodes that read it, once for each time.
+    readers: Vec<Vec<NodeId>>,
+    /// By value: whether it is a result.
+    is_result: Vec<bool>,
+    /// By node.
+    group_of: Vec<Option<usize>>,
+    groups: Vec<Members>,
+}
+
+struct Members {
+    anchor: Option<NodeId>,
+    nodes: Vec<NodeId>,
+    /// What counts against [`FuseLimits::max_inputs`].
+    inputs: HashSet<ValueId>,
+}
+
+impl<'a> Fuser<'a> {
+    fn new(graph: &'a Graph, limits: &'a FuseLimits) -> Self {
+        let mut is_result = vec![false; graph.values().len()];
+        for id in graph.results() {
+            is_result[id.index()] = true;
+        }
+        let mut live = vec![false; graph.nodes().len()];
+        let mut readers = vec![Vec::new(); graph.values().len()];
+        for id in graph.node_ids().rev() {
+            let node = graph.node(id);
+            live[id.index()] =
+                node.outputs.iter().any(|v| is_result[v.index()] || !readers[v.index()].is_empty());
+            if live[id.index()] {
+                for input in &node.inputs {
+                    readers[input.index()].push(id);
+                }
+            }
+        }
+        let group_of = vec![None; graph.nodes().len()];
+        Self { graph, limits, live, readers, is_result, group_of, groups: vec![] }
+    }
+
+    /// The elementwise nodes that an anchor takes: grown one by one in topological order, up to the last moment at
+    /// which a single value was read outside. In between there may be several: in `y * clamp(y/6 + 1/2, 0, 1)` the
+    /// anchor's `y` is read twice.
+    fn epilogue(&self, anchor: NodeId) -> Vec<NodeId> {
+        let [output] = self.graph.node(anchor).outputs[..] else { return vec![] };
+        let shape = &self.graph.ty(output).shape;
+        let mut inputs: HashSet<ValueId> = self.counted(anchor).collect();
+        // Reads that are still to come, for each value of the group.
+        let mut unread = HashMap::from([(output, self.readers[output.index()].len())]);
+        let mut open = 1;
+        let mut next: BinaryHeap<Reverse<NodeId>> = BinaryHeap::new();
+        let (mut nodes, mut best) = (vec![], 0);
+        let mut newest = output;
+        loop {
+            // Once a value has to be there for others, nothing behind it can make the group end in one value.
+            let readers = &self.readers[newest.index()];
+            let joins = |id: &NodeId| {
+                role(&self.graph.node(*id).op) == Role::Elementwise
+                    && self.group_of[id.index()].is_none()
+                    && self.graph.ty(self.graph.node(*id).outputs[0]).shape == *shape
+            };
+            if self.is_result[newest.index()] || !readers.iter().all(joins) {
+                break;
+            }
+            next.extend(readers.iter().map(|id| Reverse(*id)));
+            let Some(Reverse(id)) = next.pop() else { break };
+            while next.peek() == Some(&Reverse(id)) {
+                next.pop();
+            }
+            inputs.extend(self.counted(id).filter(|v| !unread.contains_key(v)));
+            if nodes.len() == self.limits.max_nodes || inputs.len() > self.limits.max_inputs {
+                break;
+            }
+            for input in &self.graph.node(id).inputs {
+                if let Some(left) = unread.get_mut(input) {
+                    *left -= 1;
+                    open -= usize::from(*left == 0);
+                }
+            }
+            newest = self.graph.node(id).outputs[0];
+            unread.insert(newest, self.readers[newest.index()].len());
+            open += 1;
+            nodes.push(id);
+            if open == 1 {
+                best = nodes.len();
+            }
+        }
+        nodes.truncate(best);
+        nodes
+    }
+
+    /// Operands that count against the limit.
+    fn counted(&self, id: NodeId) -> impl Iterator<Item = ValueId> {
+        let is_scalar = |id: ValueId| self.graph.as_constant(id).is_some_and(|tensor| tensor.len() == 1);
+        self.graph.node(id).inputs.iter().copied().filter(move |id| !is_scalar(*id))
+    }
+
+    fn add_group(&mut self, anchor: Option<NodeId>, nodes: Vec<NodeId>) {
+        let mut inputs = HashSet::new();
+        for id in anchor.iter().chain(&nodes) {
+            inputs.extend(self.counted(*id));
+            self.group_of[id.index()] = Some(self.groups.len());
+        }
+        for id in anchor.iter().chain(&nodes) {
+            for output in &self.graph.node(*id).outputs {
+                inputs.remove(output);
+            }
+        }
+        self.groups.push(Members { anchor, nodes, inputs });
+    }
+
+    /// The group of all readers of an elementwise node, if they are elementwise nodes of one group of the same shape
+    /// that has room. The readers come later and so are in groups already.
+    fn group_to_join(&self, id: NodeId) -> Option<usize> {
+        let output = self.graph.node(id).outputs[0];
+        let readers = &self.readers[output.index()];
+        let group = self.group_of[readers.first()?.index()]?;
+        let members = &self.groups[group];
+        let shape = |id: NodeId| &self.graph.ty(self.graph.node(id).outputs[0]).shape;
+        let same = readers.iter().all(|reader| {
+            self.group_of[reader.index()] == Some(group)
+                && members.anchor != Some(*reader)
+                && shape(*reader) == shape(id)
+        });
+        let new = self.counted(id).filter(|v| !members.inputs.contains(v)).collect::<HashSet<_>>().len();
+        // This node's value stops being an input.
+        let inputs = (members.inputs.len() + new).saturating_sub(1);
+        let fits = inputs <= self.limits.max_inputs && members.nodes.len() < self.limits.max_nodes;
+        (same && fits && !self.is_result[output.index()]).then_some(group)
+    }
+
+    fn join(&mut self, id: NodeId, group: usize) {
+        let operands: Vec<ValueId> = self.counted(id).collect();
+        let members = &mut self.groups[group];
+        members.inputs.remove(&self.graph.node(id).outputs[0]);
+        members.inputs.extend(operands);
+        members.nodes.push(id);
+        self.group_of[id.index()] = Some(group);
+    }
+
+    fn finish(self) -> Fusion {
+        let mut groups: Vec<(NodeId, Group)> = Vec::with_capacity(self.groups.len());
+        for mut members in self.groups {
+            members.nodes.sort_unstable();
+            let all = || members.anchor.iter().chain(&members.nodes).map(|id| self.graph.node(*id));
+            let made: HashSet<ValueId> = all().flat_map(|node| &node.outputs).copied().collect();
+            let mut seen = made.clone();
+            let inputs = all().flat_map(|node| &node.inputs).copied().filter(|v| seen.insert(*v)).collect();
+            let Some(last) = members.nodes.last().copied().max(members.anchor) else { continue };
+            let outputs = self.graph.node(last).outputs.clone();
+            let name = name::of_group(all());
+            let Members { anchor, nodes, .. } = members;
+            groups.push((last, Group { name, anchor, nodes, inputs, outputs }));
+        }
+        groups.sort_unstable_by_key(|(last, _)| *last);
+        Fusion { groups: groups.into_iter().map(|(_, group)| group).collect() }
+    }
+}

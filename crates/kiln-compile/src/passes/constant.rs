@@ -1,0 +1,93 @@
+//! Arithmetic on float constants, in `f64`, for passes that fold one constant into another.
+
+use half::f16;
+use kiln_graph::{DType, Data, Tensor};
+
+/// A float tensor of type `dtype`; `None` for other types or a wrong number of values.
+pub fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Option<Tensor> {
+    let data = match dtype {
+        DType::F32 => Data::F32(values.map(|v| v as f32).collect()),
+        DType::F16 => Data::F16(values.map(f16::from_f64).collect()),
+        DType::F64 => Data::F64(values.collect()),
+        DType::I32 | DType::I64 | DType::U8 | DType::Bool => return None,
+    };
+    Tensor::new(shape, data).ok()
+}
+
+/// `f` of each element.
+pub fn map(tensor: &Tensor, f: impl Fn(f64) -> f64) -> Option<Tensor> {
+    floats(tensor.dtype(), tensor.shape(), tensor.to_f64().into_iter().map(f))
+}
+
+/// `f` of each pair of elements, broadcast against each other.
+///
+/// `None` where that is not possible, or where the result would be larger than both: folding must not grow a model.
+pub fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Option<Tensor> {
+    if a.dtype() != b.dtype() {
+        return None;
+    }
+    let rank = a.shape().len().max(b.shape().len());
+    let (shape_a, shape_b) = (padded(a.shape(), rank), padded(b.shape(), rank));
+    let shape = shape_a
+        .iter()
+        .zip(&shape_b)
+        .map(|(x, y)| if x == y || *y == 1 { Some(*x) } else { (*x == 1).then_some(*y) })
+        .collect::<Option<Vec<usize>>>()?;
+    let size = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
+    if size > a.len().max(b.len()) {
+        return None;
+    }
+    let (a_values, b_values) = (a.to_f64(), b.to_f64());
+    let values = (0..size)
+        .map(|i| f(a_values[position(i, &shape, &shape_a)], b_values[position(i, &shape, &shape_b)]));
+    floats(a.dtype(), &shape, values)
+}
+
+/// Multiplies by factors along `axis`: as many as the axis is long, or one for all.
+pub fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Option<Tensor> {
+    let length = *tensor.shape().get(axis)?;
+    if factors.len() != 1 && factors.len() != length {
+        return None;
+    }
+    let inner: usize = tensor.shape()[axis + 1..].iter().product();
+    let factor = |i: usize| if factors.len() == 1 { factors[0] } else { factors[i / inner % length] };
+    match tensor.data() {
+        // The common case, without a copy in f64.
+        Data::F32(values) => floats(
+            DType::F32,
+            tensor.shape(),
+            values.iter().enumerate().map(|(i, v)| f64::from(*v) * factor(i)),
+        ),
+        Data::F16(_) | Data::F64(_) | Data::I32(_) | Data::I64(_) | Data::U8(_) | Data::Bool(_) => {
+            let values = tensor.to_f64();
+            floats(tensor.dtype(), tensor.shape(), values.iter().enumerate().map(|(i, v)| v * factor(i)))
+        }
+    }
+}
+
+/// The elements along dimension `axis` of a value of `rank` dimensions that the tensor is broadcast to; `None` if it
+/// varies along another dimension. One element if it does not vary at all.
+pub fn along_axis(tensor: &Tensor, rank: usize, axis: usize) -> Option<Vec<f64>> {
+    let missing = rank.checked_sub(tensor.shape().len())?;
+    let varies_elsewhere = tensor.shape().iter().enumerate().any(|(i, d)| i + missing != axis && *d != 1);
+    (!varies_elsewhere).then(|| tensor.to_f64())
+}
+
+fn padded(shape: &[usize], rank: usize) -> Vec<usize> {
+    let mut out = vec![1; rank - shape.len()];
+    out.extend(shape);
+    out
+}
+
+/// Where element `i` of a tensor of `shape` comes from in one of shape `from` that is broadcast to it.
+fn position(mut i: usize, shape: &[usize], from: &[usize]) -> usize {
+    let (mut at, mut stride) = (0, 1);
+    for (size, own) in shape.iter().zip(from).rev() {
+        if *own != 1 {
+            at += i % size * stride;
+        }
+        i /= size;
+        stride *= own;
+    }
+    at
+}

@@ -1,0 +1,49 @@
+//! What is done to a graph before it becomes kernels: a list of passes, each with one job.
+//!
+//! A pass is a function from graph to graph in a file of its own. It keeps the meaning (tests evaluate before and
+//! after), the interface (names of inputs, states and outputs) and the user's names of whatever it keeps.
+
+pub mod affine;
+mod constant;
+pub mod dead_code;
+pub mod decompose;
+pub mod freeze;
+
+use kiln_graph::{Graph, GraphError};
+
+/// A pass: a new graph that means the same.
+pub type Pass = fn(&Graph) -> Result<Graph, GraphError>;
+
+/// The passes of an inference plan, in their order.
+pub const INFERENCE: &[(&str, Pass)] = &[
+    ("freeze", freeze::run),
+    ("decompose", decompose::run),
+    ("affine", affine::run),
+    ("dead_code", dead_code::run),
+];
+
+/// A pass cannot be done.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("in pass {pass}: {source}")]
+pub struct PassError {
+    /// The pass.
+    pub pass: &'static str,
+    /// Why.
+    pub source: GraphError,
+}
+
+/// Makes a graph ready for an inference plan: all of [`INFERENCE`].
+pub fn inference(graph: &Graph) -> Result<Graph, PassError> {
+    INFERENCE.iter().try_fold(graph.clone(), |graph, (pass, run)| {
+        run(&graph).map_err(|source| PassError { pass, source })
+    })
+}
+
+/// How often each value is read, by nodes and as a result.
+fn uses(graph: &Graph) -> Vec<usize> {
+    let mut uses = vec![0; graph.values().len()];
+    for input in graph.nodes().iter().flat_map(|node| &node.inputs).copied().chain(graph.results()) {
+        uses[input.index()] += 1;
+    }
+    uses
+}

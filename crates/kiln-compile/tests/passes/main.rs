@@ -1,0 +1,4 @@
+//! Passes and fusion on whole graphs.
+
+mod fusion;
+mod models;
