@@ -1,5 +1,7 @@
 //! The graph itself: values, nodes, inputs, outputs and state, in static single assignment.
 
+mod verify;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
