@@ -1,0 +1,67 @@
+//! What can go wrong between a graph and a plan.
+
+use kiln_graph::{DType, GraphError};
+
+/// Why a graph cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The graph, or what a pass made of it, is not right.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A layer needs something that cannot be done on a device.
+    #[error("`{node}`: {message}")]
+    Unsupported {
+        /// The layer.
+        node: String,
+        /// What and what would do.
+        message: String,
+    },
+    /// A value has a type that devices do not have.
+    #[error(
+        "`{value}` is {dtype}, which cannot be computed on the device without losing digits; f32, i32 and bool can"
+    )]
+    DType {
+        /// The value.
+        value: String,
+        /// Its type.
+        dtype: DType,
+    },
+    /// A symbolic dimension has no largest value.
+    #[error(
+        "the dimension `{symbol}` is symbolic; say the largest value the plan is to serve (`--max {symbol}=8`)"
+    )]
+    UnboundSymbol {
+        /// The symbol.
+        symbol: String,
+    },
+    /// A largest value was given for a symbol that does not occur.
+    #[error("there is no dimension `{symbol}` in the model; its symbolic dimensions are: {known}")]
+    UnknownSymbol {
+        /// The name given.
+        symbol: String,
+        /// The symbols there are.
+        known: String,
+    },
+    /// A tensor is larger than the target can bind.
+    #[error("`{tensor}` takes {bytes} bytes, but the target binds at most {limit} at once{hint}")]
+    TooLarge {
+        /// The tensor.
+        tensor: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+        /// What would help.
+        hint: String,
+    },
+    /// A kernel this compiler wrote is wrong: a defect in Kiln.
+    #[error("kernel `{kernel}` does not pass validation (this is a defect in Kiln): {message}\n{source_text}")]
+    Shader {
+        /// The kernel.
+        kernel: String,
+        /// The validator's words.
+        message: String,
+        /// The WGSL.
+        source_text: String,
+    },
+}

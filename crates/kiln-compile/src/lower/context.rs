@@ -1,0 +1,376 @@
+//! What the lowering of one graph has gathered so far: memory, where each value can be read, kernels.
+
+use std::collections::HashMap;
+
+use kiln_graph::{DType, Data, Def, Dim, Graph, Tensor, TensorType, ValueId, product};
+use kiln_plan::{Access as Binding, Layout, Storage};
+
+use super::kernel::Launch;
+use crate::error::CompileError;
+use crate::fuse::Fusion;
+use crate::layout;
+use crate::shader::Shaders;
+use crate::target::Target;
+
+/// A piece of memory: what the planner places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StorageId(pub usize);
+
+/// What a piece of memory holds.
+#[derive(Clone, Debug)]
+pub enum Contents {
+    /// Given by the caller.
+    Input,
+    /// Known now.
+    Weights(Vec<u8>),
+    /// Written by a kernel.
+    Activation,
+}
+
+/// See [`StorageId`].
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The value it was made for.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: Dim,
+    /// What it holds.
+    pub contents: Contents,
+}
+
+/// A tensor in memory, as the plan will list it.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The value's name.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Order of elements.
+    pub layout: Layout,
+    /// The memory, from its first byte.
+    pub storage: StorageId,
+}
+
+/// How the elements of a value can be found in memory: element `(i, j, ..)` lies at
+/// `base + i*strides[0] + j*strides[1] + ..`. Transposes and slices are only this until someone needs more.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The memory.
+    pub storage: StorageId,
+    /// Element type in memory.
+    pub element: Storage,
+    /// Position of the first element.
+    pub base: Dim,
+    /// Distance of neighbours, per dimension.
+    pub strides: Vec<Dim>,
+    /// Whether the lanes that pad the fastest dimension hold zeros.
+    pub zero_lanes: bool,
+}
+
+/// Everything the lowering of a graph collects.
+pub struct Context<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// The device.
+    pub target: &'a Target,
+    /// Largest values of the symbols.
+    pub max: &'a kiln_graph::Bindings,
+    /// Kernels by text.
+    pub shaders: Shaders,
+    /// All memory.
+    pub memory: Vec<Memory>,
+    /// All tensors.
+    pub placed: Vec<Placed>,
+    /// Launches in order.
+    pub launches: Vec<Launch>,
+    views: HashMap<ValueId, View>,
+    versions: HashMap<ValueId, Vec<usize>>,
+    /// Values that are read from each memory.
+    readers: HashMap<StorageId, Vec<ValueId>>,
+    /// For each value, the last group that reads it; `usize::MAX` for results.
+    last_use: Vec<usize>,
+    /// The group that is being lowered.
+    pub group: usize,
+}
+
+impl<'a> Context<'a> {
+    /// Nothing yet but the graph's inputs.
+    pub fn new(
+        graph: &'a Graph,
+        target: &'a Target,
+        max: &'a kiln_graph::Bindings,
+        fusion: &Fusion,
+    ) -> Result<Self, CompileError> {
+        let mut last_use = vec![0; graph.values().len()];
+        for (n, group) in fusion.groups.iter().enumerate() {
+            for id in &group.inputs {
+                last_use[id.index()] = n;
+            }
+        }
+        for id in graph.results() {
+            last_use[id.index()] = usize::MAX;
+        }
+        let mut this = Self {
+            graph,
+            target,
+            max,
+            shaders: Shaders::new()?,
+            memory: Vec::new(),
+            placed: Vec::new(),
+            launches: Vec::new(),
+            views: HashMap::new(),
+            versions: HashMap::new(),
+            readers: HashMap::new(),
+            last_use,
+            group: 0,
+        };
+        for id in graph.inputs() {
+            let layout = layout::row_major(graph.ty(*id).rank(), 1);
+            let placed = this.place(*id, layout, Contents::Input)?;
+            this.register(*id, placed)?;
+        }
+        Ok(this)
+    }
+
+    /// The largest value of a dimension.
+    pub fn largest(&self, dim: &Dim) -> i64 {
+        // Symbols without a value were refused before lowering began.
+        dim.eval(self.max).unwrap_or(i64::MAX)
+    }
+
+    /// Memory of `bytes` bytes.
+    pub fn allocate(&mut self, name: &str, bytes: Dim, contents: Contents) -> StorageId {
+        self.memory.push(Memory { name: name.into(), bytes: layout::round_up(&bytes, 16), contents });
+        StorageId(self.memory.len() - 1)
+    }
+
+    /// A new tensor for a value in memory of its own.
+    pub fn place(&mut self, id: ValueId, layout: Layout, contents: Contents) -> Result<usize, CompileError> {
+        let value = self.graph.value(id);
+        storage_type(&value.name, value.ty.dtype)?;
+        let bytes = layout::elements(&layout, &value.ty.shape) * 4.into();
+        let storage = self.allocate(&value.name.clone(), bytes, contents);
+        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), layout, storage });
+        Ok(self.placed.len() - 1)
+    }
+
+    /// Lets a tensor be a way to read a value.
+    pub fn register(&mut self, id: ValueId, placed: usize) -> Result<(), CompileError> {
+        let tensor = &self.placed[placed];
+        let view = View {
+            storage: tensor.storage,
+            element: storage_type(&tensor.name, tensor.ty.dtype)?,
+            base: 0.into(),
+            strides: layout::strides(&tensor.layout, &tensor.ty.shape),
+            zero_lanes: true,
+        };
+        self.readers.entry(view.storage).or_default().push(id);
+        self.views.entry(id).or_insert(view);
+        self.versions.entry(id).or_default().push(placed);
+        Ok(())
+    }
+
+    /// Lets a view be a way to read a value, without moving anything.
+    pub fn register_view(&mut self, id: ValueId, view: View) {
+        self.readers.entry(view.storage).or_default().push(id);
+        self.views.insert(id, view);
+    }
+
+    /// Whether the group that is being lowered is the last to read a memory, so that it may be overwritten.
+    pub fn dies(&self, storage: StorageId) -> bool {
+        let kept = matches!(self.memory[storage.0].contents, Contents::Weights(_));
+        let readers = self.readers.get(&storage).map_or(&[][..], Vec::as_slice);
+        !kept && readers.iter().all(|id| self.last_use[id.index()] <= self.group)
+    }
+
+    /// A new tensor for a value, over the memory of an operand if there is one.
+    pub fn place_over(
+        &mut self,
+        id: ValueId,
+        layout: Layout,
+        over: Option<StorageId>,
+    ) -> Result<usize, CompileError> {
+        let Some(storage) = over else {
+            return self.place(id, layout, Contents::Activation);
+        };
+        let value = self.graph.value(id);
+        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), layout, storage });
+        Ok(self.placed.len() - 1)
+    }
+
+    /// The tensors that hold a value.
+    pub fn versions(&self, id: ValueId) -> &[usize] {
+        self.versions.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Some way to read a value.
+    pub fn view(&mut self, id: ValueId) -> Result<View, CompileError> {
+        if !self.views.contains_key(&id) {
+            let rank = self.graph.ty(id).rank();
+            self.version(id, &layout::row_major(rank, 4))?;
+        }
+        self.views.get(&id).cloned().ok_or_else(|| self.missing(id))
+    }
+
+    /// The layout a value is stored in, if it is stored.
+    pub fn stored_layout(&self, id: ValueId) -> Option<Layout> {
+        self.versions(id).first().map(|placed| self.placed[*placed].layout.clone())
+    }
+
+    /// A tensor that holds a value in `layout`; constants are laid out now, other values are copied by a kernel if
+    /// no tensor or view has them so already.
+    pub fn version(&mut self, id: ValueId, layout: &Layout) -> Result<usize, CompileError> {
+        let ty = self.graph.ty(id).clone();
+        let want = layout::strides(layout, &ty.shape);
+        for placed in self.versions(id).to_vec() {
+            let has = &self.placed[placed];
+            if has.layout == *layout
+                || same_memory(&ty.shape, &has.layout, &layout::strides(&has.layout, &ty.shape), layout, &want)
+            {
+                return self.alias(id, has.storage, layout);
+            }
+        }
+        if let Some(view) = self.views.get(&id).cloned() {
+            let padded = layout.lanes == 1
+                || view.zero_lanes
+                || layout.order.last().is_none_or(|axis| layout::is_multiple(&ty.shape[*axis], layout.lanes));
+            // A view that runs exactly as the layout would is that tensor, if its memory is as large.
+            let large_enough = {
+                let bytes = layout::round_up(&(layout::elements(layout, &ty.shape) * 4.into()), 16);
+                self.memory[view.storage.0].bytes == bytes
+            };
+            if view.base.is(0) && padded && large_enough && same_strides(&ty.shape, &view.strides, &want) {
+                return self.alias(id, view.storage, layout);
+            }
+        }
+        if let Some(tensor) = self.graph.as_constant(id) {
+            let bytes = pack(tensor, layout, &self.graph.value(id).name)?;
+            let placed = self.place(id, layout.clone(), Contents::Weights(bytes))?;
+            self.register(id, placed)?;
+            return Ok(placed);
+        }
+        if !self.views.contains_key(&id) {
+            return Err(self.missing(id));
+        }
+        super::elementwise::copy(self, id, layout)
+    }
+
+    /// Registers another reading of memory that a value already lies in.
+    pub fn alias(&mut self, id: ValueId, storage: StorageId, layout: &Layout) -> Result<usize, CompileError> {
+        for placed in self.versions(id) {
+            let tensor = &self.placed[*placed];
+            if tensor.storage == storage && tensor.layout == *layout {
+                return Ok(*placed);
+            }
+        }
+        let value = self.graph.value(id);
+        self.placed.push(Placed {
+            name: value.name.clone(),
+            ty: value.ty.clone(),
+            layout: layout.clone(),
+            storage,
+        });
+        let placed = self.placed.len() - 1;
+        self.register(id, placed)?;
+        Ok(placed)
+    }
+
+    fn missing(&self, id: ValueId) -> CompileError {
+        let value = self.graph.value(id);
+        let message = match value.def {
+            Def::State(_) => "is a state; inference plans are made from frozen graphs",
+            Def::Input | Def::Constant(_) | Def::Node { .. } => "is read before it is made",
+        };
+        CompileError::Unsupported { node: value.name.clone(), message: message.into() }
+    }
+
+    /// Appends a launch.
+    pub fn launch(&mut self, launch: Launch) {
+        self.launches.push(launch);
+    }
+
+    /// Checks that a kernel with `bindings` storage buffers can run on the target.
+    pub fn check_bindings(&self, node: &str, bindings: &[Binding]) -> Result<(), CompileError> {
+        let limit = self.target.max_storage_buffers_per_shader_stage as usize;
+        if bindings.len() <= limit {
+            return Ok(());
+        }
+        Err(CompileError::Unsupported {
+            node: node.into(),
+            message: format!("needs {} storage buffers at once; the target has {limit}", bindings.len()),
+        })
+    }
+}
+
+/// The element type in device memory.
+pub fn storage_type(value: &str, dtype: DType) -> Result<Storage, CompileError> {
+    match dtype {
+        DType::F32 | DType::F16 => Ok(Storage::F32),
+        DType::I32 | DType::I64 => Ok(Storage::I32),
+        DType::Bool | DType::U8 => Ok(Storage::U32),
+        DType::F64 => Err(CompileError::DType { value: value.into(), dtype }),
+    }
+}
+
+/// Whether two ways to stride through `shape` visit the same places; dimensions of one element do not matter.
+fn same_strides(shape: &[Dim], a: &[Dim], b: &[Dim]) -> bool {
+    shape.iter().zip(a.iter().zip(b)).all(|(dim, (x, y))| dim.is(1) || x == y)
+}
+
+/// Whether two layouts put `shape` into memory in the same way, padding included.
+fn same_memory(shape: &[Dim], a: &Layout, strides_a: &[Dim], b: &Layout, strides_b: &[Dim]) -> bool {
+    same_strides(shape, strides_a, strides_b) && layout::elements(a, shape) == layout::elements(b, shape)
+}
+
+/// Whether the memory of one tensor read under another shape and layout has the same elements in the same row-major
+/// order: both are dense, or they differ only in dimensions of one element.
+pub fn reshapes_freely(from: (&[Dim], &Layout), to: (&[Dim], &Layout)) -> bool {
+    if layout::elements(from.1, from.0) != layout::elements(to.1, to.0) {
+        return false;
+    }
+    let dense = |(shape, l): (&[Dim], &Layout)| {
+        layout::elements(l, shape) == product(shape)
+            && same_strides(shape, &layout::strides(l, shape), &layout::strides(&layout::row_major(shape.len(), 1), shape))
+    };
+    let long = |(shape, l): (&[Dim], &Layout)| {
+        let strides = layout::strides(l, shape);
+        shape.iter().cloned().zip(strides).filter(|(dim, _)| !dim.is(1)).collect::<Vec<_>>()
+    };
+    (dense(from) && dense(to)) || long(from) == long(to)
+}
+
+/// A constant's bytes in `layout`, four bytes an element.
+fn pack(tensor: &Tensor, layout: &Layout, name: &str) -> Result<Vec<u8>, CompileError> {
+    let words: Vec<u32> = match tensor.data() {
+        Data::F32(v) => v.iter().map(|x| x.to_bits()).collect(),
+        Data::F16(v) => v.iter().map(|x| x.to_f32().to_bits()).collect(),
+        Data::F64(_) => return Err(CompileError::DType { value: name.into(), dtype: DType::F64 }),
+        Data::I32(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
+        Data::I64(v) => v
+            .iter()
+            .map(|x| i32::try_from(*x).map(i32::cast_unsigned))
+            .collect::<Result<_, _>>()
+            .map_err(|_| CompileError::DType { value: name.into(), dtype: DType::I64 })?,
+        Data::U8(v) => v.iter().map(|x| u32::from(*x)).collect(),
+        Data::Bool(v) => v.iter().map(|x| u32::from(*x)).collect(),
+    };
+    let shape = tensor.shape();
+    let dims: Vec<Dim> = shape.iter().map(|d| Dim::from(*d)).collect();
+    let strides: Vec<usize> =
+        layout::strides(layout, &dims).iter().map(|s| s.as_usize().unwrap_or(0)).collect();
+    let size = layout::elements(layout, &dims).as_usize().unwrap_or(0);
+    let mut out = vec![0u32; size.next_multiple_of(4)];
+    let mut index = vec![0usize; shape.len()];
+    for word in words {
+        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
+        out[at] = word;
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    Ok(bytemuck::cast_slice(&out).to_vec())
+}

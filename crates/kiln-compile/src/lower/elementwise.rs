@@ -1,0 +1,374 @@
+//! Kernels made of elementwise operators alone, and copies between layouts.
+
+use std::collections::HashMap;
+
+use kiln_graph::ops::{BinaryOp, UnaryOp};
+use kiln_graph::{DType, Dim, NodeId, Op, ValueId};
+use kiln_plan::{Access, Layout};
+
+use super::context::{Contents, Context, StorageId, View};
+use super::expression::{Element, Finished, Operand, Space, literal};
+use super::kernel::{Params, Request};
+use crate::error::CompileError;
+use crate::fuse::Group;
+use crate::layout::{self, row_major};
+
+/// Lowers a group of elementwise operators without an anchor.
+pub fn lower(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {
+    let [output] = group.outputs[..] else {
+        return Err(CompileError::Unsupported {
+            node: group.name.clone(),
+            message: "a chain of elementwise operators has one result".into(),
+        });
+    };
+    let shape = ctx.graph.ty(output).shape.clone();
+    let layout = output_layout(ctx, group, &shape);
+    let space = Space::new(&shape, &layout);
+    let flops = &space.count() * &Dim::from(space.width * group.nodes.len());
+    let finished = expression(ctx, group, space.clone(), None, &[])?;
+    let placed = ctx.place_over(output, layout, finished.in_place)?;
+    let name = kernel_name(ctx, group);
+    launch_map(ctx, Map { kernel: name, name: &group.name, space, finished, placed, flops })?;
+    ctx.register(output, placed)
+}
+
+/// The layout of the first operand that has the shape of the result, else row-major.
+fn output_layout(ctx: &Context<'_>, group: &Group, shape: &[Dim]) -> Layout {
+    let like = group
+        .inputs
+        .iter()
+        .filter(|id| ctx.graph.ty(**id).shape == shape)
+        .filter_map(|id| ctx.stored_layout(*id))
+        .max_by_key(|layout| layout.lanes);
+    let order = like.map_or_else(|| row_major(shape.len(), 4).order, |layout| layout.order);
+    // One column padded to four would quadruple the tensor.
+    let single = order.last().is_none_or(|axis| shape[*axis].is(1));
+    Layout { order, lanes: if single { 1 } else { 4 } }
+}
+
+/// What a map kernel is called in dumps: its operators.
+fn kernel_name(ctx: &Context<'_>, group: &Group) -> String {
+    let ops: Vec<&str> = group.nodes.iter().take(6).map(|id| ctx.graph.node(*id).op.name()).collect();
+    format!("map_{}", ops.join("_"))
+}
+
+/// Copies a value into a new tensor of `layout`, from wherever it can be read.
+pub fn copy(ctx: &mut Context<'_>, id: ValueId, layout: &Layout) -> Result<usize, CompileError> {
+    let view = ctx.view(id)?;
+    let value = ctx.graph.value(id);
+    let (name, ty) = (format!("{} (layout)", value.name), value.ty.clone());
+    let placed = ctx.place(id, layout.clone(), Contents::Activation)?;
+    let operand = Operand::plain(view, ty.dtype);
+    copy_operand(ctx, &name, "copy", vec![operand], Space::new(&ty.shape, layout), placed, ty.dtype, None)?;
+    ctx.register(id, placed)?;
+    Ok(placed)
+}
+
+/// Launches a kernel that stores its first operand in `placed` (or through `output`).
+#[allow(clippy::too_many_arguments, reason = "a copy has a source, a destination and the space between them")]
+pub fn copy_operand(
+    ctx: &mut Context<'_>,
+    name: &str,
+    kernel: &str,
+    operands: Vec<Operand>,
+    space: Space,
+    placed: usize,
+    dtype: DType,
+    output: Option<&View>,
+) -> Result<(), CompileError> {
+    let element = Element::new(space.clone(), &operands, output, 1, &[]);
+    let result = format!("x{}", operands.len() - 1);
+    let finished = element.finish(&result, dtype, output);
+    let flops = Dim::from(0);
+    launch_map(ctx, Map { kernel: kernel.into(), name, space, finished, placed, flops })
+}
+
+/// A map kernel about to be launched.
+struct Map<'a> {
+    kernel: String,
+    name: &'a str,
+    space: Space,
+    finished: Finished,
+    placed: usize,
+    flops: Dim,
+}
+
+fn launch_map(ctx: &mut Context<'_>, map: Map<'_>) -> Result<(), CompileError> {
+    let Map { kernel, name, space, finished, placed, flops } = map;
+    let count = space.count();
+    let mut params = Params::default();
+    params.uint("count", count.clone());
+    params.uint("inner", space.inner());
+    let holes = finished.holes();
+    let mut bindings = finished.reads;
+    let out_binding = bindings.len() + 1;
+    bindings.push((ctx.placed[placed].storage, Access::ReadWrite));
+    params.extend(finished.params);
+    let workgroups = ctx.grid(&count);
+    ctx.request(Request {
+        template: "map",
+        kernel,
+        name,
+        holes: minijinja::context! { out_binding, ..holes },
+        bindings,
+        params,
+        workgroups,
+        writes: vec![placed],
+        flops,
+    })
+}
+
+/// The elementwise part of a group as a function; the value of the group's anchor, if it has one, is `acc`, and
+/// `operands` is the memory the anchor reads: their bindings come first.
+pub fn expression(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    space: Space,
+    anchor: Option<ValueId>,
+    operands: &[StorageId],
+) -> Result<Finished, CompileError> {
+    expression_to(ctx, group, space, anchor, operands, None)
+}
+
+/// As [`expression`], with a second function `place` that finds the elements of `other` that belong to a result.
+pub fn expression_to(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    space: Space,
+    anchor: Option<ValueId>,
+    anchor_operands: &[StorageId],
+    other: Option<&View>,
+) -> Result<Finished, CompileError> {
+    let graph = ctx.graph;
+    let width = space.width;
+    let mut names: HashMap<ValueId, (String, DType)> = HashMap::new();
+    let mut operands = Vec::new();
+    let mut read = Vec::new();
+    let reads_in_expression: std::collections::HashSet<ValueId> =
+        group.nodes.iter().flat_map(|id| graph.node(*id).inputs.iter().copied()).collect();
+    for id in group.inputs.iter().filter(|id| reads_in_expression.contains(id)) {
+        let dtype = graph.ty(*id).dtype;
+        if let Some(tensor) = graph.as_constant(*id).filter(|t| t.len() == 1) {
+            let value = tensor.to_f64().first().copied().unwrap_or(0.0);
+            names.insert(*id, (literal(dtype, value, width), dtype));
+            continue;
+        }
+        let view = broadcast_view(ctx, *id, &space)?;
+        operands.push(Operand::plain(view, dtype));
+        read.push(*id);
+    }
+    let result = group.outputs.first().copied().or(anchor);
+    let dying: Vec<usize> = (0..operands.len())
+        .filter(|n| {
+            let storage = operands[*n].view.storage;
+            let others = operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
+            let same_type = result.is_some_and(|id| graph.ty(id).dtype == operands[*n].dtype);
+            others == 0 && same_type && !anchor_operands.contains(&storage) && ctx.dies(storage)
+        })
+        .collect();
+    let mut element = Element::new(space, &operands, other, anchor_operands.len() + 1, &dying);
+    for (n, id) in read.iter().enumerate() {
+        names.insert(*id, (format!("x{n}"), graph.ty(*id).dtype));
+    }
+    if let Some(id) = anchor {
+        names.insert(id, ("acc".into(), graph.ty(id).dtype));
+    }
+    for id in &group.nodes {
+        let node = graph.node(*id);
+        let mut arguments = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            let known = names.get(input).cloned();
+            arguments.push(known.ok_or_else(|| CompileError::Unsupported {
+                node: node.name.clone(),
+                message: format!("reads `{}` before it is made", graph.value(*input).name),
+            })?);
+        }
+        let dtype = graph.ty(node.outputs[0]).dtype;
+        let code = compute(ctx, &mut element, *id, &arguments, dtype)?;
+        let name = element.define(dtype, &code);
+        names.insert(node.outputs[0], (name, dtype));
+    }
+    let (result, dtype) = match group.outputs.first().and_then(|id| names.get(id)) {
+        Some(result) => result.clone(),
+        None => ("acc".into(), anchor.map_or(DType::F32, |id| graph.ty(id).dtype)),
+    };
+    Ok(element.finish(&result, dtype, other))
+}
+
+/// A view of a value as operand of a space of larger or equal rank, stretched as NumPy does.
+pub fn broadcast_view(ctx: &mut Context<'_>, id: ValueId, space: &Space) -> Result<View, CompileError> {
+    let shape = ctx.graph.ty(id).shape.clone();
+    let missing = space.shape.len() - shape.len();
+    let mut view = if ctx.graph.as_constant(id).is_some() {
+        let mut order: Vec<usize> = (0..shape.len()).collect();
+        order.sort_by_key(|axis| space.order.iter().position(|a| *a == axis + missing));
+        let single = order.last().is_none_or(|axis| shape[*axis].is(1));
+        let layout = Layout { order, lanes: if single { 1 } else { 4 } };
+        let placed = ctx.version(id, &layout)?;
+        let tensor = &ctx.placed[placed];
+        View {
+            storage: tensor.storage,
+            strides: layout::strides(&layout, &shape),
+            ..ctx.view(id)?
+        }
+    } else {
+        ctx.view(id)?
+    };
+    view.strides = stretch(&view.strides, &shape, &space.shape);
+    Ok(view)
+}
+
+/// Strides for reading a tensor of `shape` as one of shape `to`.
+pub fn stretch(strides: &[Dim], shape: &[Dim], to: &[Dim]) -> Vec<Dim> {
+    let missing = to.len() - shape.len();
+    (0..to.len())
+        .map(|axis| match axis.checked_sub(missing) {
+            Some(own) if !shape[own].is(1) || to[axis].is(1) => strides[own].clone(),
+            Some(_) | None => Dim::from(0),
+        })
+        .collect()
+}
+
+/// WGSL for one elementwise operator.
+fn compute(
+    ctx: &Context<'_>,
+    element: &mut Element,
+    id: NodeId,
+    arguments: &[(String, DType)],
+    result: DType,
+) -> Result<String, CompileError> {
+    let node = ctx.graph.node(id);
+    let wrong = |dtype| CompileError::DType { value: node.name.clone(), dtype };
+    let arg = |i: usize| arguments.get(i).map_or("", |(name, _)| name.as_str());
+    let dtype = arguments.first().map_or(result, |(_, dtype)| *dtype);
+    match &node.op {
+        Op::Unary(op) => {
+            if dtype == DType::I64 {
+                return Err(wrong(dtype));
+            }
+            Ok(unary(element, *op, dtype, arg(0)))
+        }
+        Op::Binary(op) => {
+            // Sums and products of 64-bit integers may need all 64 bits; comparisons of what is stored do not.
+            if result == DType::I64 || result == DType::U8 {
+                return Err(wrong(result));
+            }
+            Ok(binary(element, *op, dtype, arg(0), arg(1)))
+        }
+        Op::Select => Ok(format!("select({}, {}, {})", arg(2), arg(1), arg(0))),
+        Op::Cast(cast) => cast_to(element, dtype, cast.to, arg(0)).ok_or_else(|| wrong(cast.to)),
+        Op::Conv(_)
+        | Op::Pool(_)
+        | Op::MatMul(_)
+        | Op::BatchNorm(_)
+        | Op::Softmax(_)
+        | Op::Reduce(_)
+        | Op::ArgReduce(_)
+        | Op::Reshape(_)
+        | Op::Expand(_)
+        | Op::Transpose(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Gather(_)
+        | Op::GatherElements(_)
+        | Op::Resize(_)
+        | Op::ShapeOf(_)
+        | Op::Iota(_) => Err(CompileError::Unsupported {
+            node: node.name.clone(),
+            message: format!("{} is no elementwise operator", node.op.name()),
+        }),
+    }
+}
+
+fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String> {
+    let ty = super::expression::register_type(to, element.width());
+    let float = |d: DType| matches!(d, DType::F32 | DType::F16);
+    Some(match (from, to) {
+        (_, DType::F64) | (DType::F64, _) => return None,
+        // What does not fit into 32 bits would be lost without a word.
+        (from, DType::I64 | DType::U8) if float(from) => return None,
+        (DType::I32 | DType::I64, DType::U8) | (DType::I64, DType::I32) => return None,
+        (DType::Bool, DType::Bool) => x.into(),
+        (DType::Bool, _) => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
+        (from, DType::Bool) => format!("{x} != {}()", super::expression::register_type(from, element.width())),
+        (DType::F32, DType::F16) => format!("quantizeToF16({x})"),
+        _ => format!("{ty}({x})"),
+    })
+}
+
+fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
+    let mut call = |function: &'static str| {
+        element.used.insert(function);
+        format!("{function}({x})")
+    };
+    match op {
+        UnaryOp::Neg => format!("-{x}"),
+        UnaryOp::Abs => format!("abs({x})"),
+        UnaryOp::Sign => format!("sign({x})"),
+        UnaryOp::Reciprocal => format!("1.0 / {x}"),
+        UnaryOp::Exp => format!("exp({x})"),
+        UnaryOp::Log => format!("log({x})"),
+        UnaryOp::Sqrt => format!("sqrt({x})"),
+        UnaryOp::Sin => format!("sin({x})"),
+        UnaryOp::Cos => format!("cos({x})"),
+        UnaryOp::Tan => format!("tan({x})"),
+        UnaryOp::Asin => format!("asin({x})"),
+        UnaryOp::Acos => format!("acos({x})"),
+        UnaryOp::Atan => format!("atan({x})"),
+        UnaryOp::Sinh => format!("sinh({x})"),
+        UnaryOp::Cosh => format!("cosh({x})"),
+        UnaryOp::Tanh => call("tanh_safe"),
+        UnaryOp::Asinh => format!("asinh({x})"),
+        UnaryOp::Acosh => format!("acosh({x})"),
+        UnaryOp::Atanh => format!("atanh({x})"),
+        UnaryOp::Relu if !dtype.is_float() => format!("max({x}, {})", literal(dtype, 0.0, element.width())),
+        UnaryOp::Relu => call("relu"),
+        UnaryOp::Sigmoid => call("sigmoid"),
+        UnaryOp::Softplus => call("softplus"),
+        UnaryOp::Erf => call("erf"),
+        UnaryOp::Floor => format!("floor({x})"),
+        UnaryOp::Ceil => format!("ceil({x})"),
+        UnaryOp::Round => format!("round({x})"),
+        UnaryOp::Not => format!("!{x}"),
+        UnaryOp::IsNan => call("is_nan"),
+        UnaryOp::IsInf => call("is_inf"),
+    }
+}
+
+fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
+    let float = dtype.is_float();
+    let is_bool = dtype == DType::Bool;
+    let mut call = |function: &'static str| {
+        element.used.insert(function);
+        format!("{function}({a}, {b})")
+    };
+    match op {
+        BinaryOp::Add => format!("{a} + {b}"),
+        BinaryOp::Sub => format!("{a} - {b}"),
+        BinaryOp::Mul => format!("{a} * {b}"),
+        BinaryOp::Div => format!("{a} / {b}"),
+        BinaryOp::Pow if float => call("power"),
+        BinaryOp::Pow => {
+            element.used.insert("power");
+            let ty = |d| super::expression::register_type(d, element.width());
+            format!("{}(power({}({a}), {}({b})))", ty(dtype), ty(DType::F32), ty(DType::F32))
+        }
+        BinaryOp::Mod if float => call("floor_mod"),
+        BinaryOp::Mod => call("floor_mod_int"),
+        BinaryOp::Rem => format!("{a} % {b}"),
+        BinaryOp::Min if float => call("minimum"),
+        BinaryOp::Min => format!("min({a}, {b})"),
+        BinaryOp::Max if float => call("maximum"),
+        BinaryOp::Max => format!("max({a}, {b})"),
+        BinaryOp::Equal => format!("{a} == {b}"),
+        BinaryOp::Less => format!("{a} < {b}"),
+        BinaryOp::LessOrEqual => format!("{a} <= {b}"),
+        BinaryOp::Greater => format!("{a} > {b}"),
+        BinaryOp::GreaterOrEqual => format!("{a} >= {b}"),
+        BinaryOp::And => format!("{a} & {b}"),
+        BinaryOp::Or => format!("{a} | {b}"),
+        BinaryOp::Xor if is_bool => format!("{a} != {b}"),
+        BinaryOp::Xor => format!("{a} ^ {b}"),
+    }
+}

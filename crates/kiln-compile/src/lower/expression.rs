@@ -1,0 +1,526 @@
+//! The elementwise part of a kernel: reading operands wherever they lie, and computing with them.
+//!
+//! A kernel walks a [`Space`], the output's elements in the order of memory, and makes `width` (1 or 4) neighbours
+//! at a time. For each operand there is a cheapest way to be read there: at the same place as the output is written,
+//! one vector per channel, a scalar for all, a strided vector, or lane by lane. The result is a WGSL function
+//! `element(i, c, acc)`: `i` counts vectors in memory order, `c` those of the fastest dimension, and `acc` is what an
+//! anchor (a convolution, say) has computed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use kiln_graph::{DType, Dim};
+use kiln_plan::{Access, Storage};
+
+use super::context::{StorageId, View};
+use super::kernel::Params;
+use crate::layout::{Layout, is_multiple};
+
+/// The elements a kernel makes, in memory order.
+#[derive(Clone, Debug)]
+pub struct Space {
+    /// Sizes by logical dimension.
+    pub shape: Vec<Dim>,
+    /// Logical dimensions from slowest to fastest.
+    pub order: Vec<usize>,
+    /// Elements an invocation makes: 4 or 1.
+    pub width: usize,
+    /// Elements of the fastest dimension that are not padding.
+    pub valid: Dim,
+}
+
+impl Space {
+    /// All elements of a tensor of `shape` in `layout`.
+    pub fn new(shape: &[Dim], layout: &Layout) -> Self {
+        let inner = layout.order.last().map_or(Dim::from(1), |axis| shape[*axis].clone());
+        let width = if layout.lanes == 4 || is_multiple(&inner, 4) { 4 } else { 1 };
+        Self { shape: shape.to_vec(), order: layout.order.clone(), width, valid: inner }
+    }
+
+    /// The fastest dimension.
+    pub fn inner_axis(&self) -> Option<usize> {
+        self.order.last().copied()
+    }
+
+    /// Number of vectors of the fastest dimension.
+    pub fn inner(&self) -> Dim {
+        let inner = self.inner_axis().map_or(Dim::from(1), |axis| self.shape[axis].clone());
+        inner.ceil_div(if self.width == 4 { 4 } else { 1 })
+    }
+
+    /// Number of vectors.
+    pub fn count(&self) -> Dim {
+        self.order.iter().rev().skip(1).fold(self.inner(), |n, axis| &n * &self.shape[*axis])
+    }
+}
+
+/// What happens to a coordinate of the space before it becomes one of an operand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remap {
+    /// Shifted by the padding before; outside, the operand is a value.
+    Constant {
+        /// Elements of padding before the first.
+        before: i64,
+        /// The value outside.
+        value: f32,
+    },
+    /// Shifted and mirrored at the ends.
+    Reflect {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+    /// Shifted and clamped.
+    Edge {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+    /// Shifted, modulo the size.
+    Wrap {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+}
+
+/// Something an expression reads.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// Where it lies; strides are by logical dimension of the space (0 where it is broadcast).
+    pub view: View,
+    /// The element type it is computed with.
+    pub dtype: DType,
+    /// Coordinates that are changed first: axis, size of the operand there, how.
+    pub remaps: Vec<(usize, Dim, Remap)>,
+    /// An index that is added: the operand (by number) that holds it, and the size and stride of the axis it is for.
+    pub gather: Option<(usize, Dim, Dim)>,
+}
+
+impl Operand {
+    /// An operand that is read as it lies.
+    pub fn plain(view: View, dtype: DType) -> Self {
+        Self { view, dtype, remaps: Vec::new(), gather: None }
+    }
+}
+
+/// WGSL type of a vector (or scalar) of `dtype` in registers.
+pub fn register_type(dtype: DType, width: usize) -> String {
+    let scalar = match dtype {
+        DType::F32 | DType::F16 | DType::F64 => "f32",
+        DType::I32 | DType::I64 => "i32",
+        DType::U8 => "u32",
+        DType::Bool => "bool",
+    };
+    if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
+}
+
+fn memory_scalar(storage: Storage) -> &'static str {
+    match storage {
+        Storage::F32 => "f32",
+        Storage::I32 => "i32",
+        Storage::U32 => "u32",
+    }
+}
+
+/// One dimension of the space other than the fastest, possibly several merged into one.
+struct Axis {
+    size: Dim,
+    /// Stride for each operand, then for the output.
+    strides: Vec<Dim>,
+    /// The logical dimension, where an operand changes its coordinate (then it is not merged).
+    remapped: Option<usize>,
+}
+
+/// The function `element` in the making.
+pub struct Element {
+    space: Space,
+    first_binding: usize,
+    /// The parameters it needs.
+    pub params: Params,
+    /// Memory it reads, in binding order.
+    pub reads: Vec<(StorageId, Access)>,
+    declarations: String,
+    body: String,
+    /// Functions of `functions.wgsl` it calls.
+    pub used: BTreeSet<&'static str>,
+    needs_coordinates: bool,
+    axes: Vec<Axis>,
+    count: usize,
+    in_place: Option<StorageId>,
+}
+
+impl Element {
+    /// Starts a function that reads `operands`; their storage bindings begin at `first_binding`. `output` is where
+    /// the result goes if not simply to place `i`. The first of the operands numbered in `dying` that is read where
+    /// the result is written is overwritten by it.
+    pub fn new(
+        space: Space,
+        operands: &[Operand],
+        output: Option<&View>,
+        first_binding: usize,
+        dying: &[usize],
+    ) -> Self {
+        let mut this = Self {
+            first_binding,
+            params: Params::default(),
+            reads: Vec::new(),
+            declarations: String::new(),
+            body: String::new(),
+            used: BTreeSet::new(),
+            needs_coordinates: false,
+            axes: Vec::new(),
+            count: 0,
+            in_place: None,
+            space,
+        };
+        this.axes = this.merged_axes(operands, output);
+        for (n, operand) in operands.iter().enumerate() {
+            this.load(n, operand, dying.contains(&n));
+        }
+        this
+    }
+
+    /// The dimensions of the space, slowest first, without the fastest; neighbours that all operands stride through
+    /// as through one dimension are merged.
+    fn merged_axes(&self, operands: &[Operand], output: Option<&View>) -> Vec<Axis> {
+        let mut axes: Vec<Axis> = Vec::new();
+        let slow = self.space.order.len().saturating_sub(1);
+        for axis in &self.space.order[..slow] {
+            let size = self.space.shape[*axis].clone();
+            let remapped = operands.iter().any(|o| o.remaps.iter().any(|(a, ..)| a == axis)).then_some(*axis);
+            if size.is(1) && remapped.is_none() {
+                continue;
+            }
+            let strides: Vec<Dim> =
+                operands.iter().map(|o| &o.view).chain(output).map(|v| v.strides[*axis].clone()).collect();
+            if let Some(outer) = axes.last_mut().filter(|a| a.remapped.is_none() && remapped.is_none()) {
+                if outer.strides.iter().zip(&strides).all(|(o, s)| *o == s * &size) {
+                    outer.size = &outer.size * &size;
+                    outer.strides = strides;
+                    continue;
+                }
+            }
+            axes.push(Axis { size, strides, remapped });
+        }
+        axes
+    }
+
+    /// Whether an operand is read at the very place the output is written.
+    fn is_same(&self, n: usize, operand: &Operand) -> bool {
+        if !operand.remaps.is_empty() || operand.gather.is_some() || !operand.view.base.is(0) {
+            return false;
+        }
+        let inner = self.inner_stride(&operand.view);
+        let mut step = &self.space.inner() * &Dim::from(self.space.width);
+        let mut same = inner.is(1) || self.space.inner().is(1) && self.space.width == 1;
+        for axis in self.axes.iter().rev() {
+            same &= axis.strides[n] == step;
+            step = &step * &axis.size;
+        }
+        same
+    }
+
+    fn inner_stride(&self, view: &View) -> Dim {
+        self.space.inner_axis().map_or(Dim::from(0), |axis| view.strides[axis].clone())
+    }
+
+    /// `base + k0*s0 + ..` for operand (or output) `n`, with strides divided by `unit`.
+    /// `own` are the dimensions whose coordinate the operand changes.
+    fn offset(&mut self, prefix: &str, base: &Dim, n: usize, unit: i64, own: &[usize]) -> String {
+        let divide = |dim: &Dim| dim.exact_div(&unit.into()).unwrap_or_else(|| dim.clone());
+        let mut terms = Vec::new();
+        if !base.is(0) {
+            self.params.int(format!("{prefix}_base"), divide(base));
+            terms.push(format!("params.{prefix}_base"));
+        }
+        for j in 0..self.axes.len() {
+            let stride = self.axes[j].strides[n].clone();
+            if stride.is(0) {
+                continue;
+            }
+            self.needs_coordinates = true;
+            let coordinate = match self.axes[j].remapped {
+                Some(axis) if own.contains(&axis) => format!("{prefix}_k{j}"),
+                Some(_) | None => format!("k{j}"),
+            };
+            self.params.int(format!("{prefix}_s{j}"), divide(&stride));
+            terms.push(format!("{coordinate} * params.{prefix}_s{j}"));
+        }
+        if terms.is_empty() { "0".into() } else { terms.join(" + ") }
+    }
+
+    fn load(&mut self, n: usize, operand: &Operand, dies: bool) {
+        let binding = self.first_binding + self.reads.len();
+        let scalar = memory_scalar(operand.view.element);
+        let width = self.space.width;
+        let inner = self.inner_stride(&operand.view);
+        let prefix = format!("b{n}");
+        let vectors = width == 4
+            && operand.gather.is_none()
+            && inner.is(1)
+            && is_multiple(&operand.view.base, 4)
+            && self.axes.iter().all(|a| is_multiple(&a.strides[n], 4));
+        let same = self.is_same(n, operand);
+        let own: Vec<usize> = operand.remaps.iter().map(|(axis, ..)| *axis).collect();
+        let outside = self.remap(n, operand);
+        let element = if vectors || same && width == 4 { format!("vec4<{scalar}>") } else { scalar.into() };
+        let in_place = same && dies && self.in_place.is_none();
+        if in_place {
+            self.in_place = Some(operand.view.storage);
+        } else {
+            let _ = writeln!(
+                self.declarations,
+                "@group(0) @binding({binding}) var<storage, read> {prefix}: array<{element}>;"
+            );
+            self.reads.push((operand.view.storage, Access::Read));
+        }
+        let value = if in_place {
+            "out[i]".to_owned()
+        } else if same {
+            format!("{prefix}[i]")
+        } else if vectors {
+            let offset = self.offset(&prefix, &operand.view.base, n, 4, &own);
+            format!("{prefix}[u32({offset} + i32(c))]")
+        } else {
+            let offset = self.offset(&prefix, &operand.view.base, n, 1, &own);
+            let _ = writeln!(self.body, "  let {prefix}_at = {offset};");
+            let gather = operand.gather.as_ref().map(|(index, size, stride)| {
+                self.params.int(format!("{prefix}_size"), size.clone());
+                self.params.int(format!("{prefix}_step"), stride.clone());
+                let zero = if width == 4 { "vec4<i32>(0)" } else { "0" };
+                let _ = writeln!(
+                    self.body,
+                    "  let {prefix}_index = x{index} + select({zero}, {zero} + params.{prefix}_size, x{index} < {zero});"
+                );
+                format!("{prefix}_index")
+            });
+            let mut lanes = Vec::new();
+            if !inner.is(0) {
+                self.params.int(format!("{prefix}_lane"), inner.clone());
+            }
+            for lane in 0..width {
+                let mut at = format!("{prefix}_at");
+                if !inner.is(0) {
+                    let element = if width == 4 { format!("(i32(c) * 4 + {lane})") } else { "i32(c)".into() };
+                    let _ = write!(at, " + {element} * params.{prefix}_lane");
+                }
+                if let Some(index) = &gather {
+                    let part = if width == 4 { format!("{index}[{lane}]") } else { index.clone() };
+                    let _ = write!(at, " + {part} * params.{prefix}_step");
+                }
+                lanes.push(format!("{prefix}[u32({at})]"));
+            }
+            if width == 1 {
+                lanes.concat()
+            } else if inner.is(0) && gather.is_none() {
+                format!("vec4<{scalar}>({})", lanes[0])
+            } else {
+                format!("vec4<{scalar}>({})", lanes.join(", "))
+            }
+        };
+        let ty = register_type(operand.dtype, width);
+        let value = match operand.dtype {
+            DType::Bool => {
+                format!("{value} != {}", if width == 4 { "vec4<u32>(0u)" } else { "0u" })
+            }
+            DType::F32 | DType::F16 | DType::F64 | DType::I32 | DType::I64 | DType::U8 => value,
+        };
+        match outside {
+            Some((inside, fill)) => {
+                let fill = literal(operand.dtype, f64::from(fill), width);
+                let _ = writeln!(self.body, "  var x{n}: {ty} = {fill};\n  if {inside} {{ x{n} = {value}; }}");
+            }
+            None => {
+                let _ = writeln!(self.body, "  let x{n}: {ty} = {value};");
+            }
+        }
+    }
+
+    /// Computes changed coordinates; gives the condition for being inside and the value outside, if there is one.
+    fn remap(&mut self, n: usize, operand: &Operand) -> Option<(String, f32)> {
+        let mut inside = Vec::new();
+        let mut fill = None;
+        for (axis, size, remap) in &operand.remaps {
+            let Some(j) = self.axes.iter().position(|a| a.remapped == Some(*axis)) else { continue };
+            self.needs_coordinates = true;
+            self.params.int(format!("b{n}_n{j}"), size.clone());
+            let (name, size) = (format!("b{n}_k{j}"), format!("params.b{n}_n{j}"));
+            let (Remap::Constant { before, .. }
+            | Remap::Reflect { before }
+            | Remap::Edge { before }
+            | Remap::Wrap { before }) = remap;
+            self.params.int(format!("b{n}_p{j}"), *before);
+            let moved = format!("k{j} - params.b{n}_p{j}");
+            let expression = match remap {
+                Remap::Constant { value, .. } => {
+                    inside.push(format!("{name} >= 0 && {name} < {size}"));
+                    fill = Some(*value);
+                    moved
+                }
+                // For sizes of at least two: the distance to the nearest multiple of 2*(size-1).
+                Remap::Reflect { .. } => {
+                    format!("({size} - 1) - abs(({size} - 1) - abs({moved}) % (2 * ({size} - 1) + i32({size} == 1)))")
+                }
+                Remap::Edge { .. } => format!("clamp({moved}, 0, {size} - 1)"),
+                Remap::Wrap { .. } => format!("({moved} + {size}) % {size}"),
+            };
+            let _ = writeln!(self.body, "  let {name} = {expression};");
+        }
+        fill.map(|value| (inside.join(" && "), value))
+    }
+
+    /// Adds a computation and gives it a name.
+    pub fn define(&mut self, dtype: DType, expression: &str) -> String {
+        let name = format!("v{}", self.count);
+        self.count += 1;
+        let ty = register_type(dtype, self.space.width);
+        let _ = writeln!(self.body, "  let {name}: {ty} = {expression};");
+        name
+    }
+
+    /// The width of the space.
+    pub fn width(&self) -> usize {
+        self.space.width
+    }
+
+    /// Finishes the function: it returns `result` with padding zeroed, as it is stored. Gives the declarations
+    /// of the storage bindings and the function.
+    pub fn finish(mut self, result: &str, dtype: DType, output: Option<&View>) -> Finished {
+        let width = self.space.width;
+        let mut value = result.to_owned();
+        if dtype == DType::Bool {
+            value = if width == 4 {
+                format!("select(vec4<u32>(0u), vec4<u32>(1u), {value})")
+            } else {
+                format!("select(0u, 1u, {value})")
+            };
+        }
+        let stored = match dtype {
+            DType::Bool | DType::U8 => Storage::U32,
+            DType::I32 | DType::I64 => Storage::I32,
+            DType::F32 | DType::F16 | DType::F64 => Storage::F32,
+        };
+        let scalar = memory_scalar(stored);
+        let ty = if width == 4 { format!("vec4<{scalar}>") } else { scalar.to_owned() };
+        let padded = if width == 4 {
+            !is_multiple(&self.space.valid, 4)
+        } else {
+            self.space.inner() != self.space.valid
+        };
+        if padded {
+            self.params.uint("valid", self.space.valid.clone());
+            value = if width == 4 {
+                format!("select({ty}(), {value}, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid))")
+            } else {
+                format!("select({ty}(), {value}, c < params.valid)")
+            };
+        }
+        let (place, place_code) = match output {
+            None => ("i".to_owned(), String::new()),
+            Some(view) => {
+                let n = self.axes.first().map_or(0, |a| a.strides.len().saturating_sub(1));
+                let unit = if width == 4 { 4 } else { 1 };
+                let inner = self.inner_stride(view);
+                let offset = self.offset("out", &view.base, n, unit, &[]);
+                let lane = if width == 4 || inner.is(1) {
+                    "i32(c)".to_owned()
+                } else {
+                    self.params.int("out_lane", inner);
+                    "i32(c) * params.out_lane".to_owned()
+                };
+                let coordinates = self.coordinates();
+                ("place(i, c)".into(), format!("fn place(i: u32, c: u32) -> u32 {{\n{coordinates}  return u32({offset} + {lane});\n}}\n"))
+            }
+        };
+        let coordinates = if self.needs_coordinates { self.coordinates() } else { String::new() };
+        let code = format!(
+            "fn element(i: u32, c: u32, acc: {}) -> {ty} {{\n{coordinates}{}  return {value};\n}}\n{place_code}",
+            if width == 4 { "vec4<f32>" } else { "f32" },
+            self.body
+        );
+        Finished {
+            params: self.params,
+            reads: self.reads,
+            declarations: self.declarations,
+            code,
+            used: self.used.into_iter().collect(),
+            stored: ty,
+            place,
+            width,
+            in_place: self.in_place,
+        }
+    }
+
+    /// The coordinates of the merged dimensions.
+    fn coordinates(&mut self) -> String {
+        let mut code = String::from("  var rest = i / params.inner;\n");
+        for j in (0..self.axes.len()).rev() {
+            if j == 0 {
+                let _ = writeln!(code, "  let k0 = i32(rest);");
+            } else {
+                let name = format!("n{j}");
+                if !self.params.has(&name) {
+                    self.params.uint(name, self.axes[j].size.clone());
+                }
+                let _ = writeln!(code, "  let k{j} = i32(rest % params.n{j});\n  rest = rest / params.n{j};");
+            }
+        }
+        code
+    }
+}
+
+/// A complete `element` function.
+pub struct Finished {
+    /// Parameters.
+    pub params: Params,
+    /// Memory it reads, in binding order.
+    pub reads: Vec<(StorageId, Access)>,
+    /// Declarations of the bindings.
+    pub declarations: String,
+    /// The function (and `place`, if results are not stored at `i`).
+    pub code: String,
+    /// Names of functions it calls.
+    pub used: Vec<&'static str>,
+    /// WGSL type of what it returns.
+    pub stored: String,
+    /// The index the result is stored at.
+    pub place: String,
+    /// Elements at a time.
+    pub width: usize,
+    /// The memory that is to become the output's, because the kernel reads a dying operand from there.
+    pub in_place: Option<StorageId>,
+}
+
+impl Finished {
+    /// Values for the holes every template with an elementwise part has.
+    pub fn holes(&self) -> minijinja::Value {
+        let vector = |scalar: &str| if self.width == 4 { format!("vec4<{scalar}>") } else { scalar.into() };
+        minijinja::context! {
+            T => vector("f32"),
+            I => vector("i32"),
+            B => vector("bool"),
+            used => self.used,
+            element => self.code,
+            stored => self.stored,
+            place => self.place,
+            operands => self.declarations,
+        }
+    }
+}
+
+/// A number as WGSL.
+pub fn literal(dtype: DType, value: f64, width: usize) -> String {
+    let scalar = match dtype {
+        DType::F32 | DType::F16 | DType::F64 => float(value as f32),
+        DType::I32 | DType::I64 => format!("i32({})", value as i64),
+        DType::U8 => format!("{}u", value as u64),
+        DType::Bool => (value != 0.0).to_string(),
+    };
+    if width == 4 { format!("{}({scalar})", register_type(dtype, 4)) } else { scalar }
+}
+
+fn float(value: f32) -> String {
+    if value.is_finite() {
+        return format!("{value:?}f");
+    }
+    // Constant expressions may not overflow, so infinities and NaN are made of bits that are not constant.
+    format!("bitcast<f32>({}u | (params.count & 0u))", value.to_bits())
+}

@@ -1,0 +1,180 @@
+//! Where each piece of memory lies: lifetimes, arenas, offsets.
+//!
+//! Pieces whose lifetimes do not overlap share bytes. WebGPU refuses a buffer that is bound for reading and for
+//! writing in the same dispatch, even in disjoint ranges, so pieces are coloured into a few arenas such that no
+//! dispatch reads from the arena it writes to (a kernel that works in place binds its memory once, for both).
+//! Within an arena, offsets are chosen largest piece first, lowest free place: a heuristic that comes close to the
+//! largest live set (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+
+use kiln_plan::Access;
+
+use crate::lower::context::StorageId;
+use crate::lower::kernel::Launch;
+
+/// Alignment of everything that is bound, in bytes.
+pub const ALIGNMENT: u64 = 256;
+
+/// Most arenas that are tried.
+const MAX_ARENAS: usize = 8;
+
+/// A piece of memory with its lifetime, in launches, both ends included.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Which one.
+    pub storage: StorageId,
+    /// Size in bytes.
+    pub size: u64,
+    /// First launch that has it, or 0 for what is there before.
+    pub first: usize,
+    /// Last launch that has it, or the number of launches for what is there after.
+    pub last: usize,
+}
+
+/// A place in an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which arena.
+    pub arena: usize,
+    /// First byte.
+    pub offset: u64,
+}
+
+/// The arenas with everything placed.
+#[derive(Clone, Debug)]
+pub struct Arenas {
+    /// Size of each arena in bytes.
+    pub sizes: Vec<u64>,
+    /// Place of each piece, in the order of the pieces.
+    pub places: Vec<Place>,
+    /// The largest sum of sizes of pieces that are alive at once: no plan can need less.
+    pub largest_live_set: u64,
+}
+
+/// Lifetimes of the pieces that `is_activation` names. `kept` are there to the end, `given` from the beginning.
+pub fn lifetimes(
+    launches: &[Launch],
+    sizes: &dyn Fn(StorageId) -> Option<u64>,
+    given: &[StorageId],
+    kept: &[StorageId],
+) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    let touch = |storage: StorageId, at: usize, pieces: &mut Vec<Piece>, index: &mut std::collections::HashMap<StorageId, usize>| {
+        let Some(size) = sizes(storage) else { return };
+        let n = *index.entry(storage).or_insert_with(|| {
+            pieces.push(Piece { storage, size: size.next_multiple_of(ALIGNMENT), first: at, last: at });
+            pieces.len() - 1
+        });
+        pieces[n].first = pieces[n].first.min(at);
+        pieces[n].last = pieces[n].last.max(at);
+    };
+    for storage in given {
+        touch(*storage, 0, &mut pieces, &mut index);
+    }
+    for (at, launch) in launches.iter().enumerate() {
+        for (storage, _) in &launch.bindings {
+            touch(*storage, at, &mut pieces, &mut index);
+        }
+    }
+    for storage in kept {
+        touch(*storage, launches.len(), &mut pieces, &mut index);
+    }
+    pieces
+}
+
+/// Places all pieces in as few bytes as the heuristic finds, no arena larger than `max_arena`.
+pub fn plan(pieces: &[Piece], launches: &[Launch]) -> Arenas {
+    let conflicts = conflicts(pieces, launches);
+    let best = (2..=MAX_ARENAS)
+        .filter_map(|count| colour(pieces, &conflicts, count))
+        .map(|arena_of| place(pieces, &arena_of))
+        .min_by_key(|arenas| arenas.sizes.iter().sum::<u64>());
+    // With one arena a piece nothing can conflict; this is never reached by real networks.
+    let mut best = best.unwrap_or_else(|| place(pieces, &(0..pieces.len()).collect::<Vec<_>>()));
+    best.largest_live_set = (0..=launches.len())
+        .map(|at| pieces.iter().filter(|p| p.first <= at && at <= p.last).map(|p| p.size).sum())
+        .max()
+        .unwrap_or(0);
+    best
+}
+
+/// For each piece, those it may not share an arena with.
+fn conflicts(pieces: &[Piece], launches: &[Launch]) -> Vec<Vec<usize>> {
+    let index: std::collections::HashMap<StorageId, usize> =
+        pieces.iter().enumerate().map(|(n, p)| (p.storage, n)).collect();
+    let mut conflicts = vec![Vec::new(); pieces.len()];
+    for launch in launches {
+        let of = |wanted: Access| {
+            launch.bindings.iter().filter(move |(_, a)| *a == wanted).filter_map(|(s, _)| index.get(s).copied())
+        };
+        for written in of(Access::ReadWrite) {
+            for read in of(Access::Read) {
+                conflicts[written].push(read);
+                conflicts[read].push(written);
+            }
+        }
+    }
+    conflicts
+}
+
+/// An arena for each piece, in order of time, each where it costs least; nothing if `count` are not enough.
+fn colour(pieces: &[Piece], conflicts: &[Vec<usize>], count: usize) -> Option<Vec<usize>> {
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|n| (pieces[*n].first, std::cmp::Reverse(pieces[*n].size)));
+    let mut arena_of: Vec<Option<usize>> = vec![None; pieces.len()];
+    let mut peaks = vec![0u64; count];
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for n in order {
+        let piece = &pieces[n];
+        let taken: Vec<usize> = conflicts[n].iter().filter_map(|m| arena_of[*m]).collect();
+        let live = |arena: usize| -> u64 {
+            members[arena].iter().map(|m| &pieces[*m]).filter(|p| p.last >= piece.first).map(|p| p.size).sum()
+        };
+        let (arena, peak) = (0..count)
+            .filter(|arena| !taken.contains(arena))
+            .map(|arena| (arena, peaks[arena].max(live(arena) + piece.size)))
+            .min_by_key(|(arena, peak)| (peak - peaks[*arena], std::cmp::Reverse(peaks[*arena])))?;
+        peaks[arena] = peak;
+        // Pieces that have ended before this one begins overlap nothing that follows.
+        members[arena].retain(|m| pieces[*m].last >= piece.first);
+        members[arena].push(n);
+        arena_of[n] = Some(arena);
+    }
+    arena_of.into_iter().collect()
+}
+
+/// Offsets within arenas: largest piece first, at the lowest place free for its whole lifetime.
+fn place(pieces: &[Piece], arena_of: &[usize]) -> Arenas {
+    let count = arena_of.iter().max().map_or(0, |n| n + 1);
+    let mut sizes = vec![0u64; count];
+    let mut places = vec![Place { arena: 0, offset: 0 }; pieces.len()];
+    let mut placed: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|n| (std::cmp::Reverse(pieces[*n].size), pieces[*n].first));
+    for n in order {
+        let (piece, arena) = (&pieces[n], arena_of[n]);
+        let mut busy: Vec<(u64, u64)> = placed[arena]
+            .iter()
+            .filter(|m| pieces[**m].first <= piece.last && piece.first <= pieces[**m].last)
+            .map(|m| (places[*m].offset, places[*m].offset + pieces[*m].size))
+            .collect();
+        busy.sort_unstable();
+        let offset = first_gap(&busy, piece.size);
+        places[n] = Place { arena, offset };
+        sizes[arena] = sizes[arena].max(offset + piece.size);
+        placed[arena].push(n);
+    }
+    Arenas { sizes, places, largest_live_set: 0 }
+}
+
+/// The lowest offset where `size` bytes fit between the `busy` ranges, which are sorted.
+fn first_gap(busy: &[(u64, u64)], size: u64) -> u64 {
+    let mut at = 0;
+    for (start, end) in busy {
+        if at + size <= *start {
+            return at;
+        }
+        at = at.max(*end);
+    }
+    at
+}

@@ -1,0 +1,131 @@
+//! From the templates in `shaders/` to checked WGSL.
+//!
+//! A template is WGSL with named holes (`${ name }`) and line statements (`//% if`, `//% for`), rendered with
+//! minijinja. Kernels are kept by their text, so layers with the same kernel share it, and each text is validated by
+//! naga once.
+
+use std::collections::HashMap;
+
+use kiln_plan::{Access, Shader};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value};
+
+use crate::error::CompileError;
+
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../shaders/", $name, ".wgsl")))),*]
+    };
+}
+
+/// Every template, by file name.
+const TEMPLATES: &[(&str, &str)] = &templates![
+    "arg_reduce",
+    "conv_direct",
+    "functions",
+    "grid",
+    "map",
+    "matmul_direct",
+    "pool",
+    "reduce",
+    "resize",
+    "softmax",
+];
+
+/// A kernel as the lowering describes it.
+pub struct Kernel<'a> {
+    /// The template's file name without its ending.
+    pub template: &'a str,
+    /// What the kernel is called in dumps.
+    pub name: String,
+    /// Values for the template's holes.
+    pub holes: Value,
+    /// How each storage buffer is bound.
+    pub access: Vec<Access>,
+    /// Number of 32-bit parameter words.
+    pub words: usize,
+}
+
+/// Renders, validates and keeps kernels.
+pub struct Shaders {
+    environment: Environment<'static>,
+    by_text: HashMap<String, usize>,
+    /// The kernels so far.
+    pub kept: Vec<Shader>,
+}
+
+impl Shaders {
+    /// With all templates loaded.
+    pub fn new() -> Result<Self, CompileError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_trim_blocks(true);
+        let syntax = SyntaxConfig::builder()
+            .block_delimiters("/*%", "%*/")
+            .variable_delimiters("${", "}")
+            .comment_delimiters("/*#", "#*/")
+            .line_statement_prefix("//%")
+            .build()
+            .map_err(|e| defect("syntax", &e.to_string(), ""))?;
+        environment.set_syntax(syntax);
+        for (name, text) in TEMPLATES {
+            environment
+                .add_template(name, text)
+                .map_err(|e| defect(name, &format!("{e:#}"), ""))?;
+        }
+        Ok(Self { environment, by_text: HashMap::new(), kept: Vec::new() })
+    }
+
+    /// The index of the kernel in the plan's list.
+    pub fn kernel(&mut self, kernel: Kernel<'_>) -> Result<usize, CompileError> {
+        let text = self
+            .environment
+            .get_template(kernel.template)
+            .and_then(|t| t.render(kernel.holes))
+            .map_err(|e| defect(&kernel.name, &format!("{e:#}"), ""))?;
+        let text = tidy(&text);
+        if let Some(index) = self.by_text.get(&text) {
+            return Ok(*index);
+        }
+        validate(&kernel.name, &text)?;
+        let index = self.kept.len();
+        self.kept.push(Shader {
+            name: kernel.name,
+            wgsl: text.clone(),
+            access: kernel.access,
+            params_size: u32::try_from(kernel.words.next_multiple_of(4) * 4).unwrap_or(u32::MAX),
+        });
+        self.by_text.insert(text, index);
+        Ok(index)
+    }
+}
+
+/// Drops the blank lines that unused holes leave behind.
+fn tidy(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut blank = true;
+    for line in text.lines().map(str::trim_end) {
+        if !(line.is_empty() && blank) {
+            out.push_str(line);
+            out.push('\n');
+        }
+        blank = line.is_empty();
+    }
+    out
+}
+
+fn validate(name: &str, text: &str) -> Result<(), CompileError> {
+    let module = naga::front::wgsl::parse_str(text)
+        .map_err(|e| defect(name, &e.emit_to_string(text), text))?;
+    let capabilities = naga::valid::Capabilities::SUBGROUP;
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .validate(&module)
+        .map_err(|e| defect(name, &e.emit_to_string(text), text))?;
+    Ok(())
+}
+
+fn defect(kernel: &str, message: &str, text: &str) -> CompileError {
+    CompileError::Shader { kernel: kernel.into(), message: message.into(), source_text: text.into() }
+}

@@ -1,0 +1,191 @@
+//! What can be wrong with a model file, said with the names that stand in it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use kiln_graph::{GraphError, ShapeError, TensorType};
+
+use crate::tensor::TensorError;
+
+/// Why a model cannot be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file ends in the middle of a field.
+    #[error(
+        "the file is truncated: after {have} bytes it ends, where its own structure asks for at least {need}"
+    )]
+    Truncated {
+        /// Bytes there are.
+        have: u64,
+        /// Bytes there should be.
+        need: u64,
+    },
+    /// The bytes are no ONNX model.
+    #[error("this is not an ONNX model: {0}")]
+    NotOnnx(String),
+    /// The operator set is outside of what is read.
+    #[error("the model uses version {found} of the ONNX operators; versions {} to {} are read", .range.0, .range.1)]
+    Opset {
+        /// The version the model asks for.
+        found: i64,
+        /// First and last version that are read.
+        range: (i64, i64),
+    },
+    /// A tensor in the file is damaged or of a type that is not used here.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// A value is read that nothing makes.
+    #[error(
+        "{reader} reads `{value}`, but no input, initializer or node of the model has that name (a missing weight file, or a damaged model)"
+    )]
+    Undefined {
+        /// Who reads it: a node with its operator, or an output.
+        reader: String,
+        /// The name.
+        value: String,
+    },
+    /// Two things make the same value.
+    #[error("the value `{value}` is made twice: by {first} and by {second}")]
+    MadeTwice {
+        /// The name.
+        value: String,
+        /// Who makes it.
+        first: String,
+        /// Who else makes it.
+        second: String,
+    },
+    /// Nodes need each other's results.
+    #[error("the graph has a cycle: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    /// A dimension of an input is no size.
+    #[error("input `{input}` has {found} as dimension {axis}; sizes are positive numbers below 2^40")]
+    Dimension {
+        /// The input.
+        input: String,
+        /// Which dimension.
+        axis: usize,
+        /// What stands there.
+        found: i64,
+    },
+    /// The caller binds a symbol that does not occur.
+    #[error("no input has a dimension called `{name}`; there {known}")]
+    UnknownSymbol {
+        /// What was asked for.
+        name: String,
+        /// What there is, in words.
+        known: String,
+    },
+    /// An operator does not fit its inputs.
+    #[error("`{node}` ({operator}): {source}")]
+    Node {
+        /// The node.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What is wrong.
+        source: ShapeError,
+    },
+    /// A node is not as the format asks.
+    #[error("`{node}` ({operator}): {message}")]
+    Invalid {
+        /// The node.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The file says one type, the operators give another.
+    #[error(
+        "`{node}` ({operator}) gives {inferred} as `{value}`, but the file declares {declared} (--lenient trusts the operators)"
+    )]
+    Declared {
+        /// The node.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// The value.
+        value: String,
+        /// The type in the file.
+        declared: String,
+        /// The type that follows from the operators.
+        inferred: TensorType,
+    },
+    /// Functions or branches are nested too deep, or expand to too much.
+    #[error("`{node}`: functions and branches nest more than {limit} deep, or expand to too many nodes")]
+    Nesting {
+        /// Where the limit was reached.
+        node: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// Some of the model is beyond what this program does. All of it is listed.
+    #[error("{}", UnsupportedList(.0))]
+    Unsupported(Vec<Unsupported>),
+    /// The graph refuses something else.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+/// Something in a model that is not supported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The node, input or initializer.
+    pub node: String,
+    /// The operator, with its domain if that is not ONNX's own; what it is for anything but a node.
+    pub operator: String,
+    /// The version of the operator set that applies.
+    pub opset: i64,
+    /// What exactly is not supported.
+    pub reason: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({}, opset {}): {}", self.node, self.operator, self.opset, self.reason)
+    }
+}
+
+struct UnsupportedList<'a>(&'a [Unsupported]);
+
+impl fmt::Display for UnsupportedList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.0.len() == 1 { "thing is" } else { "things are" };
+        write!(f, "{} {what} not supported:", self.0.len())?;
+        for item in self.0 {
+            write!(f, "\n  {item}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a graph cannot be written as ONNX.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// ONNX has no way to say this.
+    #[error("`{node}` ({op}) cannot be said in ONNX: {reason}")]
+    NotExpressible {
+        /// The node.
+        node: String,
+        /// The core operator.
+        op: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A number does not fit the format.
+    #[error("`{node}`: {value} does not fit a 64-bit integer of the format")]
+    Range {
+        /// The node.
+        node: String,
+        /// The number.
+        value: String,
+    },
+}

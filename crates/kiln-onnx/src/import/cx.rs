@@ -1,0 +1,305 @@
+//! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
+
+use kiln_graph::ops::{
+    BinaryOp, Cast, Concat, Expand, Iota, Reduce, ReduceKind, Reshape, Slice, SliceAxis, Transpose, UnaryOp,
+};
+use kiln_graph::{DType, Data, Dim, Graph, GraphError, Op, Tensor, TensorType, ValueId};
+use half::f16;
+
+use super::attributes::Attributes;
+use super::fold;
+use crate::external::External;
+use crate::tensor::TensorError;
+
+/// Why a node could not be written in core operators.
+#[derive(Debug)]
+pub(crate) enum OpError {
+    /// The format allows it, this program does not do it.
+    Unsupported(String),
+    /// The node is not as the format asks.
+    Invalid(String),
+    /// A core operator does not fit.
+    Graph(GraphError),
+    /// A tensor in an attribute is damaged.
+    Tensor(TensorError),
+}
+
+impl From<GraphError> for OpError {
+    fn from(error: GraphError) -> Self {
+        OpError::Graph(error)
+    }
+}
+
+pub(crate) type Result<T, E = OpError> = std::result::Result<T, E>;
+
+/// What an operator gives: its outputs in order. Optional ones at the end may be left out; where the model uses
+/// them nevertheless, that is reported.
+pub(crate) type Outputs = Result<Vec<ValueId>>;
+
+/// Shorthand for the common `Err`.
+pub(crate) fn unsupported<T>(reason: impl Into<String>) -> Result<T> {
+    Err(OpError::Unsupported(reason.into()))
+}
+
+/// Shorthand for the other common `Err`.
+pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(OpError::Invalid(message.into()))
+}
+
+pub(crate) struct Cx<'a> {
+    pub graph: &'a mut Graph,
+    pub external: &'a mut External,
+    pub name: &'a str,
+    pub operator: &'a str,
+    pub opset: i64,
+    pub inputs: Vec<Option<ValueId>>,
+    /// For each output whether somebody reads it.
+    pub outputs_used: Vec<bool>,
+    pub attributes: Attributes<'a>,
+}
+
+impl Cx<'_> {
+    // ---- inputs -------------------------------------------------------------------------------------------------
+
+    /// Input `i`, which has to be there.
+    pub fn input(&self, i: usize) -> Result<ValueId> {
+        self.optional(i).ok_or_else(|| OpError::Invalid(format!("input {i} is missing")))
+    }
+
+    /// Input `i`, if it is there.
+    pub fn optional(&self, i: usize) -> Option<ValueId> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// All inputs, none of which may be missing.
+    pub fn all_inputs(&self) -> Result<Vec<ValueId>> {
+        (0..self.inputs.len()).map(|i| self.input(i)).collect()
+    }
+
+    /// The elements of the integer input `i` as dimensions; `what` is its name.
+    pub fn dims(&self, i: usize, what: &str) -> Result<Vec<Dim>> {
+        let id = self.input(i)?;
+        let known = self.graph.value(id).contents.clone();
+        known.or_else(|| Some(self.graph.as_constant(id)?.to_ints()?.into_iter().map(Dim::from).collect())).ok_or_else(
+            || {
+                OpError::Unsupported(format!(
+                    "input {i} (`{what}`) has to be a constant or follow from shapes, but it is computed from data"
+                ))
+            },
+        )
+    }
+
+    /// The elements of the integer input `i` as numbers.
+    pub fn ints(&self, i: usize, what: &str) -> Result<Vec<i64>> {
+        self.dims(i, what)?
+            .iter()
+            .map(|d| {
+                d.as_const().ok_or_else(|| {
+                    OpError::Unsupported(format!("input {i} (`{what}`) has to be constant, but is `{d}`"))
+                })
+            })
+            .collect()
+    }
+
+    /// An integer list that is attribute `what` in older operator sets and input `i` in newer ones.
+    pub fn ints_either(&self, i: usize, what: &str) -> Result<Option<Vec<i64>>> {
+        match self.attributes.ints(what)? {
+            Some(ints) => Ok(Some(ints.to_vec())),
+            None if self.optional(i).is_some() => self.ints(i, what).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The constant input `i`.
+    pub fn constant(&self, i: usize, what: &str) -> Result<Tensor> {
+        let id = self.input(i)?;
+        self.graph.as_constant(id).cloned().ok_or_else(|| {
+            OpError::Unsupported(format!("input {i} (`{what}`) has to be constant, but it is computed"))
+        })
+    }
+
+    /// The floating point numbers of the constant input `i`.
+    pub fn floats(&self, i: usize, what: &str) -> Result<Vec<f64>> {
+        Ok(self.constant(i, what)?.to_f64())
+    }
+
+    /// An axis, counted from the end if negative, of something of `rank` dimensions.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
+        let signed = i64::try_from(rank).unwrap_or(i64::MAX);
+        let counted = if axis < 0 { axis.saturating_add(signed) } else { axis };
+        usize::try_from(counted)
+            .ok()
+            .filter(|axis| *axis < rank)
+            .ok_or_else(|| OpError::Invalid(format!("axis {axis} is out of range for {rank} dimensions")))
+    }
+
+    /// Axes as [`Cx::axis`], ascending, each once.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
+        let mut axes: Vec<usize> = axes.iter().map(|a| self.axis(*a, rank)).collect::<Result<_>>()?;
+        axes.sort_unstable();
+        axes.dedup();
+        Ok(axes)
+    }
+
+    /// The attribute `axis` for the input `x`.
+    pub fn axis_of(&self, default: i64, x: ValueId) -> Result<usize> {
+        self.axis(self.attributes.int_or("axis", default)?, self.rank(x))
+    }
+
+    // ---- types --------------------------------------------------------------------------------------------------
+
+    pub fn ty(&self, id: ValueId) -> &TensorType {
+        self.graph.ty(id)
+    }
+
+    pub fn shape(&self, id: ValueId) -> Vec<Dim> {
+        self.ty(id).shape.clone()
+    }
+
+    pub fn dim(&self, id: ValueId, axis: usize) -> Result<Dim> {
+        self.ty(id).shape.get(axis).cloned().ok_or_else(|| {
+            OpError::Invalid(format!("its input has {} dimensions, too few", self.rank(id)))
+        })
+    }
+
+    pub fn dtype(&self, id: ValueId) -> DType {
+        self.ty(id).dtype
+    }
+
+    pub fn rank(&self, id: ValueId) -> usize {
+        self.ty(id).rank()
+    }
+
+    /// The rank of an image-like input, with its spatial dimensions: at least `[N, C, one]`.
+    pub fn spatial(&self, id: ValueId) -> Result<usize> {
+        match self.rank(id) {
+            rank if rank >= 3 => Ok(rank - 2),
+            rank => invalid(format!("its input has {rank} dimensions; [N, C, ...] needs at least 3")),
+        }
+    }
+
+    // ---- core operators -----------------------------------------------------------------------------------------
+
+    /// Applies a core operator with one output. What follows from constants alone is computed at once, since
+    /// shapes and sizes may hang on it.
+    pub fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        if let Some(tensor) = fold::fold(self.graph, &op, inputs) {
+            return Ok(self.graph.constant(self.name, tensor));
+        }
+        Ok(self.graph.apply1(self.name, op, inputs)?)
+    }
+
+    pub fn unary(&mut self, op: UnaryOp, x: ValueId) -> Result<ValueId> {
+        self.op(Op::Unary(op), &[x])
+    }
+
+    pub fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.op(Op::Binary(op), &[a, b])
+    }
+
+    pub fn add(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.binary(BinaryOp::Add, a, b)
+    }
+
+    pub fn sub(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.binary(BinaryOp::Sub, a, b)
+    }
+
+    pub fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.binary(BinaryOp::Mul, a, b)
+    }
+
+    pub fn div(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.binary(BinaryOp::Div, a, b)
+    }
+
+    /// A binary operator with a number as its right operand.
+    pub fn with(&mut self, op: BinaryOp, x: ValueId, number: f64) -> Result<ValueId> {
+        let number = self.number(number, x);
+        self.binary(op, x, number)
+    }
+
+    pub fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Result<ValueId> {
+        self.op(Op::Select, &[condition, a, b])
+    }
+
+    pub fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
+        if self.dtype(x) == to { Ok(x) } else { self.op(Op::Cast(Cast { to }), &[x]) }
+    }
+
+    pub fn reduce(&mut self, kind: ReduceKind, x: ValueId, axes: &[usize], keep_dims: bool) -> Result<ValueId> {
+        self.op(Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims }), &[x])
+    }
+
+    pub fn reshape(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
+        let shape = shape.into();
+        if self.ty(x).shape == shape {
+            return Ok(x);
+        }
+        self.op(Op::Reshape(Reshape { shape }), &[x])
+    }
+
+    pub fn expand(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
+        let shape = shape.into();
+        if self.ty(x).shape == shape {
+            return Ok(x);
+        }
+        self.op(Op::Expand(Expand { shape }), &[x])
+    }
+
+    pub fn transpose(&mut self, x: ValueId, perm: impl Into<Vec<usize>>) -> Result<ValueId> {
+        self.op(Op::Transpose(Transpose { perm: perm.into() }), &[x])
+    }
+
+    pub fn slice(&mut self, x: ValueId, axes: Vec<SliceAxis>) -> Result<ValueId> {
+        self.op(Op::Slice(Slice { axes }), &[x])
+    }
+
+    pub fn concat(&mut self, inputs: &[ValueId], axis: usize) -> Result<ValueId> {
+        if let [one] = inputs {
+            return Ok(*one);
+        }
+        self.op(Op::Concat(Concat { axis }), inputs)
+    }
+
+    /// The index along `axis` in a tensor of `shape`.
+    pub fn iota(&mut self, dtype: DType, shape: impl Into<Vec<Dim>>, axis: usize) -> Result<ValueId> {
+        self.op(Op::Iota(Iota { dtype, shape: shape.into(), axis }), &[])
+    }
+
+    pub fn constant_value(&mut self, tensor: Tensor) -> ValueId {
+        self.graph.constant(format!("{}.constant", self.name), tensor)
+    }
+
+    /// A number of the element type of `like`.
+    pub fn number(&mut self, number: f64, like: ValueId) -> ValueId {
+        let dtype = self.dtype(like);
+        self.constant_value(scalar(number, dtype))
+    }
+
+    /// A per-channel vector `[C]` in the shape in which it broadcasts over `[N, C, spatial...]`.
+    pub fn per_channel(&mut self, vector: ValueId, spatial: usize) -> Result<ValueId> {
+        if self.rank(vector) != 1 {
+            return invalid(format!("{} should be one number per channel", self.ty(vector)));
+        }
+        let mut shape = vec![1.into(), self.dim(vector, 0)?];
+        shape.extend(std::iter::repeat_n(Dim::from(1), spatial));
+        self.reshape(vector, shape)
+    }
+}
+
+/// A tensor without dimensions. Numbers here are written in attributes or formulas; they round to the type.
+#[allow(clippy::as_conversions, reason = "rounding and saturation are what is meant")]
+pub(crate) fn scalar(number: f64, dtype: DType) -> Tensor {
+    let data = match dtype {
+        DType::F32 => Data::F32(vec![number as f32]),
+        DType::F16 => Data::F16(vec![f16::from_f64(number)]),
+        DType::F64 => Data::F64(vec![number]),
+        DType::I32 => Data::I32(vec![number as i32]),
+        DType::I64 => Data::I64(vec![number as i64]),
+        DType::U8 => Data::U8(vec![number as u8]),
+        DType::Bool => Data::Bool(vec![number != 0.0]),
+    };
+    // One element for no dimensions: the lengths agree.
+    Tensor::new([], data).unwrap_or_else(|_| Tensor::scalar(0.0))
+}

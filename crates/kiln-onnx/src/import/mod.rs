@@ -1,0 +1,99 @@
+//! From a model file to a graph.
+//!
+//! [`model`] walks the file's nodes in order of computation; for each, the table in [`ops`] has a function that
+//! writes it in core operators. Everything a model asks for that is not supported is collected and reported in one
+//! error: a person should not learn of it one node at a time.
+
+mod attributes;
+mod constants;
+mod cx;
+mod file;
+mod fold;
+mod function;
+mod model;
+mod ops;
+mod order;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kiln_graph::Graph;
+
+use crate::error::ImportError;
+use crate::names::printable;
+use crate::proto::{ModelProto, NodeProto};
+
+use cx::OpError;
+pub(crate) use file::read_model;
+pub(crate) use ops::{Support, support};
+
+/// First and last version of the operator set that are read.
+pub const OPSETS: (i64, i64) = (7, 28);
+
+/// What the caller can say about an import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Numbers for symbolic dimensions: `H = 224`.
+    pub dims: BTreeMap<String, i64>,
+    /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
+    pub lenient: bool,
+}
+
+/// An imported model.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph.
+    pub graph: Graph,
+    /// The version of the operator set.
+    pub opset: i64,
+    /// The version of the file format.
+    pub ir_version: i64,
+    /// Which program wrote the file, with its version.
+    pub producer: String,
+    /// What the file says about itself in free form.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Imports the model in the file `path`; weights beside it are found.
+pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let bytes = file::read(path)?;
+    let directory = file::directory(path);
+    import_bytes(&bytes, Some(&directory), options)
+}
+
+/// Imports the model in `bytes`. Weights in other files are looked for in `directory`.
+pub fn import_bytes(
+    bytes: &[u8],
+    directory: Option<&Path>,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    model::import_model(read_model(bytes)?, directory, options)
+}
+
+/// The operators that are supported, with the version of the operator set each came with.
+pub fn supported_operators() -> Vec<(&'static str, i64)> {
+    ops::TABLE.iter().map(|o| (o.name, o.since)).collect()
+}
+
+/// Version of ONNX's own operators that a model uses.
+pub(crate) fn opset_of(model: &ModelProto) -> i64 {
+    // The format's first version did not write it down.
+    model.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(1, |o| o.version)
+}
+
+pub(crate) fn is_standard(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// An operator with its domain, where that is not ONNX's own.
+pub(crate) fn operator_name(node: &NodeProto) -> String {
+    let op_type = printable(&node.op_type);
+    if is_standard(&node.domain) { op_type } else { format!("{}.{op_type}", printable(&node.domain)) }
+}
+
+/// A node for a message, before it has its name for people.
+pub(crate) fn describe(node: &NodeProto) -> String {
+    let first = [&node.name].into_iter().chain(&node.output).find(|n| !n.is_empty());
+    format!("`{}` ({})", first.map(|n| printable(n)).unwrap_or_default(), operator_name(node))
+}

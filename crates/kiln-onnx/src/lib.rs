@@ -1,0 +1,24 @@
+//! ONNX in and out.
+//!
+//! Import writes the two hundred operators of ONNX in terms of the few core operators of `kiln-graph`
+//! ([`import`]); what cannot be is listed completely, with node, operator and reason. [`export`] goes the other
+//! way, so that any other ONNX tool can show, check or run a graph of ours. Tensors of the test-data layout
+//! (`input_0.pb`) are read and written by [`read_tensor_pb`] and [`write_tensor_pb`].
+//!
+//! What is deliberately absent: optimisation. A model is imported as it stands; passes tidy up later.
+
+mod check;
+mod error;
+mod export;
+mod external;
+mod import;
+mod names;
+pub mod proto;
+mod tensor;
+
+pub use check::{Report, check};
+pub use error::{ExportError, ImportError, Unsupported};
+pub use export::{export, export_model};
+pub use external::ExternalError;
+pub use import::{ImportOptions, Imported, OPSETS, import, import_bytes, supported_operators};
+pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

@@ -1,0 +1,71 @@
+// Convolution of any kind, one output vector (four channels of one place) an invocation.
+//
+// The plain strategy: right for every shape, fast for none. x is channels last; w is
+// [kernel_d][kernel_h][kernel_w][group_in][out channels].
+// Holes: params, operands, out_binding, element, place, stored; aligned: whether the four output channels share
+// a group; dilated: whether there are zeros between input elements (transposed convolution).
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }
+// The input coordinate of a tap, or -1 outside.
+fn tap(place: i32, step: i32, size: i32) -> i32 {
+//% if dilated
+  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
+//% else
+  return select(-1, place, place >= 0 && place < size);
+//% endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  var rest = i32(i / params.inner);
+  let ow = rest % params.out_w;
+  rest /= params.out_w;
+  let oh = rest % params.out_h;
+  rest /= params.out_h;
+  let od = rest % params.out_d;
+  let n = rest / params.out_d;
+//% if aligned
+  let first = i32(c) * 4 / params.group_out * params.group_in;
+//% else
+  let first = (vec4<i32>(i32(c) * 4) + vec4<i32>(0, 1, 2, 3)) / params.group_out * params.group_in;
+//% endif
+  var acc = vec4<f32>(0.0);
+  var row = c;
+  for (var kd = 0; kd < params.kernel_d; kd++) {
+    let d = tap(od * params.stride_d + kd * params.dilation_d - params.pad_d, params.step_d, params.in_d);
+    for (var kh = 0; kh < params.kernel_h; kh++) {
+      let h = tap(oh * params.stride_h + kh * params.dilation_h - params.pad_h, params.step_h, params.in_h);
+      for (var kw = 0; kw < params.kernel_w; kw++) {
+        let v = tap(ow * params.stride_w + kw * params.dilation_w - params.pad_w, params.step_w, params.in_w);
+        if d < 0 || h < 0 || v < 0 {
+          row += u32(params.group_in) * params.inner;
+          continue;
+        }
+        let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.channels;
+        for (var ci = 0; ci < params.group_in; ci++) {
+//% if aligned
+          acc += x[at + first + ci] * w[row];
+//% else
+          let from = at + first + ci;
+          acc += vec4<f32>(x[from.x], x[from.y], x[from.z], x[from.w]) * w[row];
+//% endif
+          row += params.inner;
+        }
+      }
+    }
+  }
+  out[${ place }] = element(i, c, acc);
+}

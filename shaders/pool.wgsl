@@ -1,0 +1,65 @@
+// Max and average pooling, one output vector (four channels of one place) an invocation.
+//
+// Holes: params, operands, out_binding, element, place, stored; max: largest or mean; include_pad: whether padding
+// (but nothing beyond it) counts as zeros in the mean.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  var rest = i32(i / params.inner);
+  let ow = rest % params.out_w;
+  rest /= params.out_w;
+  let oh = rest % params.out_h;
+  rest /= params.out_h;
+  let od = rest % params.out_d;
+  let n = rest / params.out_d;
+//% if max
+  // Minus infinity, by bits that are no constant expression.
+  let lowest = 0xff800000u;
+  var acc = vec4<f32>(bitcast<f32>(lowest));
+//% else
+  var acc = vec4<f32>(0.0);
+  var counted = 0;
+//% endif
+  for (var kd = 0; kd < params.kernel_d; kd++) {
+    let d = od * params.stride_d + kd * params.dilation_d - params.pad_d;
+    for (var kh = 0; kh < params.kernel_h; kh++) {
+      let h = oh * params.stride_h + kh * params.dilation_h - params.pad_h;
+      for (var kw = 0; kw < params.kernel_w; kw++) {
+        let w = ow * params.stride_w + kw * params.dilation_w - params.pad_w;
+        let inside = d >= 0 && d < params.in_d && h >= 0 && h < params.in_h && w >= 0 && w < params.in_w;
+        if inside {
+          let at = ((n * params.in_d + d) * params.in_h + h) * params.in_w + w;
+//% if max
+          acc = max(acc, x[u32(at) * params.inner + c]);
+//% else
+          acc += x[u32(at) * params.inner + c];
+//% endif
+        }
+//% if not max
+//% if include_pad
+        counted += i32(d < params.in_d + params.end_d && h < params.in_h + params.end_h && w < params.in_w + params.end_w);
+//% else
+        counted += i32(inside);
+//% endif
+//% endif
+      }
+    }
+  }
+//% if not max
+  acc = acc / f32(max(counted, 1));
+//% endif
+  out[${ place }] = element(i, c, acc);
+}

@@ -1,0 +1,72 @@
+// Reduction over axes, one output vector (or element) an invocation, in a fixed order.
+//
+// Holes: params, operands, out_binding, element, place (of the first element read), stored; kind; loops: how many
+// axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
+// walked fastest is read four elements at a time; float, element_type: what is read.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+//% set read = "vec4<" ~ element_type ~ ">" if vectors or along else element_type
+@group(0) @binding(1) var<storage, read> x: array<${ read }>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }
+fn combine(a: ${ read }, b: ${ read }) -> ${ read } {
+//% if kind == "reduce_max"
+  return max(a, b);
+//% elif kind == "reduce_min"
+  return min(a, b);
+//% elif kind == "reduce_prod"
+  return a * b;
+//% else
+  return a + b;
+//% endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  let first = i32(${ place });
+//% if kind == "reduce_max" or kind == "reduce_min"
+  var acc = x[first];
+//% elif kind == "reduce_prod"
+  var acc = ${ read }() + 1;
+//% else
+  var acc = ${ read }();
+//% endif
+//% for n in range(loops)
+  for (var k${ n } = 0; k${ n } < params.r${ n }; k${ n }++) {
+//% endfor
+    acc = combine(acc, x[first
+//% for n in range(loops)
+      + k${ n } * params.r${ n }_step
+//% endfor
+    ]);
+//% for n in range(loops)
+  }
+//% endfor
+//% if along
+  let pair = combine(acc, acc.zwxy);
+  var total = combine(pair, pair.yxwz).x;
+//% else
+  var total = acc;
+//% endif
+//% if kind == "reduce_mean"
+//% if float
+  total = total / f32(params.combined);
+//% else
+  total = total / params.combined;
+//% endif
+//% endif
+//% if float
+  out[i] = element(i, c, total);
+//% else
+  out[i] = total;
+//% endif
+}

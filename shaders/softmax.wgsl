@@ -1,0 +1,49 @@
+// Softmax along an axis, or its logarithm: one row (or four rows that lie side by side) an invocation.
+//
+// Three passes: the largest element, the sum of exponentials, the results. Padding at the end of a row, and rows that
+// are padding themselves, become zero.
+// Holes: params, element, place (of the first element), T; log; masked: whether some of the four rows are padding.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<${ T }>;
+@group(0) @binding(2) var<storage, read_write> out: array<${ T }>;
+
+//% include "grid"
+${ element }
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  let first = i32(${ place });
+  var largest = x[first];
+  for (var k = 1; k < params.size; k++) {
+    largest = max(largest, x[first + k * params.step]);
+  }
+  var sum = ${ T }();
+  for (var k = 0; k < params.size; k++) {
+    sum += exp(x[first + k * params.step] - largest);
+  }
+//% if log
+  let shift = largest + log(sum);
+//% endif
+  for (var k = 0; k < params.size; k++) {
+    let at = first + k * params.step;
+//% if log
+    let value = x[at] - shift;
+//% else
+    let value = exp(x[at] - largest) / sum;
+//% endif
+//% if masked
+    out[at] = select(vec4<f32>(), value, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid));
+//% else
+    out[at] = value;
+//% endif
+  }
+  for (var k = params.size; k < params.padded; k++) {
+    out[first + k * params.step] = ${ T }();
+  }
+}
