@@ -8,6 +8,9 @@ pub enum CompileError {
     /// The graph, or what a pass made of it, is not right.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A pass cannot be done.
+    #[error(transparent)]
+    Pass(#[from] crate::passes::PassError),
     /// A layer needs something that cannot be done on a device.
     #[error("`{node}`: {message}")]
     Unsupported {
@@ -55,7 +58,9 @@ pub enum CompileError {
         hint: String,
     },
     /// A kernel this compiler wrote is wrong: a defect in Kiln.
-    #[error("kernel `{kernel}` does not pass validation (this is a defect in Kiln): {message}\n{source_text}")]
+    #[error(
+        "kernel `{kernel}` does not pass validation (this is a defect in Kiln): {message}\n{source_text}"
+    )]
     Shader {
         /// The kernel.
         kernel: String,

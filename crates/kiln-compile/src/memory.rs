@@ -59,7 +59,10 @@ pub fn lifetimes(
 ) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut index = std::collections::HashMap::new();
-    let touch = |storage: StorageId, at: usize, pieces: &mut Vec<Piece>, index: &mut std::collections::HashMap<StorageId, usize>| {
+    let touch = |storage: StorageId,
+                 at: usize,
+                 pieces: &mut Vec<Piece>,
+                 index: &mut std::collections::HashMap<StorageId, usize>| {
         let Some(size) = sizes(storage) else { return };
         let n = *index.entry(storage).or_insert_with(|| {
             pieces.push(Piece { storage, size: size.next_multiple_of(ALIGNMENT), first: at, last: at });
@@ -82,13 +85,16 @@ pub fn lifetimes(
     pieces
 }
 
-/// Places all pieces in as few bytes as the heuristic finds, no arena larger than `max_arena`.
-pub fn plan(pieces: &[Piece], launches: &[Launch]) -> Arenas {
+/// Places all pieces in as few bytes as the heuristic finds; with arenas no larger than `max_arena`, if that can be.
+pub fn plan(pieces: &[Piece], launches: &[Launch], max_arena: u64) -> Arenas {
     let conflicts = conflicts(pieces, launches);
     let best = (2..=MAX_ARENAS)
         .filter_map(|count| colour(pieces, &conflicts, count))
         .map(|arena_of| place(pieces, &arena_of))
-        .min_by_key(|arenas| arenas.sizes.iter().sum::<u64>());
+        .min_by_key(|arenas| {
+            let too_large = arenas.sizes.iter().any(|size| *size > max_arena);
+            (too_large, arenas.sizes.iter().sum::<u64>())
+        });
     // With one arena a piece nothing can conflict; this is never reached by real networks.
     let mut best = best.unwrap_or_else(|| place(pieces, &(0..pieces.len()).collect::<Vec<_>>()));
     best.largest_live_set = (0..=launches.len())
@@ -105,7 +111,11 @@ fn conflicts(pieces: &[Piece], launches: &[Launch]) -> Vec<Vec<usize>> {
     let mut conflicts = vec![Vec::new(); pieces.len()];
     for launch in launches {
         let of = |wanted: Access| {
-            launch.bindings.iter().filter(move |(_, a)| *a == wanted).filter_map(|(s, _)| index.get(s).copied())
+            launch
+                .bindings
+                .iter()
+                .filter(move |(_, a)| *a == wanted)
+                .filter_map(|(s, _)| index.get(s).copied())
         };
         for written in of(Access::ReadWrite) {
             for read in of(Access::Read) {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use kiln_plan::{Access, Shader};
+use kiln_plan::{Access, Requirements, Shader};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -52,6 +52,8 @@ pub struct Shaders {
     by_text: HashMap<String, usize>,
     /// The kernels so far.
     pub kept: Vec<Shader>,
+    /// What they ask of a device.
+    pub requirements: Requirements,
 }
 
 impl Shaders {
@@ -59,21 +61,24 @@ impl Shaders {
     pub fn new() -> Result<Self, CompileError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_trim_blocks(true);
         let syntax = SyntaxConfig::builder()
             .block_delimiters("/*%", "%*/")
             .variable_delimiters("${", "}")
             .comment_delimiters("/*#", "#*/")
             .line_statement_prefix("//%")
+            .trim_blocks(true)
             .build()
             .map_err(|e| defect("syntax", &e.to_string(), ""))?;
         environment.set_syntax(syntax);
         for (name, text) in TEMPLATES {
-            environment
-                .add_template(name, text)
-                .map_err(|e| defect(name, &format!("{e:#}"), ""))?;
+            environment.add_template(name, text).map_err(|e| defect(name, &format!("{e:#}"), ""))?;
         }
-        Ok(Self { environment, by_text: HashMap::new(), kept: Vec::new() })
+        Ok(Self {
+            environment,
+            by_text: HashMap::new(),
+            kept: Vec::new(),
+            requirements: Requirements::default(),
+        })
     }
 
     /// The index of the kernel in the plan's list.
@@ -87,7 +92,8 @@ impl Shaders {
         if let Some(index) = self.by_text.get(&text) {
             return Ok(*index);
         }
-        validate(&kernel.name, &text)?;
+        let module = validate(&kernel.name, &text)?;
+        self.require(&module, &text);
         let index = self.kept.len();
         self.kept.push(Shader {
             name: kernel.name,
@@ -97,6 +103,24 @@ impl Shaders {
         });
         self.by_text.insert(text, index);
         Ok(index)
+    }
+
+    fn require(&mut self, module: &naga::Module, text: &str) {
+        let mut layouter = naga::proc::Layouter::default();
+        let sized = layouter.update(module.to_ctx()).is_ok();
+        let workgroup =
+            module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+        let bytes = if sized { workgroup.map(|(_, v)| layouter[v.ty].size).sum() } else { 0 };
+        let invocations =
+            module.entry_points.iter().map(|e| e.workgroup_size.iter().product()).max().unwrap_or(1);
+        let needs = &mut self.requirements;
+        needs.max_compute_workgroup_storage_size = needs.max_compute_workgroup_storage_size.max(bytes);
+        needs.max_compute_invocations_per_workgroup =
+            needs.max_compute_invocations_per_workgroup.max(invocations);
+        if text.contains("subgroup") {
+            // A kernel with subgroups is written for workgroups that are one subgroup.
+            needs.subgroup_size = Some(invocations);
+        }
     }
 }
 
@@ -114,16 +138,16 @@ fn tidy(text: &str) -> String {
     out
 }
 
-fn validate(name: &str, text: &str) -> Result<(), CompileError> {
-    let module = naga::front::wgsl::parse_str(text)
-        .map_err(|e| defect(name, &e.emit_to_string(text), text))?;
+fn validate(name: &str, text: &str) -> Result<naga::Module, CompileError> {
+    let module =
+        naga::front::wgsl::parse_str(text).map_err(|e| defect(name, &e.emit_to_string(text), text))?;
     let capabilities = naga::valid::Capabilities::SUBGROUP;
     naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
         .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(&module)
         .map_err(|e| defect(name, &e.emit_to_string(text), text))?;
-    Ok(())
+    Ok(module)
 }
 
 fn defect(kernel: &str, message: &str, text: &str) -> CompileError {

@@ -225,7 +225,13 @@ impl<'a> Context<'a> {
         for placed in self.versions(id).to_vec() {
             let has = &self.placed[placed];
             if has.layout == *layout
-                || same_memory(&ty.shape, &has.layout, &layout::strides(&has.layout, &ty.shape), layout, &want)
+                || same_memory(
+                    &ty.shape,
+                    &has.layout,
+                    &layout::strides(&has.layout, &ty.shape),
+                    layout,
+                    &want,
+                )
             {
                 return self.alias(id, has.storage, layout);
             }
@@ -330,7 +336,11 @@ pub fn reshapes_freely(from: (&[Dim], &Layout), to: (&[Dim], &Layout)) -> bool {
     }
     let dense = |(shape, l): (&[Dim], &Layout)| {
         layout::elements(l, shape) == product(shape)
-            && same_strides(shape, &layout::strides(l, shape), &layout::strides(&layout::row_major(shape.len(), 1), shape))
+            && same_strides(
+                shape,
+                &layout::strides(l, shape),
+                &layout::strides(&layout::row_major(shape.len(), 1), shape),
+            )
     };
     let long = |(shape, l): (&[Dim], &Layout)| {
         let strides = layout::strides(l, shape);

@@ -34,7 +34,10 @@ pub fn per_axis(params: &mut Params, prefix: &str, values: &[Dim; 3]) {
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let [x, w] = graph.node(node).inputs[..] else {
-        return Err(CompileError::Unsupported { node: group.name.clone(), message: "needs two inputs".into() });
+        return Err(CompileError::Unsupported {
+            node: group.name.clone(),
+            message: "needs two inputs".into(),
+        });
     };
     let anchor = graph.node(node).outputs[0];
     let (x_shape, w_shape) = (graph.ty(x).shape.clone(), graph.ty(w).shape.clone());

@@ -161,7 +161,8 @@ pub fn expression_to(
     let dying: Vec<usize> = (0..operands.len())
         .filter(|n| {
             let storage = operands[*n].view.storage;
-            let others = operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
+            let others =
+                operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
             let same_type = result.is_some_and(|id| graph.ty(id).dtype == operands[*n].dtype);
             others == 0 && same_type && !anchor_operands.contains(&storage) && ctx.dies(storage)
         })
@@ -206,11 +207,7 @@ pub fn broadcast_view(ctx: &mut Context<'_>, id: ValueId, space: &Space) -> Resu
         let layout = Layout { order, lanes: if single { 1 } else { 4 } };
         let placed = ctx.version(id, &layout)?;
         let tensor = &ctx.placed[placed];
-        View {
-            storage: tensor.storage,
-            strides: layout::strides(&layout, &shape),
-            ..ctx.view(id)?
-        }
+        View { storage: tensor.storage, strides: layout::strides(&layout, &shape), ..ctx.view(id)? }
     } else {
         ctx.view(id)?
     };
@@ -291,7 +288,9 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String>
         (DType::I32 | DType::I64, DType::U8) | (DType::I64, DType::I32) => return None,
         (DType::Bool, DType::Bool) => x.into(),
         (DType::Bool, _) => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
-        (from, DType::Bool) => format!("{x} != {}()", super::expression::register_type(from, element.width())),
+        (from, DType::Bool) => {
+            format!("{x} != {}()", super::expression::register_type(from, element.width()))
+        }
         (DType::F32, DType::F16) => format!("quantizeToF16({x})"),
         _ => format!("{ty}({x})"),
     })

@@ -191,12 +191,12 @@ impl Element {
             }
             let strides: Vec<Dim> =
                 operands.iter().map(|o| &o.view).chain(output).map(|v| v.strides[*axis].clone()).collect();
-            if let Some(outer) = axes.last_mut().filter(|a| a.remapped.is_none() && remapped.is_none()) {
-                if outer.strides.iter().zip(&strides).all(|(o, s)| *o == s * &size) {
-                    outer.size = &outer.size * &size;
-                    outer.strides = strides;
-                    continue;
-                }
+            if let Some(outer) = axes.last_mut().filter(|a| a.remapped.is_none() && remapped.is_none())
+                && outer.strides.iter().zip(&strides).all(|(o, s)| *o == s * &size)
+            {
+                outer.size = &outer.size * &size;
+                outer.strides = strides;
+                continue;
             }
             axes.push(Axis { size, strides, remapped });
         }
@@ -326,7 +326,8 @@ impl Element {
         match outside {
             Some((inside, fill)) => {
                 let fill = literal(operand.dtype, f64::from(fill), width);
-                let _ = writeln!(self.body, "  var x{n}: {ty} = {fill};\n  if {inside} {{ x{n} = {value}; }}");
+                let _ =
+                    writeln!(self.body, "  var x{n}: {ty} = {fill};\n  if {inside} {{ x{n} = {value}; }}");
             }
             None => {
                 let _ = writeln!(self.body, "  let x{n}: {ty} = {value};");
@@ -357,7 +358,9 @@ impl Element {
                 }
                 // For sizes of at least two: the distance to the nearest multiple of 2*(size-1).
                 Remap::Reflect { .. } => {
-                    format!("({size} - 1) - abs(({size} - 1) - abs({moved}) % (2 * ({size} - 1) + i32({size} == 1)))")
+                    format!(
+                        "({size} - 1) - abs(({size} - 1) - abs({moved}) % (2 * ({size} - 1) + i32({size} == 1)))"
+                    )
                 }
                 Remap::Edge { .. } => format!("clamp({moved}, 0, {size} - 1)"),
                 Remap::Wrap { .. } => format!("({moved} + {size}) % {size}"),
@@ -408,7 +411,9 @@ impl Element {
         if padded {
             self.params.uint("valid", self.space.valid.clone());
             value = if width == 4 {
-                format!("select({ty}(), {value}, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid))")
+                format!(
+                    "select({ty}(), {value}, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid))"
+                )
             } else {
                 format!("select({ty}(), {value}, c < params.valid)")
             };
@@ -427,7 +432,12 @@ impl Element {
                     "i32(c) * params.out_lane".to_owned()
                 };
                 let coordinates = self.coordinates();
-                ("place(i, c)".into(), format!("fn place(i: u32, c: u32) -> u32 {{\n{coordinates}  return u32({offset} + {lane});\n}}\n"))
+                (
+                    "place(i, c)".into(),
+                    format!(
+                        "fn place(i: u32, c: u32) -> u32 {{\n{coordinates}  return u32({offset} + {lane});\n}}\n"
+                    ),
+                )
             }
         };
         let coordinates = if self.needs_coordinates { self.coordinates() } else { String::new() };
@@ -497,11 +507,11 @@ impl Finished {
             T => vector("f32"),
             I => vector("i32"),
             B => vector("bool"),
-            used => self.used,
-            element => self.code,
-            stored => self.stored,
-            place => self.place,
-            operands => self.declarations,
+            used => &self.used,
+            element => &self.code,
+            stored => &self.stored,
+            place => &self.place,
+            operands => &self.declarations,
         }
     }
 }

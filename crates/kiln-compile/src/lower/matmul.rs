@@ -17,7 +17,10 @@ use crate::layout::{self, row_major};
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let [a, b] = graph.node(node).inputs[..] else {
-        return Err(CompileError::Unsupported { node: group.name.clone(), message: "needs two inputs".into() });
+        return Err(CompileError::Unsupported {
+            node: group.name.clone(),
+            message: "needs two inputs".into(),
+        });
     };
     let anchor = graph.node(node).outputs[0];
     let out_shape = graph.ty(anchor).shape.clone();
@@ -29,7 +32,9 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) ->
     if k_max > MAX_ITERATIONS {
         return Err(CompileError::Unsupported {
             node: group.name.clone(),
-            message: format!("sums {k_max} products for each output; this kernel sums at most {MAX_ITERATIONS}"),
+            message: format!(
+                "sums {k_max} products for each output; this kernel sums at most {MAX_ITERATIONS}"
+            ),
         });
     }
     let operands = [ctx.placed[a.placed].storage, ctx.placed[b.placed].storage];
@@ -41,7 +46,17 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) ->
     params.int("a_batch", a.batch_stride.clone());
     params.int("b_batch", b.batch_stride.exact_div(&4.into()).unwrap_or_default());
     let flops = product(&out_shape) * k * 2.into();
-    launch(ctx, group, tail, "matmul_direct", "matmul_direct", &operands, params, minijinja::context! {}, flops)
+    launch(
+        ctx,
+        group,
+        tail,
+        "matmul_direct",
+        "matmul_direct",
+        &operands,
+        params,
+        minijinja::context! {},
+        flops,
+    )
 }
 
 /// An operand as the kernel reads it: row-major, rows padded to four.

@@ -78,10 +78,10 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
     let inputs = graph.node(node).inputs.clone();
     let out = graph.node(node).outputs[0];
     let ty = graph.ty(out).clone();
-    let layout = inputs.iter().find_map(|id| ctx.stored_layout(*id)).map_or_else(
-        || row_major(ty.rank(), 4),
-        |layout| Layout { lanes: 4, ..layout },
-    );
+    let layout = inputs
+        .iter()
+        .find_map(|id| ctx.stored_layout(*id))
+        .map_or_else(|| row_major(ty.rank(), 4), |layout| Layout { lanes: 4, ..layout });
     let strides = layout::strides(&layout, &ty.shape);
     let views = inputs.iter().map(|id| ctx.view(*id)).collect::<Result<Vec<_>, _>>()?;
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
@@ -101,9 +101,24 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
             }
         }
         let element = ctx.placed[placed].storage;
-        let to = View { storage: element, element: view.element, base, strides: strides.clone(), zero_lanes: true };
+        let to = View {
+            storage: element,
+            element: view.element,
+            base,
+            strides: strides.clone(),
+            zero_lanes: true,
+        };
         let name = &group.name;
-        copy_operand(ctx, name, "concat", vec![Operand::plain(view, ty.dtype)], space, placed, ty.dtype, Some(&to))?;
+        copy_operand(
+            ctx,
+            name,
+            "concat",
+            vec![Operand::plain(view, ty.dtype)],
+            space,
+            placed,
+            ty.dtype,
+            Some(&to),
+        )?;
         start = start + size;
     }
     ctx.register(out, placed)
@@ -149,8 +164,7 @@ fn pad_everywhere(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) 
     let mut view = ctx.view(x)?;
     view.strides.push(0.into());
     let rank = ty.rank();
-    let remaps =
-        (0..rank).map(|axis| (axis, from[axis].clone(), remap(op.mode, op.pads[axis][0]))).collect();
+    let remaps = (0..rank).map(|axis| (axis, from[axis].clone(), remap(op.mode, op.pads[axis][0]))).collect();
     let operand = Operand { remaps, ..Operand::plain(view, ty.dtype) };
     let placed = ctx.place(out, row_major(rank, 1), Contents::Activation)?;
     let shape: Vec<Dim> = ty.shape.iter().cloned().chain([1.into()]).collect();

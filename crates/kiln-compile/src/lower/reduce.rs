@@ -61,7 +61,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     check_iterations(ctx, &group.name, &count)?;
     let mut loops = walk(&view, &ty.shape, &op.axes, &order);
     let kept: Vec<usize> = order.iter().copied().filter(|a| op.keep_dims || !op.axes.contains(a)).collect();
-    let output_axis = |axis: usize| if op.keep_dims { axis } else { axis - op.axes.iter().filter(|a| **a < axis).count() };
+    let output_axis =
+        |axis: usize| if op.keep_dims { axis } else { axis - op.axes.iter().filter(|a| **a < axis).count() };
     let out_order: Vec<usize> = kept.iter().map(|axis| output_axis(*axis)).collect();
     let strides: Vec<Dim> = (0..ty.rank())
         .filter(|a| op.keep_dims || !op.axes.contains(a))
@@ -84,7 +85,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     }
     // Rows that lie together are summed four elements at a time, where the padding cannot be seen.
     let along = loops.last().is_some_and(|(size, stride)| {
-        let whole = is_multiple(size, 4) || view.zero_lanes && matches!(op.kind, ReduceKind::Sum | ReduceKind::Mean);
+        let whole =
+            is_multiple(size, 4) || view.zero_lanes && matches!(op.kind, ReduceKind::Sum | ReduceKind::Mean);
         stride.is(1) && whole
     }) && !vectors
         && ty.dtype.is_float()
@@ -92,10 +94,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         && loops.iter().rev().skip(1).all(|(_, s)| is_multiple(s, 4))
         && strides.iter().all(|s| is_multiple(s, 4));
     let mut params = Params::default();
-    if along {
-        if let Some((size, _)) = loops.last_mut() {
-            *size = size.ceil_div(4);
-        }
+    if along && let Some((size, _)) = loops.last_mut() {
+        *size = size.ceil_div(4);
     }
     let unit = if vectors || along { 4 } else { 1 };
     for (n, (size, stride)) in loops.iter().enumerate() {
@@ -104,7 +104,11 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         params.int(format!("r{n}_step"), step);
     }
     params.int("combined", count.clone());
-    let place = View { strides: if along { divided(&strides) } else { strides }, base: if along { view.base.exact_div(&4.into()).unwrap_or_default() } else { view.base.clone() }, ..view.clone() };
+    let place = View {
+        strides: if along { divided(&strides) } else { strides },
+        base: if along { view.base.exact_div(&4.into()).unwrap_or_default() } else { view.base.clone() },
+        ..view.clone()
+    };
     let finished = expression_to(ctx, group, space.clone(), Some(anchor), &[view.storage], Some(&place))?;
     let placed = ctx.place_over(value, out_layout, finished.in_place)?;
     let flops = product(&ty.shape);
@@ -126,7 +130,12 @@ fn divided(strides: &[Dim]) -> Vec<Dim> {
 }
 
 /// Lowers arg-max and arg-min.
-pub fn lower_arg(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgReduce) -> Result<(), CompileError> {
+pub fn lower_arg(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    node: NodeId,
+    op: &ArgReduce,
+) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let ty = graph.ty(x).clone();
@@ -146,7 +155,8 @@ pub fn lower_arg(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgRed
     params.int("size", ty.shape[op.axis].clone());
     params.int("step", view.strides[op.axis].clone());
     let place = View { strides, ..view.clone() };
-    let finished = Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", DType::F32, Some(&place));
+    let finished =
+        Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", DType::F32, Some(&place));
     let largest = op.kind == ArgKind::Max;
     let holes = minijinja::context! {
         compare => match (largest, op.select_last_index) { (true, false) => ">", (true, true) => ">=", (false, false) => "<", (false, true) => "<=" },
@@ -171,14 +181,18 @@ pub fn lower_arg(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgRed
 }
 
 /// Lowers softmax and its logarithm.
-pub fn lower_softmax(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Softmax) -> Result<(), CompileError> {
+pub fn lower_softmax(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    node: NodeId,
+    op: &Softmax,
+) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let ty = graph.ty(x).clone();
     check_iterations(ctx, &group.name, &(ty.shape[op.axis].clone() * 4.into()))?;
-    let layout = ctx
-        .stored_layout(x)
-        .map_or_else(|| layout::row_major(ty.rank(), 4), |l| Layout { lanes: 4, ..l });
+    let layout =
+        ctx.stored_layout(x).map_or_else(|| layout::row_major(ty.rank(), 4), |l| Layout { lanes: 4, ..l });
     let x_placed = ctx.version(x, &layout)?;
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let strides = layout::strides(&layout, &ty.shape);
@@ -192,13 +206,17 @@ pub fn lower_softmax(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &So
     params.uint("count", space.count());
     params.uint("inner", space.inner());
     params.int("size", ty.shape[op.axis].clone());
-    params.int("padded", if along_inner { layout::round_up(&ty.shape[op.axis], 4) } else { ty.shape[op.axis].clone() });
+    params.int(
+        "padded",
+        if along_inner { layout::round_up(&ty.shape[op.axis], 4) } else { ty.shape[op.axis].clone() },
+    );
     let step = strides[op.axis].clone();
     params.int("step", if along_inner { step } else { step.exact_div(&4.into()).unwrap_or_default() });
     let storage = ctx.placed[x_placed].storage;
     let place = View { storage, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
     let valid = space.valid.clone();
-    let finished = Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", ty.dtype, Some(&place));
+    let finished =
+        Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", ty.dtype, Some(&place));
     let masked = !along_inner && !is_multiple(&valid, 4);
     let holes = minijinja::context! { log => op.log, masked, ..finished.holes() };
     params.extend(finished.params);
