@@ -1,6 +1,6 @@
 // Index of the largest or smallest element along an axis, one output an invocation.
 //
-// Holes: params, element, place (of the first element), element_type, compare (when a later element wins).
+// Holes: params, place, element_type, compare (when a later element wins).
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -8,7 +8,7 @@ ${ params }}
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
 //% include "grid"
-${ element }
+${ place }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -16,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let c = i % params.inner;
-  let first = i32(${ place });
+  let first = i32(place(i, c));
   var best = x[first];
   var index = 0;
   for (var k = 1; k < params.size; k++) {

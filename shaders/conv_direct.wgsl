@@ -2,7 +2,7 @@
 //
 // The plain strategy: right for every shape, fast for none. x is channels last; w is
 // [kernel_d][kernel_h][kernel_w][group_in][out channels].
-// Holes: params, operands, out_binding, element, place, stored; aligned: whether the four output channels share
+// Holes: params, operands, out_binding, element, store, stored; aligned: whether the four output channels share
 // a group; dilated: whether there are zeros between input elements (transposed convolution).
 struct Params {
 ${ params }}
@@ -13,7 +13,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ element }${ store }
 // The input coordinate of a tap, or -1 outside.
 fn tap(place: i32, step: i32, size: i32) -> i32 {
 //% if dilated
@@ -59,13 +59,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% if aligned
           acc += x[at + first + ci] * w[row];
 //% else
-          let from = at + first + ci;
-          acc += vec4<f32>(x[from.x], x[from.y], x[from.z], x[from.w]) * w[row];
+          let near = at + first + ci;
+          acc += vec4<f32>(x[near.x], x[near.y], x[near.z], x[near.w]) * w[row];
 //% endif
           row += params.inner;
         }
       }
     }
   }
-  out[${ place }] = element(i, c, acc);
+  store(i, c, element(i, c, acc));
 }

@@ -1,6 +1,5 @@
-// Elementwise functions that WGSL does not have, or not as ONNX means them, for one type.
-// Holes: T the float type (f32 or vec4<f32>), B the bool type, I the int type, used: the names of those needed.
-
+/*# Elementwise functions that WGSL does not have, or not as ONNX means them, for one type.
+   Holes: T the float type (f32 or vec4<f32>), B the bool type, I the int type, used: the names of those needed. #*/
 //% if "relu" in used
 // NaN stays NaN, which max(x, 0) does not promise.
 fn relu(x: ${ T }) -> ${ T } {

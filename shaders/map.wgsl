@@ -1,7 +1,7 @@
 // A chain of elementwise operators, a copy between layouts, or both.
 //
 // An invocation makes 4 or 1 neighbours along the output's fastest dimension.
-// Holes: params, operands, out_binding, and of lower/expression.rs: element, place, stored.
+// Holes: params, operands, out_binding, and of lower/expression.rs: element, store, stored.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -9,7 +9,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ element }${ store }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let c = i % params.inner;
-  out[${ place }] = element(i, c, ${ T }());
+  store(i, c, element(i, c, ${ T }()));
 }

@@ -1,7 +1,7 @@
 // Matrix product, one output vector (four columns of one row) an invocation.
 //
 // The plain strategy: right for every shape, fast for none. a is [batch][rows][a_row], b is [batch][depth][columns].
-// Holes: params, operands, out_binding, element, place, stored.
+// Holes: params, operands, out_binding, element, store, stored.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -11,7 +11,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ element }${ store }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -21,12 +21,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let c = i % params.inner;
   let row = i32(i / params.inner);
   let batch = row / params.rows;
-  let from = batch * params.a_batch + row % params.rows * params.a_row;
+  let first = batch * params.a_batch + row % params.rows * params.a_row;
   var at = u32(batch * params.b_batch) + c;
   var acc = vec4<f32>(0.0);
   for (var k = 0; k < params.depth; k++) {
-    acc += a[from + k] * b[at];
+    acc += a[first + k] * b[at];
     at += params.inner;
   }
-  out[${ place }] = element(i, c, acc);
+  store(i, c, element(i, c, acc));
 }

@@ -1,6 +1,6 @@
 // Max and average pooling, one output vector (four channels of one place) an invocation.
 //
-// Holes: params, operands, out_binding, element, place, stored; max: largest or mean; include_pad: whether padding
+// Holes: params, operands, out_binding, element, store, stored; max: largest or mean; include_pad: whether padding
 // (but nothing beyond it) counts as zeros in the mean.
 struct Params {
 ${ params }}
@@ -10,7 +10,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ element }${ store }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -61,5 +61,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% if not max
   acc = acc / f32(max(counted, 1));
 //% endif
-  out[${ place }] = element(i, c, acc);
+  store(i, c, element(i, c, acc));
 }

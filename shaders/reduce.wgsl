@@ -1,6 +1,6 @@
 // Reduction over axes, one output vector (or element) an invocation, in a fixed order.
 //
-// Holes: params, operands, out_binding, element, place (of the first element read), stored; kind; loops: how many
+// Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; float, element_type: what is read.
 struct Params {
@@ -12,7 +12,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ place }${ element }${ store }
 fn combine(a: ${ read }, b: ${ read }) -> ${ read } {
 //% if kind == "reduce_max"
   return max(a, b);
@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let c = i % params.inner;
-  let first = i32(${ place });
+  let first = i32(place(i, c));
 //% if kind == "reduce_max" or kind == "reduce_min"
   var acc = x[first];
 //% elif kind == "reduce_prod"
@@ -64,9 +64,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   total = total / params.combined;
 //% endif
 //% endif
-//% if float
-  out[i] = element(i, c, total);
-//% else
-  out[i] = total;
-//% endif
+  store(i, c, element(i, c, total));
 }

@@ -1,6 +1,6 @@
 // Nearest and linear interpolation of up to three spatial dimensions, one output vector an invocation.
 //
-// Holes: params, operands, out_binding, element, place, stored; linear; coordinates: an expression for the input
+// Holes: params, operands, out_binding, element, store, stored; linear; coordinates: an expression for the input
 // coordinate of output coordinate `place`; nearest: an expression that rounds it; scales: whether they are given.
 struct Params {
 ${ params }}
@@ -10,7 +10,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "grid"
 //% include "functions"
-${ element }
+${ element }${ store }
 // The input coordinate of an output coordinate, within the input.
 fn source(place: i32, size: i32, to: i32, scale: f32) -> f32 {
   let at = ${ coordinates };
@@ -67,5 +67,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% else
   let acc = at(n, nearest(d, params.in_d), nearest(h, params.in_h), nearest(w, params.in_w), c);
 //% endif
-  out[${ place }] = element(i, c, acc);
+  store(i, c, element(i, c, acc));
 }

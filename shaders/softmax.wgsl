@@ -2,7 +2,7 @@
 //
 // Three passes: the largest element, the sum of exponentials, the results. Padding at the end of a row, and rows that
 // are padding themselves, become zero.
-// Holes: params, element, place (of the first element), T; log; masked: whether some of the four rows are padding.
+// Holes: params, place, T; log; masked: whether some of the four rows are padding.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -10,7 +10,7 @@ ${ params }}
 @group(0) @binding(2) var<storage, read_write> out: array<${ T }>;
 
 //% include "grid"
-${ element }
+${ place }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -18,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let c = i % params.inner;
-  let first = i32(${ place });
+  let first = i32(place(i, c));
   var largest = x[first];
   for (var k = 1; k < params.size; k++) {
     largest = max(largest, x[first + k * params.step]);

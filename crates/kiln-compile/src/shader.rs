@@ -67,6 +67,7 @@ impl Shaders {
             .comment_delimiters("/*#", "#*/")
             .line_statement_prefix("//%")
             .trim_blocks(true)
+            .keep_trailing_newline(true)
             .build()
             .map_err(|e| defect("syntax", &e.to_string(), ""))?;
         environment.set_syntax(syntax);

@@ -4,18 +4,17 @@ use kiln_graph::{Dim, ValueId};
 use kiln_plan::{Access, Layout};
 
 use super::context::{Context, StorageId};
+use super::destination::Output;
 use super::elementwise::expression;
-use super::expression::{Finished, Space};
+use super::expression::{Ends, Finished, Space};
 use super::kernel::{Params, Request};
 use crate::error::CompileError;
 use crate::fuse::Group;
 
 /// The output of a group and the function that ends its kernel.
 pub struct Tail {
-    /// The tensor the group makes.
-    pub placed: usize,
-    /// The value it holds.
-    pub value: ValueId,
+    /// What the group makes.
+    pub output: Output,
     /// Its elements.
     pub space: Space,
     /// The epilogue.
@@ -35,9 +34,11 @@ pub fn tail(
     let shape = ctx.graph.ty(value).shape.clone();
     let space = Space::new(&shape, layout);
     // The epilogue first: it may lay out constants and copy operands, which has to happen before this launch.
-    let finished = expression(ctx, group, space.clone(), Some(anchor), operands)?;
-    let placed = ctx.place_over(value, layout.clone(), finished.in_place)?;
-    Ok(Tail { placed, value, space, finished })
+    let destination = ctx.destination(group, value, layout)?;
+    let ends = Ends { destination: destination.view(), source: None };
+    let finished = expression(ctx, group, space.clone(), Some(anchor), operands, ends)?;
+    let output = ctx.output(value, layout.clone(), destination, finished.in_place)?;
+    Ok(Tail { output, space, finished })
 }
 
 #[allow(clippy::too_many_arguments, reason = "this is a launch: kernel, operands, parameters")]
@@ -79,7 +80,7 @@ pub fn launch_on(
     let mut bindings: Vec<(StorageId, Access)> = operands.iter().map(|s| (*s, Access::Read)).collect();
     bindings.extend(&tail.finished.reads);
     let out_binding = bindings.len() + 1;
-    bindings.push((ctx.placed[tail.placed].storage, Access::ReadWrite));
+    bindings.push((tail.output.storage, Access::ReadWrite));
     params.extend(tail.finished.params);
     ctx.request(Request {
         template,
@@ -89,10 +90,10 @@ pub fn launch_on(
         bindings,
         params,
         workgroups,
-        writes: vec![tail.placed],
+        writes: tail.output.placed.into_iter().collect(),
         flops,
     })?;
-    ctx.register(tail.value, tail.placed)
+    ctx.complete(&tail.output)
 }
 
 /// `_add_relu`: what a kernel's name says of its epilogue.

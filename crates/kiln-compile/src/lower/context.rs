@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use kiln_graph::{DType, Data, Def, Dim, Graph, Tensor, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
+use super::destination::{Homes, homes};
 use super::kernel::Launch;
 use crate::error::CompileError;
 use crate::fuse::Fusion;
@@ -89,6 +90,10 @@ pub struct Context<'a> {
     readers: HashMap<StorageId, Vec<ValueId>>,
     /// For each value, the last group that reads it; `usize::MAX` for results.
     last_use: Vec<usize>,
+    /// By value: whether nodes read it.
+    is_read: Vec<bool>,
+    /// Where parts of concatenations go.
+    pub homes: Homes,
     /// The group that is being lowered.
     pub group: usize,
 }
@@ -107,6 +112,10 @@ impl<'a> Context<'a> {
                 last_use[id.index()] = n;
             }
         }
+        let mut is_read = vec![false; graph.values().len()];
+        for id in fusion.groups.iter().flat_map(|group| &group.inputs) {
+            is_read[id.index()] = true;
+        }
         for id in graph.results() {
             last_use[id.index()] = usize::MAX;
         }
@@ -122,6 +131,8 @@ impl<'a> Context<'a> {
             versions: HashMap::new(),
             readers: HashMap::new(),
             last_use,
+            is_read,
+            homes: homes(graph, fusion),
             group: 0,
         };
         for id in graph.inputs() {
@@ -156,18 +167,33 @@ impl<'a> Context<'a> {
 
     /// Lets a tensor be a way to read a value.
     pub fn register(&mut self, id: ValueId, placed: usize) -> Result<(), CompileError> {
+        let view = self.tensor_view(placed)?;
+        self.readers.entry(view.storage).or_default().push(id);
+        self.views.entry(id).or_insert(view);
+        self.versions.entry(id).or_default().push(placed);
+        Ok(())
+    }
+
+    /// How the elements of a tensor are reached.
+    pub fn tensor_view(&self, placed: usize) -> Result<View, CompileError> {
         let tensor = &self.placed[placed];
-        let view = View {
+        Ok(View {
             storage: tensor.storage,
             element: storage_type(&tensor.name, tensor.ty.dtype)?,
             base: 0.into(),
             strides: layout::strides(&tensor.layout, &tensor.ty.shape),
             zero_lanes: true,
-        };
-        self.readers.entry(view.storage).or_default().push(id);
-        self.views.entry(id).or_insert(view);
-        self.versions.entry(id).or_default().push(placed);
-        Ok(())
+        })
+    }
+
+    /// Keeps a memory from being overwritten until `id`, which will be read from there, is dead.
+    pub fn reserve(&mut self, id: ValueId, storage: StorageId) {
+        self.readers.entry(storage).or_default().push(id);
+    }
+
+    /// Whether only the caller reads a value.
+    pub fn is_only_result(&self, id: ValueId) -> bool {
+        self.last_use[id.index()] == usize::MAX && !self.is_read[id.index()]
     }
 
     /// Lets a view be a way to read a value, without moving anything.

@@ -7,7 +7,7 @@ use kiln_graph::{DType, Dim, NodeId, Op, ValueId};
 use kiln_plan::{Access, Layout};
 
 use super::context::{Contents, Context, StorageId, View};
-use super::expression::{Element, Finished, Operand, Space, literal};
+use super::expression::{Element, Ends, Finished, Operand, Space, literal};
 use super::kernel::{Params, Request};
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -25,11 +25,16 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {
     let layout = output_layout(ctx, group, &shape);
     let space = Space::new(&shape, &layout);
     let flops = &space.count() * &Dim::from(space.width * group.nodes.len());
-    let finished = expression(ctx, group, space.clone(), None, &[])?;
-    let placed = ctx.place_over(output, layout, finished.in_place)?;
-    let name = kernel_name(ctx, group);
-    launch_map(ctx, Map { kernel: name, name: &group.name, space, finished, placed, flops })?;
-    ctx.register(output, placed)
+    let destination = ctx.destination(group, output, &layout)?;
+    let ends = Ends { destination: destination.view(), source: None };
+    let finished = expression(ctx, group, space.clone(), None, &[], ends)?;
+    let output = ctx.output(output, layout, destination, finished.in_place)?;
+    let kernel = kernel_name(ctx, group);
+    launch_map(
+        ctx,
+        Map { kernel, name: &group.name, space, finished, to: output.storage, placed: output.placed, flops },
+    )?;
+    ctx.complete(&output)
 }
 
 /// The layout of the first operand that has the shape of the result, else row-major.
@@ -59,28 +64,52 @@ pub fn copy(ctx: &mut Context<'_>, id: ValueId, layout: &Layout) -> Result<usize
     let (name, ty) = (format!("{} (layout)", value.name), value.ty.clone());
     let placed = ctx.place(id, layout.clone(), Contents::Activation)?;
     let operand = Operand::plain(view, ty.dtype);
-    copy_operand(ctx, &name, "copy", vec![operand], Space::new(&ty.shape, layout), placed, ty.dtype, None)?;
+    let to = ctx.placed[placed].storage;
+    let space = Space::new(&ty.shape, layout);
+    let copy = Copy {
+        name: &name,
+        kernel: "copy",
+        operands: vec![operand],
+        space,
+        dtype: ty.dtype,
+        to,
+        placed: Some(placed),
+        view: None,
+    };
+    launch_copy(ctx, copy)?;
     ctx.register(id, placed)?;
     Ok(placed)
 }
 
-/// Launches a kernel that stores its first operand in `placed` (or through `output`).
-#[allow(clippy::too_many_arguments, reason = "a copy has a source, a destination and the space between them")]
-pub fn copy_operand(
-    ctx: &mut Context<'_>,
-    name: &str,
-    kernel: &str,
-    operands: Vec<Operand>,
-    space: Space,
-    placed: usize,
-    dtype: DType,
-    output: Option<&View>,
-) -> Result<(), CompileError> {
-    let element = Element::new(space.clone(), &operands, output, 1, &[]);
+/// A kernel that stores its last operand.
+pub struct Copy<'a> {
+    /// The layers it belongs to.
+    pub name: &'a str,
+    /// What the kernel is called.
+    pub kernel: &'static str,
+    /// What is read.
+    pub operands: Vec<Operand>,
+    /// What is walked.
+    pub space: Space,
+    /// The element type.
+    pub dtype: DType,
+    /// The memory that is written.
+    pub to: StorageId,
+    /// The tensor that is complete afterwards.
+    pub placed: Option<usize>,
+    /// Where in the memory, if not in the order of the space.
+    pub view: Option<&'a View>,
+}
+
+/// Launches a copy.
+pub fn launch_copy(ctx: &mut Context<'_>, copy: Copy<'_>) -> Result<(), CompileError> {
+    let Copy { name, kernel, operands, space, dtype, to, placed, view } = copy;
+    let ends = Ends { destination: view, source: None };
+    let element = Element::new(space.clone(), &operands, ends, 1, &[]);
     let result = format!("x{}", operands.len() - 1);
-    let finished = element.finish(&result, dtype, output);
+    let finished = element.finish(&result, dtype, DType::F32, ends);
     let flops = Dim::from(0);
-    launch_map(ctx, Map { kernel: kernel.into(), name, space, finished, placed, flops })
+    launch_map(ctx, Map { kernel: kernel.into(), name, space, finished, to, placed, flops })
 }
 
 /// A map kernel about to be launched.
@@ -89,12 +118,13 @@ struct Map<'a> {
     name: &'a str,
     space: Space,
     finished: Finished,
-    placed: usize,
+    to: StorageId,
+    placed: Option<usize>,
     flops: Dim,
 }
 
 fn launch_map(ctx: &mut Context<'_>, map: Map<'_>) -> Result<(), CompileError> {
-    let Map { kernel, name, space, finished, placed, flops } = map;
+    let Map { kernel, name, space, finished, to, placed, flops } = map;
     let count = space.count();
     let mut params = Params::default();
     params.uint("count", count.clone());
@@ -102,7 +132,7 @@ fn launch_map(ctx: &mut Context<'_>, map: Map<'_>) -> Result<(), CompileError> {
     let holes = finished.holes();
     let mut bindings = finished.reads;
     let out_binding = bindings.len() + 1;
-    bindings.push((ctx.placed[placed].storage, Access::ReadWrite));
+    bindings.push((to, Access::ReadWrite));
     params.extend(finished.params);
     let workgroups = ctx.grid(&count);
     ctx.request(Request {
@@ -113,31 +143,20 @@ fn launch_map(ctx: &mut Context<'_>, map: Map<'_>) -> Result<(), CompileError> {
         bindings,
         params,
         workgroups,
-        writes: vec![placed],
+        writes: placed.into_iter().collect(),
         flops,
     })
 }
 
 /// The elementwise part of a group as a function; the value of the group's anchor, if it has one, is `acc`, and
-/// `operands` is the memory the anchor reads: their bindings come first.
+/// `anchor_operands` is the memory the anchor reads: their bindings come first.
 pub fn expression(
     ctx: &mut Context<'_>,
     group: &Group,
     space: Space,
     anchor: Option<ValueId>,
-    operands: &[StorageId],
-) -> Result<Finished, CompileError> {
-    expression_to(ctx, group, space, anchor, operands, None)
-}
-
-/// As [`expression`], with a second function `place` that finds the elements of `other` that belong to a result.
-pub fn expression_to(
-    ctx: &mut Context<'_>,
-    group: &Group,
-    space: Space,
-    anchor: Option<ValueId>,
     anchor_operands: &[StorageId],
-    other: Option<&View>,
+    ends: Ends<'_>,
 ) -> Result<Finished, CompileError> {
     let graph = ctx.graph;
     let width = space.width;
@@ -164,10 +183,14 @@ pub fn expression_to(
             let others =
                 operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
             let same_type = result.is_some_and(|id| graph.ty(id).dtype == operands[*n].dtype);
-            others == 0 && same_type && !anchor_operands.contains(&storage) && ctx.dies(storage)
+            ends.destination.is_none()
+                && others == 0
+                && same_type
+                && !anchor_operands.contains(&storage)
+                && ctx.dies(storage)
         })
         .collect();
-    let mut element = Element::new(space, &operands, other, anchor_operands.len() + 1, &dying);
+    let mut element = Element::new(space, &operands, ends, anchor_operands.len() + 1, &dying);
     for (n, id) in read.iter().enumerate() {
         names.insert(*id, (format!("x{n}"), graph.ty(*id).dtype));
     }
@@ -193,7 +216,8 @@ pub fn expression_to(
         Some(result) => result.clone(),
         None => ("acc".into(), anchor.map_or(DType::F32, |id| graph.ty(id).dtype)),
     };
-    Ok(element.finish(&result, dtype, other))
+    let acc = anchor.map_or(DType::F32, |id| graph.ty(id).dtype);
+    Ok(element.finish(&result, dtype, acc, ends))
 }
 
 /// A view of a value as operand of a space of larger or equal rank, stretched as NumPy does.

@@ -120,10 +120,25 @@ fn memory_scalar(storage: Storage) -> &'static str {
     }
 }
 
+/// Where a kernel reads and writes besides its operands and the places of its own output.
+#[derive(Clone, Copy, Default)]
+pub struct Ends<'a> {
+    /// What an anchor walks along: a function `place(i, c)` finds the first element that belongs to a result.
+    pub source: Option<&'a View>,
+    /// Where results go, if not to place `i` of a tensor of their own.
+    pub destination: Option<&'a View>,
+}
+
+impl<'a> Ends<'a> {
+    fn views(self) -> impl Iterator<Item = &'a View> {
+        self.source.into_iter().chain(self.destination)
+    }
+}
+
 /// One dimension of the space other than the fastest, possibly several merged into one.
 struct Axis {
     size: Dim,
-    /// Stride for each operand, then for the output.
+    /// Stride for each operand, then for the source and the destination.
     strides: Vec<Dim>,
     /// The logical dimension, where an operand changes its coordinate (then it is not merged).
     remapped: Option<usize>,
@@ -143,18 +158,19 @@ pub struct Element {
     pub used: BTreeSet<&'static str>,
     needs_coordinates: bool,
     axes: Vec<Axis>,
+    /// How many operands there are.
+    operands: usize,
     count: usize,
     in_place: Option<StorageId>,
 }
 
 impl Element {
-    /// Starts a function that reads `operands`; their storage bindings begin at `first_binding`. `output` is where
-    /// the result goes if not simply to place `i`. The first of the operands numbered in `dying` that is read where
+    /// Starts a function that reads `operands`; their storage bindings begin at `first_binding`. The first of the operands numbered in `dying` that is read where
     /// the result is written is overwritten by it.
     pub fn new(
         space: Space,
         operands: &[Operand],
-        output: Option<&View>,
+        ends: Ends<'_>,
         first_binding: usize,
         dying: &[usize],
     ) -> Self {
@@ -167,11 +183,12 @@ impl Element {
             used: BTreeSet::new(),
             needs_coordinates: false,
             axes: Vec::new(),
+            operands: operands.len(),
             count: 0,
             in_place: None,
             space,
         };
-        this.axes = this.merged_axes(operands, output);
+        this.axes = this.merged_axes(operands, ends);
         for (n, operand) in operands.iter().enumerate() {
             this.load(n, operand, dying.contains(&n));
         }
@@ -180,7 +197,7 @@ impl Element {
 
     /// The dimensions of the space, slowest first, without the fastest; neighbours that all operands stride through
     /// as through one dimension are merged.
-    fn merged_axes(&self, operands: &[Operand], output: Option<&View>) -> Vec<Axis> {
+    fn merged_axes(&self, operands: &[Operand], ends: Ends<'_>) -> Vec<Axis> {
         let mut axes: Vec<Axis> = Vec::new();
         let slow = self.space.order.len().saturating_sub(1);
         for axis in &self.space.order[..slow] {
@@ -189,8 +206,12 @@ impl Element {
             if size.is(1) && remapped.is_none() {
                 continue;
             }
-            let strides: Vec<Dim> =
-                operands.iter().map(|o| &o.view).chain(output).map(|v| v.strides[*axis].clone()).collect();
+            let strides: Vec<Dim> = operands
+                .iter()
+                .map(|o| &o.view)
+                .chain(ends.views())
+                .map(|v| v.strides[*axis].clone())
+                .collect();
             if let Some(outer) = axes.last_mut().filter(|a| a.remapped.is_none() && remapped.is_none())
                 && outer.strides.iter().zip(&strides).all(|(o, s)| *o == s * &size)
             {
@@ -384,9 +405,9 @@ impl Element {
         self.space.width
     }
 
-    /// Finishes the function: it returns `result` with padding zeroed, as it is stored. Gives the declarations
-    /// of the storage bindings and the function.
-    pub fn finish(mut self, result: &str, dtype: DType, output: Option<&View>) -> Finished {
+    /// Finishes the function: it returns `result` with padding zeroed, as it is stored. `acc` is the type of what an
+    /// anchor computes.
+    pub fn finish(mut self, result: &str, dtype: DType, acc: DType, ends: Ends<'_>) -> Finished {
         let width = self.space.width;
         let mut value = result.to_owned();
         if dtype == DType::Bool {
@@ -418,45 +439,97 @@ impl Element {
                 format!("select({ty}(), {value}, c < params.valid)")
             };
         }
-        let (place, place_code) = match output {
-            None => ("i".to_owned(), String::new()),
-            Some(view) => {
-                let n = self.axes.first().map_or(0, |a| a.strides.len().saturating_sub(1));
-                let unit = if width == 4 { 4 } else { 1 };
-                let inner = self.inner_stride(view);
-                let offset = self.offset("out", &view.base, n, unit, &[]);
-                let lane = if width == 4 || inner.is(1) {
-                    "i32(c)".to_owned()
-                } else {
-                    self.params.int("out_lane", inner);
-                    "i32(c) * params.out_lane".to_owned()
-                };
-                let coordinates = self.coordinates();
-                (
-                    "place(i, c)".into(),
-                    format!(
-                        "fn place(i: u32, c: u32) -> u32 {{\n{coordinates}  return u32({offset} + {lane});\n}}\n"
-                    ),
-                )
-            }
+        let (source, destination) = self.ends(ends);
+        let (store, out) = match (ends.destination, destination) {
+            (Some(view), Some(n)) => self.store(view, n, &ty, scalar),
+            _ => (format!("fn store(i: u32, c: u32, value: {ty}) {{\n  out[i] = value;\n}}\n"), ty.clone()),
+        };
+        let place = match (ends.source, source) {
+            (Some(view), Some(n)) => self.place(view, n),
+            _ => String::new(),
         };
         let coordinates = if self.needs_coordinates { self.coordinates() } else { String::new() };
-        let code = format!(
-            "fn element(i: u32, c: u32, acc: {}) -> {ty} {{\n{coordinates}{}  return {value};\n}}\n{place_code}",
-            if width == 4 { "vec4<f32>" } else { "f32" },
+        let element = format!(
+            "fn element(i: u32, c: u32, acc: {}) -> {ty} {{\n{coordinates}{}  return {value};\n}}\n",
+            register_type(acc, width),
             self.body
         );
         Finished {
             params: self.params,
             reads: self.reads,
             declarations: self.declarations,
-            code,
-            used: self.used.into_iter().collect(),
-            stored: ty,
+            element,
             place,
+            store,
+            used: self.used.into_iter().collect(),
+            stored: out,
             width,
             in_place: self.in_place,
         }
+    }
+
+    /// The numbers of the source and the destination among the strides.
+    fn ends(&self, ends: Ends<'_>) -> (Option<usize>, Option<usize>) {
+        let first = self.operands;
+        let source = ends.source.map(|_| first);
+        (source, ends.destination.map(|_| first + usize::from(source.is_some())))
+    }
+
+    /// The function `place`.
+    fn place(&mut self, view: &View, n: usize) -> String {
+        let unit = if self.space.width == 4 { 4 } else { 1 };
+        let inner = self.inner_stride(view);
+        let offset = self.offset("from", &view.base, n, unit, &[]);
+        let lane = if self.space.width == 4 || inner.is(1) {
+            "i32(c)".to_owned()
+        } else {
+            self.params.int("from_lane", inner);
+            "i32(c) * params.from_lane".to_owned()
+        };
+        let coordinates = self.coordinates();
+        format!("fn place(i: u32, c: u32) -> u32 {{\n{coordinates}  return u32({offset} + {lane});\n}}\n")
+    }
+
+    /// The function `store` for another place than `i`, and the type of the elements of `out`.
+    fn store(&mut self, view: &View, n: usize, ty: &str, scalar: &str) -> (String, String) {
+        let width = self.space.width;
+        let inner = self.inner_stride(view);
+        let vectors = width == 4
+            && inner.is(1)
+            && is_multiple(&view.base, 4)
+            && self.axes.iter().all(|a| is_multiple(&a.strides[n], 4));
+        let offset = self.offset("to", &view.base, n, if vectors { 4 } else { 1 }, &[]);
+        let coordinates = self.coordinates();
+        let head = format!("fn store(i: u32, c: u32, value: {ty}) {{\n{coordinates}");
+        if vectors {
+            return (format!("{head}  out[u32({offset} + i32(c))] = value;\n}}\n"), ty.into());
+        }
+        let step = if inner.is(1) {
+            String::new()
+        } else {
+            self.params.int("to_lane", inner);
+            " * params.to_lane".to_owned()
+        };
+        if width == 1 {
+            return (format!("{head}  out[u32({offset} + i32(c){step})] = value;\n}}\n"), scalar.into());
+        }
+        // Lanes that are padding have no place there.
+        let partial = !is_multiple(&self.space.valid, 4);
+        if partial && !self.params.has("valid") {
+            self.params.uint("valid", self.space.valid.clone());
+        }
+        let mut code = format!("{head}  let at = {offset};\n");
+        for lane in 0..4 {
+            let guard = if partial && lane > 0 {
+                format!("if c * 4u + {lane}u < params.valid {{ ")
+            } else {
+                String::new()
+            };
+            let end = if guard.is_empty() { "" } else { " }" };
+            let _ =
+                writeln!(code, "  {guard}out[u32(at + (i32(c) * 4 + {lane}){step})] = value[{lane}];{end}");
+        }
+        (code + "}\n", scalar.into())
     }
 
     /// The coordinates of the merged dimensions.
@@ -485,14 +558,16 @@ pub struct Finished {
     pub reads: Vec<(StorageId, Access)>,
     /// Declarations of the bindings.
     pub declarations: String,
-    /// The function (and `place`, if results are not stored at `i`).
-    pub code: String,
+    /// The function `element`.
+    pub element: String,
+    /// The function `place`, if there is a source.
+    pub place: String,
+    /// The function `store`.
+    pub store: String,
     /// Names of functions it calls.
     pub used: Vec<&'static str>,
-    /// WGSL type of what it returns.
+    /// WGSL type of the elements of the output.
     pub stored: String,
-    /// The index the result is stored at.
-    pub place: String,
     /// Elements at a time.
     pub width: usize,
     /// The memory that is to become the output's, because the kernel reads a dying operand from there.
@@ -508,9 +583,10 @@ impl Finished {
             I => vector("i32"),
             B => vector("bool"),
             used => &self.used,
-            element => &self.code,
-            stored => &self.stored,
+            element => &self.element,
             place => &self.place,
+            store => &self.store,
+            stored => &self.stored,
             operands => &self.declarations,
         }
     }

@@ -2,11 +2,12 @@
 
 use kiln_graph::ops::MatMul;
 use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
+use kiln_plan::Layout;
 
 use super::anchor::{launch, tail};
 use super::context::{Contents, Context, Placed};
 use super::conv::MAX_ITERATIONS;
-use super::elementwise::{copy_operand, stretch};
+use super::elementwise::{Copy, launch_copy, stretch};
 use super::expression::{Operand, Space};
 use super::kernel::Params;
 use crate::error::CompileError;
@@ -84,6 +85,13 @@ fn operand(
         let batch_stride = if shared { 0.into() } else { stride };
         return Ok(Matrix { placed, columns: ty.shape[rank - 1].clone(), batch_stride });
     }
+    if shared && ctx.graph.as_constant(id).is_some() {
+        // Laid out now, not on the device.
+        let mut order: Vec<usize> = (0..rank).collect();
+        order.swap(rank - 2, rank - 1);
+        let placed = ctx.version(id, &Layout { order, lanes: 4 })?;
+        return Ok(Matrix { placed, columns: ty.shape[rank - 2].clone(), batch_stride: 0.into() });
+    }
     // Neither swapped rows and columns nor batches that repeat in part can be walked by the kernel: copy.
     let mut view = ctx.view(id)?;
     let mut shape = ty.shape.clone();
@@ -108,7 +116,17 @@ fn operand(
     });
     let placed = ctx.placed.len() - 1;
     let space = Space::new(&full, &layout);
-    copy_operand(ctx, &name, "copy", vec![Operand::plain(view, dtype)], space, placed, dtype, None)?;
+    let copy = Copy {
+        name: &name,
+        kernel: "copy",
+        operands: vec![Operand::plain(view, dtype)],
+        space,
+        dtype,
+        to: storage,
+        placed: Some(placed),
+        view: None,
+    };
+    launch_copy(ctx, copy)?;
     let columns = full[full.len() - 1].clone();
     let stride = &full[full.len() - 2] * &layout::round_up(&columns, 4);
     Ok(Matrix { placed, columns, batch_stride: if shared { 0.into() } else { stride } })

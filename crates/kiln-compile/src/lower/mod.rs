@@ -7,6 +7,7 @@
 mod anchor;
 pub mod context;
 mod conv;
+mod destination;
 mod elementwise;
 mod expression;
 pub mod kernel;

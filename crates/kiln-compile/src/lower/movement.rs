@@ -5,7 +5,7 @@ use kiln_graph::{Dim, NodeId, ValueId};
 use kiln_plan::Layout;
 
 use super::context::{Contents, Context, View, reshapes_freely};
-use super::elementwise::{copy_operand, stretch};
+use super::elementwise::{Copy, launch_copy, stretch};
 use super::expression::{Operand, Remap, Space};
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -72,56 +72,64 @@ fn layout_like(ctx: &Context<'_>, id: ValueId) -> Layout {
     ctx.stored_layout(id).map_or_else(|| row_major(rank, 4), |layout| Layout { lanes: 4, ..layout })
 }
 
-/// Concatenation: each input is copied to its place.
+/// Concatenation: each input is copied to its place, if it is not there already.
 pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let inputs = graph.node(node).inputs.clone();
     let out = graph.node(node).outputs[0];
     let ty = graph.ty(out).clone();
-    let layout = inputs
-        .iter()
-        .find_map(|id| ctx.stored_layout(*id))
-        .map_or_else(|| row_major(ty.rank(), 4), |layout| Layout { lanes: 4, ..layout });
-    let strides = layout::strides(&layout, &ty.shape);
+    let (to, placed) = if ctx.is_at_home(&inputs) {
+        ctx.concat_view(out)?
+    } else {
+        let layout = inputs
+            .iter()
+            .find_map(|id| ctx.stored_layout(*id))
+            .map_or_else(|| row_major(ty.rank(), 4), |layout| Layout { lanes: 4, ..layout });
+        let placed = ctx.place(out, layout, Contents::Activation)?;
+        (ctx.tensor_view(placed)?, Some(placed))
+    };
     let views = inputs.iter().map(|id| ctx.view(*id)).collect::<Result<Vec<_>, _>>()?;
-    let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
+    // Walked as it is stored: dimensions by falling stride.
+    let mut order: Vec<usize> = (0..ty.rank()).collect();
+    order.sort_by_key(|axis| std::cmp::Reverse(ctx.largest(&to.strides[*axis])));
+    let layout = Layout { order, lanes: 4 };
     let along_inner = layout.order.last() == Some(&op.axis);
     let mut start = Dim::from(0);
     for (n, (id, view)) in inputs.iter().zip(views).enumerate() {
         let shape = graph.ty(*id).shape.clone();
         let size = shape[op.axis].clone();
-        let base = &start * &strides[op.axis];
+        let base = to.base.clone() + &start * &to.strides[op.axis];
         let mut space = Space::new(&shape, &layout);
         if along_inner && !is_multiple(&start, 4) {
             // Single elements; the last part also writes the zeros that pad the row.
             space.width = 1;
-            if n + 1 == inputs.len() {
+            if n + 1 == inputs.len() && placed.is_some() {
                 let padded = layout::round_up(&ty.shape[op.axis], 4) - ty.shape[op.axis].clone();
                 space.shape[op.axis] = size.clone() + padded;
             }
         }
-        let element = ctx.placed[placed].storage;
-        let to = View {
-            storage: element,
-            element: view.element,
-            base,
-            strides: strides.clone(),
-            zero_lanes: true,
-        };
-        let name = &group.name;
-        copy_operand(
-            ctx,
-            name,
-            "concat",
-            vec![Operand::plain(view, ty.dtype)],
-            space,
-            placed,
-            ty.dtype,
-            Some(&to),
-        )?;
+        if !ctx.is_home(*id, out, &start) {
+            let copy = Copy {
+                name: &group.name,
+                kernel: "concat",
+                operands: vec![Operand::plain(view, ty.dtype)],
+                space,
+                dtype: ty.dtype,
+                to: to.storage,
+                placed: if n + 1 == inputs.len() { placed } else { None },
+                view: Some(&View { base, ..to.clone() }),
+            };
+            launch_copy(ctx, copy)?;
+        }
         start = start + size;
     }
-    ctx.register(out, placed)
+    match placed {
+        Some(placed) => ctx.register(out, placed),
+        None => {
+            ctx.register_view(out, to);
+            Ok(())
+        }
+    }
 }
 
 /// Padding in any mode.
@@ -152,7 +160,7 @@ pub fn pad(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) -> Resu
     let operand = Operand { remaps, ..Operand::plain(view, ty.dtype) };
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let space = Space::new(&ty.shape, &layout);
-    copy_operand(ctx, &group.name, "pad", vec![operand], space, placed, ty.dtype, None)?;
+    write(ctx, group, "pad", vec![operand], space, placed)?;
     ctx.register(out, placed)
 }
 
@@ -169,8 +177,25 @@ fn pad_everywhere(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) 
     let placed = ctx.place(out, row_major(rank, 1), Contents::Activation)?;
     let shape: Vec<Dim> = ty.shape.iter().cloned().chain([1.into()]).collect();
     let space = Space { width: 1, ..Space::new(&shape, &row_major(rank + 1, 1)) };
-    copy_operand(ctx, &group.name, "pad", vec![operand], space, placed, ty.dtype, None)?;
+    write(ctx, group, "pad", vec![operand], space, placed)?;
     ctx.register(out, placed)
+}
+
+/// Stores the last operand in a tensor.
+fn write(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    kernel: &'static str,
+    operands: Vec<Operand>,
+    space: Space,
+    placed: usize,
+) -> Result<(), CompileError> {
+    let tensor = &ctx.placed[placed];
+    let (dtype, to) = (tensor.ty.dtype, tensor.storage);
+    launch_copy(
+        ctx,
+        Copy { name: &group.name, kernel, operands, space, dtype, to, placed: Some(placed), view: None },
+    )
 }
 
 fn remap(mode: PadMode, before: i64) -> Remap {
@@ -234,7 +259,7 @@ fn gather_with(
     let layout = row_major(ty.rank(), if single { 1 } else { 4 });
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let space = Space::new(&ty.shape, &layout);
-    copy_operand(ctx, &group.name, "gather", operands, space, placed, ty.dtype, None)?;
+    write(ctx, group, "gather", operands, space, placed)?;
     ctx.register(out, placed)
 }
 

@@ -7,8 +7,8 @@ use kiln_plan::{Access, Layout, Storage};
 use super::anchor::{Tail, launch};
 use super::context::{Contents, Context, View};
 use super::conv::MAX_ITERATIONS;
-use super::elementwise::expression_to;
-use super::expression::{Element, Space};
+use super::elementwise::expression;
+use super::expression::{Element, Ends, Space};
 use super::kernel::{Params, Request};
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -109,8 +109,10 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         base: if along { view.base.exact_div(&4.into()).unwrap_or_default() } else { view.base.clone() },
         ..view.clone()
     };
-    let finished = expression_to(ctx, group, space.clone(), Some(anchor), &[view.storage], Some(&place))?;
-    let placed = ctx.place_over(value, out_layout, finished.in_place)?;
+    let destination = ctx.destination(group, value, &out_layout)?;
+    let ends = Ends { source: Some(&place), destination: destination.view() };
+    let finished = expression(ctx, group, space.clone(), Some(anchor), &[view.storage], ends)?;
+    let output = ctx.output(value, out_layout, destination, finished.in_place)?;
     let flops = product(&ty.shape);
     let holes = minijinja::context! {
         kind => op.kind.name(),
@@ -121,7 +123,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         element_type => match view.element { Storage::F32 => "f32", Storage::I32 => "i32", Storage::U32 => "u32" },
     };
     let storage = view.storage;
-    let tail = Tail { placed, value, space, finished };
+    let tail = Tail { output, space, finished };
     launch(ctx, group, tail, "reduce", op.kind.name(), &[storage], params, holes, flops)
 }
 
@@ -155,8 +157,8 @@ pub fn lower_arg(
     params.int("size", ty.shape[op.axis].clone());
     params.int("step", view.strides[op.axis].clone());
     let place = View { strides, ..view.clone() };
-    let finished =
-        Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", DType::F32, Some(&place));
+    let ends = Ends { source: Some(&place), destination: None };
+    let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", DType::F32, DType::F32, ends);
     let largest = op.kind == ArgKind::Max;
     let holes = minijinja::context! {
         compare => match (largest, op.select_last_index) { (true, false) => ">", (true, true) => ">=", (false, false) => "<", (false, true) => "<=" },
@@ -215,8 +217,8 @@ pub fn lower_softmax(
     let storage = ctx.placed[x_placed].storage;
     let place = View { storage, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
     let valid = space.valid.clone();
-    let finished =
-        Element::new(space.clone(), &[], Some(&place), 2, &[]).finish("acc", ty.dtype, Some(&place));
+    let ends = Ends { source: Some(&place), destination: None };
+    let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", ty.dtype, ty.dtype, ends);
     let masked = !along_inner && !is_multiple(&valid, 4);
     let holes = minijinja::context! { log => op.log, masked, ..finished.holes() };
     params.extend(finished.params);
