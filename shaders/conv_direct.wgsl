@@ -54,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
           row += u32(params.group_in) * params.inner;
           continue;
         }
-        let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.channels;
+        let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.x_step + params.x_base;
         for (var ci = 0; ci < params.group_in; ci++) {
 //% if aligned
           acc += x[at + first + ci] * w[row];

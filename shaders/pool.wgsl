@@ -41,11 +41,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let w = ow * params.stride_w + kw * params.dilation_w - params.pad_w;
         let inside = d >= 0 && d < params.in_d && h >= 0 && h < params.in_h && w >= 0 && w < params.in_w;
         if inside {
-          let at = ((n * params.in_d + d) * params.in_h + h) * params.in_w + w;
+          let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base;
 //% if max
-          acc = max(acc, x[u32(at) * params.inner + c]);
+          acc = max(acc, x[u32(at) + c]);
 //% else
-          acc += x[u32(at) * params.inner + c];
+          acc += x[u32(at) + c];
 //% endif
         }
 //% if not max

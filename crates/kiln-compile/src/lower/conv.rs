@@ -43,7 +43,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
     let (x_shape, w_shape) = (graph.ty(x).shape.clone(), graph.ty(w).shape.clone());
     let rank = x_shape.len();
     let layout = channels_last(rank);
-    let x_placed = ctx.version(x, &layout)?;
+    let rows = ctx.rows(x)?;
     // [taps][input channels of a group][output channels]
     let w_layout = Layout { order: (2..rank).chain([1, 0]).collect(), lanes: 4 };
     let w_placed = ctx.version(w, &w_layout)?;
@@ -59,7 +59,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
             ),
         });
     }
-    let operands = [ctx.placed[x_placed].storage, ctx.placed[w_placed].storage];
+    let operands = [rows.storage, ctx.placed[w_placed].storage];
     let tail = tail(ctx, group, anchor, &layout, &operands)?;
     let mut params = Params::default();
     let spatial = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
@@ -72,7 +72,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
     per_axis(&mut params, "step", &spatial(&conv.input_dilations));
     let pads: Vec<Dim> = conv.pads.iter().map(|p| p[0].into()).collect();
     per_axis(&mut params, "pad", &three(&pads, 0.into()));
-    params.int("channels", x_shape[1].ceil_div(4) * 4.into());
+    params.int("x_base", rows.base);
+    params.int("x_step", rows.step);
     params.int("group_in", cin);
     params.int("group_out", cout / conv.groups);
     let aligned = conv.groups == 1 || (cout / conv.groups).is_multiple_of(4);

@@ -16,6 +16,7 @@ mod movement;
 mod pool;
 mod reduce;
 mod resize;
+mod rows;
 
 use kiln_graph::{Bindings, Graph, Op};
 

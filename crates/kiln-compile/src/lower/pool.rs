@@ -24,10 +24,11 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, pool: &Pool) ->
             message: format!("has windows of {window} elements; this kernel handles {MAX_ITERATIONS}"),
         });
     }
-    let x_placed = ctx.version(x, &layout)?;
-    let operands = [ctx.placed[x_placed].storage];
+    let rows = ctx.rows(x)?;
+    let operands = [rows.storage];
     let tail = tail(ctx, group, anchor, &layout, &operands)?;
     let mut params = Params::default();
+    rows.vectors(&mut params);
     let spatial = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
     per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
     per_axis(&mut params, "out", &three(&out_shape[2..], 1.into()));

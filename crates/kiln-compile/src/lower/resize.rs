@@ -24,10 +24,11 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Resize) ->
         });
     }
     let layout = channels_last(rank);
-    let x_placed = ctx.version(x, &layout)?;
-    let operands = [ctx.placed[x_placed].storage];
+    let rows = ctx.rows(x)?;
+    let operands = [rows.storage];
     let tail = tail(ctx, group, anchor, &layout, &operands)?;
     let mut params = Params::default();
+    rows.vectors(&mut params);
     per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
     per_axis(&mut params, "out", &three(&out_shape[2..], 1.into()));
     if let Some(scales) = &op.scales {
