@@ -7,8 +7,15 @@
 //!
 //! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes.
 
+mod check;
+mod error;
 mod expr;
+mod file;
+mod tensor;
+mod wire;
 
+pub use check::{LIMITS, Limits, check};
+pub use error::{PlanError, Problem};
 pub use expr::{Expr, Factor, Term};
 
 /// A compiled network.

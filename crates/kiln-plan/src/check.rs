@@ -1,0 +1,380 @@
+//! Whether a plan can be run at all: after this, an index exists, a range lies in its buffer and a dispatch is
+//! something WebGPU accepts. A plan that was read from a file has passed; so has one that was written.
+
+use crate::{
+    Access, Buffer, BufferKind, Dispatch, Expr, Factor, Param, Plan, PlanError, Problem, Program, Range,
+    Requirements, Shader, Tensor,
+};
+
+/// How much of everything a plan may have: far above what networks need, low enough that reading a hostile file
+/// costs little.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "counts of what the fields say")]
+pub struct Limits {
+    /// Bytes of the header of a plan file.
+    pub header: usize,
+    pub symbols: usize,
+    pub shaders: usize,
+    pub buffers: usize,
+    pub tensors: usize,
+    pub programs: usize,
+    /// In one program.
+    pub dispatches: usize,
+    pub segments: usize,
+    pub dimensions: usize,
+    /// Of `FloorDiv` in an expression.
+    pub expr_depth: usize,
+    /// Terms and factors of an expression.
+    pub expr_size: usize,
+}
+
+/// The limits of this version of the format.
+pub const LIMITS: Limits = Limits {
+    header: 32 << 20,
+    symbols: 32,
+    shaders: 1 << 14,
+    buffers: 1 << 12,
+    tensors: 1 << 20,
+    programs: 64,
+    dispatches: 1 << 18,
+    segments: 1 << 20,
+    dimensions: 32,
+    expr_depth: 16,
+    expr_size: 1 << 12,
+};
+
+/// Offsets of storage and uniform bindings are multiples of this on every device.
+const OFFSET_ALIGN: u64 = 256;
+/// Workgroups in one dimension on every device.
+const MAX_WORKGROUPS: i64 = 65_535;
+/// Size of a uniform binding on every device.
+const MAX_PARAMS: u32 = 64 << 10;
+
+impl Requirements {
+    /// What WebGPU guarantees everywhere. A requirement below it asks for nothing.
+    pub const GUARANTEED: Self = Self {
+        subgroup_size: None,
+        shader_f16: false,
+        max_storage_buffer_binding_size: 128 << 20,
+        max_buffer_size: 256 << 20,
+        max_storage_buffers_per_shader_stage: 8,
+        max_compute_workgroup_storage_size: 16 << 10,
+        max_compute_invocations_per_workgroup: 256,
+    };
+}
+
+/// Finds what is wrong with a plan.
+pub fn check(plan: &Plan) -> Result<(), PlanError> {
+    check_counts(plan).map_err(at("the plan"))?;
+    for symbol in &plan.symbols {
+        if symbol.max == 0 {
+            return Err(at(format!("symbol `{}`", symbol.name))(Problem::SymbolMaximum));
+        }
+    }
+    let checker =
+        Checker { plan, largest: plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect() };
+    for (i, shader) in plan.shaders.iter().enumerate() {
+        checker.shader(shader).map_err(at(format!("shader {i} `{}`", shader.name)))?;
+    }
+    for (i, buffer) in plan.buffers.iter().enumerate() {
+        checker.buffer(buffer).map_err(at(format!("buffer {i} `{}`", buffer.name)))?;
+    }
+    for (i, tensor) in plan.tensors.iter().enumerate() {
+        checker.tensor(tensor).map_err(at(format!("tensor {i} `{}`", tensor.name)))?;
+    }
+    checker.segments()?;
+    for program in &plan.programs {
+        checker.program(program)?;
+    }
+    Ok(())
+}
+
+fn at(at: impl Into<String>) -> impl FnOnce(Problem) -> PlanError {
+    move |problem| PlanError::Invalid { at: at.into(), problem }
+}
+
+fn check_counts(plan: &Plan) -> Result<(), Problem> {
+    let counts = [
+        ("symbols", plan.symbols.len(), LIMITS.symbols),
+        ("shaders", plan.shaders.len(), LIMITS.shaders),
+        ("buffers", plan.buffers.len(), LIMITS.buffers),
+        ("tensors", plan.tensors.len(), LIMITS.tensors),
+        ("programs", plan.programs.len(), LIMITS.programs),
+        ("segments", plan.data.len(), LIMITS.segments),
+    ];
+    for (what, count, limit) in counts {
+        if count > limit {
+            return Err(Problem::TooMany { what, count, limit });
+        }
+    }
+    check_unique("symbols", plan.symbols.iter().map(|symbol| symbol.name.as_str()))?;
+    check_unique("programs", plan.programs.iter().map(|program| program.name.as_str()))
+}
+
+fn check_unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), Problem> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Problem::Duplicate { what, name: name.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn check_multiple(what: &'static str, value: u64, of: u64) -> Result<(), Problem> {
+    if value.is_multiple_of(of) { Ok(()) } else { Err(Problem::Multiple { what, value, of }) }
+}
+
+fn check_requirement(what: &'static str, needs: u64, asks: u64, guaranteed: u64) -> Result<(), Problem> {
+    let asks = asks.max(guaranteed);
+    if needs <= asks { Ok(()) } else { Err(Problem::Requirement { what, needs, asks }) }
+}
+
+struct Checker<'a> {
+    plan: &'a Plan,
+    largest: Vec<i64>,
+}
+
+impl Checker<'_> {
+    fn index<'t, T>(&self, what: &'static str, list: &'t [T], index: usize) -> Result<&'t T, Problem> {
+        list.get(index).ok_or(Problem::Index { what, index, count: list.len() })
+    }
+
+    fn shader(&self, shader: &Shader) -> Result<(), Problem> {
+        let asks = &self.plan.requirements;
+        check_multiple("the size of its parameters", shader.params_size.into(), 16)?;
+        check_requirement(
+            "bytes of parameters",
+            shader.params_size.into(),
+            MAX_PARAMS.into(),
+            MAX_PARAMS.into(),
+        )?;
+        check_requirement(
+            "storage buffers in a dispatch",
+            shader.access.len() as u64,
+            asks.max_storage_buffers_per_shader_stage.into(),
+            Requirements::GUARANTEED.max_storage_buffers_per_shader_stage.into(),
+        )
+    }
+
+    fn buffer(&self, buffer: &Buffer) -> Result<(), Problem> {
+        if buffer.size == 0 {
+            return Err(Problem::Empty("buffers"));
+        }
+        check_multiple("its size", buffer.size, OFFSET_ALIGN)?;
+        let guaranteed = Requirements::GUARANTEED.max_buffer_size;
+        let asks = self.plan.requirements.max_buffer_size;
+        check_requirement("bytes in a buffer", buffer.size, asks, guaranteed)
+    }
+
+    fn range(&self, range: &Range) -> Result<&Buffer, Problem> {
+        let buffer = self.index("buffer", &self.plan.buffers, range.buffer)?;
+        if range.size == 0 {
+            return Err(Problem::Empty("ranges"));
+        }
+        check_multiple("the offset", range.offset, OFFSET_ALIGN)?;
+        check_multiple("the size", range.size, 4)?;
+        let end = range.offset.saturating_add(range.size);
+        if end > buffer.size {
+            let (offset, buffer, size) = (range.offset, buffer.name.clone(), buffer.size);
+            return Err(Problem::Outside { offset, end, buffer, size });
+        }
+        Ok(buffer)
+    }
+
+    fn expr(&self, expr: &Expr) -> Result<i64, Problem> {
+        let mut left = LIMITS.expr_size;
+        self.expr_parts(expr, LIMITS.expr_depth, &mut left)?;
+        Ok(expr.eval(&self.largest))
+    }
+
+    fn expr_parts(&self, expr: &Expr, depth: usize, left: &mut usize) -> Result<(), Problem> {
+        let depth = depth.checked_sub(1).ok_or(Problem::ExprDepth(LIMITS.expr_depth))?;
+        let spend = |left: &mut usize| match left.checked_sub(1) {
+            Some(rest) => {
+                *left = rest;
+                Ok(())
+            }
+            None => Err(Problem::ExprSize(LIMITS.expr_size)),
+        };
+        for term in &expr.terms {
+            spend(left)?;
+            for factor in &term.factors {
+                spend(left)?;
+                match factor {
+                    Factor::Symbol(index) => {
+                        self.index("symbol", &self.plan.symbols, *index)?;
+                    }
+                    Factor::FloorDiv(_, divisor) if *divisor < 1 => return Err(Problem::Divisor(*divisor)),
+                    Factor::FloorDiv(dividend, _) => self.expr_parts(dividend, depth, left)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tensor(&self, tensor: &Tensor) -> Result<(), Problem> {
+        self.range(&tensor.place)?;
+        if tensor.shape.len() > LIMITS.dimensions {
+            let (count, limit) = (tensor.shape.len(), LIMITS.dimensions);
+            return Err(Problem::TooMany { what: "dimensions", count, limit });
+        }
+        if !tensor.dtype.fits(tensor.storage) {
+            let (dtype, storage) = (tensor.dtype.name(), tensor.storage.name());
+            return Err(Problem::Storage { dtype, storage });
+        }
+        if !matches!(tensor.layout.lanes, 1 | 4) {
+            return Err(Problem::Lanes(tensor.layout.lanes));
+        }
+        let mut sizes = Vec::with_capacity(tensor.shape.len());
+        for (axis, dim) in tensor.shape.iter().enumerate() {
+            let value = self.expr(dim)?;
+            sizes.push(u64::try_from(value).map_err(|_| Problem::Dimension { axis, value })?);
+        }
+        let mut order = tensor.layout.order.clone();
+        order.sort_unstable();
+        if !order.iter().copied().eq(0..sizes.len()) {
+            return Err(Problem::Order { order: tensor.layout.order.clone(), rank: sizes.len() });
+        }
+        let fastest = tensor.layout.order.last();
+        let mut needs = 4u128;
+        for (axis, size) in sizes.iter().enumerate() {
+            let lanes = if Some(&axis) == fastest { tensor.layout.lanes } else { 1 };
+            needs = needs.saturating_mul(u128::from(*size).next_multiple_of(lanes as u128));
+        }
+        if needs > u128::from(tensor.place.size) {
+            return Err(Problem::TensorSize { needs, size: tensor.place.size });
+        }
+        Ok(())
+    }
+
+    fn segments(&self) -> Result<(), PlanError> {
+        let mut sorted = Vec::with_capacity(self.plan.data.len());
+        for (i, segment) in self.plan.data.iter().enumerate() {
+            let at = || at(format!("segment {i}"));
+            let buffer = self.range(&segment.place).map_err(at())?;
+            if buffer.kind == BufferKind::Arena {
+                return Err(at()(Problem::DataInArena(buffer.name.clone())));
+            }
+            if segment.bytes.len() as u64 != segment.place.size {
+                let (bytes, size) = (segment.bytes.len(), segment.place.size);
+                return Err(at()(Problem::DataSize { bytes, size }));
+            }
+            sorted.push((segment.place.buffer, segment.place.offset, segment.place.size, i));
+        }
+        sorted.sort_unstable();
+        for pair in sorted.windows(2) {
+            if let [(buffer, offset, size, other), (next_buffer, next_offset, _, i)] = pair
+                && buffer == next_buffer
+                && offset + size > *next_offset
+            {
+                let buffer =
+                    self.plan.buffers.get(*buffer).map(|buffer| buffer.name.clone()).unwrap_or_default();
+                return Err(at(format!("segment {i}"))(Problem::DataOverlap { other: *other, buffer }));
+            }
+        }
+        Ok(())
+    }
+
+    fn program(&self, program: &Program) -> Result<(), PlanError> {
+        let name = &program.name;
+        self.interface(program).map_err(at(format!("program `{name}`")))?;
+        for (i, dispatch) in program.dispatches.iter().enumerate() {
+            let what = || format!("program `{name}`, dispatch {i} `{}`", dispatch.name);
+            let shader =
+                self.index("shader", &self.plan.shaders, dispatch.shader).map_err(|p| at(what())(p))?;
+            self.bindings(dispatch, shader, what)?;
+            self.dispatch(dispatch, shader).map_err(|p| at(what())(p))?;
+        }
+        Ok(())
+    }
+
+    fn interface(&self, program: &Program) -> Result<(), Problem> {
+        if program.dispatches.len() > LIMITS.dispatches {
+            let (count, limit) = (program.dispatches.len(), LIMITS.dispatches);
+            return Err(Problem::TooMany { what: "dispatches", count, limit });
+        }
+        let dense = |what, index| {
+            let tensor = self.index("tensor", &self.plan.tensors, index)?;
+            if tensor.layout.is_dense() {
+                return Ok(tensor.name.as_str());
+            }
+            let (order, lanes) = (tensor.layout.order.clone(), tensor.layout.lanes);
+            Err(Problem::NotDense { what, tensor: tensor.name.clone(), order, lanes })
+        };
+        let inputs =
+            program.inputs.iter().map(|index| dense("input", *index)).collect::<Result<Vec<_>, _>>()?;
+        check_unique("inputs", inputs.into_iter())?;
+        for output in &program.outputs {
+            dense("output", output.tensor)?;
+        }
+        check_unique("outputs", program.outputs.iter().map(|output| output.name.as_str()))
+    }
+
+    fn bindings(
+        &self,
+        dispatch: &Dispatch,
+        shader: &Shader,
+        what: impl Fn() -> String,
+    ) -> Result<(), PlanError> {
+        if dispatch.bindings.len() != shader.access.len() {
+            let (found, expected) = (dispatch.bindings.len(), shader.access.len());
+            return Err(at(what())(Problem::Bindings { found, shader: shader.name.clone(), expected }));
+        }
+        for (i, (range, access)) in dispatch.bindings.iter().zip(&shader.access).enumerate() {
+            let at = || at(format!("{}, binding {i}", what()));
+            let buffer = self.range(range).map_err(at())?;
+            if buffer.kind == BufferKind::Weights && *access == Access::ReadWrite {
+                return Err(at()(Problem::WritesWeights(buffer.name.clone())));
+            }
+            check_requirement(
+                "bytes in a binding",
+                range.size,
+                self.plan.requirements.max_storage_buffer_binding_size,
+                Requirements::GUARANTEED.max_storage_buffer_binding_size,
+            )
+            .map_err(at())?;
+            let earlier = dispatch.bindings.iter().zip(&shader.access).take(i).enumerate();
+            for (j, (other, other_access)) in earlier {
+                if other.buffer == range.buffer && other_access != access {
+                    let buffer = buffer.name.clone();
+                    return Err(at()(Problem::Conflict {
+                        buffer,
+                        first: j,
+                        a: *other_access,
+                        second: i,
+                        b: *access,
+                    }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<(), Problem> {
+        let (words, size) = (dispatch.params.len(), shader.params_size);
+        if (words as u64).saturating_mul(4) > u64::from(size) {
+            return Err(Problem::Params { words, size, shader: shader.name.clone() });
+        }
+        for param in &dispatch.params {
+            match param {
+                Param::Int(expr) => {
+                    self.expr(expr)?;
+                }
+                Param::Float(_) => {}
+            }
+        }
+        for (axis, count) in ['x', 'y', 'z'].into_iter().zip(&dispatch.workgroups) {
+            let value = self.expr(count)?;
+            if !(0..=MAX_WORKGROUPS).contains(&value) {
+                return Err(Problem::Workgroups { axis, value });
+            }
+        }
+        for index in &dispatch.writes {
+            self.index("tensor", &self.plan.tensors, *index)?;
+        }
+        self.expr(&dispatch.flops)?;
+        self.expr(&dispatch.bytes)?;
+        Ok(())
+    }
+}

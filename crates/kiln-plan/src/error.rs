@@ -1,0 +1,147 @@
+//! What can be wrong with a plan or a plan file, in the words of whoever has to repair it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Access;
+
+/// Why a plan cannot be read, written or used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file cannot be opened, read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A writer or reader that is not a named file failed.
+    #[error("plan stream: {0}")]
+    Stream(#[from] io::Error),
+    /// The first bytes are not those of a plan.
+    #[error(
+        "not a plan file: it begins with {found:?}, a plan with \"KILNPLAN\"; `kiln compile` makes plans from models"
+    )]
+    NotAPlan {
+        /// The first bytes, printable.
+        found: String,
+    },
+    /// The file is of another version of the format.
+    #[error("plan format version {found}; this build reads version {known}: compile the model again")]
+    Version {
+        /// The version in the file.
+        found: u32,
+        /// The version this crate reads.
+        known: u32,
+    },
+    /// The file ends too early.
+    #[error("the plan file is cut off: {part} needs {needed} bytes, {found} are there")]
+    Truncated {
+        /// Which part of the file.
+        part: &'static str,
+        /// Bytes it should have.
+        needed: u64,
+        /// Bytes that are left.
+        found: u64,
+    },
+    /// Bytes follow after the end.
+    #[error("{count} bytes follow the end of the plan: the file is damaged")]
+    Trailing {
+        /// How many.
+        count: u64,
+    },
+    /// A checksum does not match.
+    #[error("the {part} of the plan file is damaged: checksum {found:08x}, recorded {recorded:08x}")]
+    Checksum {
+        /// Which part of the file.
+        part: &'static str,
+        /// Of the bytes there.
+        found: u32,
+        /// As written in the file.
+        recorded: u32,
+    },
+    /// The bytes that fill the file up to an alignment are not zero.
+    #[error("the padding of the plan file is damaged: it holds a byte that is not zero")]
+    Padding,
+    /// The header is not protobuf of the expected form.
+    #[error("the header of the plan file cannot be decoded: {0}")]
+    Header(#[from] prost::DecodeError),
+    /// A part of the plan is wrong.
+    #[error("{at}: {problem}")]
+    Invalid {
+        /// Which part, by name.
+        at: String,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+}
+
+/// What is wrong with a part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields are what the messages print")]
+pub enum Problem {
+    #[error("{count} {what}, at most {limit} are allowed")]
+    TooMany { what: &'static str, count: usize, limit: usize },
+    #[error("two {what} are called `{name}`")]
+    Duplicate { what: &'static str, name: String },
+    #[error("its {0} is missing")]
+    Missing(&'static str),
+    #[error("{what} {index} does not exist, there are {count}")]
+    Index { what: &'static str, index: usize, count: usize },
+    #[error("the {what} {value} does not fit this machine")]
+    Number { what: &'static str, value: u64 },
+    #[error("{value} is not a known {what}")]
+    Unknown { what: &'static str, value: i32 },
+    #[error("the maximum is 0, it must be at least 1")]
+    SymbolMaximum,
+    #[error("{what} {value} is not a multiple of {of}")]
+    Multiple { what: &'static str, value: u64, of: u64 },
+    #[error("its size is 0, and empty {0} cannot be bound")]
+    Empty(&'static str),
+    #[error("bytes {offset}..{end} lie outside buffer `{buffer}` of {size} bytes")]
+    Outside { offset: u64, end: u64, buffer: String, size: u64 },
+    #[error("{bytes} bytes of data for a range of {size}")]
+    DataSize { bytes: usize, size: u64 },
+    #[error("data for buffer `{0}`, an arena: what it holds before a run has no meaning")]
+    DataInArena(String),
+    #[error("overlaps segment {other} in buffer `{buffer}`")]
+    DataOverlap { other: usize, buffer: String },
+    #[error("writes buffer `{0}`, which holds weights: they are only read")]
+    WritesWeights(String),
+    #[error("buffer `{buffer}` is bound {} by binding {first} and {} by binding {second}; WebGPU refuses that in one dispatch", access(.a), access(.b))]
+    Conflict { buffer: String, first: usize, a: Access, second: usize, b: Access },
+    #[error("{found} bindings, its shader `{shader}` has {expected}")]
+    Bindings { found: usize, shader: String, expected: usize },
+    #[error("{words} parameter words ({} bytes) do not fit the {size} bytes of shader `{shader}`", .words * 4)]
+    Params { words: usize, size: u32, shader: String },
+    #[error("{needs} {what}, but the plan asks devices for {asks}: its requirements are wrong")]
+    Requirement { what: &'static str, needs: u64, asks: u64 },
+    #[error("{value} workgroups in {axis} at the largest symbols, 0 to 65535 are possible")]
+    Workgroups { axis: char, value: i64 },
+    #[error("an expression is nested {0} deep or more")]
+    ExprDepth(usize),
+    #[error("an expression has more than {0} parts")]
+    ExprSize(usize),
+    #[error("an expression divides by {0}; divisors are at least 1")]
+    Divisor(i64),
+    #[error("the layout {order:?} is not an order of {rank} dimensions")]
+    Order { order: Vec<usize>, rank: usize },
+    #[error("{0} lanes, 1 or 4 are possible")]
+    Lanes(usize),
+    #[error("dimension {axis} is {value} at the largest symbols")]
+    Dimension { axis: usize, value: i64 },
+    #[error("it takes {needs} bytes at the largest symbols, its range has {size}")]
+    TensorSize { needs: u128, size: u64 },
+    #[error("{dtype} elements cannot be stored as {storage}")]
+    Storage { dtype: &'static str, storage: &'static str },
+    #[error("{what} `{tensor}` is not dense and in order (order {order:?}, {lanes} lanes)")]
+    NotDense { what: &'static str, tensor: String, order: Vec<usize>, lanes: usize },
+}
+
+fn access(access: &Access) -> &'static str {
+    match access {
+        Access::Read => "read-only",
+        Access::ReadWrite => "read-write",
+    }
+}

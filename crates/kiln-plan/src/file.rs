@@ -1,0 +1,219 @@
+//! The plan file: a fixed prefix, a header in protobuf, then the bytes of the segments.
+//!
+//! ```text
+//! offset  size
+//!      0     8  "KILNPLAN"
+//!      8     4  version of the format
+//!     12     4  CRC-32 of the header
+//!     16     8  length of the header
+//!     24     8  length of the weights section
+//!     32     4  CRC-32 of the weights section
+//!     36     4  CRC-32 of bytes 0..36
+//!     40        header (protobuf), then zeros up to a multiple of 256
+//!               weights: each segment at a multiple of 256 in the order of the header, zeros between
+//! ```
+//!
+//! Numbers are little-endian. Where a segment lies follows from the sizes of those before it, so there are no
+//! offsets to disagree with. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
+//! as it is. Lengths are compared with what is there before anything is allocated for them.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prost::Message;
+
+use crate::wire::Header;
+use crate::{LIMITS, Plan, PlanError, Problem, check};
+
+const MAGIC: &[u8; 8] = b"KILNPLAN";
+const VERSION: u32 = 1;
+const PREFIX: usize = 40;
+const ALIGN: u64 = 256;
+const ZEROS: [u8; 256] = [0; 256];
+
+impl Plan {
+    /// Writes the plan as a file would hold it. A plan that could not be read back is refused.
+    pub fn write(&self, to: &mut impl Write) -> Result<(), PlanError> {
+        check(self)?;
+        let header = Header::of(self).encode_to_vec();
+        if header.len() > LIMITS.header {
+            let problem =
+                Problem::TooMany { what: "bytes of header", count: header.len(), limit: LIMITS.header };
+            return Err(PlanError::Invalid { at: "the plan".to_string(), problem });
+        }
+        let mut crc = crc32fast::Hasher::new();
+        let mut weights_length = 0;
+        for segment in &self.data {
+            crc.update(&segment.bytes);
+            crc.update(padding(segment.place.size));
+            weights_length += segment.place.size + padding(segment.place.size).len() as u64;
+        }
+        let mut prefix = Vec::with_capacity(PREFIX);
+        prefix.extend(MAGIC);
+        prefix.extend(VERSION.to_le_bytes());
+        prefix.extend(crc32fast::hash(&header).to_le_bytes());
+        prefix.extend((header.len() as u64).to_le_bytes());
+        prefix.extend(weights_length.to_le_bytes());
+        prefix.extend(crc.finalize().to_le_bytes());
+        prefix.extend(crc32fast::hash(&prefix).to_le_bytes());
+        to.write_all(&prefix)?;
+        to.write_all(&header)?;
+        to.write_all(padding((PREFIX + header.len()) as u64))?;
+        for segment in &self.data {
+            to.write_all(&segment.bytes)?;
+            to.write_all(padding(segment.place.size))?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PlanError> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads and checks a plan.
+    pub fn read(bytes: &[u8]) -> Result<Self, PlanError> {
+        read(bytes, bytes.len() as u64)
+    }
+
+    /// Reads and checks a plan file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, PlanError> {
+        let path = path.as_ref();
+        let named = |source| PlanError::File { path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(named)?;
+        let length = file.metadata().map_err(named)?.len();
+        match read(file, length) {
+            Err(PlanError::Stream(source)) => Err(named(source)),
+            other => other,
+        }
+    }
+
+    /// Writes a plan file: first beside it, then moved into its place, so that nobody sees half a file.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlanError> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let path = path.as_ref();
+        let named = |source| PlanError::File { path: path.to_path_buf(), source };
+        let name = path.file_name().ok_or_else(|| named(io::ErrorKind::InvalidFilename.into()))?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+        let temporary = path.with_file_name(hidden);
+        let result = self.write_and_sync(&temporary).and_then(|()| Ok(fs::rename(&temporary, path)?));
+        if result.is_err() {
+            // The first error is the one to tell; a file left behind is only untidy.
+            let _ = fs::remove_file(&temporary);
+        }
+        result.map_err(|error| match error {
+            PlanError::Stream(source) => named(source),
+            other => other,
+        })
+    }
+
+    fn write_and_sync(&self, path: &Path) -> Result<(), PlanError> {
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        self.write(&mut file)?;
+        file.flush()?;
+        Ok(file.get_ref().sync_all()?)
+    }
+}
+
+/// Zeros up to the next multiple of the alignment.
+fn padding(length: u64) -> &'static [u8] {
+    let missing = length.next_multiple_of(ALIGN) - length;
+    usize::try_from(missing).ok().and_then(|missing| ZEROS.get(..missing)).unwrap_or(&[])
+}
+
+/// What is still to come of the file.
+struct Reader<R> {
+    from: R,
+    left: u64,
+}
+
+impl<R: Read> Reader<R> {
+    /// The next bytes; memory is taken for them only once they are known to be there.
+    fn take(&mut self, part: &'static str, needed: u64) -> Result<Vec<u8>, PlanError> {
+        let truncated = |found| PlanError::Truncated { part, needed, found };
+        if needed > self.left {
+            return Err(truncated(self.left));
+        }
+        let capacity = usize::try_from(needed).map_err(|_| truncated(self.left))?;
+        let mut bytes = Vec::with_capacity(capacity);
+        let found = (&mut self.from).take(needed).read_to_end(&mut bytes)? as u64;
+        self.left -= found;
+        if found < needed { Err(truncated(found)) } else { Ok(bytes) }
+    }
+
+    fn padding(&mut self, length: u64) -> Result<(), PlanError> {
+        let bytes = self.take("padding", padding(length).len() as u64)?;
+        if bytes.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(PlanError::Padding) }
+    }
+}
+
+fn read(from: impl Read, length: u64) -> Result<Plan, PlanError> {
+    let mut reader = Reader { from, left: length };
+    let prefix = reader.take("prefix", length.min(PREFIX as u64))?;
+    let magic = &prefix[..prefix.len().min(MAGIC.len())];
+    if magic != &MAGIC[..magic.len()] || magic.is_empty() {
+        return Err(PlanError::NotAPlan { found: String::from_utf8_lossy(magic).into_owned() });
+    }
+    let Ok(prefix) = <[u8; PREFIX]>::try_from(prefix.as_slice()) else {
+        return Err(PlanError::Truncated { part: "prefix", needed: PREFIX as u64, found: length });
+    };
+    let version = word(&prefix, 8);
+    if version != VERSION {
+        return Err(PlanError::Version { found: version, known: VERSION });
+    }
+    verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
+    let header_length = long(&prefix, 16);
+    if header_length > LIMITS.header as u64 {
+        let count = usize::try_from(header_length).unwrap_or(usize::MAX);
+        let problem = Problem::TooMany { what: "bytes of header", count, limit: LIMITS.header };
+        return Err(PlanError::Invalid { at: "the plan".to_string(), problem });
+    }
+    let header = reader.take("header", header_length)?;
+    verify("header", crc32fast::hash(&header), word(&prefix, 12))?;
+    reader.padding(PREFIX as u64 + header_length)?;
+
+    let weights_length = long(&prefix, 24);
+    if weights_length > reader.left {
+        return Err(PlanError::Truncated {
+            part: "weights section",
+            needed: weights_length,
+            found: reader.left,
+        });
+    }
+    if weights_length < reader.left {
+        return Err(PlanError::Trailing { count: reader.left - weights_length });
+    }
+    let mut plan = Header::decode(header.as_slice())?.read()?;
+    drop(header);
+    let mut crc = crc32fast::Hasher::new();
+    for segment in &mut plan.data {
+        segment.bytes = reader.take("weights section", segment.place.size)?;
+        reader.padding(segment.place.size)?;
+        crc.update(&segment.bytes);
+        crc.update(padding(segment.place.size));
+    }
+    if reader.left > 0 {
+        return Err(PlanError::Trailing { count: reader.left });
+    }
+    verify("weights section", crc.finalize(), word(&prefix, 32))?;
+    check(&plan)?;
+    Ok(plan)
+}
+
+fn verify(part: &'static str, found: u32, recorded: u32) -> Result<(), PlanError> {
+    if found == recorded { Ok(()) } else { Err(PlanError::Checksum { part, found, recorded }) }
+}
+
+fn word(prefix: &[u8; PREFIX], at: usize) -> u32 {
+    prefix[at..at + 4].iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+fn long(prefix: &[u8; PREFIX], at: usize) -> u64 {
+    u64::from(word(prefix, at + 4)) << 32 | u64::from(word(prefix, at))
+}
