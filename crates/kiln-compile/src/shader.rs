@@ -21,10 +21,13 @@ macro_rules! templates {
 /// Every template, by file name.
 const TEMPLATES: &[(&str, &str)] = &templates![
     "arg_reduce",
+    "broadcast",
+    "conv_broadcast",
     "conv_direct",
     "functions",
     "grid",
     "map",
+    "matmul_broadcast",
     "matmul_direct",
     "pool",
     "reduce",

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::{DType, Data, Def, Dim, Graph, Tensor, TensorType, ValueId, product};
+use kiln_graph::{DType, Def, Dim, Graph, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
 use super::destination::{Homes, homes};
 use super::kernel::Launch;
+use super::pack::{Packed, pack};
 use crate::error::CompileError;
 use crate::fuse::Fusion;
 use crate::layout;
@@ -94,6 +95,8 @@ pub struct Context<'a> {
     is_read: Vec<bool>,
     /// Where parts of concatenations go.
     pub homes: Homes,
+    /// Weights as tile kernels want them.
+    pub packed: HashMap<ValueId, Vec<Packed>>,
     /// The group that is being lowered.
     pub group: usize,
 }
@@ -133,6 +136,7 @@ impl<'a> Context<'a> {
             last_use,
             is_read,
             homes: homes(graph, fusion),
+            packed: HashMap::new(),
             group: 0,
         };
         for id in graph.inputs() {
@@ -276,7 +280,7 @@ impl<'a> Context<'a> {
             }
         }
         if let Some(tensor) = self.graph.as_constant(id) {
-            let bytes = pack(tensor, layout, &self.graph.value(id).name)?;
+            let bytes = pack(tensor, layout, None, &self.graph.value(id).name)?;
             let placed = self.place(id, layout.clone(), Contents::Weights(bytes))?;
             self.register(id, placed)?;
             return Ok(placed);
@@ -373,40 +377,4 @@ pub fn reshapes_freely(from: (&[Dim], &Layout), to: (&[Dim], &Layout)) -> bool {
         shape.iter().cloned().zip(strides).filter(|(dim, _)| !dim.is(1)).collect::<Vec<_>>()
     };
     (dense(from) && dense(to)) || long(from) == long(to)
-}
-
-/// A constant's bytes in `layout`, four bytes an element.
-fn pack(tensor: &Tensor, layout: &Layout, name: &str) -> Result<Vec<u8>, CompileError> {
-    let words: Vec<u32> = match tensor.data() {
-        Data::F32(v) => v.iter().map(|x| x.to_bits()).collect(),
-        Data::F16(v) => v.iter().map(|x| x.to_f32().to_bits()).collect(),
-        Data::F64(_) => return Err(CompileError::DType { value: name.into(), dtype: DType::F64 }),
-        Data::I32(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
-        Data::I64(v) => v
-            .iter()
-            .map(|x| i32::try_from(*x).map(i32::cast_unsigned))
-            .collect::<Result<_, _>>()
-            .map_err(|_| CompileError::DType { value: name.into(), dtype: DType::I64 })?,
-        Data::U8(v) => v.iter().map(|x| u32::from(*x)).collect(),
-        Data::Bool(v) => v.iter().map(|x| u32::from(*x)).collect(),
-    };
-    let shape = tensor.shape();
-    let dims: Vec<Dim> = shape.iter().map(|d| Dim::from(*d)).collect();
-    let strides: Vec<usize> =
-        layout::strides(layout, &dims).iter().map(|s| s.as_usize().unwrap_or(0)).collect();
-    let size = layout::elements(layout, &dims).as_usize().unwrap_or(0);
-    let mut out = vec![0u32; size.next_multiple_of(4)];
-    let mut index = vec![0usize; shape.len()];
-    for word in words {
-        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
-        out[at] = word;
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < shape[axis] {
-                break;
-            }
-            index[axis] = 0;
-        }
-    }
-    Ok(bytemuck::cast_slice(&out).to_vec())
 }

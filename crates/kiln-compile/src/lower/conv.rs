@@ -1,12 +1,14 @@
 //! Convolution.
 
 use kiln_graph::ops::Conv;
-use kiln_graph::{Dim, NodeId, product};
+use kiln_graph::{Dim, NodeId, ValueId, product};
 use kiln_plan::Layout;
 
-use super::anchor::{launch, tail};
+use super::anchor::{launch, launch_on, tail};
 use super::context::Context;
 use super::kernel::Params;
+use super::rows::Rows;
+use super::tile::Tile;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
@@ -40,46 +42,127 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
         });
     };
     let anchor = graph.node(node).outputs[0];
-    let (x_shape, w_shape) = (graph.ty(x).shape.clone(), graph.ty(w).shape.clone());
-    let rank = x_shape.len();
-    let layout = channels_last(rank);
-    let rows = ctx.rows(x)?;
-    // [taps][input channels of a group][output channels]
-    let w_layout = Layout { order: (2..rank).chain([1, 0]).collect(), lanes: 4 };
-    let w_placed = ctx.version(w, &w_layout)?;
-    let size = |i: usize| w_shape[i].as_usize().unwrap_or(0);
-    let (cout, cin) = (size(0), size(1));
-    let taps: usize = (2..rank).map(size).product();
-    let iterations = i64::try_from(taps.saturating_mul(cin)).unwrap_or(i64::MAX);
-    if iterations > MAX_ITERATIONS {
-        return Err(CompileError::Unsupported {
-            node: group.name.clone(),
-            message: format!(
-                "sums {iterations} products for each output; this kernel sums at most {MAX_ITERATIONS}"
-            ),
-        });
+    let job = Job {
+        group,
+        conv,
+        w,
+        anchor,
+        rows: ctx.rows(x)?,
+        x_shape: graph.ty(x).shape.clone(),
+        w_shape: graph.ty(w).static_shape().unwrap_or_default(),
+        out_shape: graph.ty(anchor).shape.clone(),
+    };
+    let group_out = job.w_shape[0] / conv.groups;
+    let by_fours = graph.as_constant(w).is_some() || job.w_shape[1].is_multiple_of(4);
+    let by_vectors =
+        by_fours && (conv.groups == 1 || job.w_shape[1].is_multiple_of(4) && group_out.is_multiple_of(4));
+    let places = product(job.out_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim));
+    match Tile::choose(ctx, &places, group_out.div_ceil(4)) {
+        Some(tile) if by_vectors => broadcast(ctx, job, tile, &places),
+        Some(_) | None => direct(ctx, job),
     }
-    let operands = [rows.storage, ctx.placed[w_placed].storage];
-    let tail = tail(ctx, group, anchor, &layout, &operands)?;
-    let mut params = Params::default();
-    let spatial = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
-    let out_shape = graph.ty(anchor).shape.clone();
-    per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
-    per_axis(&mut params, "out", &three(&out_shape[2..], 1.into()));
-    per_axis(&mut params, "kernel", &three(&w_shape[2..], 1.into()));
-    per_axis(&mut params, "stride", &spatial(&conv.strides));
-    per_axis(&mut params, "dilation", &spatial(&conv.dilations));
-    per_axis(&mut params, "step", &spatial(&conv.input_dilations));
-    let pads: Vec<Dim> = conv.pads.iter().map(|p| p[0].into()).collect();
-    per_axis(&mut params, "pad", &three(&pads, 0.into()));
-    params.int("x_base", rows.base);
-    params.int("x_step", rows.step);
-    params.int("group_in", cin);
-    params.int("group_out", cout / conv.groups);
-    let aligned = conv.groups == 1 || (cout / conv.groups).is_multiple_of(4);
-    let dilated = conv.input_dilations.iter().any(|d| *d > 1);
-    let flops = product(&out_shape) * iterations.into() * 2.into();
-    let kernel = if conv.groups == 1 { "conv_direct" } else { "conv_grouped" };
-    let holes = minijinja::context! { aligned, dilated };
-    launch(ctx, group, tail, "conv_direct", kernel, &operands, params, holes, flops)
+}
+
+/// A convolution to be lowered.
+struct Job<'a> {
+    group: &'a Group,
+    conv: &'a Conv,
+    w: ValueId,
+    anchor: ValueId,
+    rows: Rows,
+    /// `[N, C, spatial...]`
+    x_shape: Vec<Dim>,
+    /// `[out channels, in channels of a group, spatial...]`
+    w_shape: Vec<usize>,
+    /// `[N, C, spatial...]`
+    out_shape: Vec<Dim>,
+}
+
+impl Job<'_> {
+    fn taps(&self) -> usize {
+        self.w_shape[2..].iter().product()
+    }
+
+    fn flops(&self) -> Dim {
+        product(&self.out_shape) * (2 * self.taps() * self.w_shape[1]).into()
+    }
+
+    fn dilated(&self) -> bool {
+        self.conv.input_dilations.iter().any(|d| *d > 1)
+    }
+
+    /// The sizes that all kernels need.
+    fn sizes(&self) -> Params {
+        let mut params = Params::default();
+        let dims = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
+        per_axis(&mut params, "in", &three(&self.x_shape[2..], 1.into()));
+        per_axis(&mut params, "out", &three(&self.out_shape[2..], 1.into()));
+        per_axis(&mut params, "kernel", &dims(&self.w_shape[2..]));
+        per_axis(&mut params, "stride", &dims(&self.conv.strides));
+        per_axis(&mut params, "dilation", &dims(&self.conv.dilations));
+        per_axis(&mut params, "step", &dims(&self.conv.input_dilations));
+        let pads: Vec<Dim> = self.conv.pads.iter().map(|p| p[0].into()).collect();
+        per_axis(&mut params, "pad", &three(&pads, 0.into()));
+        params
+    }
+
+    fn check_iterations(&self, count: usize) -> Result<(), CompileError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        if count <= MAX_ITERATIONS {
+            return Ok(());
+        }
+        Err(CompileError::Unsupported {
+            node: self.group.name.clone(),
+            message: format!(
+                "takes {count} steps for each output; this kernel takes at most {MAX_ITERATIONS}"
+            ),
+        })
+    }
+}
+
+/// `[taps...][input channels of a group][output channels]`.
+fn weight_layout(rank: usize) -> Layout {
+    Layout { order: (2..rank).chain([1, 0]).collect(), lanes: 4 }
+}
+
+/// One output vector an invocation.
+fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
+    let rank = job.x_shape.len();
+    job.check_iterations(job.taps().saturating_mul(job.w_shape[1]))?;
+    let w_placed = ctx.version(job.w, &weight_layout(rank))?;
+    let operands = [job.rows.storage, ctx.placed[w_placed].storage];
+    let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
+    let mut params = job.sizes();
+    params.int("x_base", job.rows.base.clone());
+    params.int("x_step", job.rows.step.clone());
+    let (group_in, group_out) = (job.w_shape[1], job.w_shape[0] / job.conv.groups);
+    params.int("group_in", group_in);
+    params.int("group_out", group_out);
+    let aligned = job.conv.groups == 1 || group_out.is_multiple_of(4);
+    let holes = minijinja::context! { aligned, dilated => job.dilated() };
+    launch(ctx, job.group, tail, "conv_direct", "conv_direct", &operands, params, holes, job.flops())
+}
+
+/// A tile of outputs a subgroup.
+fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<(), CompileError> {
+    let rank = job.x_shape.len();
+    let depth = job.w_shape[1].div_ceil(4);
+    let steps = job.taps().saturating_mul(depth + 1) + job.w_shape.iter().skip(2).sum::<usize>();
+    job.check_iterations(steps.saturating_add(usize::try_from(tile.iterations()).unwrap_or(0)))?;
+    let weights = ctx.packed(job.w, &weight_layout(rank), 1)?;
+    let operands = [job.rows.storage, weights];
+    let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
+    let mut params = job.sizes();
+    job.rows.vectors(&mut params);
+    let columns = (job.w_shape[0] / job.conv.groups).div_ceil(4);
+    let column_tiles = Dim::from(columns).ceil_div(tile.columns());
+    params.uint("rows", rows.clone());
+    params.uint("column_tiles", column_tiles.clone());
+    params.uint("group_columns", columns);
+    params.int("depth", depth);
+    let deep = rank == 5;
+    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated() });
+    let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), column_tiles * job.conv.groups.into());
+    let name = format!("conv_{}x{}", tile.rows(), 4 * tile.columns());
+    launch_on(ctx, job.group, tail, "conv_broadcast", &name, &operands, params, holes, job.flops(), grid)
 }

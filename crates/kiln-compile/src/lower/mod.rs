@@ -13,10 +13,12 @@ mod expression;
 pub mod kernel;
 mod matmul;
 mod movement;
+mod pack;
 mod pool;
 mod reduce;
 mod resize;
 mod rows;
+mod tile;
 
 use kiln_graph::{Bindings, Graph, Op};
 

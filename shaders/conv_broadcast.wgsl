@@ -1,0 +1,99 @@
+// Convolution as a matrix product whose left matrix is gathered on the way: rows are output places, columns output
+// channels, k runs over taps and input channels. One subgroup makes one tile; see broadcast.wgsl.
+//
+// x is channels last, w is [kernel_d][kernel_h][kernel_w][group_in][out channels]; channels of a group come in fours.
+// Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
+// Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
+// dimension; dilated: whether there are zeros between input elements (transposed convolution).
+//% from "broadcast" import accumulators, step, finish
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "functions"
+${ element }${ store }
+// The input coordinate of a tap, or -1 outside.
+fn tap(place: i32, step: i32, size: i32) -> i32 {
+//% if dilated
+  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
+//% else
+  return select(-1, place, place < size);
+//% endif
+}
+
+@compute @workgroup_size(${ S })
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let rows = params.rows;
+  let first_row = (group.x + group.z * groups.x) * ${ p * S }u;
+  if first_row >= rows {
+    return;
+  }
+  let part = group.y / params.column_tiles;
+  let columns_end = (part + 1u) * params.group_columns;
+  let first_column = part * params.group_columns + group.y % params.column_tiles * ${ q * S }u + lane;
+//% for j in range(q)
+  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u);
+//% endfor
+//% for s in range(p)
+  var place_${ s } = i32(min(first_row + ${ s * S }u + lane, rows - 1u));
+  let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
+  place_${ s } /= params.out_w;
+  let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
+  place_${ s } /= params.out_h;
+//% if deep
+  let od_${ s } = place_${ s } % params.out_d * params.stride_d - params.pad_d;
+  place_${ s } /= params.out_d;
+  let image_${ s } = place_${ s } * params.in_d;
+//% else
+  let image_${ s } = place_${ s } * params.in_h;
+//% endif
+//% endfor
+  let first_in = params.x_base + i32(part) * params.depth;
+  var at = 0u;
+${ accumulators() }
+//% if deep
+  for (var kd = 0; kd < params.kernel_d; kd++) {
+//% for s in range(p)
+    let d_${ s } = tap(od_${ s } + kd * params.dilation_d, params.step_d, params.in_d);
+//% endfor
+//% endif
+  for (var kh = 0; kh < params.kernel_h; kh++) {
+//% for s in range(p)
+    let h_${ s } = tap(oh_${ s } + kh * params.dilation_h, params.step_h, params.in_h);
+//% if deep
+    let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
+//% else
+    let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
+//% endif
+//% endfor
+    for (var kw = 0; kw < params.kernel_w; kw++) {
+//% for s in range(p)
+      let v_${ s } = tap(ow_${ s } + kw * params.dilation_w, params.step_w, params.in_w);
+      let inside_${ s } = v_${ s } >= 0 && h_${ s } >= 0
+//% if deep
+        && d_${ s } >= 0
+//% endif
+      ;
+      let near_${ s } = select(0, (line_${ s } + v_${ s }) * params.x_step + first_in, inside_${ s });
+//% endfor
+      for (var k = 0; k < params.depth; k++) {
+//% for s in range(p)
+        let a_${ s } = select(vec4<f32>(), x[near_${ s } + k], inside_${ s });
+//% endfor
+${ step("w", "at", "params.inner") }
+        at += 4u * params.inner;
+      }
+    }
+  }
+//% if deep
+  }
+//% endif
+${ finish() }
+}

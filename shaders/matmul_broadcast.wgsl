@@ -1,0 +1,50 @@
+// Matrix product, one subgroup a tile; see broadcast.wgsl.
+//
+// a is [batch][rows][a_step vectors], its rows padded with zeros; b is [batch][depth][columns].
+// Loop iterations of an invocation: depth / 4, plus one for each vector of the tile.
+// A launch makes the columns from `columns_begin` on for which w has columns, so that a matrix too large to be bound
+// can come in parts.
+// Holes: params, operands, out_binding, element, store, stored; S, p, q.
+//% from "broadcast" import accumulators, step, finish
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "functions"
+${ element }${ store }
+@compute @workgroup_size(${ S })
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let tile = group.x + group.z * groups.x;
+  let batch = tile / params.row_tiles;
+  let rows = (batch + 1u) * params.rows;
+  let first_row = batch * params.rows + tile % params.row_tiles * ${ p * S }u;
+  if batch >= params.batches {
+    return;
+  }
+  let columns_end = params.columns_begin + params.w_step;
+  let first_column = params.columns_begin + group.y * ${ q * S }u + lane;
+//% for j in range(q)
+  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - params.columns_begin;
+//% endfor
+//% for s in range(p)
+  let near_${ s } = params.a_base + batch * params.a_batch
+    + (min(first_row + ${ s * S }u + lane, rows - 1u) - batch * params.rows) * params.a_step;
+//% endfor
+  var at = batch * params.b_batch;
+${ accumulators() }
+  for (var k = 0u; k < params.depth; k++) {
+//% for s in range(p)
+    let a_${ s } = x[near_${ s } + k];
+//% endfor
+${ step("w", "at", "params.w_step") }
+    at += 4u * params.w_step;
+  }
+${ finish() }
+}
