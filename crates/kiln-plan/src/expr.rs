@@ -1,5 +1,7 @@
 //! Integer expressions over a plan's symbols, evaluated when the batch size is known.
 
+use crate::Symbol;
+
 /// A sum of terms. Mirrors the dimensions of the graph, with symbols as indices into
 /// [`Plan::symbols`](crate::Plan::symbols).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,5 +56,63 @@ impl Expr {
             });
             sum.saturating_add(product)
         })
+    }
+}
+
+impl Expr {
+    /// The expression with the names of the symbols: `2*N + 1`, `floor((H + 2) / 2)`.
+    pub fn text(&self, symbols: &[Symbol]) -> String {
+        let mut text = String::new();
+        for term in &self.terms {
+            let sign = match (text.is_empty(), term.coefficient < 0) {
+                (true, true) => "-",
+                (true, false) => "",
+                (false, true) => " - ",
+                (false, false) => " + ",
+            };
+            text.push_str(sign);
+            let size = term.coefficient.unsigned_abs();
+            let mut parts = Vec::new();
+            if size != 1 || term.factors.is_empty() {
+                parts.push(size.to_string());
+            }
+            parts.extend(term.factors.iter().map(|factor| match factor {
+                Factor::Symbol(index) => {
+                    symbols.get(*index).map_or_else(|| format!("symbol {index}"), |symbol| symbol.name.clone())
+                }
+                Factor::FloorDiv(dividend, divisor) => {
+                    format!("floor(({}) / {divisor})", dividend.text(symbols))
+                }
+            }));
+            text.push_str(&parts.join("*"));
+        }
+        if text.is_empty() { "0".to_string() } else { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_value() {
+        let symbols = ["N", "H"].map(|name| Symbol { name: name.to_string(), max: 8 });
+        let term = |coefficient, factors| Term { coefficient, factors };
+        let n = || Factor::Symbol(0);
+        let h = || Factor::Symbol(1);
+        let padded = Expr { terms: vec![term(1, vec![h()]), term(2, vec![])] };
+        let cases = [
+            (Expr::constant(0), "0", 0),
+            (Expr::constant(-7), "-7", -7),
+            (Expr { terms: vec![term(1, vec![n()])] }, "N", 3),
+            (Expr { terms: vec![term(-1, vec![n(), h()]), term(-4, vec![])] }, "-N*H - 4", -19),
+            (Expr { terms: vec![term(2, vec![n()]), term(1, vec![])] }, "2*N + 1", 7),
+            (Expr { terms: vec![term(3, vec![Factor::FloorDiv(padded, 2)])] }, "3*floor((H + 2) / 2)", 9),
+            (Expr { terms: vec![term(i64::MAX, vec![n()])] }, "9223372036854775807*N", i64::MAX),
+        ];
+        for (expr, text, value) in cases {
+            assert_eq!(expr.text(&symbols), text);
+            assert_eq!(expr.eval(&[3, 5]), value, "{text}");
+        }
     }
 }

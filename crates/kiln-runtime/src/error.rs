@@ -1,0 +1,102 @@
+//! What can go wrong between a plan and its answer, and what to do about it.
+
+use std::time::Duration;
+
+use kiln_plan::PlanError;
+
+/// Why a plan cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields are what the messages print")]
+pub enum RuntimeError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+
+    #[error(
+        "no GPU adapter was found (backends looked at: {backends}); install a driver with Vulkan, Metal or DirectX 12. \
+         Without a GPU, on Debian and Ubuntu: `apt-get install mesa-vulkan-drivers` runs plans on the processor"
+    )]
+    NoAdapter { backends: String },
+    #[error(
+        "no adapter's name contains {wanted:?}; there are: {}. Set WGPU_ADAPTER_NAME to a part of one of these names, or leave it out",
+        list(.there)
+    )]
+    NoSuchAdapter { wanted: String, there: Vec<String> },
+    #[error("{wanted:?} names no backend; `vulkan`, `metal` and `dx12` are known (WGPU_BACKEND)")]
+    NoSuchBackend { wanted: String },
+    #[error("adapter `{adapter}` opened no device: {reason}")]
+    Open { adapter: String, reason: String },
+    #[error(
+        "the plan needs {needs} {what}, adapter `{adapter}` has {has} ({} too few): use another adapter or compile for this one",
+        .needs.saturating_sub(*.has)
+    )]
+    Limit { what: &'static str, needs: u64, has: u64, adapter: String },
+    #[error(
+        "the plan was compiled for subgroups of {needs}, adapter `{adapter}` has {min} to {max}: compile for this one"
+    )]
+    Subgroup { needs: u32, min: u32, max: u32, adapter: String },
+    #[error("the plan needs {feature}, which adapter `{adapter}` lacks: compile for this one")]
+    Feature { feature: &'static str, adapter: String },
+    #[error(
+        "the plan needs {needs} bytes on the device, {available} are available: compile with a smaller largest batch"
+    )]
+    Memory { needs: u64, available: u64 },
+    #[error(
+        "the device is out of memory while {doing} ({needs} bytes in all): compile with a smaller largest batch"
+    )]
+    OutOfMemory { doing: &'static str, needs: u64 },
+    #[error("the device was lost: {reason}. Open a new device and load the plan again")]
+    Lost { reason: String },
+    #[error("no answer from the device within {0:?}: it hangs, or the limit is too short")]
+    Timeout(Duration),
+    #[error("shader `{shader}` was refused: {reason}")]
+    Shader { shader: String, reason: String },
+    #[error("the device refused {doing}: {reason}")]
+    Device { doing: &'static str, reason: String },
+
+    #[error("there is no program {wanted:?}; the plan has {}", list(.there))]
+    NoSuchProgram { wanted: String, there: Vec<String> },
+    #[error("there is no dispatch {wanted}, program `{program}` has {count}")]
+    NoSuchDispatch { wanted: usize, program: String, count: usize },
+    #[error("there is no tensor {wanted}, the plan has {count}")]
+    NoSuchTensor { wanted: usize, count: usize },
+    #[error("there is no input {wanted:?}; the program takes {}", list(.there))]
+    NoSuchInput { wanted: String, there: Vec<String> },
+    #[error("there is no output {wanted:?}; the program gives {}", list(.there))]
+    NoSuchOutput { wanted: String, there: Vec<String> },
+    #[error("input `{name}` is missing; it takes {expected}")]
+    MissingInput { name: String, expected: String },
+    #[error("input `{name}` is given twice")]
+    InputTwice { name: String },
+    #[error("input `{name}` is {found}, {expected} is expected")]
+    InputType { name: String, found: &'static str, expected: &'static str },
+    #[error("input `{name}` has shape {found}, {expected} is expected")]
+    InputShape { name: String, found: String, expected: String },
+    #[error("input `{name}` says {symbol} = {value}, but input `{other}` says {symbol} = {other_value}")]
+    Contradiction { name: String, symbol: String, value: i64, other: String, other_value: i64 },
+    #[error(
+        "input `{name}` says {symbol} = {value}, the plan was made for {symbol} of at most {max}: \
+         compile the model again with a larger maximum (`kiln compile --max {symbol}={value}`)"
+    )]
+    TooLarge { name: String, symbol: String, value: i64, max: u32 },
+    #[error("input `{name}` says {symbol} = {value}; it must be at least 1")]
+    TooSmall { name: String, symbol: String, value: i64 },
+    #[error("the size of {symbol} does not follow from the shapes of the inputs")]
+    Unbound { symbol: String },
+    #[error("{what} is {value} for {symbols}, which cannot be: the plan is wrong for these sizes")]
+    Size { what: String, value: i64, symbols: String },
+    #[error("input `{name}`, element {index}: {value} does not fit the {storage} that the device stores")]
+    Range { name: String, index: usize, value: i64, storage: &'static str },
+    #[error("a tensor of shape {shape} has {expected} elements, {found} are given")]
+    Elements { shape: String, expected: usize, found: usize },
+    #[error("adapter `{adapter}` has no timestamps, so there is no profile")]
+    NoTimestamps { adapter: String },
+    #[error("a tensor is {found}, it was read as {wanted}")]
+    ReadAs { found: &'static str, wanted: &'static str },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_string();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

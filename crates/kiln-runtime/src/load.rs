@@ -1,0 +1,212 @@
+//! From a plan to things on the device: buffers with the weights in them, pipelines, and for each dispatch a bind
+//! group. All of it happens once.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use kiln_plan::{Access, Dispatch, Param, Plan, Program, Range, Shader};
+
+use crate::device::Device;
+use crate::error::RuntimeError;
+
+/// Uniform bindings begin at multiples of this on every device.
+pub const PARAMS_ALIGN: u64 = 256;
+/// Parsing a shader recurses; wgpu warns of small stacks.
+const COMPILE_STACK: usize = 8 << 20;
+/// So much is copied into staging memory before the device is told to fetch it.
+const UPLOAD_CHUNK: u64 = 64 << 20;
+
+/// A kernel, ready to be dispatched.
+pub struct Kernel {
+    pub pipeline: wgpu::ComputePipeline,
+    pub bindings: wgpu::BindGroupLayout,
+    /// What wgpu took to check and translate it. Drivers may still compile at the first dispatch.
+    pub seconds: f64,
+}
+
+pub fn buffers(device: &Device, plan: &Plan) -> Vec<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let create = |buffer: &kiln_plan::Buffer| {
+        device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&buffer.name),
+            size: buffer.size,
+            usage,
+            mapped_at_creation: false,
+        })
+    };
+    plan.buffers.iter().map(create).collect()
+}
+
+pub fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
+    let mut pending = 0;
+    for segment in &plan.data {
+        let Some(buffer) = buffers.get(segment.place.buffer) else { continue };
+        device.queue.write_buffer(buffer, segment.place.offset, &segment.bytes);
+        pending += segment.place.size;
+        if pending >= UPLOAD_CHUNK {
+            device.queue.submit([]);
+            pending = 0;
+        }
+    }
+    device.queue.submit([]);
+}
+
+/// All kernels, on as many threads as there are cores.
+pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, RuntimeError> {
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(shaders.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(shader) = shaders.get(index) else { return done };
+            done.push((index, kernel(device, shader)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let start = |_| thread::Builder::new().stack_size(COMPILE_STACK).spawn_scoped(scope, work);
+        let started: Vec<_> = (0..threads).filter_map(|i| start(i).ok()).collect();
+        if started.is_empty() {
+            return work();
+        }
+        started.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    if done.len() < shaders.len() {
+        let reason = "the compiler of shaders failed".to_string();
+        return Err(RuntimeError::Device { doing: "to compile the kernels", reason });
+    }
+    done.into_iter().map(|(_, kernel)| kernel).collect()
+}
+
+fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
+    let start = Instant::now();
+    let label = Some(shader.name.as_str());
+    let made = device.scoped(|| {
+        let gpu = &device.device;
+        let module = gpu.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
+        });
+        let entries = layout_entries(shader);
+        let bindings =
+            gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let layout = gpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&bindings)],
+            immediate_size: 0,
+        });
+        let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        (pipeline, bindings)
+    });
+    match made {
+        Ok((pipeline, bindings)) => Ok(Kernel { pipeline, bindings, seconds: start.elapsed().as_secs_f64() }),
+        Err(error) => Err(RuntimeError::Shader { shader: shader.name.clone(), reason: error.to_string() }),
+    }
+}
+
+fn layout_entries(shader: &Shader) -> Vec<wgpu::BindGroupLayoutEntry> {
+    let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let params = (shader.params_size > 0).then(|| entry(0, wgpu::BufferBindingType::Uniform));
+    let storage = (1..).zip(&shader.access).map(|(binding, access)| {
+        let read_only = *access == Access::Read;
+        entry(binding, wgpu::BufferBindingType::Storage { read_only })
+    });
+    params.into_iter().chain(storage).collect()
+}
+
+/// Where the parameters of each dispatch of a program lie in its uniform buffer, and how large that is.
+pub fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
+    let mut end = 0u64;
+    let places = program.dispatches.iter().map(|dispatch| {
+        let place = end;
+        let size = plan.shaders.get(dispatch.shader).map_or(0, |shader| u64::from(shader.params_size));
+        end += size.next_multiple_of(PARAMS_ALIGN);
+        place
+    });
+    (places.collect(), end)
+}
+
+/// The contents of the uniform buffer for given values of the symbols.
+pub fn params_bytes(
+    program: &Program,
+    places: &[u64],
+    size: u64,
+    symbols: &[i64],
+) -> Result<Vec<u8>, RuntimeError> {
+    let too_large = || RuntimeError::Memory { needs: size, available: 0 };
+    let mut bytes = vec![0u8; usize::try_from(size).map_err(|_| too_large())?];
+    for (dispatch, place) in program.dispatches.iter().zip(places) {
+        let start = usize::try_from(*place).map_err(|_| too_large())?;
+        let words = bytes.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>().0;
+        for (word, param) in words.iter_mut().zip(&dispatch.params) {
+            *word = match param {
+                Param::Int(expr) => int_word(expr.eval(symbols)).ok_or_else(|| RuntimeError::Size {
+                    what: format!("a parameter of `{}`", dispatch.name),
+                    value: expr.eval(symbols),
+                    symbols: format!("symbols {symbols:?}"),
+                })?,
+                Param::Float(value) => value.to_ne_bytes(),
+            };
+        }
+    }
+    Ok(bytes)
+}
+
+/// An `i32` or a `u32`, whichever holds the value.
+fn int_word(value: i64) -> Option<[u8; 4]> {
+    let signed = i32::try_from(value).map(i32::to_ne_bytes);
+    signed.or_else(|_| u32::try_from(value).map(u32::to_ne_bytes)).ok()
+}
+
+pub fn bind_group(
+    device: &Device,
+    plan: &Plan,
+    dispatch: &Dispatch,
+    kernels: &[Kernel],
+    buffers: &[wgpu::Buffer],
+    params: Option<(&wgpu::Buffer, u64)>,
+) -> Result<wgpu::BindGroup, RuntimeError> {
+    // The plan has been checked: what it refers to is there.
+    let missing = || RuntimeError::Device {
+        doing: "a dispatch",
+        reason: format!("`{}` refers to nothing", dispatch.name),
+    };
+    let shader = plan.shaders.get(dispatch.shader).ok_or_else(missing)?;
+    let kernel = kernels.get(dispatch.shader).ok_or_else(missing)?;
+    let binding = |buffer, offset, size: u64| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer,
+            offset,
+            size: wgpu::BufferSize::new(size),
+        })
+    };
+    let mut entries = Vec::with_capacity(shader.access.len() + 1);
+    if let Some((buffer, offset)) = params.filter(|_| shader.params_size > 0) {
+        let resource = binding(buffer, offset, shader.params_size.into());
+        entries.push(wgpu::BindGroupEntry { binding: 0, resource });
+    }
+    for (index, Range { buffer, offset, size }) in (1..).zip(&dispatch.bindings) {
+        let resource = binding(buffers.get(*buffer).ok_or_else(missing)?, *offset, *size);
+        entries.push(wgpu::BindGroupEntry { binding: index, resource });
+    }
+    Ok(device.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(&dispatch.name),
+        layout: &kernel.bindings,
+        entries: &entries,
+    }))
+}

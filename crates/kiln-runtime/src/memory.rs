@@ -1,0 +1,68 @@
+//! Memory, counted before it is asked for: drivers hand out more than there is and fail later.
+
+use kiln_plan::{BufferKind, Plan};
+
+use crate::adapters::{Capabilities, DeviceKind};
+use crate::device::Device;
+use crate::error::RuntimeError;
+use crate::load;
+
+/// What a plan takes on a device, in bytes.
+pub struct Needs {
+    pub weights: u64,
+    pub arenas: u64,
+    pub total: u64,
+}
+
+pub fn needs(plan: &Plan) -> Needs {
+    let mut needs = Needs { weights: 0, arenas: 0, total: 0 };
+    for buffer in &plan.buffers {
+        let sum = match buffer.kind {
+            BufferKind::Weights | BufferKind::State => &mut needs.weights,
+            BufferKind::Arena => &mut needs.arenas,
+        };
+        *sum = sum.saturating_add(buffer.size);
+    }
+    let params = plan.programs.iter().map(|program| load::params_places(plan, program).1).sum::<u64>();
+    let outputs = |program: &kiln_plan::Program| {
+        let tensors = program.outputs.iter().filter_map(|output| plan.tensors.get(output.tensor));
+        tensors.fold(0u64, |sum, tensor| sum.saturating_add(tensor.place.size))
+    };
+    let staging = plan.programs.iter().map(outputs).max().unwrap_or(0);
+    needs.total = [needs.weights, needs.arenas, params, staging].into_iter().fold(0, u64::saturating_add);
+    needs
+}
+
+pub fn check(needs: &Needs, capabilities: &Capabilities, limit: Option<u64>) -> Result<(), RuntimeError> {
+    let free = || if capabilities.kind == DeviceKind::Cpu { free_memory() } else { None };
+    match limit.or_else(free) {
+        Some(available) if needs.total > available => {
+            Err(RuntimeError::Memory { needs: needs.total, available })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a program on the processor can still get, where the system tells.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Does something that allocates, its errors as ours.
+pub fn guarded<T>(
+    device: &Device,
+    doing: &'static str,
+    needs: u64,
+    work: impl FnOnce() -> Result<T, RuntimeError>,
+) -> Result<T, RuntimeError> {
+    match device.scoped(work) {
+        Ok(result) => result,
+        Err(wgpu::Error::OutOfMemory { .. }) => Err(RuntimeError::OutOfMemory { doing, needs }),
+        Err(error) => {
+            device.fault(doing, needs)?;
+            Err(RuntimeError::Device { doing, reason: error.to_string() })
+        }
+    }
+}

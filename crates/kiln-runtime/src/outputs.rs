@@ -1,0 +1,249 @@
+//! The way back: outputs are copied into staging memory within the run's submission, and read when it is done, by
+//! whoever waits for it or by whoever awaits it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Instant;
+
+use crate::error::RuntimeError;
+use crate::session::{Session, physical_bytes};
+use crate::symbols;
+use crate::tensor::HostTensor;
+
+/// The outputs of a run, in the order of the program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs(Vec<(String, HostTensor)>);
+
+impl Outputs {
+    /// An output by name.
+    pub fn get(&self, name: &str) -> Result<&HostTensor, RuntimeError> {
+        let found = self.0.iter().find(|(output, _)| output == name);
+        found.map(|(_, tensor)| tensor).ok_or_else(|| RuntimeError::NoSuchOutput {
+            wanted: name.to_string(),
+            there: self.0.iter().map(|(name, _)| name.clone()).collect(),
+        })
+    }
+
+    /// Names and tensors.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &HostTensor)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+}
+
+impl IntoIterator for Outputs {
+    type Item = (String, HostTensor);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Memory that the device writes and the host reads. It grows to the largest use and is kept.
+#[derive(Default)]
+pub struct Staging {
+    buffer: Option<wgpu::Buffer>,
+}
+
+impl Staging {
+    fn reserve(&mut self, device: &wgpu::Device, size: u64) -> wgpu::Buffer {
+        if let Some(buffer) = &self.buffer
+            && buffer.size() >= size
+        {
+            return buffer.clone();
+        }
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.buffer.insert(buffer).clone()
+    }
+}
+
+/// What the callback of a mapping says, and whom to wake then.
+#[derive(Default)]
+struct Mapping {
+    result: Option<Result<(), wgpu::BufferAsyncError>>,
+    waker: Option<Waker>,
+}
+
+/// A part of the device's memory on its way to the host. It is unmapped when dropped.
+pub struct Readback {
+    buffer: Option<wgpu::Buffer>,
+    size: u64,
+    mapping: Arc<Mutex<Mapping>>,
+    submission: wgpu::SubmissionIndex,
+}
+
+impl Readback {
+    /// Copies parts of buffers (buffer, first byte, bytes) one after the other, submits everything, and has the
+    /// copies mapped.
+    pub fn start(
+        session: &mut Session,
+        mut encoder: wgpu::CommandEncoder,
+        parts: &[(usize, u64, u64)],
+    ) -> Result<Self, RuntimeError> {
+        let size = parts.iter().map(|(_, _, size)| *size).fold(0, u64::saturating_add);
+        let buffer = (size > 0).then(|| session.staging.reserve(&session.device.device, size));
+        let mapping = Arc::new(Mutex::new(Mapping::default()));
+        if let Some(staging) = &buffer {
+            let mut to = 0;
+            for (from, offset, size) in parts {
+                if let Some(from) = session.buffers.get(*from).filter(|_| *size > 0) {
+                    encoder.copy_buffer_to_buffer(from, *offset, staging, to, *size);
+                    to += size;
+                }
+            }
+            let mapping = mapping.clone();
+            encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, 0..size, move |result| {
+                let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
+                mapping.result = Some(result);
+                if let Some(waker) = mapping.waker.take() {
+                    waker.wake();
+                }
+            });
+        }
+        let submission = session.device.queue.submit([encoder.finish()]);
+        let readback = Self { buffer, size, mapping, submission };
+        session.device.fault("to run the plan", session.report.total_bytes)?;
+        Ok(readback)
+    }
+
+    /// Hands over the bytes, once the submission is done.
+    fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
+        let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
+        let failed = |reason: String| RuntimeError::Device { doing: "to read its memory", reason };
+        let result = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.take();
+        match result {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                session.device.fault("to read its memory", 0)?;
+                return Err(failed(error.to_string()));
+            }
+            None => {
+                session.device.fault("to read its memory", 0)?;
+                return Err(RuntimeError::Lost { reason: "it did not hand its memory over".to_string() });
+            }
+        }
+        let view = buffer.get_mapped_range(0..self.size).map_err(|error| failed(error.to_string()))?;
+        Ok(read(&view))
+    }
+}
+
+impl Drop for Readback {
+    fn drop(&mut self) {
+        if let Some(buffer) = &self.buffer {
+            buffer.unmap();
+        }
+    }
+}
+
+/// An output on its way: name, tensor, shape, bytes.
+type Coming = (String, usize, Vec<usize>, usize);
+
+/// A run that has been submitted. Wait for it or await it; dropping it lets the run finish unseen.
+pub struct Pending<'a> {
+    session: &'a mut Session,
+    readback: Readback,
+    coming: Vec<Coming>,
+    start: Instant,
+    watched: bool,
+}
+
+impl<'a> Pending<'a> {
+    pub(crate) fn start(
+        session: &'a mut Session,
+        index: usize,
+        encoder: wgpu::CommandEncoder,
+        start: Instant,
+    ) -> Result<Self, RuntimeError> {
+        let program = session.program(index)?;
+        let bound = session.programs.get(index).and_then(|ready| ready.bound.as_ref());
+        let values = bound.map(|bound| bound.symbols.as_slice()).unwrap_or_default();
+        let (mut parts, mut coming) = (Vec::new(), Vec::new());
+        for output in &program.outputs {
+            let tensor = symbols::tensor(&session.plan, output.tensor)?;
+            let size = physical_bytes(&session.plan, tensor, values)?;
+            let shape = tensor.shape_at(values).unwrap_or_default();
+            parts.push((tensor.place.buffer, tensor.place.offset, size));
+            coming.push((output.name.clone(), output.tensor, shape, usize::try_from(size).unwrap_or(0)));
+        }
+        let readback = Readback::start(session, encoder, &parts)?;
+        Ok(Self { session, readback, coming, start, watched: false })
+    }
+
+    /// Waits for the outputs.
+    pub fn wait(mut self) -> Result<Outputs, RuntimeError> {
+        self.session.device.wait(Some(self.readback.submission.clone()), self.session.options.timeout)?;
+        self.finish()
+    }
+
+    /// Whether the outputs are there.
+    pub fn is_ready(&self) -> Result<bool, RuntimeError> {
+        self.session.device.poll()?;
+        Ok(self.readback.buffer.is_none() || self.mapped())
+    }
+
+    fn mapped(&self) -> bool {
+        self.readback.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.is_some()
+    }
+
+    fn finish(&mut self) -> Result<Outputs, RuntimeError> {
+        let plan = &self.session.plan;
+        let tensors = self.readback.read(self.session, |bytes| {
+            let mut at = 0;
+            let mut tensors = Vec::with_capacity(self.coming.len());
+            for (name, index, shape, size) in &self.coming {
+                let tensor = symbols::tensor(plan, *index)?;
+                let part = bytes.get(at..at + size).unwrap_or_default();
+                let host = HostTensor::from_device(tensor.dtype, tensor.storage, shape.clone(), part);
+                tensors.push((name.clone(), host));
+                at += size;
+            }
+            Ok::<_, RuntimeError>(tensors)
+        })??;
+        self.session.report.first_run_seconds.get_or_insert(self.start.elapsed().as_secs_f64());
+        Ok(Outputs(tensors))
+    }
+}
+
+impl Future for Pending<'_> {
+    type Output = Result<Outputs, RuntimeError>;
+
+    /// The first time, a thread starts to wait for the device: natively nothing else calls back.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Err(error) = self.session.device.fault("to run the plan", 0) {
+            return Poll::Ready(Err(error));
+        }
+        // Looked at and left to be woken under one lock, or the news could fall in between.
+        let mut mapping = self.readback.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.readback.buffer.is_none() || mapping.result.is_some() {
+            drop(mapping);
+            return Poll::Ready(self.finish());
+        }
+        mapping.waker = Some(context.waker().clone());
+        drop(mapping);
+        if !self.watched {
+            self.watched = true;
+            let device = self.session.device.clone();
+            let (submission, timeout) = (self.readback.submission.clone(), self.session.options.timeout);
+            let mapping = self.readback.mapping.clone();
+            thread::spawn(move || {
+                let result = device.wait(Some(submission), timeout);
+                let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
+                if result.is_err() && mapping.result.is_none() {
+                    mapping.result = Some(Err(wgpu::BufferAsyncError));
+                }
+                if let Some(waker) = mapping.waker.take() {
+                    waker.wake();
+                }
+            });
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,415 @@
+//! A plan on a device, ready to run. A run is one submission: the inputs, all dispatches, the copies of the outputs.
+
+use std::time::{Duration, Instant};
+
+use kiln_plan::{Plan, Program, Tensor};
+
+use crate::device::Device;
+use crate::error::RuntimeError;
+use crate::load::{self, Kernel};
+use crate::outputs::{Outputs, Pending, Staging};
+use crate::symbols::{self, expected_shape, values_text};
+use crate::tensor::HostTensor;
+use crate::{adapters::DeviceOptions, memory};
+
+/// How a plan is loaded and run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// How long to wait for an answer before giving up.
+    pub timeout: Option<Duration>,
+    /// Bytes the plan may take on the device; what the system says is free where it says so, if absent.
+    pub memory_limit: Option<u64>,
+}
+
+impl Default for SessionOptions {
+    /// Ten minutes, which only a device that hangs needs.
+    fn default() -> Self {
+        Self { timeout: Some(Duration::from_secs(600)), memory_limit: None }
+    }
+}
+
+/// What loading took, in seconds, and what it took on the device, in bytes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadReport {
+    /// All of it.
+    pub seconds: f64,
+    /// Making buffers and copying weights into them.
+    pub upload_seconds: f64,
+    /// Checking and translating kernels, with all threads at it.
+    pub kernel_seconds: f64,
+    /// The same for each shader by itself.
+    pub shader_seconds: Vec<f64>,
+    /// From the end of loading until the first answer of the first run, compilation by the driver included;
+    /// `None` before it.
+    pub first_run_seconds: Option<f64>,
+    /// Bytes of weights and state.
+    pub weight_bytes: u64,
+    /// Bytes of activations, inputs and outputs.
+    pub arena_bytes: u64,
+    /// All bytes, with parameters and staging.
+    pub total_bytes: u64,
+}
+
+/// A plan on a device.
+pub struct Session {
+    pub(crate) device: Device,
+    /// Without the bytes of its segments.
+    pub(crate) plan: Plan,
+    pub(crate) buffers: Vec<wgpu::Buffer>,
+    pub(crate) kernels: Vec<Kernel>,
+    pub(crate) programs: Vec<Ready>,
+    pub(crate) staging: Staging,
+    pub(crate) options: SessionOptions,
+    pub(crate) report: LoadReport,
+}
+
+/// A program with everything of it on the device.
+pub struct Ready {
+    params: Option<wgpu::Buffer>,
+    params_places: Vec<u64>,
+    params_size: u64,
+    pub bind_groups: Vec<wgpu::BindGroup>,
+    /// What follows from the shapes of the inputs; `None` before there were any.
+    pub bound: Option<Bound>,
+}
+
+/// A program for given values of the symbols.
+pub struct Bound {
+    pub symbols: Vec<i64>,
+    pub workgroups: Vec<[u32; 3]>,
+}
+
+impl Session {
+    /// Opens the device that the environment asks for and loads a plan.
+    pub fn open(plan: &Plan) -> Result<Self, RuntimeError> {
+        let device = Device::open(&DeviceOptions::from_env(), &plan.requirements)?;
+        Self::load(&device, plan)
+    }
+
+    /// Loads a plan: afterwards the device has the weights, and nothing is left to decide or to allocate.
+    pub fn load(device: &Device, plan: &Plan) -> Result<Self, RuntimeError> {
+        Self::load_with(device, plan, SessionOptions::default())
+    }
+
+    /// Loads a plan with options.
+    pub fn load_with(device: &Device, plan: &Plan, options: SessionOptions) -> Result<Self, RuntimeError> {
+        let start = Instant::now();
+        kiln_plan::check(plan)?;
+        device.check(&plan.requirements)?;
+        device.fault("the work before", 0)?;
+        let needs = memory::needs(plan);
+        memory::check(&needs, device.capabilities(), options.memory_limit)?;
+
+        let buffers = memory::guarded(device, "making buffers", needs.total, || {
+            let buffers = load::buffers(device, plan);
+            load::upload(device, plan, &buffers);
+            Ok(buffers)
+        })?;
+        let upload_seconds = start.elapsed().as_secs_f64();
+        let kernel_start = Instant::now();
+        let kernels = load::kernels(device, &plan.shaders)?;
+        let kernel_seconds = kernel_start.elapsed().as_secs_f64();
+        let programs = memory::guarded(device, "binding buffers", needs.total, || {
+            plan.programs
+                .iter()
+                .map(|program| Ready::new(device, plan, program, &kernels, &buffers))
+                .collect()
+        })?;
+
+        let report = LoadReport {
+            seconds: start.elapsed().as_secs_f64(),
+            upload_seconds,
+            kernel_seconds,
+            shader_seconds: kernels.iter().map(|kernel| kernel.seconds).collect(),
+            first_run_seconds: None,
+            weight_bytes: needs.weights,
+            arena_bytes: needs.arenas,
+            total_bytes: needs.total,
+        };
+        let plan = without_data(plan);
+        let staging = Staging::default();
+        Ok(Self { device: device.clone(), plan, buffers, kernels, programs, staging, options, report })
+    }
+
+    /// The plan, without its weights.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The device it is on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What loading and the first run took.
+    pub fn report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    /// Runs the first program of the plan and waits for its outputs.
+    pub fn run(&mut self, inputs: &[(&str, &HostTensor)]) -> Result<Outputs, RuntimeError> {
+        self.submit(0, inputs)?.wait()
+    }
+
+    /// Runs a program by name and waits for its outputs.
+    pub fn run_program(
+        &mut self,
+        program: &str,
+        inputs: &[(&str, &HostTensor)],
+    ) -> Result<Outputs, RuntimeError> {
+        let index = self.program_index(program)?;
+        self.submit(index, inputs)?.wait()
+    }
+
+    /// Starts the first program of the plan; the result can be awaited.
+    pub fn run_async(&mut self, inputs: &[(&str, &HostTensor)]) -> Result<Pending<'_>, RuntimeError> {
+        self.submit(0, inputs)
+    }
+
+    /// Starts a program by name; the result can be awaited.
+    pub fn run_program_async(
+        &mut self,
+        program: &str,
+        inputs: &[(&str, &HostTensor)],
+    ) -> Result<Pending<'_>, RuntimeError> {
+        let index = self.program_index(program)?;
+        self.submit(index, inputs)
+    }
+
+    fn submit(&mut self, index: usize, inputs: &[(&str, &HostTensor)]) -> Result<Pending<'_>, RuntimeError> {
+        let start = Instant::now();
+        self.set_inputs(index, inputs)?;
+        let mut encoder = self.encoder();
+        let count = self.program(index)?.dispatches.len();
+        self.encode(&mut encoder, index, count)?;
+        Pending::start(self, index, encoder, start)
+    }
+
+    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Records the first `count` dispatches of a program.
+    pub(crate) fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        index: usize,
+        count: usize,
+    ) -> Result<(), RuntimeError> {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        self.encode_dispatches(&mut pass, index, 0..count)
+    }
+
+    pub(crate) fn encode_dispatches(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        index: usize,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), RuntimeError> {
+        let program = self.program(index)?;
+        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
+        let bound = ready.bound.as_ref().ok_or_else(|| missing_input(&self.plan, program))?;
+        let all = program.dispatches.iter().zip(&bound.workgroups).zip(&ready.bind_groups);
+        let mut current = None;
+        for ((dispatch, [x, y, z]), bind_group) in all.skip(range.start).take(range.len()) {
+            if *x == 0 || *y == 0 || *z == 0 {
+                continue;
+            }
+            if current != Some(dispatch.shader)
+                && let Some(kernel) = self.kernels.get(dispatch.shader)
+            {
+                pass.set_pipeline(&kernel.pipeline);
+                current = Some(dispatch.shader);
+            }
+            pass.set_bind_group(0, bind_group, &[]);
+            pass.dispatch_workgroups(*x, *y, *z);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn program_index(&self, name: &str) -> Result<usize, RuntimeError> {
+        self.plan
+            .programs
+            .iter()
+            .position(|program| program.name == name)
+            .ok_or_else(|| self.no_program(name))
+    }
+
+    pub(crate) fn program(&self, index: usize) -> Result<&Program, RuntimeError> {
+        self.plan.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))
+    }
+
+    fn no_program(&self, wanted: &str) -> RuntimeError {
+        let there = self.plan.programs.iter().map(|program| program.name.clone()).collect();
+        RuntimeError::NoSuchProgram { wanted: wanted.to_string(), there }
+    }
+
+    /// Copies the inputs to where the program expects them, and computes what depends on their shapes if it is
+    /// different from the last time.
+    pub(crate) fn set_inputs(
+        &mut self,
+        index: usize,
+        inputs: &[(&str, &HostTensor)],
+    ) -> Result<(), RuntimeError> {
+        let program = self.program(index)?;
+        let given = match_inputs(&self.plan, program, inputs)?;
+        let shapes: Vec<_> = given.iter().map(|(index, _, host)| (*index, host.shape())).collect();
+        let symbols = symbols::bind(&self.plan, program, &shapes)?;
+        let known = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
+        let changed = known.is_none_or(|bound| bound.symbols != symbols);
+        // Everything is converted before anything is written: an error leaves the session as it was.
+        let converted = given
+            .into_iter()
+            .map(|(_, tensor, host)| Ok((tensor, host.to_device(&tensor.name, tensor.storage)?)))
+            .collect::<Result<Vec<_>, RuntimeError>>()?;
+        let update = if changed { Some(self.bound(index, symbols)?) } else { None };
+        for (tensor, bytes) in converted {
+            self.write(tensor, &bytes)?;
+        }
+        let queue = &self.device.queue;
+        if let Some((bound, params)) = update
+            && let Some(ready) = self.programs.get_mut(index)
+        {
+            if let Some(buffer) = &ready.params {
+                queue.write_buffer(buffer, 0, &params);
+            }
+            ready.bound = Some(bound);
+        }
+        Ok(())
+    }
+
+    fn bound(&self, index: usize, symbols: Vec<i64>) -> Result<(Bound, Vec<u8>), RuntimeError> {
+        let program = self.program(index)?;
+        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
+        for tensor in &self.plan.tensors {
+            physical_bytes(&self.plan, tensor, &symbols)?;
+        }
+        let bytes = load::params_bytes(program, &ready.params_places, ready.params_size, &symbols)?;
+        let mut workgroups = Vec::with_capacity(program.dispatches.len());
+        for dispatch in &program.dispatches {
+            let mut counts = [0; 3];
+            for (count, expr) in counts.iter_mut().zip(&dispatch.workgroups) {
+                let value = expr.eval(&symbols);
+                *count = u16::try_from(value).map(u32::from).map_err(|_| RuntimeError::Size {
+                    what: format!("the number of workgroups of `{}`", dispatch.name),
+                    value,
+                    symbols: values_text(&self.plan, &symbols),
+                })?;
+            }
+            workgroups.push(counts);
+        }
+        Ok((Bound { symbols, workgroups }, bytes))
+    }
+
+    /// Queues bytes for the place of a tensor.
+    pub(crate) fn write(&self, tensor: &Tensor, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let count = self.plan.buffers.len();
+        let wanted = tensor.place.buffer;
+        let buffer = self.buffers.get(wanted).ok_or(RuntimeError::NoSuchTensor { wanted, count })?;
+        if !bytes.is_empty() {
+            self.device.queue.write_buffer(buffer, tensor.place.offset, bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Ready {
+    fn new(
+        device: &Device,
+        plan: &Plan,
+        program: &Program,
+        kernels: &[Kernel],
+        buffers: &[wgpu::Buffer],
+    ) -> Result<Self, RuntimeError> {
+        let (params_places, params_size) = load::params_places(plan, program);
+        let params = (params_size > 0).then(|| {
+            device.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("parameters"),
+                size: params_size,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        });
+        let bind = |(dispatch, place): (_, &u64)| {
+            let params = params.as_ref().map(|buffer| (buffer, *place));
+            load::bind_group(device, plan, dispatch, kernels, buffers, params)
+        };
+        let bind_groups =
+            program.dispatches.iter().zip(&params_places).map(bind).collect::<Result<_, _>>()?;
+        Ok(Self { params, params_places, params_size, bind_groups, bound: None })
+    }
+}
+
+fn without_data(plan: &Plan) -> Plan {
+    Plan {
+        name: plan.name.clone(),
+        producer: plan.producer.clone(),
+        symbols: plan.symbols.clone(),
+        requirements: plan.requirements.clone(),
+        shaders: plan.shaders.clone(),
+        buffers: plan.buffers.clone(),
+        tensors: plan.tensors.clone(),
+        programs: plan.programs.clone(),
+        data: vec![],
+    }
+}
+
+/// Bytes a tensor takes for given values of the symbols; an error if it does not fit its place, which only a plan
+/// with sizes that fall as symbols grow can bring about.
+pub fn physical_bytes(plan: &Plan, tensor: &Tensor, symbols: &[i64]) -> Result<u64, RuntimeError> {
+    let strides = tensor.shape_at(symbols).and_then(|shape| tensor.layout.strides(&shape));
+    let bytes = strides.and_then(|(_, count)| u64::try_from(count).ok()?.checked_mul(4));
+    bytes.filter(|bytes| *bytes <= tensor.place.size).ok_or_else(|| RuntimeError::Size {
+        what: format!("the size of tensor `{}`", tensor.name),
+        value: bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1),
+        symbols: values_text(plan, symbols),
+    })
+}
+
+type Given<'a> = (usize, &'a Tensor, &'a HostTensor);
+
+/// Each input of the program with the tensor given for it.
+fn match_inputs<'a>(
+    plan: &'a Plan,
+    program: &Program,
+    inputs: &[(&str, &'a HostTensor)],
+) -> Result<Vec<Given<'a>>, RuntimeError> {
+    let wanted = program
+        .inputs
+        .iter()
+        .map(|index| Ok((*index, symbols::tensor(plan, *index)?)))
+        .collect::<Result<Vec<_>, RuntimeError>>()?;
+    for (i, (name, _)) in inputs.iter().enumerate() {
+        if wanted.iter().all(|(_, tensor)| tensor.name != *name) {
+            let there = wanted.iter().map(|(_, tensor)| tensor.name.clone()).collect();
+            return Err(RuntimeError::NoSuchInput { wanted: (*name).to_string(), there });
+        }
+        if inputs.iter().take(i).any(|(other, _)| other == name) {
+            return Err(RuntimeError::InputTwice { name: (*name).to_string() });
+        }
+    }
+    let find = |(index, tensor): (usize, &'a Tensor)| {
+        let (_, host) = inputs.iter().find(|(name, _)| *name == tensor.name).ok_or_else(|| {
+            RuntimeError::MissingInput { name: tensor.name.clone(), expected: describe(plan, tensor) }
+        })?;
+        if host.dtype() != tensor.dtype {
+            let (found, expected) = (host.dtype().name(), tensor.dtype.name());
+            return Err(RuntimeError::InputType { name: tensor.name.clone(), found, expected });
+        }
+        Ok((index, tensor, *host))
+    };
+    wanted.into_iter().map(find).collect()
+}
+
+fn missing_input(plan: &Plan, program: &Program) -> RuntimeError {
+    let tensor = program.inputs.first().and_then(|index| plan.tensors.get(*index));
+    RuntimeError::MissingInput {
+        name: tensor.map(|tensor| tensor.name.clone()).unwrap_or_default(),
+        expected: tensor.map(|tensor| describe(plan, tensor)).unwrap_or_default(),
+    }
+}
+
+/// `f32 of shape [N, 3, 32, 32] (N up to 64)`.
+fn describe(plan: &Plan, tensor: &Tensor) -> String {
+    format!("{} of shape {}", tensor.dtype.name(), expected_shape(plan, tensor))
+}

@@ -1,0 +1,131 @@
+//! What the shapes of the inputs say about the symbols of a plan: `[8, 3, 32, 32]` for `[N, 3, 32, 32]` is `N = 8`.
+
+use kiln_plan::{Expr, Factor, Plan, Program, Tensor, Term};
+
+use crate::RuntimeError;
+use crate::tensor::shape_text;
+
+/// The values of all symbols. A symbol of which the program's inputs do not speak gets its maximum, for which
+/// there is memory in any case.
+pub fn bind(plan: &Plan, program: &Program, inputs: &[(usize, &[usize])]) -> Result<Vec<i64>, RuntimeError> {
+    let mut bound: Vec<Option<(i64, &str)>> = vec![None; plan.symbols.len()];
+    for (index, shape) in inputs {
+        let tensor = tensor(plan, *index)?;
+        if tensor.shape.len() != shape.len() {
+            return Err(shape_error(plan, tensor, shape));
+        }
+        for (dim, size) in tensor.shape.iter().zip(*shape) {
+            let Some((symbol, value)) = solve(dim, *size).map_err(|()| shape_error(plan, tensor, shape))?
+            else {
+                continue;
+            };
+            let Some((slot, facts)) = bound.get_mut(symbol).zip(plan.symbols.get(symbol)) else { continue };
+            let (name, symbol) = (|| tensor.name.clone(), || facts.name.clone());
+            if value < 1 {
+                return Err(RuntimeError::TooSmall { name: name(), symbol: symbol(), value });
+            }
+            if value > i64::from(facts.max) {
+                return Err(RuntimeError::TooLarge { name: name(), symbol: symbol(), value, max: facts.max });
+            }
+            match *slot {
+                Some((other_value, other)) if other_value != value => {
+                    let other = other.to_string();
+                    return Err(RuntimeError::Contradiction {
+                        name: name(),
+                        symbol: symbol(),
+                        value,
+                        other,
+                        other_value,
+                    });
+                }
+                _ => *slot = Some((value, &tensor.name)),
+            }
+        }
+    }
+    let values = values(plan, program, &bound)?;
+    for (index, shape) in inputs {
+        let tensor = tensor(plan, *index)?;
+        if tensor.shape_at(&values).as_deref() != Some(*shape) {
+            return Err(shape_error(plan, tensor, shape));
+        }
+    }
+    Ok(values)
+}
+
+fn values(plan: &Plan, program: &Program, bound: &[Option<(i64, &str)>]) -> Result<Vec<i64>, RuntimeError> {
+    let in_inputs = |symbol| {
+        let mut tensors = program.inputs.iter().filter_map(|index| plan.tensors.get(*index));
+        tensors.any(|tensor| tensor.shape.iter().any(|dim| mentions(dim, symbol)))
+    };
+    plan.symbols
+        .iter()
+        .zip(bound)
+        .enumerate()
+        .map(|(i, (symbol, bound))| match bound {
+            Some((value, _)) => Ok(*value),
+            None if in_inputs(i) => Err(RuntimeError::Unbound { symbol: symbol.name.clone() }),
+            None => Ok(i64::from(symbol.max)),
+        })
+        .collect()
+}
+
+fn mentions(expr: &Expr, symbol: usize) -> bool {
+    expr.terms.iter().flat_map(|term| &term.factors).any(|factor| match factor {
+        Factor::Symbol(index) => *index == symbol,
+        Factor::FloorDiv(dividend, _) => mentions(dividend, symbol),
+    })
+}
+
+/// The value of the only symbol of `a*S + b`; nothing if the expression has another form, an error if there is no
+/// solution.
+fn solve(expr: &Expr, size: usize) -> Result<Option<(usize, i64)>, ()> {
+    let size = i64::try_from(size).map_err(|_| ())?;
+    let (mut scale, mut offset, mut symbol) = (0i64, 0i64, None);
+    for Term { coefficient, factors } in &expr.terms {
+        match factors.as_slice() {
+            [] => offset = offset.checked_add(*coefficient).ok_or(())?,
+            [Factor::Symbol(index)] if symbol.is_none_or(|known| known == *index) => {
+                symbol = Some(*index);
+                scale = scale.checked_add(*coefficient).ok_or(())?;
+            }
+            [_, ..] => return Ok(None),
+        }
+    }
+    let Some(symbol) = symbol else { return Ok(None) };
+    let rest = size.checked_sub(offset).ok_or(())?;
+    match rest.checked_rem(scale) {
+        Some(0) => Ok(rest.checked_div(scale).map(|value| (symbol, value))),
+        Some(_) => Err(()),
+        None => Ok(None),
+    }
+}
+
+pub fn tensor(plan: &Plan, index: usize) -> Result<&Tensor, RuntimeError> {
+    plan.tensors.get(index).ok_or(RuntimeError::NoSuchTensor { wanted: index, count: plan.tensors.len() })
+}
+
+fn shape_error(plan: &Plan, tensor: &Tensor, found: &[usize]) -> RuntimeError {
+    let expected = expected_shape(plan, tensor);
+    RuntimeError::InputShape { name: tensor.name.clone(), found: shape_text(found), expected }
+}
+
+/// `[N, 3, 32, 32] (N up to 64)`.
+pub fn expected_shape(plan: &Plan, tensor: &Tensor) -> String {
+    let dims: Vec<_> = tensor.shape.iter().map(|dim| dim.text(&plan.symbols)).collect();
+    let symbols: Vec<_> = plan
+        .symbols
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| tensor.shape.iter().any(|dim| mentions(dim, *i)))
+        .map(|(_, symbol)| format!("{} up to {}", symbol.name, symbol.max))
+        .collect();
+    let note = if symbols.is_empty() { String::new() } else { format!(" ({})", symbols.join(", ")) };
+    format!("[{}]{note}", dims.join(", "))
+}
+
+/// `N = 3, H = 5`.
+pub fn values_text(plan: &Plan, values: &[i64]) -> String {
+    let pairs: Vec<_> =
+        plan.symbols.iter().zip(values).map(|(symbol, value)| format!("{} = {value}", symbol.name)).collect();
+    if pairs.is_empty() { "fixed sizes".to_string() } else { pairs.join(", ") }
+}

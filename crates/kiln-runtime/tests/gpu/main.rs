@@ -1,0 +1,4 @@
+//! Plans written by hand, run on whatever adapter there is (Mesa's lavapipe on machines without a GPU).
+
+mod plans;
+mod running;
