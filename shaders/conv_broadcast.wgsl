@@ -1,7 +1,8 @@
 // Convolution as a matrix product whose left matrix is gathered on the way: rows are output places, columns output
 // channels, k runs over taps and input channels. One subgroup makes one tile; see broadcast.wgsl.
 //
-// x is channels last, w is [kernel_d][kernel_h][kernel_w][group_in][out channels]; channels of a group come in fours.
+// x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
+// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
 // dimension; dilated: whether there are zeros between input elements (transposed convolution).
@@ -36,10 +37,12 @@ fn main(
     return;
   }
   let part = group.y / params.column_tiles;
+  let tile = group.y % params.column_tiles;
   let columns_end = (part + 1u) * params.group_columns;
-  let first_column = part * params.group_columns + group.y % params.column_tiles * ${ q * S }u + lane;
+  let tile_column = part * params.group_columns + tile * ${ q * S }u;
+  let first_column = tile_column + lane;
 //% for j in range(q)
-  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u);
+  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
 //% endfor
 //% for s in range(p)
   var place_${ s } = i32(min(first_row + ${ s * S }u + lane, rows - 1u));
@@ -56,7 +59,7 @@ fn main(
 //% endif
 //% endfor
   let first_in = params.x_base + i32(part) * params.depth;
-  var at = 0u;
+  var at = part * params.w_part + tile * params.w_tile;
 ${ accumulators() }
 //% if deep
   for (var kd = 0; kd < params.kernel_d; kd++) {
@@ -87,8 +90,8 @@ ${ accumulators() }
 //% for s in range(p)
         let a_${ s } = select(vec4<f32>(), x[near_${ s } + k], inside_${ s });
 //% endfor
-${ step("w", "at", "params.inner") }
-        at += 4u * params.inner;
+${ step("w", "at") }
+        at += 4u * params.w_step;
       }
     }
   }

@@ -1,9 +1,9 @@
 // Matrix product, one subgroup a tile; see broadcast.wgsl.
 //
-// a is [batch][rows][a_step vectors], its rows padded with zeros; b is [batch][depth][columns].
+// a is [batch][rows][a_step vectors], its rows padded with zeros; w is [batch][column tile][depth][columns of the tile],
+// or has rows of all columns, as `w_tile` and `w_step` say.
 // Loop iterations of an invocation: depth / 4, plus one for each vector of the tile.
-// A launch makes the columns from `columns_begin` on for which w has columns, so that a matrix too large to be bound
-// can come in parts.
+// A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
@@ -28,22 +28,23 @@ fn main(
   if batch >= params.batches {
     return;
   }
-  let columns_end = params.columns_begin + params.w_step;
-  let first_column = params.columns_begin + group.y * ${ q * S }u + lane;
+  let tile_column = params.columns_begin + group.y * ${ q * S }u;
+  let columns_end = params.columns_end;
+  let first_column = tile_column + lane;
 //% for j in range(q)
-  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - params.columns_begin;
+  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
 //% endfor
 //% for s in range(p)
-  let near_${ s } = params.a_base + batch * params.a_batch
+  let near_${ s } = batch * params.a_batch
     + (min(first_row + ${ s * S }u + lane, rows - 1u) - batch * params.rows) * params.a_step;
 //% endfor
-  var at = batch * params.b_batch;
+  var at = batch * params.w_batch + group.y * params.w_tile;
 ${ accumulators() }
   for (var k = 0u; k < params.depth; k++) {
 //% for s in range(p)
     let a_${ s } = x[near_${ s } + k];
 //% endfor
-${ step("w", "at", "params.w_step") }
+${ step("w", "at") }
     at += 4u * params.w_step;
   }
 ${ finish() }

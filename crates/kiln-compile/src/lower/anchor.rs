@@ -12,6 +12,7 @@ use crate::error::CompileError;
 use crate::fuse::Group;
 
 /// The output of a group and the function that ends its kernel.
+#[derive(Clone)]
 pub struct Tail {
     /// What the group makes.
     pub output: Output,
@@ -72,6 +73,25 @@ pub fn launch_on(
     flops: Dim,
     workgroups: [Dim; 3],
 ) -> Result<(), CompileError> {
+    let output = tail.output.clone();
+    launch_part(ctx, group, tail, template, kernel, operands, own, holes, flops, workgroups)?;
+    ctx.complete(&output)
+}
+
+/// As [`launch_on`], for a kernel that makes only part of the output.
+#[allow(clippy::too_many_arguments, reason = "this is a launch: kernel, operands, parameters, grid")]
+pub fn launch_part(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    tail: Tail,
+    template: &'static str,
+    kernel: &str,
+    operands: &[StorageId],
+    own: Params,
+    holes: minijinja::Value,
+    flops: Dim,
+    workgroups: [Dim; 3],
+) -> Result<(), CompileError> {
     let mut params = Params::default();
     params.uint("count", tail.space.count());
     params.uint("inner", tail.space.inner());
@@ -92,8 +112,7 @@ pub fn launch_on(
         workgroups,
         writes: tail.output.placed.into_iter().collect(),
         flops,
-    })?;
-    ctx.complete(&tail.output)
+    })
 }
 
 /// `_add_relu`: what a kernel's name says of its epilogue.

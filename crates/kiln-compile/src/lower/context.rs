@@ -280,7 +280,7 @@ impl<'a> Context<'a> {
             }
         }
         if let Some(tensor) = self.graph.as_constant(id) {
-            let bytes = pack(tensor, layout, None, &self.graph.value(id).name)?;
+            let bytes = pack(tensor, layout, &self.graph.value(id).name)?;
             let placed = self.place(id, layout.clone(), Contents::Weights(bytes))?;
             self.register(id, placed)?;
             return Ok(placed);

@@ -5,8 +5,9 @@ use kiln_graph::{Dim, NodeId, ValueId, product};
 use kiln_plan::Layout;
 
 use super::anchor::{launch, launch_on, tail};
-use super::context::Context;
+use super::context::{Context, StorageId};
 use super::kernel::Params;
+use super::pack::PanelShape;
 use super::rows::Rows;
 use super::tile::Tile;
 use crate::error::CompileError;
@@ -149,20 +150,56 @@ fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Res
     let depth = job.w_shape[1].div_ceil(4);
     let steps = job.taps().saturating_mul(depth + 1) + job.w_shape.iter().skip(2).sum::<usize>();
     job.check_iterations(steps.saturating_add(usize::try_from(tile.iterations()).unwrap_or(0)))?;
-    let weights = ctx.packed(job.w, &weight_layout(rank), 1)?;
-    let operands = [job.rows.storage, weights];
+    let columns = job.w_shape[0] / job.conv.groups;
+    let column_tiles = columns.div_ceil(4).div_ceil(usize::try_from(tile.columns()).unwrap_or(1));
+    let right = right(ctx, &job, tile, column_tiles)?;
+    let operands = [job.rows.storage, right.storage];
     let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
     let mut params = job.sizes();
     job.rows.vectors(&mut params);
-    let columns = (job.w_shape[0] / job.conv.groups).div_ceil(4);
-    let column_tiles = Dim::from(columns).ceil_div(tile.columns());
     params.uint("rows", rows.clone());
-    params.uint("column_tiles", column_tiles.clone());
-    params.uint("group_columns", columns);
+    params.uint("column_tiles", column_tiles);
+    params.uint("group_columns", columns.div_ceil(4));
     params.int("depth", depth);
+    params.uint("w_part", right.part);
+    params.uint("w_tile", right.tile);
+    params.uint("w_step", right.step);
     let deep = rank == 5;
     let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated() });
-    let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), column_tiles * job.conv.groups.into());
+    let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}x{}", tile.rows(), 4 * tile.columns());
     launch_on(ctx, job.group, tail, "conv_broadcast", &name, &operands, params, holes, job.flops(), grid)
+}
+
+/// The weights as the right matrix of a product; strides in vectors of four.
+struct Right {
+    storage: StorageId,
+    part: usize,
+    tile: usize,
+    step: usize,
+}
+
+fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Result<Right, CompileError> {
+    let rank = job.x_shape.len();
+    let width = usize::try_from(tile.columns()).unwrap_or(1);
+    let graph = ctx.graph;
+    let Some(tensor) = graph.as_constant(job.w) else {
+        let placed = ctx.version(job.w, &weight_layout(rank))?;
+        let columns = job.w_shape[0].div_ceil(4);
+        let part = columns / job.conv.groups;
+        return Ok(Right { storage: ctx.placed[placed].storage, part, tile: width, step: columns });
+    };
+    let k_axes = (2..rank).chain([1]).collect();
+    let shape = PanelShape { parts: job.conv.groups, column_axis: 0, k_axes, tile };
+    let panels = ctx.panels(job.w, tensor, &shape)?;
+    let [panels] = &panels[..] else {
+        return Err(CompileError::TooLarge {
+            tensor: graph.value(job.w).name.clone(),
+            bytes: 4 * tensor.len() as u64,
+            limit: ctx.target.max_storage_buffer_binding_size,
+            hint: String::new(),
+        });
+    };
+    let panel = shape.depth(&job.w_shape) * width;
+    Ok(Right { storage: panels.storage, part: tiles * panel, tile: panel, step: width })
 }

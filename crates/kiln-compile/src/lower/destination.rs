@@ -118,6 +118,7 @@ impl Destination {
 }
 
 /// The output of a kernel that is about to be launched.
+#[derive(Clone)]
 pub struct Output {
     /// The value.
     pub value: ValueId,

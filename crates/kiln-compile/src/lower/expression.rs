@@ -551,6 +551,7 @@ impl Element {
 }
 
 /// A complete `element` function.
+#[derive(Clone)]
 pub struct Finished {
     /// Parameters.
     pub params: Params,

@@ -45,7 +45,7 @@ pub struct Launch {
 pub const WORKGROUP: i64 = 64;
 
 /// Parameters of a kernel: names for the template, words for the plan.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Params {
     names: Vec<(String, &'static str)>,
     words: Vec<Word>,

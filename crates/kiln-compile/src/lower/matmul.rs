@@ -4,15 +4,17 @@ use kiln_graph::ops::MatMul;
 use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
 use kiln_plan::Layout;
 
-use super::anchor::{launch, tail};
-use super::context::{Contents, Context, Placed};
+use super::anchor::{launch, launch_part, tail};
+use super::context::{Contents, Context, Placed, StorageId};
 use super::conv::MAX_ITERATIONS;
 use super::elementwise::{Copy, launch_copy, stretch};
 use super::expression::{Operand, Space};
 use super::kernel::Params;
+use super::pack::PanelShape;
+use super::tile::Tile;
 use crate::error::CompileError;
 use crate::fuse::Group;
-use crate::layout::{self, row_major};
+use crate::layout::{self, is_multiple, row_major};
 
 /// Lowers a matrix product with its epilogue.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) -> Result<(), CompileError> {
@@ -25,39 +27,185 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) ->
     };
     let anchor = graph.node(node).outputs[0];
     let out_shape = graph.ty(anchor).shape.clone();
-    let batch = out_shape[..out_shape.len() - 2].to_vec();
-    let a = operand(ctx, a, op.transpose_a, &batch)?;
-    let b = operand(ctx, b, op.transpose_b, &batch)?;
-    let k = a.columns.clone();
-    let k_max = ctx.largest(&k);
-    if k_max > MAX_ITERATIONS {
-        return Err(CompileError::Unsupported {
-            node: group.name.clone(),
-            message: format!(
-                "sums {k_max} products for each output; this kernel sums at most {MAX_ITERATIONS}"
-            ),
-        });
+    let (outer, last) = out_shape.split_at(out_shape.len() - 1);
+    let (batch, rows) = outer.split_at(outer.len() - 1);
+    let left = operand(ctx, a, op.transpose_a, batch)?;
+    let job = Job {
+        group,
+        anchor,
+        b,
+        transpose_b: op.transpose_b,
+        batch: batch.to_vec(),
+        // Matrices that all meet the same right one are one tall matrix.
+        rows: rows[0].clone(),
+        columns: last[0].clone(),
+        flops: product(&out_shape) * left.columns.clone() * 2.into(),
+        rank: out_shape.len(),
+        left,
+    };
+    let shared = graph.ty(b).shape[..graph.ty(b).rank() - 2].iter().all(|d| d.is(1));
+    let columns = job.columns.as_usize().map_or(usize::MAX, |n| n.div_ceil(4));
+    match Tile::choose(ctx, &job.rows, columns) {
+        Some(tile) if graph.as_constant(b).is_some() && shared => panels(ctx, job, tile),
+        Some(tile) if is_multiple(&job.left.columns, 4) => broadcast(ctx, job, tile),
+        Some(_) | None => direct(ctx, job),
     }
-    let operands = [ctx.placed[a.placed].storage, ctx.placed[b.placed].storage];
-    let tail = tail(ctx, group, anchor, &row_major(out_shape.len(), 4), &operands)?;
+}
+
+/// A matrix product to be lowered.
+struct Job<'a> {
+    group: &'a Group,
+    anchor: ValueId,
+    b: ValueId,
+    transpose_b: bool,
+    /// Sizes of the batch dimensions of the result.
+    batch: Vec<Dim>,
+    rows: Dim,
+    columns: Dim,
+    left: Matrix,
+    flops: Dim,
+    /// Rank of the result.
+    rank: usize,
+}
+
+impl Job<'_> {
+    fn check_iterations(&self, ctx: &Context<'_>, steps: &Dim) -> Result<(), CompileError> {
+        let steps = ctx.largest(steps);
+        if steps <= MAX_ITERATIONS {
+            return Ok(());
+        }
+        Err(CompileError::Unsupported {
+            node: self.group.name.clone(),
+            message: format!(
+                "takes {steps} steps for each output; this kernel takes at most {MAX_ITERATIONS}"
+            ),
+        })
+    }
+}
+
+/// One output vector an invocation.
+fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
+    let k = job.left.columns.clone();
+    job.check_iterations(ctx, &k)?;
+    let b = operand(ctx, job.b, job.transpose_b, &job.batch)?;
+    let operands = [ctx.placed[job.left.placed].storage, ctx.placed[b.placed].storage];
+    let tail = tail(ctx, job.group, job.anchor, &row_major(job.rank, 4), &operands)?;
     let mut params = Params::default();
-    params.int("rows", out_shape[out_shape.len() - 2].clone());
+    params.int("rows", job.rows);
     params.int("depth", k.clone());
     params.int("a_row", layout::round_up(&k, 4));
-    params.int("a_batch", a.batch_stride.clone());
-    params.int("b_batch", b.batch_stride.exact_div(&4.into()).unwrap_or_default());
-    let flops = product(&out_shape) * k * 2.into();
-    launch(
-        ctx,
-        group,
-        tail,
-        "matmul_direct",
-        "matmul_direct",
-        &operands,
-        params,
-        minijinja::context! {},
-        flops,
-    )
+    params.int("a_batch", job.left.batch_stride);
+    params.int("b_batch", vectors(&b.batch_stride));
+    let holes = minijinja::context! {};
+    launch(ctx, job.group, tail, "matmul_direct", "matmul_direct", &operands, params, holes, job.flops)
+}
+
+/// A tile of outputs a subgroup; the right matrix is computed.
+fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), CompileError> {
+    let b = operand(ctx, job.b, job.transpose_b, &job.batch)?;
+    let columns = layout::round_up(&job.columns, 4).exact_div(&4.into()).unwrap_or_default();
+    let right = Right {
+        storage: ctx.placed[b.placed].storage,
+        batch: vectors(&b.batch_stride),
+        tile: tile.columns().into(),
+        step: columns.clone(),
+        begin: 0.into(),
+        end: columns,
+    };
+    launch_tiles(ctx, &job, tile, vec![right])
+}
+
+/// A tile of outputs a subgroup; the right matrix is known, and comes in several parts if it is too large for one.
+fn panels(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let Some(tensor) = graph.as_constant(job.b) else { return direct(ctx, job) };
+    let rank = tensor.shape().len();
+    let (k_axis, column_axis) = if job.transpose_b { (rank - 1, rank - 2) } else { (rank - 2, rank - 1) };
+    let shape = PanelShape { parts: 1, column_axis, k_axes: vec![k_axis], tile };
+    let panels = ctx.panels(job.b, tensor, &shape)?;
+    let width = usize::try_from(tile.columns()).unwrap_or(1);
+    let columns = tensor.shape()[column_axis].div_ceil(4);
+    let mut rights = Vec::new();
+    for part in panels {
+        rights.push(Right {
+            storage: part.storage,
+            batch: 0.into(),
+            tile: (shape.depth(tensor.shape()) * width).into(),
+            step: width.into(),
+            begin: (part.tiles.start * width).into(),
+            end: (part.tiles.end * width).min(columns).into(),
+        });
+    }
+    launch_tiles(ctx, &job, tile, rights)
+}
+
+/// A right matrix, or some columns of it; all numbers are in vectors of four.
+struct Right {
+    storage: StorageId,
+    batch: Dim,
+    tile: Dim,
+    step: Dim,
+    begin: Dim,
+    end: Dim,
+}
+
+/// One launch for each right matrix; together they make all columns.
+fn launch_tiles(
+    ctx: &mut Context<'_>,
+    job: &Job<'_>,
+    tile: Tile,
+    rights: Vec<Right>,
+) -> Result<(), CompileError> {
+    let depth = job.left.columns.ceil_div(4);
+    job.check_iterations(ctx, &(depth.clone() + tile.iterations().into()))?;
+    let left = ctx.placed[job.left.placed].storage;
+    let operands: Vec<StorageId> =
+        [left].into_iter().chain(rights.iter().take(1).map(|r| r.storage)).collect();
+    let tail = tail(ctx, job.group, job.anchor, &row_major(job.rank, 4), &operands)?;
+    let batches = product(&job.batch);
+    let row_tiles = job.rows.ceil_div(tile.rows());
+    let single = rights.len() == 1;
+    for right in rights {
+        let mut params = Params::default();
+        params.uint("rows", job.rows.clone());
+        params.uint("row_tiles", row_tiles.clone());
+        params.uint("batches", batches.clone());
+        params.uint("depth", depth.clone());
+        params.uint("a_step", depth.clone());
+        params.uint("a_batch", vectors(&job.left.batch_stride));
+        params.uint("w_batch", right.batch);
+        params.uint("w_tile", right.tile);
+        params.uint("w_step", right.step);
+        params.uint("columns_begin", right.begin.clone());
+        params.uint("columns_end", right.end.clone());
+        let columns = right.end - right.begin;
+        let grid = Tile::grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
+        let holes = tile.holes(minijinja::context! {});
+        let name = format!("matmul_{}x{}", tile.rows(), 4 * tile.columns());
+        let flops = if single {
+            job.flops.clone()
+        } else {
+            &(&job.rows * &batches) * &(columns * job.left.columns.clone() * 8.into())
+        };
+        let operands = [left, right.storage];
+        launch_part(
+            ctx,
+            job.group,
+            tail.clone(),
+            "matmul_broadcast",
+            &name,
+            &operands,
+            params,
+            holes,
+            flops,
+            grid,
+        )?;
+    }
+    ctx.complete(&tail.output)
+}
+
+fn vectors(elements: &Dim) -> Dim {
+    elements.exact_div(&4.into()).unwrap_or_default()
 }
 
 /// An operand as the kernel reads it: row-major, rows padded to four.

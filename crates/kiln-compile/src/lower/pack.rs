@@ -1,48 +1,152 @@
-//! Constants as bytes in the layout that a kernel reads.
+//! Constants as bytes in the order that a kernel reads them.
+
+use std::ops::Range;
 
 use kiln_graph::{DType, Data, Dim, Tensor, ValueId};
 use kiln_plan::Layout;
 
 use super::context::{Contents, Context, StorageId};
+use super::tile::Tile;
 use crate::error::CompileError;
 use crate::layout;
 
-/// Weights in a layout, with one more axis padded to a multiple of four.
-pub struct Packed {
-    layout: Layout,
-    padded: usize,
-    storage: StorageId,
+/// The right matrix of a product as panels: as wide as a tile, each in one piece, so that a kernel reads in a straight
+/// line. `k` is rounded up to four and columns to the width of the tile, with zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanelShape {
+    /// Groups of columns that have panels of their own.
+    pub parts: usize,
+    /// The axis that is the columns.
+    pub column_axis: usize,
+    /// The axes that k runs over, slowest first; the last is the one that is rounded up.
+    pub k_axes: Vec<usize>,
+    /// The tile.
+    pub tile: Tile,
 }
 
-impl Context<'_> {
-    /// The memory of a weight in `layout`, its size along `padded` rounded up to four with zeros. Only constants can
-    /// be padded; others are laid out as they are.
-    pub fn packed(&mut self, id: ValueId, layout: &Layout, padded: usize) -> Result<StorageId, CompileError> {
-        let known = self.packed.get(&id).into_iter().flatten();
-        if let Some(packed) = known.into_iter().find(|p| p.layout == *layout && p.padded == padded) {
-            return Ok(packed.storage);
-        }
-        let Some(tensor) = self.graph.as_constant(id) else {
-            let placed = self.version(id, layout)?;
-            return Ok(self.placed[placed].storage);
-        };
-        let name = self.graph.value(id).name.clone();
-        let bytes = pack(tensor, layout, Some(padded), &name)?;
-        let size = Dim::from(bytes.len());
-        let storage = self.allocate(&name, size, Contents::Weights(bytes));
-        self.packed.entry(id).or_default().push(Packed { layout: layout.clone(), padded, storage });
-        Ok(storage)
+/// Panels that can be bound at once.
+#[derive(Clone, Debug)]
+pub struct Panels {
+    /// The memory.
+    pub storage: StorageId,
+    /// Which of the column tiles (of all parts) they are.
+    pub tiles: Range<usize>,
+}
+
+/// See [`Context::panels`].
+pub struct Packed {
+    shape: PanelShape,
+    panels: Vec<Panels>,
+}
+
+impl PanelShape {
+    /// Floats of a row of a panel.
+    fn width(&self) -> usize {
+        usize::try_from(4 * self.tile.columns()).unwrap_or(4)
+    }
+
+    /// Size along k for a tensor of `shape`.
+    pub fn depth(&self, shape: &[usize]) -> usize {
+        let sizes = self.k_axes.iter().map(|axis| shape[*axis]);
+        let last = self.k_axes.last().map_or(1, |axis| shape[*axis]);
+        sizes.product::<usize>() / last.max(1) * last.next_multiple_of(4)
+    }
+
+    /// Column tiles of one part.
+    pub fn tiles(&self, shape: &[usize]) -> usize {
+        (shape[self.column_axis] / self.parts).div_ceil(self.width())
     }
 }
 
-/// A constant's bytes in `layout`, four bytes an element; the size along `padded` is rounded up to four with zeros.
-pub fn pack(
-    tensor: &Tensor,
-    layout: &Layout,
-    padded: Option<usize>,
-    name: &str,
-) -> Result<Vec<u8>, CompileError> {
-    let words: Vec<u32> = match tensor.data() {
+impl Context<'_> {
+    /// A constant as panels, in as many pieces as it takes for each to be bound.
+    pub fn panels(
+        &mut self,
+        id: ValueId,
+        tensor: &Tensor,
+        shape: &PanelShape,
+    ) -> Result<Vec<Panels>, CompileError> {
+        let known = self.packed.get(&id).into_iter().flatten();
+        if let Some(packed) = known.into_iter().find(|p| p.shape == *shape) {
+            return Ok(packed.panels.clone());
+        }
+        let name = self.graph.value(id).name.clone();
+        let floats = pack_panels(&words(tensor, &name)?, tensor.shape(), shape);
+        let panel = shape.depth(tensor.shape()) * shape.width();
+        let count = floats.len() / panel.max(1);
+        let limit = usize::try_from(self.target.max_storage_buffer_binding_size / 4).unwrap_or(usize::MAX);
+        let at_once = (limit / panel.max(1)).max(1);
+        let mut panels = Vec::new();
+        for first in (0..count).step_by(at_once) {
+            let tiles = first..(first + at_once).min(count);
+            let bytes = bytemuck::cast_slice(&floats[tiles.start * panel..tiles.end * panel]).to_vec();
+            let storage = self.allocate(&name, Dim::from(bytes.len()), Contents::Weights(bytes));
+            panels.push(Panels { storage, tiles });
+        }
+        self.packed.entry(id).or_default().push(Packed { shape: shape.clone(), panels: panels.clone() });
+        Ok(panels)
+    }
+}
+
+/// `[part][tile][k][columns of the tile]`
+fn pack_panels(words: &[u32], shape: &[usize], panels: &PanelShape) -> Vec<u32> {
+    let (width, depth, tiles) = (panels.width(), panels.depth(shape), panels.tiles(shape));
+    let columns = shape[panels.column_axis] / panels.parts;
+    let mut steps = vec![0usize; shape.len()];
+    let mut step = width;
+    for (n, axis) in panels.k_axes.iter().rev().enumerate() {
+        steps[*axis] = step;
+        step *= if n == 0 { shape[*axis].next_multiple_of(4) } else { shape[*axis] };
+    }
+    let starts: Vec<usize> = (0..shape[panels.column_axis])
+        .map(|c| {
+            let (part, column) = (c / columns, c % columns);
+            (part * tiles + column / width) * depth * width + column % width
+        })
+        .collect();
+    let mut out = vec![0u32; panels.parts * tiles * depth * width];
+    let mut index = vec![0usize; shape.len()];
+    let mut at = 0;
+    for word in words {
+        out[starts[index[panels.column_axis]] + at] = *word;
+        advance(&mut index, &mut at, shape, &steps);
+    }
+    out
+}
+
+/// The next index in row-major order, and `at`, the sum of its parts times `steps`.
+fn advance(index: &mut [usize], at: &mut usize, shape: &[usize], steps: &[usize]) {
+    for axis in (0..shape.len()).rev() {
+        index[axis] += 1;
+        *at += steps[axis];
+        if index[axis] < shape[axis] {
+            return;
+        }
+        *at -= steps[axis] * shape[axis];
+        index[axis] = 0;
+    }
+}
+
+/// A constant's bytes in `layout`, four bytes an element.
+pub fn pack(tensor: &Tensor, layout: &Layout, name: &str) -> Result<Vec<u8>, CompileError> {
+    let shape = tensor.shape();
+    let dims: Vec<Dim> = shape.iter().map(|n| Dim::from(*n)).collect();
+    let strides: Vec<usize> =
+        layout::strides(layout, &dims).iter().map(|s| s.as_usize().unwrap_or(0)).collect();
+    let size = layout::elements(layout, &dims).as_usize().unwrap_or(0);
+    let mut out = vec![0u32; size.next_multiple_of(4)];
+    let mut index = vec![0usize; shape.len()];
+    let mut at = 0;
+    for word in words(tensor, name)? {
+        out[at] = word;
+        advance(&mut index, &mut at, shape, &strides);
+    }
+    Ok(bytemuck::cast_slice(&out).to_vec())
+}
+
+/// The elements as the device has them.
+fn words(tensor: &Tensor, name: &str) -> Result<Vec<u32>, CompileError> {
+    Ok(match tensor.data() {
         Data::F32(v) => v.iter().map(|x| x.to_bits()).collect(),
         Data::F16(v) => v.iter().map(|x| x.to_f32().to_bits()).collect(),
         Data::F64(_) => return Err(CompileError::DType { value: name.into(), dtype: DType::F64 }),
@@ -54,31 +158,5 @@ pub fn pack(
             .map_err(|_| CompileError::DType { value: name.into(), dtype: DType::I64 })?,
         Data::U8(v) => v.iter().map(|x| u32::from(*x)).collect(),
         Data::Bool(v) => v.iter().map(|x| u32::from(*x)).collect(),
-    };
-    let shape = tensor.shape();
-    let dims: Vec<Dim> = shape
-        .iter()
-        .enumerate()
-        .map(|(axis, n)| if Some(axis) == padded { n.next_multiple_of(4) } else { *n })
-        .map(Dim::from)
-        .collect();
-    let strides: Vec<usize> =
-        layout::strides(layout, &dims).iter().map(|s| s.as_usize().unwrap_or(0)).collect();
-    let size = layout::elements(layout, &dims).as_usize().unwrap_or(0);
-    let mut out = vec![0u32; size.next_multiple_of(4)];
-    let mut index = vec![0usize; shape.len()];
-    let mut at = 0;
-    for word in words {
-        out[at] = word;
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            at += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            at -= strides[axis] * shape[axis];
-            index[axis] = 0;
-        }
-    }
-    Ok(bytemuck::cast_slice(&out).to_vec())
+    })
 }
