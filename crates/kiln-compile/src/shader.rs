@@ -23,6 +23,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "arg_reduce",
     "broadcast",
     "conv_broadcast",
+    "conv_depthwise",
     "conv_direct",
     "functions",
     "grid",

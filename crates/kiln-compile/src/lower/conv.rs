@@ -57,6 +57,9 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
     let by_fours = graph.as_constant(w).is_some() || job.w_shape[1].is_multiple_of(4);
     let by_vectors =
         by_fours && (conv.groups == 1 || job.w_shape[1].is_multiple_of(4) && group_out.is_multiple_of(4));
+    if job.is_depthwise() {
+        return depthwise(ctx, job);
+    }
     let places = product(job.out_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim));
     match Tile::choose(ctx, &places, group_out.div_ceil(4)) {
         Some(tile) if by_vectors => broadcast(ctx, job, tile, &places),
@@ -90,6 +93,19 @@ impl Job<'_> {
 
     fn dilated(&self) -> bool {
         self.conv.input_dilations.iter().any(|d| *d > 1)
+    }
+
+    /// Whether the depthwise kernel can do it: one input and one output channel a group, over a plane or a line, with
+    /// a window whose width is few enough loads.
+    fn is_depthwise(&self) -> bool {
+        let last = |v: &[usize]| v.last().copied().unwrap_or(1);
+        self.w_shape[1] == 1
+            && self.w_shape[0] == self.conv.groups
+            && self.x_shape.len() <= 4
+            && !self.dilated()
+            && last(&self.conv.dilations) == 1
+            && last(&self.w_shape) <= 7
+            && last(&self.conv.strides) <= 2
     }
 
     /// The sizes that all kernels need.
@@ -142,6 +158,29 @@ fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     let aligned = job.conv.groups == 1 || group_out.is_multiple_of(4);
     let holes = minijinja::context! { aligned, dilated => job.dilated() };
     launch(ctx, job.group, tail, "conv_direct", "conv_direct", &operands, params, holes, job.flops())
+}
+
+/// A run of output vectors along the width an invocation.
+fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
+    /// Neighbours that share their loads.
+    const RUN: usize = 4;
+    let rank = job.x_shape.len();
+    let w_placed = ctx.version(job.w, &weight_layout(rank))?;
+    let operands = [job.rows.storage, ctx.placed[w_placed].storage];
+    let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
+    let mut params = job.sizes();
+    job.rows.vectors(&mut params);
+    let spatial = three(&job.out_shape[2..], 1.into());
+    let runs_w = spatial[2].ceil_div(4);
+    let runs = &(&job.out_shape[0] * &spatial[1]) * &runs_w;
+    params.uint("runs", runs.clone());
+    params.int("runs_w", runs_w);
+    let width = job.w_shape.last().copied().unwrap_or(1);
+    let stride = job.conv.strides.last().copied().unwrap_or(1);
+    let holes = minijinja::context! { R => RUN, K => width, S => stride };
+    let grid = ctx.grid(&(&runs * &tail.space.inner()));
+    let name = format!("conv_depthwise_{width}_stride_{stride}");
+    launch_on(ctx, job.group, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
 }
 
 /// A tile of outputs a subgroup.

@@ -1,0 +1,56 @@
+// Depthwise convolution: each channel by itself, ${ R } neighbouring places of four channels an invocation.
+//
+// What neighbours read twice is loaded once. x is channels last, w is [kernel_h][kernel_w][channels].
+// Loop iterations of an invocation: kernel_h.
+// Holes: params, operands, out_binding, element, store, stored; R, how many places; K, the width of the kernel; S, the
+// stride along the width.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }${ store }
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let index = grid_index(id, groups);
+  if index >= params.runs * params.inner {
+    return;
+  }
+  let c = index % params.inner;
+  var rest = i32(index / params.inner);
+  let run = rest % params.runs_w;
+  rest /= params.runs_w;
+  let oh = rest % params.out_h;
+  let n = rest / params.out_h;
+  let left = run * ${ R * S } - params.pad_w;
+//% for t in range(R)
+  var sum_${ t } = vec4<f32>();
+//% endfor
+  for (var kh = 0; kh < params.kernel_h; kh++) {
+    let h = oh * params.stride_h + kh * params.dilation_h - params.pad_h;
+    let inside = h >= 0 && h < params.in_h;
+    let line = (n * params.in_h + h) * params.in_w;
+//% for u in range((R - 1) * S + K)
+    let in_${ u } = inside && left + ${ u } >= 0 && left + ${ u } < params.in_w;
+    let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
+    let x_${ u } = select(vec4<f32>(), x[at_${ u }], in_${ u });
+//% endfor
+//% for k in range(K)
+    let w_${ k } = w[u32(kh * ${ K } + ${ k }) * params.inner + c];
+//% for t in range(R)
+    sum_${ t } += x_${ t * S + k } * w_${ k };
+//% endfor
+//% endfor
+  }
+  let row = (n * params.out_h + oh) * params.out_w + run * ${ R };
+//% for t in range(R)
+  if run * ${ R } + ${ t } < params.out_w {
+    let i = u32(row + ${ t }) * params.inner + c;
+    store(i, c, element(i, c, sum_${ t }));
+  }
+//% endfor
+}
