@@ -25,15 +25,18 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "conv_broadcast",
     "conv_depthwise",
     "conv_direct",
+    "conv_tile",
     "functions",
     "grid",
     "map",
     "matmul_broadcast",
     "matmul_direct",
+    "matmul_tile",
     "pool",
     "reduce",
     "resize",
     "softmax",
+    "workgroup_tile",
 ];
 
 /// A kernel as the lowering describes it.

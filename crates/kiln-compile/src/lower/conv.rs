@@ -61,10 +61,11 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
         return depthwise(ctx, job);
     }
     let places = product(job.out_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim));
-    match Tile::choose(ctx, &places, group_out.div_ceil(4)) {
-        Some(tile) if by_vectors => broadcast(ctx, job, tile, &places),
-        Some(_) | None => direct(ctx, job),
+    if !by_vectors {
+        return direct(ctx, job);
     }
+    let tile = Tile::choose(ctx, &places, group_out.div_ceil(4));
+    tiled(ctx, job, tile, &places)
 }
 
 /// A convolution to be lowered.
@@ -183,12 +184,14 @@ fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     launch_on(ctx, job.group, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
 }
 
-/// A tile of outputs a subgroup.
-fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<(), CompileError> {
+/// As a matrix product, in tiles.
+fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<(), CompileError> {
     let rank = job.x_shape.len();
     let depth = job.w_shape[1].div_ceil(4);
-    let steps = job.taps().saturating_mul(depth + 1) + job.w_shape.iter().skip(2).sum::<usize>();
-    job.check_iterations(steps.saturating_add(usize::try_from(tile.iterations()).unwrap_or(0)))?;
+    // Steps along k, and those of the loops around them.
+    let steps = job.taps().saturating_mul(depth + 2);
+    let iterations = tile.iterations(&steps.into());
+    job.check_iterations(iterations.as_usize().unwrap_or(usize::MAX))?;
     let columns = job.w_shape[0] / job.conv.groups;
     let column_tiles = columns.div_ceil(4).div_ceil(usize::try_from(tile.columns()).unwrap_or(1));
     let right = right(ctx, &job, tile, column_tiles)?;
@@ -206,8 +209,12 @@ fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Res
     let deep = rank == 5;
     let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated() });
     let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
-    let name = format!("conv_{}x{}", tile.rows(), 4 * tile.columns());
-    launch_on(ctx, job.group, tail, "conv_broadcast", &name, &operands, params, holes, job.flops(), grid)
+    let name = format!("conv_{}", tile.name());
+    let template = match tile {
+        Tile::Broadcast { .. } => "conv_broadcast",
+        Tile::Workgroup => "conv_tile",
+    };
+    launch_on(ctx, job.group, tail, template, &name, &operands, params, holes, job.flops(), grid)
 }
 
 /// The weights as the right matrix of a product; strides in vectors of four.

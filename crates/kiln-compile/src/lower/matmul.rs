@@ -45,10 +45,13 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) ->
     };
     let shared = graph.ty(b).shape[..graph.ty(b).rank() - 2].iter().all(|d| d.is(1));
     let columns = job.columns.as_usize().map_or(usize::MAX, |n| n.div_ceil(4));
-    match Tile::choose(ctx, &job.rows, columns) {
-        Some(tile) if graph.as_constant(b).is_some() && shared => panels(ctx, job, tile),
-        Some(tile) if is_multiple(&job.left.columns, 4) => broadcast(ctx, job, tile),
-        Some(_) | None => direct(ctx, job),
+    let tile = Tile::choose(ctx, &job.rows, columns);
+    if graph.as_constant(b).is_some() && shared {
+        panels(ctx, job, tile)
+    } else if is_multiple(&job.left.columns, 4) {
+        tiled(ctx, job, tile)
+    } else {
+        direct(ctx, job)
     }
 }
 
@@ -100,8 +103,8 @@ fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     launch(ctx, job.group, tail, "matmul_direct", "matmul_direct", &operands, params, holes, job.flops)
 }
 
-/// A tile of outputs a subgroup; the right matrix is computed.
-fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), CompileError> {
+/// In tiles; the right matrix is computed.
+fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), CompileError> {
     let b = operand(ctx, job.b, job.transpose_b, &job.batch)?;
     let columns = layout::round_up(&job.columns, 4).exact_div(&4.into()).unwrap_or_default();
     let right = Right {
@@ -115,7 +118,7 @@ fn broadcast(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), Comp
     launch_tiles(ctx, &job, tile, vec![right])
 }
 
-/// A tile of outputs a subgroup; the right matrix is known, and comes in several parts if it is too large for one.
+/// In tiles; the right matrix is known, and comes in several parts if it is too large for one.
 fn panels(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let Some(tensor) = graph.as_constant(job.b) else { return direct(ctx, job) };
@@ -157,7 +160,7 @@ fn launch_tiles(
     rights: Vec<Right>,
 ) -> Result<(), CompileError> {
     let depth = job.left.columns.ceil_div(4);
-    job.check_iterations(ctx, &(depth.clone() + tile.iterations().into()))?;
+    job.check_iterations(ctx, &tile.iterations(&depth))?;
     let left = ctx.placed[job.left.placed].storage;
     let operands: Vec<StorageId> =
         [left].into_iter().chain(rights.iter().take(1).map(|r| r.storage)).collect();
@@ -181,25 +184,18 @@ fn launch_tiles(
         let columns = right.end - right.begin;
         let grid = Tile::grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
         let holes = tile.holes(minijinja::context! {});
-        let name = format!("matmul_{}x{}", tile.rows(), 4 * tile.columns());
+        let name = format!("matmul_{}", tile.name());
+        let template = match tile {
+            Tile::Broadcast { .. } => "matmul_broadcast",
+            Tile::Workgroup => "matmul_tile",
+        };
         let flops = if single {
             job.flops.clone()
         } else {
             &(&job.rows * &batches) * &(columns * job.left.columns.clone() * 8.into())
         };
         let operands = [left, right.storage];
-        launch_part(
-            ctx,
-            job.group,
-            tail.clone(),
-            "matmul_broadcast",
-            &name,
-            &operands,
-            params,
-            holes,
-            flops,
-            grid,
-        )?;
+        launch_part(ctx, job.group, tail.clone(), template, &name, &operands, params, holes, flops, grid)?;
     }
     ctx.complete(&tail.output)
 }

@@ -1,56 +1,77 @@
-//! The broadcast tile: how many rows and columns one subgroup makes.
+//! The tile of a matrix product: how many rows and columns are made together, and by whom.
 
 use kiln_graph::Dim;
 
 use super::context::Context;
 use crate::target::Strategy;
 
-/// Rows and columns of a tile, in subgroups.
+/// What makes a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
-    /// The subgroup size.
-    pub size: u32,
-    /// Row vectors of a lane: the tile has `size * p` rows.
-    pub p: u32,
-    /// Column vectors of a lane: the tile has `size * q` columns of vectors.
-    pub q: u32,
+pub enum Tile {
+    /// A subgroup, by broadcasts.
+    Broadcast {
+        /// The subgroup size.
+        size: u32,
+        /// Row vectors of a lane: the tile has `size * p` rows.
+        p: u32,
+        /// Column vectors of a lane: the tile has `size * q` columns of vectors.
+        q: u32,
+    },
+    /// A workgroup of 256 invocations, through workgroup memory: 64 rows and 16 columns of vectors.
+    Workgroup,
 }
 
 impl Tile {
-    /// The tile for a product of `rows` rows and `columns` columns of vectors, if the target is one for broadcasts.
+    /// The tile for a product of `rows` rows and `columns` columns of vectors on this target.
     ///
     /// Many rows share what is read of the right matrix, many columns what is read of the left; a tile that is larger
     /// than the product computes what nobody wants.
-    pub fn choose(ctx: &Context<'_>, rows: &Dim, columns: usize) -> Option<Self> {
-        let Strategy::Broadcast { subgroup_size } = ctx.target.strategy else { return None };
-        let size = i64::from(subgroup_size);
+    pub fn choose(ctx: &Context<'_>, rows: &Dim, columns: usize) -> Self {
+        let Strategy::Broadcast { subgroup_size: size } = ctx.target.strategy else {
+            return Tile::Workgroup;
+        };
+        let lanes = i64::from(size);
         let rows = ctx.largest(rows);
-        let p = if rows > 2 * size {
+        let p = if rows > 2 * lanes {
             4
-        } else if rows > size {
+        } else if rows > lanes {
             2
         } else {
             1
         };
-        let covered = |q: usize| columns.div_ceil(q * size.unsigned_abs() as usize) * q;
+        let covered = |q: usize| columns.div_ceil(q * size as usize) * q;
         // A wide tile does a quarter more in the same time.
         let q = if covered(2) * 4 > covered(1) * 5 { 1 } else { 2 };
-        Some(Self { size: subgroup_size, p, q })
+        Tile::Broadcast { size, p, q }
     }
 
     /// Rows of the tile.
     pub fn rows(self) -> i64 {
-        i64::from(self.size * self.p)
+        match self {
+            Tile::Broadcast { size, p, .. } => i64::from(size * p),
+            Tile::Workgroup => 64,
+        }
     }
 
     /// Columns of the tile, in vectors of four.
     pub fn columns(self) -> i64 {
-        i64::from(self.size * self.q)
+        match self {
+            Tile::Broadcast { size, q, .. } => i64::from(size * q),
+            Tile::Workgroup => 16,
+        }
     }
 
-    /// Loop iterations it takes to finish it.
-    pub fn iterations(self) -> i64 {
-        i64::from(self.size * self.p * self.q)
+    /// Loop iterations of an invocation for `steps` steps of four along k.
+    pub fn iterations(self, steps: &Dim) -> Dim {
+        match self {
+            Tile::Broadcast { size, p, q } => steps.clone() + i64::from(size * p * q).into(),
+            Tile::Workgroup => steps.ceil_div(4) * 5.into() + 4.into(),
+        }
+    }
+
+    /// `32x64`, in elements.
+    pub fn name(self) -> String {
+        format!("{}x{}", self.rows(), 4 * self.columns())
     }
 
     /// A grid of `row_tiles` by `column_tiles` workgroups: x and, where that is too long, z count row tiles.
@@ -63,8 +84,11 @@ impl Tile {
         [long.into(), column_tiles, row_tiles.ceil_div(long)]
     }
 
-    /// Adds the holes of `broadcast.wgsl`.
+    /// Adds the tile's holes to `others`.
     pub fn holes(self, others: minijinja::Value) -> minijinja::Value {
-        minijinja::context! { S => self.size, p => self.p, q => self.q, ..others }
+        match self {
+            Tile::Broadcast { size, p, q } => minijinja::context! { S => size, p, q, ..others },
+            Tile::Workgroup => others,
+        }
     }
 }

@@ -1,0 +1,73 @@
+// Convolution as a matrix product whose left matrix is gathered on the way: rows are output places, columns output
+// channels, k runs over taps and input channels. One workgroup makes one tile; see workgroup_tile.wgsl.
+//
+// x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
+// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
+// Loop iterations of an invocation: 5/16 of taps * group_in.
+// Holes: params, operands, out_binding, element, store, stored; dilated: whether there are zeros between input elements
+// (transposed convolution).
+//% from "workgroup_tile" import declarations, accumulators, step, finish
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+${ declarations() }
+//% include "functions"
+${ element }${ store }
+// The input coordinate of a tap, or -1 outside.
+fn tap(place: i32, step: i32, size: i32) -> i32 {
+//% if dilated
+  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
+//% else
+  return select(-1, place, place < size);
+//% endif
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) t: u32,
+) {
+  let rows = params.rows;
+  let first_row = (group.x + group.z * groups.x) * 64u;
+  if first_row >= rows {
+    return;
+  }
+  let part = group.y / params.column_tiles;
+  let tile = group.y % params.column_tiles;
+  let columns_end = (part + 1u) * params.group_columns;
+  let tile_column = part * params.group_columns + tile * 16u;
+  // The row this invocation loads from.
+  var place = i32(min(first_row + t / 4u, rows - 1u));
+  let ow = place % params.out_w * params.stride_w - params.pad_w;
+  place /= params.out_w;
+  let oh = place % params.out_h * params.stride_h - params.pad_h;
+  place /= params.out_h;
+  let od = place % params.out_d * params.stride_d - params.pad_d;
+  let image = place / params.out_d * params.in_d;
+  let first_in = params.x_base + i32(part) * params.depth;
+  let loaded = min(tile_column + t % 16u, columns_end - 1u) - tile_column;
+  let first_w = part * params.w_part + tile * params.w_tile + loaded;
+  let steps = params.kernel_d * params.kernel_h * params.kernel_w * params.depth;
+${ accumulators() }
+  for (var at = 0; at < steps; at += 4) {
+    let mine = at + i32(t % 4u);
+    let c = mine % params.depth;
+    var window = mine / params.depth;
+    let v = tap(ow + window % params.kernel_w * params.dilation_w, params.step_w, params.in_w);
+    window /= params.kernel_w;
+    let h = tap(oh + window % params.kernel_h * params.dilation_h, params.step_h, params.in_h);
+    let d = tap(od + window / params.kernel_h * params.dilation_d, params.step_d, params.in_d);
+    let inside = mine < steps && d >= 0 && h >= 0 && v >= 0;
+    let near = (((image + d) * params.in_h + h) * params.in_w + v) * params.x_step + first_in + c;
+    let left_vector = select(vec4<f32>(), x[select(0, near, inside)], inside);
+    let row = u32(at) * 4u + t / 16u;
+    let known = row < u32(steps) * 4u;
+    let right_vector = select(vec4<f32>(), w[select(0u, first_w + row * params.w_step, known)], known);
+${ step() }
+  }
+${ finish() }
+}

@@ -1,0 +1,47 @@
+// Matrix product, one workgroup a tile; see workgroup_tile.wgsl.
+//
+// a is [batch][rows][depth vectors], its rows padded with zeros; w is [batch][column tile][depth][columns of the tile],
+// or has rows of all columns, as `w_tile` and `w_step` say.
+// Loop iterations of an invocation: 5/16 of the depth.
+// A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
+// Holes: params, operands, out_binding, element, store, stored.
+//% from "workgroup_tile" import declarations, accumulators, step, finish
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+${ declarations() }
+//% include "functions"
+${ element }${ store }
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) t: u32,
+) {
+  let number = group.x + group.z * groups.x;
+  let batch = number / params.row_tiles;
+  if batch >= params.batches {
+    return;
+  }
+  let rows = (batch + 1u) * params.rows;
+  let first_row = batch * params.rows + number % params.row_tiles * 64u;
+  let columns_end = params.columns_end;
+  let tile_column = params.columns_begin + group.y * 16u;
+  let near = batch * params.a_batch + (min(first_row + t / 4u, rows - 1u) - batch * params.rows) * params.a_step;
+  let loaded = min(tile_column + t % 16u, columns_end - 1u) - tile_column;
+  let first_w = batch * params.w_batch + group.y * params.w_tile + loaded;
+${ accumulators() }
+  for (var at = 0u; at < params.depth; at += 4u) {
+    let mine = at + t % 4u;
+    let inside = mine < params.depth;
+    let left_vector = select(vec4<f32>(), x[near + select(0u, mine, inside)], inside);
+    let row = at * 4u + t / 16u;
+    let known = row < params.depth * 4u;
+    let right_vector = select(vec4<f32>(), w[first_w + select(0u, row * params.w_step, known)], known);
+${ step() }
+  }
+${ finish() }
+}
