@@ -20,12 +20,16 @@
 mod adapters;
 mod device;
 mod error;
+mod inspect;
 mod load;
 mod memory;
 mod outputs;
+mod profile;
+mod replay;
 mod session;
 mod symbols;
 mod tensor;
+mod warm_up;
 
 pub use adapters::{Capabilities, DeviceKind, DeviceOptions, adapters};
 pub use device::Device;
@@ -33,5 +37,7 @@ pub use error::RuntimeError;
 pub use half::f16;
 pub use kiln_plan::{DType, Plan, PlanError};
 pub use outputs::{Outputs, Pending};
+pub use profile::{KernelTime, Profile};
+pub use replay::Replay;
 pub use session::{LoadReport, Session, SessionOptions};
 pub use tensor::{Data, HostTensor};

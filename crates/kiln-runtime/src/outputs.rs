@@ -72,6 +72,9 @@ struct Mapping {
     waker: Option<Waker>,
 }
 
+/// Part of a buffer: its first byte and the number of bytes.
+pub type Part = (wgpu::Buffer, u64, u64);
+
 /// A part of the device's memory on its way to the host. It is unmapped when dropped.
 pub struct Readback {
     buffer: Option<wgpu::Buffer>,
@@ -81,12 +84,11 @@ pub struct Readback {
 }
 
 impl Readback {
-    /// Copies parts of buffers (buffer, first byte, bytes) one after the other, submits everything, and has the
-    /// copies mapped.
+    /// Copies parts of buffers one after the other, submits everything, and has the copies mapped.
     pub fn start(
         session: &mut Session,
         mut encoder: wgpu::CommandEncoder,
-        parts: &[(usize, u64, u64)],
+        parts: &[Part],
     ) -> Result<Self, RuntimeError> {
         let size = parts.iter().map(|(_, _, size)| *size).fold(0, u64::saturating_add);
         let buffer = (size > 0).then(|| session.staging.reserve(&session.device.device, size));
@@ -94,7 +96,7 @@ impl Readback {
         if let Some(staging) = &buffer {
             let mut to = 0;
             for (from, offset, size) in parts {
-                if let Some(from) = session.buffers.get(*from).filter(|_| *size > 0) {
+                if *size > 0 {
                     encoder.copy_buffer_to_buffer(from, *offset, staging, to, *size);
                     to += size;
                 }
@@ -114,7 +116,12 @@ impl Readback {
         Ok(readback)
     }
 
-    /// Hands over the bytes, once the submission is done.
+    /// Waits for the bytes and hands them over.
+    pub fn wait<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
+        session.device.wait(Some(self.submission.clone()), session.options.timeout)?;
+        self.read(session, read)
+    }
+
     fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
         let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
         let failed = |reason: String| RuntimeError::Device { doing: "to read its memory", reason };
@@ -170,7 +177,7 @@ impl<'a> Pending<'a> {
             let tensor = symbols::tensor(&session.plan, output.tensor)?;
             let size = physical_bytes(&session.plan, tensor, values)?;
             let shape = tensor.shape_at(values).unwrap_or_default();
-            parts.push((tensor.place.buffer, tensor.place.offset, size));
+            parts.push((session.buffer(tensor.place.buffer)?, tensor.place.offset, size));
             coming.push((output.name.clone(), output.tensor, shape, usize::try_from(size).unwrap_or(0)));
         }
         let readback = Readback::start(session, encoder, &parts)?;

@@ -1,5 +1,6 @@
 //! A plan on a device, ready to run. A run is one submission: the inputs, all dispatches, the copies of the outputs.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use kiln_plan::{Plan, Program, Tensor};
@@ -42,6 +43,8 @@ pub struct LoadReport {
     /// From the end of loading until the first answer of the first run, compilation by the driver included;
     /// `None` before it.
     pub first_run_seconds: Option<f64>,
+    /// Compilation by the driver, if [`Session::warm_up`] was called.
+    pub warm_up_seconds: Option<f64>,
     /// Bytes of weights and state.
     pub weight_bytes: u64,
     /// Bytes of activations, inputs and outputs.
@@ -61,12 +64,14 @@ pub struct Session {
     pub(crate) staging: Staging,
     pub(crate) options: SessionOptions,
     pub(crate) report: LoadReport,
+    /// The program whose inputs were set last.
+    last: Option<usize>,
 }
 
 /// A program with everything of it on the device.
 pub struct Ready {
-    params: Option<wgpu::Buffer>,
-    params_places: Vec<u64>,
+    pub params: Option<wgpu::Buffer>,
+    pub params_places: Vec<u64>,
     params_size: u64,
     pub bind_groups: Vec<wgpu::BindGroup>,
     /// What follows from the shapes of the inputs; `None` before there were any.
@@ -122,13 +127,24 @@ impl Session {
             kernel_seconds,
             shader_seconds: kernels.iter().map(|kernel| kernel.seconds).collect(),
             first_run_seconds: None,
+            warm_up_seconds: None,
             weight_bytes: needs.weights,
             arena_bytes: needs.arenas,
             total_bytes: needs.total,
         };
         let plan = without_data(plan);
         let staging = Staging::default();
-        Ok(Self { device: device.clone(), plan, buffers, kernels, programs, staging, options, report })
+        Ok(Self {
+            device: device.clone(),
+            plan,
+            buffers,
+            kernels,
+            programs,
+            staging,
+            options,
+            report,
+            last: None,
+        })
     }
 
     /// The plan, without its weights.
@@ -181,7 +197,7 @@ impl Session {
         self.set_inputs(index, inputs)?;
         let mut encoder = self.encoder();
         let count = self.program(index)?.dispatches.len();
-        self.encode(&mut encoder, index, count)?;
+        self.encode(&mut encoder, index, 0..count)?;
         Pending::start(self, index, encoder, start)
     }
 
@@ -189,22 +205,35 @@ impl Session {
         self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// Records the first `count` dispatches of a program.
-    pub(crate) fn encode(
+    /// Submits some of a program's dispatches.
+    pub(crate) fn submit_dispatches(
+        &self,
+        index: usize,
+        range: Range<usize>,
+    ) -> Result<wgpu::SubmissionIndex, RuntimeError> {
+        let mut encoder = self.encoder();
+        self.encode(&mut encoder, index, range)?;
+        let submission = self.device.queue.submit([encoder.finish()]);
+        self.device.fault("to run the plan", self.report.total_bytes)?;
+        Ok(submission)
+    }
+
+    /// Records some of a program's dispatches, all in one pass.
+    fn encode(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         index: usize,
-        count: usize,
+        range: Range<usize>,
     ) -> Result<(), RuntimeError> {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        self.encode_dispatches(&mut pass, index, 0..count)
+        self.encode_dispatches(&mut pass, index, range)
     }
 
     pub(crate) fn encode_dispatches(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         index: usize,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
     ) -> Result<(), RuntimeError> {
         let program = self.program(index)?;
         let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
@@ -266,19 +295,24 @@ impl Session {
         for (tensor, bytes) in converted {
             self.write(tensor, &bytes)?;
         }
-        let queue = &self.device.queue;
-        if let Some((bound, params)) = update
-            && let Some(ready) = self.programs.get_mut(index)
-        {
-            if let Some(buffer) = &ready.params {
-                queue.write_buffer(buffer, 0, &params);
-            }
-            ready.bound = Some(bound);
+        if let Some((bound, params)) = update {
+            self.rebind(index, bound, &params);
         }
+        self.last = Some(index);
         Ok(())
     }
 
-    fn bound(&self, index: usize, symbols: Vec<i64>) -> Result<(Bound, Vec<u8>), RuntimeError> {
+    /// Makes a program ready for other values of the symbols.
+    pub(crate) fn rebind(&mut self, index: usize, bound: Bound, params: &[u8]) {
+        let Some(ready) = self.programs.get_mut(index) else { return };
+        if let Some(buffer) = &ready.params {
+            self.device.queue.write_buffer(buffer, 0, params);
+        }
+        ready.bound = Some(bound);
+    }
+
+    /// What follows from values of the symbols: workgroup counts and the bytes of all parameters.
+    pub(crate) fn bound(&self, index: usize, symbols: Vec<i64>) -> Result<(Bound, Vec<u8>), RuntimeError> {
         let program = self.program(index)?;
         let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
         for tensor in &self.plan.tensors {
@@ -301,13 +335,25 @@ impl Session {
         Ok((Bound { symbols, workgroups }, bytes))
     }
 
+    /// The values of the symbols in the last run, or the largest.
+    pub(crate) fn values(&self) -> Vec<i64> {
+        let last =
+            self.last.and_then(|index| self.programs.get(index)).and_then(|ready| ready.bound.as_ref());
+        let largest = || self.plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect();
+        last.map_or_else(largest, |bound| bound.symbols.clone())
+    }
+
+    pub(crate) fn buffer(&self, index: usize) -> Result<wgpu::Buffer, RuntimeError> {
+        let missing =
+            || RuntimeError::Device { doing: "a range", reason: format!("there is no buffer {index}") };
+        self.buffers.get(index).cloned().ok_or_else(missing)
+    }
+
     /// Queues bytes for the place of a tensor.
     pub(crate) fn write(&self, tensor: &Tensor, bytes: &[u8]) -> Result<(), RuntimeError> {
-        let count = self.plan.buffers.len();
-        let wanted = tensor.place.buffer;
-        let buffer = self.buffers.get(wanted).ok_or(RuntimeError::NoSuchTensor { wanted, count })?;
+        let buffer = self.buffer(tensor.place.buffer)?;
         if !bytes.is_empty() {
-            self.device.queue.write_buffer(buffer, tensor.place.offset, bytes);
+            self.device.queue.write_buffer(&buffer, tensor.place.offset, bytes);
         }
         Ok(())
     }
