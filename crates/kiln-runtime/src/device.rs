@@ -70,6 +70,11 @@ impl Device {
         &self.capabilities
     }
 
+    /// The device and the queue underneath, for programs that do other work on them.
+    pub fn raw(&self) -> (&wgpu::Device, &wgpu::Queue) {
+        (&self.device, &self.queue)
+    }
+
     /// Whether this device was opened with what a plan requires.
     pub(crate) fn check(&self, requirements: &Requirements) -> Result<(), RuntimeError> {
         let (limits, features) = (self.device.limits(), self.device.features());
@@ -96,6 +101,13 @@ impl Device {
             None => Ok(()),
             Some(wgpu::Error::OutOfMemory { .. }) => Err(RuntimeError::OutOfMemory { doing, needs }),
             Some(error) => Err(RuntimeError::Device { doing, reason: error.to_string() }),
+        }
+    }
+
+    /// Notes that the device is lost, for everything that is tried from now on.
+    pub(crate) fn lose(&self, reason: &str) -> RuntimeError {
+        RuntimeError::Lost {
+            reason: lock(&self.faults).lost.get_or_insert_with(|| reason.to_string()).clone(),
         }
     }
 
@@ -126,17 +138,16 @@ impl Device {
     }
 
     fn poll_type(&self, poll: wgpu::PollType, timeout: Option<Duration>) -> Result<(), RuntimeError> {
-        self.fault("the work before", 0)?;
+        self.fault("doing earlier work", 0)?;
         // wgpu panics if the device is lost while it waits for it.
         let result = catch_unwind(AssertUnwindSafe(|| self.device.poll(poll)));
-        self.fault("to run the plan", 0)?;
+        self.fault("running the plan", 0)?;
         match result {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(wgpu::PollError::Timeout)) => Err(RuntimeError::Timeout(timeout.unwrap_or(Duration::MAX))),
-            Ok(Err(error)) => {
-                Err(RuntimeError::Device { doing: "to wait for its work", reason: error.to_string() })
-            }
-            Err(_) => Err(RuntimeError::Lost { reason: "it failed while it was waited for".to_string() }),
+            // A submission that never was: a lost device takes no work and says so only here.
+            Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => Err(self.lose("it takes no more work")),
+            Err(_) => Err(self.lose("it failed while it was waited for")),
         }
     }
 }

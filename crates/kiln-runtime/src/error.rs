@@ -9,7 +9,7 @@ use kiln_plan::PlanError;
 #[allow(missing_docs, reason = "the fields are what the messages print")]
 pub enum RuntimeError {
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
 
     #[error(
         "no GPU adapter was found (backends looked at: {backends}); install a driver with Vulkan, Metal or DirectX 12. \
@@ -50,7 +50,7 @@ pub enum RuntimeError {
     Timeout(Duration),
     #[error("shader `{shader}` was refused: {reason}")]
     Shader { shader: String, reason: String },
-    #[error("the device refused {doing}: {reason}")]
+    #[error("the device failed while {doing}: {reason}")]
     Device { doing: &'static str, reason: String },
 
     #[error("there is no program {wanted:?}; the plan has {}", list(.there))]
@@ -92,6 +92,12 @@ pub enum RuntimeError {
     NoTimestamps { adapter: String },
     #[error("a tensor is {found}, it was read as {wanted}")]
     ReadAs { found: &'static str, wanted: &'static str },
+}
+
+impl From<PlanError> for RuntimeError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
 }
 
 fn list(names: &[String]) -> String {

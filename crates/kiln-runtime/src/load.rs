@@ -76,7 +76,7 @@ pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, Runti
     done.sort_by_key(|(index, _)| *index);
     if done.len() < shaders.len() {
         let reason = "the compiler of shaders failed".to_string();
-        return Err(RuntimeError::Device { doing: "to compile the kernels", reason });
+        return Err(RuntimeError::Device { doing: "compiling kernels", reason });
     }
     done.into_iter().map(|(_, kernel)| kernel).collect()
 }
@@ -183,7 +183,7 @@ pub fn bind_group(
 ) -> Result<wgpu::BindGroup, RuntimeError> {
     // The plan has been checked: what it refers to is there.
     let missing = || RuntimeError::Device {
-        doing: "a dispatch",
+        doing: "binding buffers",
         reason: format!("`{}` refers to nothing", dispatch.name),
     };
     let shader = plan.shaders.get(dispatch.shader).ok_or_else(missing)?;

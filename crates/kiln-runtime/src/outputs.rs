@@ -112,7 +112,7 @@ impl Readback {
         }
         let submission = session.device.queue.submit([encoder.finish()]);
         let readback = Self { buffer, size, mapping, submission };
-        session.device.fault("to run the plan", session.report.total_bytes)?;
+        session.device.fault("running the plan", session.report.total_bytes)?;
         Ok(readback)
     }
 
@@ -124,17 +124,17 @@ impl Readback {
 
     fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
         let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
-        let failed = |reason: String| RuntimeError::Device { doing: "to read its memory", reason };
+        let failed = |reason: String| RuntimeError::Device { doing: "reading memory back", reason };
         let result = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.take();
         match result {
             Some(Ok(())) => {}
             Some(Err(error)) => {
-                session.device.fault("to read its memory", 0)?;
+                session.device.fault("reading memory back", 0)?;
                 return Err(failed(error.to_string()));
             }
             None => {
-                session.device.fault("to read its memory", 0)?;
-                return Err(RuntimeError::Lost { reason: "it did not hand its memory over".to_string() });
+                session.device.fault("reading memory back", 0)?;
+                return Err(session.device.lose("it did not hand its memory over"));
             }
         }
         let view = buffer.get_mapped_range(0..self.size).map_err(|error| failed(error.to_string()))?;
@@ -224,7 +224,7 @@ impl Future for Pending<'_> {
 
     /// The first time, a thread starts to wait for the device: natively nothing else calls back.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Err(error) = self.session.device.fault("to run the plan", 0) {
+        if let Err(error) = self.session.device.fault("running the plan", 0) {
             return Poll::Ready(Err(error));
         }
         // Looked at and left to be woken under one lock, or the news could fall in between.

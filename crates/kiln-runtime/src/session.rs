@@ -101,7 +101,7 @@ impl Session {
         let start = Instant::now();
         kiln_plan::check(plan)?;
         device.check(&plan.requirements)?;
-        device.fault("the work before", 0)?;
+        device.fault("doing earlier work", 0)?;
         let needs = memory::needs(plan);
         memory::check(&needs, device.capabilities(), options.memory_limit)?;
 
@@ -214,7 +214,7 @@ impl Session {
         let mut encoder = self.encoder();
         self.encode(&mut encoder, index, range)?;
         let submission = self.device.queue.submit([encoder.finish()]);
-        self.device.fault("to run the plan", self.report.total_bytes)?;
+        self.device.fault("running the plan", self.report.total_bytes)?;
         Ok(submission)
     }
 
@@ -344,8 +344,10 @@ impl Session {
     }
 
     pub(crate) fn buffer(&self, index: usize) -> Result<wgpu::Buffer, RuntimeError> {
-        let missing =
-            || RuntimeError::Device { doing: "a range", reason: format!("there is no buffer {index}") };
+        let missing = || RuntimeError::Device {
+            doing: "looking up a range",
+            reason: format!("there is no buffer {index}"),
+        };
         self.buffers.get(index).cloned().ok_or_else(missing)
     }
 

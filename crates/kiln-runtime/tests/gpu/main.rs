@@ -1,4 +1,6 @@
 //! Plans written by hand, run on whatever adapter there is (Mesa's lavapipe on machines without a GPU).
 
+mod errors;
 mod plans;
 mod running;
+mod size;

@@ -100,3 +100,143 @@ pub fn vector_add() -> Plan {
         data: vec![],
     }
 }
+
+fn shader(name: &str, access: &[Access], params_size: u32, wgsl: &str) -> Shader {
+    Shader { name: name.to_string(), wgsl: wgsl.to_string(), access: access.to_vec(), params_size }
+}
+
+/// A plan without symbols and requirements, for the rest to be filled in.
+pub fn empty(name: &str) -> Plan {
+    Plan {
+        name: name.to_string(),
+        producer: "by hand".to_string(),
+        symbols: vec![],
+        requirements: Requirements::default(),
+        shaders: vec![],
+        buffers: vec![],
+        tensors: vec![],
+        programs: vec![],
+        data: vec![],
+    }
+}
+
+/// Two programs and one state of four numbers, at first (1, 2, 3, 4): `train` adds `w * x` to it with the weights
+/// w = (10, 20, 30, 40), `inference` gives `state * x`.
+pub fn shared_state() -> Plan {
+    let train = "
+        @group(0) @binding(1) var<storage, read> w: array<f32>;
+        @group(0) @binding(2) var<storage, read> x: array<f32>;
+        @group(0) @binding(3) var<storage, read_write> s: array<f32>;
+        @compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            s[id.x] += w[id.x] * x[id.x];
+        }";
+    let apply = "
+        @group(0) @binding(1) var<storage, read> s: array<f32>;
+        @group(0) @binding(2) var<storage, read> x: array<f32>;
+        @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            y[id.x] = s[id.x] * x[id.x];
+        }";
+    let access = [Access::Read, Access::Read, Access::ReadWrite];
+    let [w, s, x, y] = [0, 1, 2, 3].map(|buffer| range(buffer, 0, 16));
+    let bytes = |values: [f32; 4]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let program = |name: &str, out, dispatch| Program {
+        name: name.to_string(),
+        inputs: vec![0],
+        outputs: vec![out],
+        dispatches: vec![dispatch],
+    };
+    Plan {
+        shaders: vec![shader("train", &access, 0, train), shader("apply", &access, 0, apply)],
+        buffers: vec![
+            buffer("weights", BufferKind::Weights, 256),
+            buffer("state", BufferKind::State, 256),
+            buffer("inputs", BufferKind::Arena, 256),
+            buffer("outputs", BufferKind::Arena, 256),
+        ],
+        tensors: vec![
+            tensor("x", DType::F32, vec![c(4)], x),
+            tensor("state", DType::F32, vec![c(4)], s),
+            tensor("y", DType::F32, vec![c(4)], y),
+        ],
+        programs: vec![
+            program("train", output("state", 1), dispatch("update", 0, vec![w, x, s], vec![], c(1))),
+            program("inference", output("y", 2), dispatch("apply", 1, vec![s, x, y], vec![], c(1))),
+        ],
+        data: vec![
+            Segment { place: w, bytes: bytes([10.0, 20.0, 30.0, 40.0]) },
+            Segment { place: s, bytes: bytes([1.0, 2.0, 3.0, 4.0]) },
+        ],
+        ..empty("shared state")
+    }
+}
+
+/// Fills a tensor of 2 x 3 x 5 elements, its second dimension stored fastest and padded to four, with the place of
+/// each element in memory.
+pub fn padded() -> Plan {
+    let wgsl = "
+        @group(0) @binding(1) var<storage, read_write> t: array<f32>;
+        @compute @workgroup_size(8) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            t[id.x] = f32(id.x);
+        }";
+    let place = range(0, 0, 2 * 5 * 4 * 4);
+    let layout = Layout { order: vec![0, 2, 1], lanes: 4 };
+    Plan {
+        shaders: vec![shader("places", &[Access::ReadWrite], 0, wgsl)],
+        buffers: vec![buffer("arena", BufferKind::Arena, 256)],
+        tensors: vec![Tensor { layout, ..tensor("t", DType::F32, vec![c(2), c(3), c(5)], place) }],
+        programs: vec![Program {
+            name: "inference".to_string(),
+            inputs: vec![],
+            outputs: vec![],
+            dispatches: vec![dispatch("places", 0, vec![place], vec![], c(5))],
+        }],
+        ..empty("padded")
+    }
+}
+
+/// Gives back `x` of shape `[N, 2]`, `N` up to 4, as it is in memory.
+pub fn copy(dtype: DType) -> Plan {
+    let wgsl = "
+        @group(0) @binding(1) var<storage, read> x: array<u32>;
+        @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(2) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            y[id.x] = x[id.x];
+        }";
+    let [x, y] = [0, 1].map(|buffer| range(buffer, 0, 32));
+    Plan {
+        symbols: vec![Symbol { name: "N".to_string(), max: 4 }],
+        shaders: vec![shader("copy", &[Access::Read, Access::ReadWrite], 0, wgsl)],
+        buffers: vec![buffer("in", BufferKind::Arena, 256), buffer("out", BufferKind::Arena, 256)],
+        tensors: vec![tensor("x", dtype, vec![n(), c(2)], x), tensor("y", dtype, vec![n(), c(2)], y)],
+        programs: vec![Program {
+            name: "inference".to_string(),
+            inputs: vec![0],
+            outputs: vec![output("y", 1), output("the input itself", 0)],
+            dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], n())],
+        }],
+        ..empty("copy")
+    }
+}
+
+/// Fills `y` with ones, then with twos by `N - 1` workgroups: none at all for one row.
+pub fn sometimes_nothing() -> Plan {
+    let wgsl = "
+        struct Params { value: u32, a: u32, b: u32, c: u32 }
+        @group(0) @binding(0) var<uniform> p: Params;
+        @group(0) @binding(1) var<storage, read> x: array<u32>;
+        @group(0) @binding(2) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(8) fn main(@builtin(local_invocation_id) id: vec3<u32>) {
+            y[id.x] = p.value + x[id.x];
+        }";
+    let mut plan = copy(DType::I32);
+    plan.shaders = vec![shader("fill", &[Access::Read, Access::ReadWrite], 16, wgsl)];
+    let [x, y] = [0, 1].map(|buffer| range(buffer, 0, 32));
+    let mut less = n();
+    less.terms.push(Term { coefficient: -1, factors: vec![] });
+    let fill = |value, x_count| dispatch("fill", 0, vec![x, y], vec![Param::Int(c(value))], x_count);
+    if let Some(program) = plan.programs.first_mut() {
+        program.dispatches = vec![fill(1, c(1)), fill(2, less)];
+    }
+    plan
+}

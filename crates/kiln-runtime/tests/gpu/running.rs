@@ -1,24 +1,192 @@
 //! Answers.
 
-use kiln_runtime::{HostTensor, Session};
+use kiln_plan::{DType, Plan};
+use kiln_runtime::{Data, HostTensor, Session, f16};
 
-use crate::plans::vector_add;
+use crate::plans;
+
+fn open(plan: &Plan) -> Session {
+    Session::open(plan).unwrap()
+}
 
 fn ramp(n: usize, start: f32) -> HostTensor {
     let elements: Vec<f32> = (0..n * 3).map(|i| start + i as f32).collect();
     HostTensor::new([n, 3], elements).unwrap()
 }
 
+fn floats(elements: &[f32]) -> HostTensor {
+    HostTensor::new([elements.len()], elements.to_vec()).unwrap()
+}
+
+fn sums(n: usize, factor: f32) -> Vec<f32> {
+    (0..n * 3).map(|i| factor * (100.0 + 2.0 * i as f32)).collect()
+}
+
 #[test]
 fn one_plan_serves_every_batch_size() {
-    let mut session = Session::open(&vector_add()).unwrap();
+    let mut session = open(&plans::vector_add());
     for n in [1, 7, 1000, 22, 22] {
         let outputs = session.run(&[("x", &ramp(n, 0.0)), ("y", &ramp(n, 100.0))]).unwrap();
         for (name, factor) in [("sum", 1.0), ("scaled", 2.5)] {
             let output = outputs.get(name).unwrap();
             assert_eq!(output.shape(), [n, 3]);
-            let expected: Vec<f32> = (0..n * 3).map(|i| factor * (100.0 + 2.0 * i as f32)).collect();
-            assert_eq!(output.as_f32().unwrap(), expected, "{name} for N = {n}");
+            assert_eq!(output.as_f32().unwrap(), sums(n, factor), "{name} for N = {n}");
         }
     }
+}
+
+#[test]
+fn awaiting_gives_the_same_as_waiting() {
+    let mut session = open(&plans::vector_add());
+    let (x, y) = (ramp(50, 0.0), ramp(50, 100.0));
+    let pending = session.run_async(&[("x", &x), ("y", &y)]).unwrap();
+    let outputs = pollster::block_on(pending).unwrap();
+    assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(50, 1.0));
+
+    // One that nobody waits for, and one that is asked until it is there.
+    drop(session.run_async(&[("x", &y), ("y", &y)]).unwrap());
+    let pending = session.run_async(&[("x", &x), ("y", &y)]).unwrap();
+    while !pending.is_ready().unwrap() {
+        std::thread::yield_now();
+    }
+    assert_eq!(pending.wait().unwrap(), outputs);
+}
+
+#[test]
+fn replay_goes_on_from_the_same_inputs() {
+    let mut session = open(&plans::shared_state());
+    let mut replay = session.prepare("train", &[("x", &floats(&[1.0, 1.0, 0.0, -1.0]))]).unwrap();
+    replay.run().unwrap();
+    replay.submit().unwrap();
+    replay.submit().unwrap();
+    replay.wait().unwrap();
+    let outputs = replay.outputs().unwrap();
+    assert_eq!(outputs.get("state").unwrap().as_f32().unwrap(), [31.0, 62.0, 3.0, -116.0]);
+}
+
+#[test]
+fn programs_share_weights_and_state() {
+    let mut session = open(&plans::shared_state());
+    session.warm_up().unwrap();
+    let mut run = |program: &str, x: &[f32]| {
+        let outputs = session.run_program(program, &[("x", &floats(x))]).unwrap();
+        let (_, tensor) = outputs.into_iter().next().unwrap();
+        tensor.as_f32().unwrap().to_vec()
+    };
+    assert_eq!(run("inference", &[1.0; 4]), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(run("train", &[1.0, 0.0, 2.0, 0.5]), [11.0, 2.0, 63.0, 24.0]);
+    assert_eq!(run("inference", &[1.0, 1.0, 2.0, 2.0]), [11.0, 2.0, 126.0, 48.0]);
+    let state = floats(&[0.0, -1.0, 5.0, 7.0]);
+    session.write_tensor(1, &state).unwrap();
+    let outputs = session.run_program("inference", &[("x", &floats(&[1.0; 4]))]).unwrap();
+    assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), state.as_f32().unwrap());
+}
+
+#[test]
+fn a_padded_layout_is_read_and_written_in_logical_order() {
+    let mut session = open(&plans::padded());
+    session.run(&[]).unwrap();
+    let tensor = session.read_tensor(0).unwrap();
+    assert_eq!(tensor.shape(), [2, 3, 5]);
+    let place = |i: usize| ((i / 15) * 20 + (i % 5) * 4 + i / 5 % 3) as f32;
+    assert_eq!(tensor.as_f32().unwrap(), (0..30).map(place).collect::<Vec<_>>());
+
+    let other = HostTensor::new([2, 3, 5], (0..30).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
+    session.write_tensor(0, &other).unwrap();
+    assert_eq!(session.read_tensor(0).unwrap(), other);
+}
+
+#[test]
+fn every_element_type_goes_there_and_back() {
+    let half = |x: &[f32]| x.iter().map(|x| f16::from_f32(*x)).collect::<Vec<_>>();
+    let cases: [Data; 7] = [
+        vec![1.5f32, -0.0, f32::MIN_POSITIVE, f32::INFINITY].into(),
+        half(&[1.5, -2.0, 65504.0, 0.000_061]).into(),
+        vec![0.1f32, -2.0, 1e30, 0.0].into_iter().map(f64::from).collect::<Vec<_>>().into(),
+        vec![i32::MIN, -1, 0, i32::MAX].into(),
+        vec![i64::from(i32::MIN), -1, 0, i64::from(i32::MAX)].into(),
+        vec![0u8, 1, 128, 255].into(),
+        vec![false, true, true, false].into(),
+    ];
+    for data in cases {
+        let dtype = data.dtype();
+        let x = HostTensor::new([2, 2], data).unwrap();
+        let outputs = open(&plans::copy(dtype)).run(&[("x", &x)]).unwrap();
+        for (name, output) in outputs.iter() {
+            assert_eq!(output, &x, "{name} of {}", dtype.name());
+        }
+    }
+}
+
+#[test]
+fn no_workgroups_is_no_dispatch() {
+    let mut session = open(&plans::sometimes_nothing());
+    for (n, expected) in [(1, 1), (3, 2), (1, 1)] {
+        let x = HostTensor::zeros(DType::I32, [n, 2]);
+        let outputs = session.run(&[("x", &x)]).unwrap();
+        assert_eq!(outputs.get("y").unwrap().as_i32().unwrap(), vec![expected; n * 2], "N = {n}");
+    }
+}
+
+#[test]
+fn a_run_can_be_followed_dispatch_by_dispatch() {
+    let mut session = open(&plans::vector_add());
+    let inputs = [("x", &ramp(7, 0.0)), ("y", &ramp(7, 100.0))];
+    session.run_until("inference", &inputs, 0).unwrap();
+    assert_eq!(session.read_tensor(2).unwrap().as_f32().unwrap(), sums(7, 1.0));
+    assert_eq!(session.read_tensor(3).unwrap().as_f32().unwrap(), [0.0; 21]);
+    session.run_dispatch("inference", 1).unwrap();
+    assert_eq!(session.read_tensor(3).unwrap().as_f32().unwrap(), sums(7, 2.5));
+}
+
+#[test]
+fn a_profile_has_each_dispatch() {
+    let mut session = open(&plans::vector_add());
+    let inputs = [("x", &ramp(700, 0.0)), ("y", &ramp(700, 100.0))];
+    session.run(&inputs).unwrap();
+    if !session.device().capabilities().timestamps {
+        return;
+    }
+    let profile = session.profile("inference", &inputs, 5).unwrap();
+    let facts: Vec<_> = profile
+        .kernels
+        .iter()
+        .map(|k| (k.dispatch, k.name.as_str(), k.shader.as_str(), k.flops, k.bytes, k.workgroups))
+        .collect();
+    let expected = [
+        (0, "add", "add", 4200.0, 25200.0, [33, 1, 1]),
+        (1, "add and scale", "add", 4200.0, 25200.0, [33, 1, 1]),
+    ];
+    assert_eq!(facts, expected);
+    let sum: f64 = profile.kernels.iter().map(|kernel| kernel.seconds).sum();
+    assert!(profile.kernels.iter().all(|kernel| kernel.seconds > 0.0), "{profile:?}");
+    assert!(profile.seconds > 0.0 && sum < 10.0 * profile.seconds, "{profile:?}");
+}
+
+#[test]
+fn loading_is_measured() {
+    let plan = plans::shared_state();
+    let mut session = open(&plan);
+    let before = session.report().clone();
+    assert_eq!((before.weight_bytes, before.arena_bytes), (512, 512));
+    assert!(before.total_bytes >= 1024 && before.first_run_seconds.is_none());
+    assert!(before.kernel_seconds > 0.0 && before.shader_seconds.len() == plan.shaders.len());
+    session.warm_up().unwrap();
+    session.run(&[("x", &floats(&[0.0; 4]))]).unwrap();
+    let after = session.report();
+    assert!(after.warm_up_seconds.is_some() && after.first_run_seconds.is_some());
+}
+
+#[test]
+fn a_plan_survives_its_file() {
+    let folder = std::env::temp_dir().join(format!("kiln-runtime-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("state.kplan");
+    plans::shared_state().save(&path).unwrap();
+    let plan = Plan::load(&path);
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(left, ["state.kplan"]);
+    let outputs = open(&plan.unwrap()).run(&[("x", &floats(&[0.0; 4]))]).unwrap();
+    assert_eq!(outputs.get("state").unwrap().as_f32().unwrap(), [1.0, 2.0, 3.0, 4.0]);
 }
