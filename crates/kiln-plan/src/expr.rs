@@ -76,12 +76,14 @@ impl Expr {
             if size != 1 || term.factors.is_empty() {
                 parts.push(size.to_string());
             }
-            parts.extend(term.factors.iter().map(|factor| match factor {
-                Factor::Symbol(index) => {
-                    symbols.get(*index).map_or_else(|| format!("symbol {index}"), |symbol| symbol.name.clone())
-                }
-                Factor::FloorDiv(dividend, divisor) => {
-                    format!("floor(({}) / {divisor})", dividend.text(symbols))
+            parts.extend(term.factors.iter().map(|factor| {
+                match factor {
+                    Factor::Symbol(index) => symbols
+                        .get(*index)
+                        .map_or_else(|| format!("symbol {index}"), |symbol| symbol.name.clone()),
+                    Factor::FloorDiv(dividend, divisor) => {
+                        format!("floor(({}) / {divisor})", dividend.text(symbols))
+                    }
                 }
             }));
             text.push_str(&parts.join("*"));

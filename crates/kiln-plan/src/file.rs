@@ -37,6 +37,10 @@ impl Plan {
     /// Writes the plan as a file would hold it. A plan that could not be read back is refused.
     pub fn write(&self, to: &mut impl Write) -> Result<(), PlanError> {
         check(self)?;
+        self.write_unchecked(to)
+    }
+
+    pub(crate) fn write_unchecked(&self, to: &mut impl Write) -> Result<(), PlanError> {
         let header = Header::of(self).encode_to_vec();
         if header.len() > LIMITS.header {
             let problem =

@@ -12,6 +12,8 @@ mod error;
 mod expr;
 mod file;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use check::{LIMITS, Limits, check};
