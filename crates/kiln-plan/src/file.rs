@@ -193,7 +193,7 @@ fn read(from: impl Read, length: u64) -> Result<Plan, PlanError> {
     if weights_length < reader.left {
         return Err(PlanError::Trailing { count: reader.left - weights_length });
     }
-    let mut plan = Header::decode(header.as_slice())?.read()?;
+    let mut plan = Header::decode_plan(&header)?;
     drop(header);
     let mut crc = crc32fast::Hasher::new();
     for segment in &mut plan.data {

@@ -282,6 +282,27 @@ fn a_segment_larger_than_the_file_takes_no_memory() {
 }
 
 #[test]
+fn a_million_items_of_two_bytes_take_no_memory() {
+    // Program (tag 8) with dispatches (tag 4) of no bytes, and shaders (tag 5) the same way.
+    let dispatches = [0x22, 0].repeat(1 << 20);
+    let program = [&[0x42, 0x80, 0x80, 0x80, 0x01], dispatches.as_slice()].concat();
+    let cases = [
+        (program, "the plan: 1048576 dispatches in a program, at most 262144 are allowed"),
+        ([0x2a, 0].repeat(1 << 20), "the plan: 1048576 shaders, at most 16384 are allowed"),
+        ([0x42, 0].repeat(1 << 20), "the plan: 1048576 programs, at most 64 are allowed"),
+    ];
+    for (header, expected) in cases {
+        let mut bytes = vec![0; (40 + header.len()).next_multiple_of(256)];
+        bytes[..8].copy_from_slice(b"KILNPLAN");
+        bytes[8] = 1;
+        bytes[16..24].copy_from_slice(&(header.len() as u64).to_le_bytes());
+        bytes[40..40 + header.len()].copy_from_slice(&header);
+        repair(&mut bytes);
+        assert_eq!(Plan::read(&bytes).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
 fn expressions_nested_without_end_are_refused() {
     for depth in [16, 17, 1000] {
         let mut plan = sample();

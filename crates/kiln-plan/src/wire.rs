@@ -4,7 +4,7 @@
 
 use prost::{Enumeration, Message, Oneof};
 
-use crate::{PlanError, Problem};
+use crate::{LIMITS, PlanError, Problem};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Header {
@@ -234,6 +234,50 @@ struct FloorDiv {
     divisor: i64,
 }
 
+/// The same header, of which only is seen how many of everything there are: two bytes of a file can be an item that
+/// takes hundreds in memory, so they are counted before any is decoded.
+#[derive(Clone, PartialEq, Message)]
+struct Counts {
+    #[prost(message, repeated, tag = "5")]
+    shaders: Vec<Nothing>,
+    #[prost(message, repeated, tag = "6")]
+    buffers: Vec<Nothing>,
+    #[prost(message, repeated, tag = "7")]
+    tensors: Vec<Nothing>,
+    #[prost(message, repeated, tag = "8")]
+    programs: Vec<ProgramCounts>,
+    #[prost(message, repeated, tag = "9")]
+    data: Vec<Nothing>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ProgramCounts {
+    #[prost(message, repeated, tag = "4")]
+    dispatches: Vec<Nothing>,
+}
+
+/// Takes no memory, whatever it is decoded from.
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Nothing {}
+
+impl Counts {
+    fn check(&self) -> Result<(), PlanError> {
+        let dispatches = self.programs.iter().map(|program| program.dispatches.len()).max().unwrap_or(0);
+        let counts = [
+            ("shaders", self.shaders.len(), LIMITS.shaders),
+            ("buffers", self.buffers.len(), LIMITS.buffers),
+            ("tensors", self.tensors.len(), LIMITS.tensors),
+            ("programs", self.programs.len(), LIMITS.programs),
+            ("segments", self.data.len(), LIMITS.segments),
+            ("dispatches in a program", dispatches, LIMITS.dispatches),
+        ];
+        match counts.into_iter().find(|(_, count, limit)| count > limit) {
+            Some((what, count, limit)) => Err(invalid("the plan", Problem::TooMany { what, count, limit })),
+            None => Ok(()),
+        }
+    }
+}
+
 fn invalid(at: &str, problem: Problem) -> PlanError {
     PlanError::Invalid { at: at.to_string(), problem }
 }
@@ -280,8 +324,13 @@ impl Header {
         }
     }
 
-    /// The plan, its segments still without bytes.
-    pub fn read(self) -> Result<crate::Plan, PlanError> {
+    /// The plan of which these bytes are the header, its segments still without bytes.
+    pub fn decode_plan(bytes: &[u8]) -> Result<crate::Plan, PlanError> {
+        Counts::decode(bytes)?.check()?;
+        Self::decode(bytes)?.read()
+    }
+
+    fn read(self) -> Result<crate::Plan, PlanError> {
         let requirements =
             self.requirements.ok_or_else(|| invalid("the plan", Problem::Missing("list of requirements")))?;
         let symbol = |s: Symbol, _: &str| Ok(crate::Symbol { name: s.name, max: s.max });
