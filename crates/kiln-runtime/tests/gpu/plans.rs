@@ -240,3 +240,32 @@ pub fn sometimes_nothing() -> Plan {
     }
     plan
 }
+
+/// The mean of each colour of an image of 4 x 4, as scores of three classes.
+pub fn colours() -> Plan {
+    let wgsl = "
+        @group(0) @binding(1) var<storage, read> image: array<f32>;
+        @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
+        @compute @workgroup_size(3) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            var sum = 0.0;
+            for (var i = 0u; i < 16u; i++) { sum += image[16u * id.x + i]; }
+            scores[id.x] = sum / 16.0;
+        }";
+    let [image, scores] = [range(0, 0, 8 * 48 * 4), range(1, 0, 8 * 3 * 4)];
+    Plan {
+        symbols: vec![Symbol { name: "N".to_string(), max: 8 }],
+        shaders: vec![shader("means", &[Access::Read, Access::ReadWrite], 0, wgsl)],
+        buffers: vec![buffer("in", BufferKind::Arena, 1536), buffer("out", BufferKind::Arena, 256)],
+        tensors: vec![
+            tensor("image", DType::F32, vec![n(), c(3), c(4), c(4)], image),
+            tensor("scores", DType::F32, vec![n(), c(3)], scores),
+        ],
+        programs: vec![Program {
+            name: "inference".to_string(),
+            inputs: vec![0],
+            outputs: vec![output("scores", 1)],
+            dispatches: vec![dispatch("means", 0, vec![image, scores], vec![], n())],
+        }],
+        ..empty("colours")
+    }
+}
