@@ -160,9 +160,10 @@ pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<
         .map_err(|found| TensorError::Type { name: name.clone(), found })?;
     let shape = sizes(&proto.dims).ok_or_else(|| TensorError::Dims { name: name.clone(), dims: proto.dims.clone() })?;
     let elements: usize = shape.iter().product();
+    let dims = proto.dims.clone();
     let length = |expected, found, unit| TensorError::Length {
         name: name.clone(),
-        dims: proto.dims.clone(),
+        dims: dims.clone(),
         expected,
         found,
         unit,

@@ -25,8 +25,7 @@ use crate::names::printable;
 use crate::proto::{ModelProto, NodeProto};
 
 use cx::OpError;
-pub(crate) use file::read_model;
-pub(crate) use ops::{Support, support};
+pub(crate) use file::{read, read_model};
 
 /// First and last version of the operator set that are read.
 pub const OPSETS: (i64, i64) = (7, 28);

@@ -253,7 +253,7 @@ impl Importer<'_> {
             attributes: Attributes::new(&node.attribute),
         };
         let outputs = (table.import)(&mut cx);
-        let unread = cx.attributes.unread();
+        let unread: Vec<String> = cx.attributes.unread().into_iter().map(String::from).collect();
         let outputs = match outputs {
             Ok(outputs) => {
                 for attribute in &unread {

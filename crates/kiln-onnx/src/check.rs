@@ -1,0 +1,33 @@
+//! What of a model is supported.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{ImportError, Unsupported};
+use crate::import::{self, ImportOptions, import, opset_of, operator_name};
+
+/// What a model asks for, and what of it there is not.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The version of the operator set.
+    pub opset: i64,
+    /// How often each operator is used.
+    pub operators: BTreeMap<String, usize>,
+    /// What is not supported.
+    pub unsupported: Vec<Unsupported>,
+}
+
+/// Looks through the model in the file `path`. Errors are those of a file that is damaged or contradicts itself.
+pub fn check(path: &Path, options: &ImportOptions) -> Result<Report, ImportError> {
+    let model = import::read_model(&import::read(path)?)?;
+    let mut operators = BTreeMap::new();
+    for node in model.graph.iter().flat_map(|graph| &graph.node) {
+        *operators.entry(operator_name(node)).or_insert(0) += 1;
+    }
+    let unsupported = match import(path, options) {
+        Ok(_) => vec![],
+        Err(ImportError::Unsupported(list)) => list,
+        Err(error) => return Err(error),
+    };
+    Ok(Report { opset: opset_of(&model), operators, unsupported })
+}

@@ -1,0 +1,117 @@
+//! Operators that work element by element: arithmetic, functions, comparisons, logic, casts.
+
+use kiln_graph::ops::{BinaryOp, ReduceKind, UnaryOp};
+use kiln_graph::{Op, ValueId};
+
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use crate::tensor::dtype_of;
+
+macro_rules! unary {
+    ($($name:ident => $op:ident),* $(,)?) => {
+        $(pub(crate) fn $name(cx: &mut Cx<'_>) -> Outputs {
+            let x = cx.input(0)?;
+            Ok(vec![cx.unary(UnaryOp::$op, x)?])
+        })*
+    };
+}
+
+unary! {
+    abs => Abs, acos => Acos, acosh => Acosh, asin => Asin, asinh => Asinh, atan => Atan, atanh => Atanh,
+    ceil => Ceil, cos => Cos, cosh => Cosh, erf => Erf, exp => Exp, floor => Floor, is_nan => IsNan, log => Log,
+    neg => Neg, not => Not, reciprocal => Reciprocal, round => Round, sigmoid => Sigmoid, sign => Sign, sin => Sin,
+    sinh => Sinh, softplus => Softplus, sqrt => Sqrt, tan => Tan, tanh => Tanh,
+}
+
+macro_rules! binary {
+    ($($name:ident => $op:ident),* $(,)?) => {
+        $(pub(crate) fn $name(cx: &mut Cx<'_>) -> Outputs {
+            let (a, b) = (cx.input(0)?, cx.input(1)?);
+            Ok(vec![cx.binary(BinaryOp::$op, a, b)?])
+        })*
+    };
+}
+
+binary! {
+    add => Add, and => And, div => Div, equal => Equal, greater => Greater, greater_or_equal => GreaterOrEqual,
+    less => Less, less_or_equal => LessOrEqual, mul => Mul, or => Or, sub => Sub, xor => Xor,
+}
+
+pub(crate) fn is_inf(cx: &mut Cx<'_>) -> Outputs {
+    let both = cx.attributes.flag("detect_negative", true)? && cx.attributes.flag("detect_positive", true)?;
+    if !both {
+        return unsupported("telling positive from negative infinity is not supported");
+    }
+    let x = cx.input(0)?;
+    Ok(vec![cx.unary(UnaryOp::IsInf, x)?])
+}
+
+/// The exponent may be of another type; it is read in the base's.
+pub(crate) fn pow(cx: &mut Cx<'_>) -> Outputs {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let dtype = cx.dtype(a);
+    if !dtype.is_float() && cx.dtype(b).is_float() {
+        return unsupported("an integer to a fractional power is not supported");
+    }
+    let b = cx.cast(b, dtype)?;
+    Ok(vec![cx.binary(BinaryOp::Pow, a, b)?])
+}
+
+/// With `fmod`, the remainder has the sign of the dividend, as in C; else of the divisor, as in Python.
+pub(crate) fn modulo(cx: &mut Cx<'_>) -> Outputs {
+    let op = if cx.attributes.flag("fmod", false)? { BinaryOp::Rem } else { BinaryOp::Mod };
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    Ok(vec![cx.binary(op, a, b)?])
+}
+
+fn fold(cx: &mut Cx<'_>, op: BinaryOp) -> Result<ValueId> {
+    let inputs = cx.all_inputs()?;
+    let Some((first, rest)) = inputs.split_first() else { return invalid("it has no inputs") };
+    rest.iter().try_fold(*first, |a, b| cx.binary(op, a, *b))
+}
+
+pub(crate) fn max(cx: &mut Cx<'_>) -> Outputs {
+    Ok(vec![fold(cx, BinaryOp::Max)?])
+}
+
+pub(crate) fn min(cx: &mut Cx<'_>) -> Outputs {
+    Ok(vec![fold(cx, BinaryOp::Min)?])
+}
+
+pub(crate) fn sum(cx: &mut Cx<'_>) -> Outputs {
+    Ok(vec![fold(cx, BinaryOp::Add)?])
+}
+
+pub(crate) fn mean(cx: &mut Cx<'_>) -> Outputs {
+    let sum = fold(cx, BinaryOp::Add)?;
+    let count = u32::try_from(cx.inputs.len()).unwrap_or(u32::MAX);
+    Ok(vec![cx.with(BinaryOp::Div, sum, count.into())?])
+}
+
+pub(crate) fn select(cx: &mut Cx<'_>) -> Outputs {
+    let (condition, a, b) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    Ok(vec![cx.op(Op::Select, &[condition, a, b])?])
+}
+
+pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    // How numbers beyond the range of 8-bit floats are rounded; there are none here.
+    cx.attributes.ignore("saturate");
+    cx.attributes.ignore("round_mode");
+    let to = cx.attributes.int("to")?.ok_or_else(|| OpError::Invalid("attribute `to` is missing".into()))?;
+    let to = i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?;
+    let to = dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;
+    Ok(vec![cx.cast(x, to)?])
+}
+
+pub(crate) fn cast_like(cx: &mut Cx<'_>) -> Outputs {
+    cx.attributes.ignore("saturate");
+    cx.attributes.ignore("round_mode");
+    let (x, like) = (cx.input(0)?, cx.input(1)?);
+    let to = cx.dtype(like);
+    Ok(vec![cx.cast(x, to)?])
+}
+
+/// Mean over `axes`, kept as 1.
+pub(super) fn mean_over(cx: &mut Cx<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId> {
+    cx.reduce(ReduceKind::Mean, x, axes, true)
+}

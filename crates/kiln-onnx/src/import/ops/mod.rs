@@ -1,0 +1,218 @@
+//! The operators of ONNX, each written in core operators.
+//!
+//! [`TABLE`] lists them all: the name, the version of the operator set it came with, which inputs are weights and
+//! which are numbers that have to be known, and the function that writes it.
+
+mod activation;
+mod conv;
+mod elementwise;
+mod linear;
+mod movement;
+mod normalization;
+mod pool;
+mod reduce;
+mod resize;
+mod shape;
+
+use super::cx::{Cx, Outputs};
+
+/// An operator that can be imported.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    pub name: &'static str,
+    /// The first version of the operator set that has it.
+    pub since: i64,
+    /// The first version that no longer has it.
+    pub until: Option<i64>,
+    /// Inputs that are parameters of the model.
+    pub weights: &'static [usize],
+    /// Inputs that have to be known when the graph is built.
+    pub constants: &'static [usize],
+    pub import: fn(&mut Cx<'_>) -> Outputs,
+}
+
+const fn op(name: &'static str, since: i64, import: fn(&mut Cx<'_>) -> Outputs) -> Operator {
+    Operator { name, since, until: None, weights: &[], constants: &[], import }
+}
+
+impl Operator {
+    const fn until(self, version: i64) -> Self {
+        Self { until: Some(version), ..self }
+    }
+
+    const fn weights(self, weights: &'static [usize]) -> Self {
+        Self { weights, ..self }
+    }
+
+    const fn constants(self, constants: &'static [usize]) -> Self {
+        Self { constants, ..self }
+    }
+}
+
+/// All operators, by name.
+pub(crate) const TABLE: &[Operator] = &[
+    op("Abs", 1, elementwise::abs),
+    op("Acos", 7, elementwise::acos),
+    op("Acosh", 9, elementwise::acosh),
+    op("Add", 1, elementwise::add),
+    op("And", 1, elementwise::and),
+    op("ArgMax", 1, reduce::arg_max),
+    op("ArgMin", 1, reduce::arg_min),
+    op("Asin", 7, elementwise::asin),
+    op("Asinh", 9, elementwise::asinh),
+    op("Atan", 7, elementwise::atan),
+    op("Atanh", 9, elementwise::atanh),
+    op("AveragePool", 1, pool::average_pool),
+    op("BatchNormalization", 1, normalization::batch_normalization).weights(&[1, 2, 3, 4]),
+    op("Cast", 1, elementwise::cast),
+    op("CastLike", 15, elementwise::cast_like),
+    op("Ceil", 1, elementwise::ceil),
+    op("Celu", 12, activation::celu),
+    op("Clip", 1, activation::clip).constants(&[1, 2]),
+    op("Concat", 1, movement::concat),
+    op("Constant", 1, shape::constant),
+    op("ConstantOfShape", 9, shape::constant_of_shape).constants(&[0]),
+    op("Conv", 1, conv::conv).weights(&[1, 2]),
+    op("ConvTranspose", 1, conv::conv_transpose).weights(&[1, 2]),
+    op("Cos", 7, elementwise::cos),
+    op("Cosh", 9, elementwise::cosh),
+    op("CumSum", 11, reduce::cum_sum).constants(&[1]),
+    op("DepthToSpace", 1, movement::depth_to_space),
+    op("Div", 1, elementwise::div),
+    op("Dropout", 1, shape::dropout).constants(&[1, 2]),
+    op("Elu", 1, activation::elu),
+    op("Equal", 1, elementwise::equal),
+    op("Erf", 9, elementwise::erf),
+    op("Exp", 1, elementwise::exp),
+    op("Expand", 8, shape::expand).constants(&[1]),
+    op("Flatten", 1, shape::flatten),
+    op("Floor", 1, elementwise::floor),
+    op("Gather", 1, movement::gather),
+    op("GatherElements", 11, movement::gather_elements),
+    op("Gelu", 20, activation::gelu),
+    op("Gemm", 1, linear::gemm).weights(&[1, 2]),
+    op("GlobalAveragePool", 1, pool::global_average_pool),
+    op("GlobalMaxPool", 1, pool::global_max_pool),
+    op("Greater", 1, elementwise::greater),
+    op("GreaterOrEqual", 12, elementwise::greater_or_equal),
+    op("GroupNormalization", 18, normalization::group_normalization).weights(&[1, 2]),
+    op("HardSigmoid", 1, activation::hard_sigmoid),
+    op("HardSwish", 14, activation::hard_swish),
+    op("Identity", 1, shape::identity),
+    op("InstanceNormalization", 1, normalization::instance_normalization).weights(&[1, 2]),
+    op("IsInf", 10, elementwise::is_inf),
+    op("IsNaN", 9, elementwise::is_nan),
+    op("LRN", 1, normalization::lrn),
+    op("LayerNormalization", 17, normalization::layer_normalization).weights(&[1, 2]),
+    op("LeakyRelu", 1, activation::leaky_relu),
+    op("Less", 1, elementwise::less),
+    op("LessOrEqual", 12, elementwise::less_or_equal),
+    op("Log", 1, elementwise::log),
+    op("LogSoftmax", 1, reduce::log_softmax),
+    op("LpNormalization", 1, normalization::lp_normalization),
+    op("LpPool", 1, pool::lp_pool),
+    op("MatMul", 1, linear::mat_mul).weights(&[1]),
+    op("Max", 1, elementwise::max),
+    op("MaxPool", 1, pool::max_pool),
+    op("Mean", 1, elementwise::mean),
+    op("MeanVarianceNormalization", 9, normalization::mean_variance_normalization),
+    op("Min", 1, elementwise::min),
+    op("Mish", 18, activation::mish),
+    op("Mod", 10, elementwise::modulo),
+    op("Mul", 1, elementwise::mul),
+    op("Neg", 1, elementwise::neg),
+    op("Not", 1, elementwise::not),
+    op("Or", 1, elementwise::or),
+    op("PRelu", 1, activation::p_relu).weights(&[1]),
+    op("Pad", 1, movement::pad).constants(&[1, 2, 3]),
+    op("Pow", 1, elementwise::pow),
+    op("Range", 11, shape::range).constants(&[0, 1, 2]),
+    op("Reciprocal", 1, elementwise::reciprocal),
+    op("ReduceL1", 1, reduce::l1).constants(&[1]),
+    op("ReduceL2", 1, reduce::l2).constants(&[1]),
+    op("ReduceLogSum", 1, reduce::log_sum).constants(&[1]),
+    op("ReduceLogSumExp", 1, reduce::log_sum_exp).constants(&[1]),
+    op("ReduceMax", 1, reduce::max).constants(&[1]),
+    op("ReduceMean", 1, reduce::mean).constants(&[1]),
+    op("ReduceMin", 1, reduce::min).constants(&[1]),
+    op("ReduceProd", 1, reduce::prod).constants(&[1]),
+    op("ReduceSum", 1, reduce::sum).constants(&[1]),
+    op("ReduceSumSquare", 1, reduce::sum_square).constants(&[1]),
+    op("Relu", 1, activation::relu),
+    op("Reshape", 1, shape::reshape).constants(&[1]),
+    op("Resize", 10, resize::resize).constants(&[1, 2, 3]),
+    op("Round", 11, elementwise::round),
+    op("Selu", 1, activation::selu),
+    op("Shape", 1, shape::shape),
+    op("Shrink", 9, activation::shrink),
+    op("Sigmoid", 1, elementwise::sigmoid),
+    op("Sign", 9, elementwise::sign),
+    op("Sin", 7, elementwise::sin),
+    op("Sinh", 9, elementwise::sinh),
+    op("Size", 1, shape::size),
+    op("Slice", 1, movement::slice).constants(&[1, 2, 3, 4]),
+    op("Softmax", 1, reduce::softmax),
+    op("Softplus", 1, elementwise::softplus),
+    op("Softsign", 1, activation::softsign),
+    op("SpaceToDepth", 1, movement::space_to_depth),
+    op("Split", 2, movement::split).constants(&[1]),
+    op("Sqrt", 1, elementwise::sqrt),
+    op("Squeeze", 1, shape::squeeze).constants(&[1]),
+    op("Sub", 1, elementwise::sub),
+    op("Sum", 1, elementwise::sum),
+    op("Swish", 24, activation::swish),
+    op("Tan", 7, elementwise::tan),
+    op("Tanh", 1, elementwise::tanh),
+    op("ThresholdedRelu", 10, activation::thresholded_relu),
+    op("Tile", 6, shape::tile).constants(&[1]),
+    op("Transpose", 1, shape::transpose),
+    op("Unsqueeze", 1, shape::unsqueeze).constants(&[1]),
+    op("Upsample", 7, resize::upsample).until(10).constants(&[1]),
+    op("Where", 9, elementwise::select),
+    op("Xor", 1, elementwise::xor),
+];
+
+/// Whether an operator can be imported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Support {
+    Yes(&'static Operator),
+    /// It came with this later version.
+    TooNew(i64),
+    /// It went with this earlier version.
+    Gone(i64),
+    No,
+}
+
+impl Support {
+    /// Why not.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Support::Yes(_) => "is supported".into(),
+            Support::TooNew(since) => format!("the operator exists since version {since} of the operator set"),
+            Support::Gone(until) => format!("the operator no longer exists in version {until} of the operator set"),
+            Support::No => "the operator is not supported".into(),
+        }
+    }
+}
+
+/// Looks up an operator in version `opset` of the operator set.
+pub(crate) fn support(name: &str, opset: i64) -> Support {
+    let Ok(index) = TABLE.binary_search_by_key(&name, |o| o.name) else { return Support::No };
+    let Some(operator) = TABLE.get(index) else { return Support::No };
+    match operator.until {
+        // Asked about the newest version, whoever asks wants to know of the operator at all.
+        Some(until) if opset >= until && opset < super::OPSETS.1 => Support::Gone(until),
+        _ if opset < operator.since => Support::TooNew(operator.since),
+        _ => Support::Yes(operator),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+}

@@ -1,0 +1,211 @@
+//! Operators that move elements.
+
+use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode, SliceAxis};
+use kiln_graph::{Dim, Op, ValueId};
+
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+
+pub(crate) fn concat(cx: &mut Cx<'_>) -> Outputs {
+    let inputs = cx.all_inputs()?;
+    let Some(first) = inputs.first() else { return invalid("it has no inputs") };
+    let axis = cx.axis_of(1, *first)?;
+    Ok(vec![cx.concat(&inputs, axis)?])
+}
+
+/// Into parts of given sizes, or of equal ones (the last may be smaller).
+pub(crate) fn split(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let axis = cx.axis_of(0, x)?;
+    let size = cx.dim(x, axis)?;
+    // Version 18 says the number of outputs, which is there to be counted anyway.
+    let declared = cx.attributes.int("num_outputs")?;
+    let count = i64::try_from(cx.outputs_used.len()).unwrap_or(i64::MAX);
+    if declared.is_some_and(|n| n != count) {
+        return invalid(format!("`num_outputs` is {}, but there are {count} outputs", declared.unwrap_or(0)));
+    }
+    let sizes: Vec<Dim> = match cx.attributes.ints("split")? {
+        Some(sizes) => sizes.iter().map(|n| Dim::from(*n)).collect(),
+        None if cx.optional(1).is_some() => cx.dims(1, "split")?,
+        None => {
+            let part = size.ceil_div(count.max(1));
+            let last = size.clone() - &part * &(count - 1).into();
+            (1..count).map(|_| part.clone()).chain([last]).collect()
+        }
+    };
+    let mut start = Dim::from(0);
+    let mut parts = Vec::with_capacity(sizes.len());
+    for length in sizes {
+        let cut = SliceAxis { axis, start: start.clone(), length: length.clone(), step: 1 };
+        parts.push(cx.slice(x, vec![cut])?);
+        start = start + length;
+    }
+    if start != size {
+        return invalid(format!("the parts have {start} elements together, but the input has {size}"));
+    }
+    Ok(parts)
+}
+
+pub(crate) fn slice(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let (starts, ends, axes, steps) = if cx.opset < 10 {
+        let dims = |list: Option<&[i64]>| list.map(|l| l.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>());
+        let starts = dims(cx.attributes.ints("starts")?).unwrap_or_default();
+        let ends = dims(cx.attributes.ints("ends")?).unwrap_or_default();
+        (starts, ends, cx.attributes.ints("axes")?.map(<[i64]>::to_vec), None)
+    } else {
+        let optional = |i, what| if cx.optional(i).is_some() { cx.ints(i, what).map(Some) } else { Ok(None) };
+        (cx.dims(1, "starts")?, cx.dims(2, "ends")?, optional(3, "axes")?, optional(4, "steps")?)
+    };
+    let rank = cx.rank(x);
+    let count = starts.len();
+    let axes = match axes {
+        Some(axes) => axes.iter().map(|axis| cx.axis(*axis, rank)).collect::<Result<Vec<_>>>()?,
+        None => (0..count).collect(),
+    };
+    let steps = steps.unwrap_or_else(|| vec![1; count]);
+    if ends.len() != count || axes.len() != count || steps.len() != count {
+        return invalid("`starts`, `ends`, `axes` and `steps` differ in length");
+    }
+    let mut cuts = Vec::with_capacity(count);
+    for i in 0..count {
+        let size = cx.dim(x, axes[i])?;
+        let cut = cut(axes[i], &size, &starts[i], &ends[i], steps[i])?;
+        if !(cut.start.is(0) && cut.length == size && cut.step == 1) {
+            cuts.push(cut);
+        }
+    }
+    Ok(vec![if cuts.is_empty() { x } else { cx.slice(x, cuts)? }])
+}
+
+fn cut(axis: usize, size: &Dim, start: &Dim, end: &Dim, step: i64) -> Result<SliceAxis> {
+    if step == 0 {
+        return invalid("a step is zero");
+    }
+    let start = bound(start, size, step, true)?;
+    let end = bound(end, size, step, false)?;
+    let span = if step > 0 { end - start.clone() } else { start.clone() - end };
+    let length = span.ceil_div(step.checked_abs().unwrap_or(i64::MAX));
+    let length = length.as_const().map_or(length, |n| n.max(0).into());
+    let start = if length.is(0) { 0.into() } else { start };
+    Ok(SliceAxis { axis, start, length, step })
+}
+
+/// An index counted from the front and moved into the range that a walk in the direction of `step` can have.
+fn bound(index: &Dim, size: &Dim, step: i64, is_start: bool) -> Result<Dim> {
+    /// Exporters write "to the end" as the largest number of some type.
+    const BEYOND: i64 = i32::MAX as i64;
+    let (low, high) = match (step > 0, is_start) {
+        (true, _) => (0, 0),
+        (false, true) => (0, -1),
+        (false, false) => (-1, -1),
+    };
+    let Some(number) = index.as_const() else { return Ok(index.clone()) };
+    if let Some(size) = size.as_const() {
+        let counted = if number < 0 { number.saturating_add(size) } else { number };
+        return Ok(counted.clamp(low, (size + high).max(low)).into());
+    }
+    // The size is only known when the model runs.
+    match number {
+        _ if number >= BEYOND => Ok(size.clone() + high.into()),
+        _ if number <= -BEYOND => Ok(low.into()),
+        0 | 1 => Ok(number.into()),
+        -1 => Ok(size.clone() - 1.into()),
+        _ => unsupported(format!("element {number} may or may not be there in a dimension of size `{size}`")),
+    }
+}
+
+pub(crate) fn gather(cx: &mut Cx<'_>) -> Outputs {
+    let (x, indices) = (cx.input(0)?, cx.input(1)?);
+    let axis = cx.axis_of(0, x)?;
+    Ok(vec![cx.op(Op::Gather(Gather { axis }), &[x, indices])?])
+}
+
+pub(crate) fn gather_elements(cx: &mut Cx<'_>) -> Outputs {
+    let (x, indices) = (cx.input(0)?, cx.input(1)?);
+    let axis = cx.axis_of(0, x)?;
+    Ok(vec![cx.op(Op::GatherElements(GatherElements { axis }), &[x, indices])?])
+}
+
+/// The amounts are an attribute up to version 10, an input since 11.
+pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x);
+    let (amounts, value) = if cx.opset < 11 {
+        let amounts = cx.attributes.ints("pads")?.map(<[i64]>::to_vec).unwrap_or_default();
+        (amounts, f64::from(cx.attributes.float_or("value", 0.0)?))
+    } else {
+        let value = match cx.optional(2) {
+            Some(_) => cx.floats(2, "constant_value")?.first().copied().unwrap_or(0.0),
+            None => 0.0,
+        };
+        (cx.ints(1, "pads")?, value)
+    };
+    let axes = match cx.optional(3) {
+        Some(_) => {
+            let axes = cx.ints(3, "axes")?;
+            axes.iter().map(|axis| cx.axis(*axis, rank)).collect::<Result<Vec<_>>>()?
+        }
+        None => (0..rank).collect(),
+    };
+    if amounts.len() != 2 * axes.len() {
+        return invalid(format!("`pads` has {} numbers; {} axes need {}", amounts.len(), axes.len(), 2 * axes.len()));
+    }
+    let mut pads = vec![[0, 0]; rank];
+    for (i, axis) in axes.iter().enumerate() {
+        pads[*axis] = [amounts[i], amounts[i + axes.len()]];
+    }
+    let mode = match cx.attributes.string_or("mode", "constant")? {
+        #[allow(clippy::as_conversions, reason = "padding is a 32-bit number in the graph")]
+        "constant" => PadMode::Constant(value as f32),
+        "reflect" => PadMode::Reflect,
+        "edge" => PadMode::Edge,
+        "wrap" => PadMode::Wrap,
+        other => return unsupported(format!("`mode` = \"{other}\" is not supported")),
+    };
+    if pads.iter().all(|p| *p == [0, 0]) {
+        return Ok(vec![x]);
+    }
+    Ok(vec![cx.op(Op::Pad(Pad { pads, mode }), &[x])?])
+}
+
+fn block(cx: &Cx<'_>, x: ValueId) -> Result<(i64, [Dim; 4])> {
+    let block = cx.attributes.int_or("blocksize", 0)?;
+    if block < 1 {
+        return invalid(format!("`blocksize` is {block}, but should be positive"));
+    }
+    let shape = <[Dim; 4]>::try_from(cx.shape(x))
+        .map_err(|_| OpError::Invalid(format!("its input is {}, but should be [N, C, H, W]", cx.ty(x))))?;
+    Ok((block, shape))
+}
+
+fn divided(dim: &Dim, by: i64) -> Result<Dim> {
+    dim.exact_div(&by.into()).ok_or_else(|| OpError::Invalid(format!("{dim} is no multiple of {by}")))
+}
+
+/// Blocks of channels become blocks of places.
+pub(crate) fn depth_to_space(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let (b, [n, c, h, w]) = block(cx, x)?;
+    let depth = divided(&c, b.saturating_mul(b))?;
+    let size = Dim::from(b);
+    let (split, perm) = match cx.attributes.string_or("mode", "DCR")? {
+        "DCR" => ([n.clone(), size.clone(), size.clone(), depth.clone(), h.clone(), w.clone()], [0, 3, 4, 1, 5, 2]),
+        "CRD" => ([n.clone(), depth.clone(), size.clone(), size.clone(), h.clone(), w.clone()], [0, 1, 4, 2, 5, 3]),
+        other => return invalid(format!("`mode` is \"{other}\", but should be \"DCR\" or \"CRD\"")),
+    };
+    let y = cx.reshape(x, split)?;
+    let y = cx.transpose(y, perm)?;
+    Ok(vec![cx.reshape(y, [n, depth, &h * &size, &w * &size])?])
+}
+
+/// Blocks of places become blocks of channels.
+pub(crate) fn space_to_depth(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let (b, [n, c, h, w]) = block(cx, x)?;
+    let (rows, columns) = (divided(&h, b)?, divided(&w, b)?);
+    let size = Dim::from(b);
+    let split = [n.clone(), c.clone(), rows.clone(), size.clone(), columns.clone(), size.clone()];
+    let y = cx.reshape(x, split)?;
+    let y = cx.transpose(y, [0, 3, 5, 1, 2, 4])?;
+    Ok(vec![cx.reshape(y, [n, &c * &(&size * &size), rows, columns])?])
+}

@@ -1,0 +1,228 @@
+//! Operators about shapes, and values that are known beforehand.
+
+use kiln_graph::ops::{BinaryOp, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
+use kiln_graph::{DType, Data, Dim, Op, Tensor, ValueId, product};
+
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, scalar, unsupported};
+use crate::tensor;
+
+pub(crate) fn identity(cx: &mut Cx<'_>) -> Outputs {
+    Ok(vec![cx.input(0)?])
+}
+
+/// In inference nothing is dropped.
+pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
+    for attribute in ["ratio", "seed", "is_test"] {
+        cx.attributes.ignore(attribute);
+    }
+    if cx.optional(2).is_some() && cx.ints(2, "training_mode")?.iter().any(|mode| *mode != 0) {
+        return unsupported("`training_mode` is true; export the model in evaluation mode");
+    }
+    Ok(vec![cx.input(0)?])
+}
+
+pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {
+    let attributes = &cx.attributes;
+    let made = |shape: Vec<usize>, data| Tensor::new(shape, data).map_err(|e| OpError::Invalid(e.to_string()));
+    let tensor = if let Some(proto) = attributes.tensor("value")? {
+        tensor::decode(proto.clone(), cx.external).map_err(OpError::Tensor)?
+    } else if let Some(number) = attributes.float("value_float")? {
+        Tensor::scalar(number)
+    } else if let Some(numbers) = attributes.floats("value_floats")? {
+        made(vec![numbers.len()], Data::F32(numbers.to_vec()))?
+    } else if let Some(number) = attributes.int("value_int")? {
+        made(vec![], Data::I64(vec![number]))?
+    } else if let Some(numbers) = attributes.ints("value_ints")? {
+        made(vec![numbers.len()], Data::I64(numbers.to_vec()))?
+    } else {
+        return unsupported("only numbers and dense tensors are supported as constants");
+    };
+    Ok(vec![cx.graph.constant(cx.name, tensor)])
+}
+
+pub(crate) fn constant_of_shape(cx: &mut Cx<'_>) -> Outputs {
+    let shape = cx.dims(0, "input")?;
+    let value = match cx.attributes.tensor("value")? {
+        Some(proto) => tensor::decode(proto.clone(), cx.external).map_err(OpError::Tensor)?,
+        None => Tensor::scalar(0.0),
+    };
+    let value = value.reshaped([]).map_err(|_| OpError::Invalid("`value` should have one element".into()))?;
+    let value = cx.constant_value(value);
+    Ok(vec![cx.expand(value, shape)?])
+}
+
+/// `start`, `start + delta`, .. before `limit`.
+pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
+    let dtype = cx.dtype(cx.input(0)?);
+    if dtype.is_float() {
+        let number = |i, what| Ok::<f64, OpError>(cx.floats(i, what)?.first().copied().unwrap_or(0.0));
+        let (start, limit, delta) = (number(0, "start")?, number(1, "limit")?, number(2, "delta")?);
+        let count = ((limit - start) / delta).ceil().max(0.0);
+        if !(count <= f64::from(1 << 24)) {
+            return invalid(format!("a range from {start} to {limit} by {delta} has no reasonable length"));
+        }
+        #[allow(clippy::as_conversions, reason = "checked just above")]
+        let count = Dim::from(count as i64);
+        return counted(cx, dtype, count, start, delta);
+    }
+    let one = |i, what| -> Result<Dim> {
+        cx.dims(i, what)?.first().cloned().ok_or_else(|| OpError::Invalid(format!("`{what}` is empty")))
+    };
+    let (start, limit, delta) = (one(0, "start")?, one(1, "limit")?, one(2, "delta")?);
+    let (Some(start), Some(delta)) = (start.as_const(), delta.as_const()) else {
+        return unsupported("`start` and `delta` have to be numbers");
+    };
+    let room = limit - start.into();
+    let count = match delta {
+        0 => return invalid("`delta` is zero"),
+        1.. => room.ceil_div(delta),
+        _ => (Dim::from(0) - room).ceil_div(delta.saturating_neg()),
+    };
+    let count = count.as_const().map_or(count, |n| n.max(0).into());
+    #[allow(clippy::as_conversions, reason = "indices are far below 2^53")]
+    counted(cx, dtype, count, start as f64, delta as f64)
+}
+
+fn counted(cx: &mut Cx<'_>, dtype: DType, count: Dim, start: f64, delta: f64) -> Outputs {
+    let mut y = cx.iota(dtype, [count], 0)?;
+    if delta != 1.0 {
+        y = cx.with(BinaryOp::Mul, y, delta)?;
+    }
+    if start != 0.0 {
+        y = cx.with(BinaryOp::Add, y, start)?;
+    }
+    Ok(vec![y])
+}
+
+pub(crate) fn shape(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let rank = i64::try_from(cx.rank(x)).unwrap_or(i64::MAX);
+    let place = |index: i64| {
+        let index = if index < 0 { index.saturating_add(rank) } else { index };
+        usize::try_from(index.clamp(0, rank)).unwrap_or(0)
+    };
+    let start = place(cx.attributes.int_or("start", 0)?);
+    let end = place(cx.attributes.int_or("end", rank)?).max(start);
+    Ok(vec![cx.op(Op::ShapeOf(ShapeOf { start, end }), &[x])?])
+}
+
+pub(crate) fn size(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let shape = cx.op(Op::ShapeOf(ShapeOf { start: 0, end: cx.rank(x) }), &[x])?;
+    if cx.rank(x) == 0 {
+        return Ok(vec![cx.constant_value(scalar(1.0, DType::I64))]);
+    }
+    Ok(vec![cx.reduce(ReduceKind::Prod, shape, &[0], false)?])
+}
+
+/// A zero in the new shape copies the old dimension (unless `allowzero`), -1 takes what is left.
+pub(crate) fn reshape(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let shape = match cx.attributes.ints("shape")?.filter(|_| cx.opset < 5) {
+        Some(shape) => shape.iter().map(|n| Dim::from(*n)).collect(),
+        None => cx.dims(1, "shape")?,
+    };
+    let allow_zero = cx.attributes.flag("allowzero", false)?;
+    let from = cx.shape(x);
+    let shape: Vec<Dim> = shape
+        .into_iter()
+        .enumerate()
+        .map(|(axis, dim)| match from.get(axis) {
+            Some(old) if dim.is(0) && !allow_zero => old.clone(),
+            Some(_) | None => dim,
+        })
+        .collect();
+    let resolved = Reshape::resolve(&from, &shape).map_err(|e| OpError::Invalid(e.to_string()))?;
+    Ok(vec![cx.reshape(x, resolved.shape)?])
+}
+
+pub(crate) fn flatten(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let axis = cx.attributes.int_or("axis", 1)?;
+    // One beyond the last dimension is allowed here.
+    let axis = if usize::try_from(axis).is_ok_and(|axis| axis == shape.len()) {
+        shape.len()
+    } else {
+        cx.axis(axis, shape.len())?
+    };
+    let (rows, columns) = shape.split_at(axis);
+    Ok(vec![cx.reshape(x, [product(rows), product(columns)])?])
+}
+
+pub(crate) fn squeeze(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let axes = match cx.ints_either(1, "axes")? {
+        Some(axes) => cx.axes(&axes, shape.len())?,
+        None => (0..shape.len()).filter(|axis| shape[*axis].is(1)).collect(),
+    };
+    if let Some(axis) = axes.iter().find(|axis| !shape[**axis].is(1)) {
+        return invalid(format!("axis {axis} of {} is to be dropped, but is not 1", cx.ty(x)));
+    }
+    let kept: Vec<Dim> =
+        shape.into_iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, d)| d).collect();
+    Ok(vec![cx.reshape(x, kept)?])
+}
+
+pub(crate) fn unsqueeze(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let axes = cx.ints_either(1, "axes")?.unwrap_or_default();
+    let mut shape = cx.shape(x);
+    let rank = shape.len() + axes.len();
+    let sorted = cx.axes(&axes, rank)?;
+    if sorted.len() < axes.len() {
+        return invalid(format!("`axes` is {axes:?}, which names an axis twice"));
+    }
+    for axis in sorted {
+        shape.insert(axis, 1.into());
+    }
+    Ok(vec![cx.reshape(x, shape)?])
+}
+
+pub(crate) fn expand(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let shape = cx.dims(1, "shape")?;
+    let shape = broadcast_shapes(&cx.shape(x), &shape).map_err(|e| OpError::Invalid(e.to_string()))?;
+    Ok(vec![cx.expand(x, shape)?])
+}
+
+/// Each dimension gets a new one in front, which is expanded and merged with it.
+pub(crate) fn tile(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let repeats = cx.dims(1, "repeats")?;
+    let shape = cx.shape(x);
+    if repeats.len() != shape.len() {
+        return invalid(format!("`repeats` has {} numbers for {}", repeats.len(), cx.ty(x)));
+    }
+    let (mut split, mut expanded, mut merged) = (vec![], vec![], vec![]);
+    for (dim, repeat) in shape.iter().zip(&repeats) {
+        if !repeat.is(1) {
+            split.push(1.into());
+            expanded.push(repeat.clone());
+        }
+        split.push(dim.clone());
+        expanded.push(dim.clone());
+        merged.push(dim * repeat);
+    }
+    let x = cx.reshape(x, split)?;
+    let x = cx.expand(x, expanded)?;
+    Ok(vec![cx.reshape(x, merged)?])
+}
+
+pub(crate) fn transpose(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let rank = cx.rank(x);
+    let perm = match cx.attributes.ints("perm")? {
+        Some(perm) => perm.iter().map(|axis| cx.axis(*axis, rank)).collect::<Result<Vec<_>>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    Ok(vec![moved(cx, x, perm)?])
+}
+
+fn moved(cx: &mut Cx<'_>, x: ValueId, perm: Vec<usize>) -> Result<ValueId> {
+    if perm.len() == cx.rank(x) && perm.iter().enumerate().all(|(i, axis)| i == *axis) {
+        return Ok(x);
+    }
+    cx.transpose(x, perm)
+}
