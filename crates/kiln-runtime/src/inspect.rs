@@ -44,6 +44,11 @@ impl Session {
         self.device.wait(Some(submission), self.options.timeout)
     }
 
+    /// The index of the first tensor of this name.
+    pub fn find_tensor(&self, name: &str) -> Option<usize> {
+        self.plan.tensors.iter().position(|tensor| tensor.name == name)
+    }
+
     /// What a tensor of the plan holds now, dense and in row-major order however it is stored. Sizes are those of
     /// the program that ran last.
     pub fn read_tensor(&mut self, index: usize) -> Result<HostTensor, RuntimeError> {

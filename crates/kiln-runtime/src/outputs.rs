@@ -69,6 +69,8 @@ impl Staging {
 #[derive(Default)]
 struct Mapping {
     result: Option<Result<(), wgpu::BufferAsyncError>>,
+    /// Why whoever waits in the background has given up.
+    given_up: Option<RuntimeError>,
     waker: Option<Waker>,
 }
 
@@ -112,7 +114,11 @@ impl Readback {
         }
         let submission = session.device.queue.submit([encoder.finish()]);
         let readback = Self { buffer, size, mapping, submission };
-        session.device.fault("running the plan", session.report.total_bytes)?;
+        if let Err(error) = session.device.fault("running the plan", session.report.total_bytes) {
+            // It may be the staging memory that could not be had.
+            session.staging = Staging::default();
+            return Err(error);
+        }
         Ok(readback)
     }
 
@@ -125,7 +131,7 @@ impl Readback {
     fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
         let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
         let failed = |reason: String| RuntimeError::Device { doing: "reading memory back", reason };
-        let result = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.take();
+        let result = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.clone();
         match result {
             Some(Ok(())) => {}
             Some(Err(error)) => {
@@ -144,7 +150,9 @@ impl Readback {
 
 impl Drop for Readback {
     fn drop(&mut self) {
-        if let Some(buffer) = &self.buffer {
+        let failed =
+            matches!(self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result, Some(Err(_)));
+        if let Some(buffer) = self.buffer.as_ref().filter(|_| !failed) {
             buffer.unmap();
         }
     }
@@ -229,6 +237,9 @@ impl Future for Pending<'_> {
         }
         // Looked at and left to be woken under one lock, or the news could fall in between.
         let mut mapping = self.readback.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = mapping.given_up.take() {
+            return Poll::Ready(Err(error));
+        }
         if self.readback.buffer.is_none() || mapping.result.is_some() {
             drop(mapping);
             return Poll::Ready(self.finish());
@@ -243,8 +254,8 @@ impl Future for Pending<'_> {
             thread::spawn(move || {
                 let result = device.wait(Some(submission), timeout);
                 let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
-                if result.is_err() && mapping.result.is_none() {
-                    mapping.result = Some(Err(wgpu::BufferAsyncError));
+                if mapping.result.is_none() {
+                    mapping.given_up = result.err();
                 }
                 if let Some(waker) = mapping.waker.take() {
                     waker.wake();

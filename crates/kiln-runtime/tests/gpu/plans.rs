@@ -269,3 +269,27 @@ pub fn colours() -> Plan {
         ..empty("colours")
     }
 }
+
+/// Takes some milliseconds on any device: twenty times 50,000 steps that each need the one before.
+pub fn slow() -> Plan {
+    let wgsl = "
+        @group(0) @binding(1) var<storage, read_write> x: array<f32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            var v = x[id.x];
+            for (var i = 0u; i < 50000u; i++) { v = sqrt(v + 2.0); }
+            x[id.x] = v;
+        }";
+    let x = range(0, 0, 8 * 64 * 4);
+    Plan {
+        shaders: vec![shader("slow", &[Access::ReadWrite], 0, wgsl)],
+        buffers: vec![buffer("x", BufferKind::Arena, x.size)],
+        tensors: vec![tensor("x", DType::F32, vec![c(512)], x)],
+        programs: vec![Program {
+            name: "inference".to_string(),
+            inputs: vec![],
+            outputs: vec![output("x", 0)],
+            dispatches: vec![dispatch("slow", 0, vec![x], vec![], c(8)); 20],
+        }],
+        ..empty("slow")
+    }
+}

@@ -53,6 +53,22 @@ fn awaiting_gives_the_same_as_waiting() {
 }
 
 #[test]
+fn sessions_move_between_threads() {
+    let plan = plans::vector_add();
+    let first = open(&plan);
+    let second = Session::load(first.device(), &plan).unwrap();
+    let threads = [first, second].map(|mut session| {
+        std::thread::spawn(move || {
+            for n in [3, 200, 3] {
+                let outputs = session.run(&[("x", &ramp(n, 0.0)), ("y", &ramp(n, 100.0))]).unwrap();
+                assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(n, 1.0));
+            }
+        })
+    });
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
 fn replay_goes_on_from_the_same_inputs() {
     let mut session = open(&plans::shared_state());
     let mut replay = session.prepare("train", &[("x", &floats(&[1.0, 1.0, 0.0, -1.0]))]).unwrap();
@@ -77,7 +93,8 @@ fn programs_share_weights_and_state() {
     assert_eq!(run("train", &[1.0, 0.0, 2.0, 0.5]), [11.0, 2.0, 63.0, 24.0]);
     assert_eq!(run("inference", &[1.0, 1.0, 2.0, 2.0]), [11.0, 2.0, 126.0, 48.0]);
     let state = floats(&[0.0, -1.0, 5.0, 7.0]);
-    session.write_tensor(1, &state).unwrap();
+    let index = session.find_tensor("state").unwrap();
+    session.write_tensor(index, &state).unwrap();
     let outputs = session.run_program("inference", &[("x", &floats(&[1.0; 4]))]).unwrap();
     assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), state.as_f32().unwrap());
 }
