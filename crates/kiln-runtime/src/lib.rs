@@ -20,6 +20,7 @@
 mod adapters;
 mod device;
 mod error;
+mod inputs;
 mod inspect;
 mod load;
 mod memory;

@@ -7,9 +7,10 @@ use kiln_plan::{Plan, Program, Tensor};
 
 use crate::device::Device;
 use crate::error::RuntimeError;
+use crate::inputs::missing_input;
 use crate::load::{self, Kernel};
 use crate::outputs::{Outputs, Pending, Staging};
-use crate::symbols::{self, expected_shape, values_text};
+use crate::symbols::values_text;
 use crate::tensor::HostTensor;
 use crate::{adapters::DeviceOptions, memory};
 
@@ -65,14 +66,14 @@ pub struct Session {
     pub(crate) options: SessionOptions,
     pub(crate) report: LoadReport,
     /// The program whose inputs were set last.
-    last: Option<usize>,
+    pub(crate) last: Option<usize>,
 }
 
 /// A program with everything of it on the device.
 pub struct Ready {
     pub params: Option<wgpu::Buffer>,
     pub params_places: Vec<u64>,
-    params_size: u64,
+    pub params_size: u64,
     pub bind_groups: Vec<wgpu::BindGroup>,
     /// What follows from the shapes of the inputs; `None` before there were any.
     pub bound: Option<Bound>,
@@ -268,71 +269,9 @@ impl Session {
         self.plan.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))
     }
 
-    fn no_program(&self, wanted: &str) -> RuntimeError {
+    pub(crate) fn no_program(&self, wanted: &str) -> RuntimeError {
         let there = self.plan.programs.iter().map(|program| program.name.clone()).collect();
         RuntimeError::NoSuchProgram { wanted: wanted.to_string(), there }
-    }
-
-    /// Copies the inputs to where the program expects them, and computes what depends on their shapes if it is
-    /// different from the last time.
-    pub(crate) fn set_inputs(
-        &mut self,
-        index: usize,
-        inputs: &[(&str, &HostTensor)],
-    ) -> Result<(), RuntimeError> {
-        let program = self.program(index)?;
-        let given = match_inputs(&self.plan, program, inputs)?;
-        let shapes: Vec<_> = given.iter().map(|(index, _, host)| (*index, host.shape())).collect();
-        let symbols = symbols::bind(&self.plan, program, &shapes)?;
-        let known = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
-        let changed = known.is_none_or(|bound| bound.symbols != symbols);
-        // Everything is converted before anything is written: an error leaves the session as it was.
-        let converted = given
-            .into_iter()
-            .map(|(_, tensor, host)| Ok((tensor, host.to_device(&tensor.name, tensor.storage)?)))
-            .collect::<Result<Vec<_>, RuntimeError>>()?;
-        let update = if changed { Some(self.bound(index, symbols)?) } else { None };
-        for (tensor, bytes) in converted {
-            self.write(tensor, &bytes)?;
-        }
-        if let Some((bound, params)) = update {
-            self.rebind(index, bound, &params);
-        }
-        self.last = Some(index);
-        Ok(())
-    }
-
-    /// Makes a program ready for other values of the symbols.
-    pub(crate) fn rebind(&mut self, index: usize, bound: Bound, params: &[u8]) {
-        let Some(ready) = self.programs.get_mut(index) else { return };
-        if let Some(buffer) = &ready.params {
-            self.device.queue.write_buffer(buffer, 0, params);
-        }
-        ready.bound = Some(bound);
-    }
-
-    /// What follows from values of the symbols: workgroup counts and the bytes of all parameters.
-    pub(crate) fn bound(&self, index: usize, symbols: Vec<i64>) -> Result<(Bound, Vec<u8>), RuntimeError> {
-        let program = self.program(index)?;
-        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
-        for tensor in &self.plan.tensors {
-            physical_bytes(&self.plan, tensor, &symbols)?;
-        }
-        let bytes = load::params_bytes(program, &ready.params_places, ready.params_size, &symbols)?;
-        let mut workgroups = Vec::with_capacity(program.dispatches.len());
-        for dispatch in &program.dispatches {
-            let mut counts = [0; 3];
-            for (count, expr) in counts.iter_mut().zip(&dispatch.workgroups) {
-                let value = expr.eval(&symbols);
-                *count = u16::try_from(value).map(u32::from).map_err(|_| RuntimeError::Size {
-                    what: format!("the number of workgroups of `{}`", dispatch.name),
-                    value,
-                    symbols: values_text(&self.plan, &symbols),
-                })?;
-            }
-            workgroups.push(counts);
-        }
-        Ok((Bound { symbols, workgroups }, bytes))
     }
 
     /// The values of the symbols in the last run, or the largest.
@@ -412,52 +351,4 @@ pub fn physical_bytes(plan: &Plan, tensor: &Tensor, symbols: &[i64]) -> Result<u
         value: bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1),
         symbols: values_text(plan, symbols),
     })
-}
-
-type Given<'a> = (usize, &'a Tensor, &'a HostTensor);
-
-/// Each input of the program with the tensor given for it.
-fn match_inputs<'a>(
-    plan: &'a Plan,
-    program: &Program,
-    inputs: &[(&str, &'a HostTensor)],
-) -> Result<Vec<Given<'a>>, RuntimeError> {
-    let wanted = program
-        .inputs
-        .iter()
-        .map(|index| Ok((*index, symbols::tensor(plan, *index)?)))
-        .collect::<Result<Vec<_>, RuntimeError>>()?;
-    for (i, (name, _)) in inputs.iter().enumerate() {
-        if wanted.iter().all(|(_, tensor)| tensor.name != *name) {
-            let there = wanted.iter().map(|(_, tensor)| tensor.name.clone()).collect();
-            return Err(RuntimeError::NoSuchInput { wanted: (*name).to_string(), there });
-        }
-        if inputs.iter().take(i).any(|(other, _)| other == name) {
-            return Err(RuntimeError::InputTwice { name: (*name).to_string() });
-        }
-    }
-    let find = |(index, tensor): (usize, &'a Tensor)| {
-        let (_, host) = inputs.iter().find(|(name, _)| *name == tensor.name).ok_or_else(|| {
-            RuntimeError::MissingInput { name: tensor.name.clone(), expected: describe(plan, tensor) }
-        })?;
-        if host.dtype() != tensor.dtype {
-            let (found, expected) = (host.dtype().name(), tensor.dtype.name());
-            return Err(RuntimeError::InputType { name: tensor.name.clone(), found, expected });
-        }
-        Ok((index, tensor, *host))
-    };
-    wanted.into_iter().map(find).collect()
-}
-
-fn missing_input(plan: &Plan, program: &Program) -> RuntimeError {
-    let tensor = program.inputs.first().and_then(|index| plan.tensors.get(*index));
-    RuntimeError::MissingInput {
-        name: tensor.map(|tensor| tensor.name.clone()).unwrap_or_default(),
-        expected: tensor.map(|tensor| describe(plan, tensor)).unwrap_or_default(),
-    }
-}
-
-/// `f32 of shape [N, 3, 32, 32] (N up to 64)`.
-fn describe(plan: &Plan, tensor: &Tensor) -> String {
-    format!("{} of shape {}", tensor.dtype.name(), expected_shape(plan, tensor))
 }
