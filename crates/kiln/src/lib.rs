@@ -1,0 +1,97 @@
+//! Kiln compiles a convolutional network into a plan and replays the plan on any GPU.
+//!
+//! This crate is the front door: it re-exports what a host program needs and adds the little that lies between the
+//! parts, such as the [`Target`] for a device that is there ([`target_for`]) and [`compile_file`]. A program that only
+//! runs compiled plans should depend on [`kiln_runtime`] alone, which brings no compiler.
+//!
+//! ```no_run
+//! use kiln::{HostTensor, Session};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let target = kiln::target_for(&kiln::default_device()?);
+//! let compiled = kiln::compile_file("resnet18.onnx".as_ref(), &target, &[("N", 8)])?;
+//! let mut session = Session::open(&compiled.plan)?;
+//! let image = HostTensor::new([1, 3, 224, 224], vec![0f32; 3 * 224 * 224])?;
+//! let outputs = session.run(&[("input", &image)])?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod tensor;
+pub mod test_data;
+
+use std::path::Path;
+
+pub use kiln_compile::{
+    CompileError, Compiled, MemoryReport, Options, Strategy, Target, compile, fuse, passes,
+};
+pub use kiln_graph::{self as graph, Graph};
+pub use kiln_onnx as onnx;
+pub use kiln_plan::{Plan, PlanError, Requirements};
+pub use kiln_runtime::{
+    Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
+    Session, SessionOptions, adapters,
+};
+pub use tensor::{from_host, to_host};
+
+/// Why a model file does not become a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read, or asks for what is not supported.
+    #[error(transparent)]
+    Import(#[from] onnx::ImportError),
+    /// The graph cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// What the compiler should know of a device.
+///
+/// Subgroup broadcasts serve CPU adapters with subgroups of one size; GPUs get tiles in workgroup memory. Limits are
+/// those every WebGPU device has, so that the plan runs elsewhere too.
+pub fn target_for(device: &Capabilities) -> Target {
+    let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
+    let strategy = match device.kind {
+        DeviceKind::Cpu if fixed && matches!(device.subgroup_min_size, 4..=16) => {
+            Strategy::Broadcast { subgroup_size: device.subgroup_min_size }
+        }
+        DeviceKind::Cpu
+        | DeviceKind::Discrete
+        | DeviceKind::Integrated
+        | DeviceKind::Virtual
+        | DeviceKind::Other => Strategy::WorkgroupTile,
+    };
+    Target { strategy, ..Target::default() }
+}
+
+/// All that a device has to offer, for one that is to run many plans.
+pub fn requirements_of(device: &Capabilities) -> Requirements {
+    let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
+    Requirements {
+        subgroup_size: fixed.then_some(device.subgroup_min_size),
+        shader_f16: device.shader_f16,
+        max_storage_buffer_binding_size: device.max_storage_buffer_binding_size,
+        max_buffer_size: device.max_buffer_size,
+        max_storage_buffers_per_shader_stage: device.max_storage_buffers_per_shader_stage,
+        max_compute_workgroup_storage_size: device.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: device.max_compute_invocations_per_workgroup,
+    }
+}
+
+/// The device that `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose, or the first there is.
+pub fn default_device() -> Result<Capabilities, RuntimeError> {
+    let mut all = adapters(&DeviceOptions::from_env())?;
+    if all.is_empty() {
+        // Opening says what is missing and what would help.
+        return Device::open(&DeviceOptions::from_env(), &Default::default())
+            .map(|d| d.capabilities().clone());
+    }
+    Ok(all.swap_remove(0))
+}
+
+/// Compiles the ONNX file `path` for batches (and other symbolic dimensions) up to `max`.
+pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result<Compiled, Error> {
+    let graph = onnx::import(path, &onnx::ImportOptions::default())?.graph;
+    let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
+    Ok(compile(&graph, &Options { target: target.clone(), max })?)
+}

@@ -1,0 +1,131 @@
+//! Models with known answers, in ONNX's layout of test data: `model.onnx`, and any number of `test_data_set_0` and so
+//! on with `input_0.pb`, `output_0.pb` and so on, in the order of the model's inputs and outputs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kiln_graph::{Graph, GraphError, Tensor};
+
+/// Inputs with the outputs that belong to them.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// The folder's name.
+    pub name: String,
+    /// By the names of the model's inputs.
+    pub inputs: Vec<(String, Tensor)>,
+    /// By the names of the model's outputs.
+    pub outputs: Vec<(String, Tensor)>,
+}
+
+/// Why test data cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TestDataError {
+    /// A file or folder cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no tensor.
+    #[error("`{}`: {source}", .path.display())]
+    Tensor {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: kiln_onnx::TensorError,
+    },
+    /// There is nothing to compare with.
+    #[error("`{}` has no folder `test_data_set_0` with `input_0.pb` and `output_0.pb`", .0.display())]
+    Empty(PathBuf),
+    /// Files and model do not go together.
+    #[error("`{}` has {found} files `{kind}_*.pb`, but the model has {expected} {kind}s", .path.display())]
+    Count {
+        /// The data set.
+        path: PathBuf,
+        /// `input` or `output`.
+        kind: &'static str,
+        /// Files.
+        found: usize,
+        /// Inputs or outputs of the model.
+        expected: usize,
+    },
+}
+
+/// The data sets beside a model in `folder`, in order.
+pub fn data_sets(folder: &Path, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
+    let inputs: Vec<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
+    let outputs: Vec<&str> = graph.outputs().iter().map(|output| output.name.as_str()).collect();
+    let mut sets = Vec::new();
+    for number in 0.. {
+        let name = format!("test_data_set_{number}");
+        let path = folder.join(&name);
+        if !path.is_dir() {
+            break;
+        }
+        let inputs = tensors(&path, "input", &inputs)?;
+        sets.push(DataSet { name, inputs, outputs: tensors(&path, "output", &outputs)? });
+    }
+    if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
+}
+
+fn tensors(set: &Path, kind: &'static str, names: &[&str]) -> Result<Vec<(String, Tensor)>, TestDataError> {
+    let files = (0..).map(|n| set.join(format!("{kind}_{n}.pb"))).take_while(|path| path.is_file());
+    let files: Vec<PathBuf> = files.collect();
+    if files.len() != names.len() {
+        let (found, expected) = (files.len(), names.len());
+        return Err(TestDataError::Count { path: set.into(), kind, found, expected });
+    }
+    let read = |(path, name): (PathBuf, &&str)| {
+        let bytes =
+            std::fs::read(&path).map_err(|source| TestDataError::Read { path: path.clone(), source })?;
+        let tensor =
+            kiln_onnx::read_tensor_pb(&bytes).map_err(|source| TestDataError::Tensor { path, source })?;
+        Ok(((*name).to_owned(), tensor))
+    };
+    files.into_iter().zip(names).map(read).collect()
+}
+
+/// The largest value that each symbolic dimension of the model has among the data sets.
+pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<String, u32>, GraphError> {
+    let mut largest = BTreeMap::new();
+    for set in sets {
+        let shapes =
+            set.inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
+        for (symbol, value) in graph.bind_symbols(&shapes)? {
+            let value = u32::try_from(value).unwrap_or(u32::MAX);
+            let entry = largest.entry(symbol.to_string()).or_insert(value);
+            *entry = value.max(*entry);
+        }
+    }
+    Ok(largest)
+}
+
+/// How far an output is from what it should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Largest difference of an element; infinite where only one of the two is finite or both differ in sign of
+    /// infinity.
+    pub absolute: f64,
+    /// The same relative to the largest finite magnitude that is expected.
+    pub relative: f64,
+}
+
+/// Compares an output with what is expected; `None` if shapes or types differ.
+pub fn difference(expected: &Tensor, found: &Tensor) -> Option<Difference> {
+    if expected.shape() != found.shape() || expected.dtype() != found.dtype() {
+        return None;
+    }
+    let (expected, found) = (expected.to_f64(), found.to_f64());
+    let largest = expected.iter().filter(|x| x.is_finite()).fold(0f64, |m, x| m.max(x.abs()));
+    let apart = |(a, b): (&f64, &f64)| match (a.is_nan(), b.is_nan()) {
+        (true, true) => 0.0,
+        (false, false) if a == b => 0.0,
+        (false, false) if a.is_finite() && b.is_finite() => (a - b).abs(),
+        _ => f64::INFINITY,
+    };
+    let absolute = expected.iter().zip(&found).map(apart).fold(0.0, f64::max);
+    let relative = if absolute == 0.0 { 0.0 } else { absolute / largest.max(f64::MIN_POSITIVE) };
+    Some(Difference { absolute, relative })
+}

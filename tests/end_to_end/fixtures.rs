@@ -1,0 +1,94 @@
+//! Every committed oracle, through the plan on the device that is there.
+
+use std::path::{Path, PathBuf};
+
+use kiln::test_data::{self, DataSet};
+use kiln::{Device, DeviceOptions, Options, Plan, Session, Target};
+
+/// Where outputs may differ from the oracle, relative to the oracle's largest magnitude.
+const TOLERANCE: f64 = 1e-4;
+
+/// Cases that are not expected to pass, with the words of the error.
+const EXPECTED: &[(&str, &str)] = &[("einsum", "not supported")];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures").join(name)
+}
+
+/// Runs all data sets of a model from one plan; the worst relative difference, or what went wrong.
+fn run(path: &Path, device: &Device, target: &Target) -> Result<f64, String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let imported = kiln::onnx::import(&path.join("model.onnx"), &Default::default()).map_err(|e| text(&e))?;
+    let graph = imported.graph;
+    let sets: Vec<DataSet> = test_data::data_sets(path, &graph).map_err(|e| text(&e))?;
+    let max = test_data::largest_symbols(&graph, &sets).map_err(|e| text(&e))?;
+    let compiled = kiln::compile(&graph, &Options { target: target.clone(), max }).map_err(|e| text(&e))?;
+    let bytes = compiled.plan.to_bytes().map_err(|e| text(&e))?;
+    let plan = Plan::read(&bytes).map_err(|e| text(&e))?;
+    let mut session = Session::load(device, &plan).map_err(|e| text(&e))?;
+    let mut worst = 0f64;
+    for set in &sets {
+        let inputs: Vec<_> = set
+            .inputs
+            .iter()
+            .map(|(name, tensor)| Ok((name.as_str(), kiln::to_host(tensor).map_err(|e| text(&e))?)))
+            .collect::<Result<_, String>>()?;
+        let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
+        let outputs = session.run(&inputs).map_err(|e| text(&e))?;
+        for (name, expected) in &set.outputs {
+            let found = kiln::from_host(outputs.get(name).map_err(|e| text(&e))?).map_err(|e| text(&e))?;
+            let difference = test_data::difference(expected, &found)
+                .ok_or_else(|| format!("{name} is {}, but should be {}", found.ty(), expected.ty()))?;
+            worst = worst.max(difference.relative);
+        }
+    }
+    Ok(worst)
+}
+
+/// Runs all models in a folder; the names of those that are not as they should be, with what happened.
+fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
+    let capabilities =
+        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
+    let device =
+        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let target = target.unwrap_or_else(|| kiln::target_for(&capabilities));
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(parent)
+        .expect("the fixtures are committed")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.join("model.onnx").is_file())
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty());
+    let only = std::env::var("KILN_ONLY").unwrap_or_default();
+    let mut failures = Vec::new();
+    for case in cases {
+        let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.contains(&only) {
+            continue;
+        }
+        let expected = EXPECTED.iter().find(|(case, _)| *case == name).map(|(_, words)| *words);
+        match (run(&case, &device, &target), expected) {
+            (Ok(worst), None) if worst <= TOLERANCE => {}
+            (Ok(worst), None) => failures.push(format!("{name}: off by {worst:.1e}")),
+            (Ok(_), Some(words)) => failures.push(format!("{name}: passes, but was to fail with {words:?}")),
+            (Err(message), Some(words)) if message.contains(words) => {}
+            (Err(message), _) => failures.push(format!("{name}: {message}")),
+        }
+    }
+    failures
+}
+
+fn check(parent: &Path, target: Option<Target>) {
+    let failures = failures(parent, target);
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn operators() {
+    check(&folder("ops"), None);
+}
+
+#[test]
+fn networks() {
+    check(&folder(""), None);
+}

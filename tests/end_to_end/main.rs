@@ -1,0 +1,3 @@
+//! The whole road: an ONNX file, a plan, its file, a device, and the answers of other engines.
+
+mod fixtures;
