@@ -28,6 +28,17 @@ fn tanh_safe(x: ${ T }) -> ${ T } {
   return select(value, x, is_nan(x));
 }
 //% endif
+//% if "arc_sine" in used
+// Drivers' asin and acos are off by up to 4e-4; their atan2 is good.
+fn arc_sine(x: ${ T }) -> ${ T } {
+  return atan2(x, sqrt((1.0 - x) * (1.0 + x)));
+}
+//% endif
+//% if "arc_cosine" in used
+fn arc_cosine(x: ${ T }) -> ${ T } {
+  return 2.0 * atan2(sqrt(1.0 - x), sqrt(1.0 + x));
+}
+//% endif
 //% if "erf" in used
 // Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26; error below 1.5e-7.
 fn erf(x: ${ T }) -> ${ T } {

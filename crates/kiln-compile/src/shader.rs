@@ -35,6 +35,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "pool",
     "reduce",
     "resize",
+    "shape_of",
     "softmax",
     "workgroup_tile",
 ];
@@ -149,7 +150,8 @@ fn tidy(text: &str) -> String {
 fn validate(name: &str, text: &str) -> Result<naga::Module, CompileError> {
     let module =
         naga::front::wgsl::parse_str(text).map_err(|e| defect(name, &e.emit_to_string(text), text))?;
-    let capabilities = naga::valid::Capabilities::SUBGROUP;
+    use naga::valid::Capabilities;
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
         .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .subgroup_operations(naga::valid::SubgroupOperationSet::all())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{ImportError, Unsupported};
-use crate::import::{self, ImportOptions, import, opset_of, operator_name};
+use crate::import::{self, ImportOptions, import, operator_name, opset_of};
 
 /// What a model asks for, and what of it there is not.
 #[derive(Clone, Debug)]

@@ -116,8 +116,7 @@ impl External {
     }
 
     fn open_new(&self, location: &str) -> Result<(PathBuf, File, u64), ExternalError> {
-        let directory =
-            self.directory.as_ref().ok_or_else(|| ExternalError::NoDirectory(location.into()))?;
+        let directory = self.directory.as_ref().ok_or_else(|| ExternalError::NoDirectory(location.into()))?;
         let inside = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
         if !Path::new(location).components().all(inside) {
             return Err(ExternalError::Escapes(location.into()));

@@ -70,7 +70,8 @@ fn join(module: &str, call: &str) -> String {
 /// `/layer1/layer1.0/conv1/Conv` as the modules `layer1.0`, `conv1` and the call `Conv`. A module in a list repeats
 /// the list's name, which is taken out.
 fn torch_path(name: &str) -> Option<(Vec<&str>, &str)> {
-    let (scopes, call) = name.strip_prefix('/')?.rsplit_once('/').or_else(|| Some(("", name.strip_prefix('/')?)))?;
+    let (scopes, call) =
+        name.strip_prefix('/')?.rsplit_once('/').or_else(|| Some(("", name.strip_prefix('/')?)))?;
     let mut modules: Vec<&str> = Vec::new();
     for scope in scopes.split('/').filter(|s| !s.is_empty()) {
         if let Some(last) = modules.last_mut() {
@@ -107,10 +108,7 @@ fn metadata<'a>(node: &'a NodeProto, key: &str) -> Option<&'a str> {
 /// The elements of a list of strings as Python prints it.
 fn python_list(text: &str) -> Vec<String> {
     let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
-    inner
-        .split(", ")
-        .map(|item| item.trim_matches(|c| c == '\'' || c == '"').to_owned())
-        .collect()
+    inner.split(", ").map(|item| item.trim_matches(|c| c == '\'' || c == '"').to_owned()).collect()
 }
 
 /// A name that can stand in a message, a table or a line of text.

@@ -4,8 +4,8 @@
 //! Sizes come from the file and are not trusted: every number is converted with a check, and nothing is allocated
 //! before the bytes for it are known to be there.
 
-use kiln_graph::{DType, Data, DataLengthError, MAX_ELEMENTS, Tensor};
 use half::f16;
+use kiln_graph::{DType, Data, DataLengthError, MAX_ELEMENTS, Tensor};
 use prost::Message;
 
 use crate::external::{External, ExternalError};
@@ -156,9 +156,9 @@ pub(crate) fn encode(name: &str, tensor: &Tensor) -> TensorProto {
 /// The tensor in a message. The message is consumed, so that large data exists once.
 pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<Tensor, TensorError> {
     let name = proto.name.clone();
-    let dtype = dtype_of(proto.data_type)
-        .map_err(|found| TensorError::Type { name: name.clone(), found })?;
-    let shape = sizes(&proto.dims).ok_or_else(|| TensorError::Dims { name: name.clone(), dims: proto.dims.clone() })?;
+    let dtype = dtype_of(proto.data_type).map_err(|found| TensorError::Type { name: name.clone(), found })?;
+    let shape = sizes(&proto.dims)
+        .ok_or_else(|| TensorError::Dims { name: name.clone(), dims: proto.dims.clone() })?;
     let elements: usize = shape.iter().product();
     let dims = proto.dims.clone();
     let length = |expected, found, unit| TensorError::Length {
@@ -215,8 +215,12 @@ fn from_bytes(dtype: DType, raw: Vec<u8>) -> Data {
 /// The small types share the field of the 32-bit integers.
 fn from_fields(dtype: DType, proto: &mut TensorProto, name: &str) -> Result<Data, TensorError> {
     let narrow = |(index, found): (usize, &i32)| {
-        u16::try_from(*found)
-            .map_err(|_| TensorError::Element { name: name.into(), index, found: *found, dtype })
+        u16::try_from(*found).map_err(|_| TensorError::Element {
+            name: name.into(),
+            index,
+            found: *found,
+            dtype,
+        })
     };
     Ok(match dtype {
         DType::F32 => Data::F32(std::mem::take(&mut proto.float_data)),
@@ -230,8 +234,12 @@ fn from_fields(dtype: DType, proto: &mut TensorProto, name: &str) -> Result<Data
         }
         DType::U8 => {
             let bytes = proto.int32_data.iter().enumerate().map(|(index, found)| {
-                u8::try_from(*found)
-                    .map_err(|_| TensorError::Element { name: name.into(), index, found: *found, dtype })
+                u8::try_from(*found).map_err(|_| TensorError::Element {
+                    name: name.into(),
+                    index,
+                    found: *found,
+                    dtype,
+                })
             });
             Data::U8(bytes.collect::<Result<_, _>>()?)
         }

@@ -95,6 +95,8 @@ pub struct Context<'a> {
     is_read: Vec<bool>,
     /// Where parts of concatenations go.
     pub homes: Homes,
+    /// By value: smallest and largest integer.
+    pub ranges: Vec<(i64, i64)>,
     /// Weights as tile kernels want them.
     pub packed: HashMap<ValueId, Vec<Packed>>,
     /// The group that is being lowered.
@@ -136,6 +138,7 @@ impl<'a> Context<'a> {
             last_use,
             is_read,
             homes: homes(graph, fusion),
+            ranges: super::integers::ranges(graph, max),
             packed: HashMap::new(),
             group: 0,
         };

@@ -271,7 +271,7 @@ fn compute(
         }
         Op::Binary(op) => {
             // Sums and products of 64-bit integers may need all 64 bits; comparisons of what is stored do not.
-            if result == DType::I64 || result == DType::U8 {
+            if result == DType::I64 && !ctx.fits(node.outputs[0]) || result == DType::U8 {
                 return Err(wrong(result));
             }
             Ok(binary(element, *op, dtype, arg(0), arg(1)))
@@ -336,8 +336,8 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         UnaryOp::Sin => format!("sin({x})"),
         UnaryOp::Cos => format!("cos({x})"),
         UnaryOp::Tan => format!("tan({x})"),
-        UnaryOp::Asin => format!("asin({x})"),
-        UnaryOp::Acos => format!("acos({x})"),
+        UnaryOp::Asin => call("arc_sine"),
+        UnaryOp::Acos => call("arc_cosine"),
         UnaryOp::Atan => format!("atan({x})"),
         UnaryOp::Sinh => format!("sinh({x})"),
         UnaryOp::Cosh => format!("cosh({x})"),

@@ -10,6 +10,7 @@ mod conv;
 mod destination;
 mod elementwise;
 mod expression;
+mod integers;
 pub mod kernel;
 mod matmul;
 mod movement;
@@ -75,9 +76,7 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
             "is a batch normalization whose statistics are not constant; inference plans need them from the file"
                 .into(),
         ),
-        Op::ShapeOf(_) | Op::Iota(_) => refuse(format!(
-            "computes {} from a size that is only known at run time; bind the symbolic dimension to a number",
-            graph.node(node).op.name()
-        )),
+        Op::ShapeOf(op) => integers::shape_of(ctx, group, node, op),
+        Op::Iota(op) => integers::iota(ctx, node, op),
     }
 }

@@ -42,7 +42,8 @@ impl<'a> Attributes<'a> {
         let found = attribute.r#type;
         // Files from before 2017 do not say the type.
         if found != i32::from(wanted) && found != i32::from(AttributeType::Undefined) {
-            let found = AttributeType::try_from(found).map_or(format!("number {found}"), |t| format!("{t:?}"));
+            let found =
+                AttributeType::try_from(found).map_or(format!("number {found}"), |t| format!("{t:?}"));
             return Err(OpError::Invalid(format!("attribute `{name}` should be {wanted:?}, but is {found}")));
         }
         Ok(Some(attribute))

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use kiln_graph::Tensor;
 
-use super::order::each_read;
-use super::ops::{self, Support};
 use super::is_standard;
+use super::ops::{self, Support};
+use super::order::each_read;
 use crate::proto::{GraphProto, NodeProto};
 
 /// How the initializers of a graph are used.

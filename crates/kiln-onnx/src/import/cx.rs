@@ -1,10 +1,10 @@
 //! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
 
+use half::f16;
 use kiln_graph::ops::{
     BinaryOp, Cast, Concat, Expand, Iota, Reduce, ReduceKind, Reshape, Slice, SliceAxis, Transpose, UnaryOp,
 };
 use kiln_graph::{DType, Data, Dim, Graph, GraphError, Op, Tensor, TensorType, ValueId};
-use half::f16;
 
 use super::attributes::Attributes;
 use super::fold;
@@ -157,9 +157,11 @@ impl Cx<'_> {
     }
 
     pub fn dim(&self, id: ValueId, axis: usize) -> Result<Dim> {
-        self.ty(id).shape.get(axis).cloned().ok_or_else(|| {
-            OpError::Invalid(format!("its input has {} dimensions, too few", self.rank(id)))
-        })
+        self.ty(id)
+            .shape
+            .get(axis)
+            .cloned()
+            .ok_or_else(|| OpError::Invalid(format!("its input has {} dimensions, too few", self.rank(id))))
     }
 
     pub fn dtype(&self, id: ValueId) -> DType {
@@ -227,7 +229,13 @@ impl Cx<'_> {
         if self.dtype(x) == to { Ok(x) } else { self.op(Op::Cast(Cast { to }), &[x]) }
     }
 
-    pub fn reduce(&mut self, kind: ReduceKind, x: ValueId, axes: &[usize], keep_dims: bool) -> Result<ValueId> {
+    pub fn reduce(
+        &mut self,
+        kind: ReduceKind,
+        x: ValueId,
+        axes: &[usize],
+        keep_dims: bool,
+    ) -> Result<ValueId> {
         self.op(Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims }), &[x])
     }
 

@@ -28,7 +28,9 @@ pub(crate) fn read_model(bytes: &[u8]) -> Result<ModelProto, ImportError> {
         Ok(model) => model,
         Err(error) => {
             return Err(match truncated(bytes) {
-                Some(need) => ImportError::Truncated { have: bytes.len().try_into().unwrap_or(u64::MAX), need },
+                Some(need) => {
+                    ImportError::Truncated { have: bytes.len().try_into().unwrap_or(u64::MAX), need }
+                }
                 None => ImportError::NotOnnx(error.to_string()),
             });
         }

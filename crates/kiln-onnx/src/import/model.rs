@@ -198,12 +198,12 @@ impl Importer<'_> {
         let inputs: Vec<Option<Slot>> = node
             .input
             .iter()
-            .map(|name| {
-                (!name.is_empty()).then(|| self.find(scope, name, || describe(node))).transpose()
-            })
+            .map(|name| (!name.is_empty()).then(|| self.find(scope, name, || describe(node))).transpose())
             .collect::<Result<_, _>>()?;
         let weight = inputs.iter().zip(&node.input).skip(1).find_map(|(slot, name)| match slot {
-            Some(Slot::Value(id)) if self.graph.states().is_empty() || self.is_state(*id) => Some(name.as_str()),
+            Some(Slot::Value(id)) if self.graph.states().is_empty() || self.is_state(*id) => {
+                Some(name.as_str())
+            }
             Some(Slot::Value(_) | Slot::Unknown) | None => None,
         });
         let name = match &scope.call {
@@ -220,7 +220,8 @@ impl Importer<'_> {
             return self.call(scope, node, &name, &function, inputs);
         }
         let operator = operator_name(node);
-        let found = if is_standard(&node.domain) { ops::support(&node.op_type, scope.opset) } else { Support::No };
+        let found =
+            if is_standard(&node.domain) { ops::support(&node.op_type, scope.opset) } else { Support::No };
         let table = match found {
             Support::Yes(table) => Some(table),
             Support::TooNew(_) | Support::Gone(_) | Support::No => None,
@@ -308,7 +309,8 @@ impl Importer<'_> {
         inputs: Vec<Option<Slot>>,
     ) -> Result<(), ImportError> {
         let nodes = function::body(function, node);
-        let opset = function.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(scope.opset, |o| o.version);
+        let opset =
+            function.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(scope.opset, |o| o.version);
         let mut read: HashSet<String> = nodes.iter().flat_map(|n| n.input.iter().cloned()).collect();
         read.extend(function.output.iter().cloned());
         let mut inner = Scope {
@@ -375,12 +377,7 @@ impl Importer<'_> {
         Ok(())
     }
 
-    fn find(
-        &self,
-        scope: &Scope,
-        name: &str,
-        reader: impl Fn() -> String,
-    ) -> Result<Slot, ImportError> {
+    fn find(&self, scope: &Scope, name: &str, reader: impl Fn() -> String) -> Result<Slot, ImportError> {
         let undefined = || ImportError::Undefined { reader: reader(), value: name.into() };
         scope.slots.get(name).cloned().ok_or_else(undefined)
     }

@@ -90,14 +90,16 @@ pub(crate) fn input_type(
     symbols: &mut Symbols,
 ) -> Result<TensorType, TypeProblem> {
     let unsupported = |reason: String| TypeProblem::Unsupported(reason);
-    let tensor = tensor_type(ty).map_err(|found| unsupported(format!("is {found}; only tensors are supported")))?;
+    let tensor =
+        tensor_type(ty).map_err(|found| unsupported(format!("is {found}; only tensors are supported")))?;
     let dtype = dtype_of(tensor.elem_type).map_err(|found| {
-        unsupported(format!("has elements of type {found}; f32, f16, f64, int32, int64, uint8 and bool are supported"))
+        unsupported(format!(
+            "has elements of type {found}; f32, f16, f64, int32, int64, uint8 and bool are supported"
+        ))
     })?;
-    let shape = tensor
-        .shape
-        .as_ref()
-        .ok_or_else(|| unsupported("is declared without a shape; how many dimensions it has must be known".into()))?;
+    let shape = tensor.shape.as_ref().ok_or_else(|| {
+        unsupported("is declared without a shape; how many dimensions it has must be known".into())
+    })?;
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.value {

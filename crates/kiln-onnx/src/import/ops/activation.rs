@@ -1,7 +1,7 @@
 //! Activations, by the formulas of the ONNX operator documentation.
 
-use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::ValueId;
+use kiln_graph::ops::{BinaryOp, UnaryOp};
 
 use super::super::cx::{Cx, Outputs, Result, unsupported};
 
@@ -15,7 +15,13 @@ fn attribute(cx: &Cx<'_>, name: &str, default: f32) -> Result<f64> {
 }
 
 /// `positive` where `x > threshold`, else `negative`.
-fn above(cx: &mut Cx<'_>, x: ValueId, threshold: f64, positive: ValueId, negative: ValueId) -> Result<ValueId> {
+fn above(
+    cx: &mut Cx<'_>,
+    x: ValueId,
+    threshold: f64,
+    positive: ValueId,
+    negative: ValueId,
+) -> Result<ValueId> {
     let condition = cx.with(BinaryOp::Greater, x, threshold)?;
     cx.select(condition, positive, negative)
 }

@@ -20,9 +20,9 @@ pub(super) fn sizes(cx: &Cx<'_>, name: &str, spatial: usize) -> Result<Option<Ve
         list.iter().map(|n| usize::try_from(*n).ok().filter(|n| *n > 0)).collect();
     match sizes {
         Some(sizes) if sizes.len() == spatial => Ok(Some(sizes)),
-        Some(_) | None => {
-            invalid(format!("`{name}` is {list:?}; {spatial} spatial dimensions need as many positive numbers"))
-        }
+        Some(_) | None => invalid(format!(
+            "`{name}` is {list:?}; {spatial} spatial dimensions need as many positive numbers"
+        )),
     }
 }
 
@@ -30,7 +30,10 @@ pub(super) fn sizes(cx: &Cx<'_>, name: &str, spatial: usize) -> Result<Option<Ve
 fn explicit_pads(cx: &Cx<'_>, spatial: usize) -> Result<Vec<[i64; 2]>> {
     let Some(list) = cx.attributes.ints("pads")? else { return Ok(vec![[0, 0]; spatial]) };
     if list.len() != 2 * spatial {
-        return invalid(format!("`pads` is {list:?}; {spatial} spatial dimensions need {} numbers", 2 * spatial));
+        return invalid(format!(
+            "`pads` is {list:?}; {spatial} spatial dimensions need {} numbers",
+            2 * spatial
+        ));
     }
     let (begin, end) = list.split_at(spatial);
     Ok(begin.iter().zip(end).map(|(b, e)| [*b, *e]).collect())
@@ -63,7 +66,8 @@ pub(super) fn window(cx: &Cx<'_>, x: ValueId, kernel: Vec<usize>) -> Result<Wind
 
 /// The padding for which there are `ceil(input / stride)` places.
 fn same_padding(input: &Dim, reach: usize, stride: usize) -> Result<i64> {
-    let wide = |n: usize| i64::try_from(n).map_err(|_| OpError::Invalid(format!("a window of {n} is too large")));
+    let wide =
+        |n: usize| i64::try_from(n).map_err(|_| OpError::Invalid(format!("a window of {n} is too large")));
     let (reach, stride) = (wide(reach)?, wide(stride)?);
     let places = input.ceil_div(stride);
     let needed = (places - 1.into()) * stride.into() + reach.into() - input.clone();
@@ -88,7 +92,10 @@ fn kernel_of(cx: &Cx<'_>, w: ValueId) -> Result<Vec<usize>> {
     let spatial = cx.spatial(w)?;
     let shape = cx.ty(w).static_shape();
     let Some(shape) = shape.filter(|shape| shape.iter().all(|n| *n > 0)) else {
-        return unsupported(format!("a weight of type {} is not supported; its sizes have to be numbers", cx.ty(w)));
+        return unsupported(format!(
+            "a weight of type {} is not supported; its sizes have to be numbers",
+            cx.ty(w)
+        ));
     };
     match sizes(cx, "kernel_shape", spatial)? {
         Some(kernel) if kernel != shape[2..] => {
@@ -196,7 +203,9 @@ fn transposed_pads(
 /// A weight `[in, out / groups, ...]` as the convolution wants it: `[out, in / groups, ...]`, turned around.
 fn turned(cx: &mut Cx<'_>, w: ValueId, groups: usize) -> Result<ValueId> {
     let shape = cx.ty(w).static_shape().unwrap_or_default();
-    let [channels_in, channels_out, ..] = shape[..] else { return invalid("the weight has too few dimensions") };
+    let [channels_in, channels_out, ..] = shape[..] else {
+        return invalid("the weight has too few dimensions");
+    };
     if channels_in % groups != 0 {
         return invalid(format!("{channels_in} input channels cannot be split into {groups} groups"));
     }

@@ -99,7 +99,8 @@ pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {
     cx.attributes.ignore("round_mode");
     let to = cx.attributes.int("to")?.ok_or_else(|| OpError::Invalid("attribute `to` is missing".into()))?;
     let to = i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?;
-    let to = dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;
+    let to =
+        dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;
     Ok(vec![cx.cast(x, to)?])
 }
 

@@ -188,8 +188,12 @@ impl Support {
     pub(crate) fn reason(self) -> String {
         match self {
             Support::Yes(_) => "is supported".into(),
-            Support::TooNew(since) => format!("the operator exists since version {since} of the operator set"),
-            Support::Gone(until) => format!("the operator no longer exists in version {until} of the operator set"),
+            Support::TooNew(since) => {
+                format!("the operator exists since version {since} of the operator set")
+            }
+            Support::Gone(until) => {
+                format!("the operator no longer exists in version {until} of the operator set")
+            }
             Support::No => "the operator is not supported".into(),
         }
     }

@@ -148,7 +148,12 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
         None => (0..rank).collect(),
     };
     if amounts.len() != 2 * axes.len() {
-        return invalid(format!("`pads` has {} numbers; {} axes need {}", amounts.len(), axes.len(), 2 * axes.len()));
+        return invalid(format!(
+            "`pads` has {} numbers; {} axes need {}",
+            amounts.len(),
+            axes.len(),
+            2 * axes.len()
+        ));
     }
     let mut pads = vec![[0, 0]; rank];
     for (i, axis) in axes.iter().enumerate() {
@@ -189,8 +194,12 @@ pub(crate) fn depth_to_space(cx: &mut Cx<'_>) -> Outputs {
     let depth = divided(&c, b.saturating_mul(b))?;
     let size = Dim::from(b);
     let (split, perm) = match cx.attributes.string_or("mode", "DCR")? {
-        "DCR" => ([n.clone(), size.clone(), size.clone(), depth.clone(), h.clone(), w.clone()], [0, 3, 4, 1, 5, 2]),
-        "CRD" => ([n.clone(), depth.clone(), size.clone(), size.clone(), h.clone(), w.clone()], [0, 1, 4, 2, 5, 3]),
+        "DCR" => {
+            ([n.clone(), size.clone(), size.clone(), depth.clone(), h.clone(), w.clone()], [0, 3, 4, 1, 5, 2])
+        }
+        "CRD" => {
+            ([n.clone(), depth.clone(), size.clone(), size.clone(), h.clone(), w.clone()], [0, 1, 4, 2, 5, 3])
+        }
         other => return invalid(format!("`mode` is \"{other}\", but should be \"DCR\" or \"CRD\"")),
     };
     let y = cx.reshape(x, split)?;

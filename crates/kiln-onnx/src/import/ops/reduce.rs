@@ -92,8 +92,13 @@ pub(crate) fn log_sum_exp(cx: &mut Cx<'_>) -> Outputs {
     if keep {
         return Ok(vec![y]);
     }
-    let shape: Vec<Dim> =
-        cx.shape(y).into_iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, d)| d).collect();
+    let shape: Vec<Dim> = cx
+        .shape(y)
+        .into_iter()
+        .enumerate()
+        .filter(|(axis, _)| !axes.contains(axis))
+        .map(|(_, d)| d)
+        .collect();
     Ok(vec![cx.reshape(y, shape)?])
 }
 
@@ -146,10 +151,14 @@ pub(crate) fn cum_sum(cx: &mut Cx<'_>) -> Outputs {
     let rank = cx.rank(x);
     let [axis] = cx.ints(1, "axis")?[..] else { return unsupported("`axis` has to be one number") };
     let axis = cx.axis(axis, rank)?;
-    let (exclusive, reverse) = (cx.attributes.flag("exclusive", false)?, cx.attributes.flag("reverse", false)?);
+    let (exclusive, reverse) =
+        (cx.attributes.flag("exclusive", false)?, cx.attributes.flag("reverse", false)?);
     let size = cx.dim(x, axis)?.as_usize().filter(|n| *n <= LONGEST);
     let Some(size) = size else {
-        return unsupported(format!("sums along {} elements; up to {LONGEST} are supported", cx.dim(x, axis)?));
+        return unsupported(format!(
+            "sums along {} elements; up to {LONGEST} are supported",
+            cx.dim(x, axis)?
+        ));
     };
     if !cx.dtype(x).is_float() {
         return unsupported("sums of integers are not supported");
@@ -160,7 +169,8 @@ pub(crate) fn cum_sum(cx: &mut Cx<'_>) -> Outputs {
     };
     let ones = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
     let ones = ones.map(|(from, to)| if counts(from, to) { 1.0 } else { 0.0 }).collect();
-    let triangle = Tensor::f32([size, size], ones).map_err(|e| super::super::cx::OpError::Invalid(e.to_string()))?;
+    let triangle =
+        Tensor::f32([size, size], ones).map_err(|e| super::super::cx::OpError::Invalid(e.to_string()))?;
     let triangle = cx.constant_value(triangle);
     let triangle = cx.cast(triangle, cx.dtype(x))?;
     let mut perm: Vec<usize> = (0..rank).collect();

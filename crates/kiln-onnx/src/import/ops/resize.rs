@@ -58,7 +58,9 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
         "pytorch_half_pixel" => CoordinateMode::PytorchHalfPixel,
         "align_corners" => CoordinateMode::AlignCorners,
         "asymmetric" => CoordinateMode::Asymmetric,
-        other => return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported")),
+        other => {
+            return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported"));
+        }
     };
     match cx.attributes.string_or("keep_aspect_ratio_policy", "stretch")? {
         "stretch" => {}
@@ -91,7 +93,11 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
 }
 
 fn check_count(what: &str, found: usize, wanted: usize) -> Result<()> {
-    if found == wanted { Ok(()) } else { invalid(format!("`{what}` has {found} numbers; {wanted} are needed")) }
+    if found == wanted {
+        Ok(())
+    } else {
+        invalid(format!("`{what}` has {found} numbers; {wanted} are needed"))
+    }
 }
 
 #[allow(clippy::as_conversions, reason = "they were 32-bit numbers in the file")]
@@ -114,7 +120,9 @@ fn scaled(shape: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
                 return Ok(dim * &Dim::from(*scale as i64));
             }
             let size = dim.as_const().ok_or_else(|| {
-                OpError::Unsupported(format!("a dimension of size `{dim}` cannot be scaled by {scale}; bind it"))
+                OpError::Unsupported(format!(
+                    "a dimension of size `{dim}` cannot be scaled by {scale}; bind it"
+                ))
             })?;
             #[allow(clippy::as_conversions, reason = "as the engines compute it, in 32 bits")]
             Ok(Dim::from((size as f32 * scale).floor() as i64))

@@ -23,7 +23,8 @@ pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
 
 pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {
     let attributes = &cx.attributes;
-    let made = |shape: Vec<usize>, data| Tensor::new(shape, data).map_err(|e| OpError::Invalid(e.to_string()));
+    let made =
+        |shape: Vec<usize>, data| Tensor::new(shape, data).map_err(|e| OpError::Invalid(e.to_string()));
     let tensor = if let Some(proto) = attributes.tensor("value")? {
         tensor::decode(proto.clone(), cx.external).map_err(OpError::Tensor)?
     } else if let Some(number) = attributes.float("value_float")? {

@@ -1,0 +1,167 @@
+//! Integers on the device.
+//!
+//! Devices compute with 32 bits. A 64-bit value is computed there only where its range, which follows from sizes,
+//! constants and indices, is known to fit; nothing is narrowed without proof.
+
+use kiln_graph::ops::{BinaryOp, Iota, ReduceKind, ShapeOf};
+use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
+
+use super::context::{Contents, Context, View};
+use super::kernel::{Params, Request};
+use crate::error::CompileError;
+use crate::fuse::Group;
+use crate::layout::row_major;
+
+/// Smallest and largest value.
+type Range = (i64, i64);
+
+const ANY: Range = (i64::MIN, i64::MAX);
+/// What the host may give: it is checked to fit when it is uploaded.
+const GIVEN: Range = (i32::MIN as i64, i32::MAX as i64);
+
+/// Ranges of all integer values of a graph, by value.
+pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
+    let mut ranges = vec![ANY; graph.values().len()];
+    for id in graph.value_ids() {
+        ranges[id.index()] = match &graph.value(id).def {
+            Def::Input | Def::State(_) => GIVEN,
+            Def::Constant(tensor) => constant(tensor),
+            Def::Node { .. } => ANY,
+        };
+    }
+    for node in graph.nodes() {
+        let of = |i: usize| node.inputs.get(i).map_or(ANY, |id: &ValueId| ranges[id.index()]);
+        let dims = |shape: &[Dim]| {
+            let most = shape.iter().map(|d| d.eval(max).unwrap_or(i64::MAX)).max();
+            (0, most.unwrap_or(0))
+        };
+        let range = match &node.op {
+            Op::Binary(op) => binary(*op, of(0), of(1)),
+            Op::Select => union(of(1), of(2)),
+            Op::Cast(_) if graph.ty(node.inputs[0]).dtype == DType::Bool => (0, 1),
+            Op::Cast(_) if graph.ty(node.inputs[0]).dtype.is_float() => ANY,
+            Op::Iota(op) => dims(&op.shape),
+            Op::ShapeOf(_) => dims(&graph.ty(node.inputs[0]).shape),
+            Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
+            Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
+            Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => of(0),
+            Op::Pad(_) => union(of(0), (0, 0)),
+            Op::Cast(_)
+            | Op::Reshape(_)
+            | Op::Expand(_)
+            | Op::Transpose(_)
+            | Op::Slice(_)
+            | Op::Gather(_)
+            | Op::GatherElements(_) => of(0),
+            Op::Conv(_)
+            | Op::Pool(_)
+            | Op::MatMul(_)
+            | Op::BatchNorm(_)
+            | Op::Softmax(_)
+            | Op::Unary(_)
+            | Op::Reduce(_)
+            | Op::Resize(_) => ANY,
+        };
+        for id in &node.outputs {
+            ranges[id.index()] = range;
+        }
+    }
+    ranges
+}
+
+fn constant(tensor: &Tensor) -> Range {
+    match tensor.data() {
+        Data::I64(v) => (v.iter().min().copied().unwrap_or(0), v.iter().max().copied().unwrap_or(0)),
+        Data::I32(_) | Data::U8(_) | Data::Bool(_) => GIVEN,
+        Data::F32(_) | Data::F16(_) | Data::F64(_) => ANY,
+    }
+}
+
+fn union(a: Range, b: Range) -> Range {
+    (a.0.min(b.0), a.1.max(b.1))
+}
+
+fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
+    let corners = |f: fn(i64, i64) -> i64| {
+        let all = [f(a.0, b.0), f(a.0, b.1), f(a.1, b.0), f(a.1, b.1)];
+        (all.into_iter().min().unwrap_or(i64::MIN), all.into_iter().max().unwrap_or(i64::MAX))
+    };
+    match op {
+        BinaryOp::Add => corners(i64::saturating_add),
+        BinaryOp::Sub => corners(i64::saturating_sub),
+        BinaryOp::Mul => corners(i64::saturating_mul),
+        BinaryOp::Min | BinaryOp::Max => union(a, b),
+        BinaryOp::Div | BinaryOp::Rem | BinaryOp::Mod => {
+            let most = a.0.saturating_abs().max(a.1.saturating_abs()).max(b.0.saturating_abs());
+            let most = most.max(b.1.saturating_abs());
+            (most.saturating_neg(), most)
+        }
+        BinaryOp::Pow
+        | BinaryOp::Equal
+        | BinaryOp::Less
+        | BinaryOp::LessOrEqual
+        | BinaryOp::Greater
+        | BinaryOp::GreaterOrEqual
+        | BinaryOp::And
+        | BinaryOp::Or
+        | BinaryOp::Xor => ANY,
+    }
+}
+
+impl Context<'_> {
+    /// Whether every element of an integer value fits into 32 bits.
+    pub fn fits(&self, id: ValueId) -> bool {
+        let (low, high) = self.ranges[id.index()];
+        low >= GIVEN.0 && high <= GIVEN.1
+    }
+}
+
+/// Counting along an axis: a view of numbers that are known, as many as there can be.
+pub fn iota(ctx: &mut Context<'_>, node: NodeId, op: &Iota) -> Result<(), CompileError> {
+    let out = ctx.graph.node(node).outputs[0];
+    let name = ctx.graph.value(out).name.clone();
+    let element = super::context::storage_type(&name, op.dtype)?;
+    let count = ctx.largest(&op.shape[op.axis]).max(1);
+    let count =
+        i32::try_from(count).map_err(|_| CompileError::DType { value: name.clone(), dtype: op.dtype })?;
+    let words: Vec<u32> = if op.dtype.is_float() {
+        // Beyond 2^24 a 32-bit float skips numbers, as it does in any engine.
+        (0..count).map(|i| (f64::from(i) as f32).to_bits()).collect()
+    } else {
+        (0..count).map(i32::cast_unsigned).collect()
+    };
+    let bytes: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
+    let storage = ctx.allocate(&name, bytes.len().into(), Contents::Weights(bytes));
+    let strides = (0..op.shape.len()).map(|axis| Dim::from(usize::from(axis == op.axis))).collect();
+    ctx.register_view(out, View { storage, element, base: 0.into(), strides, zero_lanes: false });
+    Ok(())
+}
+
+/// Sizes that are only known at run time reach the device as parameters.
+pub fn shape_of(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    node: NodeId,
+    op: &ShapeOf,
+) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
+    let dims = graph.ty(x).shape[op.start..op.end].to_vec();
+    let placed = ctx.place(out, row_major(1, 1), Contents::Activation)?;
+    let mut params = Params::default();
+    for (n, dim) in dims.iter().enumerate() {
+        params.int(format!("d{n}"), dim.clone());
+    }
+    ctx.request(Request {
+        template: "shape_of",
+        kernel: "shape_of".into(),
+        name: &group.name,
+        holes: minijinja::context! { rank => dims.len() },
+        bindings: vec![(ctx.placed[placed].storage, kiln_plan::Access::ReadWrite)],
+        params,
+        workgroups: [1.into(), 1.into(), 1.into()],
+        writes: vec![placed],
+        flops: 0.into(),
+    })?;
+    ctx.register(out, placed)
+}

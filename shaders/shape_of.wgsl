@@ -1,0 +1,14 @@
+// Sizes that are only known at run time, as a tensor.
+//
+// Holes: params; rank, how many there are.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> out: array<i32>;
+
+@compute @workgroup_size(1)
+fn main() {
+//% for n in range(rank)
+  out[${ n }] = params.d${ n };
+//% endfor
+}
