@@ -4,13 +4,19 @@
    owns columns l, S + l, .. of the result as accumulators with names, because indexed private arrays do not stay in
    registers. Macros: accumulators() declares them, step(w, at) adds four products to each, with the rows of the right
    matrix `w_step` vectors apart (next to each other in weights, which are packed in panels as wide as the tile, since
-   memory is fastest in a straight line), and finish() hands the results to the epilogue, one after the other so that
-   it is compiled once.
-   Holes: S the subgroup size, p row vectors and q column vectors of a lane. #*/
+   memory is fastest in a straight line), and finish() hands the results to the epilogue.
+   The epilogue is written out for each accumulator: collecting them in a private array and looping over that made
+   Mesa take five times as long to compile.
+   Holes: S the subgroup size, p row vectors and q column vectors of a lane; biased, whether sums start at `bias`. #*/
 //% macro accumulators()
-//% for r in range(p * S)
 //% for j in range(q)
-  var sum_${ r }_${ j } = vec4<f32>();
+//% if biased
+  let bias_${ j } = bias[min(first_column + ${ j * S }u, columns_end - 1u)];
+//% else
+  let bias_${ j } = vec4<f32>();
+//% endif
+//% for r in range(p * S)
+  var sum_${ r }_${ j } = bias_${ j };
 //% endfor
 //% endfor
 //% endmacro
@@ -28,18 +34,15 @@
 //% endfor
 //% endmacro
 //% macro finish()
-  var sums: array<vec4<f32>, ${ p * S * q }>;
-//% for r in range(p * S)
 //% for j in range(q)
-  sums[${ r * q + j }] = sum_${ r }_${ j };
-//% endfor
-//% endfor
-  for (var t = 0u; t < ${ p * S * q }u; t++) {
-    let row = first_row + t / ${ q }u;
-    let column = first_column + t % ${ q }u * ${ S }u;
-    if row < rows && column < columns_end {
-      let i = row * params.inner + column;
-      store(i, column, element(i, column, sums[t]));
+  let to_${ j } = first_column + ${ j * S }u;
+  if to_${ j } < columns_end {
+//% for r in range(p * S)
+    if first_row + ${ r }u < rows {
+      let i = (first_row + ${ r }u) * params.inner + to_${ j };
+      store(i, to_${ j }, element(i, to_${ j }, sum_${ r }_${ j }));
     }
+//% endfor
   }
+//% endfor
 //% endmacro

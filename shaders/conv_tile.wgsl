@@ -12,6 +12,9 @@ ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+//% if biased
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+//% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 ${ declarations() }
 //% include "functions"

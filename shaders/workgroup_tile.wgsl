@@ -4,14 +4,20 @@
    and each invocation multiplies four rows of one by a column of the other. 8 KiB of workgroup memory. Macros:
    declarations(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
    finish(). Invocation t loads vector t % 4 of row t / 4 on the left, and column t % 16 of row t / 16 on the right.
+   Hole: biased, whether sums start at `bias`.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
 //% macro declarations()
 var<workgroup> left: array<array<vec4<f32>, 4>, 64>;
 var<workgroup> right: array<array<vec4<f32>, 16>, 16>;
 //% endmacro
 //% macro accumulators()
+//% if biased
+  let first = bias[min(tile_column + t % 16u, columns_end - 1u)];
+//% else
+  let first = vec4<f32>();
+//% endif
 //% for r in range(4)
-  var sum_${ r } = vec4<f32>();
+  var sum_${ r } = first;
 //% endfor
 //% endmacro
 //% macro step()

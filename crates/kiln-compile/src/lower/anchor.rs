@@ -1,6 +1,7 @@
 //! What all kernels with an anchor share: the output tensor, the epilogue, the launch.
 
-use kiln_graph::{Dim, ValueId};
+use kiln_graph::ops::BinaryOp;
+use kiln_graph::{DType, Dim, NodeId, Op, ValueId};
 use kiln_plan::{Access, Layout};
 
 use super::context::{Context, StorageId};
@@ -40,6 +41,55 @@ pub fn tail(
     let finished = expression(ctx, group, space.clone(), Some(anchor), operands, ends)?;
     let output = ctx.output(value, layout.clone(), destination, finished.in_place)?;
     Ok(Tail { output, space, finished })
+}
+
+/// A bias that the sums of an anchor can start with, so that the epilogue need not add it to each.
+pub struct Bias {
+    /// The memory: one number for each index along the axis.
+    pub storage: StorageId,
+    /// The group without the addition.
+    pub rest: Group,
+    /// What the anchor makes now: the value of the addition.
+    pub anchor: ValueId,
+}
+
+/// Finds out whether the epilogue of a group begins with the addition of a known vector along `axis` of the anchor's
+/// result.
+pub fn bias(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    anchor: ValueId,
+    axis: usize,
+) -> Result<Option<Bias>, CompileError> {
+    let graph = ctx.graph;
+    let Some(node) = group.nodes.first().map(|id| graph.node(*id)) else { return Ok(None) };
+    let [a, b] = node.inputs[..] else { return Ok(None) };
+    let reads = |id: &NodeId| graph.node(*id).inputs.contains(&anchor);
+    let once = group.nodes.iter().filter(|id| reads(id)).count() == 1 && !group.outputs.contains(&anchor);
+    let vector = match (a == anchor, b == anchor) {
+        (true, false) => b,
+        (false, true) => a,
+        (true, true) | (false, false) => return Ok(None),
+    };
+    let Some(tensor) = graph.as_constant(vector) else { return Ok(None) };
+    let ty = graph.ty(anchor);
+    let shape = tensor.shape();
+    // The vector's axis, counted from the end as broadcasting does.
+    let along = (axis + shape.len()).checked_sub(ty.rank());
+    let matches =
+        along.is_some_and(|along| shape.get(along).is_some_and(|n| ty.shape[axis] == Dim::from(*n)));
+    let only = shape.iter().filter(|n| **n != 1).count() == 1;
+    if node.op != Op::Binary(BinaryOp::Add) || !once || !matches || !only || tensor.dtype() != DType::F32 {
+        return Ok(None);
+    }
+    let along = along.unwrap_or(0);
+    let order = (0..shape.len()).filter(|a| *a != along).chain([along]).collect();
+    let placed = ctx.version(vector, &Layout { order, lanes: 4 })?;
+    let nodes = group.nodes[1..].to_vec();
+    let read_later = |id: &ValueId| nodes.iter().any(|n| graph.node(*n).inputs.contains(id));
+    let inputs = group.inputs.iter().copied().filter(|id| *id != vector || read_later(id)).collect();
+    let rest = Group { nodes, inputs, ..group.clone() };
+    Ok(Some(Bias { storage: ctx.placed[placed].storage, rest, anchor: node.outputs[0] }))
 }
 
 #[allow(clippy::too_many_arguments, reason = "this is a launch: kernel, operands, parameters")]

@@ -4,7 +4,7 @@ use kiln_graph::ops::Conv;
 use kiln_graph::{Dim, NodeId, ValueId, product};
 use kiln_plan::Layout;
 
-use super::anchor::{launch, launch_on, tail};
+use super::anchor::{bias, launch, launch_on, tail};
 use super::context::{Context, StorageId};
 use super::kernel::Params;
 use super::pack::PanelShape;
@@ -195,8 +195,12 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     let columns = job.w_shape[0] / job.conv.groups;
     let column_tiles = columns.div_ceil(4).div_ceil(usize::try_from(tile.columns()).unwrap_or(1));
     let right = right(ctx, &job, tile, column_tiles)?;
-    let operands = [job.rows.storage, right.storage];
-    let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
+    let bias = bias(ctx, job.group, job.anchor, 1)?;
+    let operands: Vec<StorageId> =
+        [job.rows.storage, right.storage].into_iter().chain(bias.as_ref().map(|b| b.storage)).collect();
+    let biased = bias.is_some();
+    let (rest, anchor) = bias.map_or((job.group.clone(), job.anchor), |b| (b.rest, b.anchor));
+    let tail = tail(ctx, &rest, anchor, &channels_last(rank), &operands)?;
     let mut params = job.sizes();
     job.rows.vectors(&mut params);
     params.uint("rows", rows.clone());
@@ -207,14 +211,14 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     params.uint("w_tile", right.tile);
     params.uint("w_step", right.step);
     let deep = rank == 5;
-    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated() });
+    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased });
     let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
     let template = match tile {
         Tile::Broadcast { .. } => "conv_broadcast",
         Tile::Workgroup => "conv_tile",
     };
-    launch_on(ctx, job.group, tail, template, &name, &operands, params, holes, job.flops(), grid)
+    launch_on(ctx, &rest, tail, template, &name, &operands, params, holes, job.flops(), grid)
 }
 
 /// The weights as the right matrix of a product; strides in vectors of four.

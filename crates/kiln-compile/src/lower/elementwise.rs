@@ -359,6 +359,12 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
     }
 }
 
+/// Whether an operand is a number written into the kernel, and finite.
+fn number(operand: &str) -> bool {
+    let scalar = operand.strip_prefix("vec4<f32>(").unwrap_or(operand);
+    scalar.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+}
+
 fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
     let float = dtype.is_float();
     let is_bool = dtype == DType::Bool;
@@ -380,6 +386,9 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Mod if float => call("floor_mod"),
         BinaryOp::Mod => call("floor_mod_int"),
         BinaryOp::Rem => format!("{a} % {b}"),
+        // A number that is no NaN needs only one comparison, which is false for NaN.
+        BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),
+        BinaryOp::Max if float && number(b) => format!("select({a}, {b}, {a} < {b})"),
         BinaryOp::Min if float => call("minimum"),
         BinaryOp::Min => format!("min({a}, {b})"),
         BinaryOp::Max if float => call("maximum"),

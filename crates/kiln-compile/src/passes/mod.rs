@@ -7,6 +7,7 @@ pub mod affine;
 mod constant;
 pub mod dead_code;
 pub mod decompose;
+pub mod fold;
 pub mod freeze;
 
 use kiln_graph::{Graph, GraphError};
@@ -18,6 +19,7 @@ pub type Pass = fn(&Graph) -> Result<Graph, GraphError>;
 pub const INFERENCE: &[(&str, Pass)] = &[
     ("freeze", freeze::run),
     ("decompose", decompose::run),
+    ("fold", fold::run),
     ("affine", affine::run),
     ("dead_code", dead_code::run),
 ];

@@ -1,0 +1,59 @@
+//! What follows from constants, or from shapes alone, is computed now.
+//!
+//! ```text
+//! before: const b: f32[64]   r = reshape(b) {shape=[1, 64, 1, 1]}   y = add(x, r)
+//! after:  const r: f32[1, 64, 1, 1]                                 y = add(x, r)
+//! ```
+
+use kiln_graph::{Bindings, DType, Data, Dim, Graph, GraphError, Op, Precision, Rewriter, Tensor, ValueId};
+
+/// Larger results stay computed: a plan must not grow because a number was expanded.
+const MAX_GROWTH: usize = 1 << 16;
+
+/// Replaces nodes whose results are known by constants.
+pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
+    let mut rewriter = Rewriter::new(graph)?;
+    for id in graph.node_ids() {
+        let node = graph.node(id);
+        let inputs = rewriter.inputs(id)?;
+        match known(&rewriter.graph, graph, &node.op, &inputs, &node.outputs) {
+            Some(results) => {
+                for (output, tensor) in node.outputs.iter().zip(results) {
+                    let name = graph.value(*output).name.clone();
+                    let constant = rewriter.graph.constant(name, tensor);
+                    rewriter.map(*output, constant);
+                }
+            }
+            None => rewriter.copy(id)?,
+        }
+    }
+    rewriter.finish()
+}
+
+fn known(new: &Graph, old: &Graph, op: &Op, inputs: &[ValueId], outputs: &[ValueId]) -> Option<Vec<Tensor>> {
+    if let [output] = outputs
+        && let Some(tensor) = from_shapes(old, *output)
+    {
+        return Some(vec![tensor]);
+    }
+    let tensors: Vec<&Tensor> = inputs.iter().map(|id| new.as_constant(*id)).collect::<Option<_>>()?;
+    let before: usize = tensors.iter().map(|t| t.len()).sum();
+    let sizes = outputs.iter().map(|id| old.ty(*id).static_shape().map(|s| s.iter().product::<usize>()));
+    let after: usize = sizes.sum::<Option<usize>>()?;
+    if after > before.max(MAX_GROWTH) {
+        return None;
+    }
+    op.evaluate(&tensors, Precision::F32, &Bindings::new()).ok()
+}
+
+/// The elements of a value whose contents are numbers, though what it is computed from may be symbolic.
+fn from_shapes(graph: &Graph, id: ValueId) -> Option<Tensor> {
+    let value = graph.value(id);
+    let numbers: Vec<i64> = value.contents.as_ref()?.iter().map(Dim::as_const).collect::<Option<_>>()?;
+    let data = match value.ty.dtype {
+        DType::I64 => Data::I64(numbers),
+        DType::I32 => Data::I32(numbers.iter().map(|n| i32::try_from(*n).ok()).collect::<Option<_>>()?),
+        DType::F32 | DType::F16 | DType::F64 | DType::U8 | DType::Bool => return None,
+    };
+    Tensor::new(value.ty.static_shape()?, data).ok()
+}
