@@ -33,6 +33,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "matmul_direct",
     "matmul_tile",
     "pool",
+    "pool_run",
     "reduce",
     "resize",
     "shape_of",

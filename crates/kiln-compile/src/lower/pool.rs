@@ -3,13 +3,23 @@
 use kiln_graph::ops::{Pool, PoolKind};
 use kiln_graph::{Dim, NodeId, product};
 
-use super::anchor::{launch, tail};
+use super::anchor::{launch, launch_on, tail};
 use super::context::Context;
 use super::conv::{MAX_ITERATIONS, per_axis, three};
 use super::kernel::Params;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
+
+/// Neighbours that share their loads.
+const RUN: i64 = 4;
+
+/// Width and stride of a window over a plane or a line that is narrow enough for a run of neighbours to share loads.
+fn run_of(pool: &Pool) -> Option<(usize, usize)> {
+    let (width, stride) = (*pool.kernel.last()?, *pool.strides.last()?);
+    let plain = pool.kernel.len() <= 2 && pool.dilations.iter().all(|d| *d == 1);
+    (plain && width <= 5 && stride < width && stride <= 2).then_some((width, stride))
+}
 
 /// Lowers a pooling with its epilogue.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, pool: &Pool) -> Result<(), CompileError> {
@@ -45,6 +55,17 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, pool: &Pool) ->
     };
     let flops = product(&out_shape) * window.into();
     let kernel = if max { "max_pool" } else { "avg_pool" };
+    if let Some((width, stride)) = run_of(pool) {
+        let spatial = three(&out_shape[2..], 1.into());
+        let runs_w = spatial[2].ceil_div(RUN);
+        let runs = &(&out_shape[0] * &spatial[1]) * &runs_w;
+        params.uint("runs", runs.clone());
+        params.int("runs_w", runs_w);
+        let holes = minijinja::context! { max, include_pad, R => RUN, K => width, S => stride };
+        let grid = ctx.grid(&(&runs * &tail.space.inner()));
+        let name = format!("{kernel}_{width}_stride_{stride}");
+        return launch_on(ctx, group, tail, "pool_run", &name, &operands, params, holes, flops, grid);
+    }
     let holes = minijinja::context! { max, include_pad };
     launch(ctx, group, tail, "pool", kernel, &operands, params, holes, flops)
 }

@@ -1,0 +1,80 @@
+// Max and average pooling over a plane, ${ R } neighbouring places of four channels an invocation.
+//
+// What neighbours read twice is loaded once. Loop iterations of an invocation: kernel_h.
+// Holes: params, operands, out_binding, element, store, stored; R, how many places; K, the width of the window; S, the
+// stride along the width; max: largest or mean; include_pad: whether padding counts as zeros in the mean.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }${ store }
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let index = grid_index(id, groups);
+  if index >= params.runs * params.inner {
+    return;
+  }
+  let c = index % params.inner;
+  var rest = i32(index / params.inner);
+  let run = rest % params.runs_w;
+  rest /= params.runs_w;
+  let oh = rest % params.out_h;
+  let n = rest / params.out_h;
+  let left = run * ${ R * S } - params.pad_w;
+//% if max
+  // Minus infinity, by bits that are no constant expression.
+  let bits = 0xff800000u;
+  let outside = vec4<f32>(bitcast<f32>(bits));
+//% else
+  let outside = vec4<f32>();
+//% endif
+//% for t in range(R)
+  var acc_${ t } = outside;
+//% endfor
+  var lines = 0;
+  for (var kh = 0; kh < params.kernel_h; kh++) {
+    let h = oh * params.stride_h + kh - params.pad_h;
+    let within = h >= 0 && h < params.in_h;
+//% if include_pad
+    lines += i32(h < params.in_h + params.end_h);
+//% else
+    lines += i32(within);
+//% endif
+    let line = (n * params.in_h + h) * params.in_w;
+//% for u in range((R - 1) * S + K)
+    let in_${ u } = within && left + ${ u } >= 0 && left + ${ u } < params.in_w;
+    let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
+    let x_${ u } = select(outside, x[at_${ u }], in_${ u });
+//% endfor
+//% for k in range(K)
+//% for t in range(R)
+//% if max
+    acc_${ t } = max(acc_${ t }, x_${ t * S + k });
+//% else
+    acc_${ t } += x_${ t * S + k };
+//% endif
+//% endfor
+//% endfor
+  }
+  let row = (n * params.out_h + oh) * params.out_w + run * ${ R };
+//% for t in range(R)
+  if run * ${ R } + ${ t } < params.out_w {
+    let i = u32(row + ${ t }) * params.inner + c;
+//% if max
+    store(i, c, element(i, c, acc_${ t }));
+//% else
+    let first = left + ${ t * S };
+//% if include_pad
+    let columns = min(first + ${ K }, params.in_w + params.end_w) - first;
+//% else
+    let columns = min(first + ${ K }, params.in_w) - max(first, 0);
+//% endif
+    store(i, c, element(i, c, acc_${ t } / f32(max(lines * columns, 1))));
+//% endif
+  }
+//% endfor
+}
