@@ -5,7 +5,8 @@
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
-// dimension; dilated: whether there are zeros between input elements (transposed convolution).
+// dimension; dilated: whether there are zeros between input elements (transposed convolution); flat: whether
+// neighbouring taps and their channels are neighbours in memory.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -79,6 +80,23 @@ ${ accumulators() }
     let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
 //% endif
 //% endfor
+//% if flat
+    // A row of the window lies in one piece: its taps and channels are one loop.
+    for (var j = 0; j < params.kernel_w * params.depth; j++) {
+//% for s in range(p)
+      let near_${ s } = ow_${ s } * params.depth + j;
+      let inside_${ s } = near_${ s } >= 0 && near_${ s } < params.in_w * params.depth && h_${ s } >= 0
+//% if deep
+        && d_${ s } >= 0
+//% endif
+      ;
+      let from_${ s } = select(0, line_${ s } * params.depth + params.x_base + near_${ s }, inside_${ s });
+      let a_${ s } = select(vec4<f32>(), x[from_${ s }], inside_${ s });
+//% endfor
+${ step("w", "at") }
+      at += 4u * params.w_step;
+    }
+//% else
     for (var kw = 0; kw < params.kernel_w; kw++) {
 //% for s in range(p)
       let v_${ s } = tap(ow_${ s } + kw * params.dilation_w, params.step_w, params.in_w);
@@ -97,6 +115,7 @@ ${ step("w", "at") }
         at += 4u * params.w_step;
       }
     }
+//% endif
   }
 //% if deep
   }

@@ -211,7 +211,11 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     params.uint("w_tile", right.tile);
     params.uint("w_step", right.step);
     let deep = rank == 5;
-    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased });
+    let flat = !job.dilated()
+        && job.conv.groups == 1
+        && job.conv.dilations.last().is_none_or(|d| *d == 1)
+        && job.rows.step == Dim::from(4 * depth);
+    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased, flat });
     let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
     let template = match tile {
