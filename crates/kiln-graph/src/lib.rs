@@ -13,6 +13,7 @@
 mod array;
 mod contents;
 mod dim;
+mod dot;
 mod error;
 mod eval;
 mod graph;
@@ -20,6 +21,7 @@ mod number;
 pub mod ops;
 mod rewrite;
 mod tensor;
+pub mod text;
 
 pub use dim::{Atom, Bindings, Dim, product};
 pub use error::{EvalError, GraphError, ShapeError};

@@ -2,26 +2,22 @@
 
 use std::fmt;
 
-use super::lex::{quoted, word};
-use crate::dim::{Atom, Dim};
+use super::dims;
+use crate::dim::Dim;
 use crate::ops::{
-    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, CoordinateMode, Expand, Gather, GatherElements,
-    Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshape, Resize, ResizeMode,
-    ShapeOf, Slice, SliceAxis, Softmax, Transpose, UnaryOp,
+    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, CoordinateMode, Expand, Gather, GatherElements, Iota,
+    MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshape, Resize, ResizeMode, ShapeOf,
+    Slice, SliceAxis, Softmax, Transpose, UnaryOp,
 };
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// The value of an attribute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attribute {
     /// True because it is there.
     Flag,
-    /// A size, or a number; a single word parses as this.
-    Dim(Dim),
-    /// A floating point number.
-    Float(f32),
-    /// A string.
-    Text(String),
+    /// A number, a dimension or a word.
+    Word(String),
     /// A list.
     List(Vec<Attribute>),
 }
@@ -30,10 +26,332 @@ impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Attribute::Flag => Ok(()),
-            Attribute::Dim(dim) => write!(f, "{dim}"),
-            Attribute::Float(value) => write!(f, "{}", value),
-            Attribute::Text(text) => f.write_str(&quoted(text)),
-            Attribute::List(items) => write!(f, "{}", crate::tensor::ShapeDisplay(items)),
+            Attribute::Word(word) => f.write_str(word),
+            Attribute::List(items) => write!(f, "{}", ShapeDisplay(items)),
         }
     }
+}
+
+/// Attributes with their names.
+pub type Attributes = Vec<(String, Attribute)>;
+
+/// Collects attributes, leaving out those that have their usual value.
+#[derive(Default)]
+struct Writer(Attributes);
+
+impl Writer {
+    fn word(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.0.push((name.into(), Attribute::Word(value.to_string())));
+        self
+    }
+
+    fn unless<T: fmt::Display + PartialEq>(self, usual: T, name: &str, value: T) -> Self {
+        if value == usual { self } else { self.word(name, value) }
+    }
+
+    fn flag(mut self, name: &str, value: bool) -> Self {
+        if value {
+            self.0.push((name.into(), Attribute::Flag));
+        }
+        self
+    }
+
+    fn list<T: fmt::Display>(mut self, name: &str, values: &[T]) -> Self {
+        let items = values.iter().map(|v| Attribute::Word(v.to_string())).collect();
+        self.0.push((name.into(), Attribute::List(items)));
+        self
+    }
+
+    fn list_unless<T: fmt::Display + PartialEq>(self, usual: T, name: &str, values: &[T]) -> Self {
+        if values.iter().all(|v| *v == usual) { self } else { self.list(name, values) }
+    }
+
+    fn pairs(mut self, name: &str, values: &[[i64; 2]]) -> Self {
+        if values.iter().any(|v| *v != [0, 0]) {
+            let pair = |v: &[i64; 2]| Attribute::List(v.iter().map(|n| Attribute::Word(n.to_string())).collect());
+            self.0.push((name.into(), Attribute::List(values.iter().map(pair).collect())));
+        }
+        self
+    }
+}
+
+/// The attributes of an operator.
+pub fn of(op: &Op) -> Attributes {
+    let w = Writer::default();
+    let written = match op {
+        Op::Conv(op) => w
+            .list_unless(1, "strides", &op.strides)
+            .pairs("pads", &op.pads)
+            .list_unless(1, "dilations", &op.dilations)
+            .list_unless(1, "input_dilations", &op.input_dilations)
+            .unless(1, "groups", op.groups),
+        Op::Pool(op) => w
+            .list("kernel", &op.kernel)
+            .list_unless(1, "strides", &op.strides)
+            .list_unless(1, "dilations", &op.dilations)
+            .pairs("pads", &op.pads)
+            .flag("ceil_mode", op.ceil_mode)
+            .flag("count_include_pad", op.kind == PoolKind::Average { count_include_pad: true }),
+        Op::MatMul(op) => w.flag("transpose_a", op.transpose_a).flag("transpose_b", op.transpose_b),
+        Op::BatchNorm(op) => w
+            .unless(1e-5, "epsilon", op.epsilon)
+            .unless(0.9, "momentum", op.momentum)
+            .flag("training", op.training)
+            .flag("unbiased", op.unbiased),
+        Op::Softmax(op) => w.word("axis", op.axis),
+        Op::Unary(_) | Op::Binary(_) | Op::Select => w,
+        Op::Cast(op) => w.word("to", op.to),
+        Op::Reduce(op) => w.list("axes", &op.axes).flag("keep_dims", op.keep_dims),
+        Op::ArgReduce(op) => w
+            .word("axis", op.axis)
+            .flag("keep_dims", op.keep_dims)
+            .flag("select_last_index", op.select_last_index),
+        Op::Reshape(op) => w.list("shape", &op.shape),
+        Op::Expand(op) => w.list("shape", &op.shape),
+        Op::Transpose(op) => w.list("perm", &op.perm),
+        Op::Slice(op) => {
+            let cut = |cut: &SliceAxis| {
+                let parts = [cut.axis.to_string(), cut.start.to_string(), cut.length.to_string(), cut.step.to_string()];
+                Attribute::List(parts.into_iter().map(Attribute::Word).collect())
+            };
+            let mut w = w;
+            w.0.push(("axes".into(), Attribute::List(op.axes.iter().map(cut).collect())));
+            w
+        }
+        Op::Concat(op) => w.word("axis", op.axis),
+        Op::Pad(op) => {
+            let w = w.pairs("pads", &op.pads);
+            match op.mode {
+                PadMode::Constant(value) => w.unless(0.0, "value", value),
+                PadMode::Reflect => w.word("mode", "reflect"),
+                PadMode::Edge => w.word("mode", "edge"),
+                PadMode::Wrap => w.word("mode", "wrap"),
+            }
+        }
+        Op::Gather(op) => w.word("axis", op.axis),
+        Op::GatherElements(op) => w.word("axis", op.axis),
+        Op::Resize(op) => {
+            let mode = match op.mode {
+                ResizeMode::Linear => "linear",
+                ResizeMode::Nearest(NearestMode::RoundPreferFloor) => "round_prefer_floor",
+                ResizeMode::Nearest(NearestMode::RoundPreferCeil) => "round_prefer_ceil",
+                ResizeMode::Nearest(NearestMode::Floor) => "floor",
+                ResizeMode::Nearest(NearestMode::Ceil) => "ceil",
+            };
+            let coordinates = match op.coordinates {
+                CoordinateMode::HalfPixel => "half_pixel",
+                CoordinateMode::PytorchHalfPixel => "pytorch_half_pixel",
+                CoordinateMode::AlignCorners => "align_corners",
+                CoordinateMode::Asymmetric => "asymmetric",
+            };
+            let w = w.list("shape", &op.shape).word("mode", mode).word("coordinates", coordinates);
+            match &op.scales {
+                Some(scales) => w.list("scales", scales),
+                None => w,
+            }
+        }
+        Op::ShapeOf(op) => w.word("start", op.start).word("end", op.end),
+        Op::Iota(op) => w.word("dtype", op.dtype).list("shape", &op.shape).word("axis", op.axis),
+    };
+    written.0
+}
+
+/// Attributes as they were read; what is asked for is taken out.
+pub struct Reader(pub Attributes);
+
+impl Reader {
+    fn take(&mut self, name: &str) -> Option<Attribute> {
+        let index = self.0.iter().position(|(n, _)| n == name)?;
+        Some(self.0.remove(index).1)
+    }
+
+    fn flag(&mut self, name: &str) -> Result<bool, String> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Attribute::Flag) => Ok(true),
+            Some(Attribute::Word(_) | Attribute::List(_)) => Err(format!("`{name}` stands for itself, without a value")),
+        }
+    }
+
+    fn word(&mut self, name: &str) -> Result<Option<String>, String> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Attribute::Word(word)) => Ok(Some(word)),
+            Some(Attribute::Flag | Attribute::List(_)) => Err(format!("`{name}` needs one value: `{name}=...`")),
+        }
+    }
+
+    fn parsed<T>(&mut self, name: &str, usual: Option<T>, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+        match self.word(name)? {
+            Some(word) => parse(&word).ok_or_else(|| format!("`{word}` is no value for `{name}`")),
+            None => usual.ok_or_else(|| format!("`{name}=` is missing")),
+        }
+    }
+
+    fn size(&mut self, name: &str) -> Result<usize, String> {
+        self.parsed(name, None, |word| word.parse().ok())
+    }
+
+    fn float(&mut self, name: &str, usual: f32) -> Result<f32, String> {
+        self.parsed(name, Some(usual), |word| word.parse().ok())
+    }
+
+    fn list<T>(&mut self, name: &str, parse: impl Fn(&Attribute) -> Option<T>) -> Result<Option<Vec<T>>, String> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Attribute::List(items)) => {
+                let parsed: Option<Vec<T>> = items.iter().map(parse).collect();
+                parsed.map(Some).ok_or_else(|| format!("`{name}` has a part that is no value for it"))
+            }
+            Some(Attribute::Flag | Attribute::Word(_)) => Err(format!("`{name}` needs a list: `{name}=[...]`")),
+        }
+    }
+
+    fn sizes(&mut self, name: &str) -> Result<Option<Vec<usize>>, String> {
+        self.list(name, |item| word(item)?.parse().ok())
+    }
+
+    fn dims(&mut self, name: &str) -> Result<Vec<Dim>, String> {
+        self.list(name, |item| dims::parse(word(item)?))?.ok_or_else(|| format!("`{name}=[...]` is missing"))
+    }
+
+    fn pairs(&mut self, name: &str, count: usize) -> Result<Vec<[i64; 2]>, String> {
+        let pair = |item: &Attribute| match item {
+            Attribute::List(two) => match two.as_slice() {
+                [a, b] => Some([word(a)?.parse().ok()?, word(b)?.parse().ok()?]),
+                _ => None,
+            },
+            Attribute::Flag | Attribute::Word(_) => None,
+        };
+        Ok(self.list(name, pair)?.unwrap_or_else(|| vec![[0, 0]; count]))
+    }
+}
+
+fn word(item: &Attribute) -> Option<&str> {
+    match item {
+        Attribute::Word(word) => Some(word),
+        Attribute::Flag | Attribute::List(_) => None,
+    }
+}
+
+/// The type called `name`.
+pub fn dtype(name: &str) -> Option<DType> {
+    DType::ALL.into_iter().find(|d| d.name() == name)
+}
+
+/// The operator `name` with `attributes`, for inputs of the given types.
+pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, String> {
+    let spatial = inputs.first().map_or(0, |ty| ty.rank().saturating_sub(2));
+    let ones = || vec![1; spatial];
+    if let Some(op) = UnaryOp::ALL.into_iter().find(|op| op.name() == name) {
+        return Ok(Op::Unary(op));
+    }
+    if let Some(op) = BinaryOp::ALL.into_iter().find(|op| op.name() == name) {
+        return Ok(Op::Binary(op));
+    }
+    if let Some(kind) = ReduceKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        let axes = r.sizes("axes")?.ok_or("`axes=[...]` is missing")?;
+        return Ok(Op::Reduce(Reduce { kind, axes, keep_dims: r.flag("keep_dims")? }));
+    }
+    if let Some(kind) = [ArgKind::Max, ArgKind::Min].into_iter().find(|kind| kind.name() == name) {
+        let (axis, keep_dims) = (r.size("axis")?, r.flag("keep_dims")?);
+        return Ok(Op::ArgReduce(ArgReduce { kind, axis, keep_dims, select_last_index: r.flag("select_last_index")? }));
+    }
+    let average = PoolKind::Average { count_include_pad: false };
+    if let Some(kind) = [PoolKind::Max, average].into_iter().find(|kind| kind.name() == name) {
+        let kernel = r.sizes("kernel")?.ok_or("`kernel=[...]` is missing")?;
+        let count = kernel.len();
+        let counted = r.flag("count_include_pad")?;
+        return Ok(Op::Pool(Pool {
+            kind: if kind == PoolKind::Max { kind } else { PoolKind::Average { count_include_pad: counted } },
+            strides: r.sizes("strides")?.unwrap_or_else(|| vec![1; count]),
+            dilations: r.sizes("dilations")?.unwrap_or_else(|| vec![1; count]),
+            pads: r.pairs("pads", count)?,
+            ceil_mode: r.flag("ceil_mode")?,
+            kernel,
+        }));
+    }
+    Ok(match name {
+        "conv" => Op::Conv(Conv {
+            strides: r.sizes("strides")?.unwrap_or_else(ones),
+            pads: r.pairs("pads", spatial)?,
+            dilations: r.sizes("dilations")?.unwrap_or_else(ones),
+            input_dilations: r.sizes("input_dilations")?.unwrap_or_else(ones),
+            groups: r.parsed("groups", Some(1), |word| word.parse().ok().filter(|n| *n > 0))?,
+        }),
+        "matmul" => Op::MatMul(MatMul { transpose_a: r.flag("transpose_a")?, transpose_b: r.flag("transpose_b")? }),
+        "batch_norm" => Op::BatchNorm(BatchNorm {
+            epsilon: r.float("epsilon", 1e-5)?,
+            momentum: r.float("momentum", 0.9)?,
+            training: r.flag("training")?,
+            unbiased: r.flag("unbiased")?,
+        }),
+        "softmax" => Op::Softmax(Softmax { axis: r.size("axis")?, log: false }),
+        "log_softmax" => Op::Softmax(Softmax { axis: r.size("axis")?, log: true }),
+        "select" => Op::Select,
+        "cast" => Op::Cast(Cast { to: r.parsed("to", None, dtype)? }),
+        "reshape" => Op::Reshape(Reshape { shape: r.dims("shape")? }),
+        "expand" => Op::Expand(Expand { shape: r.dims("shape")? }),
+        "transpose" => Op::Transpose(Transpose { perm: r.sizes("perm")?.ok_or("`perm=[...]` is missing")? }),
+        "slice" => {
+            let cut = |item: &Attribute| match item {
+                Attribute::List(four) => match four.as_slice() {
+                    [axis, start, length, step] => Some(SliceAxis {
+                        axis: word(axis)?.parse().ok()?,
+                        start: dims::parse(word(start)?)?,
+                        length: dims::parse(word(length)?)?,
+                        step: word(step)?.parse().ok()?,
+                    }),
+                    _ => None,
+                },
+                Attribute::Flag | Attribute::Word(_) => None,
+            };
+            Op::Slice(Slice { axes: r.list("axes", cut)?.ok_or("`axes=[[axis, start, length, step]]` is missing")? })
+        }
+        "concat" => Op::Concat(Concat { axis: r.size("axis")? }),
+        "pad" => {
+            let rank = inputs.first().map_or(0, |ty| ty.rank());
+            let pads = r.pairs("pads", rank)?;
+            let mode = match r.word("mode")?.as_deref() {
+                None | Some("constant") => PadMode::Constant(r.float("value", 0.0)?),
+                Some("reflect") => PadMode::Reflect,
+                Some("edge") => PadMode::Edge,
+                Some("wrap") => PadMode::Wrap,
+                Some(other) => return Err(format!("`{other}` is no mode; constant, reflect, edge and wrap are")),
+            };
+            Op::Pad(Pad { pads, mode })
+        }
+        "gather" => Op::Gather(Gather { axis: r.size("axis")? }),
+        "gather_elements" => Op::GatherElements(GatherElements { axis: r.size("axis")? }),
+        "resize" => Op::Resize(Resize {
+            shape: r.dims("shape")?,
+            scales: r.list("scales", |item| word(item)?.parse().ok())?,
+            mode: r.parsed("mode", None, |word| {
+                Some(match word {
+                    "linear" => ResizeMode::Linear,
+                    "round_prefer_floor" => ResizeMode::Nearest(NearestMode::RoundPreferFloor),
+                    "round_prefer_ceil" => ResizeMode::Nearest(NearestMode::RoundPreferCeil),
+                    "floor" => ResizeMode::Nearest(NearestMode::Floor),
+                    "ceil" => ResizeMode::Nearest(NearestMode::Ceil),
+                    _ => return None,
+                })
+            })?,
+            coordinates: r.parsed("coordinates", None, |word| {
+                Some(match word {
+                    "half_pixel" => CoordinateMode::HalfPixel,
+                    "pytorch_half_pixel" => CoordinateMode::PytorchHalfPixel,
+                    "align_corners" => CoordinateMode::AlignCorners,
+                    "asymmetric" => CoordinateMode::Asymmetric,
+                    _ => return None,
+                })
+            })?,
+        }),
+        "shape_of" => Op::ShapeOf(ShapeOf { start: r.size("start")?, end: r.size("end")? }),
+        "iota" => Op::Iota(Iota {
+            dtype: r.parsed("dtype", None, dtype)?,
+            shape: r.dims("shape")?,
+            axis: r.size("axis")?,
+        }),
+        other => return Err(format!("there is no operator `{other}`")),
+    })
 }

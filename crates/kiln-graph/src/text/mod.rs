@@ -3,7 +3,7 @@
 //! ```text
 //! graph classifier
 //! input %x : f32[N, 3, 32, 32]
-//! const @conv1.weight : f32[8, 3, 3, 3] = random(1)
+//! state @conv1.weight : f32[8, 3, 3, 3] = fill(0.5)
 //! %conv1 = conv(%x, @conv1.weight) strides=[2, 2] pads=[[1, 1], [1, 1]] : f32[N, 8, 16, 16]
 //! %relu = relu(%conv1) : f32[N, 8, 16, 16]
 //! output y = %relu
@@ -11,21 +11,36 @@
 //!
 //! One line is one value or node, in the order of the graph. `%` names what is computed, `@` what is stored
 //! (constants and states). A name that is not a plain word stands in quotes, and where a name is taken, `name="..."`
-//! at the end of the line gives the real one. Attributes that have their usual value are left out, types after `:`
-//! may be left out and are checked where they are given, `#` starts a comment.
+//! gives the real one. Attributes that have their usual value are left out; types after `:` may be left out behind
+//! nodes and are checked where they are given; `#` starts a comment.
 //!
-//! Data is a list of all elements in row-major order, or `fill(value)`, or `random(seed)`, uniform between -1 and 1,
-//! or `random(seed, low, high)`. Printing writes data of more than [`SHOWN_ELEMENTS`] elements as `hash(...)` of it,
-//! which tells whether it changed but does not parse; [`Graph::with_data`](crate::Graph::with_data) writes it all.
+//! Data is a list of all elements in row-major order, or `fill(value)`. Printing writes data of more than
+//! [`SHOWN_ELEMENTS`] elements as `...`, which does not parse; [`Graph::with_data`] writes it all.
 
 mod attributes;
 mod data;
-mod lex;
+mod dims;
 mod parse;
 mod print;
 
-pub use attributes::Attribute;
-pub use print::WithData;
+use std::fmt;
+
+use crate::graph::Graph;
+
+pub use parse::parse;
 
 /// Data of at most so many elements is printed.
 pub const SHOWN_ELEMENTS: usize = 16;
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print::print(self, SHOWN_ELEMENTS, f)
+    }
+}
+
+impl Graph {
+    /// The text form with all data in it, which [`parse`] reads back.
+    pub fn with_data(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| print::print(self, usize::MAX, f))
+    }
+}

@@ -1,0 +1,95 @@
+//! Dimensions as they are printed: `2*N+1`, `floor((H+1)/2)`.
+
+use crate::dim::Dim;
+
+/// Deeper expressions come from no model.
+const MAX_DEPTH: usize = 32;
+
+/// The dimension that `text` stands for.
+pub fn parse(text: &str) -> Option<Dim> {
+    let mut parser = Parser { rest: text.trim(), depth: 0 };
+    let dim = parser.sum()?;
+    parser.rest.is_empty().then_some(dim)
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn eat(&mut self, token: &str) -> bool {
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn sum(&mut self) -> Option<Dim> {
+        let negative = self.eat("-");
+        let first = self.product()?;
+        let mut sum = if negative { Dim::from(0) - first } else { first };
+        loop {
+            if self.eat("+") {
+                sum = sum + self.product()?;
+            } else if self.eat("-") {
+                sum = sum - self.product()?;
+            } else {
+                return Some(sum);
+            }
+        }
+    }
+
+    fn product(&mut self) -> Option<Dim> {
+        let mut product = self.factor()?;
+        while self.eat("*") {
+            product = &product * &self.factor()?;
+        }
+        Some(product)
+    }
+
+    fn factor(&mut self) -> Option<Dim> {
+        if self.eat("floor((") {
+            self.depth += 1;
+            if self.depth > MAX_DEPTH {
+                return None;
+            }
+            let inner = self.sum()?;
+            let divisor = if self.eat(")/") { self.number()? } else { return None };
+            self.depth -= 1;
+            return (divisor > 0 && self.eat(")")).then(|| inner.floor_div(divisor));
+        }
+        if self.rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return self.number().map(Dim::from);
+        }
+        let end = self.rest.find(|c: char| "+-*/()[], ".contains(c)).unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        (!name.is_empty()).then(|| Dim::symbol(name))
+    }
+
+    fn number(&mut self) -> Option<i64> {
+        let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        digits.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn what_is_printed_is_parsed() {
+        for text in ["0", "7", "-3", "N", "2*N+1", "N*H-4", "3*floor((H+1)/2)+N", "floor((floor((H+1)/2)+3)/5)"] {
+            assert_eq!(parse(text).map(|dim| dim.to_string()).as_deref(), Some(text));
+        }
+        for text in ["", "+", "2*", "floor((N)/0)", "floor((N)/2", "N M"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! From text to a graph.
+
+use std::collections::HashMap;
+
+use super::attributes::{self, Attribute, Reader};
+use super::{data, dims};
+use crate::dim::Dim;
+use crate::error::GraphError;
+use crate::graph::{Graph, ValueId};
+use crate::tensor::TensorType;
+
+/// Lists nest no deeper than this.
+const MAX_DEPTH: usize = 8;
+
+/// Reads the text form of a graph. An error names the line and what would be right.
+pub fn parse(text: &str) -> Result<Graph, GraphError> {
+    let mut parser = Parser { graph: Graph::default(), values: HashMap::new() };
+    for (number, line) in text.lines().enumerate() {
+        parser.line(line).map_err(|message| GraphError::Parse { line: number + 1, message })?;
+    }
+    Ok(parser.graph)
+}
+
+struct Parser {
+    graph: Graph,
+    values: HashMap<String, ValueId>,
+}
+
+impl Parser {
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let mut words = Words { rest: line };
+        words.space();
+        if words.rest.is_empty() {
+            return Ok(());
+        }
+        if words.rest.starts_with('%') {
+            return self.node(&mut words);
+        }
+        let keyword = words.word()?;
+        match keyword.as_str() {
+            "graph" => {
+                self.graph.name = words.word()?;
+                words.end()
+            }
+            "input" | "const" | "state" => self.stored(&keyword, &mut words),
+            "output" => {
+                let name = words.word()?;
+                words.expect("=")?;
+                let value = self.value(&mut words)?;
+                self.graph.output(name, value).map_err(|e| e.to_string())?;
+                words.end()
+            }
+            "update" => {
+                let state = self.value(&mut words)?;
+                words.expect("=")?;
+                let value = self.value(&mut words)?;
+                self.graph.update(state, value).map_err(|e| e.to_string())?;
+                words.end()
+            }
+            other => Err(format!(
+                "`{other}` starts no line; `graph`, `input`, `const`, `state`, `%name =`, `output` and `update` do"
+            )),
+        }
+    }
+
+    fn stored(&mut self, keyword: &str, words: &mut Words<'_>) -> Result<(), String> {
+        let shown = words.name()?;
+        let name = words.own_name()?.unwrap_or_else(|| shown[1..].to_owned());
+        words.expect(":")?;
+        let ty = words.ty()?;
+        let id = if keyword == "input" {
+            self.graph.input(name, ty).map_err(|e| e.to_string())?
+        } else {
+            words.expect("=")?;
+            let shape = ty.static_shape().ok_or("what is stored has sizes that are numbers")?;
+            let text = words.rest.split('#').next().unwrap_or_default().trim();
+            words.rest = "";
+            let tensor = data::parse(ty.dtype, shape, text)?;
+            match keyword {
+                "state" => self.graph.state(name, tensor).map_err(|e| e.to_string())?,
+                _ => self.graph.constant(name, tensor),
+            }
+        };
+        self.define(shown, id)?;
+        words.end()
+    }
+
+    fn node(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+        let mut shown = vec![words.name()?];
+        while words.eat(",") {
+            shown.push(words.name()?);
+        }
+        words.expect("=")?;
+        let operator = words.word()?;
+        words.expect("(")?;
+        let mut inputs = Vec::new();
+        if !words.eat(")") {
+            inputs.push(self.value(words)?);
+            while words.eat(",") {
+                inputs.push(self.value(words)?);
+            }
+            words.expect(")")?;
+        }
+        let mut list = Vec::new();
+        let mut own = None;
+        while words.more() && !words.rest.starts_with(':') {
+            let key = words.word()?;
+            if key == "name" {
+                words.expect("=")?;
+                own = Some(words.word()?);
+            } else if words.eat("=") {
+                list.push((key, words.attribute(0)?));
+            } else {
+                list.push((key, Attribute::Flag));
+            }
+        }
+        let types: Vec<&TensorType> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
+        let mut reader = Reader(list);
+        let op = attributes::op(&operator, &mut reader, &types)?;
+        if let Some((key, _)) = reader.0.first() {
+            return Err(format!("`{operator}` has no attribute `{key}`"));
+        }
+        let name = own.unwrap_or_else(|| shown[0][1..].to_owned());
+        let outputs = self.graph.apply(name, op, &inputs).map_err(|e| e.to_string())?;
+        if outputs.len() != shown.len() {
+            return Err(format!("`{operator}` has {} outputs, but {} names stand before it", outputs.len(), shown.len()));
+        }
+        if words.eat(":") {
+            for (n, id) in outputs.iter().enumerate() {
+                if n > 0 {
+                    words.expect(",")?;
+                }
+                let declared = words.ty()?;
+                if declared != *self.graph.ty(*id) {
+                    return Err(format!("`{}` is {}, not {declared}", shown[n], self.graph.ty(*id)));
+                }
+            }
+        }
+        for (shown, id) in shown.into_iter().zip(outputs) {
+            self.define(shown, id)?;
+        }
+        words.end()
+    }
+
+    fn define(&mut self, shown: String, id: ValueId) -> Result<(), String> {
+        match self.values.insert(shown.clone(), id) {
+            Some(_) => Err(format!("`{shown}` is made twice")),
+            None => Ok(()),
+        }
+    }
+
+    fn value(&self, words: &mut Words<'_>) -> Result<ValueId, String> {
+        let shown = words.name()?;
+        self.values.get(&shown).copied().ok_or_else(|| format!("`{shown}` is not made in a line before this"))
+    }
+}
+
+/// What is left of a line.
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl Words<'_> {
+    fn space(&mut self) {
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with('#') {
+            self.rest = "";
+        }
+    }
+
+    fn more(&mut self) -> bool {
+        self.space();
+        !self.rest.is_empty()
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        if self.more() { Err(format!("`{}` is left over", self.rest.trim_end())) } else { Ok(()) }
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        self.space();
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, token: &str) -> Result<(), String> {
+        if self.eat(token) {
+            return Ok(());
+        }
+        let found = if self.rest.is_empty() { "the end of the line" } else { self.rest.trim_end() };
+        Err(format!("`{token}` is expected, but here is {found}"))
+    }
+
+    /// A plain word or a quoted one.
+    fn word(&mut self) -> Result<String, String> {
+        self.space();
+        if self.rest.starts_with('"') {
+            return self.string();
+        }
+        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || "_.-/:~".contains(c)));
+        // A colon may be part of a name, but not its end.
+        let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        if word.is_empty() {
+            let found = if self.rest.is_empty() { "the end of the line" } else { self.rest.trim_end() };
+            return Err(format!("a word is expected, but here is {found}"));
+        }
+        self.rest = rest;
+        Ok(word.to_owned())
+    }
+
+    /// `"..."` with the escapes of Rust.
+    fn string(&mut self) -> Result<String, String> {
+        let mut out = String::new();
+        let mut chars = self.rest.char_indices().skip(1);
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.rest = &self.rest[at + 1..];
+                    return Ok(out);
+                }
+                '\\' => match chars.next().map(|(_, c)| c) {
+                    Some('n') => out.push('\n'),
+                    Some('t') => out.push('\t'),
+                    Some('r') => out.push('\r'),
+                    Some('0') => out.push('\0'),
+                    Some('u') => {
+                        let code: String =
+                            chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
+                        let code = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
+                        out.push(code.ok_or("`\\u{...}` holds no character")?);
+                    }
+                    Some(c) => out.push(c),
+                    None => break,
+                },
+                c => out.push(c),
+            }
+        }
+        Err("a quoted name has no end".into())
+    }
+
+    /// `%name` or `@name`, with the mark.
+    fn name(&mut self) -> Result<String, String> {
+        self.space();
+        let mark = match self.rest.chars().next() {
+            Some(mark @ ('%' | '@')) => mark,
+            _ => return Err(format!("a name with `%` or `@` is expected, but here is {}", self.rest.trim_end())),
+        };
+        self.rest = &self.rest[1..];
+        if self.rest.starts_with(char::is_whitespace) {
+            return Err(format!("a name is expected right behind `{mark}`"));
+        }
+        Ok(format!("{mark}{}", self.word()?))
+    }
+
+    /// `name="..."`, if it is there.
+    fn own_name(&mut self) -> Result<Option<String>, String> {
+        if self.eat("name=") { self.word().map(Some) } else { Ok(None) }
+    }
+
+    /// `f32[N, 3]`
+    fn ty(&mut self) -> Result<TensorType, String> {
+        self.space();
+        let end = self.rest.find('[').ok_or("a type as f32[N, 3] is expected")?;
+        let (name, rest) = self.rest.split_at(end);
+        let dtype = attributes::dtype(name.trim()).ok_or_else(|| format!("`{}` is no element type", name.trim()))?;
+        let close = rest.find(']').ok_or("`]` is missing")?;
+        let inner = &rest[1..close];
+        self.rest = &rest[close + 1..];
+        let dims: Option<Vec<Dim>> =
+            if inner.trim().is_empty() { Some(vec![]) } else { inner.split(',').map(dims::parse).collect() };
+        Ok(TensorType::new(dtype, dims.ok_or_else(|| format!("`[{inner}]` is no shape"))?))
+    }
+
+    fn attribute(&mut self, depth: usize) -> Result<Attribute, String> {
+        if depth > MAX_DEPTH {
+            return Err("lists nest too deep".into());
+        }
+        if self.eat("[") {
+            let mut items = Vec::new();
+            if self.eat("]") {
+                return Ok(Attribute::List(items));
+            }
+            loop {
+                items.push(self.attribute(depth + 1)?);
+                if self.eat("]") {
+                    return Ok(Attribute::List(items));
+                }
+                self.expect(",")?;
+            }
+        }
+        self.space();
+        let end = self.rest.find(|c: char| c.is_whitespace() || ",[]".contains(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        if word.is_empty() {
+            return Err("a value is expected".into());
+        }
+        self.rest = rest;
+        Ok(Attribute::Word(word.to_owned()))
+    }
+}
