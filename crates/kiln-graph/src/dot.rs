@@ -22,7 +22,12 @@ fn dot(graph: &Graph, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "  node [shape=box, fontname=\"sans-serif\"]")?;
     for id in graph.inputs() {
         let value = graph.value(*id);
-        writeln!(f, "  v{} [shape=oval, label={}]", id.index(), label(&[&value.name, &value.ty.to_string()]))?;
+        writeln!(
+            f,
+            "  v{} [shape=oval, label={}]",
+            id.index(),
+            label(&[&value.name, &value.ty.to_string()])
+        )?;
     }
     for (n, node) in graph.nodes().iter().enumerate() {
         // Weights are written into the box: as arrows they would hide the network.
@@ -39,7 +44,9 @@ fn dot(graph: &Graph, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let ty = graph.ty(*id).to_string();
             match &graph.value(*id).def {
                 Def::Input => writeln!(f, "  v{} -> n{n}", id.index())?,
-                Def::Node { node, .. } => writeln!(f, "  n{} -> n{n} [label={}]", node.index(), label(&[&ty]))?,
+                Def::Node { node, .. } => {
+                    writeln!(f, "  n{} -> n{n} [label={}]", node.index(), label(&[&ty]))?
+                }
                 Def::Constant(_) | Def::State(_) => {}
             }
         }

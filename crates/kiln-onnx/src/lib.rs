@@ -9,7 +9,7 @@
 
 mod check;
 mod error;
-//EXPORT mod export;
+mod export;
 mod external;
 mod import;
 mod names;
@@ -18,7 +18,7 @@ mod tensor;
 
 pub use check::{Report, check};
 pub use error::{ExportError, ImportError, Unsupported};
-//EXPORT pub use export::{export, export_model};
+pub use export::{export, export_model};
 pub use external::ExternalError;
 pub use import::{ImportOptions, Imported, OPSETS, import, import_bytes, supported_operators};
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

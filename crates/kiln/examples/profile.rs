@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let inputs: Vec<(&str, &HostTensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
     session.run(&inputs)?;
-    println!("first answer after {:.0} ms, {} dispatches", start.elapsed().as_secs_f64() * 1e3, plan.programs[0].dispatches.len());
+    println!(
+        "first answer after {:.0} ms, {} dispatches",
+        start.elapsed().as_secs_f64() * 1e3,
+        plan.programs[0].dispatches.len()
+    );
     let mut times: Vec<f64> = (0..20)
         .map(|_| {
             let start = Instant::now();
@@ -40,11 +44,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let profile = session.profile(&plan.programs[0].name, &inputs, 5)?;
     let sum: f64 = profile.kernels.iter().map(|k| k.seconds).sum();
     println!("kernels together {:.2} ms, first to last {:.2} ms", sum * 1e3, profile.seconds * 1e3);
-    if std::env::var("WGSL").is_ok() { println!("{}", plan.shaders[plan.programs[0].dispatches[1].shader].wgsl) }
+    if std::env::var("WGSL").is_ok() {
+        println!("{}", plan.shaders[plan.programs[0].dispatches[1].shader].wgsl)
+    }
     let mut kernels = profile.kernels.clone();
     kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     for k in kernels.iter().take(40) {
-        println!("{:8.3} ms {:6.1} GF/s  {} [{}]", k.seconds * 1e3, k.flops as f64 / k.seconds * 1e-9, k.name, k.shader);
+        println!(
+            "{:8.3} ms {:6.1} GF/s  {} [{}]",
+            k.seconds * 1e3,
+            k.flops as f64 / k.seconds * 1e-9,
+            k.name,
+            k.shader
+        );
     }
     Ok(())
 }

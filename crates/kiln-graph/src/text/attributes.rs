@@ -5,9 +5,9 @@ use std::fmt;
 use super::dims;
 use crate::dim::Dim;
 use crate::ops::{
-    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, CoordinateMode, Expand, Gather, GatherElements, Iota,
-    MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshape, Resize, ResizeMode, ShapeOf,
-    Slice, SliceAxis, Softmax, Transpose, UnaryOp,
+    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, CoordinateMode, Expand, Gather,
+    GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshape,
+    Resize, ResizeMode, ShapeOf, Slice, SliceAxis, Softmax, Transpose, UnaryOp,
 };
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -68,7 +68,8 @@ impl Writer {
 
     fn pairs(mut self, name: &str, values: &[[i64; 2]]) -> Self {
         if values.iter().any(|v| *v != [0, 0]) {
-            let pair = |v: &[i64; 2]| Attribute::List(v.iter().map(|n| Attribute::Word(n.to_string())).collect());
+            let pair =
+                |v: &[i64; 2]| Attribute::List(v.iter().map(|n| Attribute::Word(n.to_string())).collect());
             self.0.push((name.into(), Attribute::List(values.iter().map(pair).collect())));
         }
         self
@@ -111,7 +112,12 @@ pub fn of(op: &Op) -> Attributes {
         Op::Transpose(op) => w.list("perm", &op.perm),
         Op::Slice(op) => {
             let cut = |cut: &SliceAxis| {
-                let parts = [cut.axis.to_string(), cut.start.to_string(), cut.length.to_string(), cut.step.to_string()];
+                let parts = [
+                    cut.axis.to_string(),
+                    cut.start.to_string(),
+                    cut.length.to_string(),
+                    cut.step.to_string(),
+                ];
                 Attribute::List(parts.into_iter().map(Attribute::Word).collect())
             };
             let mut w = w;
@@ -169,7 +175,9 @@ impl Reader {
         match self.take(name) {
             None => Ok(false),
             Some(Attribute::Flag) => Ok(true),
-            Some(Attribute::Word(_) | Attribute::List(_)) => Err(format!("`{name}` stands for itself, without a value")),
+            Some(Attribute::Word(_) | Attribute::List(_)) => {
+                Err(format!("`{name}` stands for itself, without a value"))
+            }
         }
     }
 
@@ -177,11 +185,18 @@ impl Reader {
         match self.take(name) {
             None => Ok(None),
             Some(Attribute::Word(word)) => Ok(Some(word)),
-            Some(Attribute::Flag | Attribute::List(_)) => Err(format!("`{name}` needs one value: `{name}=...`")),
+            Some(Attribute::Flag | Attribute::List(_)) => {
+                Err(format!("`{name}` needs one value: `{name}=...`"))
+            }
         }
     }
 
-    fn parsed<T>(&mut self, name: &str, usual: Option<T>, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        usual: Option<T>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, String> {
         match self.word(name)? {
             Some(word) => parse(&word).ok_or_else(|| format!("`{word}` is no value for `{name}`")),
             None => usual.ok_or_else(|| format!("`{name}=` is missing")),
@@ -196,14 +211,20 @@ impl Reader {
         self.parsed(name, Some(usual), |word| word.parse().ok())
     }
 
-    fn list<T>(&mut self, name: &str, parse: impl Fn(&Attribute) -> Option<T>) -> Result<Option<Vec<T>>, String> {
+    fn list<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&Attribute) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, String> {
         match self.take(name) {
             None => Ok(None),
             Some(Attribute::List(items)) => {
                 let parsed: Option<Vec<T>> = items.iter().map(parse).collect();
                 parsed.map(Some).ok_or_else(|| format!("`{name}` has a part that is no value for it"))
             }
-            Some(Attribute::Flag | Attribute::Word(_)) => Err(format!("`{name}` needs a list: `{name}=[...]`")),
+            Some(Attribute::Flag | Attribute::Word(_)) => {
+                Err(format!("`{name}` needs a list: `{name}=[...]`"))
+            }
         }
     }
 
@@ -255,7 +276,12 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
     }
     if let Some(kind) = [ArgKind::Max, ArgKind::Min].into_iter().find(|kind| kind.name() == name) {
         let (axis, keep_dims) = (r.size("axis")?, r.flag("keep_dims")?);
-        return Ok(Op::ArgReduce(ArgReduce { kind, axis, keep_dims, select_last_index: r.flag("select_last_index")? }));
+        return Ok(Op::ArgReduce(ArgReduce {
+            kind,
+            axis,
+            keep_dims,
+            select_last_index: r.flag("select_last_index")?,
+        }));
     }
     let average = PoolKind::Average { count_include_pad: false };
     if let Some(kind) = [PoolKind::Max, average].into_iter().find(|kind| kind.name() == name) {
@@ -279,7 +305,9 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
             input_dilations: r.sizes("input_dilations")?.unwrap_or_else(ones),
             groups: r.parsed("groups", Some(1), |word| word.parse().ok().filter(|n| *n > 0))?,
         }),
-        "matmul" => Op::MatMul(MatMul { transpose_a: r.flag("transpose_a")?, transpose_b: r.flag("transpose_b")? }),
+        "matmul" => {
+            Op::MatMul(MatMul { transpose_a: r.flag("transpose_a")?, transpose_b: r.flag("transpose_b")? })
+        }
         "batch_norm" => Op::BatchNorm(BatchNorm {
             epsilon: r.float("epsilon", 1e-5)?,
             momentum: r.float("momentum", 0.9)?,
@@ -306,7 +334,9 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
                 },
                 Attribute::Flag | Attribute::Word(_) => None,
             };
-            Op::Slice(Slice { axes: r.list("axes", cut)?.ok_or("`axes=[[axis, start, length, step]]` is missing")? })
+            Op::Slice(Slice {
+                axes: r.list("axes", cut)?.ok_or("`axes=[[axis, start, length, step]]` is missing")?,
+            })
         }
         "concat" => Op::Concat(Concat { axis: r.size("axis")? }),
         "pad" => {
@@ -317,7 +347,9 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
                 Some("reflect") => PadMode::Reflect,
                 Some("edge") => PadMode::Edge,
                 Some("wrap") => PadMode::Wrap,
-                Some(other) => return Err(format!("`{other}` is no mode; constant, reflect, edge and wrap are")),
+                Some(other) => {
+                    return Err(format!("`{other}` is no mode; constant, reflect, edge and wrap are"));
+                }
             };
             Op::Pad(Pad { pads, mode })
         }

@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_parsed() {
-        for text in ["0", "7", "-3", "N", "2*N+1", "N*H-4", "3*floor((H+1)/2)+N", "floor((floor((H+1)/2)+3)/5)"] {
+        for text in
+            ["0", "7", "-3", "N", "2*N+1", "N*H-4", "3*floor((H+1)/2)+N", "floor((floor((H+1)/2)+3)/5)"]
+        {
             assert_eq!(parse(text).map(|dim| dim.to_string()).as_deref(), Some(text));
         }
         for text in ["", "+", "2*", "floor((N)/0)", "floor((N)/2", "N M"] {

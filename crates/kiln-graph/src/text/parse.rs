@@ -123,7 +123,11 @@ impl Parser {
         let name = own.unwrap_or_else(|| shown[0][1..].to_owned());
         let outputs = self.graph.apply(name, op, &inputs).map_err(|e| e.to_string())?;
         if outputs.len() != shown.len() {
-            return Err(format!("`{operator}` has {} outputs, but {} names stand before it", outputs.len(), shown.len()));
+            return Err(format!(
+                "`{operator}` has {} outputs, but {} names stand before it",
+                outputs.len(),
+                shown.len()
+            ));
         }
         if words.eat(":") {
             for (n, id) in outputs.iter().enumerate() {
@@ -248,7 +252,12 @@ impl Words<'_> {
         self.space();
         let mark = match self.rest.chars().next() {
             Some(mark @ ('%' | '@')) => mark,
-            _ => return Err(format!("a name with `%` or `@` is expected, but here is {}", self.rest.trim_end())),
+            _ => {
+                return Err(format!(
+                    "a name with `%` or `@` is expected, but here is {}",
+                    self.rest.trim_end()
+                ));
+            }
         };
         self.rest = &self.rest[1..];
         if self.rest.starts_with(char::is_whitespace) {
@@ -267,7 +276,8 @@ impl Words<'_> {
         self.space();
         let end = self.rest.find('[').ok_or("a type as f32[N, 3] is expected")?;
         let (name, rest) = self.rest.split_at(end);
-        let dtype = attributes::dtype(name.trim()).ok_or_else(|| format!("`{}` is no element type", name.trim()))?;
+        let dtype =
+            attributes::dtype(name.trim()).ok_or_else(|| format!("`{}` is no element type", name.trim()))?;
         let close = rest.find(']').ok_or("`]` is missing")?;
         let inner = &rest[1..close];
         self.rest = &rest[close + 1..];

@@ -50,7 +50,6 @@ pub(crate) struct Cx<'a> {
     pub graph: &'a mut Graph,
     pub external: &'a mut External,
     pub name: &'a str,
-    pub operator: &'a str,
     pub opset: i64,
     pub inputs: Vec<Option<ValueId>>,
     /// For each output whether somebody reads it.

@@ -25,6 +25,7 @@ use crate::names::printable;
 use crate::proto::{ModelProto, NodeProto};
 
 use cx::OpError;
+pub(crate) use cx::scalar;
 pub(crate) use file::{read, read_model};
 
 /// First and last version of the operator set that are read.

@@ -247,7 +247,6 @@ impl Importer<'_> {
             graph: &mut self.graph,
             external: &mut self.external,
             name: &name,
-            operator: &operator,
             opset: scope.opset,
             inputs: values,
             outputs_used: node.output.iter().map(|o| scope.read.contains(o)).collect(),

@@ -1,0 +1,220 @@
+//! `kiln bench`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use kiln::{HostTensor, Profile, Session};
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use super::run::{symbols_of, wanted_by_graph, wanted_by_plan};
+use crate::input::{self, InputArguments};
+use crate::model::{ModelArguments, device_name, is_plan, load_plan};
+use crate::table::{Align, Table, bytes};
+
+/// Arguments of `kiln bench`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    inputs: InputArguments,
+    /// Runs that are measured
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Runs before that
+    #[arg(long, default_value_t = 3)]
+    warm_up: u32,
+    /// Time each kernel, too
+    #[arg(long)]
+    profile: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured.
+struct Measured {
+    compile_seconds: f64,
+    load_seconds: f64,
+    kernel_seconds: f64,
+    first_answer_seconds: f64,
+    /// Sorted, in seconds.
+    runs: Vec<f64>,
+    batch: usize,
+    profile: Option<Profile>,
+}
+
+impl Measured {
+    fn quantile(&self, share: f64) -> f64 {
+        let index = (share * (self.runs.len() - 1) as f64).round() as usize;
+        self.runs.get(index).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Compiles, loads, runs and reports.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let model = &arguments.model;
+    // Made-up inputs are one of each unless told otherwise.
+    let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
+    let start = Instant::now();
+    let mut activations = None;
+    let (plan, inputs) = if is_plan(&model.model) {
+        let plan = load_plan(&model.model)?;
+        let inputs = input::read(
+            &or_random(&arguments.inputs, wanted_by_plan(&plan).len()),
+            &wanted_by_plan(&plan),
+            &told,
+        )?;
+        (plan, inputs)
+    } else {
+        let graph = model.import()?;
+        let wanted = wanted_by_graph(&graph);
+        let inputs = input::read(&or_random(&arguments.inputs, wanted.len()), &wanted, &told)?;
+        let seen = symbols_of(&graph, &inputs)?;
+        let compiled = model.compile(&graph, &seen)?;
+        activations = Some(compiled.memory);
+        (compiled.plan, inputs)
+    };
+    let compile_seconds = start.elapsed().as_secs_f64();
+    let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
+    let start = Instant::now();
+    let mut session = Session::open(&plan).into_diagnostic()?;
+    let load_seconds = start.elapsed().as_secs_f64();
+    session.run(&borrowed).into_diagnostic()?;
+    let first_answer_seconds = start.elapsed().as_secs_f64();
+    for _ in 0..arguments.warm_up {
+        session.run(&borrowed).into_diagnostic()?;
+    }
+    let mut runs = Vec::new();
+    for _ in 0..arguments.runs {
+        let start = Instant::now();
+        session.run(&borrowed).into_diagnostic()?;
+        runs.push(start.elapsed().as_secs_f64());
+    }
+    runs.sort_by(f64::total_cmp);
+    let program = plan.programs.first().map(|p| p.name.clone()).unwrap_or_default();
+    let profile = if arguments.profile {
+        Some(session.profile(&program, &borrowed, 5).into_diagnostic()?)
+    } else {
+        None
+    };
+    let report = session.report();
+    let measured = Measured {
+        compile_seconds,
+        load_seconds,
+        kernel_seconds: first_answer_seconds
+            - load_seconds
+            - runs.get(runs.len() / 2).copied().unwrap_or(0.0),
+        first_answer_seconds,
+        runs,
+        batch: inputs.first().and_then(|(_, t)| t.shape().first().copied()).unwrap_or(1),
+        profile,
+    };
+    let ms = 1e3;
+    let device = device_name(session.device().capabilities());
+    if arguments.json {
+        let value = json!({
+            "device": device,
+            "median_ms": measured.quantile(0.5) * ms,
+            "p10_ms": measured.quantile(0.1) * ms,
+            "p90_ms": measured.quantile(0.9) * ms,
+            "batch": measured.batch,
+            "per_second": measured.batch as f64 / measured.quantile(0.5),
+            "compile_ms": measured.compile_seconds * ms,
+            "load_ms": measured.load_seconds * ms,
+            "kernel_compilation_ms": measured.kernel_seconds * ms,
+            "first_answer_ms": measured.first_answer_seconds * ms,
+            "dispatches": plan.programs.iter().map(|p| p.dispatches.len()).sum::<usize>(),
+            "kernels": plan.shaders.len(),
+            "weight_bytes": report.weight_bytes,
+            "activation_bytes": report.arena_bytes,
+            "largest_live_set_bytes": activations.map(|m| m.largest_live_set),
+            "profile": measured.profile.as_ref().map(profile_json),
+        });
+        println!("{value:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("device               {device}");
+    println!(
+        "latency              {:.2} ms median of {} ({:.2} to {:.2} from tenth to ninetieth percentile), batch {}",
+        measured.quantile(0.5) * ms,
+        measured.runs.len(),
+        measured.quantile(0.1) * ms,
+        measured.quantile(0.9) * ms,
+        measured.batch,
+    );
+    println!("throughput           {:.1} per second", measured.batch as f64 / measured.quantile(0.5));
+    println!("compilation          {:.0} ms, reading the model included", measured.compile_seconds * ms);
+    println!("plan to first answer {:.0} ms", measured.first_answer_seconds * ms);
+    println!("  loading            {:.0} ms, the device included", measured.load_seconds * ms);
+    println!(
+        "  kernels            {:.0} ms for the driver to compile {}",
+        measured.kernel_seconds * ms,
+        plan.shaders.len()
+    );
+    println!("weights              {}", bytes(report.weight_bytes));
+    print!("peak activations     {}", bytes(report.arena_bytes));
+    match activations {
+        Some(memory) => println!(
+            " ({:.1} % above the largest live set, {})",
+            100.0 * (memory.activations as f64 / memory.largest_live_set.max(1) as f64 - 1.0),
+            bytes(memory.largest_live_set)
+        ),
+        None => println!(),
+    }
+    if let Some(profile) = &measured.profile {
+        println!();
+        print!("{}", profile_table(profile));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Random inputs for a model nobody gave inputs for.
+fn or_random(arguments: &InputArguments, count: usize) -> InputArguments {
+    let mut arguments = arguments.clone();
+    if arguments.inputs.is_empty() && count == 1 {
+        arguments.inputs.push("random".into());
+    }
+    arguments
+}
+
+fn profile_table(profile: &Profile) -> Table {
+    let total: f64 = profile.kernels.iter().map(|k| k.seconds).sum();
+    let mut table = Table::new(&[
+        ("share", Align::Right),
+        ("ms", Align::Right),
+        ("GFLOP/s", Align::Right),
+        ("GB/s", Align::Right),
+        ("kernel", Align::Left),
+        ("layers", Align::Left),
+    ]);
+    for k in &profile.kernels {
+        table.row([
+            format!("{:.1} %", 100.0 * k.seconds / total),
+            format!("{:.3}", k.seconds * 1e3),
+            format!("{:.1}", k.flops / k.seconds * 1e-9),
+            format!("{:.2}", k.bytes / k.seconds * 1e-9),
+            k.shader.clone(),
+            k.name.clone(),
+        ]);
+    }
+    table.row([
+        "100 %".into(),
+        format!("{:.3}", total * 1e3),
+        format!("{:.1}", profile.kernels.iter().map(|k| k.flops).sum::<f64>() / total * 1e-9),
+        format!("{:.2}", profile.kernels.iter().map(|k| k.bytes).sum::<f64>() / total * 1e-9),
+        String::new(),
+        "together".into(),
+    ]);
+    table
+}
+
+fn profile_json(profile: &Profile) -> serde_json::Value {
+    let kernels = profile.kernels.iter().map(|k| {
+        json!({ "layers": k.name, "kernel": k.shader, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes })
+    });
+    json!({ "seconds": profile.seconds, "kernels": kernels.collect::<Vec<_>>() })
+}

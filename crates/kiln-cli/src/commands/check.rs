@@ -1,0 +1,59 @@
+//! `kiln check`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use crate::model::ModelArguments;
+use crate::table::{Align, Table};
+
+/// Arguments of `kiln check`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists a model's operators and what of them is not supported; status 1 if there is something.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let model = &arguments.model;
+    let report = kiln::onnx::check(&model.model, &model.import_options()).into_diagnostic()?;
+    let status = if report.unsupported.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    if arguments.json {
+        let unsupported: Vec<_> = report
+            .unsupported
+            .iter()
+            .map(|u| json!({ "node": u.node, "operator": u.operator, "opset": u.opset, "reason": u.reason }))
+            .collect();
+        let value =
+            json!({ "opset": report.opset, "operators": report.operators, "unsupported": unsupported });
+        println!("{value:#}");
+        return Ok(status);
+    }
+    let mut table = Table::new(&[("operator", Align::Left), ("nodes", Align::Right)]);
+    for (operator, count) in &report.operators {
+        table.row([operator.clone(), count.to_string()]);
+    }
+    print!("{table}");
+    println!();
+    if report.unsupported.is_empty() {
+        println!("operator set {}: everything is supported", report.opset);
+        return Ok(status);
+    }
+    let mut table = Table::new(&[
+        ("node", Align::Left),
+        ("operator", Align::Left),
+        ("why it is not supported", Align::Left),
+    ]);
+    for item in &report.unsupported {
+        table.row([item.node.clone(), item.operator.clone(), item.reason.clone()]);
+    }
+    print!("{table}");
+    println!("\noperator set {}: {} not supported", report.opset, report.unsupported.len());
+    Ok(status)
+}

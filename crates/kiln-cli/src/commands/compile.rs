@@ -1,0 +1,66 @@
+//! `kiln compile`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use kiln::Compiled;
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use crate::model::ModelArguments;
+use crate::table::bytes;
+
+/// Arguments of `kiln compile`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The plan file; the model's name with `.kplan` if not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compiles and writes the plan.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let model = &arguments.model;
+    let start = Instant::now();
+    let graph = model.import()?;
+    let imported = start.elapsed();
+    let compiled = model.compile(&graph, &Default::default())?;
+    let output = arguments.output.clone().unwrap_or_else(|| model.model.with_extension("kplan"));
+    compiled.plan.save(&output).into_diagnostic()?;
+    let total = start.elapsed();
+    let Compiled { plan, memory, .. } = &compiled;
+    let dispatches = plan.programs.iter().map(|program| program.dispatches.len()).sum::<usize>();
+    let symbols: Vec<String> = plan.symbols.iter().map(|s| format!("{} up to {}", s.name, s.max)).collect();
+    if arguments.json {
+        let value = json!({
+            "output": output,
+            "dispatches": dispatches,
+            "kernels": plan.shaders.len(),
+            "weight_bytes": memory.weights,
+            "activation_bytes": memory.activations,
+            "largest_live_set_bytes": memory.largest_live_set,
+            "import_seconds": imported.as_secs_f64(),
+            "seconds": total.as_secs_f64(),
+            "symbols": plan.symbols.iter().map(|s| (s.name.clone(), s.max)).collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        println!("{value:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{}", output.display());
+    eprintln!(
+        "{dispatches} dispatches of {} kernels, {} weights, {} activations{}; {:.2} s",
+        plan.shaders.len(),
+        bytes(memory.weights),
+        bytes(memory.activations),
+        if symbols.is_empty() { String::new() } else { format!(", {}", symbols.join(", ")) },
+        total.as_secs_f64(),
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,86 @@
+//! `kiln devices`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln::{Capabilities, DeviceOptions};
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use crate::table::{Align, Table, bytes};
+
+/// Arguments of `kiln devices`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists adapters; the first is the one that is used.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
+    if arguments.json {
+        let list: Vec<_> = devices.iter().map(as_json).collect();
+        println!("{:#}", json!(list));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if devices.is_empty() {
+        // Opening one says what is missing and what would help.
+        kiln::default_device().into_diagnostic()?;
+    }
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("device", Align::Left),
+        ("backend", Align::Left),
+        ("kind", Align::Left),
+        ("subgroups", Align::Left),
+        ("f16", Align::Left),
+        ("timestamps", Align::Left),
+        ("buffer", Align::Right),
+        ("binding", Align::Right),
+    ]);
+    let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+    for (n, device) in devices.iter().enumerate() {
+        let subgroups = match (device.subgroups, device.subgroup_min_size, device.subgroup_max_size) {
+            (false, ..) => "no".to_owned(),
+            (true, min, max) if min == max => min.to_string(),
+            (true, min, max) => format!("{min} to {max}"),
+        };
+        table.row([
+            if n == 0 { "*" } else { "" }.to_owned(),
+            device.name.clone(),
+            device.backend.to_owned(),
+            device.kind.name().to_owned(),
+            subgroups,
+            yes(device.shader_f16),
+            yes(device.timestamps),
+            bytes(device.max_buffer_size),
+            bytes(device.max_storage_buffer_binding_size),
+        ]);
+    }
+    print!("{table}");
+    eprintln!("* is used; WGPU_BACKEND and WGPU_ADAPTER_NAME choose another");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(device: &Capabilities) -> serde_json::Value {
+    json!({
+        "name": device.name,
+        "backend": device.backend,
+        "kind": device.kind.name(),
+        "driver": device.driver,
+        "driver_info": device.driver_info,
+        "subgroups": device.subgroups,
+        "subgroup_min_size": device.subgroup_min_size,
+        "subgroup_max_size": device.subgroup_max_size,
+        "shader_f16": device.shader_f16,
+        "timestamps": device.timestamps,
+        "cooperative_matrix": device.cooperative_matrix,
+        "max_buffer_size": device.max_buffer_size,
+        "max_storage_buffer_binding_size": device.max_storage_buffer_binding_size,
+        "max_storage_buffers_per_shader_stage": device.max_storage_buffers_per_shader_stage,
+        "max_compute_workgroup_storage_size": device.max_compute_workgroup_storage_size,
+        "max_compute_invocations_per_workgroup": device.max_compute_invocations_per_workgroup,
+    })
+}

@@ -1,0 +1,329 @@
+//! `kiln dump`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use kiln::graph::Graph;
+use kiln::{Compiled, Plan};
+use miette::{IntoDiagnostic, Result, bail, miette};
+use serde_json::json;
+
+use crate::model::{ModelArguments, is_plan, load_plan};
+use crate::table::{Align, Table, bytes};
+
+/// Arguments of `kiln dump`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  kiln dump net.onnx                              the graph as it was read
+  kiln dump net.onnx --stage fused                which layers became one kernel
+  kiln dump net.onnx --stage fused --format dot | dot -Tsvg > net.svg
+  kiln dump net.onnx --stage plan                 memory and dispatches
+  kiln dump net.onnx --stage wgsl                 the kernels
+  kiln dump net.onnx --format onnx -o copy.onnx   for other tools")]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// How far along the way from model to plan
+    #[arg(long, default_value = "import")]
+    stage: Stage,
+    /// In which form
+    #[arg(long, default_value = "text")]
+    format: Format,
+    /// A file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The graph as it was read
+    Import,
+    /// The graph after all passes, by kernels
+    Fused,
+    /// Memory, tensors and dispatches
+    Plan,
+    /// The source of all kernels
+    Wgsl,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For Graphviz
+    Dot,
+    /// For programs
+    Json,
+    /// For other ONNX tools (graphs only)
+    Onnx,
+}
+
+/// Prints or writes one stage in one form.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let model = &arguments.model;
+    if is_plan(&model.model) {
+        let plan = load_plan(&model.model)?;
+        return match arguments.stage {
+            Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
+            Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
+            Stage::Import | Stage::Fused => {
+                bail!(
+                    "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
+                )
+            }
+        };
+    }
+    let graph = model.import()?;
+    let contents = match arguments.stage {
+        Stage::Import => graph_form(&graph, arguments.format)?,
+        Stage::Fused => {
+            let compiled = model.compile(&graph, &Default::default())?;
+            match arguments.format {
+                Format::Text => compiled.fusion.display(&compiled.graph).to_string().into_bytes(),
+                Format::Dot => fused_dot(&compiled).into_bytes(),
+                Format::Json => fused_json(&compiled).into_bytes(),
+                Format::Onnx => graph_form(&compiled.graph, Format::Onnx)?,
+            }
+        }
+        Stage::Plan => {
+            plan_form(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
+        }
+        Stage::Wgsl => {
+            wgsl(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
+        }
+    };
+    write(arguments, contents)
+}
+
+fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
+    match &arguments.output {
+        Some(path) => std::fs::write(path, contents)
+            .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?,
+        None => {
+            use std::io::{IsTerminal, Write};
+            if arguments.format == Format::Onnx && std::io::stdout().is_terminal() {
+                bail!("an ONNX file is not for the terminal; name a file with -o");
+            }
+            // A reader that has seen enough closes the pipe.
+            match std::io::stdout().write_all(&contents) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    return Err(error).into_diagnostic();
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn graph_form(graph: &Graph, format: Format) -> Result<Vec<u8>> {
+    Ok(match format {
+        Format::Text => graph.to_string().into_bytes(),
+        Format::Dot => graph.dot().to_string().into_bytes(),
+        Format::Json => graph_json(graph).into_bytes(),
+        Format::Onnx => kiln::onnx::export(graph).into_diagnostic()?,
+    })
+}
+
+fn graph_json(graph: &Graph) -> String {
+    let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
+    let value = |id: &kiln::graph::ValueId| json!({ "name": name(id), "type": graph.ty(*id).to_string() });
+    let nodes: Vec<_> = graph
+        .nodes()
+        .iter()
+        .map(|node| {
+            json!({
+                "name": node.name,
+                "operator": node.op.name(),
+                "inputs": node.inputs.iter().map(name).collect::<Vec<_>>(),
+                "outputs": node.outputs.iter().map(value).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let outputs: Vec<_> =
+        graph.outputs().iter().map(|o| json!({ "name": o.name, "value": name(&o.value) })).collect();
+    let value = json!({
+        "name": graph.name,
+        "inputs": graph.inputs().iter().map(value).collect::<Vec<_>>(),
+        "states": graph.states().iter().map(value).collect::<Vec<_>>(),
+        "nodes": nodes,
+        "outputs": outputs,
+    });
+    format!("{value:#}\n")
+}
+
+fn fused_json(compiled: &Compiled) -> String {
+    let graph = &compiled.graph;
+    let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
+    let node = |id: &kiln::graph::NodeId| json!({ "name": graph.node(*id).name, "operator": graph.node(*id).op.name() });
+    let groups: Vec<_> = compiled
+        .fusion
+        .groups
+        .iter()
+        .map(|group| {
+            json!({
+                "name": group.name,
+                "anchor": group.anchor.as_ref().map(node),
+                "elementwise": group.nodes.iter().map(node).collect::<Vec<_>>(),
+                "inputs": group.inputs.iter().map(name).collect::<Vec<_>>(),
+                "outputs": group.outputs.iter().map(name).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    format!("{:#}\n", json!({ "name": graph.name, "groups": groups }))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A box for each kernel.
+fn fused_dot(compiled: &Compiled) -> String {
+    let graph = &compiled.graph;
+    let mut maker = vec![None; graph.values().len()];
+    let mut out =
+        format!("digraph {} {{\n  node [shape=box, fontname=\"sans-serif\"]\n", quoted(&graph.name));
+    for id in graph.inputs() {
+        maker[id.index()] = Some(format!("input{}", id.index()));
+        let label = format!("{}\\n{}", graph.value(*id).name, graph.ty(*id));
+        out += &format!(
+            "  input{} [shape=oval, label={}]\n",
+            id.index(),
+            quoted(&label).replace("\\\\n", "\\n")
+        );
+    }
+    for (n, group) in compiled.fusion.groups.iter().enumerate() {
+        let types: Vec<String> = group.outputs.iter().map(|id| graph.ty(*id).to_string()).collect();
+        let label = quoted(&format!("{}\\n{}", group.name, types.join(", "))).replace("\\\\n", "\\n");
+        out += &format!("  kernel{n} [label={label}]\n");
+        for id in &group.inputs {
+            if let Some(from) = &maker[id.index()] {
+                out += &format!("  {from} -> kernel{n}\n");
+            }
+        }
+        for id in &group.outputs {
+            maker[id.index()] = Some(format!("kernel{n}"));
+        }
+    }
+    out + "}\n"
+}
+
+fn plan_form(plan: &Plan, format: Format) -> Result<String> {
+    match format {
+        Format::Text => Ok(plan_text(plan)),
+        Format::Json => Ok(plan_json(plan)),
+        Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its forms are text and json"),
+    }
+}
+
+fn plan_text(plan: &Plan) -> String {
+    let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
+    let mut out = format!("plan {} by {}\n", plan.name, plan.producer);
+    for symbol in &plan.symbols {
+        out += &format!("{} from 1 to {}\n", symbol.name, symbol.max);
+    }
+    out += "\n";
+    let mut buffers = Table::new(&[("buffer", Align::Left), ("for", Align::Left), ("size", Align::Right)]);
+    for buffer in &plan.buffers {
+        buffers.row([buffer.name.clone(), format!("{:?}", buffer.kind).to_lowercase(), bytes(buffer.size)]);
+    }
+    out += &format!("{buffers}\n");
+    for program in &plan.programs {
+        out += &format!("program {}\n\n", program.name);
+        let mut dispatches = Table::new(&[
+            ("", Align::Right),
+            ("layers", Align::Left),
+            ("kernel", Align::Left),
+            ("workgroups", Align::Left),
+            ("reads and writes", Align::Left),
+        ]);
+        for (n, dispatch) in program.dispatches.iter().enumerate() {
+            let groups: Vec<String> = dispatch.workgroups.iter().map(text).filter(|n| n != "1").collect();
+            let bindings: Vec<String> = dispatch
+                .bindings
+                .iter()
+                .map(|range| {
+                    let buffer = plan.buffers.get(range.buffer).map_or("?", |b| b.name.as_str());
+                    format!("{buffer}+{:#x}", range.offset)
+                })
+                .collect();
+            let shader = plan.shaders.get(dispatch.shader).map_or("?", |s| s.name.as_str());
+            let groups = if groups.is_empty() { "1".into() } else { groups.join(" x ") };
+            dispatches.row([
+                n.to_string(),
+                dispatch.name.clone(),
+                shader.to_owned(),
+                groups,
+                bindings.join(", "),
+            ]);
+        }
+        out += &dispatches.to_string();
+    }
+    out
+}
+
+fn plan_json(plan: &Plan) -> String {
+    let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
+    let tensors: Vec<_> = plan
+        .tensors
+        .iter()
+        .map(|t| {
+            json!({
+                "name": t.name, "dtype": t.dtype.name(), "shape": t.shape.iter().map(text).collect::<Vec<_>>(),
+                "order": t.layout.order, "lanes": t.layout.lanes,
+                "buffer": t.place.buffer, "offset": t.place.offset, "size": t.place.size,
+            })
+        })
+        .collect();
+    let programs: Vec<_> = plan
+        .programs
+        .iter()
+        .map(|p| {
+            let dispatches: Vec<_> = p
+                .dispatches
+                .iter()
+                .map(|d| {
+                    json!({
+                        "name": d.name,
+                        "shader": d.shader,
+                        "workgroups": d.workgroups.iter().map(text).collect::<Vec<_>>(),
+                        "bindings": d.bindings.iter().map(|r| json!([r.buffer, r.offset, r.size])).collect::<Vec<_>>(),
+                        "writes": d.writes,
+                        "flops": text(&d.flops),
+                    })
+                })
+                .collect();
+            let outputs: Vec<_> = p.outputs.iter().map(|o| json!({ "name": o.name, "tensor": o.tensor })).collect();
+            json!({ "name": p.name, "inputs": p.inputs, "outputs": outputs, "dispatches": dispatches })
+        })
+        .collect();
+    let value = json!({
+        "name": plan.name,
+        "producer": plan.producer,
+        "symbols": plan.symbols.iter().map(|s| json!({ "name": s.name, "max": s.max })).collect::<Vec<_>>(),
+        "buffers": plan.buffers.iter().map(|b| json!({ "name": b.name, "kind": format!("{:?}", b.kind).to_lowercase(), "size": b.size })).collect::<Vec<_>>(),
+        "tensors": tensors,
+        "shaders": plan.shaders.iter().map(|s| s.name.clone()).collect::<Vec<_>>(),
+        "programs": programs,
+    });
+    format!("{value:#}\n")
+}
+
+fn wgsl(plan: &Plan, format: Format) -> Result<String> {
+    match format {
+        Format::Text => Ok(plan
+            .shaders
+            .iter()
+            .enumerate()
+            .map(|(n, shader)| format!("// ---- {n}: {}\n{}\n", shader.name, shader.wgsl))
+            .collect()),
+        Format::Json => {
+            let shaders: Vec<_> =
+                plan.shaders.iter().map(|s| json!({ "name": s.name, "wgsl": s.wgsl })).collect();
+            Ok(format!("{:#}\n", json!(shaders)))
+        }
+        Format::Dot | Format::Onnx => bail!("kernels are text; their forms are text and json"),
+    }
+}

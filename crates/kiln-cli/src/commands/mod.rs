@@ -1,0 +1,51 @@
+//! One file for each verb.
+
+mod bench;
+mod check;
+mod compile;
+mod devices;
+mod dump;
+mod run;
+mod summary;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// A verb with its arguments.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Compile a model into a plan file
+    Compile(compile::Arguments),
+    /// Run a model or a plan on inputs
+    Run(run::Arguments),
+    /// Look into a model: its graph, its fused layers, its plan, its kernels
+    Dump(dump::Arguments),
+    /// List layers with their shapes, parameters and work
+    Summary(summary::Arguments),
+    /// Compare a model's answers with known ones
+    Verify(verify::Arguments),
+    /// Measure how fast a model runs
+    Bench(bench::Arguments),
+    /// Say what of a model is not supported
+    Check(check::Arguments),
+    /// List the devices that plans can run on
+    Devices(devices::Arguments),
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self) -> miette::Result<ExitCode> {
+        match self {
+            Command::Compile(arguments) => compile::run(&arguments),
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Dump(arguments) => dump::run(&arguments),
+            Command::Summary(arguments) => summary::run(&arguments),
+            Command::Verify(arguments) => verify::run(&arguments),
+            Command::Bench(arguments) => bench::run(&arguments),
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Devices(arguments) => devices::run(&arguments),
+        }
+    }
+}

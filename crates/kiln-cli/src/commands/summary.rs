@@ -1,0 +1,148 @@
+//! `kiln summary`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln::graph::{Def, Dim, Graph, Node, Op, product};
+use miette::Result;
+use serde_json::json;
+
+use crate::model::ModelArguments;
+use crate::table::{Align, Table, bytes, grouped};
+
+/// Arguments of `kiln summary`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A layer as its author knows it: all nodes of one name.
+struct Layer {
+    name: String,
+    operator: &'static str,
+    output: String,
+    parameters: u64,
+    /// For one element of the batch.
+    products: Dim,
+}
+
+/// Prints a row for each layer, and totals.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let graph = arguments.model.import()?;
+    let layers = layers(&graph);
+    let parameters: u64 = parameters(&graph);
+    let products = layers.iter().fold(Dim::from(0), |sum, layer| sum + layer.products.clone());
+    let compiled = arguments.model.compile(&graph, &Default::default())?;
+    let memory = compiled.memory;
+    if arguments.json {
+        let rows: Vec<_> = layers
+            .iter()
+            .map(|l| {
+                json!({
+                    "name": l.name, "operator": l.operator, "output": l.output,
+                    "parameters": l.parameters, "multiply_adds": count(&l.products),
+                })
+            })
+            .collect();
+        let value = json!({
+            "layers": rows,
+            "parameters": parameters,
+            "multiply_adds": count(&products),
+            "weight_bytes": memory.weights,
+            "peak_activation_bytes": memory.activations,
+            "largest_live_set_bytes": memory.largest_live_set,
+        });
+        println!("{value:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(&[
+        ("layer", Align::Left),
+        ("operator", Align::Left),
+        ("output", Align::Left),
+        ("parameters", Align::Right),
+        ("multiply-adds", Align::Right),
+    ]);
+    for layer in &layers {
+        table.row([
+            layer.name.clone(),
+            layer.operator.to_owned(),
+            layer.output.clone(),
+            if layer.parameters == 0 { "-".into() } else { grouped(layer.parameters) },
+            if layer.products.is(0) { "-".into() } else { count(&layer.products) },
+        ]);
+    }
+    print!("{table}");
+    println!();
+    println!("parameters        {}", grouped(parameters));
+    println!("multiply-adds     {}", count(&products));
+    let sizes: Vec<String> =
+        compiled.plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
+    println!(
+        "peak activations  {}{} (largest live set {})",
+        bytes(memory.activations),
+        if sizes.is_empty() { String::new() } else { format!(" at {}", sizes.join(", ")) },
+        bytes(memory.largest_live_set)
+    );
+    println!("weights           {}", bytes(memory.weights));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count(dim: &Dim) -> String {
+    let number = dim.as_const().and_then(|n| u64::try_from(n).ok());
+    number.map_or_else(|| dim.to_string(), grouped)
+}
+
+fn parameters(graph: &Graph) -> u64 {
+    let sizes = graph.states().iter().map(|id| graph.ty(*id).elements().as_usize().unwrap_or(0) as u64);
+    sizes.sum()
+}
+
+fn layers(graph: &Graph) -> Vec<Layer> {
+    let mut seen = vec![false; graph.values().len()];
+    let mut layers: Vec<Layer> = Vec::new();
+    for node in graph.nodes() {
+        let mut own = 0;
+        for id in &node.inputs {
+            let is_state = matches!(graph.value(*id).def, Def::State(_));
+            if is_state && !std::mem::replace(&mut seen[id.index()], true) {
+                own += graph.ty(*id).elements().as_usize().unwrap_or(0) as u64;
+            }
+        }
+        let output = node.outputs.first().map(|id| graph.ty(*id).to_string()).unwrap_or_default();
+        let products = products(graph, node);
+        match layers.last_mut().filter(|last| last.name == node.name) {
+            Some(layer) => {
+                layer.output = output;
+                layer.parameters += own;
+                layer.products = layer.products.clone() + products;
+            }
+            None => {
+                let (name, operator) = (node.name.clone(), node.op.name());
+                layers.push(Layer { name, operator, output, parameters: own, products });
+            }
+        }
+    }
+    layers
+}
+
+/// Multiplications that are added up: those of convolutions and matrix products.
+fn products(graph: &Graph, node: &Node) -> Dim {
+    let Some(output) = node.outputs.first() else { return 0.into() };
+    let elements = graph.ty(*output).elements();
+    match &node.op {
+        Op::Conv(_) => {
+            let weight = &graph.ty(node.inputs[1]).shape;
+            elements * product(&weight[1..])
+        }
+        Op::MatMul(op) => {
+            let shape = &graph.ty(node.inputs[0]).shape;
+            let k = shape.len() - if op.transpose_a { 2 } else { 1 };
+            elements * shape[k].clone()
+        }
+        _ => 0.into(),
+    }
+}

@@ -1,0 +1,210 @@
+//! `kiln verify`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
+use kiln::test_data::{self, DataSet};
+use kiln::{Compiled, HostTensor, Session};
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use crate::model::{ModelArguments, TargetName};
+use crate::table::{Align, Table};
+
+/// Arguments of `kiln verify`.
+#[derive(Args)]
+#[command(after_help = "\
+A folder holds model.onnx and test_data_set_0, test_data_set_1, ... with input_0.pb, output_0.pb, ...
+One plan serves all data sets of a model. Status 1 if an answer is off by more than the tolerance.")]
+pub struct Arguments {
+    /// Folders in ONNX's layout of test data
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// Allowed difference, relative to the largest magnitude an output should have
+    #[arg(long, default_value_t = 1e-4)]
+    tolerance: f64,
+    /// Where an answer is wrong, compare every layer with the reference evaluation and name the first wrong one
+    #[arg(long)]
+    bisect: bool,
+    /// Device to compile for
+    #[arg(long, default_value = "auto")]
+    target: TargetName,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The outcome for one output of one data set.
+struct Row {
+    folder: String,
+    set: String,
+    output: String,
+    /// Absolute and relative, or what went wrong.
+    difference: Result<test_data::Difference, String>,
+    first_wrong: Option<String>,
+}
+
+/// Verifies all folders.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    for folder in &arguments.folders {
+        let name = folder.display().to_string();
+        match verify(arguments, folder, &name) {
+            Ok(more) => rows.extend(more),
+            Err(error) => {
+                let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                let set = String::new();
+                rows.push(Row {
+                    folder: name,
+                    set,
+                    output: String::new(),
+                    difference: Err(message),
+                    first_wrong: None,
+                });
+            }
+        }
+    }
+    let good = |row: &Row| row.difference.as_ref().is_ok_and(|d| d.relative <= arguments.tolerance);
+    let failed = rows.iter().filter(|row| !good(row)).count();
+    if arguments.json {
+        let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
+        println!("{:#}", json!(list));
+    } else {
+        print_rows(&rows, &good);
+        eprintln!("{} of {} outputs within {:e}", rows.len() - failed, rows.len(), arguments.tolerance);
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> {
+    let model = ModelArguments {
+        model: folder.join("model.onnx"),
+        max: vec![],
+        dim: vec![],
+        target: arguments.target,
+        lenient: false,
+    };
+    let graph = model.import()?;
+    let sets = test_data::data_sets(folder, &graph).into_diagnostic()?;
+    let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
+    let compiled = model.compile(&graph, &largest)?;
+    let mut session = Session::open(&compiled.plan).into_diagnostic()?;
+    let mut rows = Vec::new();
+    for set in &sets {
+        let inputs = host_inputs(set)?;
+        let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        let outputs = session.run(&borrowed).into_diagnostic()?;
+        for (output, expected) in &set.outputs {
+            let found = kiln::from_host(outputs.get(output).into_diagnostic()?).into_diagnostic()?;
+            let difference = test_data::difference(expected, &found)
+                .ok_or_else(|| format!("is {}, but should be {}", found.ty(), expected.ty()));
+            let wrong = !difference.as_ref().is_ok_and(|d| d.relative <= arguments.tolerance);
+            let first_wrong = if wrong && arguments.bisect {
+                Some(bisect(&mut session, &compiled, set, arguments.tolerance)?)
+            } else {
+                None
+            };
+            let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
+            rows.push(Row { folder, set, output, difference, first_wrong });
+        }
+    }
+    Ok(rows)
+}
+
+fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
+    set.inputs
+        .iter()
+        .map(|(name, tensor)| Ok((name.clone(), kiln::to_host(tensor).into_diagnostic()?)))
+        .collect()
+}
+
+/// Runs dispatch by dispatch beside the reference evaluation of the same graph; the first dispatch whose result is
+/// wrong though all before it were right.
+fn bisect(session: &mut Session, compiled: &Compiled, set: &DataSet, tolerance: f64) -> Result<String> {
+    let expected = expected_values(&compiled.graph, set)?;
+    let inputs = host_inputs(set)?;
+    let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
+    let plan = session.plan().clone();
+    let Some(program) = plan.programs.first() else { return Ok("the plan has no program".into()) };
+    for (n, dispatch) in program.dispatches.iter().enumerate() {
+        if n == 0 {
+            session.run_until(&program.name, &borrowed, 0).into_diagnostic()?;
+        } else {
+            session.run_dispatch(&program.name, n).into_diagnostic()?;
+        }
+        for tensor in &dispatch.writes {
+            let Some(wanted) = plan.tensors.get(*tensor).and_then(|t| expected.get(&t.name)) else {
+                continue;
+            };
+            let found =
+                kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
+            match test_data::difference(wanted, &found) {
+                Some(d) if d.relative <= tolerance => {}
+                Some(d) => {
+                    return Ok(format!("`{}` is the first that is off, by {:.1e}", dispatch.name, d.relative));
+                }
+                // A tensor of another shape is a copy for a kernel's sake.
+                None => {}
+            }
+        }
+    }
+    Ok("every layer agrees with the reference evaluation; the expected output may be wrong, or both are"
+        .into())
+}
+
+/// All values of the graph by name.
+fn expected_values(graph: &Graph, set: &DataSet) -> Result<BTreeMap<String, Tensor>> {
+    let inputs = set.inputs.iter().cloned().collect();
+    let options = EvaluateOptions { keep_all: true, ..EvaluateOptions::new(Precision::F32) };
+    let evaluation = evaluate_with(graph, &inputs, &options).into_diagnostic()?;
+    let named = graph.value_ids().filter_map(|id| {
+        let tensor = evaluation.get(id)?.clone();
+        Some((graph.value(id).name.clone(), tensor))
+    });
+    Ok(named.collect())
+}
+
+fn print_rows(rows: &[Row], good: &dyn Fn(&Row) -> bool) {
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("model", Align::Left),
+        ("data", Align::Left),
+        ("output", Align::Left),
+        ("absolute", Align::Right),
+        ("relative", Align::Right),
+    ]);
+    for row in rows {
+        let mark = if good(row) { "ok" } else { "WRONG" }.to_owned();
+        let (absolute, relative) = match &row.difference {
+            Ok(d) => (format!("{:.2e}", d.absolute), format!("{:.2e}", d.relative)),
+            Err(_) => ("-".into(), "-".into()),
+        };
+        table.row([mark, row.folder.clone(), row.set.clone(), row.output.clone(), absolute, relative]);
+    }
+    print!("{table}");
+    for row in rows {
+        if let Err(message) = &row.difference {
+            println!("{} {} {}: {message}", row.folder, row.set, row.output);
+        }
+        if let Some(layer) = &row.first_wrong {
+            println!("{} {} {}: {layer}", row.folder, row.set, row.output);
+        }
+    }
+}
+
+fn as_json(row: &Row, good: bool) -> serde_json::Value {
+    let difference = row.difference.as_ref();
+    json!({
+        "model": row.folder,
+        "data_set": row.set,
+        "output": row.output,
+        "ok": good,
+        "absolute": difference.ok().map(|d| d.absolute),
+        "relative": difference.ok().map(|d| d.relative),
+        "error": difference.err(),
+        "first_wrong": row.first_wrong,
+    })
+}

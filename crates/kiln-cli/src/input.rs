@@ -1,0 +1,218 @@
+//! Inputs from files (pictures, `.npy`, `.pb`), or made up.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use kiln::HostTensor;
+use miette::{IntoDiagnostic, Result, bail, miette};
+
+use crate::picture::{self, Preparation};
+
+/// Where inputs come from.
+#[derive(Args, Clone)]
+pub struct InputArguments {
+    /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are pictures
+    /// (PNG, JPEG; several make a batch), `.npy` or ONNX's `.pb`
+    #[arg(value_name = "[NAME=]INPUT")]
+    pub inputs: Vec<String>,
+    /// For pictures: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    pub mean: Vec<f32>,
+    /// For pictures: each channel is divided by it, as in 0.229,0.224,0.225
+    #[arg(long, value_delimiter = ',')]
+    pub std: Vec<f32>,
+    /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
+    #[arg(long, value_name = "PIXELS")]
+    pub resize: Option<u32>,
+}
+
+/// What is known of an input: its name, and sizes where they are numbers.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The name.
+    pub name: String,
+    /// The element type.
+    pub dtype: kiln::DType,
+    /// Sizes; a symbol where it is not a number.
+    pub shape: Vec<Result<usize, String>>,
+}
+
+impl Wanted {
+    /// `f32[N, 3, 224, 224]`
+    pub fn text(&self) -> String {
+        let dims: Vec<String> = self
+            .shape
+            .iter()
+            .map(|dim| match dim {
+                Ok(n) => n.to_string(),
+                Err(symbol) => symbol.clone(),
+            })
+            .collect();
+        format!("{}[{}]", self.dtype.name(), dims.join(", "))
+    }
+
+    fn size(&self, axis: usize) -> Option<u32> {
+        self.shape.get(axis)?.as_ref().ok().and_then(|n| u32::try_from(*n).ok())
+    }
+}
+
+/// Reads all inputs; `symbols` gives sizes to inputs that are made up.
+pub fn read(
+    arguments: &InputArguments,
+    wanted: &[Wanted],
+    symbols: &BTreeMap<String, u32>,
+) -> Result<Vec<(String, HostTensor)>> {
+    let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for text in &arguments.inputs {
+        let named = text.split_once('=').filter(|(name, _)| wanted.iter().any(|w| w.name == *name));
+        match (named, wanted) {
+            (Some((name, source)), _) => sources.entry(name).or_default().push(source),
+            (None, [only]) => sources.entry(&only.name).or_default().push(text),
+            (None, _) => {
+                let names: Vec<String> = wanted.iter().map(|w| format!("{}=...", w.name)).collect();
+                bail!("`{text}` should say which input it is for: {}", names.join(", "));
+            }
+        }
+    }
+    let preparation =
+        Preparation { resize: arguments.resize, mean: arguments.mean.clone(), std: arguments.std.clone() };
+    wanted
+        .iter()
+        .map(|input| {
+            let sources = sources.remove(input.name.as_str()).unwrap_or_default();
+            if sources.is_empty() {
+                bail!(
+                    "the input `{}` ({}) is missing; give a file, `zeros` or `random`",
+                    input.name,
+                    input.text()
+                );
+            }
+            Ok((input.name.clone(), one(&sources, input, symbols, &preparation)?))
+        })
+        .collect()
+}
+
+fn one(
+    sources: &[&str],
+    input: &Wanted,
+    symbols: &BTreeMap<String, u32>,
+    preparation: &Preparation,
+) -> Result<HostTensor> {
+    let extension = |source: &str| {
+        Path::new(source)
+            .extension()
+            .and_then(|e| e.to_str())
+            .map(str::to_ascii_lowercase)
+            .unwrap_or_default()
+    };
+    let [source] = sources else {
+        return pictures(sources, input, preparation);
+    };
+    match *source {
+        "zeros" => Ok(HostTensor::zeros(input.dtype, made_up(input, symbols))),
+        "random" => random(input, symbols),
+        file => match extension(file).as_str() {
+            "npy" => npy(Path::new(file)),
+            "pb" => {
+                let bytes = std::fs::read(file).map_err(|error| miette!("cannot read `{file}`: {error}"))?;
+                let tensor =
+                    kiln::onnx::read_tensor_pb(&bytes).map_err(|error| miette!("`{file}`: {error}"))?;
+                kiln::to_host(&tensor).into_diagnostic()
+            }
+            _ => pictures(sources, input, preparation),
+        },
+    }
+}
+
+/// Sizes for an input nobody gave: symbols as told, else 1.
+fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Vec<usize> {
+    let size = |dim: &Result<usize, String>| match dim {
+        Ok(size) => *size,
+        Err(symbol) => symbols.get(symbol).map_or(1, |n| *n as usize),
+    };
+    input.shape.iter().map(size).collect()
+}
+
+/// Numbers from -1 to 1 (or 0 to 9, or truth values) that are the same each time.
+fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor> {
+    let shape = made_up(input, symbols);
+    let count: usize = shape.iter().product();
+    // A linear congruential generator; constants by Knuth, "The Art of Computer Programming", 3.3.4.
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let mut floats = || (0..count).map(|_| 2.0 * next() - 1.0).collect::<Vec<f32>>();
+    let digit = |x: &f32| ((x + 1.0) * 5.0) as u8;
+    let tensor = match input.dtype {
+        kiln::DType::F32 => HostTensor::new(shape, floats()),
+        kiln::DType::F64 => HostTensor::new(shape, floats().into_iter().map(f64::from).collect::<Vec<_>>()),
+        kiln::DType::F16 => {
+            HostTensor::new(shape, floats().into_iter().map(kiln::f16::from_f32).collect::<Vec<_>>())
+        }
+        kiln::DType::I32 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<i32>>())
+        }
+        kiln::DType::I64 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<i64>>())
+        }
+        kiln::DType::U8 => HostTensor::new(shape, floats().iter().map(digit).collect::<Vec<u8>>()),
+        kiln::DType::Bool => HostTensor::new(shape, floats().iter().map(|x| *x > 0.0).collect::<Vec<bool>>()),
+    };
+    tensor.into_diagnostic()
+}
+
+fn pictures(files: &[&str], input: &Wanted, preparation: &Preparation) -> Result<HostTensor> {
+    if input.shape.len() != 4 || input.dtype != kiln::DType::F32 {
+        bail!(
+            "the input `{}` is {}, which is no batch of pictures [N, C, H, W]; give a `.npy` or `.pb` file",
+            input.name,
+            input.text()
+        );
+    }
+    let channels = input.size(1).unwrap_or(3) as usize;
+    let size = input.size(2).zip(input.size(3));
+    let mut data = Vec::new();
+    let mut first: Option<[usize; 3]> = None;
+    for file in files {
+        let path = PathBuf::from_str(file).into_diagnostic()?;
+        let (pixels, shape) = picture::read(&path, channels, size, preparation)?;
+        if *first.get_or_insert(shape) != shape {
+            bail!(
+                "`{file}` is {} x {} pixels, unlike the pictures before it; --resize or another model would help",
+                shape[2],
+                shape[1]
+            );
+        }
+        data.extend(pixels);
+    }
+    let [c, h, w] = first.unwrap_or_default();
+    HostTensor::new([files.len(), c, h, w], data).into_diagnostic()
+}
+
+fn npy(path: &Path) -> Result<HostTensor> {
+    let file =
+        std::fs::File::open(path).map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
+    let wrong = |error: std::io::Error| miette!("`{}`: {error}", path.display());
+    let npy = npyz::NpyFile::new(std::io::BufReader::new(file)).map_err(wrong)?;
+    if npy.order() != npyz::Order::C {
+        bail!("`{}` is in Fortran order; `numpy.ascontiguousarray` makes it row-major", path.display());
+    }
+    let shape: Vec<usize> = npy.shape().iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
+    let dtype = npy.dtype().descr();
+    let tensor = match dtype.trim_matches('\'') {
+        "<f4" | "=f4" => HostTensor::new(shape, npy.into_vec::<f32>().map_err(wrong)?),
+        "<f8" => HostTensor::new(shape, npy.into_vec::<f64>().map_err(wrong)?),
+        "<i4" => HostTensor::new(shape, npy.into_vec::<i32>().map_err(wrong)?),
+        "<i8" => HostTensor::new(shape, npy.into_vec::<i64>().map_err(wrong)?),
+        "|u1" => HostTensor::new(shape, npy.into_vec::<u8>().map_err(wrong)?),
+        "|b1" => HostTensor::new(shape, npy.into_vec::<bool>().map_err(wrong)?),
+        other => {
+            bail!("`{}` has elements of type {other}; f4, f8, i4, i8, u1 and b1 are read", path.display())
+        }
+    };
+    tensor.into_diagnostic()
+}

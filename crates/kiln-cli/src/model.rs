@@ -1,0 +1,140 @@
+//! The model a command is about: an ONNX file, or a plan.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use kiln::graph::Graph;
+use kiln::onnx::ImportOptions;
+use kiln::{Capabilities, Compiled, Options, Plan, Target};
+use miette::{IntoDiagnostic, Result, bail, miette};
+
+/// The largest batch a plan serves if nobody says otherwise.
+const DEFAULT_BATCH: u32 = 8;
+
+/// How a model is read and compiled.
+#[derive(Args, Clone)]
+pub struct ModelArguments {
+    /// The model: an ONNX file
+    pub model: PathBuf,
+    /// Largest value of a symbolic dimension that the plan is to serve (the batch: 8 if not given)
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
+    pub max: Vec<(String, u32)>,
+    /// Number for a symbolic dimension: --dim H=224
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
+    pub dim: Vec<(String, u32)>,
+    /// Device to compile for
+    #[arg(long, default_value = "auto")]
+    pub target: TargetName,
+    /// Trust shape inference where the file declares other shapes, and read newer operator sets
+    #[arg(long)]
+    pub lenient: bool,
+}
+
+/// A device to compile for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TargetName {
+    /// The device of this machine; any GPU if there is none
+    Auto,
+    /// Any GPU, within the limits that WebGPU promises
+    Gpu,
+    /// Mesa's software driver, on a CPU with vectors of eight
+    Lavapipe,
+}
+
+/// Parses `N=8`.
+pub fn pair(text: &str) -> Result<(String, u32), String> {
+    let (name, number) = text.split_once('=').ok_or("should be NAME=NUMBER, as in N=8")?;
+    let number: u32 = number.parse().map_err(|_| format!("`{number}` is not a positive whole number"))?;
+    if number == 0 {
+        return Err("should be at least 1".into());
+    }
+    Ok((name.to_owned(), number))
+}
+
+impl ModelArguments {
+    /// Reads the model.
+    pub fn import(&self) -> Result<Graph> {
+        refuse_plan(&self.model)?;
+        let imported = kiln::onnx::import(&self.model, &self.import_options()).into_diagnostic()?;
+        Ok(imported.graph)
+    }
+
+    /// What the reader is told.
+    pub fn import_options(&self) -> ImportOptions {
+        let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
+        ImportOptions { dims, lenient: self.lenient }
+    }
+
+    /// Compiles a graph; `seen` are values of symbols that are known from inputs.
+    pub fn compile(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
+        let max = self.largest(graph, seen);
+        kiln::compile(graph, &Options { target: self.target()?, max }).into_diagnostic()
+    }
+
+    fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
+        let mut max: BTreeMap<String, u32> = self.max.iter().cloned().collect();
+        for (name, value) in seen {
+            let entry = max.entry(name.clone()).or_insert(*value);
+            *entry = (*entry).max(*value);
+        }
+        for symbol in batch_symbols(graph) {
+            if !max.contains_key(&symbol) {
+                eprintln!(
+                    "note: `{symbol}` may be up to {DEFAULT_BATCH}; `--max {symbol}=64` would allow more"
+                );
+                max.insert(symbol, DEFAULT_BATCH);
+            }
+        }
+        max
+    }
+
+    fn target(&self) -> Result<Target> {
+        Ok(match self.target {
+            TargetName::Gpu => Target::default(),
+            TargetName::Lavapipe => Target::lavapipe(),
+            TargetName::Auto => match kiln::default_device() {
+                Ok(device) => kiln::target_for(&device),
+                Err(error) => {
+                    eprintln!("note: compiling for any GPU, since this machine has no device: {error}");
+                    Target::default()
+                }
+            },
+        })
+    }
+}
+
+/// Symbols that are the first dimension of an input.
+fn batch_symbols(graph: &Graph) -> Vec<String> {
+    let first = |id: &kiln::graph::ValueId| graph.ty(*id).shape.first().map(ToString::to_string);
+    let firsts: Vec<String> = graph.inputs().iter().filter_map(first).collect();
+    graph.symbols().iter().map(ToString::to_string).filter(|symbol| firsts.contains(symbol)).collect()
+}
+
+/// Whether a file is a plan.
+pub fn is_plan(path: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0u8; 8];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && &magic == b"KILNPLAN"
+}
+
+fn refuse_plan(path: &Path) -> Result<()> {
+    if is_plan(path) {
+        bail!(
+            "`{}` is a compiled plan, which no longer knows its layers; give the model it was made from",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Reads a plan file.
+pub fn load_plan(path: &Path) -> Result<Plan> {
+    Plan::load(path).map_err(|error| miette!("`{}`: {error}", path.display()))
+}
+
+/// A device as people call it.
+pub fn device_name(device: &Capabilities) -> String {
+    format!("{} ({})", device.name, device.backend)
+}

@@ -1,0 +1,395 @@
+//! Core operators in terms of ONNX.
+
+use kiln_graph::ops::{
+    ArgKind, BinaryOp, Conv, CoordinateMode, Iota, NearestMode, Pad, PadMode, Pool, PoolKind, ReduceKind,
+    Resize, ResizeMode, Slice, UnaryOp,
+};
+use kiln_graph::{DType, Data, Dim, Node, NodeId, Op, Tensor, product};
+
+use super::writer::{Writer, float, int, ints, string};
+use crate::error::ExportError;
+use crate::proto::AttributeProto;
+use crate::tensor::data_type_of;
+
+type Result<T = ()> = std::result::Result<T, ExportError>;
+
+fn refuse<T>(node: &Node, reason: impl Into<String>) -> Result<T> {
+    Err(ExportError::NotExpressible { node: node.name.clone(), op: node.op.name(), reason: reason.into() })
+}
+
+/// Sizes and indices are below 2^63.
+fn wide(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Writes one node of the graph.
+pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
+    let graph = w.graph;
+    let node = graph.node(id);
+    let inputs: Vec<String> = node.inputs.iter().map(|id| w.name(*id).to_owned()).collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let outputs: Vec<String> = node.outputs.iter().map(|id| w.name(*id).to_owned()).collect();
+    let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let name = node.name.as_str();
+    let mut plain = |op_type: &str, attributes: Vec<AttributeProto>| {
+        w.node(name, op_type, &inputs, &outputs, attributes);
+        Ok(())
+    };
+    match &node.op {
+        Op::Conv(op) => conv(w, node, op, &inputs, &outputs),
+        Op::Pool(op) => pool(w, node, op, &inputs, &outputs),
+        Op::MatMul(op) => {
+            let mut operands = Vec::new();
+            for (i, transpose) in [op.transpose_a, op.transpose_b].into_iter().enumerate() {
+                operands.push(if transpose {
+                    let rank = graph.ty(node.inputs[i]).rank();
+                    let mut perm: Vec<i64> = (0..rank).map(wide).collect();
+                    perm.swap(rank - 2, rank - 1);
+                    w.inner(name, "Transpose", &inputs[i..=i], vec![ints("perm", perm)])
+                } else {
+                    inputs[i].to_owned()
+                });
+            }
+            w.node(name, "MatMul", &[&operands[0], &operands[1]], &outputs, vec![]);
+            Ok(())
+        }
+        Op::BatchNorm(op) if op.training && op.unbiased => refuse(
+            node,
+            "running variances are updated as PyTorch does, with the unbiased one; ONNX has the other",
+        ),
+        Op::BatchNorm(op) => plain(
+            "BatchNormalization",
+            vec![
+                float("epsilon", op.epsilon),
+                float("momentum", op.momentum),
+                int("training_mode", i64::from(op.training)),
+            ],
+        ),
+        Op::Softmax(op) => {
+            plain(if op.log { "LogSoftmax" } else { "Softmax" }, vec![int("axis", wide(op.axis))])
+        }
+        Op::Unary(op) => plain(unary(*op), vec![]),
+        Op::Binary(BinaryOp::Rem) => plain("Mod", vec![int("fmod", 1)]),
+        Op::Binary(BinaryOp::Mod) if graph.ty(node.inputs[0]).dtype.is_float() => {
+            // a - floor(a / b) * b, since Mod of floats is the other remainder.
+            let quotient = w.inner(name, "Div", &inputs, vec![]);
+            let floor = w.inner(name, "Floor", &[&quotient], vec![]);
+            let whole = w.inner(name, "Mul", &[&floor, inputs[1]], vec![]);
+            w.node(name, "Sub", &[inputs[0], &whole], &outputs, vec![]);
+            Ok(())
+        }
+        Op::Binary(op) => plain(binary(*op), vec![]),
+        Op::Select => plain("Where", vec![]),
+        Op::Cast(op) => plain("Cast", vec![int("to", data_type_of(op.to).into())]),
+        Op::Reduce(op) => {
+            let op_type = match op.kind {
+                ReduceKind::Sum => "ReduceSum",
+                ReduceKind::Mean => "ReduceMean",
+                ReduceKind::Max => "ReduceMax",
+                ReduceKind::Min => "ReduceMin",
+                ReduceKind::Prod => "ReduceProd",
+            };
+            let axes = w.ints(&format!("{name}.axes"), op.axes.iter().map(|a| wide(*a)));
+            let keep = vec![int("keepdims", i64::from(op.keep_dims)), int("noop_with_empty_axes", 1)];
+            w.node(name, op_type, &[inputs[0], &axes], &outputs, keep);
+            Ok(())
+        }
+        Op::ArgReduce(op) => plain(
+            if op.kind == ArgKind::Max { "ArgMax" } else { "ArgMin" },
+            vec![
+                int("axis", wide(op.axis)),
+                int("keepdims", i64::from(op.keep_dims)),
+                int("select_last_index", i64::from(op.select_last_index)),
+            ],
+        ),
+        Op::Reshape(op) => {
+            let from = graph.ty(node.inputs[0]).shape.clone();
+            let shape = new_shape(node, &from, &op.shape)?;
+            let shape = w.ints(&format!("{name}.shape"), shape);
+            w.node(name, "Reshape", &[inputs[0], &shape], &outputs, vec![]);
+            Ok(())
+        }
+        Op::Expand(op) => {
+            let from = graph.ty(node.inputs[0]).shape.clone();
+            let missing = op.shape.len() - from.len();
+            let sizes = op.shape.iter().enumerate().map(|(axis, dim)| match dim.as_const() {
+                Some(number) => Ok(number),
+                // One keeps what is there.
+                None if axis >= missing && from[axis - missing] == *dim => Ok(1),
+                None => refuse(node, format!("it is expanded to the symbolic size `{dim}`")),
+            });
+            let sizes = sizes.collect::<Result<Vec<i64>>>()?;
+            let shape = w.ints(&format!("{name}.shape"), sizes);
+            w.node(name, "Expand", &[inputs[0], &shape], &outputs, vec![]);
+            Ok(())
+        }
+        Op::Transpose(op) => plain("Transpose", vec![ints("perm", op.perm.iter().map(|a| wide(*a)))]),
+        Op::Slice(op) => slice(w, node, op, &inputs, &outputs),
+        Op::Concat(op) => plain("Concat", vec![int("axis", wide(op.axis))]),
+        Op::Pad(op) => pad(w, node, op, &inputs, &outputs),
+        Op::Gather(op) => plain("Gather", vec![int("axis", wide(op.axis))]),
+        Op::GatherElements(op) => plain("GatherElements", vec![int("axis", wide(op.axis))]),
+        Op::Resize(op) => resize(w, node, op, &inputs, &outputs),
+        Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
+        Op::Iota(op) => iota(w, node, op, &outputs),
+    }
+}
+
+fn unary(op: UnaryOp) -> &'static str {
+    match op {
+        UnaryOp::Neg => "Neg",
+        UnaryOp::Abs => "Abs",
+        UnaryOp::Sign => "Sign",
+        UnaryOp::Reciprocal => "Reciprocal",
+        UnaryOp::Exp => "Exp",
+        UnaryOp::Log => "Log",
+        UnaryOp::Sqrt => "Sqrt",
+        UnaryOp::Sin => "Sin",
+        UnaryOp::Cos => "Cos",
+        UnaryOp::Tan => "Tan",
+        UnaryOp::Asin => "Asin",
+        UnaryOp::Acos => "Acos",
+        UnaryOp::Atan => "Atan",
+        UnaryOp::Sinh => "Sinh",
+        UnaryOp::Cosh => "Cosh",
+        UnaryOp::Tanh => "Tanh",
+        UnaryOp::Asinh => "Asinh",
+        UnaryOp::Acosh => "Acosh",
+        UnaryOp::Atanh => "Atanh",
+        UnaryOp::Relu => "Relu",
+        UnaryOp::Sigmoid => "Sigmoid",
+        UnaryOp::Softplus => "Softplus",
+        UnaryOp::Erf => "Erf",
+        UnaryOp::Floor => "Floor",
+        UnaryOp::Ceil => "Ceil",
+        UnaryOp::Round => "Round",
+        UnaryOp::Not => "Not",
+        UnaryOp::IsNan => "IsNaN",
+        UnaryOp::IsInf => "IsInf",
+    }
+}
+
+fn binary(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Add => "Add",
+        BinaryOp::Sub => "Sub",
+        BinaryOp::Mul => "Mul",
+        BinaryOp::Div => "Div",
+        BinaryOp::Pow => "Pow",
+        BinaryOp::Mod | BinaryOp::Rem => "Mod",
+        BinaryOp::Min => "Min",
+        BinaryOp::Max => "Max",
+        BinaryOp::Equal => "Equal",
+        BinaryOp::Less => "Less",
+        BinaryOp::LessOrEqual => "LessOrEqual",
+        BinaryOp::Greater => "Greater",
+        BinaryOp::GreaterOrEqual => "GreaterOrEqual",
+        BinaryOp::And => "And",
+        BinaryOp::Or => "Or",
+        BinaryOp::Xor => "Xor",
+    }
+}
+
+/// A shape for `Reshape`, in which 0 copies a dimension and -1 takes what is left.
+fn new_shape(node: &Node, from: &[Dim], to: &[Dim]) -> Result<Vec<i64>> {
+    let mut free = None;
+    let mut shape = Vec::with_capacity(to.len());
+    for (axis, dim) in to.iter().enumerate() {
+        shape.push(match dim.as_const() {
+            // Zero would mean to copy.
+            Some(0) => return refuse(node, "it makes a tensor without elements"),
+            Some(number) => number,
+            None if from.get(axis) == Some(dim) => 0,
+            None if free.replace(dim).is_none() => -1,
+            None => return refuse(node, format!("both `{}` and `{dim}` are symbolic", free.unwrap_or(dim))),
+        });
+    }
+    Ok(shape)
+}
+
+/// Pads as the format has them: all beginnings, then all ends.
+fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
+    pads.iter().map(|p| p[0]).chain(pads.iter().map(|p| p[1])).collect()
+}
+
+fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let graph = w.graph;
+    let spatial = op.spatial();
+    let mut x = inputs[0].to_owned();
+    if op.input_dilations.iter().any(|d| *d > 1) {
+        x = spread(w, node, op, &x)?;
+    }
+    let mut pads = op.pads.clone();
+    if pads.iter().flatten().any(|p| *p < 0) {
+        // Only `Pad` can take something off.
+        let all: Vec<[i64; 2]> = [[0, 0], [0, 0]].into_iter().chain(pads).collect();
+        let amounts = w.ints(&format!("{name}.pads"), begins_then_ends(&all));
+        x = w.inner(name, "Pad", &[&x, &amounts], vec![]);
+        pads = vec![[0, 0]; spatial];
+    }
+    let kernel = graph.ty(node.inputs[1]).shape[2..].iter().filter_map(Dim::as_const).collect::<Vec<_>>();
+    let attributes = vec![
+        ints("kernel_shape", kernel),
+        ints("strides", op.strides.iter().map(|n| wide(*n))),
+        ints("pads", begins_then_ends(&pads)),
+        ints("dilations", op.dilations.iter().map(|n| wide(*n))),
+        int("group", wide(op.groups)),
+    ];
+    w.node(name, "Conv", &[&x, inputs[1]], outputs, attributes);
+    Ok(())
+}
+
+/// Puts zeros between the elements of a convolution's input: each spatial dimension gets one of zeros beside it, is
+/// merged with it, and loses the zeros behind the last element.
+fn spread(w: &mut Writer<'_>, node: &Node, op: &Conv, x: &str) -> Result<String> {
+    let name = node.name.as_str();
+    let shape = w.graph.ty(node.inputs[0]).shape.clone();
+    let mut x = x.to_owned();
+    let mut now = shape.clone();
+    for (i, dilation) in op.input_dilations.iter().enumerate().filter(|(_, d)| **d > 1) {
+        let axis = i + 2;
+        let rank = now.len();
+        let axes = w.ints(&format!("{name}.axes"), [wide(axis + 1)]);
+        x = w.inner(name, "Unsqueeze", &[&x, &axes], vec![]);
+        let mut pads = vec![[0, 0]; rank + 1];
+        pads[axis + 1] = [0, wide(*dilation) - 1];
+        let amounts = w.ints(&format!("{name}.pads"), begins_then_ends(&pads));
+        x = w.inner(name, "Pad", &[&x, &amounts], vec![]);
+        let from = now.clone();
+        now[axis] = &now[axis] * &Dim::from(*dilation);
+        let sizes = new_shape(node, &from[..axis], &now)?;
+        let sizes = w.ints(&format!("{name}.shape"), sizes);
+        x = w.inner(name, "Reshape", &[&x, &sizes], vec![]);
+        now[axis] = now[axis].clone() - (wide(*dilation) - 1).into();
+        let (start, end) = (w.ints(name, [0]), w.ints(name, [1 - wide(*dilation)]));
+        let axes = w.ints(name, [wide(axis)]);
+        x = w.inner(name, "Slice", &[&x, &start, &end, &axes], vec![]);
+    }
+    Ok(x)
+}
+
+fn pool(w: &mut Writer<'_>, node: &Node, op: &Pool, inputs: &[&str], outputs: &[&str]) -> Result {
+    let mut attributes = vec![
+        ints("kernel_shape", op.kernel.iter().map(|n| wide(*n))),
+        ints("strides", op.strides.iter().map(|n| wide(*n))),
+        ints("pads", begins_then_ends(&op.pads)),
+        ints("dilations", op.dilations.iter().map(|n| wide(*n))),
+        int("ceil_mode", i64::from(op.ceil_mode)),
+    ];
+    let op_type = match op.kind {
+        PoolKind::Max => "MaxPool",
+        PoolKind::Average { count_include_pad } => {
+            attributes.push(int("count_include_pad", i64::from(count_include_pad)));
+            "AveragePool"
+        }
+    };
+    w.node(&node.name, op_type, inputs, outputs, attributes);
+    Ok(())
+}
+
+fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: &[&str]) -> Result {
+    let shape = &w.graph.ty(node.inputs[0]).shape;
+    let (mut starts, mut ends, mut axes, mut steps) = (vec![], vec![], vec![], vec![]);
+    for cut in &op.axes {
+        let size = &shape[cut.axis];
+        let end = cut.start.clone() + &cut.length * &cut.step.into();
+        let from_end = |dim: &Dim| (dim.clone() - size.clone()).as_const();
+        let start = match (cut.start.as_const(), from_end(&cut.start)) {
+            (Some(start), _) => start,
+            (None, Some(back)) if back < 0 => back,
+            (None, _) => return refuse(node, format!("it starts at `{}`", cut.start)),
+        };
+        let end = match (end.as_const(), from_end(&end)) {
+            // Walking backwards, the end before the first element is said by a number far below.
+            (Some(end), _) if end < 0 => i64::MIN + 1,
+            (Some(end), _) => end,
+            (None, Some(0..)) => i64::MAX,
+            (None, Some(back)) => back,
+            (None, None) => return refuse(node, format!("it ends at `{end}`")),
+        };
+        starts.push(start);
+        ends.push(end);
+        axes.push(wide(cut.axis));
+        steps.push(cut.step);
+    }
+    let name = node.name.as_str();
+    let (starts, ends) = (w.ints(&format!("{name}.starts"), starts), w.ints(&format!("{name}.ends"), ends));
+    let (axes, steps) = (w.ints(&format!("{name}.axes"), axes), w.ints(&format!("{name}.steps"), steps));
+    w.node(name, "Slice", &[inputs[0], &starts, &ends, &axes, &steps], outputs, vec![]);
+    Ok(())
+}
+
+fn pad(w: &mut Writer<'_>, node: &Node, op: &Pad, inputs: &[&str], outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let amounts = w.ints(&format!("{name}.pads"), begins_then_ends(&op.pads));
+    let (mode, value) = match op.mode {
+        PadMode::Constant(value) => ("constant", value),
+        PadMode::Reflect => ("reflect", 0.0),
+        PadMode::Edge => ("edge", 0.0),
+        PadMode::Wrap => ("wrap", 0.0),
+    };
+    let dtype = w.graph.ty(node.inputs[0]).dtype;
+    let value = crate::import::scalar(value.into(), dtype);
+    let value = w.constant(&format!("{name}.value"), &value);
+    w.node(name, "Pad", &[inputs[0], &amounts, &value], outputs, vec![string("mode", mode)]);
+    Ok(())
+}
+
+fn resize(w: &mut Writer<'_>, node: &Node, op: &Resize, inputs: &[&str], outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let (mode, nearest) = match op.mode {
+        ResizeMode::Linear => ("linear", None),
+        ResizeMode::Nearest(NearestMode::RoundPreferFloor) => ("nearest", Some("round_prefer_floor")),
+        ResizeMode::Nearest(NearestMode::RoundPreferCeil) => ("nearest", Some("round_prefer_ceil")),
+        ResizeMode::Nearest(NearestMode::Floor) => ("nearest", Some("floor")),
+        ResizeMode::Nearest(NearestMode::Ceil) => ("nearest", Some("ceil")),
+    };
+    let coordinates = match op.coordinates {
+        CoordinateMode::HalfPixel => "half_pixel",
+        CoordinateMode::PytorchHalfPixel => "pytorch_half_pixel",
+        CoordinateMode::AlignCorners => "align_corners",
+        CoordinateMode::Asymmetric => "asymmetric",
+    };
+    let mut attributes = vec![string("mode", mode), string("coordinate_transformation_mode", coordinates)];
+    attributes.extend(nearest.map(|nearest| string("nearest_mode", nearest)));
+    let from = w.graph.ty(node.inputs[0]).shape.clone();
+    if let Some(scales) = &op.scales {
+        let tensor = Tensor::new([scales.len()], Data::F32(scales.clone()))
+            .or_else(|e| refuse(node, e.to_string()))?;
+        let scales = w.constant(&format!("{name}.scales"), &tensor);
+        w.node(name, "Resize", &[inputs[0], "", &scales], outputs, attributes);
+        return Ok(());
+    }
+    // Dimensions that keep their size need not be known.
+    let changed: Vec<usize> = (0..from.len()).filter(|axis| from[*axis] != op.shape[*axis]).collect();
+    let sizes = changed.iter().map(|axis| op.shape[*axis].as_const());
+    let Some(sizes) = sizes.collect::<Option<Vec<i64>>>() else {
+        return refuse(node, "it is resized to a symbolic size");
+    };
+    if changed.is_empty() {
+        w.node(name, "Identity", &inputs[..1], outputs, vec![]);
+        return Ok(());
+    }
+    attributes.push(ints("axes", changed.iter().map(|axis| wide(*axis))));
+    let sizes = w.ints(&format!("{name}.sizes"), sizes);
+    w.node(name, "Resize", &[inputs[0], "", "", &sizes], outputs, attributes);
+    Ok(())
+}
+
+fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
+    let sizes: Option<Vec<usize>> = op.shape.iter().map(Dim::as_usize).collect();
+    let Some(sizes) = sizes else {
+        return refuse(node, format!("it counts to `{}`", product(&op.shape)));
+    };
+    let before: usize = sizes[..op.axis].iter().product();
+    let after: usize = sizes[op.axis + 1..].iter().product();
+    let line = (0..sizes[op.axis]).flat_map(|i| std::iter::repeat_n(wide(i), after)).collect::<Vec<_>>();
+    let numbers: Vec<i64> = (0..before).flat_map(|_| line.iter().copied()).collect();
+    let tensor = Tensor::new(sizes, Data::I64(numbers)).or_else(|e| refuse(node, e.to_string()))?;
+    let constant = w.constant(&format!("{}.numbers", node.name), &tensor);
+    let to = vec![int("to", data_type_of(op.dtype).into())];
+    let op_type = if op.dtype == DType::I64 { "Identity" } else { "Cast" };
+    w.node(&node.name, op_type, &[&constant], outputs, if op.dtype == DType::I64 { vec![] } else { to });
+    Ok(())
+}
