@@ -11,6 +11,7 @@
 //! What is deliberately absent: layouts, buffers, devices, kernels. The graph does not know how it will be run.
 
 mod array;
+mod builder;
 mod contents;
 mod dim;
 mod dot;
@@ -23,6 +24,7 @@ mod rewrite;
 mod tensor;
 pub mod text;
 
+pub use builder::{Builder, Var};
 pub use dim::{Atom, Bindings, Dim, product};
 pub use error::{EvalError, GraphError, ShapeError};
 pub use eval::{EvaluateOptions, Evaluation, evaluate, evaluate_with};

@@ -29,8 +29,8 @@ pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;
 pub use kiln_plan::{DType, Expr, Plan, PlanError, Requirements};
 pub use kiln_runtime::{
-    Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError, Session,
-    SessionOptions, adapters, f16,
+    Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
+    Session, SessionOptions, adapters, f16,
 };
 pub use tensor::{from_host, host_dtype, to_host};
 

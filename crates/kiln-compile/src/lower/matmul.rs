@@ -198,7 +198,7 @@ fn launch_tiles(
             &(&job.rows * &batches) * &(columns * job.left.columns.clone() * 8.into())
         };
         let operands: Vec<StorageId> = [left, right.storage].into_iter().chain(start).collect();
-        launch_part(ctx, job.group, tail.clone(), template, &name, &operands, params, holes, flops, grid)?;
+        launch_part(ctx, &rest, tail.clone(), template, &name, &operands, params, holes, flops, grid)?;
     }
     ctx.complete(&tail.output)
 }
