@@ -74,11 +74,11 @@ fn torch_path(name: &str) -> Option<(Vec<&str>, &str)> {
         name.strip_prefix('/')?.rsplit_once('/').or_else(|| Some(("", name.strip_prefix('/')?)))?;
     let mut modules: Vec<&str> = Vec::new();
     for scope in scopes.split('/').filter(|s| !s.is_empty()) {
-        if let Some(last) = modules.last_mut() {
-            if scope.strip_prefix(*last).is_some_and(|rest| rest.starts_with('.')) {
-                *last = scope;
-                continue;
-            }
+        if let Some(last) = modules.last_mut()
+            && scope.strip_prefix(*last).is_some_and(|rest| rest.starts_with('.'))
+        {
+            *last = scope;
+            continue;
         }
         modules.push(scope);
     }

@@ -144,7 +144,10 @@ fn bisect(session: &mut Session, compiled: &Compiled, set: &DataSet, tolerance: 
             match test_data::difference(wanted, &found) {
                 Some(d) if d.relative <= tolerance => {}
                 Some(d) => {
-                    return Ok(format!("`{}` is the first that is off, by {:.1e}", dispatch.name, d.relative));
+                    return Ok(format!(
+                        "`{}` is the first that is off, by {:.1e}",
+                        dispatch.name, d.relative
+                    ));
                 }
                 // A tensor of another shape is a copy for a kernel's sake.
                 None => {}

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn what_is_printed_is_parsed() {
         for text in
-            ["0", "7", "-3", "N", "2*N+1", "N*H-4", "3*floor((H+1)/2)+N", "floor((floor((H+1)/2)+3)/5)"]
+            ["0", "7", "-3", "N", "2*N+1", "H*N-4", "N+3*floor((H+1)/2)", "floor((floor((H+1)/2)+3)/5)"]
         {
             assert_eq!(parse(text).map(|dim| dim.to_string()).as_deref(), Some(text));
         }

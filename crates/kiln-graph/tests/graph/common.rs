@@ -7,23 +7,6 @@ pub fn t(shape: &[usize], data: &[f32]) -> Tensor {
     Tensor::f32(shape, data.to_vec()).expect("the test's data fits its shape")
 }
 
-/// An f32 tensor that counts up from one.
-pub fn counting(shape: &[usize]) -> Tensor {
-    let count: usize = shape.iter().product();
-    Tensor::f32(shape, (1..=count).map(|i| i as f32).collect()).expect("as many as the shape says")
-}
-
-/// A tensor of pseudo-random numbers between -1 and 1, the same for the same seed.
-pub fn random(shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 40) as f32) / (1u64 << 23) as f32 - 1.0
-    };
-    let count: usize = shape.iter().product();
-    Tensor::f32(shape, (0..count).map(|_| next()).collect()).expect("as many as the shape says")
-}
-
 /// Applies `op` in `precision`.
 pub fn apply_in(precision: Precision, op: &Op, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     op.evaluate(&inputs.iter().collect::<Vec<_>>(), precision, &Bindings::new())

@@ -11,7 +11,8 @@ fn conv(x: &Tensor, weight: &Tensor, attributes: Conv) -> Tensor {
 
 #[test]
 fn convolution_in_one_dimension() {
-    let rows: [(&str, &[f32], &[f32], &[f32]); 2] = [
+    type Row = (&'static str, &'static [f32], &'static [f32], &'static [f32]);
+    let rows: [Row; 2] = [
         // As the lectures print it, the kernel is not flipped: 1*3 + 2*2 = 7.
         ("(1,2,3,4) * (3,2)", &[1., 2., 3., 4.], &[3., 2.], &[7., 12., 17.]),
         (

@@ -31,14 +31,14 @@ impl<'a> Uses<'a> {
         uses.read.extend(graph.output.iter().map(|o| o.name.as_str()));
         // A weight under a second name is still a weight. Last first, as names are given on in order.
         for node in graph.node.iter().rev() {
-            if let (Some(from), Some(to)) = (node.input.first(), node.output.first()) {
-                if uses.renamed.contains_key(to.as_str()) {
-                    if uses.weights.contains(to.as_str()) {
-                        uses.weights.insert(from);
-                    }
-                    if uses.data.contains(to.as_str()) {
-                        uses.data.insert(from);
-                    }
+            if let (Some(from), Some(to)) = (node.input.first(), node.output.first())
+                && uses.renamed.contains_key(to.as_str())
+            {
+                if uses.weights.contains(to.as_str()) {
+                    uses.weights.insert(from);
+                }
+                if uses.data.contains(to.as_str()) {
+                    uses.data.insert(from);
                 }
             }
         }

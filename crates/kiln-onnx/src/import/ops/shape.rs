@@ -59,7 +59,7 @@ pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
         let number = |i, what| Ok::<f64, OpError>(cx.floats(i, what)?.first().copied().unwrap_or(0.0));
         let (start, limit, delta) = (number(0, "start")?, number(1, "limit")?, number(2, "delta")?);
         let count = ((limit - start) / delta).ceil().max(0.0);
-        if !(count <= f64::from(1 << 24)) {
+        if count.is_nan() || count > f64::from(1 << 24) {
             return invalid(format!("a range from {start} to {limit} by {delta} has no reasonable length"));
         }
         #[allow(clippy::as_conversions, reason = "checked just above")]
