@@ -79,12 +79,12 @@ impl ModelArguments {
             *entry = (*entry).max(*value);
         }
         for symbol in batch_symbols(graph) {
-            if !max.contains_key(&symbol) {
+            max.entry(symbol).or_insert_with_key(|symbol| {
                 eprintln!(
                     "note: `{symbol}` may be up to {DEFAULT_BATCH}; `--max {symbol}=64` would allow more"
                 );
-                max.insert(symbol, DEFAULT_BATCH);
-            }
+                DEFAULT_BATCH
+            });
         }
         max
     }
