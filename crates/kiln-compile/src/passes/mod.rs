@@ -4,11 +4,14 @@
 //! after), the interface (names of inputs, states and outputs) and the user's names of whatever it keeps.
 
 pub mod affine;
+pub mod common;
 mod constant;
 pub mod dead_code;
 pub mod decompose;
 pub mod fold;
 pub mod freeze;
+pub mod identity;
+pub mod pad;
 
 use kiln_graph::{Graph, GraphError};
 
@@ -20,7 +23,10 @@ pub const INFERENCE: &[(&str, Pass)] = &[
     ("freeze", freeze::run),
     ("decompose", decompose::run),
     ("fold", fold::run),
+    ("identity", identity::run),
+    ("common", common::run),
     ("affine", affine::run),
+    ("pad", pad::run),
     ("dead_code", dead_code::run),
 ];
 
@@ -37,7 +43,12 @@ pub struct PassError {
 /// Makes a graph ready for an inference plan: all of [`INFERENCE`].
 pub fn inference(graph: &Graph) -> Result<Graph, PassError> {
     INFERENCE.iter().try_fold(graph.clone(), |graph, (pass, run)| {
-        run(&graph).map_err(|source| PassError { pass, source })
+        let error = |source| PassError { pass, source };
+        let graph = run(&graph).map_err(error)?;
+        if cfg!(debug_assertions) {
+            graph.verify().map_err(error)?;
+        }
+        Ok(graph)
     })
 }
 

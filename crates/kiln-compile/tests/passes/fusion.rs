@@ -12,9 +12,9 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 fn resnet18_leaves_no_batch_norm_relu_or_add_alone() -> Outcome {
     let graph = passes::inference(&models::resnet18(8, 64)?)?;
     let fusion = fuse(&graph, &FuseLimits::default());
-    println!("{}", fusion.display(&graph));
     assert!(fusion.groups.iter().all(|group| group.anchor.is_some()), "an elementwise node is alone");
     assert!(!graph.nodes().iter().any(|node| matches!(node.op, Op::BatchNorm(_))));
-    assert_eq!(fusion.groups.len(), 24);
+    assert!(fusion.groups.len() <= 25);
+    insta::assert_snapshot!(fusion.display(&graph).to_string());
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! Passes and fusion on whole graphs.
 
 mod fusion;
+mod meaning;
 mod models;

@@ -1,0 +1,106 @@
+//! Each pass by itself: what it makes of a small graph, and that the meaning stays.
+
+use std::collections::BTreeMap;
+
+use kiln_compile::passes::{self, Pass};
+use kiln_graph::text::parse;
+use kiln_graph::{Precision, Tensor, evaluate};
+
+use crate::models::numbers;
+
+struct Case {
+    name: &'static str,
+    pass: Pass,
+    before: &'static str,
+    /// All lines of nodes, in order.
+    after: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "common",
+        pass: passes::common::run,
+        before: "input %x : f32[4]\n%a = relu(%x)\n%b = relu(%x)\n%c = add(%a, %b)\noutput y = %c",
+        after: &["%a = relu(%x) : f32[4]", "%c = add(%a, %a) : f32[4]"],
+    },
+    Case {
+        name: "identity",
+        pass: passes::identity::run,
+        before: "input %x : f32[2, 3, 4]\nconst @one : f32[] = [1.0]\nconst @zero : f32[] = [0.0]\n\
+                 %a = transpose(%x) perm=[0, 2, 1]\n%b = transpose(%a) perm=[0, 2, 1]\n%c = mul(%b, @one)\n\
+                 %d = sub(%c, @zero)\n%e = reshape(%d) shape=[6, 4]\n%f = reshape(%e) shape=[24]\n\
+                 %g = cast(%f) to=f32\n%h = pad(%g) pads=[[0, 0]]\n%i = relu(%h)\noutput y = %i",
+        after: &["%f = reshape(%x) shape=[24] : f32[24]", "%i = relu(%f) : f32[24]"],
+    },
+    Case {
+        name: "identity keeps what is not exact",
+        pass: passes::identity::run,
+        before: "input %x : f32[4]\nconst @zero : f32[] = [0.0]\nconst @ones : f32[3, 4] = fill(1)\n\
+                 %a = add(%x, @zero)\n%b = mul(%a, @ones)\noutput y = %b",
+        after: &["%a = add(%x, @zero) : f32[4]", "%b = mul(%a, @ones) : f32[3, 4]"],
+    },
+    Case {
+        name: "pad",
+        pass: passes::pad::run,
+        before: "input %x : f32[1, 2, 5, 5]\nconst @w : f32[2, 2, 3, 3] = fill(0.5)\n\
+                 %p = pad(%x) pads=[[0, 0], [0, 0], [1, 2], [0, 1]]\n%y = conv(%p, @w) pads=[[0, 0], [1, 0]]\noutput y = %y",
+        after: &["%y = conv(%x, @w) pads=[[1, 2], [1, 1]] : f32[1, 2, 6, 5]"],
+    },
+    Case {
+        name: "pad with something else than zero stays",
+        pass: passes::pad::run,
+        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 3] = fill(0.5)\n\
+                 %p = pad(%x) pads=[[0, 0], [0, 0], [1, 1]] value=2\n%y = conv(%p, @w)\noutput y = %y",
+        after: &[
+            "%p = pad(%x) pads=[[0, 0], [0, 0], [1, 1]] value=2 : f32[1, 1, 6]",
+            "%y = conv(%p, @w) : f32[1, 1, 4]",
+        ],
+    },
+    Case {
+        name: "fold",
+        pass: passes::fold::run,
+        before: "input %x : f32[2]\nconst @a : f32[2] = [1.0, 2.0]\nconst @b : f32[2] = [3.0, 4.0]\n\
+                 %c = add(@a, @b)\n%y = mul(%x, %c)\noutput y = %y",
+        after: &["%y = mul(%x, @c) : f32[2]"],
+    },
+    Case {
+        name: "dead code",
+        pass: passes::dead_code::run,
+        before: "input %x : f32[2]\n%a = relu(%x)\n%b = exp(%x)\noutput y = %a",
+        after: &["%a = relu(%x) : f32[2]"],
+    },
+    Case {
+        name: "affine",
+        pass: passes::affine::run,
+        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.0]\nconst @s : f32[1, 1, 1] = [3.0]\n\
+                 %c = conv(%x, @w)\n%y = mul(%c, @s)\noutput y = %y",
+        // The first is dead now, and left to the pass for that.
+        after: &[
+            "%c = conv(%x, @w) : f32[1, 1, 4]",
+            "%c~2 = conv(%x, @w~2) name=\"c\" : f32[1, 1, 4]",
+        ],
+    },
+];
+
+#[test]
+fn passes_do_their_job_and_keep_the_meaning() {
+    for case in CASES {
+        let before = parse(case.before).expect(case.name);
+        let after = (case.pass)(&before).expect(case.name);
+        after.verify().expect(case.name);
+        let text = after.to_string();
+        let nodes: Vec<&str> = text.lines().filter(|line| line.starts_with('%')).collect();
+        assert_eq!(nodes, case.after, "{}", case.name);
+        let inputs: BTreeMap<String, Tensor> = before
+            .inputs()
+            .iter()
+            .map(|id| {
+                let shape = before.ty(*id).static_shape().expect("numbers");
+                let data = numbers(7, shape.iter().product(), -2.0, 2.0);
+                (before.value(*id).name.clone(), Tensor::f32(shape, data).expect("as many as the shape says"))
+            })
+            .collect();
+        let evaluate = |graph| evaluate(graph, &inputs, Precision::F32).expect(case.name);
+        assert_eq!(evaluate(&before).outputs(), evaluate(&after).outputs(), "{}", case.name);
+    }
+}
