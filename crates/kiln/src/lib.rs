@@ -27,7 +27,7 @@ pub use kiln_compile::{
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;
-pub use kiln_plan::{DType, Expr, Plan, PlanError, Requirements};
+pub use kiln_plan::{self as plan, DType, Expr, Plan, PlanError, Requirements};
 pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,

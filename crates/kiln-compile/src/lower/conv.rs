@@ -184,6 +184,9 @@ fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     launch_on(ctx, job.group, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
 }
 
+/// Loops of up to so many steps over channels are merged with those over the width of the window.
+const SHORT: usize = 2;
+
 /// As a matrix product, in tiles.
 fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<(), CompileError> {
     let rank = job.x_shape.len();
@@ -211,7 +214,9 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     params.uint("w_tile", right.tile);
     params.uint("w_step", right.step);
     let deep = rank == 5;
-    let flat = !job.dilated()
+    // One loop instead of two pays where the inner one would be short; its checks are made at every step.
+    let flat = depth <= SHORT
+        && !job.dilated()
         && job.conv.groups == 1
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
         && job.rows.step == Dim::from(4 * depth);

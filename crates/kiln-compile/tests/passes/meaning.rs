@@ -75,10 +75,7 @@ const CASES: &[Case] = &[
         before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.0]\nconst @s : f32[1, 1, 1] = [3.0]\n\
                  %c = conv(%x, @w)\n%y = mul(%c, @s)\noutput y = %y",
         // The first is dead now, and left to the pass for that.
-        after: &[
-            "%c = conv(%x, @w) : f32[1, 1, 4]",
-            "%c~2 = conv(%x, @w~2) name=\"c\" : f32[1, 1, 4]",
-        ],
+        after: &["%c = conv(%x, @w) : f32[1, 1, 4]", "%c~2 = conv(%x, @w~2) name=\"c\" : f32[1, 1, 4]"],
     },
 ];
 
