@@ -1,3 +1,4 @@
 //! The whole road: an ONNX file, a plan, its file, a device, and the answers of other engines.
 
+mod bad_input;
 mod fixtures;

@@ -1,0 +1,154 @@
+//! The command as a person types it: arguments, exit status, words on either stream.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs `kiln` in the repository's root; `OUT` stands for a folder for what it writes.
+fn kiln(arguments: &str) -> Output {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
+    std::fs::create_dir_all(&out).expect("a folder for temporary files");
+    let arguments = arguments.split_whitespace().map(|word| word.replace("OUT", &out.display().to_string()));
+    Command::new(env!("CARGO_BIN_EXE_kiln"))
+        .args(arguments)
+        .current_dir(root())
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the command starts")
+}
+
+/// Lines broken to the terminal's width, joined again.
+fn words(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text).replace(['│', '×', '╰', '─', '▶'], " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+struct Case {
+    arguments: &'static str,
+    status: i32,
+    stdout: &'static [&'static str],
+    stderr: &'static [&'static str],
+}
+
+const fn case(
+    arguments: &'static str,
+    status: i32,
+    stdout: &'static [&'static str],
+    stderr: &'static [&'static str],
+) -> Case {
+    Case { arguments, status, stdout, stderr }
+}
+
+const CASES: &[Case] = &[
+    case("--help", 0, &["compile", "verify", "WGPU_BACKEND"], &[]),
+    case("devices", 0, &["device", "backend", "*"], &["WGPU_ADAPTER_NAME"]),
+    case("devices --json", 0, &["\"max_buffer_size\""], &[]),
+    case(
+        "summary tests/oracles/fixtures/net/model.onnx",
+        0,
+        &["conv1", "18,090", "peak activations"],
+        &["N", "up to 8"],
+    ),
+    case("summary tests/oracles/fixtures/net_width/model.onnx", 0, &["38,386"], &[]),
+    case(
+        "dump tests/oracles/fixtures/net/model.onnx",
+        0,
+        &["input %input : f32[N, 3, 32, 32]", "max_pool("],
+        &[],
+    ),
+    case(
+        "dump tests/oracles/fixtures/net/model.onnx --stage fused",
+        0,
+        &["conv1 + tanh -> f32[N, 16, 32, 32]"],
+        &[],
+    ),
+    case("dump tests/oracles/fixtures/net/model.onnx --stage fused --format dot", 0, &["digraph", "->"], &[]),
+    case("dump tests/oracles/fixtures/net/model.onnx --format json", 0, &["\"operator\": \"conv\""], &[]),
+    case("dump tests/oracles/fixtures/net/model.onnx --stage plan", 0, &["program inference", "arena"], &[]),
+    case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl", 0, &["@compute"], &[]),
+    case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl --format dot", 1, &[], &["text and json"]),
+    case("dump tests/oracles/fixtures/net/model.onnx --format onnx -o OUT/copy.onnx", 0, &[], &[]),
+    case("check tests/oracles/fixtures/net/model.onnx", 0, &["everything is supported"], &[]),
+    case("check tests/oracles/fixtures/ops/topk/model.onnx", 1, &["TopK", "not supported"], &[]),
+    case("check no-such.onnx", 1, &[], &["cannot read `no-such.onnx`"]),
+    case(
+        "compile tests/oracles/fixtures/net/model.onnx --max N=4 -o OUT/net.kplan",
+        0,
+        &["net.kplan"],
+        &["N up to 4"],
+    ),
+    case("run OUT/net.kplan random --max N=3", 0, &["f32[3, 2]"], &[]),
+    case("run OUT/net.kplan random --max N=5", 1, &[], &["--max N=5"]),
+    case("run OUT/net.kplan", 1, &[], &["input `input`", "is missing"]),
+    case("run OUT/net.kplan models/picture.png --top 2", 0, &["probability", "class 0"], &[]),
+    case("dump OUT/net.kplan", 1, &[], &["no longer knows its graph"]),
+    case("dump OUT/net.kplan --stage plan", 0, &["program inference"], &[]),
+    case(
+        "run tests/oracles/fixtures/net/model.onnx tests/oracles/fixtures/net/test_data_set_0/input_0.pb -o OUT/y.npy",
+        0,
+        &[],
+        &["y.npy"],
+    ),
+    case(
+        "run models/filters.onnx models/picture.png -o OUT/pictures",
+        0,
+        &[],
+        &["blur.png", "vertical_edges.png"],
+    ),
+    case("run models/filters.onnx README.md -o OUT/pictures", 1, &[], &["`README.md` is no picture"]),
+    case(
+        "verify tests/oracles/fixtures/net tests/oracles/fixtures/net_res",
+        0,
+        &["test_data_set_1"],
+        &["4 of 4 outputs within"],
+    ),
+    case(
+        "verify tests/oracles/fixtures/net --tolerance 1e-12 --bisect",
+        1,
+        &["WRONG", "first that is off"],
+        &["outputs within"],
+    ),
+    case("verify tests/oracles/fixtures", 1, &["cannot read"], &[]),
+    case(
+        "bench tests/oracles/fixtures/net/model.onnx --runs 2 --profile",
+        0,
+        &["latency", "GFLOP/s", "conv1 + tanh"],
+        &[],
+    ),
+    case(
+        "bench tests/oracles/fixtures/net/model.onnx --runs 2 --json",
+        0,
+        &["\"median_ms\"", "\"first_answer_ms\""],
+        &[],
+    ),
+    case("bench OUT/net.kplan --runs 2", 0, &["peak activations"], &[]),
+    case(
+        "compile tests/oracles/fixtures/net/model.onnx --max M=4 -o OUT/none.kplan",
+        1,
+        &[],
+        &["no dimension `M`", "`N`"],
+    ),
+    case("compile", 2, &[], &["Usage"]),
+    case("run tests/oracles/fixtures/net/model.onnx --max N", 2, &[], &["NAME=NUMBER"]),
+];
+
+#[test]
+fn the_command_says_what_it_does_and_what_is_wrong() {
+    for case in CASES {
+        let output = kiln(case.arguments);
+        let (stdout, stderr) = (words(&output.stdout), words(&output.stderr));
+        let all = format!("kiln {}\nstdout: {stdout}\nstderr: {stderr}", case.arguments);
+        assert_eq!(output.status.code(), Some(case.status), "{all}");
+        for word in case.stdout {
+            assert!(stdout.contains(word), "{word:?} is not in stdout of {all}");
+        }
+        for word in case.stderr {
+            assert!(stderr.contains(word), "{word:?} is not in stderr of {all}");
+        }
+    }
+    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out/none.kplan");
+    assert!(!none.exists(), "a failed compilation leaves nothing behind");
+}
