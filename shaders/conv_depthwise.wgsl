@@ -3,12 +3,15 @@
 // What neighbours read twice is loaded once. x is channels last, w is [kernel_h][kernel_w][channels].
 // Loop iterations of an invocation: kernel_h.
 // Holes: params, operands, out_binding, element, store, stored; R, how many places; K, the width of the kernel; S, the
-// stride along the width.
+// stride along the width; biased, whether sums start at `bias`.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+//% if biased
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+//% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -27,8 +30,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let oh = rest % params.out_h;
   let n = rest / params.out_h;
   let left = run * ${ R * S } - params.pad_w;
+//% if biased
+  let first = bias[c];
+//% else
+  let first = vec4<f32>();
+//% endif
 //% for t in range(R)
-  var sum_${ t } = vec4<f32>();
+  var sum_${ t } = first;
 //% endfor
   for (var kh = 0; kh < params.kernel_h; kh++) {
     let h = oh * params.stride_h + kh * params.dilation_h - params.pad_h;

@@ -13,6 +13,7 @@ use super::tile::Tile;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
+use crate::target::Strategy;
 
 /// Most loop iterations of an invocation. Mesa's lavapipe stops all loops of an invocation after 65,535 in total,
 /// without a word.
@@ -163,25 +164,34 @@ fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
 
 /// A run of output vectors along the width an invocation.
 fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
-    /// Neighbours that share their loads.
-    const RUN: usize = 4;
+    // Neighbours that share their loads: more where loads are what costs, fewer where invocations are wanted.
+    let run = match ctx.target.strategy {
+        Strategy::Broadcast { .. } => 8,
+        Strategy::WorkgroupTile => 4,
+    };
     let rank = job.x_shape.len();
     let w_placed = ctx.version(job.w, &weight_layout(rank))?;
-    let operands = [job.rows.storage, ctx.placed[w_placed].storage];
-    let tail = tail(ctx, job.group, job.anchor, &channels_last(rank), &operands)?;
+    let bias = bias(ctx, job.group, job.anchor, 1)?;
+    let operands: Vec<StorageId> = [job.rows.storage, ctx.placed[w_placed].storage]
+        .into_iter()
+        .chain(bias.as_ref().map(|b| b.storage))
+        .collect();
+    let biased = bias.is_some();
+    let (rest, anchor) = bias.map_or((job.group.clone(), job.anchor), |b| (b.rest, b.anchor));
+    let tail = tail(ctx, &rest, anchor, &channels_last(rank), &operands)?;
     let mut params = job.sizes();
     job.rows.vectors(&mut params);
     let spatial = three(&job.out_shape[2..], 1.into());
-    let runs_w = spatial[2].ceil_div(4);
+    let runs_w = spatial[2].ceil_div(run);
     let runs = &(&job.out_shape[0] * &spatial[1]) * &runs_w;
     params.uint("runs", runs.clone());
     params.int("runs_w", runs_w);
     let width = job.w_shape.last().copied().unwrap_or(1);
     let stride = job.conv.strides.last().copied().unwrap_or(1);
-    let holes = minijinja::context! { R => RUN, K => width, S => stride };
+    let holes = minijinja::context! { R => run, K => width, S => stride, biased };
     let grid = ctx.grid(&(&runs * &tail.space.inner()));
     let name = format!("conv_depthwise_{width}_stride_{stride}");
-    launch_on(ctx, job.group, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
+    launch_on(ctx, &rest, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
 }
 
 /// Loops of up to so many steps over channels are merged with those over the width of the window.

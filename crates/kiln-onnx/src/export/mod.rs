@@ -30,7 +30,11 @@ pub fn export(graph: &Graph) -> Result<Vec<u8>, ExportError> {
 /// A graph as an ONNX model.
 pub fn export_model(graph: &Graph) -> Result<ModelProto, ExportError> {
     let mut writer = Writer::new(graph);
-    for id in graph.value_ids() {
+    let mut read = vec![false; graph.values().len()];
+    for id in graph.nodes().iter().flat_map(|node| &node.inputs).copied().chain(graph.results()) {
+        read[id.index()] = true;
+    }
+    for id in graph.value_ids().filter(|id| read[id.index()]) {
         match &graph.value(id).def {
             Def::Constant(tensor) | Def::State(tensor) => writer.initializer(id, tensor),
             Def::Input | Def::Node { .. } => {}
