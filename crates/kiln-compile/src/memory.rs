@@ -50,6 +50,13 @@ pub struct Arenas {
     pub largest_live_set: u64,
 }
 
+impl Arenas {
+    /// What is to be small: arenas that are too large first, then all bytes.
+    fn cost(&self, max_arena: u64) -> (bool, u64) {
+        (self.sizes.iter().any(|size| *size > max_arena), self.sizes.iter().sum())
+    }
+}
+
 /// Lifetimes of the pieces that `is_activation` names. `kept` are there to the end, `given` from the beginning.
 pub fn lifetimes(
     launches: &[Launch],
@@ -91,17 +98,48 @@ pub fn plan(pieces: &[Piece], launches: &[Launch], max_arena: u64) -> Arenas {
     let best = (2..=MAX_ARENAS)
         .filter_map(|count| colour(pieces, &conflicts, count))
         .map(|arena_of| place(pieces, &arena_of))
-        .min_by_key(|arenas| {
-            let too_large = arenas.sizes.iter().any(|size| *size > max_arena);
-            (too_large, arenas.sizes.iter().sum::<u64>())
-        });
+        .min_by_key(|arenas| arenas.cost(max_arena));
     // With one arena a piece nothing can conflict; this is never reached by real networks.
     let mut best = best.unwrap_or_else(|| place(pieces, &(0..pieces.len()).collect::<Vec<_>>()));
+    improve(&mut best, pieces, &conflicts, max_arena);
     best.largest_live_set = (0..=launches.len())
         .map(|at| pieces.iter().filter(|p| p.first <= at && at <= p.last).map(|p| p.size).sum())
         .max()
         .unwrap_or(0);
     best
+}
+
+/// Moves single pieces to other arenas as long as that saves something. The search is for networks of a usual size;
+/// for longer ones it would take longer than all the rest.
+fn improve(best: &mut Arenas, pieces: &[Piece], conflicts: &[Vec<usize>], max_arena: u64) {
+    const MOST_PIECES: usize = 256;
+    if pieces.len() > MOST_PIECES {
+        return;
+    }
+    let mut arena_of: Vec<usize> = best.places.iter().map(|place| place.arena).collect();
+    loop {
+        let before = best.cost(max_arena);
+        for n in 0..pieces.len() {
+            let count = arena_of.iter().max().map_or(0, |arena| arena + 1);
+            for arena in 0..(count + 1).min(MAX_ARENAS) {
+                let blocked = conflicts[n].iter().any(|m| arena_of[*m] == arena);
+                let from = arena_of[n];
+                if blocked || arena == from {
+                    continue;
+                }
+                arena_of[n] = arena;
+                let other = place(pieces, &arena_of);
+                if other.cost(max_arena) < best.cost(max_arena) {
+                    *best = other;
+                } else {
+                    arena_of[n] = from;
+                }
+            }
+        }
+        if best.cost(max_arena) == before {
+            return;
+        }
+    }
 }
 
 /// For each piece, those it may not share an arena with.
