@@ -99,6 +99,17 @@ fn networks() {
     check(&folder(""), None);
 }
 
+/// The kernels for GPUs, which any device can run.
+#[test]
+fn operators_as_on_a_gpu() {
+    check(&folder("ops"), Some(Target::default()));
+}
+
+#[test]
+fn networks_as_on_a_gpu() {
+    check(&folder(""), Some(Target::default()));
+}
+
 /// The networks that are too large to commit; `tests/oracles/make_oracles.py --all -o FOLDER` makes them.
 #[test]
 fn large_networks() {

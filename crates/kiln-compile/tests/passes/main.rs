@@ -3,3 +3,4 @@
 mod fusion;
 mod meaning;
 mod models;
+mod oracles;

@@ -1,0 +1,116 @@
+//! Every pass on every model that the oracles have, and what is fused in all of them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use kiln_compile::fuse::{FuseLimits, fuse};
+use kiln_compile::passes;
+use kiln_graph::ops::{BinaryOp, UnaryOp};
+use kiln_graph::{Graph, Node, Op, Precision, Tensor, evaluate};
+use kiln_onnx::{ImportOptions, import, read_tensor_pb};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Folding reorders sums and products, which in f64 is far below this.
+const TOLERANCE: f64 = 1e-9;
+
+#[test]
+fn passes_keep_the_meaning_of_every_oracle() -> Outcome {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures");
+    let mut wrong = vec![];
+    let mut tried = 0;
+    for folder in models(&fixtures.join("ops"))?.into_iter().chain(models(&fixtures)?) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Operators that Kiln has not are the front end's to refuse.
+        let Ok(imported) = import(&folder.join("model.onnx"), &ImportOptions::default()) else { continue };
+        tried += 1;
+        let inputs = inputs(&folder.join("test_data_set_0"), &imported.graph)?;
+        if let Err(error) = passes_agree(&imported.graph, &inputs) {
+            wrong.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(tried > 300, "only {tried} models could be read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// All passes one after the other, each checked; the answers are compared where a pass changed something.
+fn passes_agree(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Outcome {
+    let answers = |graph: &Graph| -> Outcome<Vec<(String, Tensor)>> {
+        let run = evaluate(graph, inputs, Precision::F64)?;
+        Ok(run.outputs().into_iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect())
+    };
+    let expected = answers(graph)?;
+    let mut graph = graph.clone();
+    for (pass, run) in passes::INFERENCE {
+        let after = run(&graph).map_err(|error| format!("{pass}: {error}"))?;
+        after.verify().map_err(|error| format!("after {pass}: {error}"))?;
+        if after != graph {
+            for ((name, old), (new_name, new)) in expected.iter().zip(&answers(&after)?) {
+                if name != new_name || old.shape() != new.shape() || !close(old, new) {
+                    return Err(format!("{pass} changes `{name}`").into());
+                }
+            }
+        }
+        graph = after;
+    }
+    Ok(())
+}
+
+fn close(a: &Tensor, b: &Tensor) -> bool {
+    let (a, b) = (a.to_f64(), b.to_f64());
+    let largest = a.iter().filter(|x| x.is_finite()).fold(1.0, |m: f64, x| m.max(x.abs()));
+    let same =
+        |(x, y): (&f64, &f64)| x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= TOLERANCE * largest;
+    a.len() == b.len() && a.iter().zip(&b).all(same)
+}
+
+/// What must not be a kernel of its own where something else could take it: normalization, activation, residual sum.
+fn should_be_fused(node: &Node) -> bool {
+    matches!(node.op, Op::BatchNorm(_) | Op::Unary(UnaryOp::Relu) | Op::Binary(BinaryOp::Add))
+}
+
+/// All networks in the folder that `KILN_ORACLES` names, or those in the repository.
+#[test]
+fn batch_norm_relu_and_add_go_into_other_kernels() -> Outcome {
+    let folder = match std::env::var_os("KILN_ORACLES") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures"),
+    };
+    let mut table = String::new();
+    for folder in models(&folder)? {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let graph = import(&folder.join("model.onnx"), &ImportOptions::default())?.graph;
+        let graph = passes::inference(&graph)?;
+        let fusion = fuse(&graph, &FuseLimits::default());
+        println!("{name}: {} nodes, {} groups", graph.nodes().len(), fusion.groups.len());
+        for group in fusion.groups.iter().filter(|group| group.anchor.is_none()) {
+            if group.nodes.iter().all(|id| should_be_fused(graph.node(*id))) {
+                table += &format!("{name}: {}\n", group.name);
+            }
+        }
+        if name.starts_with("resnet18") {
+            assert!(fusion.groups.len() <= 25, "{name} has {} groups", fusion.groups.len());
+        }
+    }
+    assert_eq!(table, "");
+    Ok(())
+}
+
+/// Folders in `folder` with a model, in order.
+fn models(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    let mut folders: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    folders.retain(|path| path.join("model.onnx").is_file());
+    folders.sort();
+    Ok(folders)
+}
+
+fn inputs(set: &Path, graph: &Graph) -> Outcome<BTreeMap<String, Tensor>> {
+    let read = |(n, id): (usize, &kiln_graph::ValueId)| {
+        let bytes = std::fs::read(set.join(format!("input_{n}.pb")))?;
+        Ok((graph.value(*id).name.clone(), read_tensor_pb(&bytes)?))
+    };
+    graph.inputs().iter().enumerate().map(read).collect()
+}
