@@ -114,10 +114,12 @@ pub enum GraphError {
     #[error("the graph is broken: {0}")]
     Invalid(String),
     /// The text form cannot be read.
-    #[error("line {line}: {message}")]
+    #[error("line {line}, column {column}: {message}")]
     Parse {
         /// Line, from 1.
         line: usize,
+        /// Column in characters, from 1.
+        column: usize,
         /// What was expected.
         message: String,
     },

@@ -12,8 +12,8 @@ use kiln_onnx::{ImportOptions, import, read_tensor_pb};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Folding reorders sums and products, which in f64 is far below this.
-const TOLERANCE: f64 = 1e-9;
+/// Of the largest element. What runs is f64, but folded weights are stored as f32: that rounding is what is seen here.
+const TOLERANCE: f64 = 1e-5;
 
 #[test]
 fn passes_keep_the_meaning_of_every_oracle() -> Outcome {
@@ -37,10 +37,7 @@ fn passes_keep_the_meaning_of_every_oracle() -> Outcome {
 
 /// All passes one after the other, each checked; the answers are compared where a pass changed something.
 fn passes_agree(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Outcome {
-    let answers = |graph: &Graph| -> Outcome<Vec<(String, Tensor)>> {
-        let run = evaluate(graph, inputs, Precision::F64)?;
-        Ok(run.outputs().into_iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect())
-    };
+    let answers = |graph: &Graph| evaluate(graph, inputs, Precision::F64).map(|run| run.outputs().to_vec());
     let expected = answers(graph)?;
     let mut graph = graph.clone();
     for (pass, run) in passes::INFERENCE {
@@ -60,15 +57,17 @@ fn passes_agree(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Outcome {
 
 fn close(a: &Tensor, b: &Tensor) -> bool {
     let (a, b) = (a.to_f64(), b.to_f64());
-    let largest = a.iter().filter(|x| x.is_finite()).fold(1.0, |m: f64, x| m.max(x.abs()));
+    let largest = a.iter().filter(|x| x.is_finite()).fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
     let same =
         |(x, y): (&f64, &f64)| x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= TOLERANCE * largest;
     a.len() == b.len() && a.iter().zip(&b).all(same)
 }
 
 /// What must not be a kernel of its own where something else could take it: normalization, activation, residual sum.
-fn should_be_fused(node: &Node) -> bool {
+/// Sums of integers are positions.
+fn should_be_fused(graph: &Graph, node: &Node) -> bool {
     matches!(node.op, Op::BatchNorm(_) | Op::Unary(UnaryOp::Relu) | Op::Binary(BinaryOp::Add))
+        && graph.ty(node.outputs[0]).dtype.is_float()
 }
 
 /// All networks in the folder that `KILN_ORACLES` names, or those in the repository.
@@ -78,23 +77,22 @@ fn batch_norm_relu_and_add_go_into_other_kernels() -> Outcome {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures"),
     };
-    let mut table = String::new();
+    let mut alone = String::new();
     for folder in models(&folder)? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let graph = import(&folder.join("model.onnx"), &ImportOptions::default())?.graph;
         let graph = passes::inference(&graph)?;
         let fusion = fuse(&graph, &FuseLimits::default());
-        println!("{name}: {} nodes, {} groups", graph.nodes().len(), fusion.groups.len());
-        for group in fusion.groups.iter().filter(|group| group.anchor.is_none()) {
-            if group.nodes.iter().all(|id| should_be_fused(graph.node(*id))) {
-                table += &format!("{name}: {}\n", group.name);
+        for group in &fusion.groups {
+            if group.anchor.iter().chain(&group.nodes).all(|id| should_be_fused(&graph, graph.node(*id))) {
+                alone += &format!("{name}: {}\n", group.name);
             }
         }
         if name.starts_with("resnet18") {
             assert!(fusion.groups.len() <= 25, "{name} has {} groups", fusion.groups.len());
         }
     }
-    assert_eq!(table, "");
+    assert_eq!(alone, "");
     Ok(())
 }
 

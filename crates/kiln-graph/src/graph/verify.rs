@@ -3,7 +3,7 @@
 //! [`Graph`]'s methods build nothing else; the verifier stands guard over mistakes in those methods and in whatever
 //! changes graphs, and is run after each pass in debug builds and tests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Def, Graph, Value, ValueId};
 use crate::error::GraphError;
@@ -13,8 +13,12 @@ impl Graph {
     /// Checks that ids are in range, every value is made once and before it is used, types are what the operators
     /// say, and names of inputs, states and outputs are unique.
     pub fn verify(&self) -> Result<(), GraphError> {
-        for (index, value) in self.values.iter().enumerate() {
-            self.verify_definition(index, value)?;
+        let mut listed = HashMap::new();
+        for id in self.inputs.iter().chain(&self.states) {
+            *listed.entry(*id).or_insert(0) += 1;
+        }
+        for (id, value) in self.value_ids().zip(&self.values) {
+            self.verify_definition(id, value, listed.get(&id).copied().unwrap_or(0))?;
         }
         for (index, node) in self.nodes.iter().enumerate() {
             let fail = |message: String| broken(format!("node {index}, `{}`: {message}", node.name));
@@ -60,20 +64,24 @@ impl Graph {
         self.values.get(id.index()).ok_or_else(|| broken(format!("there is no value {}", id.index())))
     }
 
-    fn verify_definition(&self, index: usize, value: &Value) -> Result<(), GraphError> {
-        let is_this = |id: &ValueId| id.index() == index;
+    /// `listed`: how often the value is among inputs and states.
+    fn verify_definition(&self, id: ValueId, value: &Value, listed: usize) -> Result<(), GraphError> {
         let (stored, listed) = match &value.def {
-            Def::Input => (None, self.inputs.iter().filter(|id| is_this(id)).count()),
-            Def::State(tensor) => (Some(tensor.ty()), self.states.iter().filter(|id| is_this(id)).count()),
+            Def::Input => (None, listed),
+            Def::State(tensor) => (Some(tensor.ty()), listed),
             Def::Constant(tensor) => (Some(tensor.ty()), 1),
             Def::Node { node, index } => {
                 let outputs = self.nodes.get(node.index()).map(|node| &node.outputs);
-                (None, usize::from(outputs.and_then(|ids| ids.get(*index)).is_some_and(is_this)))
+                (
+                    None,
+                    usize::from(outputs.and_then(|ids| ids.get(*index)).is_some_and(|output| *output == id)),
+                )
             }
         };
         if listed != 1 {
             return Err(broken(format!(
-                "value {index}, `{}`, is listed {listed} times where it is made",
+                "value {}, `{}`, is listed {listed} times where it is made",
+                id.index(),
                 value.name
             )));
         }

@@ -12,11 +12,16 @@ use crate::tensor::TensorType;
 /// Lists nest no deeper than this.
 const MAX_DEPTH: usize = 8;
 
-/// Reads the text form of a graph. An error names the line and what would be right.
+/// Reads the text form of a graph. An error names line and column and what would be right.
 pub fn parse(text: &str) -> Result<Graph, GraphError> {
     let mut parser = Parser { graph: Graph::default(), values: HashMap::new() };
     for (number, line) in text.lines().enumerate() {
-        parser.line(line).map_err(|message| GraphError::Parse { line: number + 1, message })?;
+        let mut words = Words::new(line);
+        parser.line(&mut words).map_err(|message| GraphError::Parse {
+            line: number + 1,
+            column: line[..words.at].chars().count() + 1,
+            message,
+        })?;
     }
     Ok(parser.graph)
 }
@@ -27,14 +32,13 @@ struct Parser {
 }
 
 impl Parser {
-    fn line(&mut self, line: &str) -> Result<(), String> {
-        let mut words = Words { rest: line };
+    fn line(&mut self, words: &mut Words<'_>) -> Result<(), String> {
         words.space();
         if words.rest.is_empty() {
             return Ok(());
         }
         if words.rest.starts_with('%') {
-            return self.node(&mut words);
+            return self.node(words);
         }
         let keyword = words.word()?;
         match keyword.as_str() {
@@ -42,18 +46,18 @@ impl Parser {
                 self.graph.name = words.word()?;
                 words.end()
             }
-            "input" | "const" | "state" => self.stored(&keyword, &mut words),
+            "input" | "const" | "state" => self.stored(&keyword, words),
             "output" => {
                 let name = words.word()?;
                 words.expect("=")?;
-                let value = self.value(&mut words)?;
+                let value = self.value(words)?;
                 self.graph.output(name, value).map_err(|e| e.to_string())?;
                 words.end()
             }
             "update" => {
-                let state = self.value(&mut words)?;
+                let state = self.value(words)?;
                 words.expect("=")?;
-                let value = self.value(&mut words)?;
+                let value = self.value(words)?;
                 self.graph.update(state, value).map_err(|e| e.to_string())?;
                 words.end()
             }
@@ -73,6 +77,7 @@ impl Parser {
         } else {
             words.expect("=")?;
             let shape = ty.static_shape().ok_or("what is stored has sizes that are numbers")?;
+            words.space();
             let text = words.rest.split('#').next().unwrap_or_default().trim();
             words.rest = "";
             let tensor = data::parse(ty.dtype, shape, text)?;
@@ -92,6 +97,7 @@ impl Parser {
         }
         words.expect("=")?;
         let operator = words.word()?;
+        let operator_at = words.at;
         words.expect("(")?;
         let mut inputs = Vec::new();
         if !words.eat(")") {
@@ -114,6 +120,7 @@ impl Parser {
                 list.push((key, Attribute::Flag));
             }
         }
+        let end = std::mem::replace(&mut words.at, operator_at);
         let types: Vec<&TensorType> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
         let mut reader = Reader(list);
         let op = attributes::op(&operator, &mut reader, &types)?;
@@ -129,6 +136,7 @@ impl Parser {
                 shown.len()
             ));
         }
+        words.at = end;
         if words.eat(":") {
             for (n, id) in outputs.iter().enumerate() {
                 if n > 0 {
@@ -161,12 +169,20 @@ impl Parser {
 
 /// What is left of a line.
 struct Words<'a> {
+    line: &'a str,
     rest: &'a str,
+    /// Where the word starts that was looked at last; what is wrong is said about this place.
+    at: usize,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    fn new(line: &'a str) -> Self {
+        Self { line, rest: line, at: 0 }
+    }
+
     fn space(&mut self) {
         self.rest = self.rest.trim_start();
+        self.at = self.line.len() - self.rest.len();
         if self.rest.starts_with('#') {
             self.rest = "";
         }
@@ -259,11 +275,14 @@ impl Words<'_> {
                 ));
             }
         };
+        let at = self.at;
         self.rest = &self.rest[1..];
         if self.rest.starts_with(char::is_whitespace) {
             return Err(format!("a name is expected right behind `{mark}`"));
         }
-        Ok(format!("{mark}{}", self.word()?))
+        let word = self.word()?;
+        self.at = at;
+        Ok(format!("{mark}{word}"))
     }
 
     /// `name="..."`, if it is there.
