@@ -7,8 +7,9 @@ use kiln_plan::{Access, Layout};
 use super::context::{Context, StorageId};
 use super::destination::Output;
 use super::elementwise::expression;
-use super::expression::{Ends, Finished, Space};
+use super::expression::{Ends, Finished};
 use super::kernel::{Params, Request};
+use super::operand::Space;
 use crate::error::CompileError;
 use crate::fuse::Group;
 

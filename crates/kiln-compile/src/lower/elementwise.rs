@@ -7,8 +7,9 @@ use kiln_graph::{DType, Dim, NodeId, Op, ValueId};
 use kiln_plan::{Access, Layout};
 
 use super::context::{Contents, Context, StorageId, View};
-use super::expression::{Element, Ends, Finished, Operand, Space, literal};
+use super::expression::{Element, Ends, Finished};
 use super::kernel::{Params, Request};
+use super::operand::{Operand, Space, literal};
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::{self, row_major};
@@ -303,7 +304,7 @@ fn compute(
 }
 
 fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String> {
-    let ty = super::expression::register_type(to, element.width());
+    let ty = super::operand::register_type(to, element.width());
     let float = |d: DType| matches!(d, DType::F32 | DType::F16);
     Some(match (from, to) {
         (_, DType::F64) | (DType::F64, _) => return None,
@@ -313,7 +314,7 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String>
         (DType::Bool, DType::Bool) => x.into(),
         (DType::Bool, _) => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
         (from, DType::Bool) => {
-            format!("{x} != {}()", super::expression::register_type(from, element.width()))
+            format!("{x} != {}()", super::operand::register_type(from, element.width()))
         }
         (DType::F32, DType::F16) => format!("quantizeToF16({x})"),
         _ => format!("{ty}({x})"),
@@ -380,7 +381,7 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Pow if float => call("power"),
         BinaryOp::Pow => {
             element.used.insert("power");
-            let ty = |d| super::expression::register_type(d, element.width());
+            let ty = |d| super::operand::register_type(d, element.width());
             format!("{}(power({}({a}), {}({b})))", ty(dtype), ty(DType::F32), ty(DType::F32))
         }
         BinaryOp::Mod if float => call("floor_mod"),

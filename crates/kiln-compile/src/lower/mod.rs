@@ -14,6 +14,7 @@ mod integers;
 pub mod kernel;
 mod matmul;
 mod movement;
+mod operand;
 mod pack;
 mod pool;
 mod reduce;

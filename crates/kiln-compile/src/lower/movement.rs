@@ -6,7 +6,7 @@ use kiln_plan::Layout;
 
 use super::context::{Contents, Context, View, reshapes_freely};
 use super::elementwise::{Copy, launch_copy, stretch};
-use super::expression::{Operand, Remap, Space};
+use super::operand::{Operand, Remap, Space};
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::{self, channels_last, is_multiple, row_major};

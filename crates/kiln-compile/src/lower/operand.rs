@@ -1,0 +1,131 @@
+//! What an elementwise kernel walks and reads: the space of its results, and operands wherever they lie.
+
+use kiln_graph::{DType, Dim};
+use kiln_plan::Storage;
+
+use super::context::View;
+use crate::layout::{Layout, is_multiple};
+
+/// The elements a kernel makes, in memory order.
+#[derive(Clone, Debug)]
+pub struct Space {
+    /// Sizes by logical dimension.
+    pub shape: Vec<Dim>,
+    /// Logical dimensions from slowest to fastest.
+    pub order: Vec<usize>,
+    /// Elements an invocation makes: 4 or 1.
+    pub width: usize,
+    /// Elements of the fastest dimension that are not padding.
+    pub valid: Dim,
+}
+
+impl Space {
+    /// All elements of a tensor of `shape` in `layout`.
+    pub fn new(shape: &[Dim], layout: &Layout) -> Self {
+        let inner = layout.order.last().map_or(Dim::from(1), |axis| shape[*axis].clone());
+        let width = if layout.lanes == 4 || is_multiple(&inner, 4) { 4 } else { 1 };
+        Self { shape: shape.to_vec(), order: layout.order.clone(), width, valid: inner }
+    }
+
+    /// The fastest dimension.
+    pub fn inner_axis(&self) -> Option<usize> {
+        self.order.last().copied()
+    }
+
+    /// Number of vectors of the fastest dimension.
+    pub fn inner(&self) -> Dim {
+        let inner = self.inner_axis().map_or(Dim::from(1), |axis| self.shape[axis].clone());
+        inner.ceil_div(if self.width == 4 { 4 } else { 1 })
+    }
+
+    /// Number of vectors.
+    pub fn count(&self) -> Dim {
+        self.order.iter().rev().skip(1).fold(self.inner(), |n, axis| &n * &self.shape[*axis])
+    }
+}
+
+/// What happens to a coordinate of the space before it becomes one of an operand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remap {
+    /// Shifted by the padding before; outside, the operand is a value.
+    Constant {
+        /// Elements of padding before the first.
+        before: i64,
+        /// The value outside.
+        value: f32,
+    },
+    /// Shifted and mirrored at the ends.
+    Reflect {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+    /// Shifted and clamped.
+    Edge {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+    /// Shifted, modulo the size.
+    Wrap {
+        /// Elements of padding before the first.
+        before: i64,
+    },
+}
+
+/// Something an expression reads.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// Where it lies; strides are by logical dimension of the space (0 where it is broadcast).
+    pub view: View,
+    /// The element type it is computed with.
+    pub dtype: DType,
+    /// Coordinates that are changed first: axis, size of the operand there, how.
+    pub remaps: Vec<(usize, Dim, Remap)>,
+    /// An index that is added: the operand (by number) that holds it, and the size and stride of the axis it is for.
+    pub gather: Option<(usize, Dim, Dim)>,
+}
+
+impl Operand {
+    /// An operand that is read as it lies.
+    pub fn plain(view: View, dtype: DType) -> Self {
+        Self { view, dtype, remaps: Vec::new(), gather: None }
+    }
+}
+
+/// WGSL type of a vector (or scalar) of `dtype` in registers.
+pub fn register_type(dtype: DType, width: usize) -> String {
+    let scalar = match dtype {
+        DType::F32 | DType::F16 | DType::F64 => "f32",
+        DType::I32 | DType::I64 => "i32",
+        DType::U8 => "u32",
+        DType::Bool => "bool",
+    };
+    if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
+}
+
+/// WGSL type of an element in memory.
+pub fn memory_scalar(storage: Storage) -> &'static str {
+    match storage {
+        Storage::F32 => "f32",
+        Storage::I32 => "i32",
+        Storage::U32 => "u32",
+    }
+}
+
+/// A number as WGSL.
+pub fn literal(dtype: DType, value: f64, width: usize) -> String {
+    let scalar = match dtype {
+        DType::F32 | DType::F16 | DType::F64 => float(value as f32),
+        DType::I32 | DType::I64 => format!("i32({})", value as i64),
+        DType::U8 => format!("{}u", value as u64),
+        DType::Bool => (value != 0.0).to_string(),
+    };
+    if width == 4 { format!("{}({scalar})", register_type(dtype, 4)) } else { scalar }
+}
+
+fn float(value: f32) -> String {
+    if value.is_finite() {
+        return format!("{value:?}f");
+    }
+    // Constant expressions may not overflow, so infinities and NaN are made of bits that are not constant.
+    format!("bitcast<f32>({}u | (params.count & 0u))", value.to_bits())
+}
