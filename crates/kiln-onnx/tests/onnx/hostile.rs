@@ -1,0 +1,117 @@
+//! Damaged and hostile files end in an error. The messages for what people run into are a table beside the tests of
+//! the whole road; here is what nobody would write by hand.
+
+use std::path::Path;
+
+use kiln_onnx::proto::{ModelProto, StringStringEntryProto};
+use kiln_onnx::{ImportError, ImportOptions, TensorError, import_bytes, read_tensor_pb};
+
+use crate::fixtures::fixtures;
+use crate::models::{bytes, linear, node};
+
+fn sound() -> ModelProto {
+    linear(vec![node("Relu", "act", &["hidden"], "y")], 4)
+}
+
+fn import(content: &[u8], directory: Option<&Path>) -> Result<(), ImportError> {
+    import_bytes(content, directory, &ImportOptions::default()).map(|_| ())
+}
+
+/// Where the file is cut between two fields, what is left may be a model; elsewhere it never is.
+#[test]
+fn cut_anywhere() {
+    let whole = bytes(&sound());
+    import(&whole, None).expect("the whole file is sound");
+    let graph_ends = whole.len() - 4;
+    for length in 0..graph_ends {
+        assert!(import(&whole[..length], None).is_err(), "the first {length} bytes are taken for a model");
+    }
+}
+
+#[test]
+fn any_byte_changed() {
+    let whole = bytes(&sound());
+    for at in 0..whole.len() {
+        for change in [0x01, 0x08, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= change;
+            // It may still be a model, with another name or weight; that it comes back is what counts.
+            let _ = import(&damaged, None);
+        }
+    }
+}
+
+#[test]
+fn a_tensor_cut_anywhere() {
+    let path = fixtures("ops/abs/test_data_set_0/input_0.pb");
+    let whole = std::fs::read(path).expect("the fixtures are committed");
+    read_tensor_pb(&whole).expect("the whole file is sound");
+    for length in 0..whole.len() {
+        // An empty message is one, of a type that there is not.
+        assert!(read_tensor_pb(&whole[..length]).is_err(), "the first {length} bytes are taken for a tensor");
+    }
+}
+
+/// Sizes are not believed: no memory is asked for before the bytes are there.
+#[test]
+fn sizes_that_are_none() {
+    let sizes: [&[i64]; 5] = [&[-8, 4], &[1 << 40, 1 << 40], &[i64::MAX, 0], &[i64::MIN], &[1 << 39]];
+    for dims in sizes {
+        let mut model = sound();
+        let graph = model.graph.as_mut().expect("it has one");
+        graph.initializer[0].dims = dims.to_vec();
+        let error = import(&bytes(&model), None).expect_err("no size of a tensor");
+        assert!(
+            matches!(error, ImportError::Tensor(TensorError::Dims { .. } | TensorError::Length { .. })),
+            "{dims:?}: {error}"
+        );
+        assert!(error.to_string().contains("`fc.weight`"), "{error}");
+    }
+}
+
+/// Where weights of other files are looked for, and what is said of those that are not there.
+#[test]
+fn external_data() {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("external");
+    let folder = root.join("model");
+    std::fs::create_dir_all(&folder).expect("a writable folder");
+    std::fs::write(root.join("secret.bin"), [0; 128]).expect("a writable folder");
+    std::fs::write(folder.join("weights.bin"), [0; 128]).expect("a writable folder");
+    std::fs::write(folder.join("short.bin"), [0; 100]).expect("a writable folder");
+    #[cfg(unix)]
+    {
+        let link = folder.join("link.bin");
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(root.join("secret.bin"), link).expect("a symbolic link");
+    }
+    let absolute = root.join("secret.bin").display().to_string();
+    let outside = "outside of the model's directory";
+    let mut table = vec![
+        (vec![("location", "weights.bin")], ""),
+        (vec![("location", "weights.bin"), ("length", "128")], ""),
+        (vec![("location", "weights.bin"), ("length", "64")], "needs 128 bytes, but 64 are stated"),
+        (vec![("location", "weights.bin"), ("offset", "-1")], "offset of its external data is `-1`"),
+        (vec![("location", "weights.bin"), ("offset", "18446744073709551615")], "which has only 128"),
+        (vec![("location", "short.bin")], "which has only 100"),
+        (vec![("location", "absent.bin")], "cannot be read"),
+        (vec![("location", "../secret.bin")], outside),
+        (vec![("location", &absolute)], outside),
+        (vec![], "no file is named"),
+    ];
+    if cfg!(unix) {
+        table.push((vec![("location", "link.bin")], outside));
+    }
+    for (entries, words) in table {
+        let mut model = sound();
+        let tensor = &mut model.graph.as_mut().expect("it has one").initializer[0];
+        tensor.float_data.clear();
+        tensor.data_location = 1;
+        tensor.external_data = entries
+            .iter()
+            .map(|(key, value)| StringStringEntryProto { key: (*key).into(), value: (*value).into() })
+            .collect();
+        let message =
+            import(&bytes(&model), Some(&folder)).map_or_else(|e| e.to_string(), |()| String::new());
+        assert!(message.contains(words) && message.is_empty() == words.is_empty(), "{entries:?}: {message}");
+    }
+}

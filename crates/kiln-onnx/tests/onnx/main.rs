@@ -1,0 +1,7 @@
+//! The reader and writer of ONNX against files that others made.
+
+mod check;
+mod export;
+mod fixtures;
+mod hostile;
+mod models;
