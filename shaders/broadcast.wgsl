@@ -7,6 +7,7 @@
    memory is fastest in a straight line), and finish() hands the results to the epilogue.
    The epilogue is written out for each accumulator: collecting them in a private array and looping over that made
    Mesa take five times as long to compile.
+   Without subgroups (`alone`), each invocation makes a tile of its own: S is 1 and nothing has to be broadcast.
    Holes: S the subgroup size, p row vectors and q column vectors of a lane; biased, whether sums start at `bias`. #*/
 //% macro accumulators()
 //% for j in range(q)
@@ -27,7 +28,11 @@
 //% endfor
 //% endfor
 //% for r in range(p * S)
+//% if alone
+    let row_${ r } = a_${ r };
+//% else
     let row_${ r } = subgroupBroadcast(a_${ r // S }, ${ r % S }u);
+//% endif
 //% for j in range(q)
     sum_${ r }_${ j } += row_${ r }.x * w_0_${ j } + row_${ r }.y * w_1_${ j } + row_${ r }.z * w_2_${ j } + row_${ r }.w * w_3_${ j };
 //% endfor

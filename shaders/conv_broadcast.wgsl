@@ -1,5 +1,6 @@
 // Convolution as a matrix product whose left matrix is gathered on the way: rows are output places, columns output
-// channels, k runs over taps and input channels. One subgroup makes one tile; see broadcast.wgsl.
+// channels, k runs over taps and input channels. One subgroup, or one invocation
+// where there are no subgroups, makes one tile; see broadcast.wgsl.
 //
 // x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
@@ -29,14 +30,26 @@ fn tap(place: i32, step: i32, size: i32) -> i32 {
 //% endif
 }
 
+//% if alone
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = 0u;
+  let row_tile = (group.x + group.z * groups.x) * 64u + local;
+//% else
 @compute @workgroup_size(${ S })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
+  let row_tile = group.x + group.z * groups.x;
+//% endif
   let rows = params.rows;
-  let first_row = (group.x + group.z * groups.x) * ${ p * S }u;
+  let first_row = row_tile * ${ p * S }u;
   if first_row >= rows {
     return;
   }

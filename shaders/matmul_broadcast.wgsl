@@ -1,4 +1,4 @@
-// Matrix product, one subgroup a tile; see broadcast.wgsl.
+// Matrix product, one subgroup (or one invocation, where there are none) a tile; see broadcast.wgsl.
 //
 // a is [batch][rows][a_step vectors], its rows padded with zeros; w is [batch][column tile][depth][columns of the tile],
 // or has rows of all columns, as `w_tile` and `w_step` say.
@@ -18,13 +18,25 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "functions"
 ${ element }${ store }
+//% if alone
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = 0u;
+  let row_tile = (group.x + group.z * groups.x) * 64u + local;
+//% else
 @compute @workgroup_size(${ S })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = group.x + group.z * groups.x;
+  let row_tile = group.x + group.z * groups.x;
+//% endif
+  let tile = row_tile;
   let batch = tile / params.row_tiles;
   let rows = (batch + 1u) * params.rows;
   let first_row = batch * params.rows + tile % params.row_tiles * ${ p * S }u;

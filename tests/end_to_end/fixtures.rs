@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln::test_data::{self, DataSet};
-use kiln::{Device, DeviceOptions, Options, Plan, Session, Target};
+use kiln::{Device, DeviceOptions, Options, Plan, Session, Strategy, Target};
 
 /// Where outputs may differ from the oracle, relative to the oracle's largest magnitude.
 const TOLERANCE: f64 = 1e-4;
@@ -108,6 +108,12 @@ fn operators_as_on_a_gpu() {
 #[test]
 fn networks_as_on_a_gpu() {
     check(&folder(""), Some(Target::default()));
+}
+
+/// The kernels for CPU adapters without subgroups.
+#[test]
+fn networks_as_without_subgroups() {
+    check(&folder(""), Some(Target { strategy: Strategy::RegisterTile, ..Target::default() }));
 }
 
 /// The networks that are too large to commit; `tests/oracles/make_oracles.py --all -o FOLDER` makes them.

@@ -103,6 +103,7 @@ impl Shaders {
             return Ok(*index);
         }
         let module = validate(&kernel.name, &text)?;
+        refuse_large_arrays(&kernel.name, &module, &text)?;
         self.require(&module, &text);
         let index = self.kept.len();
         self.kept.push(Shader {
@@ -127,7 +128,7 @@ impl Shaders {
         needs.max_compute_workgroup_storage_size = needs.max_compute_workgroup_storage_size.max(bytes);
         needs.max_compute_invocations_per_workgroup =
             needs.max_compute_invocations_per_workgroup.max(invocations);
-        if text.contains("subgroup") {
+        if text.contains("@builtin(subgroup_") {
             // A kernel with subgroups is written for workgroups that are one subgroup.
             needs.subgroup_size = Some(invocations);
         }
@@ -159,6 +160,24 @@ fn validate(name: &str, text: &str) -> Result<naga::Module, CompileError> {
         .validate(&module)
         .map_err(|e| defect(name, &e.emit_to_string(text), text))?;
     Ok(module)
+}
+
+/// Private arrays of more elements than this do not stay in registers; drivers take minutes to compile them.
+const MOST_PRIVATE_ELEMENTS: u32 = 64;
+
+fn refuse_large_arrays(name: &str, module: &naga::Module, text: &str) -> Result<(), CompileError> {
+    let functions =
+        module.functions.iter().map(|(_, f)| f).chain(module.entry_points.iter().map(|e| &e.function));
+    for variable in functions.flat_map(|f| f.local_variables.iter().map(|(_, v)| v)) {
+        if let naga::TypeInner::Array { size: naga::ArraySize::Constant(count), .. } =
+            module.types[variable.ty].inner
+            && count.get() > MOST_PRIVATE_ELEMENTS
+        {
+            let message = format!("a private array of {count} elements; {MOST_PRIVATE_ELEMENTS} are allowed");
+            return Err(defect(name, &message, text));
+        }
+    }
+    Ok(())
 }
 
 fn defect(kernel: &str, message: &str, text: &str) -> CompileError {

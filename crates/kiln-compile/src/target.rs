@@ -10,6 +10,8 @@ pub enum Strategy {
         /// The fixed subgroup size.
         subgroup_size: u32,
     },
+    /// Tiles in the registers of single invocations: for CPU adapters without subgroups of a fixed size.
+    RegisterTile,
     /// Tiles in workgroup memory: for GPUs.
     WorkgroupTile,
 }

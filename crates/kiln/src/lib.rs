@@ -47,7 +47,8 @@ pub enum Error {
 
 /// What the compiler should know of a device.
 ///
-/// Subgroup broadcasts serve CPU adapters with subgroups of one size; GPUs get tiles in workgroup memory. Limits are
+/// Subgroup broadcasts serve CPU adapters with subgroups of one size, register tiles those without; GPUs get tiles in
+/// workgroup memory. Limits are
 /// those every WebGPU device has, so that the plan runs elsewhere too.
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
@@ -55,11 +56,10 @@ pub fn target_for(device: &Capabilities) -> Target {
         DeviceKind::Cpu if fixed && matches!(device.subgroup_min_size, 4..=16) => {
             Strategy::Broadcast { subgroup_size: device.subgroup_min_size }
         }
-        DeviceKind::Cpu
-        | DeviceKind::Discrete
-        | DeviceKind::Integrated
-        | DeviceKind::Virtual
-        | DeviceKind::Other => Strategy::WorkgroupTile,
+        DeviceKind::Cpu => Strategy::RegisterTile,
+        DeviceKind::Discrete | DeviceKind::Integrated | DeviceKind::Virtual | DeviceKind::Other => {
+            Strategy::WorkgroupTile
+        }
     };
     Target { strategy, ..Target::default() }
 }

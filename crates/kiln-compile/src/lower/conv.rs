@@ -166,7 +166,7 @@ fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
 fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     // Neighbours that share their loads: more where loads are what costs, fewer where invocations are wanted.
     let run = match ctx.target.strategy {
-        Strategy::Broadcast { .. } => 8,
+        Strategy::Broadcast { .. } | Strategy::RegisterTile => 8,
         Strategy::WorkgroupTile => 4,
     };
     let rank = job.x_shape.len();
@@ -231,12 +231,9 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
         && job.rows.step == Dim::from(4 * depth);
     let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased, flat });
-    let grid = Tile::grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
+    let grid = tile.grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
-    let template = match tile {
-        Tile::Broadcast { .. } => "conv_broadcast",
-        Tile::Workgroup => "conv_tile",
-    };
+    let template = if tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" };
     launch_on(ctx, &rest, tail, template, &name, &operands, params, holes, job.flops(), grid)
 }
 

@@ -185,13 +185,10 @@ fn launch_tiles(
         params.uint("columns_begin", right.begin.clone());
         params.uint("columns_end", right.end.clone());
         let columns = right.end - right.begin;
-        let grid = Tile::grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
+        let grid = tile.grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
         let holes = tile.holes(minijinja::context! { biased => start.is_some() });
         let name = format!("matmul_{}", tile.name());
-        let template = match tile {
-            Tile::Broadcast { .. } => "matmul_broadcast",
-            Tile::Workgroup => "matmul_tile",
-        };
+        let template = if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" };
         let flops = if single {
             job.flops.clone()
         } else {

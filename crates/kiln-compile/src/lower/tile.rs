@@ -3,6 +3,7 @@
 use kiln_graph::Dim;
 
 use super::context::Context;
+use super::kernel::WORKGROUP;
 use crate::target::Strategy;
 
 /// What makes a tile.
@@ -17,6 +18,8 @@ pub enum Tile {
         /// Column vectors of a lane: the tile has `size * q` columns of vectors.
         q: u32,
     },
+    /// An invocation, in its registers: 8 rows and 2 columns of vectors.
+    Register,
     /// A workgroup of 256 invocations, through workgroup memory: 64 rows and 16 columns of vectors.
     Workgroup,
 }
@@ -27,8 +30,10 @@ impl Tile {
     /// Many rows share what is read of the right matrix, many columns what is read of the left; a tile that is larger
     /// than the product computes what nobody wants.
     pub fn choose(ctx: &Context<'_>, rows: &Dim, columns: usize) -> Self {
-        let Strategy::Broadcast { subgroup_size: size } = ctx.target.strategy else {
-            return Tile::Workgroup;
+        let size = match ctx.target.strategy {
+            Strategy::Broadcast { subgroup_size } => subgroup_size,
+            Strategy::RegisterTile => return Tile::Register,
+            Strategy::WorkgroupTile => return Tile::Workgroup,
         };
         let lanes = i64::from(size);
         let rows = ctx.largest(rows);
@@ -49,6 +54,7 @@ impl Tile {
     pub fn rows(self) -> i64 {
         match self {
             Tile::Broadcast { size, p, .. } => i64::from(size * p),
+            Tile::Register => 8,
             Tile::Workgroup => 64,
         }
     }
@@ -57,6 +63,7 @@ impl Tile {
     pub fn columns(self) -> i64 {
         match self {
             Tile::Broadcast { size, q, .. } => i64::from(size * q),
+            Tile::Register => 2,
             Tile::Workgroup => 16,
         }
     }
@@ -64,7 +71,7 @@ impl Tile {
     /// Loop iterations of an invocation for `steps` steps of four along k.
     pub fn iterations(self, steps: &Dim) -> Dim {
         match self {
-            Tile::Broadcast { size, p, q } => steps.clone() + i64::from(size * p * q).into(),
+            Tile::Broadcast { .. } | Tile::Register => steps.clone(),
             Tile::Workgroup => steps.ceil_div(4) * 5.into() + 4.into(),
         }
     }
@@ -74,11 +81,15 @@ impl Tile {
         format!("{}x{}", self.rows(), 4 * self.columns())
     }
 
-    /// A grid of `row_tiles` by `column_tiles` workgroups: x and, where that is too long, z count row tiles.
-    pub fn grid(ctx: &Context<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
+    /// A grid for `row_tiles` by `column_tiles` tiles: x and, where that is too long, z count row tiles.
+    pub fn grid(self, ctx: &Context<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
+        let row_tiles = match self {
+            Tile::Broadcast { .. } | Tile::Workgroup => row_tiles.clone(),
+            Tile::Register => row_tiles.ceil_div(WORKGROUP),
+        };
         let limit = i64::from(ctx.target.max_compute_workgroups_per_dimension);
-        if ctx.largest(row_tiles) <= limit {
-            return [row_tiles.clone(), column_tiles, 1.into()];
+        if ctx.largest(&row_tiles) <= limit {
+            return [row_tiles, column_tiles, 1.into()];
         }
         let long = 32_768.min(limit);
         [long.into(), column_tiles, row_tiles.ceil_div(long)]
@@ -87,7 +98,10 @@ impl Tile {
     /// Adds the tile's holes to `others`.
     pub fn holes(self, others: minijinja::Value) -> minijinja::Value {
         match self {
-            Tile::Broadcast { size, p, q } => minijinja::context! { S => size, p, q, ..others },
+            Tile::Broadcast { size, p, q } => {
+                minijinja::context! { S => size, p, q, alone => false, ..others }
+            }
+            Tile::Register => minijinja::context! { S => 1, p => 8, q => 2, alone => true, ..others },
             Tile::Workgroup => others,
         }
     }

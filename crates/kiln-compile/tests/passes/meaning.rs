@@ -57,6 +57,30 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "pad of an average",
+        pass: passes::pad::run,
+        before: "input %x : f32[1, 1, 4]\n%p = pad(%x) pads=[[0, 0], [0, 0], [1, 0]]\n\
+                 %y = avg_pool(%p) kernel=[2]\noutput y = %y",
+        after: &["%y = avg_pool(%x) kernel=[2] pads=[[1, 0]] count_include_pad : f32[1, 1, 4]"],
+    },
+    Case {
+        name: "pad of a maximum",
+        pass: passes::pad::run,
+        before: "input %x : f32[1, 1, 4]\n%p = pad(%x) pads=[[0, 0], [0, 0], [1, 1]] value=-inf\n\
+                 %y = max_pool(%p) kernel=[3] strides=[2]\noutput y = %y",
+        after: &["%y = max_pool(%x) kernel=[3] strides=[2] pads=[[1, 1]] : f32[1, 1, 2]"],
+    },
+    Case {
+        name: "zeros may be the maximum",
+        pass: passes::pad::run,
+        before: "input %x : f32[1, 1, 4]\n%p = pad(%x) pads=[[0, 0], [0, 0], [1, 1]]\n\
+                 %y = max_pool(%p) kernel=[3] strides=[2]\noutput y = %y",
+        after: &[
+            "%p = pad(%x) pads=[[0, 0], [0, 0], [1, 1]] : f32[1, 1, 6]",
+            "%y = max_pool(%p) kernel=[3] strides=[2] : f32[1, 1, 2]",
+        ],
+    },
+    Case {
         name: "fold",
         pass: passes::fold::run,
         before: "input %x : f32[2]\nconst @a : f32[2] = [1.0, 2.0]\nconst @b : f32[2] = [3.0, 4.0]\n\
