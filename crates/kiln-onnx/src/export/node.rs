@@ -380,7 +380,7 @@ fn resize(w: &mut Writer<'_>, node: &Node, op: &Resize, inputs: &[&str], outputs
 fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
     let sizes: Option<Vec<usize>> = op.shape.iter().map(Dim::as_usize).collect();
     let Some(sizes) = sizes else {
-        return refuse(node, format!("it counts to `{}`", product(&op.shape)));
+        return counted(w, node, op, outputs);
     };
     let before: usize = sizes[..op.axis].iter().product();
     let after: usize = sizes[op.axis + 1..].iter().product();
@@ -391,5 +391,32 @@ fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result 
     let to = vec![int("to", data_type_of(op.dtype).into())];
     let op_type = if op.dtype == DType::I64 { "Identity" } else { "Cast" };
     w.node(&node.name, op_type, &[&constant], outputs, if op.dtype == DType::I64 { vec![] } else { to });
+    Ok(())
+}
+
+/// Counts to a size that is known only when the model runs: that of an input.
+fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let graph = w.graph;
+    let inputs = graph.inputs().iter().copied();
+    let mut places = inputs.flat_map(|id| (0..graph.ty(id).rank()).map(move |axis| (id, axis)));
+    let place = match op.shape.as_slice() {
+        [size] => places.find(|(id, axis)| graph.ty(*id).shape[*axis] == *size),
+        _ => None,
+    };
+    let Some((input, axis)) = place else {
+        return refuse(node, format!("it counts to `{}`, which is no size of an input", product(&op.shape)));
+    };
+    let input = w.name(input).to_owned();
+    let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
+    let size = w.inner(name, "Shape", &[&input], ends);
+    let axes = w.ints(&format!("{name}.axes"), [0]);
+    let limit = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
+    let bounds = [0, 1].map(|number| Tensor::new([], Data::I64(vec![number])));
+    let [Ok(start), Ok(step)] = bounds else { return refuse(node, "its bounds are no numbers") };
+    let start = w.constant(&format!("{name}.start"), &start);
+    let step = w.constant(&format!("{name}.step"), &step);
+    let numbers = w.inner(name, "Range", &[&start, &limit, &step], vec![]);
+    w.node(name, "Cast", &[&numbers], outputs, vec![int("to", data_type_of(op.dtype).into())]);
     Ok(())
 }

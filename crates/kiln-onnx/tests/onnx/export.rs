@@ -1,7 +1,10 @@
 //! What is written can be read again, and keeps the user's names. That it means the same is tested with the other
 //! forms of a graph.
 
-use kiln_graph::Dim;
+use std::collections::BTreeMap;
+
+use kiln_graph::ops::Iota;
+use kiln_graph::{DType, Dim, Graph, Op, Precision, Tensor, TensorType, evaluate};
 use kiln_onnx::proto::{DimensionValue, TypeValue, ValueInfoProto};
 use kiln_onnx::{ImportOptions, export, export_model, import, import_bytes};
 
@@ -67,4 +70,40 @@ fn weights_stay_weights() {
         };
         assert_eq!(states(&again), states(&graph), "{name}");
     }
+}
+
+/// Indices over a batch: as many as the input has rows, whatever their type.
+#[test]
+fn counting_to_a_symbol() {
+    for dtype in [DType::I64, DType::F32] {
+        let mut graph = Graph::new("count");
+        let rows = Dim::symbol("rows");
+        graph.input("x", TensorType::f32([2.into(), rows.clone()])).expect("a new name");
+        let op = Op::Iota(Iota { dtype, shape: vec![rows], axis: 0 });
+        let numbers = graph.apply1("numbers", op, &[]).expect("a sound operator");
+        graph.output("y", numbers).expect("a new name");
+        let file = export(&graph).unwrap_or_else(|e| panic!("{dtype}: {e}"));
+        let again = import_bytes(&file, None, &ImportOptions::default());
+        let again = again.unwrap_or_else(|e| panic!("{dtype}: {e}")).graph;
+        let x = Tensor::f32([2, 3], vec![0.0; 6]).expect("as many as there are");
+        let inputs = BTreeMap::from([("x".to_owned(), x)]);
+        let found = evaluate(&again, &inputs, Precision::F32).expect("a sound graph");
+        let found = found.output("y").expect("the output");
+        assert_eq!((found.dtype(), found.to_f64()), (dtype, vec![0.0, 1.0, 2.0]));
+    }
+}
+
+/// Nothing to count by.
+#[test]
+fn counting_to_what_is_no_size_of_an_input() {
+    let mut graph = Graph::new("count");
+    let rows = Dim::symbol("rows");
+    graph.input("x", TensorType::f32([rows.clone()])).expect("a new name");
+    let op = Op::Iota(Iota { dtype: DType::I64, shape: vec![&rows * &Dim::from(2)], axis: 0 });
+    let numbers = graph.apply1("numbers", op, &[]).expect("a sound operator");
+    graph.output("y", numbers).expect("a new name");
+    let error = export(&graph).expect_err("ONNX cannot say it in this way");
+    let message = error.to_string();
+    assert!(message.starts_with("`numbers` (iota) cannot be said in ONNX: it counts to `"), "{message}");
+    assert!(message.ends_with("`, which is no size of an input"), "{message}");
 }
