@@ -10,6 +10,9 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture::{self, Preparation};
 
+/// Inputs are not made up beyond this: no device takes a buffer that large.
+const MOST_MADE_UP: usize = 1 << 30;
+
 /// Where inputs come from.
 #[derive(Args, Clone)]
 pub struct InputArguments {
@@ -24,8 +27,11 @@ pub struct InputArguments {
     #[arg(long, value_delimiter = ',')]
     pub std: Vec<f32>,
     /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub resize: Option<u32>,
+    /// For pictures: cut a square of this side out of the middle, after --resize
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub crop: Option<u32>,
 }
 
 /// What is known of an input: its name, and sizes where they are numbers.
@@ -76,8 +82,12 @@ pub fn read(
             }
         }
     }
-    let preparation =
-        Preparation { resize: arguments.resize, mean: arguments.mean.clone(), std: arguments.std.clone() };
+    let preparation = Preparation {
+        resize: arguments.resize,
+        crop: arguments.crop,
+        mean: arguments.mean.clone(),
+        std: arguments.std.clone(),
+    };
     wanted
         .iter()
         .map(|input| {
@@ -111,7 +121,7 @@ fn one(
         return pictures(sources, input, preparation);
     };
     match *source {
-        "zeros" => Ok(HostTensor::zeros(input.dtype, made_up(input, symbols))),
+        "zeros" => Ok(HostTensor::zeros(input.dtype, made_up(input, symbols)?)),
         "random" => random(input, symbols),
         file => match extension(file).as_str() {
             "npy" => npy(Path::new(file)),
@@ -127,17 +137,25 @@ fn one(
 }
 
 /// Sizes for an input nobody gave: symbols as told, else 1.
-fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Vec<usize> {
+fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>> {
     let size = |dim: &Result<usize, String>| match dim {
         Ok(size) => *size,
         Err(symbol) => symbols.get(symbol).map_or(1, |n| *n as usize),
     };
-    input.shape.iter().map(size).collect()
+    let shape: Vec<usize> = input.shape.iter().map(size).collect();
+    let count = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+    if count.is_none_or(|count| count > MOST_MADE_UP) {
+        bail!(
+            "the input `{}` would be {shape:?}, more than {MOST_MADE_UP} numbers; a smaller --max would do",
+            input.name
+        );
+    }
+    Ok(shape)
 }
 
 /// Numbers from -1 to 1 (or 0 to 9, or truth values) that are the same each time.
 fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor> {
-    let shape = made_up(input, symbols);
+    let shape = made_up(input, symbols)?;
     let count: usize = shape.iter().product();
     // A linear congruential generator; constants by Knuth, "The Art of Computer Programming", 3.3.4.
     let mut state = 1u64;
@@ -196,7 +214,12 @@ fn pictures(files: &[&str], input: &Wanted, preparation: &Preparation) -> Result
 fn npy(path: &Path) -> Result<HostTensor> {
     let file =
         std::fs::File::open(path).map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
-    let wrong = |error: std::io::Error| miette!("`{}`: {error}", path.display());
+    let wrong = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            miette!("`{}` ends before the elements its header promises", path.display())
+        }
+        _ => miette!("`{}`: {error}", path.display()),
+    };
     let npy = npyz::NpyFile::new(std::io::BufReader::new(file)).map_err(wrong)?;
     if npy.order() != npyz::Order::C {
         bail!("`{}` is in Fortran order; `numpy.ascontiguousarray` makes it row-major", path.display());

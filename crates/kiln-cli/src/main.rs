@@ -3,6 +3,11 @@
 //! Each verb has a file in [`commands`]. Results go to standard output, everything said along the way to standard
 //! error. Exit status: 0 done, 1 something is wrong with what was asked for, 2 the command line is wrong.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod terminal;
+
 mod commands;
 mod input;
 mod labels;
@@ -14,6 +19,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser;
+use miette::Report;
 
 use commands::Command;
 
@@ -40,10 +46,23 @@ fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(code) => code,
         Err(report) => {
-            eprintln!("{report:?}");
+            note!("{:?}", without_repetition(&report));
             ExitCode::from(1)
         }
     }
+}
+
+/// Many errors say their cause in their own message and have it as their source, too: once is enough.
+fn without_repetition(report: &Report) -> Report {
+    let mut said: Vec<String> = Vec::new();
+    for cause in report.chain().map(ToString::to_string) {
+        if !said.last().is_some_and(|before| before.contains(&cause)) {
+            said.push(cause);
+        }
+    }
+    let mut causes = said.into_iter().rev();
+    let first = Report::msg(causes.next().unwrap_or_default());
+    causes.fold(first, Report::wrap_err)
 }
 
 /// Mesa's device selection complains on standard error where there is no desktop; it is not needed here.

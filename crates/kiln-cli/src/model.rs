@@ -80,9 +80,7 @@ impl ModelArguments {
         }
         for symbol in batch_symbols(graph) {
             max.entry(symbol).or_insert_with_key(|symbol| {
-                eprintln!(
-                    "note: `{symbol}` may be up to {DEFAULT_BATCH}; `--max {symbol}=64` would allow more"
-                );
+                note!("note: `{symbol}` may be up to {DEFAULT_BATCH}; `--max {symbol}=64` would allow more");
                 DEFAULT_BATCH
             });
         }
@@ -96,7 +94,7 @@ impl ModelArguments {
             TargetName::Auto => match kiln::default_device() {
                 Ok(device) => kiln::target_for(&device),
                 Err(error) => {
-                    eprintln!("note: compiling for any GPU, since this machine has no device: {error}");
+                    note!("note: compiling for any GPU, since this machine has no device: {error}");
                     Target::default()
                 }
             },

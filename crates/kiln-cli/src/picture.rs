@@ -6,11 +6,16 @@ use image::imageops::FilterType;
 use image::{DynamicImage, GenericImageView, ImageReader};
 use miette::{Result, bail, miette};
 
+/// Pictures are not enlarged beyond this: 8,192 x 8,192.
+const MOST_PIXELS: u64 = 1 << 26;
+
 /// What is done to a picture before a network sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Preparation {
     /// The shorter side is brought to this length first, and the middle is cut out.
     pub resize: Option<u32>,
+    /// A square of this side is cut out of the middle, for a model that takes any size.
+    pub crop: Option<u32>,
     /// Taken off each channel.
     pub mean: Vec<f32>,
     /// Each channel is divided by it.
@@ -30,11 +35,20 @@ pub fn read(
         .map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
     let mut picture =
         reader.decode().map_err(|error| miette!("`{}` is no picture: {error}", path.display()))?;
+    check_channels(preparation, channels)?;
     if let Some(side) = preparation.resize {
-        picture = shorter_side(&picture, side);
+        picture = shorter_side(&picture, side).ok_or_else(|| {
+            miette!("--resize {side} would make more than {MOST_PIXELS} pixels of `{}`", path.display())
+        })?;
+    }
+    if let Some(side) = preparation.crop {
+        picture = middle(&picture, side, side).ok_or_else(|| {
+            let (width, height) = picture.dimensions();
+            miette!("--crop {side} is more than there is of `{}`, {width} x {height} pixels", path.display())
+        })?;
     }
     if let Some((height, width)) = size {
-        picture = if preparation.resize.is_some() {
+        picture = if preparation.crop.is_none() && preparation.resize.is_some() {
             middle(&picture, height, width).ok_or_else(|| {
                 miette!(
                     "the model wants {width} x {height} pixels, more than --resize leaves of `{}`",
@@ -51,7 +65,7 @@ pub fn read(
         3 => picture.to_rgb8().into_raw(),
         other => bail!("an input of {other} channels is no picture; 1 and 3 are"),
     };
-    let count = (width * height) as usize;
+    let count = width as usize * height as usize;
     let mut out = vec![0f32; channels * count];
     for (i, pixel) in bytes.chunks_exact(channels).enumerate() {
         for (c, byte) in pixel.iter().enumerate() {
@@ -63,6 +77,22 @@ pub fn read(
     Ok((out, [channels, height as usize, width as usize]))
 }
 
+/// Mean and deviation are for one channel, or for each.
+fn check_channels(preparation: &Preparation, channels: usize) -> Result<()> {
+    for (flag, values) in [("--mean", &preparation.mean), ("--std", &preparation.std)] {
+        if !matches!(values.len(), 0 | 1) && values.len() != channels {
+            bail!("{flag} has {} numbers; the input has {channels} channels", values.len());
+        }
+        if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
+            bail!(
+                "{flag} {wrong} does not do; a {}finite number does",
+                if flag == "--std" { "positive " } else { "" }
+            );
+        }
+    }
+    Ok(())
+}
+
 /// One number for all channels, or one for each.
 fn channel(values: &[f32], c: usize, default: f32) -> f32 {
     match values {
@@ -72,11 +102,14 @@ fn channel(values: &[f32], c: usize, default: f32) -> f32 {
     }
 }
 
-fn shorter_side(picture: &DynamicImage, side: u32) -> DynamicImage {
+/// `None` if that would be unreasonably large.
+fn shorter_side(picture: &DynamicImage, side: u32) -> Option<DynamicImage> {
     let (width, height) = picture.dimensions();
     let scale = f64::from(side) / f64::from(width.min(height).max(1));
     let scaled = |n: u32| ((f64::from(n) * scale).round() as u32).max(side);
-    picture.resize_exact(scaled(width), scaled(height), FilterType::Triangle)
+    let (width, height) = (scaled(width), scaled(height));
+    let fits = u64::from(width) * u64::from(height) <= MOST_PIXELS;
+    fits.then(|| picture.resize_exact(width, height, FilterType::Triangle))
 }
 
 fn middle(picture: &DynamicImage, height: u32, width: u32) -> Option<DynamicImage> {

@@ -7,17 +7,34 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Runs `kiln` in the repository's root; `OUT` stands for a folder for what it writes.
-fn kiln(arguments: &str) -> Output {
+/// A folder for what the command writes.
+fn out() -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out");
     std::fs::create_dir_all(&out).expect("a folder for temporary files");
-    let arguments = arguments.split_whitespace().map(|word| word.replace("OUT", &out.display().to_string()));
-    Command::new(env!("CARGO_BIN_EXE_kiln"))
-        .args(arguments)
-        .current_dir(root())
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the command starts")
+    out
+}
+
+/// `kiln` in the repository's root; `OUT` stands for [`out`].
+fn command(arguments: &str) -> Command {
+    let arguments =
+        arguments.split_whitespace().map(|word| word.replace("OUT", &out().display().to_string()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
+    command
+}
+
+fn kiln(arguments: &str) -> Output {
+    command(arguments).output().expect("the command starts")
+}
+
+/// A `.npy` file whose header promises elements of this shape, and what follows it.
+fn npy(name: &str, shape: &str, elements: &[u8]) {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}");
+    // Together with ten bytes before it the header is a multiple of 64 and ends its line.
+    let header = format!("{header:<117}\n");
+    let length = u16::try_from(header.len()).expect("a short header").to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), elements].concat();
+    std::fs::write(out().join(name), bytes).expect("a file in a temporary folder");
 }
 
 /// Lines broken to the terminal's width, joined again.
@@ -99,6 +116,26 @@ const CASES: &[Case] = &[
         &["blur.png", "vertical_edges.png"],
     ),
     case("run models/filters.onnx README.md -o OUT/pictures", 1, &[], &["`README.md` is no picture"]),
+    case("run OUT/net.kplan models/picture.png --std 0", 1, &[], &["--std 0 does not do"]),
+    case(
+        "run OUT/net.kplan models/picture.png --mean 0.5,0.5",
+        1,
+        &[],
+        &["--mean has 2 numbers", "3 channels"],
+    ),
+    case(
+        "run OUT/net.kplan models/picture.png --resize 2000000000",
+        1,
+        &[],
+        &["--resize 2000000000", "pixels"],
+    ),
+    case("run OUT/net.kplan models/picture.png --resize 0", 2, &[], &["--resize"]),
+    case("run models/filters.onnx models/picture.png --crop 64", 0, &["blur", "f32[1, 3, 64, 64]"], &[]),
+    case("run models/filters.onnx models/picture.png --crop 321", 1, &[], &["--crop 321", "320 x 320"]),
+    case("run OUT/net.kplan zeros --max N=100000000", 1, &[], &["100000000", "a smaller --max would do"]),
+    case("run OUT/net.kplan OUT/short.npy", 1, &[], &["short.npy` ends before the elements"]),
+    case("run OUT/net.kplan OUT/huge.npy", 1, &[], &["huge.npy` ends before the elements"]),
+    case("run OUT/net.kplan OUT/garbage.npy", 1, &[], &["garbage.npy`", "magic"]),
     case(
         "verify tests/oracles/fixtures/net tests/oracles/fixtures/net_res",
         0,
@@ -124,6 +161,13 @@ const CASES: &[Case] = &[
         &["\"median_ms\"", "\"first_answer_ms\""],
         &[],
     ),
+    case(
+        "bench OUT/net.kplan tests/oracles/fixtures/net/test_data_set_0/input_0.pb --runs 2 --json",
+        0,
+        &["\"output\": [ "],
+        &[],
+    ),
+    case("bench OUT/net.kplan --runs 2 --json", 0, &["\"output\": null"], &[]),
     case("bench OUT/net.kplan --runs 2", 0, &["peak activations"], &[]),
     case(
         "compile tests/oracles/fixtures/net/model.onnx --max M=4 -o OUT/none.kplan",
@@ -137,6 +181,9 @@ const CASES: &[Case] = &[
 
 #[test]
 fn the_command_says_what_it_does_and_what_is_wrong() {
+    npy("short.npy", "(1, 3, 32, 32)", &[0; 100]);
+    npy("huge.npy", "(1099511627776,)", &[]);
+    std::fs::write(out().join("garbage.npy"), "not numpy").expect("a file in a temporary folder");
     for case in CASES {
         let output = kiln(case.arguments);
         let (stdout, stderr) = (words(&output.stdout), words(&output.stderr));
@@ -149,6 +196,57 @@ fn the_command_says_what_it_does_and_what_is_wrong() {
             assert!(stderr.contains(word), "{word:?} is not in stderr of {all}");
         }
     }
-    let none = Path::new(env!("CARGO_TARGET_TMPDIR")).join("out/none.kplan");
+    let none = out().join("none.kplan");
     assert!(!none.exists(), "a failed compilation leaves nothing behind");
+}
+
+/// `kiln ... | head -1`: whoever reads may stop at any time, which changes nothing of the status.
+#[test]
+fn a_reader_that_stops_is_no_error() {
+    for (arguments, status) in [
+        ("--help", 0),
+        ("devices --json", 0),
+        ("summary tests/oracles/fixtures/net/model.onnx", 0),
+        ("check tests/oracles/fixtures/ops/topk/model.onnx", 1),
+        ("dump tests/oracles/fixtures/net/model.onnx --stage wgsl", 0),
+        ("run tests/oracles/fixtures/net/model.onnx random --json", 0),
+        ("verify tests/oracles/fixtures/net", 0),
+        ("bench tests/oracles/fixtures/net/model.onnx --runs 1", 0),
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command(arguments)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .expect("the command starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "kiln {arguments}: {stderr}");
+        assert!(!stderr.contains("panicked"), "kiln {arguments}: {stderr}");
+    }
+}
+
+/// A cause is said once, though an error may hold it both in its message and as its source.
+#[test]
+fn causes_are_not_repeated() {
+    for arguments in ["check crates", "verify models"] {
+        let output = kiln(arguments);
+        let said = words(&output.stdout) + &words(&output.stderr);
+        assert_eq!(said.matches("(os error").count(), 1, "kiln {arguments}: {said}");
+    }
+}
+
+/// A disk without room is an error like any other.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device of every Linux");
+    let output = command("devices --json")
+        .stdout(full)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .expect("the command starts");
+    let stderr = words(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output"), "{stderr}");
 }

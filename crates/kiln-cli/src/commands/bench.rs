@@ -16,6 +16,13 @@ use crate::table::{Align, Table, bytes};
 
 /// Arguments of `kiln bench`.
 #[derive(Args)]
+#[command(after_help = "\
+Inputs are random unless given; with a file, `output` in the JSON is the first output's answer.
+
+Examples:
+  kiln bench resnet18.onnx
+  kiln bench resnet18.onnx --max N=4 --profile
+  kiln bench resnet18.onnx input.npy --json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -59,6 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     // Made-up inputs are one of each unless told otherwise.
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
+    let given = !arguments.inputs.inputs.is_empty();
     let start = Instant::now();
     let mut activations = None;
     let (plan, inputs) = if is_plan(&model.model) {
@@ -83,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let start = Instant::now();
     let mut session = Session::open(&plan).into_diagnostic()?;
     let load_seconds = start.elapsed().as_secs_f64();
-    session.run(&borrowed).into_diagnostic()?;
+    let answer = session.run(&borrowed).into_diagnostic()?;
     let first_answer_seconds = start.elapsed().as_secs_f64();
     for _ in 0..arguments.warm_up {
         session.run(&borrowed).into_diagnostic()?;
@@ -133,41 +141,43 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "activation_bytes": report.arena_bytes,
             "largest_live_set_bytes": activations.map(|m| m.largest_live_set),
             "profile": measured.profile.as_ref().map(profile_json),
+            // With an input of the user's the answer can be compared with that of others.
+            "output": given.then(|| answer.into_iter().next().map(|(_, tensor)| tensor.to_f64())).flatten(),
         });
-        println!("{value:#}");
+        showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("device               {device}");
-    println!(
+    showln!("device               {device}")?;
+    showln!(
         "latency              {:.2} ms median of {} ({:.2} to {:.2} from tenth to ninetieth percentile), batch {}",
         measured.quantile(0.5) * ms,
         measured.runs.len(),
         measured.quantile(0.1) * ms,
         measured.quantile(0.9) * ms,
         measured.batch,
-    );
-    println!("throughput           {:.1} per second", measured.batch as f64 / measured.quantile(0.5));
-    println!("compilation          {:.0} ms, reading the model included", measured.compile_seconds * ms);
-    println!("plan to first answer {:.0} ms", measured.first_answer_seconds * ms);
-    println!("  loading            {:.0} ms, the device included", measured.load_seconds * ms);
-    println!(
+    )?;
+    showln!("throughput           {:.1} per second", measured.batch as f64 / measured.quantile(0.5))?;
+    showln!("compilation          {:.0} ms, reading the model included", measured.compile_seconds * ms)?;
+    showln!("plan to first answer {:.0} ms", measured.first_answer_seconds * ms)?;
+    showln!("  loading            {:.0} ms, the device included", measured.load_seconds * ms)?;
+    showln!(
         "  kernels            {:.0} ms for the driver to compile {}",
         measured.kernel_seconds * ms,
         plan.shaders.len()
-    );
-    println!("weights              {}", bytes(report.weight_bytes));
-    print!("peak activations     {}", bytes(report.arena_bytes));
+    )?;
+    showln!("weights              {}", bytes(report.weight_bytes))?;
+    show!("peak activations     {}", bytes(report.arena_bytes))?;
     match activations {
-        Some(memory) => println!(
+        Some(memory) => showln!(
             " ({:.1} % above the largest live set, {})",
             100.0 * (memory.activations as f64 / memory.largest_live_set.max(1) as f64 - 1.0),
             bytes(memory.largest_live_set)
-        ),
-        None => println!(),
+        )?,
+        None => showln!()?,
     }
     if let Some(profile) = &measured.profile {
-        println!();
-        print!("{}", profile_table(profile));
+        showln!()?;
+        show!("{}", profile_table(profile))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,10 @@ use crate::table::{Align, Table};
 
 /// Arguments of `kiln check`.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  kiln check net.onnx
+  kiln check net.onnx --json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -32,17 +36,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             .collect();
         let value =
             json!({ "opset": report.opset, "operators": report.operators, "unsupported": unsupported });
-        println!("{value:#}");
+        showln!("{value:#}")?;
         return Ok(status);
     }
     let mut table = Table::new(&[("operator", Align::Left), ("nodes", Align::Right)]);
     for (operator, count) in &report.operators {
         table.row([operator.clone(), count.to_string()]);
     }
-    print!("{table}");
-    println!();
+    show!("{table}")?;
+    showln!()?;
     if report.unsupported.is_empty() {
-        println!("operator set {}: everything is supported", report.opset);
+        showln!("operator set {}: everything is supported", report.opset)?;
         return Ok(status);
     }
     let mut table = Table::new(&[
@@ -53,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     for item in &report.unsupported {
         table.row([item.node.clone(), item.operator.clone(), item.reason.clone()]);
     }
-    print!("{table}");
-    println!("\noperator set {}: {} not supported", report.opset, report.unsupported.len());
+    show!("{table}")?;
+    showln!("\noperator set {}: {} not supported", report.opset, report.unsupported.len())?;
     Ok(status)
 }

@@ -14,6 +14,11 @@ use crate::table::bytes;
 
 /// Arguments of `kiln compile`.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
+  kiln compile net.onnx --dim H=224 --dim W=224
+  kiln compile net.onnx --target gpu          for a device that is not here")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -50,11 +55,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "seconds": total.as_secs_f64(),
             "symbols": plan.symbols.iter().map(|s| (s.name.clone(), s.max)).collect::<std::collections::BTreeMap<_, _>>(),
         });
-        println!("{value:#}");
+        showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", output.display());
-    eprintln!(
+    showln!("{}", output.display())?;
+    note!(
         "{dispatches} dispatches of {} kernels, {} weights, {} activations{}; {:.2} s",
         plan.shaders.len(),
         bytes(memory.weights),

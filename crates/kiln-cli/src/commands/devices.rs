@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
     if arguments.json {
         let list: Vec<_> = devices.iter().map(as_json).collect();
-        println!("{:#}", json!(list));
+        showln!("{:#}", json!(list))?;
         return Ok(ExitCode::SUCCESS);
     }
     if devices.is_empty() {
@@ -59,8 +59,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             bytes(device.max_storage_buffer_binding_size),
         ]);
     }
-    print!("{table}");
-    eprintln!("* is used; WGPU_BACKEND and WGPU_ADAPTER_NAME choose another");
+    show!("{table}")?;
+    note!("* is used; WGPU_BACKEND and WGPU_ADAPTER_NAME choose another");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::table::{Align, Table, bytes};
+use crate::terminal;
 
 /// Arguments of `kiln dump`.
 #[derive(Args)]
@@ -102,17 +103,11 @@ fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
         Some(path) => std::fs::write(path, contents)
             .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?,
         None => {
-            use std::io::{IsTerminal, Write};
+            use std::io::IsTerminal;
             if arguments.format == Format::Onnx && std::io::stdout().is_terminal() {
                 bail!("an ONNX file is not for the terminal; name a file with -o");
             }
-            // A reader that has seen enough closes the pipe.
-            match std::io::stdout().write_all(&contents) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    return Err(error).into_diagnostic();
-                }
-                Ok(()) | Err(_) => {}
-            }
+            terminal::show_bytes(&contents)?;
         }
     }
     Ok(ExitCode::SUCCESS)

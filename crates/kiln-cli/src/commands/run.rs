@@ -62,11 +62,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let outputs: Vec<(String, HostTensor)> = session.run(&borrowed).into_diagnostic()?.into_iter().collect();
     if let Some(to) = &arguments.output {
         for file in output::write(&outputs, to)? {
-            eprintln!("wrote {}", file.display());
+            note!("wrote {}", file.display());
         }
     }
     if arguments.json {
-        println!(
+        showln!(
             "{:#}",
             json!(
                 outputs
@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                     .map(|o| as_json(o, arguments.top, labels.as_deref()))
                     .collect::<Result<Vec<_>>>()?
             )
-        );
+        )?;
     } else if let Some(count) = arguments.top {
         for (name, tensor) in &outputs {
             print_top(name, tensor, count, labels.as_deref())?;
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 format!("{high:.5}"),
             ]);
         }
-        print!("{table}");
+        show!("{table}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,14 +157,14 @@ fn label(labels: Option<&[String]>, class: usize) -> String {
 fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: Option<&[String]>) -> Result<()> {
     let rows = rows(name, tensor)?;
     for (n, scores) in rows.iter().enumerate() {
-        println!("{name}{}", if rows.len() > 1 { format!("[{n}]") } else { String::new() });
+        showln!("{name}{}", if rows.len() > 1 { format!("[{n}]") } else { String::new() })?;
         let mut table =
             Table::new(&[("probability", Align::Right), ("score", Align::Right), ("class", Align::Left)]);
         for guess in labels::top(scores, count) {
             let share = format!("{:.2} %", guess.probability * 100.0);
             table.row([share, format!("{:.4}", guess.score), label(labels, guess.class)]);
         }
-        print!("{table}");
+        show!("{table}")?;
     }
     Ok(())
 }

@@ -12,6 +12,10 @@ use crate::table::{Align, Table, bytes, grouped};
 
 /// Arguments of `kiln summary`.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  kiln summary resnet18.onnx
+  kiln summary resnet18.onnx --max N=1 --json")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -56,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "peak_activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
         });
-        println!("{value:#}");
+        showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[
@@ -75,19 +79,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             if layer.products.is(0) { "-".into() } else { count(&layer.products) },
         ]);
     }
-    print!("{table}");
-    println!();
-    println!("parameters        {}", grouped(parameters));
-    println!("multiply-adds     {}", count(&products));
+    show!("{table}")?;
+    showln!()?;
+    showln!("parameters        {}", grouped(parameters))?;
+    showln!("multiply-adds     {}", count(&products))?;
     let sizes: Vec<String> =
         compiled.plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
-    println!(
+    showln!(
         "peak activations  {}{} (largest live set {})",
         bytes(memory.activations),
         if sizes.is_empty() { String::new() } else { format!(" at {}", sizes.join(", ")) },
         bytes(memory.largest_live_set)
-    );
-    println!("weights           {}", bytes(memory.weights));
+    )?;
+    showln!("weights           {}", bytes(memory.weights))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -55,6 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         match verify(arguments, folder, &name) {
             Ok(more) => rows.extend(more),
             Err(error) => {
+                let error = crate::without_repetition(&error);
                 let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
                 let set = String::new();
                 rows.push(Row {
@@ -71,10 +72,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
-        println!("{:#}", json!(list));
+        showln!("{:#}", json!(list))?;
     } else {
-        print_rows(&rows, &good);
-        eprintln!("{} of {} outputs within {:e}", rows.len() - failed, rows.len(), arguments.tolerance);
+        print_rows(&rows, &good)?;
+        note!("{} of {} outputs within {:e}", rows.len() - failed, rows.len(), arguments.tolerance);
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -170,7 +171,7 @@ fn expected_values(graph: &Graph, set: &DataSet) -> Result<BTreeMap<String, Tens
     Ok(named.collect())
 }
 
-fn print_rows(rows: &[Row], good: &dyn Fn(&Row) -> bool) {
+fn print_rows(rows: &[Row], good: &dyn Fn(&Row) -> bool) -> Result<()> {
     let mut table = Table::new(&[
         ("", Align::Left),
         ("model", Align::Left),
@@ -187,15 +188,16 @@ fn print_rows(rows: &[Row], good: &dyn Fn(&Row) -> bool) {
         };
         table.row([mark, row.folder.clone(), row.set.clone(), row.output.clone(), absolute, relative]);
     }
-    print!("{table}");
+    show!("{table}")?;
     for row in rows {
         if let Err(message) = &row.difference {
-            println!("{} {} {}: {message}", row.folder, row.set, row.output);
+            showln!("{} {} {}: {message}", row.folder, row.set, row.output)?;
         }
         if let Some(layer) = &row.first_wrong {
-            println!("{} {} {}: {layer}", row.folder, row.set, row.output);
+            showln!("{} {} {}: {layer}", row.folder, row.set, row.output)?;
         }
     }
+    Ok(())
 }
 
 fn as_json(row: &Row, good: bool) -> serde_json::Value {
