@@ -60,7 +60,8 @@ measure() {
     mkdir "$results/shaders"
     export MESA_SHADER_CACHE_DIR="$results/shaders" MESA_GLSL_CACHE_DIR="$results/shaders"
     case $1 in
-        kiln) "$kiln" bench "$prepared/$2/model.onnx" --json ;;
+        kiln)
+            "$kiln" bench "$prepared/$2/model.onnx" "$oracles/$2/test_data_set_0/input_0.pb" --runs "$runs" --json ;;
         torch | onnxruntime) "$python" "$here/peers_python.py" "$1" "$prepared/$2" --runs "$runs" --threads "$threads" ;;
         wonnx) "$WONNX" "$prepared/$2/model.onnx" input "$prepared/$2/input.bin" "$runs" ;;
     esac
