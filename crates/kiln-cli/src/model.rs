@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
 use kiln::onnx::ImportOptions;
 use kiln::{Capabilities, Compiled, Options, Plan, Target};
-use miette::{IntoDiagnostic, Result, bail, miette};
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 /// The largest batch a plan serves if nobody says otherwise.
 const DEFAULT_BATCH: u32 = 8;
@@ -56,7 +56,9 @@ impl ModelArguments {
     /// Reads the model.
     pub fn import(&self) -> Result<Graph> {
         refuse_plan(&self.model)?;
-        let imported = kiln::onnx::import(&self.model, &self.import_options()).into_diagnostic()?;
+        let imported = kiln::onnx::import(&self.model, &self.import_options())
+            .into_diagnostic()
+            .wrap_err_with(|| format!("`{}` cannot be used", self.model.display()))?;
         Ok(imported.graph)
     }
 

@@ -175,6 +175,7 @@ const CASES: &[Case] = &[
         &[],
         &["no dimension `M`", "`N`"],
     ),
+    case("compile README.md", 1, &[], &["`README.md` cannot be used", "this is not an ONNX model"]),
     case("compile", 2, &[], &["Usage"]),
     case("run tests/oracles/fixtures/net/model.onnx --max N", 2, &[], &["NAME=NUMBER"]),
 ];
