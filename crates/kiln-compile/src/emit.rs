@@ -39,7 +39,7 @@ pub fn emit(
         Some(tensors.list(n, || {
             Ok(Tensor {
                 name: of.name.clone(),
-                dtype: host_type(of.ty.dtype),
+                dtype: host_dtype(of.ty.dtype),
                 storage: crate::lower::context::storage_type(&of.name, of.ty.dtype)?,
                 shape: of.ty.shape.iter().map(|d| symbols.expr(d)).collect(),
                 layout: of.layout.clone(),
@@ -109,7 +109,8 @@ pub fn emit(
     Ok((plan, layout.report))
 }
 
-fn host_type(dtype: DType) -> kiln_plan::DType {
+/// An element type of the graph as the host sees it in a plan.
+pub fn host_dtype(dtype: DType) -> kiln_plan::DType {
     match dtype {
         DType::F32 => kiln_plan::DType::F32,
         DType::F16 => kiln_plan::DType::F16,

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use kiln_graph::{Bindings, Graph};
 use kiln_plan::Plan;
 
+pub use emit::host_dtype;
 pub use error::CompileError;
 pub use target::{Strategy, Target};
 

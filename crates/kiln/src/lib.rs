@@ -23,7 +23,7 @@ pub mod test_data;
 use std::path::Path;
 
 pub use kiln_compile::{
-    CompileError, Compiled, MemoryReport, Options, Strategy, Target, compile, fuse, passes,
+    CompileError, Compiled, MemoryReport, Options, Strategy, Target, compile, fuse, host_dtype, passes,
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;
@@ -32,7 +32,7 @@ pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,
 };
-pub use tensor::{from_host, host_dtype, to_host};
+pub use tensor::{from_host, to_host};
 
 /// Why a model file does not become a plan.
 #[derive(Debug, thiserror::Error)]

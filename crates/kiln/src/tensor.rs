@@ -1,20 +1,7 @@
 //! Between tensors of graphs and tensors of the runtime.
 
-use kiln_graph::{DType, Data, DataLengthError, Tensor};
+use kiln_graph::{Data, DataLengthError, Tensor};
 use kiln_runtime::{HostTensor, RuntimeError};
-
-/// A graph's element type for the runtime.
-pub fn host_dtype(dtype: DType) -> kiln_plan::DType {
-    match dtype {
-        DType::F32 => kiln_plan::DType::F32,
-        DType::F16 => kiln_plan::DType::F16,
-        DType::F64 => kiln_plan::DType::F64,
-        DType::I32 => kiln_plan::DType::I32,
-        DType::I64 => kiln_plan::DType::I64,
-        DType::U8 => kiln_plan::DType::U8,
-        DType::Bool => kiln_plan::DType::Bool,
-    }
-}
 
 /// A graph's tensor for the runtime.
 pub fn to_host(tensor: &Tensor) -> Result<HostTensor, RuntimeError> {

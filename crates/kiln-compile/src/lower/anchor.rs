@@ -44,19 +44,48 @@ pub fn tail(
     Ok(Tail { output, space, finished })
 }
 
-/// A bias that the sums of an anchor can start with, so that the epilogue need not add it to each.
-pub struct Bias {
-    /// The memory: one number for each index along the axis.
-    pub storage: StorageId,
+/// The tail of an anchor whose sums may start at a bias.
+pub struct Biased {
+    /// The tail, without the addition of the bias.
+    pub tail: Tail,
     /// The group without the addition.
     pub rest: Group,
+    /// The memory of the bias, if there is one: it is bound behind the anchor's own operands.
+    pub bias: Option<StorageId>,
+    /// The anchor's operands, and the bias.
+    pub operands: Vec<StorageId>,
+}
+
+/// As [`tail`], for an anchor whose template can start its sums at a bias along `axis` of its result.
+pub fn biased_tail(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    anchor: ValueId,
+    axis: usize,
+    layout: &Layout,
+    operands: &[StorageId],
+) -> Result<Biased, CompileError> {
+    let found = bias(ctx, group, anchor, axis)?;
+    let bias = found.as_ref().map(|found| found.storage);
+    let operands: Vec<StorageId> = operands.iter().copied().chain(bias).collect();
+    let (rest, anchor) = found.map_or_else(|| (group.clone(), anchor), |found| (found.rest, found.anchor));
+    let tail = tail(ctx, &rest, anchor, layout, &operands)?;
+    Ok(Biased { tail, rest, bias, operands })
+}
+
+/// A bias that the sums of an anchor can start with, so that the epilogue need not add it to each.
+struct Bias {
+    /// The memory: one number for each index along the axis.
+    storage: StorageId,
+    /// The group without the addition.
+    rest: Group,
     /// What the anchor makes now: the value of the addition.
-    pub anchor: ValueId,
+    anchor: ValueId,
 }
 
 /// Finds out whether the epilogue of a group begins with the addition of a known vector along `axis` of the anchor's
 /// result.
-pub fn bias(
+fn bias(
     ctx: &mut Context<'_>,
     group: &Group,
     anchor: ValueId,

@@ -4,7 +4,7 @@ use kiln_graph::ops::Conv;
 use kiln_graph::{Dim, NodeId, ValueId, product};
 use kiln_plan::Layout;
 
-use super::anchor::{bias, launch, launch_on, tail};
+use super::anchor::{Biased, biased_tail, launch, launch_on, tail};
 use super::context::{Context, StorageId};
 use super::kernel::Params;
 use super::pack::PanelShape;
@@ -171,14 +171,9 @@ fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     };
     let rank = job.x_shape.len();
     let w_placed = ctx.version(job.w, &weight_layout(rank))?;
-    let bias = bias(ctx, job.group, job.anchor, 1)?;
-    let operands: Vec<StorageId> = [job.rows.storage, ctx.placed[w_placed].storage]
-        .into_iter()
-        .chain(bias.as_ref().map(|b| b.storage))
-        .collect();
-    let biased = bias.is_some();
-    let (rest, anchor) = bias.map_or((job.group.clone(), job.anchor), |b| (b.rest, b.anchor));
-    let tail = tail(ctx, &rest, anchor, &channels_last(rank), &operands)?;
+    let own = [job.rows.storage, ctx.placed[w_placed].storage];
+    let Biased { tail, rest, bias, operands } =
+        biased_tail(ctx, job.group, job.anchor, 1, &channels_last(rank), &own)?;
     let mut params = job.sizes();
     job.rows.vectors(&mut params);
     let spatial = three(&job.out_shape[2..], 1.into());
@@ -188,7 +183,7 @@ fn depthwise(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     params.int("runs_w", runs_w);
     let width = job.w_shape.last().copied().unwrap_or(1);
     let stride = job.conv.strides.last().copied().unwrap_or(1);
-    let holes = minijinja::context! { R => run, K => width, S => stride, biased };
+    let holes = minijinja::context! { R => run, K => width, S => stride, biased => bias.is_some() };
     let grid = ctx.grid(&(&runs * &tail.space.inner()));
     let name = format!("conv_depthwise_{width}_stride_{stride}");
     launch_on(ctx, &rest, tail, "conv_depthwise", &name, &operands, params, holes, job.flops(), grid)
@@ -208,12 +203,9 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     let columns = job.w_shape[0] / job.conv.groups;
     let column_tiles = columns.div_ceil(4).div_ceil(usize::try_from(tile.columns()).unwrap_or(1));
     let right = right(ctx, &job, tile, column_tiles)?;
-    let bias = bias(ctx, job.group, job.anchor, 1)?;
-    let operands: Vec<StorageId> =
-        [job.rows.storage, right.storage].into_iter().chain(bias.as_ref().map(|b| b.storage)).collect();
-    let biased = bias.is_some();
-    let (rest, anchor) = bias.map_or((job.group.clone(), job.anchor), |b| (b.rest, b.anchor));
-    let tail = tail(ctx, &rest, anchor, &channels_last(rank), &operands)?;
+    let own = [job.rows.storage, right.storage];
+    let Biased { tail, rest, bias, operands } =
+        biased_tail(ctx, job.group, job.anchor, 1, &channels_last(rank), &own)?;
     let mut params = job.sizes();
     job.rows.vectors(&mut params);
     params.uint("rows", rows.clone());
@@ -230,7 +222,8 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
         && job.conv.groups == 1
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
         && job.rows.step == Dim::from(4 * depth);
-    let holes = tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased, flat });
+    let holes =
+        tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased => bias.is_some(), flat });
     let grid = tile.grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
     let template = if tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" };

@@ -4,7 +4,7 @@ use kiln_graph::ops::MatMul;
 use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
 use kiln_plan::Layout;
 
-use super::anchor::{bias, launch, launch_part, tail};
+use super::anchor::{Biased, biased_tail, launch, launch_part, tail};
 use super::context::{Contents, Context, Placed, StorageId};
 use super::conv::MAX_ITERATIONS;
 use super::elementwise::{Copy, launch_copy, stretch};
@@ -162,12 +162,10 @@ fn launch_tiles(
     let depth = job.left.columns.ceil_div(4);
     job.check_iterations(ctx, &tile.iterations(&depth))?;
     let left = ctx.placed[job.left.placed].storage;
-    let bias = bias(ctx, job.group, job.anchor, job.rank - 1)?;
-    let start = bias.as_ref().map(|b| b.storage);
-    let operands: Vec<StorageId> =
-        [left].into_iter().chain(rights.iter().take(1).map(|r| r.storage)).chain(start).collect();
-    let (rest, anchor) = bias.map_or((job.group.clone(), job.anchor), |b| (b.rest, b.anchor));
-    let tail = tail(ctx, &rest, anchor, &row_major(job.rank, 4), &operands)?;
+    let own: Vec<StorageId> = [left].into_iter().chain(rights.iter().take(1).map(|r| r.storage)).collect();
+    let layout = row_major(job.rank, 4);
+    let Biased { tail, rest, bias, .. } =
+        biased_tail(ctx, job.group, job.anchor, job.rank - 1, &layout, &own)?;
     let batches = product(&job.batch);
     let row_tiles = job.rows.ceil_div(tile.rows());
     let single = rights.len() == 1;
@@ -186,7 +184,7 @@ fn launch_tiles(
         params.uint("columns_end", right.end.clone());
         let columns = right.end - right.begin;
         let grid = tile.grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
-        let holes = tile.holes(minijinja::context! { biased => start.is_some() });
+        let holes = tile.holes(minijinja::context! { biased => bias.is_some() });
         let name = format!("matmul_{}", tile.name());
         let template = if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" };
         let flops = if single {
@@ -194,7 +192,7 @@ fn launch_tiles(
         } else {
             &(&job.rows * &batches) * &(columns * job.left.columns.clone() * 8.into())
         };
-        let operands: Vec<StorageId> = [left, right.storage].into_iter().chain(start).collect();
+        let operands: Vec<StorageId> = [left, right.storage].into_iter().chain(bias).collect();
         launch_part(ctx, &rest, tail.clone(), template, &name, &operands, params, holes, flops, grid)?;
     }
     ctx.complete(&tail.output)
