@@ -6,6 +6,7 @@
 //!
 //! What is deliberately absent: devices. The compiler runs without a GPU; what it should know of one is a [`Target`].
 
+pub mod differentiate;
 mod emit;
 mod error;
 pub mod fuse;

@@ -74,3 +74,8 @@ pub(crate) fn broadcast_positions(from: &[usize], to: &[usize]) -> Vec<usize> {
 pub(crate) fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
     (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
 }
+
+/// The unit matrix.
+pub(crate) fn identity(size: usize) -> Vec<f64> {
+    (0..size * size).map(|at| f64::from(u8::from(at / size == at % size))).collect()
+}

@@ -86,7 +86,12 @@ pub(crate) fn of_node(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Vec<
         | Op::Gather(_)
         | Op::GatherElements(_)
         | Op::Resize(_)
-        | Op::Iota(_) => return None,
+        | Op::Iota(_)
+        | Op::Size(_)
+        | Op::Random(_)
+        | Op::Dropout(_)
+        | Op::ConvGradWeight(_)
+        | Op::PoolGrad(_) => return None,
     };
     (contents.len() <= MAX_LENGTH).then_some(contents)
 }

@@ -110,6 +110,16 @@ pub enum GraphError {
     /// Two inputs, states or outputs have the same name.
     #[error("the name `{0}` is used twice; names of inputs, states and outputs have to be unique")]
     DuplicateName(String),
+    /// An operator cannot be differentiated.
+    #[error("`{node}` ({op}) cannot be differentiated: {reason}")]
+    NoGradient {
+        /// The node's name as the user gave it.
+        node: String,
+        /// The operator.
+        op: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The graph is not in order; see the verifier.
     #[error("the graph is broken: {0}")]
     Invalid(String),

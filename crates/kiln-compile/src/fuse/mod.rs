@@ -15,7 +15,8 @@ mod name;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use kiln_graph::{Graph, NodeId, Op, ValueId};
+use kiln_graph::ops::{Reduce, ReduceKind};
+use kiln_graph::{DType, Graph, NodeId, Op, ValueId};
 
 /// Nodes that become one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Group {
     pub name: String,
     /// What the kernel does first and what decides how it is written. `None`: a chain of elementwise nodes.
     pub anchor: Option<NodeId>,
+    /// Elementwise nodes that make what a reduction combines, computed while it is read.
+    pub prologue: Vec<NodeId>,
     /// The elementwise nodes, without the anchor, in topological order. With an anchor, they are its epilogue.
     pub nodes: Vec<NodeId>,
     /// The values read from outside, each once: first the anchor's operands in the operator's order, then those of
@@ -31,6 +34,35 @@ pub struct Group {
     pub inputs: Vec<ValueId>,
     /// The values read outside: one, but for an anchor of several outputs, which has all of them here.
     pub outputs: Vec<ValueId>,
+}
+
+impl Group {
+    /// The values that the prologue reads from outside.
+    pub fn prologue_inputs(&self, graph: &Graph) -> Vec<ValueId> {
+        let nodes = || self.prologue.iter().map(|id| graph.node(*id));
+        let mut seen: HashSet<ValueId> = nodes().flat_map(|node| node.outputs.clone()).collect();
+        nodes()
+            .flat_map(|node| node.inputs.clone())
+            .filter(|id| seen.insert(*id) && !is_size(graph, *id))
+            .collect()
+    }
+}
+
+/// Whether a value is a size as a number: a parameter of whatever kernel reads it.
+pub fn is_size(graph: &Graph, id: ValueId) -> bool {
+    graph.producer(id).is_some_and(|node| matches!(graph.node(node).op, Op::Size(_)))
+}
+
+/// Whether a reduction is a sum (or mean) over everything but the channels, or over everything: of these the terms
+/// may be computed on the way.
+pub fn sums_columns(graph: &Graph, node: NodeId, op: &Reduce) -> bool {
+    let ty = graph.ty(graph.node(node).inputs[0]);
+    let channels = if ty.rank() > 1 { 1 } else { 0 };
+    let rest = (0..ty.rank()).filter(|axis| *axis != channels);
+    matches!(op.kind, ReduceKind::Sum | ReduceKind::Mean)
+        && ty.dtype == DType::F32
+        && ty.rank() > 0
+        && (op.axes.len() == ty.rank() || ty.rank() > 1 && op.axes.iter().copied().eq(rest))
 }
 
 /// All groups, in an order in which they can run. Each node that leads to a result is in exactly one.
@@ -65,12 +97,15 @@ enum Role {
     Anchor,
     /// A kernel of its own.
     Alone,
+    /// No kernel: a number that elementwise nodes read as a parameter.
+    Free,
 }
 
 fn role(op: &Op) -> Role {
     match op {
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => Role::Elementwise,
-        Op::Conv(_) | Op::MatMul(_) | Op::Pool(_) | Op::Reduce(_) => Role::Anchor,
+        Op::Size(_) => Role::Free,
+        Op::Conv(_) | Op::MatMul(_) | Op::Pool(_) | Op::Reduce(_) | Op::PoolGrad(_) => Role::Anchor,
         Op::BatchNorm(_)
         | Op::Softmax(_)
         | Op::ArgReduce(_)
@@ -84,7 +119,10 @@ fn role(op: &Op) -> Role {
         | Op::GatherElements(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
-        | Op::Iota(_) => Role::Alone,
+        | Op::Iota(_)
+        | Op::Random(_)
+        | Op::Dropout(_)
+        | Op::ConvGradWeight(_) => Role::Alone,
     }
 }
 
@@ -97,17 +135,18 @@ pub fn fuse(graph: &Graph, limits: &FuseLimits) -> Fusion {
     let live: Vec<NodeId> = graph.node_ids().rev().filter(|id| fuser.live[id.index()]).collect();
     for id in live.iter().copied() {
         let role = role(&graph.node(id).op);
-        if role != Role::Elementwise {
+        if matches!(role, Role::Anchor | Role::Alone) {
             let nodes = if role == Role::Anchor { fuser.epilogue(id) } else { vec![] };
             fuser.add_group(Some(id), nodes);
         }
     }
     for id in live {
-        if fuser.group_of[id.index()].is_some() {
+        if fuser.group_of[id.index()].is_some() || fuser.is_free(id) {
             continue;
         }
         match fuser.group_to_join(id) {
-            Some(group) => fuser.join(id, group),
+            Some((group, front)) => fuser.join(id, group, front),
+            None if role(&graph.node(id).op) == Role::Free => fuser.add_group(Some(id), vec![]),
             None => fuser.add_group(None, vec![id]),
         }
     }
@@ -130,6 +169,7 @@ struct Fuser<'a> {
 
 struct Members {
     anchor: Option<NodeId>,
+    prologue: Vec<NodeId>,
     nodes: Vec<NodeId>,
     /// What counts against [`FuseLimits::max_inputs`].
     inputs: HashSet<ValueId>,
@@ -211,7 +251,17 @@ impl<'a> Fuser<'a> {
     /// Operands that count against the limit.
     fn counted(&self, id: NodeId) -> impl Iterator<Item = ValueId> {
         let is_scalar = |id: ValueId| self.graph.as_constant(id).is_some_and(|tensor| tensor.len() == 1);
-        self.graph.node(id).inputs.iter().copied().filter(move |id| !is_scalar(*id))
+        let given = move |id: &ValueId| !is_scalar(*id) && !is_size(self.graph, *id);
+        self.graph.node(id).inputs.iter().copied().filter(given)
+    }
+
+    /// Whether a size needs no kernel, because all that read it are elementwise nodes.
+    fn is_free(&self, id: NodeId) -> bool {
+        let output = self.graph.node(id).outputs[0];
+        let elementwise = |reader: &NodeId| role(&self.graph.node(*reader).op) == Role::Elementwise;
+        role(&self.graph.node(id).op) == Role::Free
+            && !self.is_result[output.index()]
+            && self.readers[output.index()].iter().all(elementwise)
     }
 
     fn add_group(&mut self, anchor: Option<NodeId>, nodes: Vec<NodeId>) {
@@ -225,35 +275,46 @@ impl<'a> Fuser<'a> {
                 inputs.remove(output);
             }
         }
-        self.groups.push(Members { anchor, nodes, inputs });
+        self.groups.push(Members { anchor, prologue: vec![], nodes, inputs });
     }
 
     /// The group of all readers of an elementwise node, if they are elementwise nodes of one group of the same shape
-    /// that has room. The readers come later and so are in groups already.
-    fn group_to_join(&self, id: NodeId) -> Option<usize> {
+    /// that has room, or a reduction that computes what it combines; and whether the node is in front of that. The
+    /// readers come later and so are in groups already.
+    fn group_to_join(&self, id: NodeId) -> Option<(usize, bool)> {
         let output = self.graph.node(id).outputs[0];
         let readers = &self.readers[output.index()];
         let group = self.group_of[readers.first()?.index()]?;
         let members = &self.groups[group];
         let shape = |id: NodeId| &self.graph.ty(self.graph.node(id).outputs[0]).shape;
-        let same = readers.iter().all(|reader| {
-            self.group_of[reader.index()] == Some(group)
-                && members.anchor != Some(*reader)
-                && shape(*reader) == shape(id)
-        });
+        // In a reduction's group, what is read by the reduction or by what it already has in front of it.
+        let in_front = |reader: &NodeId| match members.anchor {
+            Some(anchor) if anchor == *reader => {
+                matches!(&self.graph.node(anchor).op, Op::Reduce(op) if sums_columns(self.graph, anchor, op))
+            }
+            Some(_) | None => members.prologue.contains(reader) && shape(*reader) == shape(id),
+        };
+        let behind = |reader: &NodeId| members.nodes.contains(reader) && shape(*reader) == shape(id);
+        let joins = readers.iter().all(|reader| self.group_of[reader.index()] == Some(group));
+        let front = joins && readers.iter().all(in_front);
+        let same = front || joins && readers.iter().all(behind);
         let new = self.counted(id).filter(|v| !members.inputs.contains(v)).collect::<HashSet<_>>().len();
         // This node's value stops being an input.
         let inputs = (members.inputs.len() + new).saturating_sub(1);
         let fits = inputs <= self.limits.max_inputs && members.nodes.len() < self.limits.max_nodes;
-        (same && fits && !self.is_result[output.index()]).then_some(group)
+        (same && fits && !self.is_result[output.index()]).then_some((group, front))
     }
 
-    fn join(&mut self, id: NodeId, group: usize) {
+    fn join(&mut self, id: NodeId, group: usize, front: bool) {
         let operands: Vec<ValueId> = self.counted(id).collect();
         let members = &mut self.groups[group];
         members.inputs.remove(&self.graph.node(id).outputs[0]);
         members.inputs.extend(operands);
-        members.nodes.push(id);
+        if front {
+            members.prologue.push(id);
+        } else {
+            members.nodes.push(id);
+        }
         self.group_of[id.index()] = Some(group);
     }
 
@@ -261,15 +322,18 @@ impl<'a> Fuser<'a> {
         let mut groups: Vec<(NodeId, Group)> = Vec::with_capacity(self.groups.len());
         for mut members in self.groups {
             members.nodes.sort_unstable();
-            let all = || members.anchor.iter().chain(&members.nodes).map(|id| self.graph.node(*id));
+            members.prologue.sort_unstable();
+            let ids = members.prologue.iter().chain(&members.anchor).chain(&members.nodes);
+            let all = || ids.clone().map(|id| self.graph.node(*id));
             let made: HashSet<ValueId> = all().flat_map(|node| &node.outputs).copied().collect();
             let mut seen = made.clone();
-            let inputs = all().flat_map(|node| &node.inputs).copied().filter(|v| seen.insert(*v)).collect();
+            let given = |v: &ValueId| seen.insert(*v) && !is_size(self.graph, *v);
+            let inputs = all().flat_map(|node| &node.inputs).copied().filter(given).collect();
             let Some(last) = members.nodes.last().copied().max(members.anchor) else { continue };
             let outputs = self.graph.node(last).outputs.clone();
             let name = name::of_group(all());
-            let Members { anchor, nodes, .. } = members;
-            groups.push((last, Group { name, anchor, nodes, inputs, outputs }));
+            let Members { anchor, prologue, nodes, .. } = members;
+            groups.push((last, Group { name, anchor, prologue, nodes, inputs, outputs }));
         }
         groups.sort_unstable_by_key(|(last, _)| *last);
         Fusion { groups: groups.into_iter().map(|(_, group)| group).collect() }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use kiln_graph::ops::{BinaryOp, UnaryOp};
-use kiln_graph::{DType, Dim, NodeId, Op, ValueId};
+use kiln_graph::{DType, Dim, Graph, NodeId, Op, ValueId};
 use kiln_plan::{Access, Layout};
 
 use super::context::{Contents, Context, StorageId, View};
@@ -11,7 +11,7 @@ use super::expression::{Element, Ends, Finished};
 use super::kernel::{Params, Request};
 use super::operand::{Operand, Space, literal};
 use crate::error::CompileError;
-use crate::fuse::Group;
+use crate::fuse::{Group, is_size};
 use crate::layout::{self, row_major};
 
 /// Lowers a group of elementwise operators without an anchor.
@@ -164,8 +164,13 @@ pub fn expression(
     let mut names: HashMap<ValueId, (String, DType)> = HashMap::new();
     let mut operands = Vec::new();
     let mut read = Vec::new();
-    let reads_in_expression: std::collections::HashSet<ValueId> =
-        group.nodes.iter().flat_map(|id| graph.node(*id).inputs.iter().copied()).collect();
+    // The result itself may be an operand, where nothing is computed.
+    let reads_in_expression: std::collections::HashSet<ValueId> = group
+        .nodes
+        .iter()
+        .flat_map(|id| graph.node(*id).inputs.iter().copied())
+        .chain(group.outputs.iter().copied())
+        .collect();
     for id in group.inputs.iter().filter(|id| reads_in_expression.contains(id)) {
         let dtype = graph.ty(*id).dtype;
         if let Some(tensor) = graph.as_constant(*id).filter(|t| t.len() == 1) {
@@ -202,6 +207,10 @@ pub fn expression(
         let node = graph.node(*id);
         let mut arguments = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
+            if is_size(graph, *input) && !names.contains_key(input) {
+                let number = size(graph, &mut element, *input);
+                names.insert(*input, (number, DType::F32));
+            }
             let known = names.get(input).cloned();
             arguments.push(known.ok_or_else(|| CompileError::Unsupported {
                 node: node.name.clone(),
@@ -219,6 +228,28 @@ pub fn expression(
     };
     let acc = anchor.map_or(DType::F32, |id| graph.ty(id).dtype);
     Ok(element.finish(&result, dtype, acc, ends))
+}
+
+/// A size as a parameter of the kernel.
+fn size(graph: &Graph, element: &mut Element, id: ValueId) -> String {
+    match graph.producer(id).map(|node| &graph.node(node).op) {
+        Some(Op::Size(size)) => element.size(&size.dim),
+        Some(_) | None => String::new(),
+    }
+}
+
+/// A size that somebody reads from memory.
+pub fn lower_size(ctx: &mut Context<'_>, group: &Group, node: NodeId) -> Result<(), CompileError> {
+    let out = ctx.graph.node(node).outputs[0];
+    let placed = ctx.place(out, row_major(0, 1), Contents::Activation)?;
+    let space = Space { width: 1, ..Space::new(&[], &row_major(0, 1)) };
+    let mut element = Element::new(space.clone(), &[], Ends::default(), 1, &[]);
+    let number = size(ctx.graph, &mut element, out);
+    let finished = element.finish(&number, DType::F32, DType::F32, Ends::default());
+    let to = ctx.placed[placed].storage;
+    let (kernel, flops) = ("size".to_owned(), Dim::from(0));
+    launch_map(ctx, Map { kernel, name: &group.name, space, finished, to, placed: Some(placed), flops })?;
+    ctx.register(out, placed)
 }
 
 /// A view of a value as operand of a space of larger or equal rank, stretched as NumPy does.
@@ -296,7 +327,12 @@ fn compute(
         | Op::GatherElements(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
-        | Op::Iota(_) => Err(CompileError::Unsupported {
+        | Op::Iota(_)
+        | Op::Size(_)
+        | Op::Random(_)
+        | Op::Dropout(_)
+        | Op::ConvGradWeight(_)
+        | Op::PoolGrad(_) => Err(CompileError::Unsupported {
             node: node.name.clone(),
             message: format!("{} is no elementwise operator", node.op.name()),
         }),

@@ -297,6 +297,14 @@ impl Element {
         name
     }
 
+    /// A size as a number.
+    pub fn size(&mut self, dim: &Dim) -> String {
+        let used = (0..).map(|n| format!("size_{n}")).find(|name| !self.params.has(name));
+        let name = used.unwrap_or_default();
+        self.params.int(name.clone(), dim.clone());
+        format!("{}(f32(params.{name}))", register_type(DType::F32, self.space.width))
+    }
+
     /// The width of the space.
     pub fn width(&self) -> usize {
         self.space.width

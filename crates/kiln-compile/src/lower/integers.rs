@@ -60,6 +60,11 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             | Op::Softmax(_)
             | Op::Unary(_)
             | Op::Reduce(_)
+            | Op::Size(_)
+            | Op::Random(_)
+            | Op::Dropout(_)
+            | Op::ConvGradWeight(_)
+            | Op::PoolGrad(_)
             | Op::Resize(_) => ANY,
         };
         for id in &node.outputs {

@@ -153,10 +153,14 @@ impl Context<'_> {
 
     /// Workgroups for `invocations` invocations in a row; the kernel finds its own index by `grid.wgsl`.
     pub fn grid(&self, invocations: &Dim) -> [Dim; 3] {
-        let groups = invocations.ceil_div(WORKGROUP);
+        self.fold(&invocations.ceil_div(WORKGROUP))
+    }
+
+    /// A row of workgroups, folded into several where it is too long for one.
+    pub fn fold(&self, groups: &Dim) -> [Dim; 3] {
         let limit = i64::from(self.target.max_compute_workgroups_per_dimension);
-        if self.largest(&groups) <= limit {
-            return [groups, 1.into(), 1.into()];
+        if self.largest(groups) <= limit {
+            return [groups.clone(), 1.into(), 1.into()];
         }
         let row = 32_768.min(limit);
         [row.into(), groups.ceil_div(row), 1.into()]

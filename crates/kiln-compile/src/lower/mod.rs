@@ -7,6 +7,7 @@
 mod anchor;
 pub mod context;
 mod conv;
+mod conv_grad;
 mod destination;
 mod elementwise;
 mod expression;
@@ -17,7 +18,10 @@ mod movement;
 mod operand;
 mod pack;
 mod pool;
+mod pool_grad;
+mod random;
 mod reduce;
+mod reduce_columns;
 mod resize;
 mod rows;
 mod tile;
@@ -59,6 +63,7 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
     match &graph.node(node).op {
         Op::Conv(op) => conv::lower(ctx, group, node, op),
         Op::Pool(op) => pool::lower(ctx, group, node, op),
+        Op::MatMul(op) if conv_grad::is_outer(graph, node, op) => conv_grad::lower_product(ctx, group, node),
         Op::MatMul(op) => matmul::lower(ctx, group, node, op),
         Op::Reduce(op) => reduce::lower(ctx, group, node, op),
         Op::ArgReduce(op) => reduce::lower_arg(ctx, group, node, op),
@@ -73,11 +78,13 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
         Op::Gather(op) => movement::gather(ctx, group, node, op),
         Op::GatherElements(op) => movement::gather_elements(ctx, group, node, op),
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => elementwise::lower(ctx, group),
-        Op::BatchNorm(_) => refuse(
-            "is a batch normalization whose statistics are not constant; inference plans need them from the file"
-                .into(),
-        ),
+        Op::BatchNorm(_) => refuse("should have been written as arithmetic by the pass `decompose`".into()),
         Op::ShapeOf(op) => integers::shape_of(ctx, group, node, op),
         Op::Iota(op) => integers::iota(ctx, node, op),
+        Op::Size(_) => elementwise::lower_size(ctx, group, node),
+        Op::Random(op) => random::lower(ctx, group, node, op),
+        Op::ConvGradWeight(op) => conv_grad::lower(ctx, group, node, op),
+        Op::PoolGrad(op) => pool_grad::lower(ctx, group, node, op),
+        Op::Dropout(_) => refuse("should have been removed by the pass `identity`".into()),
     }
 }

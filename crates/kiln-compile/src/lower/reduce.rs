@@ -1,7 +1,7 @@
 //! Reductions, softmax and arg-max: everything that walks along axes.
 
 use kiln_graph::ops::{ArgKind, ArgReduce, Reduce, ReduceKind, Softmax};
-use kiln_graph::{DType, Dim, NodeId, product};
+use kiln_graph::{DType, Dim, NodeId, ValueId, product};
 use kiln_plan::{Access, Layout, Storage};
 
 use super::anchor::{Tail, launch};
@@ -56,29 +56,63 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     if ty.dtype == DType::I64 && matches!(op.kind, ReduceKind::Sum | ReduceKind::Prod | ReduceKind::Mean) {
         return Err(CompileError::DType { value: group.name.clone(), dtype: ty.dtype });
     }
+    if super::reduce_columns::fits(ctx, node, op) {
+        return super::reduce_columns::lower(ctx, group, node, op);
+    }
     let view = ctx.view(x)?;
     let order = memory_order(ctx, &view);
     let count = product(op.axes.iter().map(|axis| &ty.shape[*axis]));
     check_iterations(ctx, &group.name, &count)?;
-    let mut loops = walk(&view, &ty.shape, &op.axes, &order);
-    let kept: Vec<usize> = order.iter().copied().filter(|a| op.keep_dims || !op.axes.contains(a)).collect();
+    let loops = walk(&view, &ty.shape, &op.axes, &order);
+    let kept = |axis: &usize| op.keep_dims || !op.axes.contains(axis);
     let output_axis =
         |axis: usize| if op.keep_dims { axis } else { axis - op.axes.iter().filter(|a| **a < axis).count() };
-    let out_order: Vec<usize> = kept.iter().map(|axis| output_axis(*axis)).collect();
+    let order = order.iter().copied().filter(kept).map(output_axis).collect();
     let strides: Vec<Dim> = (0..ty.rank())
-        .filter(|a| op.keep_dims || !op.axes.contains(a))
+        .filter(kept)
         .map(|a| if op.axes.contains(&a) { 0.into() } else { view.strides[a].clone() })
         .collect();
+    let view = View { strides, ..view };
+    let flops = product(&ty.shape);
+    combine(ctx, group, anchor, Walk { view, order, loops, count, kind: op.kind, flops })
+}
+
+/// What a reduction reads.
+pub struct Walk {
+    /// The first element that belongs to each result; strides are by dimension of the result.
+    pub view: View,
+    /// The dimensions of the result, slowest first, as they lie in memory.
+    pub order: Vec<usize>,
+    /// Size and stride of the loops over what is combined, slowest first.
+    pub loops: Vec<(Dim, Dim)>,
+    /// What a mean divides by.
+    pub count: Dim,
+    /// How elements are combined.
+    pub kind: ReduceKind,
+    /// Floating point operations.
+    pub flops: Dim,
+}
+
+/// Lowers a reduction that walks as `walk` says, with its epilogue.
+pub fn combine(
+    ctx: &mut Context<'_>,
+    group: &Group,
+    anchor: ValueId,
+    walk: Walk,
+) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let Walk { view, order: mut out_order, mut loops, count, kind, flops } = walk;
+    let dtype = graph.ty(anchor).dtype;
+    let strides = view.strides.clone();
     let value = group.outputs.first().copied().unwrap_or(anchor);
     let shape = graph.ty(value).shape.clone();
     // Dimensions that were reduced are 1 and go first, so that the fastest one is a real one.
-    let mut out_order = out_order;
     out_order.sort_by_key(|axis| !shape[*axis].is(1));
     let inner = out_order.last().map(|axis| strides[*axis].clone());
     let aligned = is_multiple(&view.base, 4)
         && loops.iter().all(|(_, s)| is_multiple(s, 4))
         && out_order.iter().rev().skip(1).all(|axis| is_multiple(&strides[*axis], 4));
-    let vectors = aligned && inner.as_ref().is_some_and(|s| s.is(1)) && ty.dtype.is_float();
+    let vectors = aligned && inner.as_ref().is_some_and(|s| s.is(1)) && dtype.is_float();
     let out_layout = Layout { order: out_order, lanes: if vectors { 4 } else { 1 } };
     let mut space = Space::new(&shape, &out_layout);
     if !vectors {
@@ -87,10 +121,10 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     // Rows that lie together are summed four elements at a time, where the padding cannot be seen.
     let along = loops.last().is_some_and(|(size, stride)| {
         let whole =
-            is_multiple(size, 4) || view.zero_lanes && matches!(op.kind, ReduceKind::Sum | ReduceKind::Mean);
+            is_multiple(size, 4) || view.zero_lanes && matches!(kind, ReduceKind::Sum | ReduceKind::Mean);
         stride.is(1) && whole
     }) && !vectors
-        && ty.dtype.is_float()
+        && dtype.is_float()
         && is_multiple(&view.base, 4)
         && loops.iter().rev().skip(1).all(|(_, s)| is_multiple(s, 4))
         && strides.iter().all(|s| is_multiple(s, 4));
@@ -104,7 +138,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         let step = stride.exact_div(&unit.into()).unwrap_or_else(|| 1.into());
         params.int(format!("r{n}_step"), step);
     }
-    params.int("combined", count.clone());
+    params.int("combined", count);
     let place = View {
         strides: if along { divided(&strides) } else { strides },
         base: if along { view.base.exact_div(&4.into()).unwrap_or_default() } else { view.base.clone() },
@@ -114,18 +148,17 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     let ends = Ends { source: Some(&place), destination: destination.view() };
     let finished = expression(ctx, group, space.clone(), Some(anchor), &[view.storage], ends)?;
     let output = ctx.output(value, out_layout, destination, finished.in_place)?;
-    let flops = product(&ty.shape);
     let holes = minijinja::context! {
-        kind => op.kind.name(),
+        kind => kind.name(),
         loops => loops.len(),
         vectors,
         along,
-        float => ty.dtype.is_float(),
+        float => dtype.is_float(),
         element_type => match view.element { Storage::F32 => "f32", Storage::I32 => "i32", Storage::U32 => "u32" },
     };
     let storage = view.storage;
     let tail = Tail { output, space, finished };
-    launch(ctx, group, tail, "reduce", op.kind.name(), &[storage], params, holes, flops)
+    launch(ctx, group, tail, "reduce", kind.name(), &[storage], params, holes, flops)
 }
 
 fn divided(strides: &[Dim]) -> Vec<Dim> {

@@ -23,13 +23,32 @@ pub struct Rows {
 impl Rows {
     /// Adds `x_base` and `x_step`, counted in vectors of four.
     pub fn vectors(&self, params: &mut Params) {
-        for (name, dim) in [("x_base", &self.base), ("x_step", &self.step)] {
-            params.int(name, dim.exact_div(&4.into()).unwrap_or_default());
+        self.vectors_as("x", params);
+    }
+
+    /// As [`Rows::vectors`], for an operand of another name.
+    pub fn vectors_as(&self, name: &str, params: &mut Params) {
+        for (part, dim) in [("base", &self.base), ("step", &self.step)] {
+            params.int(format!("{name}_{part}"), dim.exact_div(&4.into()).unwrap_or_default());
         }
     }
 }
 
 impl Context<'_> {
+    /// The rows of a `[1.., rows, columns]` value, in order; copied if it cannot be read so where it lies.
+    pub fn matrix_rows(&mut self, id: ValueId) -> Result<Rows, CompileError> {
+        let shape = self.graph.ty(id).shape.clone();
+        let layout = layout::row_major(shape.len(), 4);
+        if self.versions(id).is_empty()
+            && let Some(rows) = rows_of_view(&self.view(id)?, &shape, &layout.order)
+        {
+            return Ok(rows);
+        }
+        let placed = self.version(id, &layout)?;
+        let step = shape.last().map_or_else(|| 4.into(), |columns| layout::round_up(columns, 4));
+        Ok(Rows { storage: self.placed[placed].storage, base: 0.into(), step })
+    }
+
     /// The places of a `[N, C, spatial...]` value, in order, with its channels as rows; copied if it cannot be read
     /// so where it lies.
     pub fn rows(&mut self, id: ValueId) -> Result<Rows, CompileError> {

@@ -1,10 +1,13 @@
 //! Batch normalization.
 
-use super::take;
+use super::gradient::{Adjoint, Gradients};
+use super::{BinaryOp, Op, Reduce, ReduceKind, UnaryOp, take};
 use crate::array::{Array, around};
-use crate::error::ShapeError;
+use crate::dim::{Dim, product};
+use crate::error::{GraphError, ShapeError};
+use crate::graph::{Graph, ValueId};
 use crate::number::Real;
-use crate::tensor::{ShapeDisplay, TensorType};
+use crate::tensor::{ShapeDisplay, Tensor, TensorType};
 
 /// Batch normalization (Ioffe and Szegedy 2015) over all dimensions but the second.
 ///
@@ -82,5 +85,99 @@ impl BatchNorm {
             }
         }
         vec![out, running_mean, running_var]
+    }
+}
+
+/// What a batch says about each channel, of shape `[1, C, 1, ...]`, and what is made of it.
+pub struct BatchStatistics {
+    /// The mean.
+    pub mean: ValueId,
+    /// `x - mean`, of the shape of `x`.
+    pub centered: ValueId,
+    /// The biased variance.
+    pub var: ValueId,
+    /// `sqrt(var + epsilon)`.
+    pub deviation: ValueId,
+}
+
+impl BatchNorm {
+    /// Adds the statistics of the batch `x` to a graph, as nodes called `name`.
+    ///
+    /// The variance is the mean of the squared differences from the mean (two passes): the difference of two large
+    /// squares would lose what it is about.
+    pub fn batch_statistics(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        x: ValueId,
+    ) -> Result<BatchStatistics, GraphError> {
+        let axes: Vec<usize> = (0..graph.ty(x).rank()).filter(|axis| *axis != 1).collect();
+        let mean = Op::Reduce(Reduce { kind: ReduceKind::Mean, axes, keep_dims: true });
+        let epsilon = graph.constant("epsilon", Tensor::scalar(self.epsilon));
+        let average = graph.apply1(name, mean.clone(), &[x])?;
+        let centered = graph.apply1(name, Op::Binary(BinaryOp::Sub), &[x, average])?;
+        let squares = graph.apply1(name, Op::Binary(BinaryOp::Mul), &[centered, centered])?;
+        let var = graph.apply1(name, mean, &[squares])?;
+        let sum = graph.apply1(name, Op::Binary(BinaryOp::Add), &[var, epsilon])?;
+        let deviation = graph.apply1(name, Op::Unary(UnaryOp::Sqrt), &[sum])?;
+        Ok(BatchStatistics { mean: average, centered, var, deviation })
+    }
+
+    /// In training the batch's statistics depend on `x`, too (Ioffe and Szegedy 2015, section 3); in inference they
+    /// are numbers, with gradients of their own.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, dy) = (at.input(0), at.dy()?);
+        let shape = at.shape(x);
+        let mut line = vec![Dim::from(1); shape.len()];
+        line[1] = shape[1].clone();
+        let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
+        let vector = vec![shape[1].clone()];
+        let column = |at: &mut Adjoint<'_>, i: usize| at.reshape(at.input(i), line.clone());
+        let scale = column(at, 1)?;
+        // The names of the node's own nodes, so that they are found to be the same and computed once.
+        let name = at.name().trim_end_matches(".grad").to_owned();
+        let (centered, deviation) = if self.training {
+            let statistics = self.batch_statistics(at.graph, &name, x)?;
+            (statistics.centered, statistics.deviation)
+        } else {
+            let (mean, var) = (column(at, 3)?, column(at, 4)?);
+            let epsilon = at.number(f64::from(self.epsilon), var)?;
+            let sum = at.add(var, epsilon)?;
+            (at.sub(x, mean)?, at.unary(UnaryOp::Sqrt, sum)?)
+        };
+        let normal = at.div(centered, deviation)?;
+        let weighted = at.mul(dy, normal)?;
+        let shift = at.reduce(ReduceKind::Sum, dy, axes.clone(), true)?;
+        let factor = at.reduce(ReduceKind::Sum, weighted, axes.clone(), true)?;
+        let slope = at.div(scale, deviation)?;
+        let mut gradients = vec![None; 5];
+        if at.wants(0) {
+            gradients[0] = Some(if self.training {
+                let count = at.size(product(axes.iter().map(|axis| &shape[*axis])), dy)?;
+                let (shift, factor) = (at.div(shift, count)?, at.div(factor, count)?);
+                let along = at.mul(normal, factor)?;
+                let rest = at.sub(dy, shift)?;
+                let rest = at.sub(rest, along)?;
+                at.mul(rest, slope)?
+            } else {
+                at.mul(dy, slope)?
+            });
+        }
+        gradients[1] = Some(at.reshape(factor, vector.clone())?);
+        gradients[2] = Some(at.reshape(shift, vector.clone())?);
+        if !self.training && at.wants(3) {
+            let product = at.mul(shift, slope)?;
+            let minus = at.neg(product)?;
+            gradients[3] = Some(at.reshape(minus, vector.clone())?);
+        }
+        if !self.training && at.wants(4) {
+            // d/dvar of (x - mean) * (var + epsilon)^(-1/2)
+            let twice = at.add(deviation, deviation)?;
+            let product = at.mul(factor, slope)?;
+            let quotient = at.div(product, twice)?;
+            let minus = at.neg(quotient)?;
+            gradients[4] = Some(at.reshape(minus, vector)?);
+        }
+        Ok(gradients)
     }
 }

@@ -1,9 +1,11 @@
 //! Elementwise functions of two operands.
 
-use super::take;
+use super::gradient::{Adjoint, Gradients};
+use super::{UnaryOp, take};
 use crate::array::Array;
 use crate::dim::Dim;
-use crate::error::{EvalError, ShapeError};
+use crate::error::{EvalError, GraphError, ShapeError};
+use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -186,4 +188,119 @@ pub fn broadcast_shapes(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, ShapeError> {
             }
         })
         .collect()
+}
+
+impl BinaryOp {
+    /// The two partial derivatives, each summed over what its operand was stretched to.
+    pub(crate) fn gradient(self, at: &mut Adjoint<'_>) -> Gradients {
+        let dy = at.dy()?;
+        let mut gradients = vec![None, None];
+        for (i, gradient) in gradients.iter_mut().enumerate() {
+            let partial = match (at.wants(i), i) {
+                (false, _) => None,
+                (true, 0) => self.by_left(at, dy)?,
+                (true, _) => self.by_right(at, dy)?,
+            };
+            if let Some(partial) = partial {
+                let shape = at.shape(at.input(i));
+                *gradient = Some(at.sum_to(partial, &shape)?);
+            }
+        }
+        Ok(gradients)
+    }
+
+    fn by_left(self, at: &mut Adjoint<'_>, dy: ValueId) -> Result<Option<ValueId>, GraphError> {
+        let (a, b) = (at.input(0), at.input(1));
+        Ok(Some(match self {
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mod | BinaryOp::Rem => dy,
+            BinaryOp::Mul => at.mul(dy, b)?,
+            BinaryOp::Div => at.div(dy, b)?,
+            BinaryOp::Pow => {
+                let exponent = at.graph.as_constant(b).filter(|t| t.len() == 1).map(|t| t.to_f64()[0]);
+                let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
+                if exponent == Some(2.0) {
+                    let twice = at.add(a, a)?;
+                    at.mul(dy, twice)?
+                } else {
+                    let less = at.sub(b, one)?;
+                    let power = at.binary(BinaryOp::Pow, a, less)?;
+                    let slope = at.mul(b, power)?;
+                    // To the power of zero everything is one, zero too.
+                    let flat = at.binary(BinaryOp::Equal, b, zero)?;
+                    let slope = at.select(flat, zero, slope)?;
+                    at.mul(dy, slope)?
+                }
+            }
+            BinaryOp::Min | BinaryOp::Max => return self.of_chosen(at, dy, a, b).map(Some),
+            BinaryOp::Equal
+            | BinaryOp::Less
+            | BinaryOp::LessOrEqual
+            | BinaryOp::Greater
+            | BinaryOp::GreaterOrEqual
+            | BinaryOp::And
+            | BinaryOp::Or
+            | BinaryOp::Xor => return Ok(None),
+        }))
+    }
+
+    fn by_right(self, at: &mut Adjoint<'_>, dy: ValueId) -> Result<Option<ValueId>, GraphError> {
+        let (a, b, y) = (at.input(0), at.input(1), at.output(0));
+        Ok(Some(match self {
+            BinaryOp::Add => dy,
+            BinaryOp::Sub => at.neg(dy)?,
+            BinaryOp::Mul => at.mul(dy, a)?,
+            BinaryOp::Div => {
+                let product = at.mul(dy, y)?;
+                let quotient = at.div(product, b)?;
+                at.neg(quotient)?
+            }
+            BinaryOp::Pow => {
+                // Where the base is zero, so is the derivative (PyTorch); its logarithm is not to be seen there.
+                let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
+                let is_zero = at.binary(BinaryOp::Equal, a, zero)?;
+                let base = at.select(is_zero, one, a)?;
+                let log = at.unary(UnaryOp::Log, base)?;
+                let slope = at.mul(y, log)?;
+                at.mul(dy, slope)?
+            }
+            BinaryOp::Mod | BinaryOp::Rem => {
+                let quotient = at.div(a, b)?;
+                let whole = if self == BinaryOp::Mod {
+                    at.unary(UnaryOp::Floor, quotient)?
+                } else {
+                    let (size, sign) =
+                        (at.unary(UnaryOp::Abs, quotient)?, at.unary(UnaryOp::Sign, quotient)?);
+                    let size = at.unary(UnaryOp::Floor, size)?;
+                    at.mul(size, sign)?
+                };
+                let product = at.mul(dy, whole)?;
+                at.neg(product)?
+            }
+            BinaryOp::Min | BinaryOp::Max => return self.of_chosen(at, dy, b, a).map(Some),
+            BinaryOp::Equal
+            | BinaryOp::Less
+            | BinaryOp::LessOrEqual
+            | BinaryOp::Greater
+            | BinaryOp::GreaterOrEqual
+            | BinaryOp::And
+            | BinaryOp::Or
+            | BinaryOp::Xor => return Ok(None),
+        }))
+    }
+
+    /// The chosen operand gets all; equal ones get half each, as in PyTorch.
+    fn of_chosen(
+        self,
+        at: &mut Adjoint<'_>,
+        dy: ValueId,
+        own: ValueId,
+        other: ValueId,
+    ) -> Result<ValueId, GraphError> {
+        let (zero, half) = (at.number(0.0, dy)?, at.number(0.5, dy)?);
+        let better = if self == BinaryOp::Min { BinaryOp::Less } else { BinaryOp::Greater };
+        let (chosen, equal) = (at.binary(better, own, other)?, at.binary(BinaryOp::Equal, own, other)?);
+        let shared = at.mul(dy, half)?;
+        let otherwise = at.select(equal, shared, zero)?;
+        at.select(chosen, dy, otherwise)
+    }
 }

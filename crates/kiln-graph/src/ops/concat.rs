@@ -1,7 +1,10 @@
 //! Concatenation.
 
 use super::check_axis;
+use super::gradient::{Adjoint, Gradients};
+use super::{Op, Slice, SliceAxis};
 use crate::array::{Array, around};
+use crate::dim::Dim;
 use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
@@ -49,5 +52,22 @@ impl Concat {
             }
         }
         out
+    }
+}
+
+impl Concat {
+    /// To each part its own.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let dy = at.dy()?;
+        let mut start = Dim::from(0);
+        let mut gradients = Vec::new();
+        for i in 0..at.inputs().len() {
+            let length = at.shape(at.input(i))[self.axis].clone();
+            let cut = SliceAxis { axis: self.axis, start: start.clone(), length: length.clone(), step: 1 };
+            let slice = Op::Slice(Slice { axes: vec![cut] });
+            gradients.push(if at.wants(i) { Some(at.apply(slice, &[dy])?) } else { None });
+            start = start + length;
+        }
+        Ok(gradients)
     }
 }

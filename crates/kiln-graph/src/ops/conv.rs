@@ -1,9 +1,11 @@
 //! Convolution.
 
-use super::take;
+use super::gradient::{Adjoint, Gradients};
+use super::{ConvGradWeight, Op, Slice, SliceAxis, take};
 use crate::array::Array;
 use crate::dim::Dim;
-use crate::error::ShapeError;
+use crate::error::{GraphError, ShapeError};
+use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
@@ -303,4 +305,80 @@ pub fn window_output(
     let excess = room.clone() + Dim::from(stride_i) - input.clone() - Dim::from(pads[0]);
     let excess = excess.as_const().map_or(0, |n| n.min(0));
     (input.clone() + Dim::from(pads[0]) + Dim::from(excess)).ceil_div(stride_i)
+}
+
+impl Conv {
+    /// With respect to the input: a convolution with the weight flipped, input and output channels swapped, stride and
+    /// input dilation swapped. With respect to the weight: [`ConvGradWeight`].
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, w, dy) = (at.input(0), at.input(1), at.dy()?);
+        let kernel: Vec<usize> = at.shape(w)[2..].iter().filter_map(Dim::as_usize).collect();
+        let dx = if at.wants(0) { Some(self.gradient_of_input(at, dy, &kernel)?) } else { None };
+        let dw = if at.wants(1) {
+            Some(at.apply(Op::ConvGradWeight(ConvGradWeight { conv: self.clone(), kernel }), &[x, dy])?)
+        } else {
+            None
+        };
+        Ok(vec![dx, dw])
+    }
+
+    fn gradient_of_input(
+        &self,
+        at: &mut Adjoint<'_>,
+        dy: ValueId,
+        kernel: &[usize],
+    ) -> Result<ValueId, GraphError> {
+        let (x, w) = (at.input(0), at.input(1));
+        let (x_shape, w_shape, y_shape) = (at.shape(x), at.shape(w), at.shape(dy));
+        let spatial = self.spatial();
+        let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let mut pads = Vec::new();
+        for i in 0..spatial {
+            let reach = size(self.dilations[i]) * (size(kernel[i]) - 1);
+            let before = reach - self.pads[i][0];
+            // As many zeros behind as it takes to get the size of the input.
+            let dilated = (y_shape[i + 2].clone() - 1.into()) * self.strides[i].into() + 1.into();
+            let needed = (x_shape[i + 2].clone() - 1.into()) * self.input_dilations[i].into();
+            let after = needed + Dim::from(reach + 1 - before) - dilated;
+            let after = after.as_const().ok_or_else(|| {
+                at.none(format!(
+                    "the size of its input in dimension {} ({}) has to be a number where the stride is not 1",
+                    i + 2,
+                    x_shape[i + 2]
+                ))
+            })?;
+            pads.push([before, after]);
+        }
+        let mut perm: Vec<usize> = (0..w_shape.len()).collect();
+        let mut swapped = if self.groups == 1 {
+            perm.swap(0, 1);
+            at.transpose(w, perm)?
+        } else {
+            // [groups * out, in, ..] to [groups * in, out, ..]
+            let groups = Dim::from(self.groups);
+            let out = w_shape[0].exact_div(&groups).unwrap_or_default();
+            let split = [&[groups.clone(), out.clone()], &w_shape[1..]].concat();
+            perm.insert(0, 0);
+            perm.iter_mut().skip(1).for_each(|axis| *axis += 1);
+            perm.swap(1, 2);
+            let split = at.reshape(w, split)?;
+            let swapped = at.transpose(split, perm)?;
+            at.reshape(swapped, [&[&groups * &w_shape[1], out], &w_shape[2..]].concat())?
+        };
+        let flipped = kernel.iter().enumerate().filter(|(_, k)| **k > 1);
+        let axes: Vec<SliceAxis> = flipped
+            .map(|(i, k)| SliceAxis { axis: i + 2, start: (*k - 1).into(), length: (*k).into(), step: -1 })
+            .collect();
+        if !axes.is_empty() {
+            swapped = at.apply(Op::Slice(Slice { axes }), &[swapped])?;
+        }
+        let back = Conv {
+            strides: self.input_dilations.clone(),
+            pads,
+            dilations: self.dilations.clone(),
+            input_dilations: self.strides.clone(),
+            groups: self.groups,
+        };
+        at.apply(Op::Conv(back), &[dy, swapped])
+    }
 }

@@ -170,6 +170,19 @@ impl Op {
             },
             Op::ShapeOf(op) => i64::write(op.eval(inputs[0].shape()), dtype),
             Op::Iota(op) => i64::write(op.eval(shape), dtype),
+            Op::Size(op) => f64::write(vec![op.dim.as_const().unwrap_or(0) as f64], dtype),
+            Op::Random(op) => {
+                let numbers = op.eval(&Array::<i64>::of(&inputs[0]).data, shape);
+                f64::write(numbers.into_iter().map(f64::from).collect(), dtype)
+            }
+            Op::Dropout(_) => inputs[0].data().clone(),
+            Op::ConvGradWeight(op) => with_real!(dtype, T => {
+                T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
+            }),
+            Op::PoolGrad(op) => with_real!(dtype, T => {
+                let x = inputs.get(1).map(Array::of);
+                T::write(op.eval::<T>(&Array::of(&inputs[0]), x.as_ref(), shape), dtype)
+            }),
         };
         Ok(vec![data])
     }

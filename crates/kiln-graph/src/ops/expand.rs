@@ -1,5 +1,6 @@
 //! Broadcast to a shape.
 
+use super::gradient::{Adjoint, Gradients};
 use super::{broadcast_shapes, take};
 use crate::dim::Dim;
 use crate::error::ShapeError;
@@ -23,5 +24,13 @@ impl Expand {
             )));
         }
         Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
+    }
+}
+
+impl Expand {
+    /// The sum over all copies.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (dy, shape) = (at.dy()?, at.shape(at.input(0)));
+        Ok(vec![Some(at.sum_to(dy, &shape)?)])
     }
 }

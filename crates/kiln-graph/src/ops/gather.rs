@@ -1,8 +1,11 @@
 //! Selection by indices.
 
-use super::{check_axis, take};
+use super::gradient::{Adjoint, Gradients};
+use super::{BinaryOp, Cast, Iota, MatMul, Op, Pad, PadMode, ReduceKind, check_axis, take};
 use crate::array::{Array, around, offsets, strides};
-use crate::error::{EvalError, ShapeError};
+use crate::dim::{Dim, product};
+use crate::error::{EvalError, GraphError, ShapeError};
+use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -92,5 +95,89 @@ impl GatherElements {
             Ok(x.data[line + position(*index, self.axis, x.shape[self.axis])? * steps[self.axis]])
         };
         lines.into_iter().zip(indices.data.iter()).map(pick).collect()
+    }
+}
+
+/// Whether each index of `indices` is `position` (an i64 or i32 value that counts from 0 to `size`), both broadcast.
+fn hits(
+    at: &mut Adjoint<'_>,
+    indices: ValueId,
+    position: ValueId,
+    size: &Dim,
+) -> Result<ValueId, GraphError> {
+    let (zero, size) = (at.number(0.0, indices)?, integer_size(at, size, indices)?);
+    let negative = at.binary(BinaryOp::Less, indices, zero)?;
+    let from_end = at.add(indices, size)?;
+    let from_start = at.select(negative, from_end, indices)?;
+    at.binary(BinaryOp::Equal, from_start, position)
+}
+
+fn integer_size(at: &mut Adjoint<'_>, size: &Dim, like: ValueId) -> Result<ValueId, GraphError> {
+    let size = size
+        .as_const()
+        .ok_or_else(|| at.none(format!("the number of elements to choose from ({size}) is a symbol")))?;
+    at.number(size as f64, like)
+}
+
+impl Gather {
+    /// The product with the matrix that has a one where an index points: no two kernels add to one place.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, indices, dy) = (at.input(0), at.input(1), at.dy()?);
+        let (shape, dtype) = (at.shape(x), at.ty(x).dtype);
+        let size = shape[self.axis].clone();
+        let taken = at.ty(indices).elements();
+        let dtype_of_index = at.ty(indices).dtype;
+        let column = Op::Iota(Iota { dtype: dtype_of_index, shape: vec![size.clone(), 1.into()], axis: 0 });
+        let column = at.apply(column, &[])?;
+        let row = at.reshape(indices, vec![1.into(), taken.clone()])?;
+        let hits = hits(at, row, column, &size)?;
+        let ones = at.apply(Op::Cast(Cast { to: dtype }), &[hits])?;
+        let (before, after) = (product(&shape[..self.axis]), product(&shape[self.axis + 1..]));
+        let stack = at.reshape(dy, vec![before, taken, after])?;
+        let sums = at.matmul(MatMul::default(), ones, stack)?;
+        Ok(vec![Some(at.reshape(sums, shape)?), None])
+    }
+}
+
+impl GatherElements {
+    /// Each element is the sum of what was taken of it; with one index a line there is nothing to sum.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, indices, dy) = (at.input(0), at.input(1), at.dy()?);
+        let (shape, taken, axis) = (at.shape(x), at.shape(indices), self.axis);
+        let size = shape[axis].clone();
+        let dtype = at.ty(indices).dtype;
+        let zero = at.number(0.0, dy)?;
+        let dx = if taken[axis].is(1) {
+            let mut line = vec![Dim::from(1); shape.len()];
+            line[axis] = size.clone();
+            let position = at.apply(Op::Iota(Iota { dtype, shape: line, axis }), &[])?;
+            let hits = hits(at, indices, position, &size)?;
+            at.select(hits, dy, zero)?
+        } else {
+            // One more dimension: [.., size, taken, ..]
+            let mut line = vec![Dim::from(1); shape.len() + 1];
+            line[axis] = size.clone();
+            let position = at.apply(Op::Iota(Iota { dtype, shape: line, axis }), &[])?;
+            let mut apart = taken.clone();
+            apart.insert(axis, 1.into());
+            let (indices, dy) = (at.reshape(indices, apart.clone())?, at.reshape(dy, apart)?);
+            let hits = hits(at, indices, position, &size)?;
+            let chosen = at.select(hits, dy, zero)?;
+            at.reduce(ReduceKind::Sum, chosen, vec![axis + 1], false)?
+        };
+        // Of the other dimensions the indices may have covered only the beginning.
+        let mut pads = vec![[0, 0]; shape.len()];
+        for other in (0..shape.len()).filter(|other| *other != axis) {
+            let left = shape[other].clone() - taken[other].clone();
+            pads[other][1] = left.as_const().ok_or_else(|| {
+                at.none(format!("how many elements of axis {other} are left out is not known"))
+            })?;
+        }
+        let dx = if pads.iter().all(|pad| *pad == [0, 0]) {
+            dx
+        } else {
+            at.apply(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[dx])?
+        };
+        Ok(vec![Some(dx), None])
     }
 }

@@ -1,5 +1,7 @@
 //! Matrix product.
 
+use super::gradient::{Adjoint, Gradients};
+use crate::dim::{Dim, product};
 use std::borrow::Cow;
 
 use super::{broadcast_shapes, take};
@@ -83,4 +85,48 @@ impl MatMul {
 /// A matrix of `rows` and `columns` with the two swapped.
 fn transposed<T: Number>(matrix: &[T], rows: usize, columns: usize) -> Cow<'_, [T]> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| matrix[r * columns + c])).collect()
+}
+
+impl MatMul {
+    /// For `y = a b`: `dy b^T` and `a^T dy`.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (mut a, b, mut dy) = (at.input(0), at.input(1), at.dy()?);
+        let (a_shape, b_shape) = (at.shape(a), at.shape(b));
+        let mut gradients = vec![None, None];
+        if at.wants(0) {
+            let product = if self.transpose_a {
+                at.matmul(MatMul { transpose_a: self.transpose_b, transpose_b: true }, b, dy)?
+            } else {
+                at.matmul(MatMul { transpose_a: false, transpose_b: !self.transpose_b }, dy, b)?
+            };
+            gradients[0] = Some(at.sum_to(product, &a_shape)?);
+        }
+        if at.wants(1) {
+            // Matrices that all meet the same right one are one tall matrix.
+            if a_shape.len() > 2 && b_shape[..b_shape.len() - 2].iter().all(|d| d.is(1)) && !self.transpose_a
+            {
+                let tall = |shape: &[Dim]| {
+                    let (last, outer) = shape.split_last()?;
+                    Some(vec![product(outer), last.clone()])
+                };
+                let dy_shape = at.shape(dy);
+                if let (Some(rows), Some(columns)) = (tall(&a_shape), tall(&dy_shape)) {
+                    a = at.reshape(a, rows)?;
+                    dy = at.reshape(dy, columns)?;
+                }
+            }
+            let product = if self.transpose_b {
+                at.matmul(MatMul { transpose_a: true, transpose_b: self.transpose_a }, dy, a)?
+            } else {
+                at.matmul(MatMul { transpose_a: !self.transpose_a, transpose_b: false }, a, dy)?
+            };
+            let product = if b_shape.len() > at.shape(product).len() {
+                at.reshape(product, b_shape.clone())?
+            } else {
+                product
+            };
+            gradients[1] = Some(at.sum_to(product, &b_shape)?);
+        }
+        Ok(gradients)
+    }
 }

@@ -4,9 +4,9 @@
 //! Each operator is one file with its attributes, its shape rule and its evaluation; [`Op`] lists them all,
 //! and every match over it is exhaustive, so the compiler names the places a new operator has to fill.
 //!
-//! An operator's gradient belongs into its file too, below its evaluation: a rule that, given the node's inputs and
-//! outputs and the gradients of its outputs as values of a graph, adds the nodes that make the gradients of its
-//! inputs. [`Op`] gets one more exhaustive match for it, beside [`Op::infer`] and [`Op::evaluate`].
+//! An operator's gradient is in its file, too, below its evaluation: a rule that, given the node's inputs and outputs
+//! and the gradients of its outputs as values of a graph, adds the nodes that make the gradients of its inputs; see
+//! [`Adjoint`]. [`Op::gradient`] is one more exhaustive match beside [`Op::infer`] and [`Op::evaluate`].
 
 mod arg_reduce;
 mod batch_norm;
@@ -14,40 +14,52 @@ mod binary;
 mod cast;
 mod concat;
 mod conv;
+mod conv_grad;
+mod dropout;
 mod evaluate;
 mod expand;
 mod gather;
+mod gradient;
 mod iota;
 mod matmul;
 mod pad;
 mod pool;
+mod pool_grad;
+mod random;
 mod reduce;
 mod reshape;
 mod resize;
 mod select;
 mod shape_of;
+mod size;
 mod slice;
 mod softmax;
 mod transpose;
 mod unary;
 
 pub use arg_reduce::{ArgKind, ArgReduce};
-pub use batch_norm::BatchNorm;
+pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use binary::{BinaryOp, broadcast_shapes};
 pub use cast::Cast;
 pub use concat::Concat;
 pub use conv::{Conv, window_output};
+pub use conv_grad::ConvGradWeight;
+pub use dropout::Dropout;
 pub use evaluate::Precision;
 pub use expand::Expand;
 pub use gather::{Gather, GatherElements};
+pub use gradient::{Adjoint, Gradients};
 pub use iota::Iota;
 pub use matmul::MatMul;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
+pub use pool_grad::PoolGrad;
+pub use random::{Random, philox};
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::Reshape;
 pub use resize::{CoordinateMode, NearestMode, Resize, ResizeMode};
 pub use shape_of::ShapeOf;
+pub use size::Size;
 pub use slice::{Slice, SliceAxis};
 pub use softmax::Softmax;
 pub use transpose::Transpose;
@@ -104,6 +116,16 @@ pub enum Op {
     ShapeOf(ShapeOf),
     /// Index along an axis.
     Iota(Iota),
+    /// A size as a number.
+    Size(Size),
+    /// Random numbers.
+    Random(Random),
+    /// Dropout; in inference the identity.
+    Dropout(Dropout),
+    /// Gradient of a convolution with respect to its weight.
+    ConvGradWeight(ConvGradWeight),
+    /// Gradient of a pooling.
+    PoolGrad(PoolGrad),
 }
 
 impl Op {
@@ -132,6 +154,11 @@ impl Op {
             Op::Resize(_) => "resize",
             Op::ShapeOf(_) => "shape_of",
             Op::Iota(_) => "iota",
+            Op::Size(_) => "size",
+            Op::Random(_) => "random",
+            Op::Dropout(_) => "dropout",
+            Op::ConvGradWeight(_) => "conv_grad_weight",
+            Op::PoolGrad(op) => op.name(),
         }
     }
 
@@ -160,6 +187,11 @@ impl Op {
             Op::Resize(op) => op.infer(inputs).map(|t| vec![t]),
             Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Iota(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Size(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Random(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Dropout(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::ConvGradWeight(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::PoolGrad(op) => op.infer(inputs).map(|t| vec![t]),
         }
     }
 
@@ -172,6 +204,9 @@ impl Op {
             Op::Expand(op) => Op::Expand(Expand { shape: shape(&op.shape)? }),
             Op::Resize(op) => Op::Resize(Resize { shape: shape(&op.shape)?, ..op.clone() }),
             Op::Iota(op) => Op::Iota(Iota { shape: shape(&op.shape)?, ..op.clone() }),
+            Op::Size(op) => Op::Size(Size { dim: dim(&op.dim)? }),
+            Op::Random(op) => Op::Random(Random { shape: shape(&op.shape)?, ..op.clone() }),
+            Op::PoolGrad(op) => Op::PoolGrad(PoolGrad { shape: shape(&op.shape)?, ..op.clone() }),
             Op::Slice(op) => {
                 let cut = |cut: &SliceAxis| {
                     Ok(SliceAxis { start: dim(&cut.start)?, length: dim(&cut.length)?, ..cut.clone() })
@@ -194,6 +229,8 @@ impl Op {
             | Op::Pad(_)
             | Op::Gather(_)
             | Op::GatherElements(_)
+            | Op::Dropout(_)
+            | Op::ConvGradWeight(_)
             | Op::ShapeOf(_) => self.clone(),
         })
     }

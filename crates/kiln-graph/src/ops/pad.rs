@@ -1,10 +1,11 @@
 //! Padding.
 
-use super::take;
-use crate::array::{Array, offsets, strides};
+use super::gradient::{Adjoint, Gradients};
+use super::{Op, take};
+use crate::array::{Array, identity, offsets, strides};
 use crate::error::ShapeError;
 use crate::number::Number;
-use crate::tensor::{ShapeDisplay, TensorType};
+use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// What stands in the padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,5 +107,28 @@ impl Pad {
             out[to] = value;
         }
         out
+    }
+}
+
+impl Pad {
+    /// What went into padding by a constant is cut off. The other modes are linear maps along each axis, and their
+    /// gradient is the transposed map: rows of it are what the mode makes of the unit vectors.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let mut dx = at.dy()?;
+        if let PadMode::Constant(_) = self.mode {
+            let pads = self.pads.iter().map(|[before, after]| [-before, -after]).collect();
+            return Ok(vec![Some(at.apply(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[dx])?)]);
+        }
+        let shape = at.shape(at.input(0));
+        for (axis, pads) in self.pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
+            let (Some(size), Some(padded)) = (shape[axis].as_usize(), at.shape(dx)[axis].as_usize()) else {
+                return Err(at.none(format!("the size of axis {axis} ({}) is a symbol", shape[axis])));
+            };
+            let line = Pad { pads: vec![[0, 0], *pads], mode: self.mode };
+            let unit = Array { shape: &[size, size], data: identity(size).into(), dtype: DType::F64 };
+            let matrix = at.constant(vec![size, padded], line.eval(&unit, &[size, padded]), dx)?;
+            dx = at.along_axis(dx, axis, size, matrix)?;
+        }
+        Ok(vec![Some(dx)])
     }
 }

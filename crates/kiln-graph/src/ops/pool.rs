@@ -1,7 +1,9 @@
 //! Pooling.
 
 use super::conv::{Window, tap_position};
+use super::gradient::{Adjoint, Gradients};
 use super::take;
+use super::{Op, PoolGrad};
 use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
 use crate::number::Real;
@@ -104,10 +106,10 @@ impl Pool {
         Ok(TensorType::new(x.dtype, shape))
     }
 
-    pub(crate) fn eval<T: Real>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
-        let steps = strides(x.shape);
-        let (in_size, out_size) = (&x.shape[2..], &out_shape[2..]);
-        // For every window: where its elements are in a plane, and how many of its taps lie in input or padding.
+    /// For every window: where its elements are in a plane, and how many of its taps lie in input or padding.
+    pub(crate) fn windows(&self, in_shape: &[usize], out_shape: &[usize]) -> Vec<(Vec<usize>, usize)> {
+        let steps = strides(in_shape);
+        let (in_size, out_size) = (&in_shape[2..], &out_shape[2..]);
         let mut windows = vec![(vec![0], 1)];
         for (i, [before, after]) in self.pads.iter().copied().enumerate() {
             let (stride, dilation, size) = (self.strides[i], self.dilations[i], in_size[i]);
@@ -129,8 +131,13 @@ impl Pool {
             };
             windows = windows.iter().flat_map(product).collect();
         }
+        windows
+    }
+
+    pub(crate) fn eval<T: Real>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
+        let windows = self.windows(x.shape, out_shape);
         let mut out = Vec::with_capacity(out_shape.iter().product());
-        for plane in x.data.chunks(in_size.iter().product::<usize>().max(1)) {
+        for plane in x.data.chunks(x.shape[2..].iter().product::<usize>().max(1)) {
             out.extend(windows.iter().map(|(window, padded)| {
                 let elements = window.iter().map(|at| plane[*at]);
                 match self.kind {
@@ -143,5 +150,18 @@ impl Pool {
             }));
         }
         out
+    }
+}
+
+impl Pool {
+    /// An operator of its own, [`PoolGrad`].
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (dy, x) = (at.dy()?, at.input(0));
+        let grad = Op::PoolGrad(PoolGrad { pool: self.clone(), shape: at.shape(x) });
+        let inputs = match self.kind {
+            PoolKind::Max => vec![dy, x],
+            PoolKind::Average { .. } => vec![dy],
+        };
+        Ok(vec![Some(at.apply(grad, &inputs)?)])
     }
 }

@@ -1,8 +1,9 @@
 //! Reductions.
 
-use super::{check_axis, take};
+use super::gradient::{Adjoint, Gradients};
+use super::{BinaryOp, check_axis, take};
 use crate::array::{Array, offsets, strides};
-use crate::dim::Dim;
+use crate::dim::{Dim, product};
 use crate::error::{EvalError, ShapeError};
 use crate::number::Number;
 use crate::tensor::{DType, TensorType};
@@ -111,4 +112,53 @@ pub(crate) fn reduced_shape(x: &TensorType, axes: &[usize], keep_dims: bool) -> 
             (true, false) => None,
         })
         .collect())
+}
+
+impl Reduce {
+    /// Of a sum or a mean every element has the same share. Of a largest or smallest element, equal ones share
+    /// (PyTorch's `amax`). Of a product each has the product of the others, also where some are zero.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, dy) = (at.input(0), at.dy()?);
+        let shape = at.shape(x);
+        let kept: Vec<Dim> = shape
+            .iter()
+            .enumerate()
+            .map(|(i, dim)| if self.axes.contains(&i) { 1.into() } else { dim.clone() })
+            .collect();
+        let dy = at.reshape(dy, kept.clone())?;
+        let sum = |at: &mut Adjoint<'_>, x| at.reduce(ReduceKind::Sum, x, self.axes.clone(), true);
+        let dx = match self.kind {
+            ReduceKind::Sum => at.expand(dy, shape)?,
+            ReduceKind::Mean => {
+                let count = at.size(product(self.axes.iter().map(|axis| &shape[*axis])), dy)?;
+                let share = at.div(dy, count)?;
+                at.expand(share, shape)?
+            }
+            ReduceKind::Max | ReduceKind::Min => {
+                let y = at.reshape(at.output(0), kept)?;
+                let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
+                let chosen = at.binary(BinaryOp::Equal, x, y)?;
+                let ones = at.select(chosen, one, zero)?;
+                let count = sum(at, ones)?;
+                let share = at.div(dy, count)?;
+                at.mul(ones, share)?
+            }
+            ReduceKind::Prod => {
+                let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
+                let is_zero = at.binary(BinaryOp::Equal, x, zero)?;
+                let zeros = at.select(is_zero, one, zero)?;
+                let zeros = sum(at, zeros)?;
+                let others = at.select(is_zero, one, x)?;
+                let product = at.reduce(ReduceKind::Prod, others, self.axes.clone(), true)?;
+                let none = at.binary(BinaryOp::Equal, zeros, zero)?;
+                let single = at.binary(BinaryOp::Equal, zeros, one)?;
+                let at_zero = at.select(single, product, zero)?;
+                let all = at.select(none, product, zero)?;
+                let elsewhere = at.div(all, others)?;
+                let rest = at.select(is_zero, at_zero, elsewhere)?;
+                at.mul(rest, dy)?
+            }
+        };
+        Ok(vec![Some(dx)])
+    }
 }

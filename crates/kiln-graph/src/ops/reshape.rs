@@ -1,5 +1,6 @@
 //! Reshape.
 
+use super::gradient::{Adjoint, Gradients};
 use super::take;
 use crate::dim::{Dim, product};
 use crate::error::ShapeError;
@@ -49,5 +50,13 @@ impl Reshape {
             )));
         }
         Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
+    }
+}
+
+impl Reshape {
+    /// The other way.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (dy, shape) = (at.dy()?, at.shape(at.input(0)));
+        Ok(vec![Some(at.reshape(dy, shape)?)])
     }
 }

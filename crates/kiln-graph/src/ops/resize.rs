@@ -1,11 +1,12 @@
 //! Interpolation to another size.
 
+use super::gradient::{Adjoint, Gradients};
 use super::take;
-use crate::array::{Array, around, offsets, strides};
+use crate::array::{Array, around, identity, offsets, strides};
 use crate::dim::Dim;
 use crate::error::ShapeError;
 use crate::number::{Number, Real};
-use crate::tensor::TensorType;
+use crate::tensor::{DType, TensorType};
 
 /// How an output coordinate becomes an input coordinate (ONNX `coordinate_transformation_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -152,5 +153,32 @@ impl Resize {
             data = out;
         }
         data
+    }
+}
+
+impl Resize {
+    /// Interpolation is a linear map along each axis, and its gradient the transposed map: rows of it are what
+    /// interpolation makes of the unit vectors.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let mut dx = at.dy()?;
+        let shape = at.shape(at.input(0));
+        for (axis, from) in shape.iter().enumerate() {
+            let scale = self.scales.as_ref().map(|scales| scales[axis]);
+            if *from == self.shape[axis] && scale.is_none_or(|scale| scale == 1.0) {
+                continue;
+            }
+            let (Some(size), Some(resized)) = (from.as_usize(), self.shape[axis].as_usize()) else {
+                return Err(at.none(format!("the size of axis {axis} ({from}) is a symbol")));
+            };
+            let line = Resize { scales: scale.map(|scale| vec![1.0, scale]), ..self.clone() };
+            let unit = Array { shape: &[size, size], data: identity(size).into(), dtype: DType::F64 };
+            let rows = match self.mode {
+                ResizeMode::Nearest(mode) => line.eval_nearest(&unit, mode, &[size, resized]),
+                ResizeMode::Linear => line.eval_linear(&unit, &[size, resized]),
+            };
+            let matrix = at.constant(vec![size, resized], rows, dx)?;
+            dx = at.along_axis(dx, axis, size, matrix)?;
+        }
+        Ok(vec![Some(dx)])
     }
 }

@@ -1,5 +1,6 @@
 //! Elementwise choice.
 
+use super::gradient::{Adjoint, Gradients};
 use super::{broadcast_shapes, take};
 use crate::array::Array;
 use crate::error::ShapeError;
@@ -36,4 +37,22 @@ pub(crate) fn eval<T: Number>(
     let (condition, a, b) = (condition.broadcast(out_shape), a.broadcast(out_shape), b.broadcast(out_shape));
     let choices = a.iter().zip(b.iter());
     condition.iter().zip(choices).map(|(condition, (a, b))| if *condition != 0 { *a } else { *b }).collect()
+}
+
+/// Each choice gets the gradient where it was chosen.
+pub(crate) fn gradient(at: &mut Adjoint<'_>) -> Gradients {
+    let dy = at.dy()?;
+    let (condition, zero) = (at.input(0), at.number(0.0, dy)?);
+    let mut gradients = vec![None];
+    for (i, [yes, no]) in [(1, [dy, zero]), (2, [zero, dy])] {
+        let gradient = if at.wants(i) {
+            let shape = at.shape(at.input(i));
+            let chosen = at.select(condition, yes, no)?;
+            Some(at.sum_to(chosen, &shape)?)
+        } else {
+            None
+        };
+        gradients.push(gradient);
+    }
+    Ok(gradients)
 }

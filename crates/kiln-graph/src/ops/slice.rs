@@ -1,5 +1,7 @@
 //! Strided part of a tensor.
 
+use super::gradient::{Adjoint, Gradients};
+use super::{Op, Pad, PadMode};
 use super::{check_axis, take};
 use crate::array::{Array, offsets, strides};
 use crate::dim::Dim;
@@ -79,5 +81,53 @@ impl Slice {
             taken.into_iter().map(|c| c * stride).collect()
         };
         x.pick(&offsets(&strides(x.shape).into_iter().enumerate().map(axis).collect::<Vec<_>>()))
+    }
+}
+
+impl Slice {
+    /// Everything goes back to where it was taken, with zeros around and between.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let mut dy = at.dy()?;
+        let whole = at.shape(at.input(0));
+        let rank = whole.len();
+        let mut pads = vec![[0, 0]; rank];
+        for cut in &self.axes {
+            let mut first = cut.start.clone();
+            if cut.step < 0 {
+                // Read forwards, the last element comes first.
+                let last = cut.length.clone() - 1.into();
+                first = first + &last * &cut.step.into();
+                let back = SliceAxis { start: last, step: -1, ..cut.clone() };
+                dy = at.apply(Op::Slice(Slice { axes: vec![back] }), &[dy])?;
+            }
+            let step = cut.step.unsigned_abs() as i64;
+            let mut length = cut.length.clone();
+            if step > 1 {
+                // Zeros between: one more dimension, padded and merged again.
+                let mut shape = at.shape(dy);
+                shape.insert(cut.axis + 1, 1.into());
+                let apart = at.reshape(dy, shape.clone())?;
+                let mut between = vec![[0, 0]; rank + 1];
+                between[cut.axis + 1] = [0, step - 1];
+                let pad = Pad { pads: between, mode: PadMode::Constant(0.0) };
+                let padded = at.apply(Op::Pad(pad), &[apart])?;
+                length = &length * &step.into();
+                shape.remove(cut.axis + 1);
+                shape[cut.axis] = length.clone();
+                dy = at.reshape(padded, shape)?;
+            }
+            let after = whole[cut.axis].clone() - first.clone() - length;
+            let (Some(before), Some(after)) = (first.as_const(), after.as_const()) else {
+                return Err(at.none(format!(
+                    "how much of axis {} ({}) is left out depends on a symbolic size",
+                    cut.axis, whole[cut.axis]
+                )));
+            };
+            pads[cut.axis] = [before, after];
+        }
+        if pads.iter().any(|pad| *pad != [0, 0]) {
+            dy = at.apply(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[dy])?;
+        }
+        Ok(vec![Some(dy)])
     }
 }

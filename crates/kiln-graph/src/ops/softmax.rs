@@ -1,5 +1,7 @@
 //! Softmax.
 
+use super::gradient::{Adjoint, Gradients};
+use super::{ReduceKind, UnaryOp};
 use super::{check_axis, take};
 use crate::array::{Array, around};
 use crate::error::ShapeError;
@@ -46,5 +48,24 @@ impl Softmax {
             }
         }
         out
+    }
+}
+
+impl Softmax {
+    /// `y * (dy - sum(dy * y))`, and for the logarithm `dy - exp(y) * sum(dy)`.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let (dy, y) = (at.dy()?, at.output(0));
+        let dx = if self.log {
+            let sum = at.reduce(ReduceKind::Sum, dy, vec![self.axis], true)?;
+            let share = at.unary(UnaryOp::Exp, y)?;
+            let share = at.mul(share, sum)?;
+            at.sub(dy, share)?
+        } else {
+            let weighted = at.mul(dy, y)?;
+            let sum = at.reduce(ReduceKind::Sum, weighted, vec![self.axis], true)?;
+            let share = at.mul(y, sum)?;
+            at.sub(weighted, share)?
+        };
+        Ok(vec![Some(dx)])
     }
 }

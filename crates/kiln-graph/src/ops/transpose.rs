@@ -1,5 +1,6 @@
 //! Permutation of dimensions.
 
+use super::gradient::{Adjoint, Gradients};
 use super::take;
 use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
@@ -35,5 +36,14 @@ impl Transpose {
         let strides = strides(x.shape);
         let axis = |i: &usize| (0..x.shape[*i]).map(|c| c * strides[*i]).collect();
         x.pick(&offsets(&self.perm.iter().map(axis).collect::<Vec<_>>()))
+    }
+}
+
+impl Transpose {
+    /// Back where it came from.
+    pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
+        let inverse = (0..self.perm.len()).map(|axis| self.perm.iter().position(|p| *p == axis).unwrap_or(0));
+        let dy = at.dy()?;
+        Ok(vec![Some(at.transpose(dy, inverse.collect())?)])
     }
 }

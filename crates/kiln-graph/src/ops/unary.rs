@@ -1,6 +1,7 @@
 //! Elementwise functions of one operand.
 
-use super::take;
+use super::gradient::{Adjoint, Gradients};
+use super::{BinaryOp, take};
 use crate::array::Array;
 use crate::error::ShapeError;
 use crate::number::{Number, Real};
@@ -253,4 +254,109 @@ fn erf(x: f64) -> f64 {
         sum += term;
     }
     sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+impl UnaryOp {
+    /// The derivative of each function, in terms of its result where that is simpler.
+    pub(crate) fn gradient(self, at: &mut Adjoint<'_>) -> Gradients {
+        let (x, y, dy) = (at.input(0), at.output(0), at.dy()?);
+        let one = |at: &mut Adjoint<'_>| at.number(1.0, dy);
+        let dx = match self {
+            UnaryOp::Neg => at.neg(dy)?,
+            UnaryOp::Abs => {
+                let sign = at.unary(UnaryOp::Sign, x)?;
+                at.mul(dy, sign)?
+            }
+            UnaryOp::Reciprocal => {
+                let square = at.mul(y, y)?;
+                let product = at.mul(dy, square)?;
+                at.neg(product)?
+            }
+            UnaryOp::Exp => at.mul(dy, y)?,
+            UnaryOp::Log => at.div(dy, x)?,
+            UnaryOp::Sqrt => {
+                let twice = at.add(y, y)?;
+                at.div(dy, twice)?
+            }
+            UnaryOp::Sin => {
+                let cos = at.unary(UnaryOp::Cos, x)?;
+                at.mul(dy, cos)?
+            }
+            UnaryOp::Cos => {
+                let sin = at.unary(UnaryOp::Sin, x)?;
+                let product = at.mul(dy, sin)?;
+                at.neg(product)?
+            }
+            UnaryOp::Tan => {
+                let (square, one) = (at.mul(y, y)?, one(at)?);
+                let slope = at.add(square, one)?;
+                at.mul(dy, slope)?
+            }
+            UnaryOp::Tanh => {
+                let (square, one) = (at.mul(y, y)?, one(at)?);
+                let slope = at.sub(one, square)?;
+                at.mul(dy, slope)?
+            }
+            UnaryOp::Asin | UnaryOp::Acos => {
+                let (square, one) = (at.mul(x, x)?, one(at)?);
+                let rest = at.sub(one, square)?;
+                let root = at.unary(UnaryOp::Sqrt, rest)?;
+                let quotient = at.div(dy, root)?;
+                if self == UnaryOp::Acos { at.neg(quotient)? } else { quotient }
+            }
+            UnaryOp::Atan => {
+                let (square, one) = (at.mul(x, x)?, one(at)?);
+                let divisor = at.add(square, one)?;
+                at.div(dy, divisor)?
+            }
+            UnaryOp::Atanh => {
+                let (square, one) = (at.mul(x, x)?, one(at)?);
+                let divisor = at.sub(one, square)?;
+                at.div(dy, divisor)?
+            }
+            UnaryOp::Sinh | UnaryOp::Cosh => {
+                let other = if self == UnaryOp::Sinh { UnaryOp::Cosh } else { UnaryOp::Sinh };
+                let slope = at.unary(other, x)?;
+                at.mul(dy, slope)?
+            }
+            UnaryOp::Asinh | UnaryOp::Acosh => {
+                let (square, one) = (at.mul(x, x)?, one(at)?);
+                let inner = if self == UnaryOp::Asinh { at.add(square, one)? } else { at.sub(square, one)? };
+                let root = at.unary(UnaryOp::Sqrt, inner)?;
+                at.div(dy, root)?
+            }
+            UnaryOp::Relu => {
+                let zero = at.number(0.0, dy)?;
+                let active = at.binary(BinaryOp::Greater, y, zero)?;
+                at.select(active, dy, zero)?
+            }
+            UnaryOp::Sigmoid => {
+                let one = one(at)?;
+                let rest = at.sub(one, y)?;
+                let slope = at.mul(y, rest)?;
+                at.mul(dy, slope)?
+            }
+            UnaryOp::Softplus => {
+                let slope = at.unary(UnaryOp::Sigmoid, x)?;
+                at.mul(dy, slope)?
+            }
+            UnaryOp::Erf => {
+                let square = at.mul(x, x)?;
+                let minus = at.neg(square)?;
+                let bell = at.unary(UnaryOp::Exp, minus)?;
+                let factor = at.number(std::f64::consts::FRAC_2_SQRT_PI, dy)?;
+                let slope = at.mul(bell, factor)?;
+                at.mul(dy, slope)?
+            }
+            // Steps: their derivative is zero wherever there is one.
+            UnaryOp::Sign
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+            | UnaryOp::Not
+            | UnaryOp::IsNan
+            | UnaryOp::IsInf => return Ok(vec![None]),
+        };
+        Ok(vec![Some(dx)])
+    }
 }

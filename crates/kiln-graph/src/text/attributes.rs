@@ -5,9 +5,10 @@ use std::fmt;
 use super::dims;
 use crate::dim::Dim;
 use crate::ops::{
-    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, CoordinateMode, Expand, Gather,
-    GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Reshape,
-    Resize, ResizeMode, ShapeOf, Slice, SliceAxis, Softmax, Transpose, UnaryOp,
+    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode, Dropout,
+    Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolGrad, PoolKind,
+    Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, ShapeOf, Size, Slice, SliceAxis, Softmax,
+    Transpose, UnaryOp,
 };
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -76,23 +77,31 @@ impl Writer {
     }
 }
 
-/// The attributes of an operator.
-pub fn of(op: &Op) -> Attributes {
-    let w = Writer::default();
-    let written = match op {
-        Op::Conv(op) => w
-            .list_unless(1, "strides", &op.strides)
+impl Writer {
+    fn conv(self, op: &Conv) -> Self {
+        self.list_unless(1, "strides", &op.strides)
             .pairs("pads", &op.pads)
             .list_unless(1, "dilations", &op.dilations)
             .list_unless(1, "input_dilations", &op.input_dilations)
-            .unless(1, "groups", op.groups),
-        Op::Pool(op) => w
-            .list("kernel", &op.kernel)
+            .unless(1, "groups", op.groups)
+    }
+
+    fn pool(self, op: &Pool) -> Self {
+        self.list("kernel", &op.kernel)
             .list_unless(1, "strides", &op.strides)
             .list_unless(1, "dilations", &op.dilations)
             .pairs("pads", &op.pads)
             .flag("ceil_mode", op.ceil_mode)
-            .flag("count_include_pad", op.kind == PoolKind::Average { count_include_pad: true }),
+            .flag("count_include_pad", op.kind == PoolKind::Average { count_include_pad: true })
+    }
+}
+
+/// The attributes of an operator.
+pub fn of(op: &Op) -> Attributes {
+    let w = Writer::default();
+    let written = match op {
+        Op::Conv(op) => w.conv(op),
+        Op::Pool(op) => w.pool(op),
         Op::MatMul(op) => w.flag("transpose_a", op.transpose_a).flag("transpose_b", op.transpose_b),
         Op::BatchNorm(op) => w
             .unless(1e-5, "epsilon", op.epsilon)
@@ -158,6 +167,17 @@ pub fn of(op: &Op) -> Attributes {
         }
         Op::ShapeOf(op) => w.word("start", op.start).word("end", op.end),
         Op::Iota(op) => w.word("dtype", op.dtype).list("shape", &op.shape).word("axis", op.axis),
+        Op::Size(op) => w.word("dim", &op.dim),
+        Op::Random(op) => w.word("stream", op.stream).list("shape", &op.shape),
+        Op::Dropout(op) => {
+            let w = w.word("ratio", op.ratio);
+            match op.leading {
+                Some(leading) => w.word("leading", leading),
+                None => w,
+            }
+        }
+        Op::ConvGradWeight(op) => w.list("kernel", &op.kernel).conv(&op.conv),
+        Op::PoolGrad(op) => w.list("shape", &op.shape).pool(&op.pool),
     };
     written.0
 }
@@ -248,6 +268,33 @@ impl Reader {
     }
 }
 
+impl Reader {
+    fn conv(&mut self, spatial: usize) -> Result<Conv, String> {
+        let ones = || vec![1; spatial];
+        Ok(Conv {
+            strides: self.sizes("strides")?.unwrap_or_else(ones),
+            pads: self.pairs("pads", spatial)?,
+            dilations: self.sizes("dilations")?.unwrap_or_else(ones),
+            input_dilations: self.sizes("input_dilations")?.unwrap_or_else(ones),
+            groups: self.parsed("groups", Some(1), |word| word.parse().ok().filter(|n| *n > 0))?,
+        })
+    }
+
+    fn pool(&mut self, kind: PoolKind) -> Result<Pool, String> {
+        let kernel = self.sizes("kernel")?.ok_or("`kernel=[...]` is missing")?;
+        let count = kernel.len();
+        let count_include_pad = self.flag("count_include_pad")?;
+        Ok(Pool {
+            kind: if kind == PoolKind::Max { kind } else { PoolKind::Average { count_include_pad } },
+            strides: self.sizes("strides")?.unwrap_or_else(|| vec![1; count]),
+            dilations: self.sizes("dilations")?.unwrap_or_else(|| vec![1; count]),
+            pads: self.pairs("pads", count)?,
+            ceil_mode: self.flag("ceil_mode")?,
+            kernel,
+        })
+    }
+}
+
 fn word(item: &Attribute) -> Option<&str> {
     match item {
         Attribute::Word(word) => Some(word),
@@ -263,7 +310,6 @@ pub fn dtype(name: &str) -> Option<DType> {
 /// The operator `name` with `attributes`, for inputs of the given types.
 pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, String> {
     let spatial = inputs.first().map_or(0, |ty| ty.rank().saturating_sub(2));
-    let ones = || vec![1; spatial];
     if let Some(op) = UnaryOp::ALL.into_iter().find(|op| op.name() == name) {
         return Ok(Op::Unary(op));
     }
@@ -285,25 +331,28 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
     }
     let average = PoolKind::Average { count_include_pad: false };
     if let Some(kind) = [PoolKind::Max, average].into_iter().find(|kind| kind.name() == name) {
-        let kernel = r.sizes("kernel")?.ok_or("`kernel=[...]` is missing")?;
-        let count = kernel.len();
-        let counted = r.flag("count_include_pad")?;
-        return Ok(Op::Pool(Pool {
-            kind: if kind == PoolKind::Max { kind } else { PoolKind::Average { count_include_pad: counted } },
-            strides: r.sizes("strides")?.unwrap_or_else(|| vec![1; count]),
-            dilations: r.sizes("dilations")?.unwrap_or_else(|| vec![1; count]),
-            pads: r.pairs("pads", count)?,
-            ceil_mode: r.flag("ceil_mode")?,
-            kernel,
-        }));
+        return Ok(Op::Pool(r.pool(kind)?));
     }
     Ok(match name {
-        "conv" => Op::Conv(Conv {
-            strides: r.sizes("strides")?.unwrap_or_else(ones),
-            pads: r.pairs("pads", spatial)?,
-            dilations: r.sizes("dilations")?.unwrap_or_else(ones),
-            input_dilations: r.sizes("input_dilations")?.unwrap_or_else(ones),
-            groups: r.parsed("groups", Some(1), |word| word.parse().ok().filter(|n| *n > 0))?,
+        "conv" => Op::Conv(r.conv(spatial)?),
+        "conv_grad_weight" => {
+            let kernel = r.sizes("kernel")?.ok_or("`kernel=[...]` is missing")?;
+            Op::ConvGradWeight(ConvGradWeight { conv: r.conv(spatial)?, kernel })
+        }
+        "max_pool_grad" => Op::PoolGrad(PoolGrad { shape: r.dims("shape")?, pool: r.pool(PoolKind::Max)? }),
+        "avg_pool_grad" => Op::PoolGrad(PoolGrad { shape: r.dims("shape")?, pool: r.pool(average)? }),
+        "size" => Op::Size(Size { dim: r.parsed("dim", None, dims::parse)? }),
+        "random" => Op::Random(Random {
+            stream: r.parsed("stream", None, |word| word.parse().ok())?,
+            shape: r.dims("shape")?,
+        }),
+        "dropout" => Op::Dropout(Dropout {
+            ratio: r.float("ratio", 0.5)?,
+            leading: r
+                .word("leading")?
+                .map(|word| word.parse())
+                .transpose()
+                .map_err(|_| "`leading` is a number of dimensions".to_owned())?,
         }),
         "matmul" => {
             Op::MatMul(MatMul { transpose_a: r.flag("transpose_a")?, transpose_b: r.flag("transpose_b")? })

@@ -4,21 +4,22 @@ use kiln_graph::ops::{
     ArgKind, BinaryOp, Conv, CoordinateMode, Iota, NearestMode, Pad, PadMode, Pool, PoolKind, ReduceKind,
     Resize, ResizeMode, Slice, UnaryOp,
 };
-use kiln_graph::{DType, Data, Dim, Node, NodeId, Op, Tensor, product};
+use kiln_graph::{Atom, DType, Data, Dim, Node, NodeId, Op, Tensor, product};
 
+use super::gradient;
 use super::writer::{Writer, float, int, ints, string};
 use crate::error::ExportError;
 use crate::proto::AttributeProto;
 use crate::tensor::data_type_of;
 
-type Result<T = ()> = std::result::Result<T, ExportError>;
+pub(super) type Result<T = ()> = std::result::Result<T, ExportError>;
 
-fn refuse<T>(node: &Node, reason: impl Into<String>) -> Result<T> {
+pub(super) fn refuse<T>(node: &Node, reason: impl Into<String>) -> Result<T> {
     Err(ExportError::NotExpressible { node: node.name.clone(), op: node.op.name(), reason: reason.into() })
 }
 
 /// Sizes and indices are below 2^63.
-fn wide(n: usize) -> i64 {
+pub(super) fn wide(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
@@ -104,22 +105,23 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         ),
         Op::Reshape(op) => {
             let from = graph.ty(node.inputs[0]).shape.clone();
-            let shape = new_shape(node, &from, &op.shape)?;
-            let shape = w.ints(&format!("{name}.shape"), shape);
-            w.node(name, "Reshape", &[inputs[0], &shape], &outputs, vec![]);
+            // Where the short forms (0 keeps a size, -1 is the rest) do not say it, the sizes are computed.
+            let (shape, attributes) = match new_shape(node, &from, &op.shape) {
+                Ok(shape) => (w.ints(&format!("{name}.shape"), shape), vec![]),
+                Err(_) => (sizes(w, node, &op.shape)?, vec![int("allowzero", 1)]),
+            };
+            w.node(name, "Reshape", &[inputs[0], &shape], &outputs, attributes);
             Ok(())
         }
         Op::Expand(op) => {
             let from = graph.ty(node.inputs[0]).shape.clone();
             let missing = op.shape.len() - from.len();
-            let sizes = op.shape.iter().enumerate().map(|(axis, dim)| match dim.as_const() {
-                Some(number) => Ok(number),
-                // One keeps what is there.
-                None if axis >= missing && from[axis - missing] == *dim => Ok(1),
-                None => refuse(node, format!("it is expanded to the symbolic size `{dim}`")),
-            });
-            let sizes = sizes.collect::<Result<Vec<i64>>>()?;
-            let shape = w.ints(&format!("{name}.shape"), sizes);
+            // One keeps what is there.
+            let kept = |axis: usize, dim: &Dim| axis >= missing && from[axis - missing] == *dim;
+            let shape = op.shape.iter().enumerate();
+            let shape: Vec<Dim> =
+                shape.map(|(axis, dim)| if kept(axis, dim) { 1.into() } else { dim.clone() }).collect();
+            let shape = sizes(w, node, &shape)?;
             w.node(name, "Expand", &[inputs[0], &shape], &outputs, vec![]);
             Ok(())
         }
@@ -132,6 +134,21 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         Op::Resize(op) => resize(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
         Op::Iota(op) => iota(w, node, op, &outputs),
+        Op::Size(op) => {
+            let size = computed(w, node, &op.dim)?;
+            let axes = w.ints(&format!("{name}.axes"), [0]);
+            let size = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
+            w.node(name, "Cast", &[&size], &outputs, vec![int("to", data_type_of(DType::F32).into())]);
+            Ok(())
+        }
+        Op::Random(_) => refuse(node, "ONNX has no random numbers that are the same everywhere"),
+        Op::Dropout(op) => {
+            let ratio = w.constant(&format!("{name}.ratio"), &Tensor::scalar(op.ratio));
+            w.node(name, "Dropout", &[inputs[0], &ratio], &outputs, vec![]);
+            Ok(())
+        }
+        Op::ConvGradWeight(op) => gradient::conv_weight(w, node, op, &inputs, &outputs),
+        Op::PoolGrad(op) => gradient::pool(w, node, op, &inputs, &outputs),
     }
 }
 
@@ -207,8 +224,62 @@ fn new_shape(node: &Node, from: &[Dim], to: &[Dim]) -> Result<Vec<i64>> {
     Ok(shape)
 }
 
+/// A shape as a tensor, for an operator of `node`; symbolic sizes are computed from the shapes of the inputs.
+pub(super) fn sizes(w: &mut Writer<'_>, node: &Node, shape: &[Dim]) -> Result<String> {
+    let name = format!("{}.shape", node.name);
+    if let Some(known) = shape.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
+        return Ok(w.ints(&name, known));
+    }
+    let mut parts = Vec::new();
+    for dim in shape {
+        parts.push(computed(w, node, dim)?);
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    Ok(w.inner(&node.name, "Concat", &parts, vec![int("axis", 0)]))
+}
+
+/// A size as an int64 tensor of one element: a sum of products of the inputs' dimensions.
+fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
+    let graph = w.graph;
+    let mut sum: Option<String> = None;
+    for (atoms, coefficient) in dim.terms() {
+        let mut product = w.ints(&node.name, [*coefficient]);
+        for atom in atoms {
+            let size = match atom {
+                Atom::Symbol(symbol) => {
+                    let wanted = Dim::symbol(symbol.clone());
+                    let inputs = graph.inputs().iter();
+                    let found = inputs.copied().find_map(|id| {
+                        graph.ty(id).shape.iter().position(|dim| *dim == wanted).map(|axis| (id, axis))
+                    });
+                    let Some((input, axis)) = found else {
+                        return refuse(node, format!("`{symbol}` is no size of an input"));
+                    };
+                    let input = w.name(input).to_owned();
+                    let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
+                    w.inner(&node.name, "Shape", &[&input], ends)
+                }
+                Atom::FloorDiv(inner, divisor) => {
+                    let inner = computed(w, node, inner)?;
+                    let divisor = w.ints(&node.name, [*divisor]);
+                    w.inner(&node.name, "Div", &[&inner, &divisor], vec![])
+                }
+            };
+            product = w.inner(&node.name, "Mul", &[&product, &size], vec![]);
+        }
+        sum = Some(match sum {
+            Some(sum) => w.inner(&node.name, "Add", &[&sum, &product], vec![]),
+            None => product,
+        });
+    }
+    Ok(match sum {
+        Some(sum) => sum,
+        None => w.ints(&node.name, [0]),
+    })
+}
+
 /// Pads as the format has them: all beginnings, then all ends.
-fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
+pub(super) fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
     pads.iter().map(|p| p[0]).chain(pads.iter().map(|p| p[1])).collect()
 }
 
@@ -270,6 +341,13 @@ fn spread(w: &mut Writer<'_>, node: &Node, op: &Conv, x: &str) -> Result<String>
 }
 
 fn pool(w: &mut Writer<'_>, node: &Node, op: &Pool, inputs: &[&str], outputs: &[&str]) -> Result {
+    let (op_type, attributes) = pool_attributes(op);
+    w.node(&node.name, op_type, inputs, outputs, attributes);
+    Ok(())
+}
+
+/// A pooling's operator and attributes.
+pub(super) fn pool_attributes(op: &Pool) -> (&'static str, Vec<AttributeProto>) {
     let mut attributes = vec![
         ints("kernel_shape", op.kernel.iter().map(|n| wide(*n))),
         ints("strides", op.strides.iter().map(|n| wide(*n))),
@@ -284,8 +362,7 @@ fn pool(w: &mut Writer<'_>, node: &Node, op: &Pool, inputs: &[&str], outputs: &[
             "AveragePool"
         }
     };
-    w.node(&node.name, op_type, inputs, outputs, attributes);
-    Ok(())
+    (op_type, attributes)
 }
 
 fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: &[&str]) -> Result {

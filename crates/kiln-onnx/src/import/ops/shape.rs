@@ -1,6 +1,6 @@
 //! Operators about shapes, and values that are known beforehand.
 
-use kiln_graph::ops::{BinaryOp, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
+use kiln_graph::ops::{BinaryOp, Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
 use kiln_graph::{DType, Data, Dim, Op, Tensor, ValueId, product};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, scalar, unsupported};
@@ -10,15 +10,21 @@ pub(crate) fn identity(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.input(0)?])
 }
 
-/// In inference nothing is dropped.
+/// Kept for training; in inference nothing is dropped.
 pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
-    for attribute in ["ratio", "seed", "is_test"] {
+    for attribute in ["seed", "is_test"] {
         cx.attributes.ignore(attribute);
     }
     if cx.optional(2).is_some() && cx.ints(2, "training_mode")?.iter().any(|mode| *mode != 0) {
         return unsupported("`training_mode` is true; export the model in evaluation mode");
     }
-    Ok(vec![cx.input(0)?])
+    // An attribute until opset 12, an input since.
+    let attribute = cx.attributes.float("ratio")?;
+    let input =
+        cx.optional(1).and_then(|id| cx.graph.as_constant(id)).and_then(|t| t.to_f64().first().copied());
+    let ratio = attribute.or(input.map(|ratio| ratio as f32)).unwrap_or(0.5);
+    let x = cx.input(0)?;
+    Ok(vec![cx.op(Op::Dropout(Dropout { ratio, leading: None }), &[x])?])
 }
 
 pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {

@@ -1,0 +1,108 @@
+//! Reverse-mode differentiation, from graph to graph.
+//!
+//! The nodes are walked from the loss to the parameters; each adds, by the rule beside its operator
+//! ([`kiln_graph::Op::gradient`]), the nodes that carry the gradient from its outputs to its inputs. What arrives at
+//! one value from several readers is added up, so weights that are shared need no care. The result is an ordinary
+//! graph, which passes, the planner and the ONNX export treat like any other.
+
+use kiln_graph::ops::{Adjoint, BinaryOp};
+use kiln_graph::{Data, Def, Dim, Graph, GraphError, Op, Tensor, ValueId, ops::Expand};
+
+/// `graph` with one more output for each parameter, called `NAME.grad` after it: the gradient of the sum of `loss`
+/// (of any shape, usually without dimensions) with respect to that parameter. Parameters are states or inputs, by
+/// name; of one that the loss does not depend on, the gradient is zeros.
+pub fn differentiate(graph: &Graph, loss: &str, parameters: &[&str]) -> Result<Graph, GraphError> {
+    let unknown = |what: &str, name: &str, known: Vec<&str>| {
+        let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        GraphError::Invalid(format!("there is no {what} `{name}`; there are {known}"))
+    };
+    let mut new = graph.clone();
+    let outputs = graph.outputs();
+    let loss =
+        outputs.iter().find(|output| output.name == loss).map(|output| output.value).ok_or_else(|| {
+            unknown("output", loss, outputs.iter().map(|output| output.name.as_str()).collect())
+        })?;
+    let sources = || graph.states().iter().chain(graph.inputs()).copied();
+    let wanted = parameters.iter().map(|name| {
+        sources().find(|id| graph.value(*id).name == **name).ok_or_else(|| {
+            unknown("parameter", name, sources().map(|id| graph.value(id).name.as_str()).collect())
+        })
+    });
+    let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+    let found = gradients(&mut new, loss, &wanted)?;
+    for (name, gradient) in parameters.iter().zip(found) {
+        new.output(format!("{name}.grad"), gradient)?;
+    }
+    Ok(new)
+}
+
+/// Adds to `graph` what computes the gradient of (the sum of) `loss` with respect to each of `wanted`.
+pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
+    if !graph.ty(loss).dtype.is_float() {
+        let (name, dtype) = (&graph.value(loss).name, graph.ty(loss).dtype);
+        return Err(GraphError::Invalid(format!(
+            "the loss `{name}` should be floating point, but is {dtype}"
+        )));
+    }
+    let needs = depends_on(graph, wanted);
+    let mut arrived: Vec<Option<ValueId>> = vec![None; graph.values().len()];
+    let one = filled(graph, "loss.grad", 1.0, loss)?;
+    arrived[loss.index()] = Some(one);
+    let nodes: Vec<_> = graph.node_ids().collect();
+    for id in nodes.into_iter().rev() {
+        let node = graph.node(id);
+        let (op, inputs) = (node.op.clone(), node.inputs.clone());
+        let dy: Vec<Option<ValueId>> = node.outputs.iter().map(|id| arrived[id.index()]).collect();
+        let wants: Vec<bool> = inputs.iter().map(|id| needs[id.index()]).collect();
+        if dy.iter().all(Option::is_none) || !wants.contains(&true) {
+            continue;
+        }
+        let name = format!("{}.grad", node.name);
+        let found = op.gradient(&mut Adjoint::new(graph, id, &dy, &wants))?;
+        for ((input, wants), gradient) in inputs.into_iter().zip(wants).zip(found) {
+            let (true, Some(gradient)) = (wants, gradient) else { continue };
+            let slot = &mut arrived[input.index()];
+            *slot = Some(match *slot {
+                Some(other) => graph.apply1(name.clone(), Op::Binary(BinaryOp::Add), &[other, gradient])?,
+                None => gradient,
+            });
+        }
+    }
+    wanted
+        .iter()
+        .map(|id| match arrived[id.index()] {
+            Some(gradient) => Ok(gradient),
+            None => filled(graph, "zero.grad", 0.0, *id),
+        })
+        .collect()
+}
+
+/// For each value, whether one of `sources` has an influence on it that could be differentiated.
+fn depends_on(graph: &Graph, sources: &[ValueId]) -> Vec<bool> {
+    let mut depends = vec![false; graph.values().len()];
+    for id in sources {
+        depends[id.index()] = true;
+    }
+    for id in graph.value_ids() {
+        if let Def::Node { node, .. } = &graph.value(id).def {
+            let through = graph.node(*node).inputs.iter().any(|input| depends[input.index()]);
+            depends[id.index()] |= through && graph.ty(id).dtype.is_float();
+        }
+    }
+    depends
+}
+
+/// A constant of the type of `like`.
+fn filled(graph: &mut Graph, name: &str, value: f32, like: ValueId) -> Result<ValueId, GraphError> {
+    let ty = graph.ty(like).clone();
+    let number = Tensor::new([], Data::F32(vec![value])).map_err(|e| GraphError::Invalid(e.to_string()))?;
+    let mut filled = graph.constant(name, number);
+    if ty.dtype != kiln_graph::DType::F32 {
+        filled = graph.apply1(name, Op::Cast(kiln_graph::ops::Cast { to: ty.dtype }), &[filled])?;
+    }
+    if ty.shape.is_empty() {
+        return Ok(filled);
+    }
+    let shape: Vec<Dim> = ty.shape;
+    graph.apply1(name, Op::Expand(Expand { shape }), &[filled])
+}

@@ -1,0 +1,52 @@
+//! Gradients of pooling.
+
+use kiln_graph::ops::{PoolGrad, PoolKind};
+use kiln_graph::{Dim, NodeId, product};
+
+use super::anchor::{launch, tail};
+use super::context::Context;
+use super::conv::{MAX_ITERATIONS, per_axis, three};
+use super::kernel::Params;
+use crate::error::CompileError;
+use crate::fuse::Group;
+use crate::layout::channels_last;
+
+/// Lowers the gradient of a pooling with its epilogue.
+pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let (inputs, anchor) = (graph.node(node).inputs.clone(), graph.node(node).outputs[0]);
+    let (x_shape, y_shape) = (graph.ty(anchor).shape.clone(), graph.ty(inputs[0]).shape.clone());
+    let pool = &op.pool;
+    let window = i64::try_from(pool.kernel.iter().product::<usize>()).unwrap_or(i64::MAX);
+    let max = pool.kind == PoolKind::Max;
+    let iterations = if max { window.saturating_mul(window + 1) } else { window };
+    if iterations > MAX_ITERATIONS {
+        return Err(CompileError::Unsupported {
+            node: group.name.clone(),
+            message: format!("has windows of {window} elements, too many for the kernel of its gradient"),
+        });
+    }
+    let mut params = Params::default();
+    let mut operands = Vec::new();
+    for (name, id) in ["dy", "x"].into_iter().zip(&inputs) {
+        let rows = ctx.rows(*id)?;
+        rows.vectors_as(name, &mut params);
+        operands.push(rows.storage);
+    }
+    let tail = tail(ctx, group, anchor, &channels_last(x_shape.len()), &operands)?;
+    let spatial = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
+    per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
+    per_axis(&mut params, "out", &three(&y_shape[2..], 1.into()));
+    per_axis(&mut params, "kernel", &spatial(&pool.kernel));
+    per_axis(&mut params, "stride", &spatial(&pool.strides));
+    per_axis(&mut params, "dilation", &spatial(&pool.dilations));
+    for (name, side) in [("pad", 0), ("end", 1)] {
+        let pads: Vec<Dim> = pool.pads.iter().map(|p| p[side].into()).collect();
+        per_axis(&mut params, name, &three(&pads, 0.into()));
+    }
+    let include_pad = pool.kind == PoolKind::Average { count_include_pad: true };
+    let holes = minijinja::context! { max, include_pad };
+    let flops = product(&y_shape) * window.into();
+    let kernel = if max { "max_pool_grad" } else { "avg_pool_grad" };
+    launch(ctx, group, tail, "pool_grad", kernel, &operands, params, holes, flops)
+}

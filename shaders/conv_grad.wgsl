@@ -1,0 +1,177 @@
+// Gradient of a convolution's weight (or of a matrix product's), in parts: products of two vectors, summed over places.
+//
+// One subgroup, or one invocation where there are none, makes a tile of ${ 4 * rt } rows (channels of dy) and
+// ${ q * S } columns (a tap and four channels of x each) of one part: some lines of places. Lanes own columns and hand
+// each other the vectors of dy by broadcast. Parts are summed by another kernel, in a fixed order.
+//
+// x and dy are channels last. out is [part][row][column]. `flat`: all places are one line and there are no taps.
+// Loop iterations of an invocation: lines of a part * (places of a line / ${ u } + 1).
+// Holes: params; S, rt row vectors, q column vectors of a lane, u places at a time; alone; flat; deep: whether there
+// is a third spatial dimension; dilated: whether there are zeros between elements of x.
+//% set slots = u * rt
+//% set loads = (slots + S - 1) // S
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+
+//% if not flat
+// The input coordinate of a tap, or -1 outside.
+fn tap(place: i32, step: i32, size: i32) -> i32 {
+//% if dilated
+  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
+//% else
+  return select(-1, place, place < size);
+//% endif
+}
+
+//% endif
+//% if alone
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let lane = 0u;
+  let number = (group.x + group.y * groups.x) * 64u + local;
+//% else
+@compute @workgroup_size(${ S })
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let number = group.x + group.y * groups.x;
+//% endif
+  if number >= params.tiles {
+    return;
+  }
+  let row_tile = number % params.row_tiles;
+  let rest = number / params.row_tiles;
+  let part = rest / params.column_tiles;
+  let first_column = rest % params.column_tiles * ${ q * S }u + lane;
+  // Rows and columns of a group of channels.
+  let channels = row_tile / params.group_tiles;
+  let first_row = channels * params.group_rows + row_tile % params.group_tiles * ${ rt }u;
+  let end_row = (channels + 1u) * params.group_rows;
+//% for s in range(q)
+  let column_${ s } = min(first_column + ${ s * S }u, params.columns - 1u);
+//% if flat
+  let from_${ s } = params.x_base + i32(column_${ s });
+//% else
+  var taps_${ s } = i32(column_${ s }) / params.depth;
+  let from_${ s } = params.x_base + i32(channels) * params.depth + i32(column_${ s }) % params.depth;
+  let tap_w_${ s } = taps_${ s } % params.kernel_w * params.dilation_w - params.pad_w;
+  taps_${ s } /= params.kernel_w;
+  let tap_h_${ s } = taps_${ s } % params.kernel_h * params.dilation_h - params.pad_h;
+//% if deep
+  let tap_d_${ s } = taps_${ s } / params.kernel_h * params.dilation_d - params.pad_d;
+//% endif
+//% endif
+//% for r in range(4 * rt)
+  var sum_${ r }_${ s } = vec4<f32>();
+//% endfor
+//% endfor
+//% for m in range(loads)
+  let slot_${ m } = lane + ${ m * S }u;
+  let ahead_${ m } = i32(slot_${ m } / ${ rt }u);
+  let row_${ m } = first_row + slot_${ m } % ${ rt }u;
+  let known_${ m } = row_${ m } < end_row;
+  let near_${ m } = params.dy_base + i32(row_${ m });
+//% endfor
+//% if flat
+  let begin = i32(part) * params.part;
+  let end = min(begin + params.part, params.places);
+  let line_start = 0;
+  for (var ow = begin; ow < end; ow += ${ u }) {
+//% else
+  let begin = i32(part) * params.part;
+  let end_line = min(begin + params.part, params.lines);
+  var oh = begin % params.out_h;
+//% if deep
+  var od = begin / params.out_h % params.out_d;
+  var image = begin / params.out_h / params.out_d;
+//% else
+  var image = begin / params.out_h;
+//% endif
+  let end = params.out_w;
+  for (var line = begin; line < end_line; line++) {
+    let line_start = line * params.out_w;
+//% for s in range(q)
+    let h_${ s } = tap(oh * params.stride_h + tap_h_${ s }, params.step_h, params.in_h);
+//% if deep
+    let d_${ s } = tap(od * params.stride_d + tap_d_${ s }, params.step_d, params.in_d);
+    let start_${ s } = ((image * params.in_d + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
+    let there_${ s } = h_${ s } >= 0 && d_${ s } >= 0;
+//% else
+    let start_${ s } = (image * params.in_h + h_${ s }) * params.in_w;
+    let there_${ s } = h_${ s } >= 0;
+//% endif
+//% endfor
+    for (var ow = 0; ow < end; ow += ${ u }) {
+//% endif
+//% for m in range(loads)
+      let use_${ m } = known_${ m } && ow + ahead_${ m } < end;
+      let b_${ m } = select(vec4<f32>(), dy[select(0, (line_start + ow + ahead_${ m }) * params.dy_step + near_${ m }, use_${ m })], use_${ m });
+//% endfor
+//% for s in range(q)
+//% for j in range(u)
+//% if flat
+      let in_${ s }_${ j } = ow + ${ j } < end;
+      let a_${ s }_${ j } = select(vec4<f32>(), x[select(0, (ow + ${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })], in_${ s }_${ j });
+//% else
+      let w_${ s }_${ j } = tap((ow + ${ j }) * params.stride_w + tap_w_${ s }, params.step_w, params.in_w);
+      let in_${ s }_${ j } = there_${ s } && w_${ s }_${ j } >= 0;
+      let a_${ s }_${ j } = select(vec4<f32>(), x[select(0, (start_${ s } + w_${ s }_${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })], in_${ s }_${ j });
+//% endif
+//% endfor
+//% endfor
+//% for v in range(rt)
+//% for j in range(u)
+//% set at = j * rt + v
+//% if alone
+      let r_${ v }_${ j } = b_${ at };
+//% else
+      let r_${ v }_${ j } = subgroupBroadcast(b_${ at // S }, ${ at % S }u);
+//% endif
+//% endfor
+//% for k in range(4)
+//% for s in range(q)
+      sum_${ 4 * v + k }_${ s } +=
+//% for j in range(u)
+        ${ "+ " if j > 0 else "" }r_${ v }_${ j }[${ k }] * a_${ s }_${ j }
+//% endfor
+      ;
+//% endfor
+//% endfor
+//% endfor
+//% if not flat
+    }
+    oh += 1;
+    if oh == params.out_h {
+      oh = 0;
+//% if deep
+      od += 1;
+      if od == params.out_d {
+        od = 0;
+        image += 1;
+      }
+//% else
+      image += 1;
+//% endif
+    }
+//% endif
+  }
+//% for s in range(q)
+  if first_column + ${ s * S }u < params.columns {
+//% for r in range(4 * rt)
+    if first_row + ${ r // 4 }u < end_row && first_row * 4u + ${ r }u < params.rows {
+      out[(part * params.rows + first_row * 4u + ${ r }u) * params.columns + column_${ s }] = sum_${ r }_${ s };
+    }
+//% endfor
+  }
+//% endfor
+}

@@ -1,0 +1,100 @@
+// Gradient of a pooling, one vector of the pooling's input (four channels of one place) an invocation.
+//
+// Each place looks for the windows it is in: window `o` has it as tap `t` where o*stride + t*dilation - pad is the
+// place. So nothing has to be added up by several invocations.
+// Holes: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones) or mean;
+// include_pad: whether padding (but nothing beyond it) counts in the mean.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+//% if max
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+//% endif
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+
+//% include "grid"
+//% include "functions"
+${ element }${ store }
+// The window that has `place` (counted with the padding before it) as a tap at distance `tap`, or -1.
+fn window(place: i32, tap: i32, stride: i32, size: i32) -> i32 {
+  let from = place - tap;
+  return select(-1, from / stride, from >= 0 && from % stride == 0 && from / stride < size);
+}
+
+//% if not max
+// How many taps of a window that begins at `from` lie between `low` and `high`.
+fn counted(from: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
+  let first = (max(low - from, 0) + dilation - 1) / dilation;
+  let end = (max(high - from, 0) + dilation - 1) / dilation;
+  return max(min(end, kernel) - first, 0);
+}
+//% endif
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  var rest = i32(i / params.inner);
+  let w = rest % params.in_w;
+  rest /= params.in_w;
+  let h = rest % params.in_h;
+  rest /= params.in_h;
+  let d = rest % params.in_d;
+  let n = rest / params.in_d;
+//% if max
+  let own = x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c];
+//% endif
+  var acc = vec4<f32>(0.0);
+  for (var kd = 0; kd < params.kernel_d; kd++) {
+    let od = window(d + params.pad_d, kd * params.dilation_d, params.stride_d, params.out_d);
+    for (var kh = 0; kh < params.kernel_h; kh++) {
+      let oh = window(h + params.pad_h, kh * params.dilation_h, params.stride_h, params.out_h);
+      for (var kw = 0; kw < params.kernel_w; kw++) {
+        let ow = window(w + params.pad_w, kw * params.dilation_w, params.stride_w, params.out_w);
+        if od < 0 || oh < 0 || ow < 0 {
+          continue;
+        }
+        let at = (((n * params.out_d + od) * params.out_h + oh) * params.out_w + ow) * params.dy_step + params.dy_base;
+        let share = dy[u32(at) + c];
+        let from_d = od * params.stride_d - params.pad_d;
+        let from_h = oh * params.stride_h - params.pad_h;
+        let from_w = ow * params.stride_w - params.pad_w;
+//% if max
+        // Taps before this one have to be smaller, those behind it not larger.
+        var chosen = vec4<bool>(true);
+        for (var jd = 0; jd < params.kernel_d; jd++) {
+          let e = from_d + jd * params.dilation_d;
+          for (var jh = 0; jh < params.kernel_h; jh++) {
+            let g = from_h + jh * params.dilation_h;
+            for (var jw = 0; jw < params.kernel_w; jw++) {
+              let v = from_w + jw * params.dilation_w;
+              if e >= 0 && e < params.in_d && g >= 0 && g < params.in_h && v >= 0 && v < params.in_w {
+                let near = x[u32((((n * params.in_d + e) * params.in_h + g) * params.in_w + v) * params.x_step + params.x_base) + c];
+                let before = jd < kd || jd == kd && (jh < kh || jh == kh && jw < kw);
+                chosen = chosen & (near < own | (near == own & vec4<bool>(!before)));
+              }
+            }
+          }
+        }
+        acc += select(vec4<f32>(0.0), share, chosen);
+//% else
+//% if include_pad
+        let size = counted(from_d, -params.pad_d, params.in_d + params.end_d, params.kernel_d, params.dilation_d)
+          * counted(from_h, -params.pad_h, params.in_h + params.end_h, params.kernel_h, params.dilation_h)
+          * counted(from_w, -params.pad_w, params.in_w + params.end_w, params.kernel_w, params.dilation_w);
+//% else
+        let size = counted(from_d, 0, params.in_d, params.kernel_d, params.dilation_d)
+          * counted(from_h, 0, params.in_h, params.kernel_h, params.dilation_h)
+          * counted(from_w, 0, params.in_w, params.kernel_w, params.dilation_w);
+//% endif
+        acc += share / f32(max(size, 1));
+//% endif
+      }
+    }
+  }
+  store(i, c, element(i, c, acc));
+}

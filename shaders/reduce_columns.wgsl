@@ -1,0 +1,29 @@
+// Sums over rows, in parts: each invocation adds up four columns of some rows. Parts are summed by another kernel,
+// in a fixed order.
+//
+// What is summed is computed on the way, by `element`, for the vector at row * inner + column. out is [part][column].
+// Loop iterations of an invocation: rows of a part.
+// Holes: params, operands, out_binding, element.
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<vec4<f32>>;
+
+//% include "grid"
+//% include "functions"
+${ element }
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  let c = i % params.inner;
+  let part = i / params.inner;
+  let end = min((part + 1u) * params.part, params.rows);
+  var acc = vec4<f32>();
+  for (var row = part * params.part; row < end; row++) {
+    acc += element(row * params.inner + c, c, vec4<f32>());
+  }
+  out[i] = acc;
+}
