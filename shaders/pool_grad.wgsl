@@ -18,15 +18,15 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 ${ element }${ store }
 // The window that has `place` (counted with the padding before it) as a tap at distance `tap`, or -1.
 fn window(place: i32, tap: i32, stride: i32, size: i32) -> i32 {
-  let from = place - tap;
-  return select(-1, from / stride, from >= 0 && from % stride == 0 && from / stride < size);
+  let first = place - tap;
+  return select(-1, first / stride, first >= 0 && first % stride == 0 && first / stride < size);
 }
 
 //% if not max
-// How many taps of a window that begins at `from` lie between `low` and `high`.
-fn counted(from: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
-  let first = (max(low - from, 0) + dilation - 1) / dilation;
-  let end = (max(high - from, 0) + dilation - 1) / dilation;
+// How many taps of a window that begins at `begin` lie between `low` and `high`.
+fn counted(begin: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
+  let first = (max(low - begin, 0) + dilation - 1) / dilation;
+  let end = (max(high - begin, 0) + dilation - 1) / dilation;
   return max(min(end, kernel) - first, 0);
 }
 //% endif

@@ -4,3 +4,4 @@ mod bad_input;
 mod damage;
 mod fixtures;
 mod forms;
+mod gradient;

@@ -38,7 +38,7 @@ pub fn tail(
     let space = Space::new(&shape, layout);
     // The epilogue first: it may lay out constants and copy operands, which has to happen before this launch.
     let destination = ctx.destination(group, value, layout)?;
-    let ends = Ends { destination: destination.view(), source: None };
+    let ends = Ends { destination: destination.view(), ..Ends::default() };
     let finished = expression(ctx, group, space.clone(), Some(anchor), operands, ends)?;
     let output = ctx.output(value, layout.clone(), destination, finished.in_place)?;
     Ok(Tail { output, space, finished })

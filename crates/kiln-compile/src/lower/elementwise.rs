@@ -27,7 +27,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {
     let space = Space::new(&shape, &layout);
     let flops = &space.count() * &Dim::from(space.width * group.nodes.len());
     let destination = ctx.destination(group, output, &layout)?;
-    let ends = Ends { destination: destination.view(), source: None };
+    let ends = Ends { destination: destination.view(), ..Ends::default() };
     let finished = expression(ctx, group, space.clone(), None, &[], ends)?;
     let output = ctx.output(output, layout, destination, finished.in_place)?;
     let kernel = kernel_name(ctx, group);
@@ -105,7 +105,7 @@ pub struct Copy<'a> {
 /// Launches a copy.
 pub fn launch_copy(ctx: &mut Context<'_>, copy: Copy<'_>) -> Result<(), CompileError> {
     let Copy { name, kernel, operands, space, dtype, to, placed, view } = copy;
-    let ends = Ends { destination: view, source: None };
+    let ends = Ends { destination: view, ..Ends::default() };
     let element = Element::new(space.clone(), &operands, ends, 1, &[]);
     let result = format!("x{}", operands.len() - 1);
     let finished = element.finish(&result, dtype, DType::F32, ends);
@@ -190,6 +190,7 @@ pub fn expression(
                 operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
             let same_type = result.is_some_and(|id| graph.ty(id).dtype == operands[*n].dtype);
             ends.destination.is_none()
+                && !ends.transient
                 && others == 0
                 && same_type
                 && !anchor_operands.contains(&storage)

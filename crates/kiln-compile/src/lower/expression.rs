@@ -24,6 +24,8 @@ pub struct Ends<'a> {
     pub source: Option<&'a View>,
     /// Where results go, if not to place `i` of a tensor of their own.
     pub destination: Option<&'a View>,
+    /// Whether results are not stored at all, but used on the spot.
+    pub transient: bool,
 }
 
 impl<'a> Ends<'a> {

@@ -145,7 +145,7 @@ pub fn combine(
         ..view.clone()
     };
     let destination = ctx.destination(group, value, &out_layout)?;
-    let ends = Ends { source: Some(&place), destination: destination.view() };
+    let ends = Ends { source: Some(&place), destination: destination.view(), ..Ends::default() };
     let finished = expression(ctx, group, space.clone(), Some(anchor), &[view.storage], ends)?;
     let output = ctx.output(value, out_layout, destination, finished.in_place)?;
     let holes = minijinja::context! {
@@ -191,7 +191,7 @@ pub fn lower_arg(
     params.int("size", ty.shape[op.axis].clone());
     params.int("step", view.strides[op.axis].clone());
     let place = View { strides, ..view.clone() };
-    let ends = Ends { source: Some(&place), destination: None };
+    let ends = Ends { source: Some(&place), ..Ends::default() };
     let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", DType::F32, DType::F32, ends);
     let largest = op.kind == ArgKind::Max;
     let holes = minijinja::context! {
@@ -251,7 +251,7 @@ pub fn lower_softmax(
     let storage = ctx.placed[x_placed].storage;
     let place = View { storage, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
     let valid = space.valid.clone();
-    let ends = Ends { source: Some(&place), destination: None };
+    let ends = Ends { source: Some(&place), ..Ends::default() };
     let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", ty.dtype, ty.dtype, ends);
     let masked = !along_inner && !is_multiple(&valid, 4);
     let holes = minijinja::context! { log => op.log, masked, ..finished.holes() };

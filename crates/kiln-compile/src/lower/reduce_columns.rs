@@ -36,7 +36,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     let inputs = if nodes.is_empty() { vec![x] } else { group.prologue_inputs(graph) };
     let before =
         Group { name: group.name.clone(), anchor: None, prologue: vec![], nodes, inputs, outputs: vec![x] };
-    let finished = expression(ctx, &before, space, None, &[], Ends::default())?;
+    let ends = Ends { transient: true, ..Ends::default() };
+    let finished = expression(ctx, &before, space, None, &[], ends)?;
     let most = ctx.largest(&rows).max(1);
     let wanted = match ctx.target.strategy {
         Strategy::Broadcast { .. } | Strategy::RegisterTile => 64,

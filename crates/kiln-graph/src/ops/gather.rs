@@ -105,11 +105,12 @@ fn hits(
     position: ValueId,
     size: &Dim,
 ) -> Result<ValueId, GraphError> {
-    let (zero, size) = (at.number(0.0, indices)?, integer_size(at, size, indices)?);
-    let negative = at.binary(BinaryOp::Less, indices, zero)?;
-    let from_end = at.add(indices, size)?;
-    let from_start = at.select(negative, from_end, indices)?;
-    at.binary(BinaryOp::Equal, from_start, position)
+    // Positions are computed with, not indices, which may be any number.
+    let size = integer_size(at, size, indices)?;
+    let from_end = at.sub(position, size)?;
+    let (counted, counted_back) =
+        (at.binary(BinaryOp::Equal, indices, position)?, at.binary(BinaryOp::Equal, indices, from_end)?);
+    at.binary(BinaryOp::Or, counted, counted_back)
 }
 
 fn integer_size(at: &mut Adjoint<'_>, size: &Dim, like: ValueId) -> Result<ValueId, GraphError> {

@@ -1,0 +1,297 @@
+//! Every gradient rule, in the middle of a graph: against finite differences of the evaluator in f64, on the device
+//! against the evaluator, and against PyTorch.
+//!
+//! The graphs are the committed models of one node. What is differentiated is not the node alone: something that is
+//! not linear comes before it and behind it, and its inputs are read a second time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kiln::graph::ops::{BinaryOp, Reduce, ReduceKind, UnaryOp};
+use kiln::graph::{
+    DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, evaluate_with,
+};
+use kiln::{Device, DeviceOptions, Options, Session, Strategy, Target, test_data};
+
+/// Models without a gradient, with the words of the error. All others that have something to differentiate have one.
+const WITHOUT: &[(&str, &str)] = &[];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures").join(name)
+}
+
+fn folders(parent: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(parent)).expect("the fixtures are committed");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    folders.retain(|folder| folder.join("model.onnx").is_file());
+    folders.sort();
+    let only = std::env::var("KILN_ONLY").unwrap_or_default();
+    folders.retain(|folder| folder.to_string_lossy().contains(&only));
+    folders
+}
+
+/// Numbers between -1 and 1 that look random (a linear congruential generator; Knuth, MMIX).
+fn noise(seed: u64, count: usize) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / f64::from(1u32 << 30) - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// A graph to differentiate, and a point.
+struct Case {
+    name: String,
+    graph: Graph,
+    /// The floating point inputs and states: what is differentiated by.
+    sources: Vec<String>,
+    /// All inputs and states.
+    at: BTreeMap<String, Tensor>,
+}
+
+impl Case {
+    fn evaluate(&self, graph: &Graph, at: &BTreeMap<String, Tensor>, precision: Precision) -> Vec<Vec<f64>> {
+        let states = graph.states().iter().map(|id| graph.value(*id).name.clone());
+        let states = states.map(|name| (name.clone(), at[&name].clone())).collect();
+        let inputs = graph.inputs().iter().map(|id| graph.value(*id).name.clone());
+        let inputs = inputs.map(|name| (name.clone(), at[&name].clone())).collect();
+        let options = EvaluateOptions { states, ..EvaluateOptions::new(precision) };
+        let found = evaluate_with(graph, &inputs, &options).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        found.outputs().iter().map(|(_, tensor)| tensor.to_f64()).collect()
+    }
+}
+
+/// `x + sin(x) / 20`, which stays where functions like the logarithm are defined.
+fn bend(graph: &mut Graph, x: ValueId) -> Result<ValueId, GraphError> {
+    let share = graph.constant("share", Tensor::scalar(0.05f32));
+    let wave = graph.apply1("bend", Op::Unary(UnaryOp::Sin), &[x])?;
+    let wave = graph.apply1("bend", Op::Binary(BinaryOp::Mul), &[wave, share])?;
+    graph.apply1("bend", Op::Binary(BinaryOp::Add), &[x, wave])
+}
+
+/// The sum of `sin(x) * weights`, with the graph's only use of any element.
+fn weighted(graph: &mut Graph, x: ValueId, seed: u64) -> Result<ValueId, GraphError> {
+    let shape = graph.ty(x).shape.clone();
+    let wave = graph.apply1("weigh", Op::Unary(UnaryOp::Sin), &[x])?;
+    // Weights along the last dimension that is a number; the batch is a symbol.
+    let sizes: Vec<usize> = shape
+        .iter()
+        .enumerate()
+        .map(|(axis, dim)| dim.as_usize().filter(|_| axis > 0).unwrap_or(1))
+        .collect();
+    let count = sizes.iter().product();
+    let weights = noise(seed, count).into_iter().map(|x| x as f32).collect();
+    let weights = graph.constant("weights", Tensor::f32(sizes, weights).expect("as many as the shape says"));
+    let product = graph.apply1("weigh", Op::Binary(BinaryOp::Mul), &[wave, weights])?;
+    let axes = (0..shape.len()).collect();
+    graph.apply1("weigh", Op::Reduce(Reduce { kind: ReduceKind::Sum, axes, keep_dims: false }), &[product])
+}
+
+/// The model in `folder` with a loss, or nothing if it has nothing to differentiate.
+fn case(folder: &Path) -> Option<Case> {
+    let name = folder.file_name()?.to_string_lossy().into_owned();
+    let model = kiln::onnx::import(&folder.join("model.onnx"), &Default::default()).ok()?.graph;
+    let sets = test_data::data_sets(folder, &model).expect("known answers");
+    let mut at: BTreeMap<String, Tensor> = sets.last()?.inputs.iter().cloned().collect();
+    let mut graph = Graph::new(name.clone());
+    let mut new: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+    let mut sources = Vec::new();
+    let mut losses = Vec::new();
+    for (seed, id) in (0u64..).zip(model.value_ids()) {
+        let value = model.value(id);
+        let source = match &value.def {
+            kiln::graph::Def::Input => graph.input(value.name.clone(), value.ty.clone()),
+            kiln::graph::Def::State(first) => {
+                at.insert(value.name.clone(), first.clone());
+                graph.state(value.name.clone(), first.clone())
+            }
+            kiln::graph::Def::Constant(tensor) => {
+                new.insert(id, graph.constant(value.name.clone(), tensor.clone()));
+                continue;
+            }
+            kiln::graph::Def::Node { .. } => continue,
+        };
+        let source = source.expect("as in the model");
+        new.insert(id, source);
+        // Many inputs are drawn with ties, where a maximum has no derivative.
+        if value.ty.dtype == DType::F32 {
+            let tensor = &at[&value.name];
+            let shift = noise(seed, tensor.len());
+            let old = tensor.to_f64();
+            let moved = old.iter().zip(shift).map(|(x, n)| (x * (1.0 + 0.003 * n) + 1e-4) as f32).collect();
+            let tensor = Tensor::f32(tensor.shape().to_vec(), moved).expect("the same shape");
+            at.insert(value.name.clone(), tensor);
+            sources.push(value.name.clone());
+            new.insert(id, bend(&mut graph, source).ok()?);
+            losses.push(weighted(&mut graph, source, seed).ok()?);
+        }
+    }
+    for node in model.nodes() {
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|id| new[id]).collect();
+        let outputs = graph.apply(node.name.clone(), node.op.clone(), &inputs).expect("as in the model");
+        new.extend(node.outputs.iter().copied().zip(outputs));
+    }
+    let outputs = model.outputs().iter().map(|output| new[&output.value]);
+    let outputs: Vec<ValueId> = outputs.filter(|id| graph.ty(*id).dtype == DType::F32).collect();
+    if outputs.is_empty() || sources.is_empty() {
+        return None;
+    }
+    for (seed, id) in (100..).zip(outputs) {
+        losses.push(weighted(&mut graph, id, seed).ok()?);
+    }
+    let total = losses.into_iter().reduce(|a, b| {
+        graph.apply1("total", Op::Binary(BinaryOp::Add), &[a, b]).expect("numbers can be added")
+    });
+    graph.output("loss", total?).expect("the only output");
+    Some(Case { name, graph, sources, at })
+}
+
+impl Case {
+    fn differentiated(&self) -> Result<Graph, GraphError> {
+        let names: Vec<&str> = self.sources.iter().map(String::as_str).collect();
+        kiln::differentiate::differentiate(&self.graph, "loss", &names)
+    }
+
+    /// Compares with central differences along two directions for each source.
+    fn check(&self) -> Result<(), String> {
+        let graph = self.differentiated().map_err(|e| e.to_string())?;
+        graph.verify().map_err(|e| e.to_string())?;
+        let found = self.evaluate(&graph, &self.at, Precision::F64);
+        for (n, source) in self.sources.iter().enumerate() {
+            let tensor = &self.at[source];
+            for seed in [11, 12] {
+                let direction = noise(seed + n as u64, tensor.len());
+                let loss = |step: f64| {
+                    let moved = tensor.to_f64().iter().zip(&direction).map(|(x, d)| x + step * d).collect();
+                    let moved =
+                        Tensor::new(tensor.shape().to_vec(), Data::F64(moved)).expect("the same shape");
+                    let mut at = self.at.clone();
+                    at.insert(source.clone(), moved);
+                    self.evaluate(&self.graph, &at, Precision::F64)[0][0]
+                };
+                let step = 1e-5;
+                let numeric = (loss(step) - loss(-step)) / (2.0 * step);
+                let parts: Vec<f64> = found[n + 1].iter().zip(&direction).map(|(g, d)| g * d).collect();
+                let exact: f64 = parts.iter().sum();
+                let scale = parts.iter().map(|x| x.abs()).sum::<f64>().max(1e-3);
+                // Written so that NaN fails.
+                if !((numeric - exact).abs() <= 1e-5 * scale) {
+                    return Err(format!("along `{source}`: {exact:e}, but differences give {numeric:e}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for folder in folders("ops") {
+        let Some(case) = case(&folder) else { continue };
+        seen += 1;
+        let expected = WITHOUT.iter().find(|(name, _)| *name == case.name).map(|(_, words)| *words);
+        match (case.check(), expected) {
+            (Ok(()), None) => {}
+            (Err(message), Some(words)) if message.contains(words) => {}
+            (Ok(()), Some(words)) => wrong.push(format!("{}: was to fail with {words:?}", case.name)),
+            (Err(message), _) => wrong.push(format!("{}: {message}", case.name)),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {seen} failed:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(seen > 200 || std::env::var_os("KILN_ONLY").is_some(), "only {seen} models were differentiated");
+}
+
+/// The largest difference between what a device and the evaluator make of the gradients, relative to the largest
+/// element of each.
+fn on_device(case: &Case, device: &Device, target: &Target) -> Result<(f64, String), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let graph = case.differentiated().map_err(|e| text(&e))?;
+    // States stay states for the evaluator, and become constants of the plan.
+    let mut known = Graph::new(case.name.clone());
+    let mut new: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+    for id in graph.value_ids() {
+        let value = graph.value(id);
+        let made = match &value.def {
+            kiln::graph::Def::Input => {
+                known.input(value.name.clone(), value.ty.clone()).map_err(|e| text(&e))?
+            }
+            kiln::graph::Def::State(_) => {
+                known.state(value.name.clone(), case.at[&value.name].clone()).map_err(|e| text(&e))?
+            }
+            kiln::graph::Def::Constant(tensor) => known.constant(value.name.clone(), tensor.clone()),
+            kiln::graph::Def::Node { .. } => continue,
+        };
+        new.insert(id, made);
+    }
+    for node in graph.nodes() {
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|id| new[id]).collect();
+        let outputs = known.apply(node.name.clone(), node.op.clone(), &inputs).map_err(|e| text(&e))?;
+        new.extend(node.outputs.iter().copied().zip(outputs));
+    }
+    for output in graph.outputs() {
+        known.output(output.name.clone(), new[&output.value]).map_err(|e| text(&e))?;
+    }
+    let max = known.symbols().into_iter().map(|symbol| (symbol.to_string(), 3)).collect();
+    let compiled = kiln::compile(&known, &Options { target: target.clone(), max }).map_err(|e| text(&e))?;
+    let mut session = Session::load(device, &compiled.plan).map_err(|e| text(&e))?;
+    let inputs = known.inputs().iter().map(|id| known.value(*id).name.as_str());
+    let inputs = inputs.map(|name| Ok((name, kiln::to_host(&case.at[name]).map_err(|e| text(&e))?)));
+    let inputs = inputs.collect::<Result<Vec<_>, String>>()?;
+    let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let outputs = session.run(&inputs).map_err(|e| text(&e))?;
+    let expected = case.evaluate(&graph, &case.at, Precision::F64);
+    let mut worst = (0f64, String::new());
+    for (output, expected) in known.outputs().iter().zip(expected) {
+        let found =
+            kiln::from_host(outputs.get(&output.name).map_err(|e| text(&e))?).map_err(|e| text(&e))?;
+        let largest = expected.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+        for (a, b) in expected.iter().zip(found.to_f64()) {
+            let apart = (a - b).abs() / largest;
+            let apart = if apart.is_nan() { f64::INFINITY } else { apart };
+            if apart > worst.0 {
+                worst = (apart, output.name.clone());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+fn check_on_device(target: Option<Target>) {
+    let capabilities =
+        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
+    let device =
+        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let target = target.unwrap_or_else(|| kiln::target_for(&capabilities));
+    let mut wrong = Vec::new();
+    for folder in folders("ops") {
+        let Some(case) = case(&folder) else { continue };
+        match on_device(&case, &device, &target) {
+            Ok((worst, _)) if worst <= 1e-4 => {}
+            Ok((worst, output)) => wrong.push(format!("{}: {output} is off by {worst:.1e}", case.name)),
+            Err(message) => {
+                wrong.push(format!("{}: {}", case.name, message.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn gradients_on_the_device() {
+    check_on_device(None);
+}
+
+/// The kernels for GPUs, which any device can run.
+#[test]
+fn gradients_as_on_a_gpu() {
+    check_on_device(Some(Target::default()));
+}
+
+/// The kernels for CPU adapters without subgroups.
+#[test]
+fn gradients_as_without_subgroups() {
+    check_on_device(Some(Target { strategy: Strategy::RegisterTile, ..Target::default() }));
+}
