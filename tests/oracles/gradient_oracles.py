@@ -1,0 +1,195 @@
+"""Gradients as PyTorch computes them, for functions in the middle of a small network.
+
+Each case is exported as a model whose only output is a number, `loss`; beside the inputs lie PyTorch's gradients:
+
+    NAME/model.onnx
+    NAME/test_data_set_0/{input_0.pb, ..., output_0.pb, gradient_0.pb, ...}
+
+Each floating point input passes something that is not linear before the function, and the function's results behind it.
+"""
+
+import warnings
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+
+from onnx_testdata import draw_values, fresh_directory, generator, write_data_set, write_tensor
+
+CASES = {}
+
+
+def case(name, function, *inputs, bend=True):
+    """`inputs`: (shape, distribution), or an array for what is not differentiated."""
+    CASES[name] = (function, inputs, bend)
+
+
+def unary(name, function, draw="normal"):
+    case(name, function, ((3, 5), draw))
+
+
+IMAGE = ((2, 3, 7, 6), "normal")
+TIES = ((2, 3, 8, 6), "steps")
+
+unary("relu", torch.relu)
+unary("leaky_relu", lambda x: F.leaky_relu(x, 0.2))
+unary("elu", F.elu)
+unary("celu", lambda x: F.celu(x, 1.5))
+unary("selu", F.selu)
+unary("gelu", F.gelu)
+unary("gelu_tanh", lambda x: F.gelu(x, approximate="tanh"))
+unary("silu", F.silu)
+unary("mish", F.mish)
+unary("softplus", F.softplus)
+unary("softsign", F.softsign)
+unary("hardswish", F.hardswish)
+unary("hardsigmoid", F.hardsigmoid)
+unary("hardtanh", lambda x: F.hardtanh(x, -0.5, 0.75))
+unary("relu6", F.relu6, "wide")
+unary("sigmoid", torch.sigmoid, "wide")
+unary("tanh", torch.tanh)
+unary("log_sigmoid", F.logsigmoid)
+unary("exp", torch.exp)
+unary("log", torch.log, "positive")
+unary("sqrt", torch.sqrt, "positive")
+unary("rsqrt", torch.rsqrt, "positive")
+unary("reciprocal", torch.reciprocal, "positive")
+unary("abs", torch.abs)
+unary("sin", torch.sin)
+unary("cos", torch.cos)
+unary("tan", torch.tan, "unit")
+unary("atan", torch.atan)
+unary("erf", torch.erf)
+unary("pow_cube", lambda x: x**3)
+unary("pow_fraction", lambda x: x**1.5, "positive")
+case("pow_tensor", torch.pow, ((3, 5), "positive"), ((3, 5), "normal"))
+case("add_broadcast", lambda a, b: a + b, ((2, 3, 4), "normal"), ((3, 1), "normal"))
+case("sub_broadcast", lambda a, b: a - b, ((4,), "normal"), ((2, 3, 4), "normal"))
+case("mul_broadcast", lambda a, b: a * b, ((2, 3, 4), "normal"), ((1, 3, 1), "normal"))
+case("div_broadcast", lambda a, b: a / b, ((2, 3, 4), "normal"), ((3, 4), "positive"))
+case("maximum", torch.maximum, ((3, 5), "normal"), ((3, 5), "normal"))
+case("maximum_of_equals", torch.maximum, ((3, 5), "steps"), ((3, 5), "steps"), bend=False)
+case("where", lambda a, b: torch.where(a > b, a * b, b), ((3, 5), "normal"), ((3, 5), "normal"))
+case("conv1d", lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1), ((2, 3, 11), "normal"), ((5, 3, 3), "normal"), ((5,), "normal"))
+case("conv2d", lambda x, w, b: F.conv2d(x, w, b, padding=1), IMAGE, ((5, 3, 3, 3), "normal"), ((5,), "normal"))
+case("conv2d_strided", lambda x, w: F.conv2d(x, w, stride=(2, 3), padding=(1, 0)), IMAGE, ((4, 3, 3, 2), "normal"))
+case("conv2d_strided_leaves_a_rest", lambda x, w: F.conv2d(x, w, stride=3), ((2, 4, 8, 9), "normal"), ((8, 4, 2, 2), "normal"))
+case("conv2d_dilated", lambda x, w: F.conv2d(x, w, dilation=2, padding=2), IMAGE, ((4, 3, 3, 3), "normal"))
+case("conv2d_groups", lambda x, w: F.conv2d(x, w, groups=3), ((2, 6, 5, 5), "normal"), ((9, 2, 3, 3), "normal"))
+case("conv2d_groups_of_four", lambda x, w: F.conv2d(x, w, groups=2, padding=1), ((2, 8, 5, 5), "normal"), ((8, 4, 3, 3), "normal"))
+case("conv2d_depthwise", lambda x, w: F.conv2d(x, w, groups=6, padding=1, stride=2), ((2, 6, 7, 7), "normal"), ((6, 1, 3, 3), "normal"))
+case("conv2d_pointwise", F.conv2d, ((2, 8, 5, 5), "normal"), ((12, 8, 1, 1), "normal"))
+case("conv3d", lambda x, w: F.conv3d(x, w, padding=1), ((2, 3, 4, 5, 4), "normal"), ((4, 3, 3, 2, 3), "normal"))
+case("conv_transpose2d", lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=1), ((2, 4, 4, 3), "normal"), ((4, 3, 3, 3), "normal"), ((3,), "normal"))
+case("conv_transpose2d_groups", lambda x, w: F.conv_transpose2d(x, w, stride=2, groups=2, dilation=2), ((2, 4, 4, 3), "normal"), ((4, 3, 3, 3), "normal"))
+case("max_pool1d", lambda x: F.max_pool1d(x, 3, 2, 1), ((2, 3, 9), "normal"))
+case("max_pool2d", lambda x: F.max_pool2d(x, 2), IMAGE)
+case("max_pool2d_overlapping_ties", lambda x: F.max_pool2d(x, 3, 2, 1), TIES, bend=False)
+case("max_pool2d_all_equal", lambda x: F.max_pool2d(x * 0, 2) + F.max_pool2d(x, 2), TIES, bend=False)
+case("max_pool2d_dilated", lambda x: F.max_pool2d(x, 2, 2, dilation=2), IMAGE)
+case("max_pool2d_ceil", lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), IMAGE)
+case("max_pool3d", lambda x: F.max_pool3d(x, 2), ((2, 3, 4, 5, 4), "normal"))
+case("avg_pool2d", lambda x: F.avg_pool2d(x, 3, 2, 1), IMAGE)
+case("avg_pool2d_not_counted", lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), IMAGE)
+case("avg_pool2d_ceil", lambda x: F.avg_pool2d(x, 2, ceil_mode=True), IMAGE)
+case("adaptive_avg_pool2d", lambda x: F.adaptive_avg_pool2d(x, 1), IMAGE)
+case("adaptive_max_pool2d", lambda x: F.adaptive_max_pool2d(x, 1), IMAGE)
+case("linear", F.linear, ((3, 5), "normal"), ((4, 5), "normal"), ((4,), "normal"))
+case("matmul_batched", torch.matmul, ((2, 3, 4), "normal"), ((2, 4, 5), "normal"))
+case("matmul_broadcast", torch.matmul, ((2, 3, 4), "normal"), ((4, 5), "normal"))
+case("batch_norm_eval", lambda x, w, b, m, v: F.batch_norm(x, m, v, w, b), IMAGE, ((3,), "normal"), ((3,), "normal"), np.float32([0.1, -0.2, 0.3]), np.float32([1.5, 0.5, 1.0]))
+case("layer_norm", lambda x, w, b: F.layer_norm(x, [6], w, b), ((2, 3, 6), "normal"), ((6,), "normal"), ((6,), "normal"))
+case("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), ((2, 4, 3, 3), "normal"), ((4,), "normal"), ((4,), "normal"))
+case("instance_norm", lambda x: F.instance_norm(x), IMAGE)
+case("softmax", lambda x: F.softmax(x, 1), ((3, 5), "wide"))
+case("log_softmax", lambda x: F.log_softmax(x, 1), ((3, 5), "wide"))
+case("log_softmax_pixelwise", lambda x: F.log_softmax(x, 1), IMAGE)
+case("sum", lambda x: x.sum((0, 2)), ((2, 3, 4), "normal"))
+case("mean", lambda x: x.mean((2, 3), keepdim=True), IMAGE)
+case("prod", lambda x: x.prod(1), ((3, 5), "positive"))
+case("amax", lambda x: x.amax((2, 3)), IMAGE)
+case("amax_ties", lambda x: x.amax((2, 3)), TIES, bend=False)
+case("amin", lambda x: x.amin(1), ((3, 5), "normal"))
+case("logsumexp", lambda x: x.logsumexp(1), ((3, 5), "wide"))
+case("norm", lambda x: x.norm(dim=1), ((3, 5), "normal"))
+case("reshape", lambda x: x.reshape(2, -1), IMAGE)
+case("transpose", lambda x: x.permute(0, 2, 3, 1), IMAGE)
+case("slice", lambda x: x[:, 1:, ::2, 1:5], IMAGE)
+case("concat", lambda a, b: torch.cat([a, b, a], 1), IMAGE, ((2, 2, 7, 6), "normal"))
+case("pad", lambda x: F.pad(x, (1, 2, 0, 1)), IMAGE)
+case("pad_reflect", lambda x: F.pad(x, (2, 1, 1, 2), mode="reflect"), IMAGE)
+case("pad_replicate", lambda x: F.pad(x, (2, 1, 1, 2), mode="replicate"), IMAGE)
+case("expand", lambda x: x.expand(4, 3, 5), ((3, 1), "normal"))
+case("index_select", lambda x, i: torch.index_select(x, 0, i), ((5, 4), "normal"), np.int64([3, 0, 3, 1]))
+case("embedding", lambda w, i: F.embedding(i, w), ((6, 3), "normal"), np.int64([[1, 5, 1], [0, 2, 5]]))
+case("gather", lambda x, i: torch.gather(x, 1, i), ((3, 5), "normal"), np.int64([[0, 4], [2, 2], [3, 1]]))
+case("upsample_nearest", lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), ((2, 3, 3, 4), "normal"))
+case("upsample_bilinear", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ((2, 3, 3, 4), "normal"))
+case("upsample_align_corners", lambda x: F.interpolate(x, size=(5, 7), mode="bilinear", align_corners=True), ((2, 3, 3, 4), "normal"))
+case("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), ((2, 8, 3, 3), "normal"))
+case("shared_weight", lambda x, w: F.conv2d(torch.tanh(F.conv2d(x, w, padding=1)), w, padding=1), IMAGE, ((3, 3, 3, 3), "normal"))
+case("residual", lambda x, w: F.relu(F.conv2d(x, w, padding=1)) + x, IMAGE, ((3, 3, 3, 3), "normal"))
+
+
+class Middle(torch.nn.Module):
+    def __init__(self, function, bend, inputs):
+        super().__init__()
+        self.function, self.bend = function, bend
+        with torch.no_grad():
+            y = function(*inputs)
+        self.register_buffer("weights", torch.cos(torch.arange(y.numel(), dtype=torch.float32)).reshape(y.shape))
+
+    def forward(self, *inputs):
+        bent = [x + 0.05 * torch.sin(x) if self.bend and x.is_floating_point() else x for x in inputs]
+        y = self.function(*bent)
+        return (torch.sin(y) * self.weights).sum()
+
+
+def write_case(name, directory):
+    function, sources, bend = CASES[name]
+    rng = generator("gradient", name)
+    drawn = [s if isinstance(s, np.ndarray) else draw_values(rng, s[0], np.float32, s[1]) for s in sources]
+    tensors = [torch.from_numpy(x) for x in drawn]
+    wanted = [i for i, s in enumerate(sources) if not isinstance(s, np.ndarray)]
+    for i in wanted:
+        tensors[i].requires_grad_()
+    module = Middle(function, bend, tensors)
+    loss = module(*tensors)
+    gradients = torch.autograd.grad(loss, [tensors[i] for i in wanted])
+    target = fresh_directory(directory / name)
+    names = [f"x{i}" for i in range(len(tensors))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            tuple(t.detach() for t in tensors),
+            target / "model.onnx",
+            input_names=names,
+            output_names=["loss"],
+            opset_version=17,
+            dynamo=False,
+            do_constant_folding=True,
+        )
+    model = onnx.load(target / "model.onnx")
+    # Where the exporter ran is nobody's business.
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+    onnx.save(model, target / "model.onnx")
+    write_data_set(target, 0, dict(zip(names, drawn)), {"loss": loss.detach().numpy()})
+    for i, gradient in zip(wanted, gradients):
+        write_tensor(target / "test_data_set_0" / f"gradient_{i}.pb", f"x{i}.grad", gradient.numpy())
+
+
+def write_all(directory, only=None):
+    """Writes the chosen cases under `directory`; returns the number written and the complaints."""
+    complaints, written = [], 0
+    for name in CASES:
+        if only and name not in only:
+            continue
+        try:
+            write_case(name, directory)
+            written += 1
+        except Exception as problem:  # Whatever a case does wrong, the others are still to be made.
+            complaints.append(f"gradient of {name}: {type(problem).__name__}: {problem}")
+    return written, complaints
