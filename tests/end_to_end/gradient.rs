@@ -172,8 +172,8 @@ impl Case {
                 let parts: Vec<f64> = found[n + 1].iter().zip(&direction).map(|(g, d)| g * d).collect();
                 let exact: f64 = parts.iter().sum();
                 let scale = parts.iter().map(|x| x.abs()).sum::<f64>().max(1e-3);
-                // Written so that NaN fails.
-                if !((numeric - exact).abs() <= 1e-5 * scale) {
+                let apart = (numeric - exact).abs();
+                if apart.is_nan() || apart > 1e-5 * scale {
                     return Err(format!("along `{source}`: {exact:e}, but differences give {numeric:e}"));
                 }
             }

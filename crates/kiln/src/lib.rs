@@ -23,8 +23,8 @@ pub mod test_data;
 use std::path::Path;
 
 pub use kiln_compile::{
-    CompileError, Compiled, MemoryReport, Options, Strategy, Target, compile, differentiate, fuse,
-    host_dtype, passes,
+    CompileError, Compiled, CompiledProgram, MemoryReport, Options, Strategy, Target, compile,
+    compile_programs, differentiate, fuse, host_dtype, passes,
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
-use kiln::{Compiled, Plan};
+use kiln::{CompiledProgram, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
 
@@ -81,11 +81,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Stage::Import => graph_form(&graph, arguments.format)?,
         Stage::Fused => {
             let compiled = model.compile(&graph, &Default::default())?;
+            let [program] = &compiled.programs[..] else { bail!("an inference plan has one program") };
             match arguments.format {
-                Format::Text => compiled.fusion.display(&compiled.graph).to_string().into_bytes(),
-                Format::Dot => fused_dot(&compiled).into_bytes(),
-                Format::Json => fused_json(&compiled).into_bytes(),
-                Format::Onnx => graph_form(&compiled.graph, Format::Onnx)?,
+                Format::Text => program.fusion.display(&program.graph).to_string().into_bytes(),
+                Format::Dot => fused_dot(program).into_bytes(),
+                Format::Json => fused_json(program).into_bytes(),
+                Format::Onnx => graph_form(&program.graph, Format::Onnx)?,
             }
         }
         Stage::Plan => {
@@ -149,7 +150,7 @@ fn graph_json(graph: &Graph) -> String {
     format!("{value:#}\n")
 }
 
-fn fused_json(compiled: &Compiled) -> String {
+fn fused_json(compiled: &CompiledProgram) -> String {
     let graph = &compiled.graph;
     let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
     let node = |id: &kiln::graph::NodeId| json!({ "name": graph.node(*id).name, "operator": graph.node(*id).op.name() });
@@ -175,7 +176,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A box for each kernel.
-fn fused_dot(compiled: &Compiled) -> String {
+fn fused_dot(compiled: &CompiledProgram) -> String {
     let graph = &compiled.graph;
     let mut maker = vec![None; graph.values().len()];
     let mut out =

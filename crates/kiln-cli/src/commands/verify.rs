@@ -125,7 +125,8 @@ fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
 /// Runs dispatch by dispatch beside the reference evaluation of the same graph; the first dispatch whose result is
 /// wrong though all before it were right.
 fn bisect(session: &mut Session, compiled: &Compiled, set: &DataSet, tolerance: f64) -> Result<String> {
-    let expected = expected_values(&compiled.graph, set)?;
+    let [made] = &compiled.programs[..] else { return Ok("the plan has no program".into()) };
+    let expected = expected_values(&made.graph, set)?;
     let inputs = host_inputs(set)?;
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let plan = session.plan().clone();

@@ -37,7 +37,7 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn new(graph: &'a Graph, group: &'a Group) -> Self {
         let mut reads = HashMap::new();
-        for input in group.nodes.iter().flat_map(|id| &graph.node(*id).inputs) {
+        for input in group.prologue.iter().chain(&group.nodes).flat_map(|id| &graph.node(*id).inputs) {
             *reads.entry(*input).or_insert(0) += 1;
         }
         Self { graph, group, reads, named: HashMap::new(), typed: HashSet::new() }
@@ -46,7 +46,8 @@ impl<'a> Text<'a> {
     fn block(mut self) -> String {
         let types: Vec<String> = self.group.outputs.iter().map(|v| self.graph.ty(*v).to_string()).collect();
         let mut out = format!("{} -> {}\n", self.group.name, types.join(", "));
-        let lines = self.group.anchor.iter().chain(&self.group.nodes).copied().collect::<Vec<_>>();
+        let Group { prologue, anchor, nodes, .. } = self.group;
+        let lines = prologue.iter().chain(anchor).chain(nodes).copied().collect::<Vec<_>>();
         for id in &lines {
             let node = self.graph.node(*id);
             let is_anchor = self.group.anchor == Some(*id);
@@ -84,6 +85,9 @@ impl<'a> Text<'a> {
         let Some(node) = self.graph.producer(id).map(|id| self.graph.node(id)) else {
             return self.graph.value(id).name.clone();
         };
+        if let Op::Size(size) = &node.op {
+            return size.dim.to_string();
+        }
         let sign = if let Op::Binary(op) = node.op { sign(op) } else { None };
         let operands: Vec<String> =
             node.inputs.iter().map(|input| self.operand(*input, sign.is_some())).collect();

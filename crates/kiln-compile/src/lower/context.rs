@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::{DType, Def, Dim, Graph, TensorType, ValueId, product};
+use kiln_graph::{DType, Dim, Graph, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
 use super::destination::{Homes, homes};
 use super::kernel::Launch;
 use super::pack::{Packed, pack};
+use super::states::States;
 use crate::error::CompileError;
 use crate::fuse::Fusion;
 use crate::layout;
@@ -27,6 +28,8 @@ pub enum Contents {
     Weights(Vec<u8>),
     /// Written by a kernel.
     Activation,
+    /// Kept from run to run: the number of a state in [`States`].
+    State(usize),
 }
 
 /// See [`StorageId`].
@@ -78,13 +81,17 @@ pub struct Context<'a> {
     /// Largest values of the symbols.
     pub max: &'a kiln_graph::Bindings,
     /// Kernels by text.
-    pub shaders: Shaders,
+    pub shaders: &'a mut Shaders,
     /// All memory.
     pub memory: Vec<Memory>,
     /// All tensors.
     pub placed: Vec<Placed>,
     /// Launches in order.
     pub launches: Vec<Launch>,
+    /// Whose memory is a state's.
+    states: HashMap<StorageId, ValueId>,
+    /// What states become: the new value, and the state.
+    updates: HashMap<ValueId, ValueId>,
     views: HashMap<ValueId, View>,
     versions: HashMap<ValueId, Vec<usize>>,
     /// Values that are read from each memory.
@@ -110,6 +117,8 @@ impl<'a> Context<'a> {
         target: &'a Target,
         max: &'a kiln_graph::Bindings,
         fusion: &Fusion,
+        shaders: &'a mut Shaders,
+        states: &States,
     ) -> Result<Self, CompileError> {
         let mut last_use = vec![0; graph.values().len()];
         for (n, group) in fusion.groups.iter().enumerate() {
@@ -128,10 +137,12 @@ impl<'a> Context<'a> {
             graph,
             target,
             max,
-            shaders: Shaders::new()?,
+            shaders,
             memory: Vec::new(),
             placed: Vec::new(),
             launches: Vec::new(),
+            states: HashMap::new(),
+            updates: HashMap::new(),
             views: HashMap::new(),
             versions: HashMap::new(),
             readers: HashMap::new(),
@@ -146,6 +157,16 @@ impl<'a> Context<'a> {
             let layout = layout::row_major(graph.ty(*id).rank(), 1);
             let placed = this.place(*id, layout, Contents::Input)?;
             this.register(*id, placed)?;
+        }
+        for id in graph.states() {
+            let Some(index) = states.index(&graph.value(*id).name) else { continue };
+            let layout = states.all()[index].layout.clone();
+            let placed = this.place(*id, layout, Contents::State(index))?;
+            this.register(*id, placed)?;
+            this.states.insert(this.placed[placed].storage, *id);
+        }
+        for update in graph.updates() {
+            this.updates.insert(update.value, update.state);
         }
         Ok(this)
     }
@@ -209,11 +230,23 @@ impl<'a> Context<'a> {
         self.views.insert(id, view);
     }
 
-    /// Whether the group that is being lowered is the last to read a memory, so that it may be overwritten.
-    pub fn dies(&self, storage: StorageId) -> bool {
-        let kept = matches!(self.memory[storage.0].contents, Contents::Weights(_));
+    /// Whether the group that is being lowered is the last to read a memory, so that it may be overwritten by
+    /// `result`. That of a state may only become what the state becomes.
+    pub fn dies(&self, storage: StorageId, result: ValueId) -> bool {
+        let may_change = match &self.memory[storage.0].contents {
+            Contents::Weights(_) => false,
+            Contents::Input | Contents::Activation => true,
+            Contents::State(_) => {
+                self.updates.get(&result).is_some_and(|state| self.states.get(&storage) == Some(state))
+            }
+        };
         let readers = self.readers.get(&storage).map_or(&[][..], Vec::as_slice);
-        !kept && readers.iter().all(|id| self.last_use[id.index()] <= self.group)
+        may_change && readers.iter().all(|id| self.last_use[id.index()] <= self.group)
+    }
+
+    /// The layout of the state that `value` is the new value of.
+    pub fn layout_of_updated(&self, value: ValueId) -> Option<Layout> {
+        self.updates.get(&value).and_then(|state| self.stored_layout(*state))
     }
 
     /// A new tensor for a value, over the memory of an operand if there is one.
@@ -316,11 +349,7 @@ impl<'a> Context<'a> {
 
     fn missing(&self, id: ValueId) -> CompileError {
         let value = self.graph.value(id);
-        let message = match value.def {
-            Def::State(_) => "is a state; inference plans are made from frozen graphs",
-            Def::Input | Def::Constant(_) | Def::Node { .. } => "is read before it is made",
-        };
-        CompileError::Unsupported { node: value.name.clone(), message: message.into() }
+        CompileError::Unsupported { node: value.name.clone(), message: "is read before it is made".into() }
     }
 
     /// Appends a launch.

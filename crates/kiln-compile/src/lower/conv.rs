@@ -140,7 +140,7 @@ impl Job<'_> {
 }
 
 /// `[taps...][input channels of a group][output channels]`.
-fn weight_layout(rank: usize) -> Layout {
+pub fn weight_layout(rank: usize) -> Layout {
     Layout { order: (2..rank).chain([1, 0]).collect(), lanes: 4 }
 }
 

@@ -23,7 +23,10 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {
         });
     };
     let shape = ctx.graph.ty(output).shape.clone();
-    let layout = output_layout(ctx, group, &shape);
+    let layout = match ctx.layout_of_updated(output) {
+        Some(layout) => layout,
+        None => output_layout(ctx, group, &shape),
+    };
     let space = Space::new(&shape, &layout);
     let flops = &space.count() * &Dim::from(space.width * group.nodes.len());
     let destination = ctx.destination(group, output, &layout)?;
@@ -194,7 +197,7 @@ pub fn expression(
                 && others == 0
                 && same_type
                 && !anchor_operands.contains(&storage)
-                && ctx.dies(storage)
+                && result.is_some_and(|id| ctx.dies(storage, id))
         })
         .collect();
     let mut element = Element::new(space, &operands, ends, anchor_operands.len() + 1, &dying);

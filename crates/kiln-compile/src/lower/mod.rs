@@ -24,34 +24,81 @@ mod reduce;
 mod reduce_columns;
 mod resize;
 mod rows;
+pub mod states;
 mod tile;
+mod update;
+
+use std::sync::Arc;
 
 use kiln_graph::{Bindings, Graph, Op};
 
 use crate::error::CompileError;
 use crate::fuse::{Fusion, Group};
 use crate::layout::row_major;
+use crate::shader::Shaders;
 use crate::target::Target;
-use context::Context;
+use context::{Context, Memory, Placed, StorageId};
+use kernel::Launch;
+use states::States;
 
-/// Lowers all groups of a frozen graph, and leaves every output dense.
-pub fn lower<'a>(
-    graph: &'a Graph,
+/// Lowers all groups of a graph, leaves every output dense, and brings new states to the place of the old ones.
+pub fn lower(
+    name: &str,
+    graph: &Graph,
     fusion: &Fusion,
-    target: &'a Target,
-    max: &'a Bindings,
-) -> Result<(Context<'a>, Vec<usize>), CompileError> {
-    let mut ctx = Context::new(graph, target, max, fusion)?;
+    target: &Target,
+    max: &Bindings,
+    shaders: &mut Shaders,
+    states: &States,
+) -> Result<Lowered, CompileError> {
+    let mut ctx = Context::new(graph, target, max, fusion, shaders, states)?;
     for (n, group) in fusion.groups.iter().enumerate() {
         ctx.group = n;
         lower_group(&mut ctx, group)?;
     }
-    let outputs = graph
+    let mut outputs = graph
         .outputs()
         .iter()
         .map(|output| ctx.version(output.value, &row_major(graph.ty(output.value).rank(), 1)))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok((ctx, outputs))
+    update::states(&mut ctx, &mut outputs)?;
+    let inputs = graph.inputs().iter().filter_map(|id| ctx.versions(*id).first().copied()).collect();
+    let names = graph.outputs().iter().map(|output| output.name.clone());
+    Ok(Lowered {
+        name: name.into(),
+        symbols: graph.symbols(),
+        inputs,
+        outputs: names.zip(outputs).collect(),
+        memory: ctx.memory,
+        placed: ctx.placed,
+        launches: ctx.launches,
+    })
+}
+
+/// A program as launches of kernels on memory that has no place yet.
+pub struct Lowered {
+    /// The program's name.
+    pub name: String,
+    /// The symbols of its graph.
+    pub symbols: Vec<Arc<str>>,
+    /// The tensors that are given, by their place in `placed`.
+    pub inputs: Vec<usize>,
+    /// The results by name, and their places in `placed`.
+    pub outputs: Vec<(String, usize)>,
+    /// All memory.
+    pub memory: Vec<Memory>,
+    /// All tensors.
+    pub placed: Vec<Placed>,
+    /// Launches in order.
+    pub launches: Vec<Launch>,
+}
+
+impl Lowered {
+    /// The memory that is used, in order of first use, with repetitions.
+    pub fn used(&self) -> impl Iterator<Item = StorageId> {
+        let bound = self.launches.iter().flat_map(|launch| &launch.bindings).map(|(storage, _)| *storage);
+        bound.chain(self.outputs.iter().map(|(_, placed)| self.placed[*placed].storage))
+    }
 }
 
 fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {

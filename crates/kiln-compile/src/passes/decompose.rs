@@ -1,4 +1,4 @@
-//! Batch normalization in inference is a multiplication and an addition per channel.
+//! Batch normalization is arithmetic: in inference a multiplication and an addition per channel.
 //!
 //! ```text
 //! before: y = batch_norm(x, scale, bias, mean, var) epsilon=e
@@ -6,23 +6,35 @@
 //!         y = add(t, b)       b = bias - mean * s
 //! ```
 //!
-//! Both new nodes keep the name of the batch normalization, so a fused kernel is still called `conv1 + bn1 + relu`.
+//! In training the statistics are those of the batch, and the running ones follow them:
+//!
+//! ```text
+//! before: y, mean', var' = batch_norm(x, scale, bias, mean, var) epsilon=e training momentum=m
+//! after:  n = (x - mean(x)) / sqrt(var(x) + e)        y = n * scale + bias
+//!         mean' = m * mean + (1 - m) * mean(x)        var' = m * var + (1 - m) * var(x)
+//! ```
+//!
+//! All new nodes keep the name of the batch normalization, so a fused kernel is still called `conv1 + bn1 + relu`.
 
-use kiln_graph::ops::{BatchNorm, BinaryOp, Reshape, UnaryOp};
-use kiln_graph::{Dim, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId};
+use kiln_graph::ops::{BatchNorm, BinaryOp, Reshape, Size, UnaryOp};
+use kiln_graph::{Dim, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId, product};
 
 use super::constant;
 
-/// Writes every inference [`BatchNorm`] as arithmetic. Those that train stay.
+/// Writes every [`BatchNorm`] as arithmetic.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewriter = Rewriter::new(graph)?;
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
-        if let Op::BatchNorm(op) = &node.op
-            && !op.training
-        {
+        if let Op::BatchNorm(op) = &node.op {
             let inputs = rewriter.inputs(id)?;
-            let y = batch_norm(&mut rewriter.graph, node, op, &inputs)?;
-            rewriter.map(node.outputs[0], y);
+            let outputs = if op.training {
+                training(&mut rewriter.graph, node, op, &inputs)?
+            } else {
+                vec![batch_norm(&mut rewriter.graph, node, op, &inputs)?]
+            };
+            for (old, new) in node.outputs.iter().zip(outputs) {
+                rewriter.map(*old, new);
+            }
         } else {
             rewriter.copy(id)?;
         }
@@ -55,6 +67,49 @@ fn batch_norm(
     };
     let scaled = graph.apply1(&node.name, Op::Binary(BinaryOp::Mul), &[x, factor])?;
     graph.apply1(&node.name, Op::Binary(BinaryOp::Add), &[scaled, shift])
+}
+
+/// The output and the new running mean and variance.
+fn training(
+    graph: &mut Graph,
+    node: &Node,
+    op: &BatchNorm,
+    inputs: &[ValueId],
+) -> Result<Vec<ValueId>, GraphError> {
+    let &[x, scale, bias, mean, var] = inputs else {
+        return Err(GraphError::Invalid(format!("`{}` should have 5 inputs", node.name)));
+    };
+    let name = &node.name;
+    let apply = |graph: &mut Graph, op: BinaryOp, a, b| graph.apply1(name, Op::Binary(op), &[a, b]);
+    let shape = graph.ty(x).shape.clone();
+    let mut line = vec![Dim::from(1); shape.len()];
+    line[1] = shape[1].clone();
+    let line = Op::Reshape(Reshape { shape: line });
+    let vector = Op::Reshape(Reshape { shape: vec![shape[1].clone()] });
+    let statistics = op.batch_statistics(graph, name, x)?;
+    let normal = apply(graph, BinaryOp::Div, statistics.centered, statistics.deviation)?;
+    let (scale, bias) = (graph.apply1(name, line.clone(), &[scale])?, graph.apply1(name, line, &[bias])?);
+    let scaled = apply(graph, BinaryOp::Mul, normal, scale)?;
+    let y = apply(graph, BinaryOp::Add, scaled, bias)?;
+    let mut seen = statistics.var;
+    if op.unbiased {
+        let others = shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim);
+        let count = graph.apply1(name, Op::Size(Size { dim: product(others) }), &[])?;
+        let one = graph.constant("one", Tensor::scalar(1f32));
+        let less = apply(graph, BinaryOp::Sub, count, one)?;
+        let ratio = apply(graph, BinaryOp::Div, count, less)?;
+        seen = apply(graph, BinaryOp::Mul, seen, ratio)?;
+    }
+    let kept = graph.constant("momentum", Tensor::scalar(op.momentum));
+    let share = graph.constant("momentum", Tensor::scalar(1.0 - op.momentum));
+    let mut outputs = vec![y];
+    for (old, seen) in [(mean, statistics.mean), (var, seen)] {
+        let seen = graph.apply1(name, vector.clone(), &[seen])?;
+        let old = apply(graph, BinaryOp::Mul, old, kept)?;
+        let new = apply(graph, BinaryOp::Mul, seen, share)?;
+        outputs.push(apply(graph, BinaryOp::Add, old, new)?);
+    }
+    Ok(outputs)
 }
 
 /// Factor and shift of shape `[C, 1, ...]` from constants `[scale, bias, mean, var]`, each `[C]`.

@@ -12,6 +12,7 @@ pub mod fold;
 pub mod freeze;
 pub mod identity;
 pub mod pad;
+pub mod recompute;
 
 use kiln_graph::{Graph, GraphError};
 
@@ -40,9 +41,20 @@ pub struct PassError {
     pub source: GraphError,
 }
 
-/// Makes a graph ready for an inference plan: all of [`INFERENCE`].
-pub fn inference(graph: &Graph) -> Result<Graph, PassError> {
-    INFERENCE.iter().try_fold(graph.clone(), |graph, (pass, run)| {
+/// The passes of a plan whose states stay states, in their order.
+pub const TRAINING: &[(&str, Pass)] = &[
+    ("decompose", decompose::run),
+    ("fold", fold::run),
+    ("identity", identity::run),
+    ("common", common::run),
+    ("pad", pad::run),
+    ("recompute", recompute::run),
+    ("dead_code", dead_code::run),
+];
+
+/// Runs passes in their order.
+pub fn run(passes: &[(&'static str, Pass)], graph: &Graph) -> Result<Graph, PassError> {
+    passes.iter().try_fold(graph.clone(), |graph, (pass, run)| {
         let error = |source| PassError { pass, source };
         let graph = run(&graph).map_err(error)?;
         if cfg!(debug_assertions) {

@@ -10,7 +10,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[test]
 fn resnet18_leaves_no_batch_norm_relu_or_add_alone() -> Outcome {
-    let graph = passes::inference(&models::resnet18(8, 64)?)?;
+    let graph = passes::run(passes::INFERENCE, &models::resnet18(8, 64)?)?;
     let fusion = fuse(&graph, &FuseLimits::default());
     assert!(fusion.groups.iter().all(|group| group.anchor.is_some()), "an elementwise node is alone");
     assert!(!graph.nodes().iter().any(|node| matches!(node.op, Op::BatchNorm(_))));

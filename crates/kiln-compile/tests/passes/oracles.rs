@@ -91,7 +91,7 @@ fn batch_norm_relu_and_add_are_not_left_alone() -> Outcome {
     for folder in models(&folder)? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let graph = import(&folder.join("model.onnx"), &ImportOptions::default())?.graph;
-        let graph = passes::inference(&graph)?;
+        let graph = passes::run(passes::INFERENCE, &graph)?;
         let fusion = fuse(&graph, &FuseLimits::default());
         let all_should = |group: &&Group| {
             group.anchor.iter().chain(&group.nodes).all(|id| should_be_fused(&graph, graph.node(*id)))

@@ -1,0 +1,196 @@
+//! From launches on unplaced memory to a plan.
+//!
+//! Weights and states get places of their own, activations places in arenas that programs share ([`place`]); symbolic
+//! sizes become expressions over the plan's symbols. Nothing is decided here that changes what is computed.
+
+mod place;
+mod symbols;
+
+use std::collections::HashMap;
+
+use kiln_graph::{Bindings, DType, Dim};
+use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
+
+use crate::MemoryReport;
+use crate::error::CompileError;
+use crate::lower::Lowered;
+use crate::lower::context::{Contents, Placed, storage_type};
+use crate::lower::kernel::Launch;
+use crate::lower::states::States;
+use crate::shader::Shaders;
+use crate::target::Target;
+use place::Places;
+use symbols::Symbols;
+
+/// The plan of some lowered programs, called `name`, and what it takes in memory.
+pub fn emit(
+    name: &str,
+    programs: Vec<Lowered>,
+    shaders: Shaders,
+    states: &States,
+    target: &Target,
+    max: &Bindings,
+) -> Result<(Plan, MemoryReport), CompileError> {
+    let symbols = Symbols::new(&programs, max);
+    let places = Places::new(&programs, states, &symbols, target)?;
+    let mut emitter = Emitter {
+        symbols,
+        places,
+        target,
+        requirements: Requirements { max_storage_buffer_binding_size: 0, ..shaders.requirements.clone() },
+        tensors: vec![],
+        index: HashMap::new(),
+    };
+    emitter.list_states(states)?;
+    let mut listed = Vec::with_capacity(programs.len());
+    for (number, program) in programs.iter().enumerate() {
+        listed.push(emitter.program(number, program)?);
+    }
+    let Emitter { symbols, mut places, mut requirements, tensors, .. } = emitter;
+    requirements.max_buffer_size = places.buffers.iter().map(|b| b.size).max().unwrap_or(0);
+    let data = places.segments(programs, states)?;
+    let plan = Plan {
+        name: name.into(),
+        producer: concat!("kiln ", env!("CARGO_PKG_VERSION")).into(),
+        symbols: symbols.list(),
+        requirements,
+        shaders: shaders.kept,
+        buffers: places.buffers,
+        tensors,
+        programs: listed,
+        data,
+    };
+    Ok((plan, places.report))
+}
+
+/// An element type of the graph as the host sees it in a plan.
+pub fn host_dtype(dtype: DType) -> kiln_plan::DType {
+    match dtype {
+        DType::F32 => kiln_plan::DType::F32,
+        DType::F16 => kiln_plan::DType::F16,
+        DType::F64 => kiln_plan::DType::F64,
+        DType::I32 => kiln_plan::DType::I32,
+        DType::I64 => kiln_plan::DType::I64,
+        DType::U8 => kiln_plan::DType::U8,
+        DType::Bool => kiln_plan::DType::Bool,
+    }
+}
+
+struct Emitter<'a> {
+    symbols: Symbols<'a>,
+    places: Places,
+    target: &'a Target,
+    requirements: Requirements,
+    /// The tensors that the plan lists, states first.
+    tensors: Vec<Tensor>,
+    /// By program and place in its list of tensors.
+    index: HashMap<(usize, usize), usize>,
+}
+
+impl Emitter<'_> {
+    fn list_states(&mut self, states: &States) -> Result<(), CompileError> {
+        for (state, place) in states.all().iter().zip(self.places.states.clone()) {
+            let ty = state.first.ty();
+            self.tensors.push(Tensor {
+                name: state.name.clone(),
+                dtype: host_dtype(ty.dtype),
+                storage: storage_type(&state.name, ty.dtype)?,
+                shape: ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
+                layout: state.layout.clone(),
+                place,
+            });
+        }
+        Ok(())
+    }
+
+    /// The place in the plan's list of the tensor `placed` of a program, if it is in memory at all.
+    fn tensor(
+        &mut self,
+        number: usize,
+        program: &Lowered,
+        placed: usize,
+    ) -> Result<Option<usize>, CompileError> {
+        if let Some(index) = self.index.get(&(number, placed)) {
+            return Ok(Some(*index));
+        }
+        let of: &Placed = &program.placed[placed];
+        let Some(place) = self.places.range(number, of.storage) else { return Ok(None) };
+        let tensor = Tensor {
+            name: of.name.clone(),
+            dtype: host_dtype(of.ty.dtype),
+            storage: storage_type(&of.name, of.ty.dtype)?,
+            shape: of.ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
+            layout: of.layout.clone(),
+            place,
+        };
+        let is_state = matches!(program.memory[of.storage.0].contents, Contents::State(_));
+        let known = if is_state { self.tensors.iter().position(|other| *other == tensor) } else { None };
+        let index = known.unwrap_or_else(|| {
+            self.tensors.push(tensor);
+            self.tensors.len() - 1
+        });
+        self.index.insert((number, placed), index);
+        Ok(Some(index))
+    }
+
+    fn program(&mut self, number: usize, program: &Lowered) -> Result<Program, CompileError> {
+        let mut inputs = Vec::new();
+        for placed in &program.inputs {
+            inputs.extend(self.tensor(number, program, *placed)?);
+        }
+        let mut outputs = Vec::new();
+        for (name, placed) in &program.outputs {
+            if let Some(tensor) = self.tensor(number, program, *placed)? {
+                outputs.push(OutputRef { name: name.clone(), tensor });
+            }
+        }
+        let mut dispatches = Vec::with_capacity(program.launches.len());
+        for launch in &program.launches {
+            dispatches.push(self.dispatch(number, program, launch)?);
+        }
+        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches })
+    }
+
+    fn dispatch(
+        &mut self,
+        number: usize,
+        program: &Lowered,
+        launch: &Launch,
+    ) -> Result<Dispatch, CompileError> {
+        let memory = |storage: crate::lower::context::StorageId| &program.memory[storage.0];
+        let bindings: Vec<Range> =
+            launch.bindings.iter().filter_map(|(storage, _)| self.places.range(number, *storage)).collect();
+        for (range, (storage, _)) in bindings.iter().zip(&launch.bindings) {
+            let limit = self.target.max_storage_buffer_binding_size;
+            if range.size > limit {
+                return Err(CompileError::TooLarge {
+                    tensor: memory(*storage).name.clone(),
+                    bytes: range.size,
+                    limit,
+                    hint: "; a smaller largest batch would do, or a target that binds more".into(),
+                });
+            }
+            let size = &mut self.requirements.max_storage_buffer_binding_size;
+            *size = range.size.max(*size);
+        }
+        let count = u32::try_from(bindings.len()).unwrap_or(u32::MAX);
+        let most = &mut self.requirements.max_storage_buffers_per_shader_stage;
+        *most = count.max(*most);
+        let bytes = launch.bindings.iter().fold(Dim::from(0), |sum, (s, _)| sum + memory(*s).bytes.clone());
+        let mut writes = Vec::new();
+        for placed in &launch.writes {
+            writes.extend(self.tensor(number, program, *placed)?);
+        }
+        let symbols = &self.symbols;
+        Ok(Dispatch {
+            name: launch.name.clone(),
+            shader: launch.shader,
+            bindings,
+            params: launch.words.iter().map(|word| symbols.param(word)).collect(),
+            workgroups: launch.workgroups.each_ref().map(|n| symbols.expr(n)),
+            writes,
+            flops: symbols.expr(&launch.flops),
+            bytes: symbols.expr(&bytes),
+        })
+    }
+}

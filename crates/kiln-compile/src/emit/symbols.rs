@@ -1,0 +1,65 @@
+//! Symbolic sizes as expressions over the symbols of a plan.
+
+use std::sync::Arc;
+
+use kiln_graph::{Atom, Bindings, Dim};
+use kiln_plan::{Expr, Factor, Param, Symbol, Term};
+
+use crate::lower::Lowered;
+use crate::lower::kernel::Word;
+
+/// The symbols of a plan: those of all its programs.
+pub struct Symbols<'a> {
+    names: Vec<Arc<str>>,
+    max: &'a Bindings,
+}
+
+impl<'a> Symbols<'a> {
+    /// The symbols of `programs`, in order of first sight, with their largest values.
+    pub fn new(programs: &[Lowered], max: &'a Bindings) -> Self {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for name in programs.iter().flat_map(|program| &program.symbols) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        Self { names, max }
+    }
+
+    /// The symbols as the plan lists them.
+    pub fn list(&self) -> Vec<Symbol> {
+        let largest = |name| self.max.get(name).and_then(|n| u32::try_from(*n).ok()).unwrap_or(1);
+        self.names.iter().map(|name| Symbol { name: name.to_string(), max: largest(name) }).collect()
+    }
+
+    /// A size.
+    pub fn expr(&self, dim: &Dim) -> Expr {
+        let terms = dim.terms().iter().map(|(atoms, coefficient)| Term {
+            coefficient: *coefficient,
+            factors: atoms
+                .iter()
+                .map(|atom| match atom {
+                    Atom::Symbol(name) => {
+                        // All symbols of a graph are in the shapes of its inputs; the verifier sees to that.
+                        Factor::Symbol(self.names.iter().position(|n| n == name).unwrap_or(usize::MAX))
+                    }
+                    Atom::FloorDiv(dim, divisor) => Factor::FloorDiv(self.expr(dim), *divisor),
+                })
+                .collect(),
+        });
+        Expr { terms: terms.collect() }
+    }
+
+    /// A word of a kernel's parameters.
+    pub fn param(&self, word: &Word) -> Param {
+        match word {
+            Word::Int(dim) => Param::Int(self.expr(dim)),
+            Word::Float(value) => Param::Float(*value),
+        }
+    }
+
+    /// Bytes of a piece of memory for the largest symbols; nothing is so small that it cannot be bound.
+    pub fn largest(&self, bytes: &Dim) -> u64 {
+        u64::try_from(bytes.eval(self.max).unwrap_or(i64::MAX)).unwrap_or(0).max(16)
+    }
+}
