@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::noise::noise;
 use kiln::graph::ops::{BinaryOp, Reduce, ReduceKind, UnaryOp};
 use kiln::graph::{
     DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, evaluate_with,
@@ -25,16 +26,6 @@ fn folders(parent: &str) -> Vec<PathBuf> {
     let only = std::env::var("KILN_ONLY").unwrap_or_default();
     folders.retain(|folder| folder.to_string_lossy().contains(&only));
     folders
-}
-
-/// Numbers between -1 and 1 that look random (a linear congruential generator; Knuth, MMIX).
-fn noise(seed: u64, count: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / f64::from(1u32 << 30) - 1.0
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 /// A graph to differentiate, and a point.

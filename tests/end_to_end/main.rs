@@ -5,3 +5,5 @@ mod damage;
 mod fixtures;
 mod forms;
 mod gradient;
+mod noise;
+mod traces;

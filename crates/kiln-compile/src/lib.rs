@@ -16,6 +16,7 @@ mod memory;
 pub mod passes;
 mod shader;
 mod target;
+pub mod train;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +91,17 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
     assemble(programs, &options.target, &max)
+}
+
+/// Compiles a plan that trains: programs `train`, `evaluate` and `inference`.
+pub fn compile_training(
+    model: &Graph,
+    training: &train::Training,
+    options: &Options,
+) -> Result<Compiled, CompileError> {
+    let programs = train::programs(model, training)?;
+    let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
+    compile_programs(&programs, options)
 }
 
 fn prepared(name: &str, graph: Graph) -> CompiledProgram {

@@ -200,6 +200,12 @@ impl Graph {
         Ok(())
     }
 
+    /// Takes all outputs away, so that the graph can have others.
+    pub fn clear_outputs(&mut self) {
+        self.outputs.clear();
+        self.names.outputs.clear();
+    }
+
     /// Says what `state` becomes after a run.
     pub fn update(&mut self, state: ValueId, value: ValueId) -> Result<(), GraphError> {
         if !matches!(self.value(state).def, Def::State(_)) || self.ty(state) != self.ty(value) {

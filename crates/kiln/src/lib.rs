@@ -24,7 +24,7 @@ use std::path::Path;
 
 pub use kiln_compile::{
     CompileError, Compiled, CompiledProgram, MemoryReport, Options, Strategy, Target, compile,
-    compile_programs, differentiate, fuse, host_dtype, passes,
+    compile_programs, compile_training, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;

@@ -37,6 +37,7 @@ NETWORKS = [
     small("net_res_deep", dlwpt.NetResDeep, dlwpt.INPUT, "preserve"),
     Network("net_res_deep_unshared", partial(dlwpt.NetResDeep, shared=False), dlwpt.INPUT),
     small("fleuret_mnist", mnist.FleuretNet, mnist.INPUT),
+    small("mlp", mnist.mlp, mnist.INPUT),
     small("lenet5", mnist.LeNet5, mnist.INPUT),
     small("fastai_simple_cnn", mnist.fastai_simple_cnn, mnist.INPUT),
     small("fastai_simple_cnn_bn", partial(mnist.fastai_simple_cnn, True), mnist.INPUT, "dynamo", "preserve"),

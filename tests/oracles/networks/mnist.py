@@ -69,3 +69,7 @@ def fastai_simple_cnn(batch_norm=False):
         conv(64, 10, activation=False),
         nn.Flatten(),
     )
+
+
+def mlp():
+    return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 30), nn.ReLU(), nn.Linear(30, 10))

@@ -350,7 +350,9 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String>
         (_, DType::F64) | (DType::F64, _) => return None,
         // What does not fit into 32 bits would be lost without a word.
         (from, DType::I64 | DType::U8) if float(from) => return None,
-        (DType::I32 | DType::I64, DType::U8) | (DType::I64, DType::I32) => return None,
+        (DType::I32 | DType::I64, DType::U8) => return None,
+        // What is i64 to the host has been shown to fit.
+        (DType::I64, DType::I32) => x.into(),
         (DType::Bool, DType::Bool) => x.into(),
         (DType::Bool, _) => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
         (from, DType::Bool) => {

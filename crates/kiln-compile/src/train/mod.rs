@@ -1,0 +1,291 @@
+//! From a model to a training step: forward pass, loss, backward pass and updates as one graph.
+//!
+//! [`programs`] makes three graphs that share their states: `train`, `evaluate` and `inference`. The step's inputs are
+//! the model's, the target, the learning rate and the momentum; its outputs the loss and what can be said beside it.
+//! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
+//! an explicit update.
+
+mod arithmetic;
+mod loss;
+mod mode;
+mod optimizer;
+mod pattern;
+
+use kiln_graph::ops::{BinaryOp, UnaryOp};
+use kiln_graph::{DType, Data, Graph, GraphError, Tensor, TensorType, ValueId};
+
+pub use loss::Loss;
+pub use optimizer::Optimizer;
+pub use pattern::matches as matches_pattern;
+
+use crate::differentiate::gradients;
+use arithmetic::Formula;
+use optimizer::{Shared, Updates};
+
+/// The input that outputs are compared with.
+pub const TARGET: &str = "target";
+/// The input that is the learning rate, a number.
+pub const LEARNING_RATE: &str = "lr";
+/// The input that is the momentum (Adam's beta1), a number; there only if the optimizer has one.
+pub const MOMENTUM: &str = "momentum";
+/// The output that is the loss, a number.
+pub const LOSS: &str = "loss";
+/// The output that is the number of right answers, for losses over classes.
+pub const CORRECT: &str = "correct";
+/// The output that is the norm of all gradients before they are clipped, if they are.
+pub const GRADIENT_NORM: &str = "gradient_norm";
+/// The state that counts the steps of the optimizer.
+pub const STEPS: &str = "train.steps";
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// What the output is compared with.
+    pub loss: Loss,
+    /// The model's output that is compared; the first if none is named.
+    pub output: Option<String>,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// Added to the loss: the sum of the parameters' magnitudes times this.
+    pub l1: f32,
+    /// Added to the loss: the sum of the parameters' squares times this.
+    pub l2: f32,
+    /// Patterns of names of parameters that stay as they are; `*` stands for anything.
+    pub frozen: Vec<String>,
+    /// Steps whose gradients are averaged before parameters change.
+    pub accumulate: u32,
+    /// The largest norm of all gradients together.
+    pub clip_norm: Option<f32>,
+    /// Where random numbers begin.
+    pub seed: u64,
+    /// Whether the step has the gradients as outputs, `NAME.grad`.
+    pub show_gradients: bool,
+}
+
+impl Training {
+    /// A loss and an optimizer, and nothing else.
+    pub fn new(loss: Loss, optimizer: Optimizer) -> Self {
+        Self {
+            loss,
+            output: None,
+            optimizer,
+            l1: 0.0,
+            l2: 0.0,
+            frozen: vec![],
+            accumulate: 1,
+            clip_norm: None,
+            seed: 0,
+            show_gradients: false,
+        }
+    }
+
+    fn is_frozen(&self, name: &str) -> bool {
+        self.frozen.iter().any(|pattern| pattern::matches(pattern, name))
+    }
+
+    /// The names of the parameters that change.
+    pub fn parameters(&self, model: &Graph) -> Vec<String> {
+        let statistics = mode::statistics(model);
+        let states = model.states().iter().filter(|id| model.ty(**id).dtype == DType::F32);
+        let names = states.map(|id| model.value(*id).name.clone());
+        names.filter(|name| !statistics.contains(name) && !self.is_frozen(name)).collect()
+    }
+
+    /// The model's output that is compared.
+    fn output(&self, model: &Graph) -> Result<ValueId, GraphError> {
+        let all = model.outputs();
+        let chosen = match &self.output {
+            Some(name) => all.iter().find(|output| output.name == *name),
+            None => all.first(),
+        };
+        chosen.map(|output| output.value).ok_or_else(|| {
+            let known: Vec<String> = all.iter().map(|output| format!("`{}`", output.name)).collect();
+            let wanted = self.output.as_deref().unwrap_or("");
+            GraphError::Invalid(format!("the model has no output `{wanted}`; it has {}", known.join(", ")))
+        })
+    }
+}
+
+/// The programs of a training plan, by name: `train`, `evaluate`, `inference`.
+pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
+    Ok(vec![
+        ("train", step(model, training)?),
+        ("evaluate", evaluation(model, training)?),
+        ("inference", model.clone()),
+    ])
+}
+
+/// One training step.
+pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+    let parameters = training.parameters(model);
+    if parameters.is_empty() {
+        return Err(GraphError::Invalid(no_parameters(model, training)));
+    }
+    let mode::TrainingMode { mut graph, statistics, random } =
+        mode::training(model, training.seed, &|name| training.is_frozen(name))?;
+    let output = training.output(&graph)?;
+    let target_type = training.loss.target(graph.ty(output))?;
+    let target = graph.input(TARGET, target_type)?;
+    let number = || TensorType::f32([]);
+    let lr = graph.input(LEARNING_RATE, number())?;
+    let momentum =
+        if training.optimizer.has_momentum() { Some(graph.input(MOMENTUM, number())?) } else { None };
+
+    let parameters: Vec<ValueId> =
+        graph.states().iter().copied().filter(|id| parameters.contains(&graph.value(*id).name)).collect();
+    let loss = training.loss.build(&mut graph, output, target)?;
+    let loss = penalized(&mut graph, loss, training, &parameters)?;
+    let correct = training.loss.correct(&mut graph, output, target)?;
+    let mut found = gradients(&mut graph, loss, &parameters)?;
+
+    let mut results = vec![(LOSS.to_owned(), loss)];
+    results.extend(correct.map(|correct| (CORRECT.to_owned(), correct)));
+    if training.show_gradients {
+        let names = parameters.iter().map(|id| format!("{}.grad", graph.value(*id).name));
+        results.extend(names.zip(found.iter().copied()));
+    }
+
+    let mut updates: Updates = Vec::new();
+    let steps = graph.state(STEPS, Tensor::scalar(0f32))?;
+    let due = accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates)?;
+    let accumulated = updates.len();
+    if let Some(most) = training.clip_norm {
+        let norm = clip(&mut graph, most, &mut found)?;
+        results.push((GRADIENT_NORM.to_owned(), norm));
+    }
+    let shared = Shared::new(&mut graph, &training.optimizer, lr, momentum, steps, &mut updates)?;
+    for (parameter, gradient) in parameters.iter().zip(&found) {
+        optimizer::update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
+    }
+    let mut f = Formula::new(&mut graph, "step");
+    updates.push((steps, f.shift(steps, 1.0)?));
+    if let Some(due) = due {
+        for (state, new) in &mut updates[accumulated..] {
+            *new = f.select(due, *new, *state)?;
+        }
+    }
+    if let Some(state) = random {
+        updates.push((state, counted(&mut graph, state)?));
+    }
+    for (name, value) in statistics {
+        let state = graph.states().iter().copied().find(|id| graph.value(*id).name == name);
+        updates.extend(state.map(|state| (state, value)));
+    }
+    graph.clear_outputs();
+    for (name, value) in results {
+        graph.output(name, value)?;
+    }
+    for (state, value) in updates {
+        graph.update(state, value)?;
+    }
+    Ok(graph)
+}
+
+/// The model with its loss, without any change.
+pub fn evaluation(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+    let mut graph = model.clone();
+    let output = training.output(&graph)?;
+    let target_type = training.loss.target(graph.ty(output))?;
+    let target = graph.input(TARGET, target_type)?;
+    let loss = training.loss.build(&mut graph, output, target)?;
+    graph.output(LOSS, loss)?;
+    if let Some(correct) = training.loss.correct(&mut graph, output, target)? {
+        graph.output(CORRECT, correct)?;
+    }
+    Ok(graph)
+}
+
+fn no_parameters(model: &Graph, training: &Training) -> String {
+    if training.frozen.is_empty() {
+        return "the model has no parameters, so there is nothing to train".into();
+    }
+    let all = Training { frozen: vec![], ..training.clone() }.parameters(model);
+    format!("all parameters are frozen by {}; there are {}", training.frozen.join(", "), all.join(", "))
+}
+
+/// The loss with the penalties.
+fn penalized(
+    graph: &mut Graph,
+    loss: ValueId,
+    training: &Training,
+    parameters: &[ValueId],
+) -> Result<ValueId, GraphError> {
+    let mut loss = loss;
+    for (factor, squares) in [(training.l1, false), (training.l2, true)] {
+        if factor == 0.0 {
+            continue;
+        }
+        let mut f = Formula::new(graph, "penalty");
+        let mut sums = Vec::new();
+        for parameter in parameters {
+            let each =
+                if squares { f.mul(*parameter, *parameter)? } else { f.unary(UnaryOp::Abs, *parameter)? };
+            sums.push(f.total(each)?);
+        }
+        let sum = f.sum_of(&sums)?;
+        let penalty = f.scale(sum, f64::from(factor))?;
+        loss = f.add(loss, penalty)?;
+    }
+    Ok(loss)
+}
+
+/// Replaces gradients by the mean over the last `count` steps; gives whether this step is the last of them.
+fn accumulate(
+    graph: &mut Graph,
+    count: u32,
+    parameters: &[ValueId],
+    gradients: &mut [ValueId],
+    updates: &mut Updates,
+) -> Result<Option<ValueId>, GraphError> {
+    if count <= 1 {
+        return Ok(None);
+    }
+    let seen = graph.state("train.accumulated", Tensor::scalar(0f32))?;
+    let mut f = Formula::new(graph, "accumulate");
+    let next = f.shift(seen, 1.0)?;
+    let last = f.number(f64::from(count));
+    let zero = f.number(0.0);
+    let due = f.binary(BinaryOp::GreaterOrEqual, next, last)?;
+    updates.push((seen, f.select(due, zero, next)?));
+    for (parameter, gradient) in parameters.iter().zip(gradients) {
+        let name = format!("{}.accumulated", graph.value(*parameter).name);
+        let shape = graph.ty(*parameter).static_shape().unwrap_or_default();
+        let zeros = vec![0f32; shape.iter().product()];
+        let zeros = Tensor::f32(shape, zeros).map_err(|e| GraphError::Invalid(e.to_string()))?;
+        let kept = graph.state(name, zeros)?;
+        let mut f = Formula::new(graph, "accumulate");
+        let part = f.scale(*gradient, 1.0 / f64::from(count))?;
+        let sum = f.add(kept, part)?;
+        updates.push((kept, f.select(due, zero, sum)?));
+        *gradient = sum;
+    }
+    Ok(Some(due))
+}
+
+/// Scales gradients such that their norm is at most `most` (`torch.nn.utils.clip_grad_norm_`); gives the norm before.
+fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<ValueId, GraphError> {
+    let mut f = Formula::new(graph, "clip");
+    let mut sums = Vec::new();
+    for gradient in gradients.iter() {
+        let squares = f.mul(*gradient, *gradient)?;
+        sums.push(f.total(squares)?);
+    }
+    let sum = f.sum_of(&sums)?;
+    let norm = f.unary(UnaryOp::Sqrt, sum)?;
+    let above = f.shift(norm, 1e-6)?;
+    let most = f.number(f64::from(most));
+    let one = f.number(1.0);
+    let factor = f.div(most, above)?;
+    let factor = f.binary(BinaryOp::Min, factor, one)?;
+    for gradient in gradients.iter_mut() {
+        *gradient = f.mul(*gradient, factor)?;
+    }
+    Ok(norm)
+}
+
+/// The state of the random numbers after a step.
+fn counted(graph: &mut Graph, state: ValueId) -> Result<ValueId, GraphError> {
+    let one = Tensor::new([3], Data::I32(vec![0, 0, 1])).map_err(|e| GraphError::Invalid(e.to_string()))?;
+    let one = graph.constant("one", one);
+    Formula::new(graph, "random").add(state, one)
+}
