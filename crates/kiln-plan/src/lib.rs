@@ -43,6 +43,24 @@ pub struct Plan {
     pub data: Vec<Segment>,
 }
 
+impl Plan {
+    /// What is kept from run to run, with its place in [`Plan::tensors`]: parameters, statistics, moments, counters.
+    pub fn states(&self) -> impl Iterator<Item = (usize, &Tensor)> {
+        let is_state = |tensor: &Tensor| {
+            self.buffers.get(tensor.place.buffer).is_some_and(|buffer| buffer.kind == BufferKind::State)
+        };
+        // A new value may be listed at the place of the old one, too, behind it.
+        let mut seen = std::collections::HashSet::new();
+        let tensors = self.tensors.iter().enumerate();
+        tensors.filter(move |(_, tensor)| is_state(tensor) && seen.insert(tensor.place))
+    }
+
+    /// The program of this name.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+}
+
 /// A symbolic dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {

@@ -145,10 +145,14 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
         results.extend(names.zip(found.iter().copied()));
     }
 
-    let mut updates: Updates = Vec::new();
     let steps = graph.state(STEPS, Tensor::scalar(0f32))?;
-    let due = accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates)?;
-    let accumulated = updates.len();
+    let mut updates = Updates { all: vec![], condition: is_finite(&mut graph, loss)? };
+    for (name, value) in statistics {
+        if let Some(state) = graph.states().iter().copied().find(|id| graph.value(*id).name == name) {
+            updates.push(&mut Formula::new(&mut graph, "statistics"), state, value)?;
+        }
+    }
+    accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates)?;
     if let Some(most) = training.clip_norm {
         let norm = clip(&mut graph, most, &mut found)?;
         results.push((GRADIENT_NORM.to_owned(), norm));
@@ -158,24 +162,17 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
         optimizer::update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
     }
     let mut f = Formula::new(&mut graph, "step");
-    updates.push((steps, f.shift(steps, 1.0)?));
-    if let Some(due) = due {
-        for (state, new) in &mut updates[accumulated..] {
-            *new = f.select(due, *new, *state)?;
-        }
-    }
+    let next = f.shift(steps, 1.0)?;
+    updates.push(&mut f, steps, next)?;
     if let Some(state) = random {
-        updates.push((state, counted(&mut graph, state)?));
-    }
-    for (name, value) in statistics {
-        let state = graph.states().iter().copied().find(|id| graph.value(*id).name == name);
-        updates.extend(state.map(|state| (state, value)));
+        let next = counted(&mut graph, state)?;
+        updates.all.push((state, next));
     }
     graph.clear_outputs();
     for (name, value) in results {
         graph.output(name, value)?;
     }
-    for (state, value) in updates {
+    for (state, value) in updates.all {
         graph.update(state, value)?;
     }
     Ok(graph)
@@ -229,16 +226,16 @@ fn penalized(
     Ok(loss)
 }
 
-/// Replaces gradients by the mean over the last `count` steps; gives whether this step is the last of them.
+/// Replaces gradients by the mean over the last `count` steps, and lets what follows change only in the last of them.
 fn accumulate(
     graph: &mut Graph,
     count: u32,
     parameters: &[ValueId],
     gradients: &mut [ValueId],
     updates: &mut Updates,
-) -> Result<Option<ValueId>, GraphError> {
+) -> Result<(), GraphError> {
     if count <= 1 {
-        return Ok(None);
+        return Ok(());
     }
     let seen = graph.state("train.accumulated", Tensor::scalar(0f32))?;
     let mut f = Formula::new(graph, "accumulate");
@@ -246,7 +243,8 @@ fn accumulate(
     let last = f.number(f64::from(count));
     let zero = f.number(0.0);
     let due = f.binary(BinaryOp::GreaterOrEqual, next, last)?;
-    updates.push((seen, f.select(due, zero, next)?));
+    let left = f.select(due, zero, next)?;
+    updates.push(&mut f, seen, left)?;
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let name = format!("{}.accumulated", graph.value(*parameter).name);
         let shape = graph.ty(*parameter).static_shape().unwrap_or_default();
@@ -256,10 +254,12 @@ fn accumulate(
         let mut f = Formula::new(graph, "accumulate");
         let part = f.scale(*gradient, 1.0 / f64::from(count))?;
         let sum = f.add(kept, part)?;
-        updates.push((kept, f.select(due, zero, sum)?));
+        let left = f.select(due, zero, sum)?;
+        updates.push(&mut f, kept, left)?;
         *gradient = sum;
     }
-    Ok(Some(due))
+    updates.condition = Formula::new(graph, "accumulate").binary(BinaryOp::And, updates.condition, due)?;
+    Ok(())
 }
 
 /// Scales gradients such that their norm is at most `most` (`torch.nn.utils.clip_grad_norm_`); gives the norm before.
@@ -281,6 +281,15 @@ fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<Value
         *gradient = f.mul(*gradient, factor)?;
     }
     Ok(norm)
+}
+
+/// Whether states change: in a step whose loss is not finite all stay as they are, so that nothing is lost and the step
+/// can be looked into.
+fn is_finite(graph: &mut Graph, loss: ValueId) -> Result<ValueId, GraphError> {
+    let mut f = Formula::new(graph, "guard");
+    let size = f.unary(UnaryOp::Abs, loss)?;
+    let largest = f.number(f64::from(f32::MAX));
+    f.binary(BinaryOp::LessOrEqual, size, largest)
 }
 
 /// The state of the random numbers after a step.

@@ -114,8 +114,22 @@ pub struct Shared {
     corrections: Option<(ValueId, ValueId)>,
 }
 
-/// A state and what it becomes.
-pub type Updates = Vec<(ValueId, ValueId)>;
+/// States and what they become, under a condition.
+pub struct Updates {
+    /// Each state with its new value.
+    pub all: Vec<(ValueId, ValueId)>,
+    /// Whether states change in a step at all.
+    pub condition: ValueId,
+}
+
+impl Updates {
+    /// Lets `state` become `new`, if the condition holds; gives what it becomes.
+    pub fn push(&mut self, f: &mut Formula<'_>, state: ValueId, new: ValueId) -> Made {
+        let new = f.select(self.condition, new, state)?;
+        self.all.push((state, new));
+        Ok(new)
+    }
+}
 
 impl Shared {
     /// Computes what all parameters share.
@@ -139,7 +153,7 @@ impl Shared {
             let first = f.one_minus(power)?;
             let grown = f.scale(kept, f64::from(*beta2))?;
             let second = f.shift(grown, complement(*beta2))?;
-            updates.push((kept, second));
+            let second = updates.push(&mut f, kept, second)?;
             shared.corrections = Some((first, f.unary(UnaryOp::Sqrt, second)?));
         }
         Ok(shared)
@@ -186,7 +200,7 @@ pub fn update(
                     let is_first = f.binary(BinaryOp::Equal, shared.steps, zero)?;
                     new = f.select(is_first, d, new)?;
                 }
-                updates.push((buffer, new));
+                new = updates.push(&mut f, buffer, new)?;
                 d = if *nesterov {
                     let ahead = f.mul(new, mu)?;
                     f.add(d, ahead)?
@@ -195,7 +209,8 @@ pub fn update(
                 };
             }
             let step = f.mul(d, lr)?;
-            updates.push((parameter, f.sub(parameter, step)?));
+            let new = f.sub(parameter, step)?;
+            updates.push(&mut f, parameter, new)?;
         }
         Optimizer::Adam { beta2, eps, weight_decay } | Optimizer::AdamW { beta2, eps, weight_decay } => {
             let (Some(beta1), Some((correction1, correction2))) = (shared.momentum, shared.corrections)
@@ -213,8 +228,8 @@ pub fn update(
             let square = f.mul(g, g)?;
             let (old, new) = (f.scale(second, f64::from(*beta2))?, f.scale(square, complement(*beta2))?);
             let v = f.add(old, new)?;
-            updates.push((first, m));
-            updates.push((second, v));
+            let m = updates.push(&mut f, first, m)?;
+            let v = updates.push(&mut f, second, v)?;
             let root = f.unary(UnaryOp::Sqrt, v)?;
             let root = f.div(root, correction2)?;
             let root = f.shift(root, f64::from(*eps))?;
@@ -227,7 +242,8 @@ pub fn update(
                 let factor = f.one_minus(decay)?;
                 kept = f.mul(parameter, factor)?;
             }
-            updates.push((parameter, f.sub(kept, step)?));
+            let new = f.sub(kept, step)?;
+            updates.push(&mut f, parameter, new)?;
         }
         Optimizer::RmsProp { alpha, eps, weight_decay, centered, .. } => {
             let square = keep(graph, "square_avg", 0.0)?;
@@ -240,10 +256,10 @@ pub fn update(
             let g = decayed(&mut f, gradient, parameter, *weight_decay)?;
             let squares = f.mul(g, g)?;
             let mut v = mixed(&mut f, square, squares, *alpha)?;
-            updates.push((square, v));
+            v = updates.push(&mut f, square, v)?;
             if let Some(mean) = mean {
                 let average = mixed(&mut f, mean, g, *alpha)?;
-                updates.push((mean, average));
+                let average = updates.push(&mut f, mean, average)?;
                 let squares = f.mul(average, average)?;
                 v = f.sub(v, squares)?;
             }
@@ -253,10 +269,11 @@ pub fn update(
             if let (Some(mu), Some(buffer)) = (shared.momentum, buffer) {
                 let old = f.mul(buffer, mu)?;
                 d = f.add(old, d)?;
-                updates.push((buffer, d));
+                d = updates.push(&mut f, buffer, d)?;
             }
             let step = f.mul(d, lr)?;
-            updates.push((parameter, f.sub(parameter, step)?));
+            let new = f.sub(parameter, step)?;
+            updates.push(&mut f, parameter, new)?;
         }
         Optimizer::Adagrad { lr_decay, initial_accumulator_value, eps, weight_decay } => {
             let sum = keep(graph, "sum", *initial_accumulator_value)?;
@@ -264,7 +281,7 @@ pub fn update(
             let g = decayed(&mut f, gradient, parameter, *weight_decay)?;
             let squares = f.mul(g, g)?;
             let total = f.add(sum, squares)?;
-            updates.push((sum, total));
+            let total = updates.push(&mut f, sum, total)?;
             let mut rate = lr;
             if *lr_decay != 0.0 {
                 let slower = f.scale(shared.steps, f64::from(*lr_decay))?;
@@ -275,7 +292,8 @@ pub fn update(
             let root = f.shift(root, f64::from(*eps))?;
             let step = f.mul(g, rate)?;
             let step = f.div(step, root)?;
-            updates.push((parameter, f.sub(parameter, step)?));
+            let new = f.sub(parameter, step)?;
+            updates.push(&mut f, parameter, new)?;
         }
     }
     Ok(())

@@ -1,0 +1,115 @@
+//! Data sets by name: `mnist:DIR`, `folder:DIR`, `digits`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::{Splits, array, cifar, digits, folder, idx, table};
+use crate::error::DataError;
+
+/// Where data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// MNIST's four files.
+    Mnist(PathBuf),
+    /// CIFAR-10, binary.
+    Cifar10(PathBuf),
+    /// CIFAR-100, binary, fine labels.
+    Cifar100(PathBuf),
+    /// A folder for each class.
+    Folder(PathBuf),
+    /// NumPy's arrays.
+    Npz(PathBuf),
+    /// A table.
+    Csv(PathBuf),
+    /// So many drawn digits.
+    Digits(usize),
+}
+
+/// How data is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// Leave out what cannot be read, and count it.
+    pub skip_bad: bool,
+    /// Bring images of folders to this size.
+    pub resize: Option<usize>,
+    /// Channels of images of folders: 3, or 1 for grey.
+    pub channels: usize,
+    /// Where drawn digits begin.
+    pub seed: u64,
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self { skip_bad: false, resize: None, channels: 3, seed: 0 }
+    }
+}
+
+const KINDS: &str =
+    "mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, digits or digits:COUNT";
+
+/// Drawn digits if no number is given.
+const DIGITS: usize = 6000;
+
+impl FromStr for Source {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let wrong = |message: String| Err(DataError::Source(message));
+        let (kind, place) = text.split_once(':').unwrap_or((text, ""));
+        if kind == "digits" {
+            return match place {
+                "" => Ok(Source::Digits(DIGITS)),
+                count => match count.parse() {
+                    Ok(count) if count >= 20 => Ok(Source::Digits(count)),
+                    Ok(_) | Err(_) => wrong(format!("`{count}` is no number of digits to draw, 20 or more")),
+                },
+            };
+        }
+        let make: fn(PathBuf) -> Source = match kind {
+            "mnist" => Source::Mnist,
+            "cifar10" => Source::Cifar10,
+            "cifar100" => Source::Cifar100,
+            "folder" => Source::Folder,
+            "npz" | "npy" => Source::Npz,
+            "csv" => Source::Csv,
+            _ => return wrong(format!("`{text}` is no data set; there are {KINDS}")),
+        };
+        if place.is_empty() {
+            return wrong(format!("`{kind}` should be followed by its place: {kind}:PATH"));
+        }
+        Ok(make(PathBuf::from(place)))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, path): (&str, &Path) = match self {
+            Source::Mnist(path) => ("mnist", path),
+            Source::Cifar10(path) => ("cifar10", path),
+            Source::Cifar100(path) => ("cifar100", path),
+            Source::Folder(path) => ("folder", path),
+            Source::Npz(path) => ("npz", path),
+            Source::Csv(path) => ("csv", path),
+            Source::Digits(count) => return write!(f, "digits:{count}"),
+        };
+        write!(f, "{kind}:{}", path.display())
+    }
+}
+
+impl Source {
+    /// Reads all of it.
+    pub fn load(&self, options: &SourceOptions) -> Result<Splits, DataError> {
+        let splits = match self {
+            Source::Mnist(folder) => idx::load(folder),
+            Source::Cifar10(folder) => cifar::load_10(folder),
+            Source::Cifar100(folder) => cifar::load_100(folder),
+            Source::Folder(folder) => folder::load(folder, options),
+            Source::Npz(path) => array::load(path),
+            Source::Csv(path) => table::load(path, options),
+            Source::Digits(count) => Ok(digits::draw(*count, options.seed)),
+        }?;
+        splits.train.check(&self.to_string())?;
+        Ok(splits)
+    }
+}

@@ -1,0 +1,60 @@
+//! Parts of a data set.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::Dataset;
+use crate::error::DataError;
+
+/// A data set in its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Splits {
+    /// What is learned from.
+    pub train: Dataset,
+    /// What is looked at after each epoch, if it is another one than `test`.
+    pub validation: Option<Dataset>,
+    /// What is kept for the end.
+    pub test: Option<Dataset>,
+    /// What was left out because it cannot be read, and why.
+    pub skipped: Vec<String>,
+}
+
+impl Splits {
+    /// What there is to look at after each epoch.
+    pub fn validation(&self) -> Option<&Dataset> {
+        self.validation.as_ref().or(self.test.as_ref())
+    }
+
+    /// Takes a share of the training samples, drawn by `seed`, for validation.
+    pub fn hold_out(mut self, share: f64, seed: u64) -> Result<Self, DataError> {
+        let count = (share * self.train.len() as f64).round() as usize;
+        if !(share > 0.0 && share < 1.0) || count == 0 || count >= self.train.len() {
+            return Err(DataError::Mismatch(format!(
+                "a share of {share} of {} samples cannot be held out for validation",
+                self.train.len()
+            )));
+        }
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let (held, kept) = order.split_at_mut(count);
+        held.sort_unstable();
+        kept.sort_unstable();
+        self.validation = Some(self.train.subset(held));
+        self.train = self.train.subset(kept);
+        Ok(self)
+    }
+
+    /// At most so many samples of each part, the first ones.
+    pub fn limited(mut self, most: usize) -> Self {
+        self.train = limited(&self.train, most);
+        self.validation = self.validation.map(|data| limited(&data, most));
+        self.test = self.test.map(|data| limited(&data, most));
+        self
+    }
+}
+
+fn limited(data: &Dataset, most: usize) -> Dataset {
+    let kept: Vec<usize> = (0..data.len().min(most)).collect();
+    data.subset(&kept)
+}

@@ -1,0 +1,22 @@
+//! Training with Kiln's plans: data sets, augmentation, schedules, metrics, checkpoints, the loop.
+//!
+//! A plan made by `kiln_compile::compile_training` has everything that a step computes; what lives here feeds it and
+//! looks at what comes out. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
+//! a [`Trainer`] runs step after step, evaluates and writes checkpoints.
+
+pub mod augment;
+pub mod checkpoint;
+pub mod data;
+mod error;
+mod evaluate;
+pub mod finder;
+pub mod history;
+pub mod loader;
+pub mod metrics;
+pub mod normalize;
+pub mod schedule;
+mod trainer;
+
+pub use error::{DataError, TrainError};
+pub use evaluate::Evaluation;
+pub use trainer::{Checkpoints, Interface, Observer, Progress, Settings, Step, Trainer};

@@ -1,0 +1,280 @@
+//! Batches, in an order that depends on the seed and the epoch only, made by worker threads ahead of the device.
+//!
+//! Everything random about a sample depends on the seed, the epoch and the sample's number, not on which thread makes
+//! it or on what came before. So training that goes on in the middle of an epoch sees what it would have seen.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use kiln_runtime::HostTensor;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::augment::Augmentation;
+use crate::data::{Dataset, Targets};
+use crate::error::TrainError;
+use crate::normalize::Normalize;
+
+/// Samples and targets of one step.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[N, ...]`, as the model's input has it.
+    pub samples: HostTensor,
+    /// What they should become, as the loss wants it.
+    pub targets: HostTensor,
+    /// Class numbers of the samples, where there are classes.
+    pub labels: Vec<i32>,
+}
+
+impl Batch {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.samples.shape().first().copied().unwrap_or(0)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a loss wants targets to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetForm {
+    /// Class numbers, `i32 [N]`.
+    Classes,
+    /// Numbers of this shape for each sample; classes become one at their place, or 0 and 1 where there is one place.
+    Values(Vec<usize>),
+}
+
+/// A data set, and how batches are made of it.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    /// The data.
+    pub data: Arc<Dataset>,
+    /// Samples of a batch.
+    pub batch: usize,
+    /// Whether the last samples are left out where they do not make a batch.
+    pub drop_last: bool,
+    /// Whether each epoch has another order.
+    pub shuffle: bool,
+    /// Random changes of the samples.
+    pub augmentations: Vec<Augmentation>,
+    /// Applied last.
+    pub normalize: Normalize,
+    /// What the loss wants.
+    pub target: TargetForm,
+    /// The shape of the model's input without the batch.
+    pub input: Vec<usize>,
+    /// Where the order and the changes begin.
+    pub seed: u64,
+    /// Threads that make batches.
+    pub workers: usize,
+}
+
+impl Loader {
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
+        let count = self.data.len();
+        if self.drop_last { count / self.batch } else { count.div_ceil(self.batch) }
+    }
+
+    /// Checks that samples and targets fit the model.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        if elements(&self.input) != elements(&self.data.shape) {
+            return Err(TrainError::Setting(format!(
+                "the model expects samples of shape {:?}, but those of the data set are {:?}",
+                self.input, self.data.shape
+            )));
+        }
+        if !self.augmentations.is_empty() && self.data.shape.len() != 3 {
+            return Err(TrainError::Setting(format!(
+                "only images [C, H, W] can be augmented; the samples are {:?}",
+                self.data.shape
+            )));
+        }
+        match (&self.target, &self.data.targets) {
+            (TargetForm::Classes, Targets::Values { .. }) => Err(TrainError::Setting(
+                "the loss compares with classes, but the data set has numbers; `mse` would fit".into(),
+            )),
+            (TargetForm::Values(shape), Targets::Values { shape: found, .. })
+                if elements(shape) != elements(found) =>
+            {
+                Err(TrainError::Setting(format!(
+                    "the model's output has shape {shape:?} for a sample, but the targets have {found:?}"
+                )))
+            }
+            (TargetForm::Values(shape), Targets::Classes { names, .. })
+                if elements(shape) != 1 && elements(shape) != names.len() =>
+            {
+                Err(TrainError::Setting(format!(
+                    "the model's output has {} numbers for a sample, but there are {} classes",
+                    elements(shape),
+                    names.len()
+                )))
+            }
+            _ if self.batches() == 0 => Err(TrainError::Setting(format!(
+                "there are {} samples, too few for a batch of {}",
+                self.data.len(),
+                self.batch
+            ))),
+            _ => self.normalize.check(&self.data.shape),
+        }
+    }
+
+    /// The numbers of the samples in the order of an epoch.
+    fn order(&self, epoch: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.data.len()).collect();
+        if self.shuffle {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(epoch);
+            order.shuffle(&mut random);
+        }
+        order
+    }
+
+    /// The batches of epoch `epoch`, from number `first` on.
+    pub fn epoch(&self, epoch: u64, first: usize) -> Batches {
+        let order = Arc::new(self.order(epoch));
+        let workers = self.workers.max(1);
+        let mut lanes = Vec::with_capacity(workers);
+        for worker in 0..workers {
+            let (send, receive) = sync_channel(2);
+            let (this, order) = (self.clone(), order.clone());
+            let numbers = (first + worker..self.batches()).step_by(workers);
+            std::thread::spawn(move || {
+                for number in numbers {
+                    let end = order.len().min((number + 1) * this.batch);
+                    // Nobody waits for the rest when training has stopped.
+                    if send.send(this.make(&order[number * this.batch..end], epoch)).is_err() {
+                        return;
+                    }
+                }
+            });
+            lanes.push(receive);
+        }
+        Batches { lanes, next: 0 }
+    }
+
+    fn make(&self, indices: &[usize], epoch: u64) -> Result<Batch, TrainError> {
+        let mut samples = Vec::with_capacity(indices.len() * self.data.sample_len());
+        for index in indices {
+            let mut sample = self.data.sample(*index);
+            if let ([channels, height, width], false) = (&self.data.shape[..], self.augmentations.is_empty())
+            {
+                let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ 0x6175_676d_656e_7473);
+                random.set_stream((epoch << 32) | *index as u64);
+                for augmentation in &self.augmentations {
+                    augmentation.apply(&mut sample, [*channels, *height, *width], &mut random);
+                }
+            }
+            self.normalize.apply(&mut sample, &self.data.shape);
+            samples.extend(sample);
+        }
+        let labels = match &self.data.targets {
+            Targets::Classes { labels, .. } => indices.iter().map(|i| labels[*i]).collect(),
+            Targets::Values { .. } => vec![],
+        };
+        let targets = match &self.target {
+            TargetForm::Classes => HostTensor::new([indices.len()], labels.clone())?,
+            TargetForm::Values(shape) => {
+                let each = shape.iter().product::<usize>().max(1);
+                let values: Vec<f32> = match &self.data.targets {
+                    Targets::Values { values, .. } => indices
+                        .iter()
+                        .flat_map(|i| values[i * each..(i + 1) * each].iter().copied())
+                        .collect(),
+                    Targets::Classes { .. } if each == 1 => {
+                        labels.iter().map(|label| *label as f32).collect()
+                    }
+                    Targets::Classes { .. } => labels
+                        .iter()
+                        .flat_map(|label| {
+                            (0..each).map(move |class| f32::from(u8::from(class as i32 == *label)))
+                        })
+                        .collect(),
+                };
+                HostTensor::new([&[indices.len()], &shape[..]].concat(), values)?
+            }
+        };
+        let samples = HostTensor::new([&[indices.len()], &self.input[..]].concat(), samples)?;
+        Ok(Batch { samples, targets, labels })
+    }
+}
+
+/// The batches of an epoch, in order. The threads that make them end when it is dropped.
+pub struct Batches {
+    /// From each thread in turn.
+    lanes: Vec<Receiver<Result<Batch, TrainError>>>,
+    next: usize,
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, TrainError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let lane = self.next % self.lanes.len();
+        self.next += 1;
+        self.lanes[lane].recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Loader, TargetForm};
+    use crate::data::{Dataset, Samples, Targets};
+    use crate::normalize::Normalize;
+
+    fn loader(workers: usize) -> Loader {
+        let data = Dataset {
+            shape: vec![1, 4, 4],
+            samples: Samples::Bytes((0..16 * 23).map(|x| (x % 251) as u8).collect()),
+            targets: Targets::Classes {
+                labels: (0..23).map(|x| x % 3).collect(),
+                names: vec!["a".into(); 3],
+            },
+        };
+        Loader {
+            data: Arc::new(data),
+            batch: 5,
+            drop_last: false,
+            shuffle: true,
+            augmentations: vec!["affine:degrees=30".parse().expect("one"), "flip".parse().expect("one")],
+            normalize: Normalize { mean: vec![0.5], std: vec![0.25] },
+            target: TargetForm::Classes,
+            input: vec![1, 4, 4],
+            seed: 7,
+            workers,
+        }
+    }
+
+    fn all(loader: &Loader, epoch: u64, first: usize) -> Vec<(Vec<f64>, Vec<i32>)> {
+        let batches = loader.epoch(epoch, first);
+        batches.map(|batch| batch.expect("a batch")).map(|b| (b.samples.to_f64(), b.labels)).collect()
+    }
+
+    #[test]
+    fn batches_depend_on_seed_and_epoch_only() {
+        let one = all(&loader(1), 3, 0);
+        assert_eq!(one.len(), 5);
+        assert_eq!(one[4].1.len(), 3);
+        assert_eq!(one, all(&loader(3), 3, 0));
+        assert_eq!(one[2..], all(&loader(2), 3, 2));
+        assert_ne!(one, all(&loader(1), 4, 0));
+        // Who stops early leaves no thread behind that waits for ever.
+        drop(loader(2).epoch(0, 0));
+    }
+
+    #[test]
+    fn classes_become_what_the_loss_wants() {
+        let mut loader = loader(1);
+        loader.shuffle = false;
+        loader.target = TargetForm::Values(vec![3]);
+        let batch = loader.epoch(0, 0).next().expect("one").expect("a batch");
+        assert_eq!(&batch.targets.to_f64()[..6], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,106 @@
+//! How good predictions are.
+
+/// How often samples of one class were taken for each class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    /// By the right class, then by the predicted one.
+    counts: Vec<u64>,
+}
+
+impl Confusion {
+    /// Nothing seen yet.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Adds a prediction; classes that do not exist (labels to be ignored) do not count.
+    pub fn add(&mut self, right: i32, predicted: usize) {
+        if let Some(right) = usize::try_from(right).ok().filter(|right| *right < self.classes)
+            && predicted < self.classes
+        {
+            self.counts[right * self.classes + predicted] += 1;
+        }
+    }
+
+    /// How often `right` was taken for `predicted`.
+    pub fn count(&self, right: usize, predicted: usize) -> u64 {
+        self.counts[right * self.classes + predicted]
+    }
+
+    /// All predictions.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The share of right ones.
+    pub fn accuracy(&self) -> f64 {
+        let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
+        right as f64 / self.total().max(1) as f64
+    }
+
+    /// The mean over the classes of 2 * precision * recall / (precision + recall); 0 for a class that neither occurs
+    /// nor is predicted, as scikit-learn's `f1_score(average="macro")` counts those that occur. With two classes, that
+    /// of the second.
+    pub fn f1(&self) -> f64 {
+        let of = |class: usize| {
+            let hits = self.count(class, class) as f64;
+            let there: u64 = (0..self.classes).map(|other| self.count(class, other)).sum();
+            let said: u64 = (0..self.classes).map(|other| self.count(other, class)).sum();
+            (there + said > 0).then(|| 2.0 * hits / (there + said) as f64)
+        };
+        if self.classes == 2 {
+            return of(1).unwrap_or(0.0);
+        }
+        let all: Vec<f64> = (0..self.classes).filter_map(of).collect();
+        all.iter().sum::<f64>() / all.len().max(1) as f64
+    }
+}
+
+/// The area under the receiver operating characteristic: how often a sample of the second class scores above one of
+/// the first, ties counted half (Mann and Whitney's U). `None` if one class is missing.
+pub fn auc(scores: &[(f64, bool)]) -> Option<f64> {
+    let mut sorted: Vec<(f64, bool)> = scores.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = sorted.iter().filter(|(_, positive)| *positive).count();
+    let negatives = sorted.len() - positives;
+    if positives == 0 || negatives == 0 {
+        return None;
+    }
+    // The sum of the ranks of the positives; equals share the mean of theirs.
+    let mut ranks = 0.0;
+    let mut first = 0;
+    while first < sorted.len() {
+        let end = first + sorted[first..].iter().take_while(|(score, _)| *score == sorted[first].0).count();
+        let rank = (first + 1 + end) as f64 / 2.0;
+        ranks += rank * sorted[first..end].iter().filter(|(_, positive)| *positive).count() as f64;
+        first = end;
+    }
+    let least = (positives * (positives + 1)) as f64 / 2.0;
+    Some((ranks - least) / (positives * negatives) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Confusion, auc};
+
+    /// The AUC is the example of scikit-learn's `roc_auc_score`; F1 is (0.5 + 0.8 + 0.8) / 3.
+    #[test]
+    fn counts_become_measures() {
+        let mut confusion = Confusion::new(3);
+        for (right, predicted) in [(0, 0), (0, 1), (1, 1), (1, 1), (2, 0), (2, 2), (2, 2)] {
+            confusion.add(right, predicted);
+        }
+        assert!((confusion.accuracy() - 5.0 / 7.0).abs() < 1e-12);
+        assert!((confusion.f1() - 0.7).abs() < 1e-12, "{}", confusion.f1());
+        let scores = [(0.1, false), (0.4, false), (0.35, true), (0.8, true)];
+        assert_eq!(auc(&scores), Some(0.75));
+        assert_eq!(auc(&[(0.5, true), (0.5, false)]), Some(0.5));
+        assert_eq!(auc(&[(0.5, true)]), None);
+    }
+}
