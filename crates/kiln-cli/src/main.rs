@@ -15,6 +15,7 @@ mod model;
 mod output;
 mod picture;
 mod table;
+mod training;
 
 use std::process::ExitCode;
 

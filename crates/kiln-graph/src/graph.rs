@@ -152,6 +152,17 @@ impl Graph {
         Ok(id)
     }
 
+    /// Gives a state another first value, of the same type.
+    pub fn set_state(&mut self, id: ValueId, tensor: Tensor) -> Result<(), GraphError> {
+        let value = &mut self.values[id.index()];
+        if !matches!(value.def, Def::State(_)) || value.ty != tensor.ty() {
+            let (name, ty, found) = (&value.name, &value.ty, tensor.ty());
+            return Err(GraphError::Invalid(format!("`{name}` ({ty}) cannot begin as {found}")));
+        }
+        value.def = Def::State(tensor);
+        Ok(())
+    }
+
     /// Applies `op` to `inputs`; the outputs' types follow. The node is called `name`, its outputs after it.
     pub fn apply(
         &mut self,

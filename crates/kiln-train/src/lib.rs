@@ -16,7 +16,8 @@ pub mod metrics;
 pub mod normalize;
 pub mod schedule;
 mod trainer;
+mod words;
 
 pub use error::{DataError, TrainError};
-pub use evaluate::Evaluation;
+pub use evaluate::{Evaluation, evaluate};
 pub use trainer::{Checkpoints, Interface, Observer, Progress, Settings, Step, Trainer};

@@ -1,8 +1,12 @@
 //! How the learning rate and the momentum change from step to step.
 
 use std::f64::consts::PI;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::words;
 
 /// A course of the learning rate; what it multiplies is the rate that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,6 +77,15 @@ impl Schedule {
     /// fastai's 1cycle with its defaults.
     pub fn one_cycle() -> Self {
         Schedule::OneCycle { div: div(), div_final: div_final(), pct_start: pct_start(), moms: moms() }
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = TrainError;
+
+    /// Parses `step:every=10,gamma=0.1`.
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        words::parse(text, "schedule")
     }
 }
 

@@ -142,12 +142,12 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Reads it off the plan.
-    fn of(session: &Session) -> Result<Self, TrainError> {
+    /// Reads it off a program of the plan, `train` or `evaluate`.
+    pub fn of(session: &Session, program: &str) -> Result<Self, TrainError> {
         let plan = session.plan();
-        let program = plan
-            .program("train")
-            .ok_or_else(|| TrainError::Plan("the plan does not train: it has no program `train`".into()))?;
+        let program = plan.program(program).ok_or_else(|| {
+            TrainError::Plan(format!("the plan has no program `{program}`, as those for training have"))
+        })?;
         let tensors: Vec<_> = program.inputs.iter().filter_map(|index| plan.tensors.get(*index)).collect();
         let own = [TARGET, LEARNING_RATE, MOMENTUM];
         let inputs: Vec<_> = tensors.iter().filter(|tensor| !own.contains(&tensor.name.as_str())).collect();
@@ -160,7 +160,7 @@ impl Interface {
         let target = tensors
             .iter()
             .find(|tensor| tensor.name == TARGET)
-            .ok_or_else(|| TrainError::Plan("the plan's program `train` has no input `target`".into()))?;
+            .ok_or_else(|| TrainError::Plan("the plan's program has no input `target`".into()))?;
         let largest: Vec<i64> = plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect();
         let shape = |tensor: &kiln_plan::Tensor| tensor.shape_at(&largest).unwrap_or_default();
         let (input_shape, target_shape) = (shape(input), shape(target));
@@ -203,7 +203,7 @@ fn inputs<'a>(
 impl Trainer {
     /// Takes a loaded training plan.
     pub fn new(session: Session) -> Result<Self, TrainError> {
-        let interface = Interface::of(&session)?;
+        let interface = Interface::of(&session, "train")?;
         Ok(Self { session, interface, progress: Progress::default() })
     }
 

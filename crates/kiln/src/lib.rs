@@ -33,6 +33,7 @@ pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,
 };
+pub use kiln_train as training;
 pub use tensor::{from_host, to_host};
 
 /// Why a model file does not become a plan.

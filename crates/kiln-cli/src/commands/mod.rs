@@ -5,8 +5,11 @@ mod check;
 mod compile;
 mod devices;
 mod dump;
+mod eval;
+mod lr_find;
 mod run;
 mod summary;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
@@ -20,6 +23,12 @@ pub enum Command {
     Compile(compile::Arguments),
     /// Run a model or a plan on inputs
     Run(run::Arguments),
+    /// Train a model
+    Train(train::Arguments),
+    /// Measure how good a model is on data with known answers
+    Eval(eval::Arguments),
+    /// Look for a good learning rate
+    LrFind(lr_find::Arguments),
     /// Look into a model: its graph, its fused layers, its plan, its kernels
     Dump(dump::Arguments),
     /// List layers with their shapes, parameters and work
@@ -40,6 +49,9 @@ impl Command {
         match self {
             Command::Compile(arguments) => compile::run(&arguments),
             Command::Run(arguments) => run::run(&arguments),
+            Command::Train(arguments) => train::run(arguments),
+            Command::Eval(arguments) => eval::run(arguments),
+            Command::LrFind(arguments) => lr_find::run(arguments),
             Command::Dump(arguments) => dump::run(&arguments),
             Command::Summary(arguments) => summary::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),

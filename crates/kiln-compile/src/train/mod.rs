@@ -6,6 +6,7 @@
 //! an explicit update.
 
 mod arithmetic;
+mod init;
 mod loss;
 mod mode;
 mod optimizer;
@@ -14,6 +15,7 @@ mod pattern;
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{DType, Data, Graph, GraphError, Tensor, TensorType, ValueId};
 
+pub use init::initialize;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
 pub use pattern::matches as matches_pattern;

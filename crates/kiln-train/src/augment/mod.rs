@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::words;
 
 /// A random change of an image; names and meanings are torchvision's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,11 +104,7 @@ impl FromStr for Augmentation {
 
     /// Parses `affine:degrees=10,translate=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
-        let settings = settings.split(',').filter(|setting| !setting.is_empty());
-        let lines = settings.map(|setting| format!("{setting}\n")).collect::<String>();
-        toml::from_str(&format!("kind = {kind:?}\n{lines}"))
-            .map_err(|error| TrainError::Setting(format!("`{text}` is no augmentation: {}", error.message())))
+        words::parse(text, "augmentation")
     }
 }
 

@@ -1,0 +1,59 @@
+//! `kiln eval`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln::training::checkpoint;
+use miette::{IntoDiagnostic, Result, WrapErr};
+use serde_json::json;
+
+use super::train::confusion;
+use crate::training::{Recipe, evaluation};
+
+/// Arguments of `kiln eval`.
+#[derive(Args)]
+#[command(after_help = "\
+Looks at the samples for testing, or for validation, or at all if there are no such parts.
+
+Examples:
+  kiln eval digits-training/model.onnx --data digits
+  kiln eval net.onnx --weights best.safetensors --data mnist:data --json")]
+pub struct Arguments {
+    #[command(flatten)]
+    recipe: Recipe,
+    /// Take the weights from a safetensors file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Evaluates.
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    let recipe = arguments.recipe.complete()?;
+    let (mut session, interface, loader) = evaluation(&recipe)?;
+    if let Some(file) = &arguments.weights {
+        checkpoint::load_weights(&mut session, file).into_diagnostic().wrap_err("--weights")?;
+    }
+    let found = kiln::training::evaluate(&mut session, &interface, &loader).into_diagnostic()?;
+    let scores = found.scores;
+    if arguments.json {
+        let value = json!({ "samples": loader.data.len(), "scores": scores });
+        showln!("{value:#}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    showln!("samples   {}", loader.data.len())?;
+    showln!("loss      {:.5}", scores.loss)?;
+    if let Some(confusion) = &found.confusion {
+        let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+        showln!("accuracy  {:.2} % ({right} of {})", 100.0 * confusion.accuracy(), confusion.total())?;
+        showln!("F1        {:.4}", confusion.f1())?;
+    }
+    if let Some(auc) = scores.auc {
+        showln!("AUC       {auc:.4}")?;
+    }
+    show!("{}", confusion(&found, loader.data.class_names().unwrap_or_default()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,73 @@
+//! `kiln lr-find`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln::training::finder::{self, Range};
+use miette::{IntoDiagnostic, Result};
+use serde_json::json;
+
+use crate::training::{Recipe, Setup};
+
+/// Arguments of `kiln lr-find`.
+#[derive(Args)]
+#[command(after_help = "\
+The rate grows from step to step until the loss explodes. Good rates lie where the loss falls, well before it rises.
+
+Examples:
+  kiln lr-find net.onnx --data mnist:data --batch 512")]
+pub struct Arguments {
+    #[command(flatten)]
+    recipe: Recipe,
+    /// First rate
+    #[arg(long, default_value_t = 1e-7)]
+    from: f64,
+    /// Last rate
+    #[arg(long, default_value_t = 10.0)]
+    to: f64,
+    /// Steps
+    #[arg(long, default_value_t = 100)]
+    steps: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tries rates.
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    let recipe = arguments.recipe.complete()?;
+    let mut setup = Setup::new(&recipe)?;
+    let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
+    let Setup { trainer, train, .. } = &mut setup;
+    let found = finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
+    if arguments.json {
+        let losses: Vec<_> =
+            found.losses.iter().map(|(lr, loss)| json!({ "lr": lr, "loss": loss })).collect();
+        let value = json!({ "steepest": found.steepest, "minimum": found.minimum, "losses": losses });
+        showln!("{value:#}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    show!("{}", picture(&finder::smoothed(&found.losses)))?;
+    let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate:.2e}"));
+    showln!(
+        "steepest descent at {}; a tenth of the best rate is {}",
+        rate(found.steepest),
+        rate(found.minimum)
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The losses as bars, a line for each few steps.
+fn picture(smooth: &[(f64, f64)]) -> String {
+    const LINES: usize = 25;
+    const WIDTH: f64 = 50.0;
+    let (low, high) =
+        smooth.iter().fold((f64::INFINITY, 0f64), |(l, h), (_, loss)| (l.min(*loss), h.max(*loss)));
+    let every = smooth.len().div_ceil(LINES).max(1);
+    let mut text = String::from("      lr     loss\n");
+    for (lr, loss) in smooth.iter().step_by(every) {
+        let bar = ((loss - low) / (high - low).max(1e-12) * WIDTH) as usize;
+        text += &format!("{lr:>8.1e}  {loss:>7.4}  {}\n", "#".repeat(bar + 1));
+    }
+    text
+}

@@ -1,0 +1,7 @@
+//! What the commands that train, evaluate and look for a learning rate have in common.
+
+mod recipe;
+mod setup;
+
+pub use recipe::Recipe;
+pub use setup::{Setup, evaluation};

@@ -1,0 +1,373 @@
+//! A training in words: the flags of `kiln train`, or a TOML file with the same names.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use kiln::train::{Loss, Optimizer, Training};
+use kiln::training::augment::Augmentation;
+use kiln::training::data::Source;
+use kiln::training::history::Measure;
+use kiln::training::schedule::Schedule;
+use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use serde::{Deserialize, Serialize};
+
+/// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// Where to begin: an ONNX file; or a recipe (`.toml`) with the names of these options
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// Data: mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, digits[:COUNT]
+    #[arg(long, value_name = "SOURCE", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Share of the training samples that is held out for validation
+    #[arg(long, value_name = "SHARE", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Use only the first so many samples of each part
+    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Taken off each channel, pixels being from 0 to 1; computed if not given
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// Each channel is divided by it; computed if not given
+    #[arg(long, value_delimiter = ',', help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
+    /// Leave samples as they are
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_normalize: Option<bool>,
+    /// Change training images: affine, perspective, crop, flip, flip-vertical, color-jitter, erase; with settings, as in
+    /// affine:degrees=10,translate=0.1; may be repeated
+    #[arg(long, value_name = "CHANGE", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub augment: Vec<String>,
+    /// For folders: bring images to this size
+    #[arg(long, value_name = "PIXELS", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    /// For folders: read images as grey
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grey: Option<bool>,
+    /// Leave out samples that cannot be read, and count them
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_bad: Option<bool>,
+    /// Threads that prepare batches
+    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
+
+    /// Passes over the training samples [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Samples of a step [default: 64]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// What to compare the output by; what suits data and model if not given
+    #[arg(long, help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossName>,
+    /// The model's output that is compared, if it has several
+    #[arg(long, value_name = "NAME", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_name: Option<String>,
+    /// A weight for each class, for cross-entropy and nll
+    #[arg(long, value_delimiter = ',', help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
+    /// Share of the target spread over all classes, for cross-entropy
+    #[arg(long, value_name = "SHARE", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f32>,
+    /// A class number that does not count
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_index: Option<i32>,
+    /// Add this times the sum of the weights' magnitudes to the loss
+    #[arg(long, value_name = "FACTOR", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l1: Option<f32>,
+    /// Add this times the sum of the weights' squares to the loss
+    #[arg(long, value_name = "FACTOR", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l2: Option<f32>,
+    /// Parameters that stay as they are, by name: 'features.*'; may be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Average the gradients of so many steps before parameters change
+    #[arg(long, value_name = "STEPS", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accumulate: Option<u32>,
+    /// Largest norm of all gradients together
+    #[arg(long, value_name = "NORM", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f32>,
+    /// Where everything random begins [default: 0]
+    #[arg(long, help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Begin with new random weights instead of the file's
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_scratch: Option<bool>,
+
+    /// Update rule [default: sgd]
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerName>,
+    /// Learning rate [default: 0.01, for Adam and AdamW 0.001]
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Momentum of SGD and RMSprop, beta1 of Adam and AdamW
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Dampening of SGD's momentum
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dampening: Option<f32>,
+    /// Nesterov's form of SGD's momentum
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nesterov: Option<bool>,
+    /// Weight decay
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+    /// Decay of Adam's and AdamW's second moment [default: 0.999]
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f32>,
+    /// Decay of RMSprop's mean square [default: 0.99]
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f32>,
+    /// Added to denominators
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f32>,
+    /// RMSprop without the mean gradient
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centered: Option<bool>,
+    /// Decay of Adagrad's learning rate
+    #[arg(long, help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr_decay: Option<f32>,
+    /// Course of the learning rate: constant, step:every=10,gamma=0.1, exponential:gamma=0.95, cosine, one-cycle
+    /// (with div, div_final, pct_start, moms)
+    #[arg(long, value_name = "COURSE", help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Steps in which the learning rate rises
+    #[arg(long, value_name = "STEPS", help_heading = "Optimizer")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<u64>,
+
+    /// Stop after so many epochs without a better measure
+    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// The measure that says what is better: loss, accuracy, f1, auc [default: loss]
+    #[arg(long, value_name = "MEASURE", value_parser = measure, help_heading = "Checkpoints")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Measure>,
+    /// Write a checkpoint after so many steps, too
+    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u64>,
+    /// Checkpoints to keep besides the best [default: 1]
+    #[arg(long, value_name = "COUNT", help_heading = "Checkpoints")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+}
+
+fn measure(text: &str) -> Result<Measure, String> {
+    serde_json::from_value(serde_json::Value::String(text.into()))
+        .map_err(|_| "should be loss, accuracy, f1 or auc".into())
+}
+
+/// A loss by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossName {
+    /// Scores of classes against classes
+    CrossEntropy,
+    /// Logarithms of probabilities against classes
+    Nll,
+    /// Squares of differences
+    Mse,
+    /// Magnitudes of differences
+    L1,
+    /// Squares of small differences, magnitudes of large ones
+    SmoothL1,
+    /// Scores against 0 and 1
+    Bce,
+}
+
+/// An optimizer by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent
+    #[default]
+    Sgd,
+    /// Adam
+    Adam,
+    /// Adam with decay of the weights apart
+    AdamW,
+    /// RMSprop
+    RmsProp,
+    /// Adagrad
+    Adagrad,
+}
+
+/// What belongs to data rather than to a recipe's place.
+const PATHS: [&str; 6] = ["mnist", "cifar10", "cifar100", "folder", "npz", "csv"];
+
+impl Recipe {
+    /// The recipe with what a file says, where MODEL is one; flags come first. Paths in a file are seen from there.
+    pub fn complete(self) -> Result<Self> {
+        let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        else {
+            return Ok(self);
+        };
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
+        let mut file: Recipe =
+            toml::from_str(&text).map_err(|e| miette!("`{}` is no recipe: {e}", path.display()))?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        file.model = file.model.map(|model| base.join(model));
+        if let Some(data) = &mut file.data
+            && let Some((kind, place)) = data.split_once(':')
+            && PATHS.contains(&kind)
+        {
+            *data = format!("{kind}:{}", base.join(place).display());
+        }
+        let flags = Recipe { model: None, ..self };
+        // Both as tables: what is said by a flag replaces what the file says.
+        let table = |recipe: &Recipe| serde_json::to_value(recipe).into_diagnostic();
+        let (mut merged, flags) = (table(&file)?, table(&flags)?);
+        if let (Some(merged), serde_json::Value::Object(flags)) = (merged.as_object_mut(), flags) {
+            merged.extend(flags);
+        }
+        serde_json::from_value(merged).into_diagnostic()
+    }
+
+    /// The data set.
+    pub fn source(&self) -> Result<Source> {
+        let Some(data) = &self.data else {
+            bail!(
+                "there is no data to learn from; `--data mnist:DIR` names some, `--data digits` draws digits"
+            );
+        };
+        data.parse().into_diagnostic()
+    }
+
+    /// The course of the learning rate.
+    pub fn schedule(&self) -> Result<Schedule> {
+        let Some(text) = &self.schedule else { return Ok(Schedule::Constant) };
+        text.parse().into_diagnostic().wrap_err("--schedule")
+    }
+
+    /// The changes of training images.
+    pub fn augmentations(&self) -> Result<Vec<Augmentation>> {
+        self.augment.iter().map(|text| text.parse().into_diagnostic().wrap_err("--augment")).collect()
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> Optimizer {
+        let decay = |none: f32| self.weight_decay.unwrap_or(none);
+        let has_momentum = self.momentum.is_some_and(|momentum| momentum != 0.0);
+        let (beta2, eps) = (self.beta2.unwrap_or(0.999), self.eps.unwrap_or(1e-8));
+        match self.optimizer.unwrap_or_default() {
+            OptimizerName::Sgd => Optimizer::Sgd {
+                momentum: has_momentum,
+                dampening: self.dampening.unwrap_or(0.0),
+                nesterov: self.nesterov.unwrap_or(false),
+                weight_decay: decay(0.0),
+            },
+            OptimizerName::Adam => Optimizer::Adam { beta2, eps, weight_decay: decay(0.0) },
+            OptimizerName::AdamW => Optimizer::AdamW { beta2, eps, weight_decay: decay(0.01) },
+            OptimizerName::RmsProp => Optimizer::RmsProp {
+                alpha: self.alpha.unwrap_or(0.99),
+                eps,
+                weight_decay: decay(0.0),
+                momentum: has_momentum,
+                centered: self.centered.unwrap_or(false),
+            },
+            OptimizerName::Adagrad => Optimizer::Adagrad {
+                lr_decay: self.lr_decay.unwrap_or(0.0),
+                initial_accumulator_value: 0.0,
+                eps: self.eps.unwrap_or(1e-10),
+                weight_decay: decay(0.0),
+            },
+        }
+    }
+
+    /// The learning rate.
+    pub fn lr(&self) -> f64 {
+        let adam = matches!(self.optimizer, Some(OptimizerName::Adam | OptimizerName::AdamW));
+        self.lr.unwrap_or(if adam { 0.001 } else { 0.01 })
+    }
+
+    /// The momentum, or beta1.
+    pub fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.9)
+    }
+
+    /// Samples of a step.
+    pub fn batch(&self) -> usize {
+        self.batch.unwrap_or(64).max(1)
+    }
+
+    /// The loss called `name`.
+    pub fn loss(&self, name: LossName) -> Loss {
+        let (weights, ignore_index) = (self.class_weights.clone(), self.ignore_index);
+        match name {
+            LossName::CrossEntropy => {
+                let label_smoothing = self.label_smoothing.unwrap_or(0.0);
+                Loss::CrossEntropy { weights, label_smoothing, ignore_index }
+            }
+            LossName::Nll => Loss::Nll { weights, ignore_index },
+            LossName::Mse => Loss::Mse,
+            LossName::L1 => Loss::L1,
+            LossName::SmoothL1 => Loss::SmoothL1 { beta: 1.0 },
+            LossName::Bce => Loss::BceWithLogits,
+        }
+    }
+
+    /// The training step with the loss `loss`.
+    pub fn training(&self, loss: Loss) -> Result<Training> {
+        for (flag, value) in [("--l1", self.l1), ("--l2", self.l2), ("--weight-decay", self.weight_decay)] {
+            if value.is_some_and(|value| value < 0.0 || !value.is_finite()) {
+                bail!("{flag} should not be negative");
+            }
+        }
+        if !(self.lr() >= 0.0 && self.lr().is_finite()) {
+            bail!("--lr should be a number that is not negative");
+        }
+        Ok(Training {
+            output: self.output_name.clone(),
+            l1: self.l1.unwrap_or(0.0),
+            l2: self.l2.unwrap_or(0.0),
+            frozen: self.freeze.clone(),
+            accumulate: self.accumulate.unwrap_or(1),
+            clip_norm: self.clip_norm,
+            seed: self.seed.unwrap_or(0),
+            ..Training::new(loss, self.optimizer())
+        })
+    }
+}

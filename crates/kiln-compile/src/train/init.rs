@@ -1,0 +1,86 @@
+//! Weights to begin with.
+
+use kiln_graph::ops::{BinaryOp, philox};
+use kiln_graph::{Def, Graph, GraphError, Op, Tensor, ValueId};
+
+/// What a state is for, as far as its first values depend on it.
+enum Role {
+    /// A weight or bias whose layer sums so many products for each output.
+    Layer(usize),
+    /// All elements the same.
+    Filled(f32),
+}
+
+/// Gives all parameters the first values that PyTorch gives those of new layers, drawn from `seed`: weights and biases
+/// of convolutions and linear layers uniform within `1 / sqrt(fan_in)` (He's initialization with `a = sqrt(5)`, which
+/// is what `nn.Linear.reset_parameters` does), those of batch normalization 1 and 0, its statistics 0 and 1. States
+/// that are nothing of this stay as they are.
+pub fn initialize(model: &Graph, seed: u64) -> Result<Graph, GraphError> {
+    let mut roles: Vec<Option<Role>> = model.values().iter().map(|_| None).collect();
+    for node in model.nodes() {
+        let fan_in = match &node.op {
+            Op::Conv(_) => {
+                model.ty(node.inputs[1]).static_shape().map(|shape| shape[1..].iter().product::<usize>())
+            }
+            Op::MatMul(op) => model.ty(node.inputs[1]).static_shape().map(|shape| {
+                let [.., rows, columns] = shape[..] else { return 1 };
+                if op.transpose_b { columns } else { rows }
+            }),
+            Op::BatchNorm(_) => {
+                for (input, value) in node.inputs[1..].iter().zip([1.0, 0.0, 0.0, 1.0]) {
+                    roles[input.index()] = Some(Role::Filled(value));
+                }
+                None
+            }
+            _ => None,
+        };
+        let Some(fan_in) = fan_in else { continue };
+        let is_state = |id: ValueId| matches!(model.value(id).def, Def::State(_));
+        if is_state(node.inputs[1]) {
+            roles[node.inputs[1].index()] = Some(Role::Layer(fan_in));
+        }
+        for reader in model.nodes().iter().filter(|other| other.inputs.contains(&node.outputs[0])) {
+            if reader.op != Op::Binary(BinaryOp::Add) {
+                continue;
+            }
+            for input in &reader.inputs {
+                // A convolution's bias comes through a reshape.
+                let through = model.producer(*input).map(|id| model.node(id));
+                let source = match through {
+                    Some(node) if matches!(node.op, Op::Reshape(_)) => node.inputs[0],
+                    Some(_) | None => *input,
+                };
+                if is_state(source) && roles[source.index()].is_none() {
+                    roles[source.index()] = Some(Role::Layer(fan_in));
+                }
+            }
+        }
+    }
+    rewritten(model, seed, &roles)
+}
+
+fn rewritten(model: &Graph, seed: u64, roles: &[Option<Role>]) -> Result<Graph, GraphError> {
+    let mut new = model.clone();
+    for (number, id) in model.states().iter().enumerate() {
+        let value = model.value(*id);
+        let (Some(role), Some(shape)) = (&roles[id.index()], value.ty.static_shape()) else { continue };
+        let count = shape.iter().product();
+        let data = match role {
+            Role::Filled(value) => vec![*value; count],
+            Role::Layer(fan_in) => {
+                let bound = 1.0 / (*fan_in.max(&1) as f32).sqrt();
+                uniform(seed, number as u32, count).map(|x| (2.0 * x - 1.0) * bound).collect()
+            }
+        };
+        let tensor = Tensor::f32(shape, data).map_err(|e| GraphError::Invalid(e.to_string()))?;
+        new.set_state(*id, tensor)?;
+    }
+    Ok(new)
+}
+
+/// Numbers from 0 to 1.
+fn uniform(seed: u64, stream: u32, count: usize) -> impl Iterator<Item = f32> {
+    let key = [seed as u32, (seed >> 32) as u32];
+    let blocks = (0..count.div_ceil(4)).flat_map(move |n| philox([n as u32, stream, 0, 1], key));
+    blocks.take(count).map(|word| (word >> 8) as f32 / 16_777_216.0)
+}

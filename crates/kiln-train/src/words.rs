@@ -1,0 +1,24 @@
+//! Settings in a few words: `affine:degrees=10,translate=0.1`.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::TrainError;
+
+/// Parses a kind with settings; lists are in brackets: `one-cycle:moms=[0.95,0.85,0.95]`. `what` it is to be, for the
+/// error.
+pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainError> {
+    let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
+    let mut lines = format!("kind = {kind:?}\n");
+    let mut depth = 0;
+    for letter in settings.chars() {
+        match letter {
+            ',' if depth == 0 => lines.push('\n'),
+            _ => {
+                depth += i32::from(letter == '[') - i32::from(letter == ']');
+                lines.push(letter);
+            }
+        }
+    }
+    toml::from_str(&lines)
+        .map_err(|error| TrainError::Setting(format!("`{text}` is no {what}: {}", error.message())))
+}
