@@ -3,7 +3,8 @@
 // where there are no subgroups, makes one tile; see broadcast.wgsl.
 //
 // x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
-// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
+// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
+// them belong to a tap.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
 // dimension; dilated: whether there are zeros between input elements (transposed convolution); flat: whether
@@ -107,7 +108,7 @@ ${ accumulators() }
       let a_${ s } = select(vec4<f32>(), x[from_${ s }], inside_${ s });
 //% endfor
 ${ step("w", "at") }
-      at += 4u * params.w_step;
+      at += min(params.w_depth, 4u) * params.w_step;
     }
 //% else
     for (var kw = 0; kw < params.kernel_w; kw++) {
@@ -127,6 +128,7 @@ ${ step("w", "at") }
 ${ step("w", "at") }
         at += 4u * params.w_step;
       }
+      at -= (4u * u32(params.depth) - params.w_depth) * params.w_step;
     }
 //% endif
   }

@@ -2,7 +2,8 @@
 // channels, k runs over taps and input channels. One workgroup makes one tile; see workgroup_tile.wgsl.
 //
 // x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
-// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say.
+// [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
+// them belong to a tap.
 // Loop iterations of an invocation: 5/16 of taps * group_in.
 // Holes: params, operands, out_binding, element, store, stored; dilated: whether there are zeros between input elements
 // (transposed convolution).
@@ -68,8 +69,10 @@ ${ accumulators() }
     let near = (((image + d) * params.in_h + h) * params.in_w + v) * params.x_step + first_in + c;
     let left_vector = select(vec4<f32>(), x[select(0, near, inside)], inside);
     let row = u32(at) * 4u + t / 16u;
-    let known = row < u32(steps) * 4u;
-    let right_vector = select(vec4<f32>(), w[select(0u, first_w + row * params.w_step, known)], known);
+    let tap_row = row % (4u * u32(params.depth));
+    let known = row < u32(steps) * 4u && tap_row < params.w_depth;
+    let w_row = row / (4u * u32(params.depth)) * params.w_depth + tap_row;
+    let right_vector = select(vec4<f32>(), w[select(0u, first_w + w_row * params.w_step, known)], known);
 ${ step() }
   }
 ${ finish() }

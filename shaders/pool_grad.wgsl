@@ -1,7 +1,8 @@
 // Gradient of a pooling, one vector of the pooling's input (four channels of one place) an invocation.
 //
 // Each place looks for the windows it is in: window `o` has it as tap `t` where o*stride + t*dilation - pad is the
-// place. So nothing has to be added up by several invocations.
+// place. So nothing has to be added up by several invocations. windows_d, windows_h, windows_w: in how many windows a
+// place can be.
 // Holes: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones) or mean;
 // include_pad: whether padding (but nothing beyond it) counts in the mean.
 struct Params {
@@ -16,10 +17,13 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-// The window that has `place` (counted with the padding before it) as a tap at distance `tap`, or -1.
-fn window(place: i32, tap: i32, stride: i32, size: i32) -> i32 {
-  let first = place - tap;
-  return select(-1, first / stride, first >= 0 && first % stride == 0 && first / stride < size);
+// The window that is `back` before the last one that `place` (counted with the padding before it) can be in, and the
+// tap that `place` is there; a tap of -1 if it is none.
+fn window(place: i32, back: i32, stride: i32, dilation: i32, kernel: i32, size: i32) -> vec2<i32> {
+  let number = place / stride - back;
+  let apart = place - number * stride;
+  let there = number >= 0 && number < size && apart % dilation == 0 && apart / dilation < kernel;
+  return vec2<i32>(number, select(-1, apart / dilation, there));
 }
 
 //% if not max
@@ -49,13 +53,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let own = x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c];
 //% endif
   var acc = vec4<f32>(0.0);
-  for (var kd = 0; kd < params.kernel_d; kd++) {
-    let od = window(d + params.pad_d, kd * params.dilation_d, params.stride_d, params.out_d);
-    for (var kh = 0; kh < params.kernel_h; kh++) {
-      let oh = window(h + params.pad_h, kh * params.dilation_h, params.stride_h, params.out_h);
-      for (var kw = 0; kw < params.kernel_w; kw++) {
-        let ow = window(w + params.pad_w, kw * params.dilation_w, params.stride_w, params.out_w);
-        if od < 0 || oh < 0 || ow < 0 {
+  for (var back_d = 0; back_d < params.windows_d; back_d++) {
+    let window_d = window(d + params.pad_d, back_d, params.stride_d, params.dilation_d, params.kernel_d, params.out_d);
+    for (var back_h = 0; back_h < params.windows_h; back_h++) {
+      let window_h = window(h + params.pad_h, back_h, params.stride_h, params.dilation_h, params.kernel_h, params.out_h);
+      for (var back_w = 0; back_w < params.windows_w; back_w++) {
+        let window_w = window(w + params.pad_w, back_w, params.stride_w, params.dilation_w, params.kernel_w, params.out_w);
+        let od = window_d.x;
+        let oh = window_h.x;
+        let ow = window_w.x;
+        let kd = window_d.y;
+        let kh = window_h.y;
+        let kw = window_w.y;
+        if kd < 0 || kh < 0 || kw < 0 {
           continue;
         }
         let at = (((n * params.out_d + od) * params.out_h + oh) * params.out_w + ow) * params.dy_step + params.dy_base;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
 use kiln::onnx::ImportOptions;
+use kiln::train::Training;
 use kiln::{Capabilities, Compiled, Options, Plan, Target};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
@@ -72,6 +73,17 @@ impl ModelArguments {
     pub fn compile(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
         let max = self.largest(graph, seen);
         kiln::compile(graph, &Options { target: self.target()?, max }).into_diagnostic()
+    }
+
+    /// Compiles a training step.
+    pub fn compile_training(
+        &self,
+        graph: &Graph,
+        training: &Training,
+        seen: &BTreeMap<String, u32>,
+    ) -> Result<Compiled> {
+        let max = self.largest(graph, seen);
+        kiln::compile_training(graph, training, &Options { target: self.target()?, max }).into_diagnostic()
     }
 
     fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {

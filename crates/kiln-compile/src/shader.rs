@@ -36,6 +36,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "matmul_tile",
     "pool",
     "pool_grad",
+    "pool_grad_blocks",
     "pool_run",
     "random",
     "reduce",

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kiln::{HostTensor, Profile, Session};
+use kiln::graph::{Dim, Graph};
+use kiln::train::Loss;
+use kiln::{Compiled, HostTensor, Profile, Session};
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
@@ -13,6 +15,7 @@ use super::run::{symbols_of, wanted_by_graph, wanted_by_plan};
 use crate::input::{self, InputArguments};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
 use crate::table::{Align, Table, bytes};
+use crate::training::{OptimizerName, Recipe};
 
 /// Arguments of `kiln bench`.
 #[derive(Args)]
@@ -22,6 +25,7 @@ Inputs are random unless given; with a file, `output` in the JSON is the first o
 Examples:
   kiln bench resnet18.onnx
   kiln bench resnet18.onnx --max N=4 --profile
+  kiln bench net.onnx --max N=64 --train --profile
   kiln bench resnet18.onnx input.npy --json")]
 pub struct Arguments {
     #[command(flatten)]
@@ -34,6 +38,9 @@ pub struct Arguments {
     /// Runs before that
     #[arg(long, default_value_t = 3)]
     warm_up: u32,
+    /// Measure a training step: cross-entropy with this optimizer
+    #[arg(long, value_name = "OPTIMIZER", num_args = 0..=1, default_missing_value = "sgd")]
+    train: Option<OptimizerName>,
     /// Time each kernel, too
     #[arg(long)]
     profile: bool,
@@ -82,7 +89,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let wanted = wanted_by_graph(&graph);
         let inputs = input::read(&or_random(&arguments.inputs, wanted.len()), &wanted, &told)?;
         let seen = symbols_of(&graph, &inputs)?;
-        let compiled = model.compile(&graph, &seen)?;
+        let (compiled, inputs) = match arguments.train {
+            Some(optimizer) => training(model, &graph, inputs, &seen, optimizer)?,
+            None => (model.compile(&graph, &seen)?, inputs),
+        };
         activations = Some(compiled.memory);
         (compiled.plan, inputs)
     };
@@ -180,6 +190,34 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         show!("{}", profile_table(profile))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plan of a training step, with classes to learn that repeat from sample to sample.
+fn training(
+    model: &ModelArguments,
+    graph: &Graph,
+    mut inputs: Vec<(String, HostTensor)>,
+    seen: &BTreeMap<String, u32>,
+    optimizer: OptimizerName,
+) -> Result<(Compiled, Vec<(String, HostTensor)>)> {
+    let recipe = Recipe { optimizer: Some(optimizer), ..Recipe::default() };
+    let training = recipe.training(Loss::cross_entropy())?;
+    let compiled = model.compile_training(graph, &training, seen)?;
+    let batch = inputs.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
+    let output =
+        graph.outputs().first().map(|output| graph.ty(output.value).shape.clone()).unwrap_or_default();
+    let classes = output.get(1).and_then(Dim::as_usize).unwrap_or(1).max(1);
+    let size = |dim: &Dim| dim.as_usize().unwrap_or(batch);
+    let shape: Vec<usize> =
+        output.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, d)| size(d)).collect();
+    let labels: Vec<i32> = (0..shape.iter().product()).map(|i: usize| (i % classes) as i32).collect();
+    let number = |value: f64| HostTensor::new([], vec![value as f32]).into_diagnostic();
+    inputs.push(("target".into(), HostTensor::new(shape, labels).into_diagnostic()?));
+    inputs.push(("lr".into(), number(recipe.lr())?));
+    if training.optimizer.has_momentum() {
+        inputs.push(("momentum".into(), number(recipe.momentum())?));
+    }
+    Ok((compiled, inputs))
 }
 
 /// Random inputs for a model nobody gave inputs for.

@@ -3,5 +3,5 @@
 mod recipe;
 mod setup;
 
-pub use recipe::Recipe;
+pub use recipe::{OptimizerName, Recipe};
 pub use setup::{Setup, evaluation};

@@ -100,6 +100,8 @@ pub struct Context<'a> {
     last_use: Vec<usize>,
     /// By value: whether nodes read it.
     is_read: Vec<bool>,
+    /// By value: whether the caller gets it.
+    is_output: Vec<bool>,
     /// Where parts of concatenations go.
     pub homes: Homes,
     /// By value: smallest and largest integer.
@@ -133,6 +135,10 @@ impl<'a> Context<'a> {
         for id in graph.results() {
             last_use[id.index()] = usize::MAX;
         }
+        let mut is_output = vec![false; graph.values().len()];
+        for output in graph.outputs() {
+            is_output[output.value.index()] = true;
+        }
         let mut this = Self {
             graph,
             target,
@@ -148,6 +154,7 @@ impl<'a> Context<'a> {
             readers: HashMap::new(),
             last_use,
             is_read,
+            is_output,
             homes: homes(graph, fusion),
             ranges: super::integers::ranges(graph, max),
             packed: HashMap::new(),
@@ -221,7 +228,7 @@ impl<'a> Context<'a> {
 
     /// Whether only the caller reads a value.
     pub fn is_only_result(&self, id: ValueId) -> bool {
-        self.last_use[id.index()] == usize::MAX && !self.is_read[id.index()]
+        self.is_output[id.index()] && !self.is_read[id.index()] && !self.updates.contains_key(&id)
     }
 
     /// Lets a view be a way to read a value, without moving anything.

@@ -55,9 +55,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
         out_shape: graph.ty(anchor).shape.clone(),
     };
     let group_out = job.w_shape[0] / conv.groups;
-    let by_fours = graph.as_constant(w).is_some() || job.w_shape[1].is_multiple_of(4);
-    let by_vectors =
-        by_fours && (conv.groups == 1 || job.w_shape[1].is_multiple_of(4) && group_out.is_multiple_of(4));
+    let by_vectors = conv.groups == 1 || job.w_shape[1].is_multiple_of(4) && group_out.is_multiple_of(4);
     if job.is_depthwise() {
         return depthwise(ctx, job);
     }
@@ -215,12 +213,14 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
     params.uint("w_part", right.part);
     params.uint("w_tile", right.tile);
     params.uint("w_step", right.step);
+    params.uint("w_depth", right.depth);
     let deep = rank == 5;
     // One loop instead of two pays where the inner one would be short; its checks are made at every step.
     let flat = depth <= SHORT
         && !job.dilated()
         && job.conv.groups == 1
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
+        && (depth == 1 || right.depth == 4 * depth)
         && job.rows.step == Dim::from(4 * depth);
     let holes =
         tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased => bias.is_some(), flat });
@@ -236,6 +236,8 @@ struct Right {
     part: usize,
     tile: usize,
     step: usize,
+    /// Rows of a tap. Those that are missing to four meet zeros on the left.
+    depth: usize,
 }
 
 fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Result<Right, CompileError> {
@@ -246,7 +248,13 @@ fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Resu
         let placed = ctx.version(job.w, &weight_layout(rank))?;
         let columns = job.w_shape[0].div_ceil(4);
         let part = columns / job.conv.groups;
-        return Ok(Right { storage: ctx.placed[placed].storage, part, tile: width, step: columns });
+        return Ok(Right {
+            storage: ctx.placed[placed].storage,
+            part,
+            tile: width,
+            step: columns,
+            depth: job.w_shape[1],
+        });
     };
     let k_axes = (2..rank).chain([1]).collect();
     let shape = PanelShape { parts: job.conv.groups, column_axis: 0, k_axes, tile };
@@ -260,5 +268,6 @@ fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Resu
         });
     };
     let panel = shape.depth(&job.w_shape) * width;
-    Ok(Right { storage: panels.storage, part: tiles * panel, tile: panel, step: width })
+    let depth = job.w_shape[1].next_multiple_of(4);
+    Ok(Right { storage: panels.storage, part: tiles * panel, tile: panel, step: width, depth })
 }

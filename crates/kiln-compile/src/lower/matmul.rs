@@ -227,8 +227,8 @@ fn operand(
         let batch_stride = if shared { 0.into() } else { stride };
         return Ok(Matrix { placed, columns: ty.shape[rank - 1].clone(), batch_stride });
     }
-    if shared && ctx.graph.as_constant(id).is_some() {
-        // Laid out now, not on the device.
+    if shared {
+        // A constant is laid out now, a state lies so already.
         let mut order: Vec<usize> = (0..rank).collect();
         order.swap(rank - 2, rank - 1);
         let placed = ctx.version(id, &Layout { order, lanes: 4 })?;

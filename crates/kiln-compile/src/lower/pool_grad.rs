@@ -3,7 +3,7 @@
 use kiln_graph::ops::{PoolGrad, PoolKind};
 use kiln_graph::{Dim, NodeId, product};
 
-use super::anchor::{launch, tail};
+use super::anchor::{launch, launch_on, tail};
 use super::context::Context;
 use super::conv::{MAX_ITERATIONS, per_axis, three};
 use super::kernel::Params;
@@ -44,9 +44,26 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) 
         let pads: Vec<Dim> = pool.pads.iter().map(|p| p[side].into()).collect();
         per_axis(&mut params, name, &three(&pads, 0.into()));
     }
+    let windows = (0..pool.kernel.len())
+        .map(|axis| Dim::from((pool.kernel[axis] - 1) * pool.dilations[axis] / pool.strides[axis] + 1))
+        .collect::<Vec<_>>();
+    let apart = max
+        && windows.iter().all(|count| count.is(1))
+        && pool.dilations.iter().all(|d| *d == 1)
+        && pool.pads.iter().all(|pads| pads[0] == 0);
+    let flops = product(&y_shape) * window.into();
+    if apart {
+        let count = &product(y_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim))
+            * &tail.space.inner();
+        params.uint("windows", count.clone());
+        let grid = ctx.grid(&count);
+        let holes = minijinja::context! {};
+        let (template, kernel) = ("pool_grad_blocks", "max_pool_grad_blocks");
+        return launch_on(ctx, group, tail, template, kernel, &operands, params, holes, flops, grid);
+    }
+    per_axis(&mut params, "windows", &three(&windows, 1.into()));
     let include_pad = pool.kind == PoolKind::Average { count_include_pad: true };
     let holes = minijinja::context! { max, include_pad };
-    let flops = product(&y_shape) * window.into();
     let kernel = if max { "max_pool_grad" } else { "avg_pool_grad" };
     launch(ctx, group, tail, "pool_grad", kernel, &operands, params, holes, flops)
 }
