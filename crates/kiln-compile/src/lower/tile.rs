@@ -35,6 +35,9 @@ impl Tile {
             Strategy::RegisterTile => return Tile::Register,
             Strategy::WorkgroupTile => return Tile::Workgroup,
         };
+        if columns <= 2 {
+            return Tile::Register;
+        }
         let lanes = i64::from(size);
         let rows = ctx.largest(rows);
         let p = if rows > 2 * lanes {
