@@ -8,7 +8,7 @@
    The epilogue is written out for each accumulator: collecting them in a private array and looping over that made
    Mesa take five times as long to compile.
    Without subgroups (`alone`), each invocation makes a tile of its own: S is 1 and nothing has to be broadcast.
-   Holes: S the subgroup size, p row vectors and q column vectors of a lane; biased, whether sums start at `bias`. #*/
+   Holes: S the subgroup size, phased whether rows go to places of their own (`target_0`, .. of a lane's rows), p row vectors and q column vectors of a lane; biased, whether sums start at `bias`. #*/
 //% macro accumulators()
 //% for j in range(q)
 //% if biased
@@ -39,12 +39,22 @@
 //% endfor
 //% endmacro
 //% macro finish()
+//% if phased
+//% for r in range(p * S)
+  let goal_${ r } = ${ "target_" ~ r if alone else "subgroupBroadcast(target_" ~ (r // S) ~ ", " ~ (r % S) ~ "u)" };
+//% endfor
+//% endif
 //% for j in range(q)
   let to_${ j } = first_column + ${ j * S }u;
   if to_${ j } < columns_end {
 //% for r in range(p * S)
+//% if phased
+    if goal_${ r } != NOWHERE {
+      let i = goal_${ r } * params.inner + to_${ j };
+//% else
     if first_row + ${ r }u < rows {
       let i = (first_row + ${ r }u) * params.inner + to_${ j };
+//% endif
       store(i, to_${ j }, element(i, to_${ j }, sum_${ r }_${ j }));
     }
 //% endfor

@@ -7,8 +7,8 @@
 // them belong to a tap.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
-// dimension; dilated: whether there are zeros between input elements (transposed convolution); flat: whether
-// neighbouring taps and their channels are neighbours in memory.
+// dimension; dilated: whether there are zeros between input elements (transposed convolution), and phased: whether these
+// are left out, see phases.wgsl; flat: whether neighbouring taps and their channels are neighbours in memory.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -22,9 +22,12 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "functions"
 ${ element }${ store }
+//% if phased
+//% include "phases"
+//% endif
 // The input coordinate of a tap, or -1 outside.
 fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated
+//% if dilated and not phased
   return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
 //% else
   return select(-1, place, place < size);
@@ -49,11 +52,24 @@ fn main(
 ) {
   let row_tile = group.x + group.z * groups.x;
 //% endif
+//% if phased
+  let rows = params.phase_rows;
+  let phase = row_tile / params.phase_tiles;
+  let first_row = row_tile % params.phase_tiles * ${ p * S }u;
+  if phase >= params.phases {
+    return;
+  }
+  let residue = residues(phase);
+  let first = first_taps(residue);
+  // Where the first tap of the phase's first place falls.
+  let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first) / steps_between();
+//% else
   let rows = params.rows;
   let first_row = row_tile * ${ p * S }u;
   if first_row >= rows {
     return;
   }
+//% endif
   let part = group.y / params.column_tiles;
   let tile = group.y % params.column_tiles;
   let columns_end = (part + 1u) * params.group_columns;
@@ -63,6 +79,19 @@ fn main(
   let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
 //% endfor
 //% for s in range(p)
+//% if phased
+  let row_of_${ s } = first_row + ${ s * S }u + lane;
+  let target_${ s } = goal(row_of_${ s }, residue);
+  let place_${ s } = place_in_phase(min(row_of_${ s }, rows - 1u));
+  let ow_${ s } = place_${ s }.z + begin.z;
+  let oh_${ s } = place_${ s }.y + begin.y;
+//% if deep
+  let od_${ s } = place_${ s }.x + begin.x;
+  let image_${ s } = place_${ s }.w * params.in_d;
+//% else
+  let image_${ s } = place_${ s }.w * params.in_h;
+//% endif
+//% else
   var place_${ s } = i32(min(first_row + ${ s * S }u + lane, rows - 1u));
   let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
   place_${ s } /= params.out_w;
@@ -75,19 +104,33 @@ fn main(
 //% else
   let image_${ s } = place_${ s } * params.in_h;
 //% endif
+//% endif
 //% endfor
   let first_in = params.x_base + i32(part) * params.depth;
+//% if phased
+  let first_w = part * params.w_part + tile * params.w_tile;
+  var at = first_w;
+//% else
   var at = part * params.w_part + tile * params.w_tile;
+//% endif
 ${ accumulators() }
 //% if deep
+//% if phased
+  for (var kd = first.x; kd < params.kernel_d; kd += params.step_d) {
+//% else
   for (var kd = 0; kd < params.kernel_d; kd++) {
+//% endif
 //% for s in range(p)
-    let d_${ s } = tap(od_${ s } + kd * params.dilation_d, params.step_d, params.in_d);
+    let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if phased else "kd * params.dilation_d" }, params.step_d, params.in_d);
 //% endfor
 //% endif
+//% if phased
+  for (var kh = first.y; kh < params.kernel_h; kh += params.step_h) {
+//% else
   for (var kh = 0; kh < params.kernel_h; kh++) {
+//% endif
 //% for s in range(p)
-    let h_${ s } = tap(oh_${ s } + kh * params.dilation_h, params.step_h, params.in_h);
+    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if phased else "kh * params.dilation_h" }, params.step_h, params.in_h);
 //% if deep
     let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
 //% else
@@ -111,9 +154,14 @@ ${ step("w", "at") }
       at += min(params.w_depth, 4u) * params.w_step;
     }
 //% else
+//% if phased
+    for (var kw = first.z; kw < params.kernel_w; kw += params.step_w) {
+      at = first_w + u32((${ "kd * params.kernel_h + " if deep else "" }kh) * params.kernel_w + kw) * params.w_depth * params.w_step;
+//% else
     for (var kw = 0; kw < params.kernel_w; kw++) {
+//% endif
 //% for s in range(p)
-      let v_${ s } = tap(ow_${ s } + kw * params.dilation_w, params.step_w, params.in_w);
+      let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if phased else "kw * params.dilation_w" }, params.step_w, params.in_w);
       let inside_${ s } = v_${ s } >= 0 && h_${ s } >= 0
 //% if deep
         && d_${ s } >= 0

@@ -34,6 +34,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "matmul_broadcast",
     "matmul_direct",
     "matmul_tile",
+    "phases",
     "pool",
     "pool_grad",
     "pool_grad_blocks",

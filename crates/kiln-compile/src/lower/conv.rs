@@ -95,6 +95,28 @@ impl Job<'_> {
         self.conv.input_dilations.iter().any(|d| *d > 1)
     }
 
+    /// Whether the products with the zeros between input elements can be left out.
+    fn is_phased(&self) -> bool {
+        self.dilated() && self.conv.strides.iter().chain(&self.conv.dilations).all(|n| *n == 1)
+    }
+
+    /// Tiles of rows where each phase has its own, and what kernels need to know of phases.
+    fn phases(&self, tile: Tile) -> (Dim, Params) {
+        let steps = three(&self.conv.input_dilations, 1);
+        let count: usize = steps.iter().product();
+        let out = three(&self.out_shape[2..], 1.into());
+        let size = |n: usize| i64::try_from(n).unwrap_or(1);
+        let sizes: [Dim; 3] = std::array::from_fn(|axis| out[axis].ceil_div(size(steps[axis])));
+        let rows = &product(&sizes) * &self.out_shape[0];
+        let tiles = rows.ceil_div(tile.rows());
+        let mut params = Params::default();
+        per_axis(&mut params, "phase", &sizes);
+        params.uint("phases", count);
+        params.uint("phase_rows", rows);
+        params.uint("phase_tiles", tiles.clone());
+        (tiles * count.into(), params)
+    }
+
     /// Whether the depthwise kernel can do it: one input and one output channel a group, over a plane or a line, with
     /// a window whose width is few enough loads.
     fn is_depthwise(&self) -> bool {
@@ -222,9 +244,18 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
         && (depth == 1 || right.depth == 4 * depth)
         && job.rows.step == Dim::from(4 * depth);
-    let holes =
-        tile.holes(minijinja::context! { deep, dilated => job.dilated(), biased => bias.is_some(), flat });
-    let grid = tile.grid(ctx, &rows.ceil_div(tile.rows()), (column_tiles * job.conv.groups).into());
+    let phases = if job.is_phased() { Some(job.phases(tile)) } else { None };
+    let phased = phases.is_some();
+    let row_tiles = match phases {
+        Some((row_tiles, own)) => {
+            params.extend(own);
+            row_tiles
+        }
+        None => rows.ceil_div(tile.rows()),
+    };
+    let (dilated, biased) = (job.dilated(), bias.is_some());
+    let holes = tile.holes(minijinja::context! { deep, dilated, phased, biased, flat });
+    let grid = tile.grid(ctx, &row_tiles, (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
     let template = if tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" };
     launch_on(ctx, &rest, tail, template, &name, &operands, params, holes, job.flops(), grid)

@@ -184,7 +184,7 @@ fn launch_tiles(
         params.uint("columns_end", right.end.clone());
         let columns = right.end - right.begin;
         let grid = tile.grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
-        let holes = tile.holes(minijinja::context! { biased => bias.is_some() });
+        let holes = tile.holes(minijinja::context! { biased => bias.is_some(), phased => false });
         let name = format!("matmul_{}", tile.name());
         let template = if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" };
         let flops = if single {
