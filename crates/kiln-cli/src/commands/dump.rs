@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kiln::graph::Graph;
+use kiln::graph::{Graph, Op};
+use kiln::train::{Loss, Optimizer, Training};
 use kiln::{CompiledProgram, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
@@ -20,6 +21,7 @@ Examples:
   kiln dump net.onnx                              the graph as it was read
   kiln dump net.onnx --stage fused                which layers became one kernel
   kiln dump net.onnx --stage fused --format dot | dot -Tsvg > net.svg
+  kiln dump net.onnx --stage backward             how gradients are computed
   kiln dump net.onnx --stage plan                 memory and dispatches
   kiln dump net.onnx --stage wgsl                 the kernels
   kiln dump net.onnx --format onnx -o copy.onnx   for other tools")]
@@ -43,6 +45,10 @@ enum Stage {
     Import,
     /// The graph after all passes, by kernels
     Fused,
+    /// The graph of the loss and all gradients, as training computes them
+    Backward,
+    /// A whole training step after all passes, by kernels
+    Step,
     /// Memory, tensors and dispatches
     Plan,
     /// The source of all kernels
@@ -69,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return match arguments.stage {
             Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
-            Stage::Import | Stage::Fused => {
+            Stage::Import | Stage::Fused | Stage::Backward | Stage::Step => {
                 bail!(
                     "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
                 )
@@ -82,12 +88,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Stage::Fused => {
             let compiled = model.compile(&graph, &Default::default())?;
             let [program] = &compiled.programs[..] else { bail!("an inference plan has one program") };
-            match arguments.format {
-                Format::Text => program.fusion.display(&program.graph).to_string().into_bytes(),
-                Format::Dot => fused_dot(program).into_bytes(),
-                Format::Json => fused_json(program).into_bytes(),
-                Format::Onnx => graph_form(&program.graph, Format::Onnx)?,
-            }
+            fused_form(program, arguments.format)?
+        }
+        Stage::Backward => {
+            let backward = kiln::train::backward(&graph, &training(&graph)).into_diagnostic()?;
+            let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
+            graph_form(&tidy, arguments.format)?
+        }
+        Stage::Step => {
+            let compiled = model.compile_training(&graph, &training(&graph), &Default::default())?;
+            let Some(program) = compiled.programs.iter().find(|program| program.name == "train") else {
+                bail!("a training plan has a program `train`");
+            };
+            fused_form(program, arguments.format)?
         }
         Stage::Plan => {
             plan_form(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
@@ -97,6 +110,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     };
     write(arguments, contents)
+}
+
+/// Gradients of the cross-entropy; of the negative logarithm where the model gives logarithms.
+fn training(graph: &Graph) -> Training {
+    let output = graph.outputs().first().and_then(|output| graph.producer(output.value));
+    let is_log = output.is_some_and(|id| matches!(&graph.node(id).op, Op::Softmax(softmax) if softmax.log));
+    let loss = if is_log { Loss::Nll { weights: None, ignore_index: None } } else { Loss::cross_entropy() };
+    Training::new(loss, Optimizer::sgd())
 }
 
 fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
@@ -120,6 +141,15 @@ fn graph_form(graph: &Graph, format: Format) -> Result<Vec<u8>> {
         Format::Dot => graph.dot().to_string().into_bytes(),
         Format::Json => graph_json(graph).into_bytes(),
         Format::Onnx => kiln::onnx::export(graph).into_diagnostic()?,
+    })
+}
+
+fn fused_form(program: &CompiledProgram, format: Format) -> Result<Vec<u8>> {
+    Ok(match format {
+        Format::Text => program.fusion.display(&program.graph).to_string().into_bytes(),
+        Format::Dot => fused_dot(program).into_bytes(),
+        Format::Json => fused_json(program).into_bytes(),
+        Format::Onnx => graph_form(&program.graph, Format::Onnx)?,
     })
 }
 

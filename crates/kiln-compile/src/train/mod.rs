@@ -117,36 +117,64 @@ pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str,
     ])
 }
 
+/// A model in training with its loss and gradients.
+struct Backward {
+    mode: mode::TrainingMode,
+    parameters: Vec<ValueId>,
+    loss: ValueId,
+    gradients: Vec<ValueId>,
+    /// What the caller gets: the loss and what can be said beside it.
+    results: Vec<(String, ValueId)>,
+}
+
+impl Backward {
+    fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
+        let parameters = training.parameters(model);
+        if parameters.is_empty() {
+            return Err(GraphError::Invalid(no_parameters(model, training)));
+        }
+        let mut mode = mode::training(model, training.seed, &|name| training.is_frozen(name))?;
+        let graph = &mut mode.graph;
+        let output = training.output(graph)?;
+        let target_type = training.loss.target(graph.ty(output))?;
+        let target = graph.input(TARGET, target_type)?;
+        let is_parameter = |id: &ValueId| parameters.contains(&graph.value(*id).name);
+        let parameters: Vec<ValueId> = graph.states().iter().copied().filter(is_parameter).collect();
+        let loss = training.loss.build(graph, output, target)?;
+        let loss = penalized(graph, loss, training, &parameters)?;
+        let correct = training.loss.correct(graph, output, target)?;
+        let gradients = gradients(graph, loss, &parameters)?;
+        let mut results = vec![(LOSS.to_owned(), loss)];
+        results.extend(correct.map(|correct| (CORRECT.to_owned(), correct)));
+        if training.show_gradients {
+            let names = parameters.iter().map(|id| format!("{}.grad", graph.value(*id).name));
+            results.extend(names.zip(gradients.iter().copied()));
+        }
+        Ok(Self { mode, parameters, loss, gradients, results })
+    }
+}
+
+/// The loss of a model in training and all gradients, `NAME.grad`, without anything that changes states.
+pub fn backward(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+    let training = Training { show_gradients: true, ..training.clone() };
+    let Backward { mode, results, .. } = Backward::new(model, &training)?;
+    let mut graph = mode.graph;
+    graph.clear_outputs();
+    for (name, value) in results {
+        graph.output(name, value)?;
+    }
+    Ok(graph)
+}
+
 /// One training step.
 pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
-    let parameters = training.parameters(model);
-    if parameters.is_empty() {
-        return Err(GraphError::Invalid(no_parameters(model, training)));
-    }
-    let mode::TrainingMode { mut graph, statistics, random } =
-        mode::training(model, training.seed, &|name| training.is_frozen(name))?;
-    let output = training.output(&graph)?;
-    let target_type = training.loss.target(graph.ty(output))?;
-    let target = graph.input(TARGET, target_type)?;
+    let Backward { mode, parameters, loss, gradients: mut found, mut results } =
+        Backward::new(model, training)?;
+    let mode::TrainingMode { mut graph, statistics, random } = mode;
     let number = || TensorType::f32([]);
     let lr = graph.input(LEARNING_RATE, number())?;
     let momentum =
         if training.optimizer.has_momentum() { Some(graph.input(MOMENTUM, number())?) } else { None };
-
-    let parameters: Vec<ValueId> =
-        graph.states().iter().copied().filter(|id| parameters.contains(&graph.value(*id).name)).collect();
-    let loss = training.loss.build(&mut graph, output, target)?;
-    let loss = penalized(&mut graph, loss, training, &parameters)?;
-    let correct = training.loss.correct(&mut graph, output, target)?;
-    let mut found = gradients(&mut graph, loss, &parameters)?;
-
-    let mut results = vec![(LOSS.to_owned(), loss)];
-    results.extend(correct.map(|correct| (CORRECT.to_owned(), correct)));
-    if training.show_gradients {
-        let names = parameters.iter().map(|id| format!("{}.grad", graph.value(*id).name));
-        results.extend(names.zip(found.iter().copied()));
-    }
-
     let steps = graph.state(STEPS, Tensor::scalar(0f32))?;
     let mut updates = Updates { all: vec![], condition: is_finite(&mut graph, loss)? };
     for (name, value) in statistics {

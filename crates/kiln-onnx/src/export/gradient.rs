@@ -1,6 +1,6 @@
 //! The operators of backward graphs in terms of ONNX, which has none of its own for them.
 
-use kiln_graph::ops::{ConvGradWeight, PoolGrad, PoolKind};
+use kiln_graph::ops::{ConvGradWeight, Pool, PoolGrad, PoolKind};
 use kiln_graph::{Data, Dim, Node, Tensor, product};
 
 use super::node::{Result, begins_then_ends, pool_attributes, refuse, sizes, wide};
@@ -83,6 +83,56 @@ pub(super) fn pool(
             w.node(name, "Reshape", &[&sums, &shape], outputs, vec![]);
             Ok(())
         }
-        PoolKind::Average { .. } => refuse(node, "gradients of average pooling are not written yet"),
+        PoolKind::Average { count_include_pad } => {
+            let dy_shape = &w.graph.ty(node.inputs[0]).shape;
+            let known = |shape: &[Dim]| shape.iter().map(Dim::as_usize).collect::<Option<Vec<usize>>>();
+            let (Some(inputs_size), Some(windows), Some(channels)) =
+                (known(&op.shape[2..]), known(&dy_shape[2..]), op.shape[1].as_usize())
+            else {
+                return refuse(node, "a size of its input or output is a symbol");
+            };
+            let counts = counts(&op.pool, &inputs_size, &windows, count_include_pad);
+            let shape = [&[1, 1], &windows[..]].concat();
+            let counts = Tensor::f32(shape, counts).or_else(|e| refuse(node, e.to_string()))?;
+            let counts = w.constant(&format!("{name}.counts"), &counts);
+            let shares = w.inner(name, "Div", &[inputs[0], &counts], vec![]);
+            let shape = [&[channels, 1], &op.pool.kernel[..]].concat();
+            let ones = vec![1.0; shape.iter().product()];
+            let ones = Tensor::f32(shape, ones).or_else(|e| refuse(node, e.to_string()))?;
+            let ones = w.constant(&format!("{name}.ones"), &ones);
+            let attributes = vec![
+                ints("strides", op.pool.strides.iter().map(|n| wide(*n))),
+                ints("dilations", op.pool.dilations.iter().map(|n| wide(*n))),
+                int("group", wide(channels)),
+            ];
+            let all = w.inner(name, "ConvTranspose", &[&shares, &ones], attributes);
+            // What falls on padding goes; places that no window reaches get nothing.
+            let mut pads = vec![[0, 0]; 2];
+            for axis in 0..windows.len() {
+                let reach = op.pool.dilations[axis] * (op.pool.kernel[axis] - 1) + 1;
+                let full = wide((windows[axis] - 1) * op.pool.strides[axis] + reach);
+                let before = op.pool.pads[axis][0];
+                pads.push([-before, wide(inputs_size[axis]) + before - full]);
+            }
+            let pads = w.ints(name, begins_then_ends(&pads));
+            w.node(name, "Pad", &[&all, &pads], outputs, vec![]);
+            Ok(())
+        }
     }
+}
+
+/// How many elements each window counts, row-major.
+fn counts(pool: &Pool, inputs: &[usize], windows: &[usize], include_pad: bool) -> Vec<f32> {
+    let mut counts = vec![1.0f32];
+    for axis in 0..windows.len() {
+        let [before, after] = if include_pad { pool.pads[axis] } else { [0, 0] };
+        let (low, high) = (-before, wide(inputs[axis]) + after);
+        let of = |window: usize| {
+            let begin = wide(window * pool.strides[axis]) - pool.pads[axis][0];
+            let taps = (0..pool.kernel[axis]).map(|tap| begin + wide(tap * pool.dilations[axis]));
+            taps.filter(|place| (low..high).contains(place)).count().max(1) as f32
+        };
+        counts = counts.iter().flat_map(|outer| (0..windows[axis]).map(move |n| outer * of(n))).collect();
+    }
+    counts
 }
