@@ -7,3 +7,4 @@ mod forms;
 mod gradient;
 mod noise;
 mod traces;
+mod training;

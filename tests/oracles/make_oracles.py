@@ -23,7 +23,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ops", action="store_true", help="make all single-operator cases")
     parser.add_argument("--gradients", action="store_true", help="make all gradient cases")
-    parser.add_argument("--traces", action="store_true", help="make all traces of training")
+    parser.add_argument("--traces", action="store_true", help="make all traces of training, and the losses")
     parser.add_argument("--small", action="store_true", help="make the networks (and exporters) that are committed")
     parser.add_argument("--all", action="store_true", help="make all networks, with all exporters")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="make this network or operator case")
@@ -61,6 +61,9 @@ def main():
     if options.traces:
         import trace_oracles
 
+        import loss_oracles
+
+        print(f"{loss_oracles.write_all(options.output)} losses in {options.output / 'losses.json'}", file=sys.stderr)
         print(f"{trace_oracles.write_all(options.output)} traces in {options.output / 'traces'}", file=sys.stderr)
     wanted = chosen - operator_names
     if options.small or options.all or wanted or options.list:

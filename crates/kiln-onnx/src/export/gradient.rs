@@ -3,7 +3,7 @@
 use kiln_graph::ops::{ConvGradWeight, Pool, PoolGrad, PoolKind};
 use kiln_graph::{Data, Dim, Node, Tensor, product};
 
-use super::node::{Result, begins_then_ends, pool_attributes, refuse, sizes, wide};
+use super::node::{PlainInput, Result, begins_then_ends, plain_input, pool_attributes, refuse, sizes, wide};
 use super::writer::{Writer, int, ints};
 
 /// The gradient of a convolution's weight is a convolution with images and channels swapped, stride and dilation
@@ -17,27 +17,25 @@ pub(super) fn conv_weight(
 ) -> Result {
     let name = node.name.as_str();
     let (graph, conv) = (w.graph, &op.conv);
-    if conv.input_dilations.iter().any(|d| *d > 1) || conv.pads.iter().flatten().any(|p| *p < 0) {
-        return refuse(node, "it is of a transposed convolution, or one that crops its input");
-    }
+    let PlainInput { x, pads, sizes: x_sizes } = plain_input(w, node, conv, inputs[0])?;
     let (x_shape, dy_shape) = (&graph.ty(node.inputs[0]).shape, &graph.ty(node.inputs[1]).shape);
     let rank = x_shape.len();
     let spatial: Vec<usize> = (2..rank).collect();
     let (groups, cin) = (conv.groups, x_shape[1].as_usize().unwrap_or(0) / conv.groups);
     // x: [N, groups, in, ..] to [in, groups * N, ..]
-    let split = [&[x_shape[0].clone(), groups.into(), cin.into()], &x_shape[2..]].concat();
+    let split = [&[x_shape[0].clone(), groups.into(), cin.into()], &x_sizes[..]].concat();
     let split = sizes(w, node, &split)?;
-    let x = w.inner(name, "Reshape", &[inputs[0], &split], vec![]);
+    let x = w.inner(name, "Reshape", &[&x, &split], vec![]);
     let perm = [2, 1, 0].into_iter().chain(spatial.iter().map(|axis| axis + 1));
     let x = w.inner(name, "Transpose", &[&x], vec![ints("perm", perm.map(wide))]);
     let images = &x_shape[0] * &Dim::from(groups);
-    let merged = sizes(w, node, &[&[cin.into(), images], &x_shape[2..]].concat())?;
+    let merged = sizes(w, node, &[&[cin.into(), images], &x_sizes[..]].concat())?;
     let x = w.inner(name, "Reshape", &[&x, &merged], vec![]);
     let swap = || [1, 0].into_iter().chain(spatial.iter().copied()).map(wide);
     let dy = w.inner(name, "Transpose", &[inputs[1]], vec![ints("perm", swap())]);
     let attributes = vec![
         ints("strides", conv.dilations.iter().map(|n| wide(*n))),
-        ints("pads", begins_then_ends(&conv.pads)),
+        ints("pads", begins_then_ends(&pads)),
         ints("dilations", conv.strides.iter().map(|n| wide(*n))),
         int("group", wide(groups)),
     ];

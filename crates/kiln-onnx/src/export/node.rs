@@ -286,19 +286,7 @@ pub(super) fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
 fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[&str]) -> Result {
     let name = node.name.as_str();
     let graph = w.graph;
-    let spatial = op.spatial();
-    let mut x = inputs[0].to_owned();
-    if op.input_dilations.iter().any(|d| *d > 1) {
-        x = spread(w, node, op, &x)?;
-    }
-    let mut pads = op.pads.clone();
-    if pads.iter().flatten().any(|p| *p < 0) {
-        // Only `Pad` can take something off.
-        let all: Vec<[i64; 2]> = [[0, 0], [0, 0]].into_iter().chain(pads).collect();
-        let amounts = w.ints(&format!("{name}.pads"), begins_then_ends(&all));
-        x = w.inner(name, "Pad", &[&x, &amounts], vec![]);
-        pads = vec![[0, 0]; spatial];
-    }
+    let PlainInput { x, pads, .. } = plain_input(w, node, op, inputs[0])?;
     let kernel = graph.ty(node.inputs[1]).shape[2..].iter().filter_map(Dim::as_const).collect::<Vec<_>>();
     let attributes = vec![
         ints("kernel_shape", kernel),
@@ -309,6 +297,40 @@ fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[
     ];
     w.node(name, "Conv", &[&x, inputs[1]], outputs, attributes);
     Ok(())
+}
+
+/// The input of a convolution such that ONNX's `Conv` can read it.
+pub(super) struct PlainInput {
+    /// The tensor.
+    pub x: String,
+    /// What is left of the padding.
+    pub pads: Vec<[i64; 2]>,
+    /// The spatial sizes of the tensor.
+    pub sizes: Vec<Dim>,
+}
+
+/// Brings the input of a convolution to what ONNX can say: no zeros between elements, no padding below zero.
+pub(super) fn plain_input(w: &mut Writer<'_>, node: &Node, op: &Conv, x: &str) -> Result<PlainInput> {
+    let mut x = x.to_owned();
+    let mut sizes = w.graph.ty(node.inputs[0]).shape[2..].to_vec();
+    if op.input_dilations.iter().any(|d| *d > 1) {
+        x = spread(w, node, op, &x)?;
+        for (size, dilation) in sizes.iter_mut().zip(&op.input_dilations) {
+            *size = (size.clone() - 1.into()) * wide(*dilation).into() + 1.into();
+        }
+    }
+    let mut pads = op.pads.clone();
+    if pads.iter().flatten().any(|p| *p < 0) {
+        // Only `Pad` can take something off.
+        for (size, pads) in sizes.iter_mut().zip(&pads) {
+            *size = size.clone() + (pads[0] + pads[1]).into();
+        }
+        let all: Vec<[i64; 2]> = [[0, 0], [0, 0]].into_iter().chain(pads).collect();
+        let amounts = w.ints(&format!("{}.pads", node.name), begins_then_ends(&all));
+        x = w.inner(&node.name, "Pad", &[&x, &amounts], vec![]);
+        pads = vec![[0, 0]; op.spatial()];
+    }
+    Ok(PlainInput { x, pads, sizes })
 }
 
 /// Puts zeros between the elements of a convolution's input: each spatial dimension gets one of zeros beside it, is

@@ -1,0 +1,202 @@
+//! Training steps with everything that can be asked of them: losses against PyTorch, steps on the device against the
+//! evaluator.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kiln::graph::{DType, Data, EvaluateOptions, Graph, Precision, Tensor, TensorType, evaluate_with};
+use kiln::train::{Loss, Optimizer, Training};
+use kiln::{Device, DeviceOptions, Options, Session, test_data};
+use serde_json::Value;
+
+use crate::noise::noise;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures")
+}
+
+/// The losses of the script `loss_oracles.py`, with their targets.
+fn losses() -> Vec<(&'static str, Loss, Data)> {
+    let weights = || Some(vec![0.5, 2.0, 1.0]);
+    let entropy = |weights, label_smoothing, ignore_index| Loss::CrossEntropy {
+        weights,
+        label_smoothing,
+        ignore_index,
+    };
+    let classes = || Data::I32(vec![2, 0, 1, 1]);
+    let ignoring = || Data::I32(vec![2, -1, 1, 0]);
+    let others = || Data::F64(noise(3, 12));
+    let zero_or_one = Data::F64(noise(3, 12).into_iter().map(|x| if x > 0.0 { 1.0 } else { 0.0 }).collect());
+    vec![
+        ("cross_entropy", Loss::cross_entropy(), classes()),
+        ("cross_entropy_weights", entropy(weights(), 0.0, None), classes()),
+        ("cross_entropy_smoothing", entropy(None, 0.1, None), classes()),
+        ("cross_entropy_ignore", entropy(None, 0.0, Some(-1)), ignoring()),
+        ("cross_entropy_all", entropy(weights(), 0.2, Some(-1)), ignoring()),
+        ("nll", Loss::Nll { weights: None, ignore_index: None }, classes()),
+        ("nll_all", Loss::Nll { weights: weights(), ignore_index: Some(-1) }, ignoring()),
+        ("mse", Loss::Mse, others()),
+        ("l1", Loss::L1, others()),
+        ("smooth_l1", Loss::SmoothL1 { beta: 1.0 }, others()),
+        ("smooth_l1_beta", Loss::SmoothL1 { beta: 0.3 }, others()),
+        ("bce", Loss::BceWithLogits, zero_or_one),
+    ]
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().filter_map(Value::as_f64).collect()
+}
+
+#[test]
+fn losses_are_those_of_pytorch() {
+    let text = std::fs::read_to_string(fixtures().join("losses.json")).expect("committed");
+    let known: Value = serde_json::from_str(&text).expect("JSON");
+    let losses = losses();
+    assert_eq!(known.as_object().map(serde_json::Map::len), Some(losses.len()));
+    for (name, loss, target) in losses {
+        let mut graph = Graph::new(name);
+        let x = graph.input("x", TensorType::f32([4.into(), 3.into()])).expect("an input");
+        let target_type = loss.target(graph.ty(x)).expect("a type");
+        let shape: Vec<usize> = target_type.static_shape().expect("numbers");
+        let y = graph.input("target", target_type).expect("an input");
+        let value = loss.build(&mut graph, x, y).expect("a loss");
+        graph.output("loss", value).expect("an output");
+        let graph = kiln::differentiate::differentiate(&graph, "loss", &["x"]).expect("a gradient");
+        let x = Tensor::new([4, 3], Data::F64(numbers(&known[name]["input"]))).expect("twelve");
+        let target = Tensor::new(shape, target).expect("as many as the shape says");
+        let inputs = BTreeMap::from([("x".to_owned(), x), ("target".to_owned(), target)]);
+        let found = evaluate_with(&graph, &inputs, &EvaluateOptions::new(Precision::F64)).expect("numbers");
+        let wanted =
+            [vec![known[name]["loss"].as_f64().expect("a number")], numbers(&known[name]["gradient"])];
+        for ((_, found), wanted) in found.outputs().iter().zip(wanted) {
+            for (a, b) in found.to_f64().iter().zip(wanted) {
+                // Settings are f32.
+                assert!((a - b).abs() <= 1e-7, "{name}: {a} instead of {b}");
+            }
+        }
+    }
+}
+
+/// Runs three steps on the device and on the evaluator; all states have to agree.
+fn compare(what: &str, model: &Graph, training: &Training, device: &Device) {
+    const BATCH: usize = 5;
+    let step = kiln::train::step(model, training).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let max = [("N".to_owned(), BATCH as u32)].into();
+    let options = Options { target: kiln::target_for(device.capabilities()), max };
+    let compiled =
+        kiln::compile_training(model, training, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");
+    let mut states = BTreeMap::new();
+    for turn in 0..3u64 {
+        let mut inputs = BTreeMap::new();
+        for (n, id) in (0u64..).zip(step.inputs()) {
+            let (name, ty) = (step.value(*id).name.clone(), step.ty(*id));
+            let shape: Vec<usize> = ty.shape.iter().map(|dim| dim.as_usize().unwrap_or(BATCH)).collect();
+            let drawn = noise(1000 * turn + n, shape.iter().product());
+            let tensor = match (name.as_str(), ty.dtype) {
+                ("lr", _) => Tensor::scalar(0.05),
+                ("momentum", _) => Tensor::scalar(0.9),
+                (_, DType::I32) => {
+                    let classes = drawn.into_iter().map(|x| ((x + 1.0) * 1.0) as i32).collect();
+                    Tensor::new(shape, Data::I32(classes)).expect("as many")
+                }
+                _ => Tensor::f32(shape, drawn.into_iter().map(|x| x as f32).collect()).expect("as many"),
+            };
+            inputs.insert(name, tensor);
+        }
+        let options = EvaluateOptions { states: states.clone(), ..EvaluateOptions::new(Precision::F32) };
+        let expected = evaluate_with(&step, &inputs, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
+        states.extend(expected.new_states().iter().cloned());
+        let host: Vec<_> =
+            inputs.iter().map(|(name, t)| (name.as_str(), kiln::to_host(t).expect("a tensor"))).collect();
+        let host: Vec<_> = host.iter().map(|(name, tensor)| (*name, tensor)).collect();
+        let outputs = session.run_program("train", &host).unwrap_or_else(|e| panic!("{what}: {e}"));
+        for (name, expected) in expected.outputs() {
+            let found = kiln::from_host(outputs.get(name).expect("an output")).expect("a tensor");
+            let difference = test_data::difference(expected, &found).expect("the same type");
+            assert!(
+                difference.absolute.min(difference.relative) <= 1e-4,
+                "{what}, step {turn}: {name} differs by {difference:?}"
+            );
+        }
+    }
+    for (name, expected) in &states {
+        let index = session.find_tensor(name).unwrap_or_else(|| panic!("{what}: {name} is not in the plan"));
+        let found = kiln::from_host(&session.read_tensor(index).expect("a state")).expect("a tensor");
+        let difference = test_data::difference(expected, &found).expect("the same type");
+        assert!(
+            difference.absolute.min(difference.relative) <= 1e-4,
+            "{what}: {name} differs by {difference:?}"
+        );
+    }
+}
+
+fn model(name: &str) -> Graph {
+    let path = fixtures().join(name).join("model.onnx");
+    kiln::onnx::import(&path, &Default::default()).expect("a model").graph
+}
+
+/// `model` with dropout behind some of its layers.
+fn with_dropout(model: &Graph) -> Graph {
+    use kiln::graph::ops::{Dropout, UnaryOp};
+    use kiln::graph::{Op, Rewriter};
+    let mut rewriter = Rewriter::new(model).expect("a graph");
+    let mut leading = [Some(2), None].into_iter().cycle();
+    for id in model.node_ids() {
+        rewriter.copy(id).expect("a copy");
+        let node = model.node(id);
+        if node.op == Op::Unary(UnaryOp::Relu) || node.op == Op::Unary(UnaryOp::Tanh) {
+            let made = rewriter.get(node.outputs[0]).expect("made");
+            let rank = rewriter.graph.ty(made).rank();
+            let leading = leading.next().flatten().filter(|leading| rank > *leading);
+            let op = Op::Dropout(Dropout { ratio: 0.4, leading });
+            let dropped = rewriter.graph.apply1("dropout", op, &[made]).expect("dropout");
+            rewriter.map(node.outputs[0], dropped);
+        }
+    }
+    rewriter.finish().expect("a graph")
+}
+
+#[test]
+fn steps_are_those_of_the_evaluator() {
+    let capabilities =
+        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
+    let device =
+        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let net = model("net");
+    let plain = || Training::new(Loss::cross_entropy(), Optimizer::sgd());
+    let momentum = Optimizer::Sgd { momentum: true, dampening: 0.1, nesterov: false, weight_decay: 0.01 };
+    compare("dropout", &with_dropout(&net), &Training { seed: 7 << 33 | 5, ..plain() }, &device);
+    compare("accumulation", &net, &Training { accumulate: 2, optimizer: momentum, ..plain() }, &device);
+    compare("clipping", &net, &Training { clip_norm: Some(0.05), ..plain() }, &device);
+    compare("penalties", &net, &Training { l1: 1e-3, l2: 1e-2, ..plain() }, &device);
+    let frozen = Training { frozen: vec!["conv*".into(), "fc1.bias".into()], ..plain() };
+    compare("freezing", &net, &frozen, &device);
+    let normalized = model("fastai_simple_cnn_bn-preserve");
+    let frozen = Training { frozen: vec!["*.running_*".into(), "3.*".into()], ..plain() };
+    compare("frozen statistics", &normalized, &frozen, &device);
+    compare(
+        "shared blocks",
+        &model("net_res_deep-preserve"),
+        &Training { accumulate: 2, ..plain() },
+        &device,
+    );
+    compare("other losses", &net, &Training { loss: Loss::SmoothL1 { beta: 0.5 }, ..plain() }, &device);
+    compare("binary", &net, &Training { loss: Loss::BceWithLogits, ..plain() }, &device);
+}
+
+/// Frozen parameters and their moments are not there to be changed.
+#[test]
+fn frozen_parameters_stay() {
+    let net = model("net");
+    let training =
+        Training { frozen: vec!["conv*".into()], ..Training::new(Loss::cross_entropy(), Optimizer::adam()) };
+    let step = kiln::train::step(&net, &training).expect("a step");
+    let changed: Vec<&str> =
+        step.updates().iter().map(|update| step.value(update.state).name.as_str()).collect();
+    assert!(changed.contains(&"fc1.weight") && changed.contains(&"fc1.weight.exp_avg"));
+    assert!(!changed.iter().any(|name| name.starts_with("conv")), "{changed:?}");
+    let all = Training { frozen: vec!["*".into()], ..training };
+    let error = kiln::train::step(&net, &all).expect_err("nothing is left to train").to_string();
+    assert!(error.contains("frozen by *") && error.contains("conv1.weight"), "{error}");
+}
