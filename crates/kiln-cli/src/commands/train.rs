@@ -69,7 +69,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             note!("note: `{}` has no {}; they begin as in the model", file.display(), missing.join(", "));
         }
     }
-    if resume {
+    if resume && !checkpoints.exists() {
+        note!("note: `{}` has no checkpoint yet; training begins at the beginning", output.display());
+    } else if resume {
         setup.trainer.resume(&checkpoints).into_diagnostic().wrap_err("--resume")?;
         note!(
             "goes on after {} steps ({} epochs)",
