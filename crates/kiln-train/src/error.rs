@@ -73,7 +73,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// The loss is not finite.
-    #[error("the loss is {loss} in step {step} (epoch {epoch}, learning rate {lr}); {cause}")]
+    #[error("the loss is {loss} in step {step} (epoch {epoch}, learning rate {lr:e}); {cause}")]
     NotFinite {
         /// The step, counted from 1.
         step: u64,

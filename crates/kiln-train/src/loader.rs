@@ -15,6 +15,7 @@ use crate::augment::Augmentation;
 use crate::data::{Dataset, Targets};
 use crate::error::TrainError;
 use crate::normalize::Normalize;
+use crate::trainer::Interface;
 
 /// Samples and targets of one step.
 #[derive(Clone, Debug)]
@@ -74,6 +75,22 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// All samples in their order, as they are, for a model that takes what `interface` says. The fields can be changed.
+    pub fn new(data: Dataset, interface: &Interface, batch: usize) -> Self {
+        Self {
+            data: Arc::new(data),
+            batch: batch.clamp(1, interface.largest_batch.max(1)),
+            drop_last: false,
+            shuffle: false,
+            augmentations: vec![],
+            normalize: Normalize::default(),
+            target: interface.target.clone(),
+            input: interface.input_shape.clone(),
+            seed: 0,
+            workers: 1,
+        }
+    }
+
     /// Batches of an epoch.
     pub fn batches(&self) -> usize {
         let count = self.data.len();

@@ -16,6 +16,24 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! And training:
+//!
+//! ```no_run
+//! use kiln::train::{Loss, Optimizer, Training, initialize};
+//! use kiln::training::{Settings, data::Source, loader::Loader, schedule::Schedule};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = kiln::onnx::import("net.onnx".as_ref(), &Default::default())?.graph;
+//! let mut trainer = kiln::trainer(&model, &Training::new(Loss::cross_entropy(), Optimizer::adam()), 64)?;
+//! let data = "mnist:data".parse::<Source>()?.load(&Default::default())?;
+//! let train = Loader { shuffle: true, ..Loader::new(data.train, trainer.interface(), 64) };
+//! let settings = Settings { epochs: 5, lr: 1e-3, schedule: Schedule::one_cycle(), ..Settings::default() };
+//! trainer.fit(&train, None, &settings, &mut ())?;
+//! let trained = kiln::trained(&mut trainer, &model)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod tensor;
 pub mod test_data;
@@ -45,6 +63,15 @@ pub enum Error {
     /// The graph cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// The graph is not right.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// The device.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The training.
+    #[error(transparent)]
+    Train(#[from] training::TrainError),
 }
 
 /// What the compiler should know of a device.
@@ -96,4 +123,25 @@ pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result
     let graph = onnx::import(path, &onnx::ImportOptions::default())?.graph;
     let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
     Ok(compile(&graph, &Options { target: target.clone(), max })?)
+}
+
+/// Compiles a training of `model` with batches up to `batch`, and loads it on the device that the environment asks for.
+pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<training::Trainer, Error> {
+    let target = target_for(&default_device()?);
+    let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
+    let compiled = compile_training(model, training, &Options { target, max })?;
+    Ok(training::Trainer::new(Session::open(&compiled.plan)?)?)
+}
+
+/// The model with the weights that a trainer has come to.
+pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, Error> {
+    let mut model = model.clone();
+    for id in model.states().to_vec() {
+        if let Some(index) = trainer.session().find_tensor(&model.value(id).name) {
+            let tensor = trainer.session().read_tensor(index)?;
+            let tensor = from_host(&tensor).map_err(|e| graph::GraphError::Invalid(e.to_string()))?;
+            model.set_state(id, tensor)?;
+        }
+    }
+    Ok(model)
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::model::ModelArguments;
 use crate::table::bytes;
+use crate::training::step_of;
 
 /// Arguments of `kiln compile`.
 #[derive(Args)]
@@ -18,13 +19,17 @@ use crate::table::bytes;
 Examples:
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln compile net.onnx --dim H=224 --dim W=224
-  kiln compile net.onnx --target gpu          for a device that is not here")]
+  kiln compile net.onnx --target gpu          for a device that is not here
+  kiln compile net.onnx --train adam          for a program that trains without the compiler")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// The plan file; the model's name with `.kplan` if not given
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Make a plan that trains, with programs `train`, `evaluate` and `inference`: an optimizer, or a recipe (`.toml`)
+    #[arg(long, value_name = "OPTIMIZER|RECIPE", num_args = 0..=1, default_missing_value = "sgd")]
+    train: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,7 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let start = Instant::now();
     let graph = model.import()?;
     let imported = start.elapsed();
-    let compiled = model.compile(&graph, &Default::default())?;
+    let compiled = match &arguments.train {
+        Some(how) => model.compile_training(&graph, &step_of(&graph, how)?, &Default::default())?,
+        None => model.compile(&graph, &Default::default())?,
+    };
     let output = arguments.output.clone().unwrap_or_else(|| model.model.with_extension("kplan"));
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kiln::graph::{Graph, Op};
-use kiln::train::{Loss, Optimizer, Training};
+use kiln::graph::Graph;
 use kiln::{CompiledProgram, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
@@ -13,6 +12,7 @@ use serde_json::json;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
+use crate::training::step_of;
 
 /// Arguments of `kiln dump`.
 #[derive(Args)]
@@ -31,6 +31,9 @@ pub struct Arguments {
     /// How far along the way from model to plan
     #[arg(long, default_value = "import")]
     stage: Stage,
+    /// For backward and step: an optimizer, or a recipe (`.toml`)
+    #[arg(long, value_name = "OPTIMIZER|RECIPE", default_value = "sgd")]
+    train: String,
     /// In which form
     #[arg(long, default_value = "text")]
     format: Format,
@@ -91,12 +94,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             fused_form(program, arguments.format)?
         }
         Stage::Backward => {
-            let backward = kiln::train::backward(&graph, &training(&graph)).into_diagnostic()?;
+            let backward =
+                kiln::train::backward(&graph, &step_of(&graph, &arguments.train)?).into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
             graph_form(&tidy, arguments.format)?
         }
         Stage::Step => {
-            let compiled = model.compile_training(&graph, &training(&graph), &Default::default())?;
+            let compiled =
+                model.compile_training(&graph, &step_of(&graph, &arguments.train)?, &Default::default())?;
             let Some(program) = compiled.programs.iter().find(|program| program.name == "train") else {
                 bail!("a training plan has a program `train`");
             };
@@ -110,14 +115,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     };
     write(arguments, contents)
-}
-
-/// Gradients of the cross-entropy; of the negative logarithm where the model gives logarithms.
-fn training(graph: &Graph) -> Training {
-    let output = graph.outputs().first().and_then(|output| graph.producer(output.value));
-    let is_log = output.is_some_and(|id| matches!(&graph.node(id).op, Op::Softmax(softmax) if softmax.log));
-    let loss = if is_log { Loss::Nll { weights: None, ignore_index: None } } else { Loss::cross_entropy() };
-    Training::new(loss, Optimizer::sgd())
 }
 
 fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {

@@ -4,4 +4,4 @@ mod recipe;
 mod setup;
 
 pub use recipe::{OptimizerName, Recipe};
-pub use setup::{Setup, evaluation};
+pub use setup::{Setup, evaluation, step_of};

@@ -1,7 +1,6 @@
 //! From a recipe to a trainer with its data.
 
-use std::sync::Arc;
-
+use clap::ValueEnum;
 use kiln::graph::{Graph, Op};
 use kiln::onnx::ImportOptions;
 use kiln::train::{Loss, Training};
@@ -13,7 +12,7 @@ use kiln::{Compiled, Device, DeviceOptions, Options, Plan, Session};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
-use super::recipe::LossName;
+use super::recipe::{LossName, OptimizerName};
 
 /// Everything that a training needs.
 pub struct Setup {
@@ -66,20 +65,38 @@ fn model_of(recipe: &Recipe) -> Result<Graph> {
     Ok(imported.graph)
 }
 
+/// The training step that a few words ask for: an optimizer's name, or a recipe's file. Without a loss, that of classes.
+pub fn step_of(model: &Graph, words: &str) -> Result<Training> {
+    let recipe = if words.ends_with(".toml") {
+        Recipe { model: Some(words.into()), ..Recipe::default() }.complete()?
+    } else {
+        let optimizer = OptimizerName::from_str(words, true).map_err(|_| {
+            miette!("`{words}` is no optimizer and no recipe (`.toml`); there are sgd, adam, adamw, rmsprop, adagrad")
+        })?;
+        Recipe { optimizer: Some(optimizer), ..Recipe::default() }
+    };
+    let name =
+        recipe.loss.unwrap_or(if gives_logarithms(model) { LossName::Nll } else { LossName::CrossEntropy });
+    recipe.training(recipe.loss(name))
+}
+
+/// Whether a model ends in the logarithm of a softmax.
+fn gives_logarithms(model: &Graph) -> bool {
+    let output = model.outputs().first().and_then(|output| model.producer(output.value));
+    output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
+}
+
 /// The loss that is asked for, or what suits.
 fn loss_of(recipe: &Recipe, model: &Graph, data: &Dataset) -> Loss {
     if let Some(name) = recipe.loss {
         return recipe.loss(name);
     }
     let output = model.outputs().first().map(|output| output.value);
-    let is_log = output
-        .and_then(|id| model.producer(id))
-        .is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log));
     let single = output.is_some_and(|id| model.ty(id).shape[1..].iter().all(|dim| dim.is(1)));
     recipe.loss(match &data.targets {
         Targets::Values { .. } => LossName::Mse,
         Targets::Classes { .. } if single => LossName::Bce,
-        Targets::Classes { .. } if is_log => LossName::Nll,
+        Targets::Classes { .. } if gives_logarithms(model) => LossName::Nll,
         Targets::Classes { .. } => LossName::CrossEntropy,
     })
 }
@@ -129,16 +146,10 @@ fn open(compiled: &Compiled) -> Result<Session> {
 
 fn loader(recipe: &Recipe, data: Dataset, interface: &Interface, normalize: &Normalize) -> Loader {
     Loader {
-        data: Arc::new(data),
-        batch: recipe.batch().min(interface.largest_batch),
-        drop_last: false,
-        shuffle: false,
-        augmentations: vec![],
         normalize: normalize.clone(),
-        target: interface.target.clone(),
-        input: interface.input_shape.clone(),
         seed: recipe.seed.unwrap_or(0),
         workers: recipe.workers.unwrap_or(1),
+        ..Loader::new(data, interface, recipe.batch())
     }
 }
 
@@ -167,20 +178,9 @@ impl Setup {
 
     /// The model with the weights that the trainer has come to.
     pub fn trained(&mut self) -> Result<Graph> {
-        let mut model = self.model.clone();
-        for id in model.states().to_vec() {
-            let name = model.value(id).name.clone();
-            let session = self.trainer.session();
-            let Some(index) = session.find_tensor(&name) else { continue };
-            let tensor = session.read_tensor(index).into_diagnostic()?;
-            let tensor = kiln::from_host(&tensor).into_diagnostic()?;
-            model.set_state(id, tensor).into_diagnostic()?;
-        }
-        Ok(model)
+        kiln::trained(&mut self.trainer, &self.model).into_diagnostic()
     }
-}
 
-impl Setup {
     /// An inference plan of a model, for batches up to that of the training.
     pub fn inference_plan(&self, model: &Graph) -> Result<Plan> {
         let compiled = kiln::compile(model, &options(model, self.train.batch)?).into_diagnostic()?;
