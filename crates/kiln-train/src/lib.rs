@@ -4,6 +4,7 @@
 //! looks at what comes out. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
 //! a [`Trainer`] runs step after step, evaluates and writes checkpoints.
 
+pub mod activations;
 pub mod augment;
 pub mod checkpoint;
 pub mod data;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod loader;
 pub mod metrics;
 pub mod normalize;
+pub mod report;
 pub mod schedule;
 mod trainer;
 mod words;

@@ -1,9 +1,11 @@
 //! `kiln lr-find`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use kiln::training::finder::{self, Range};
+use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
@@ -15,7 +17,7 @@ use crate::training::{Recipe, Setup};
 The rate grows from step to step until the loss explodes. Good rates lie where the loss falls, well before it rises.
 
 Examples:
-  kiln lr-find net.onnx --data mnist:data --batch 512")]
+  kiln lr-find net.onnx --data mnist:data --batch 512 --plot rates.svg")]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
@@ -28,6 +30,9 @@ pub struct Arguments {
     /// Steps
     #[arg(long, default_value_t = 100)]
     steps: u64,
+    /// Draw the losses into an SVG file
+    #[arg(short, long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,6 +45,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
     let found = finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
+    if let Some(path) = &arguments.plot {
+        report::learning_rates(&found, path).into_diagnostic()?;
+    }
     if arguments.json {
         let losses: Vec<_> =
             found.losses.iter().map(|(lr, loss)| json!({ "lr": lr, "loss": loss })).collect();

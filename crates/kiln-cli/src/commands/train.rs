@@ -1,5 +1,6 @@
 //! `kiln train`
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,7 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kiln::HostTensor;
+use kiln::graph::{Op, ValueId};
+use kiln::training::activations::ActivationStats;
 use kiln::training::history::{self, Epoch};
+use kiln::training::report::Report;
+use kiln::training::schedule::Position;
 use kiln::training::{Checkpoints, Evaluation, Observer, Settings, Step, checkpoint};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
@@ -17,7 +23,7 @@ use crate::training::{Recipe, Setup};
 /// Arguments of `kiln train`.
 #[derive(Args)]
 #[command(after_help = "\
-Writes into the folder: weights.safetensors, model.onnx and model.kplan with the trained weights, history.csv and
+Writes into the folder: report.html, weights.safetensors, model.onnx and model.kplan with the trained weights, history.csv and
 history.jsonl with a line for each epoch, checkpoints/, and recipe.toml, which trains the same again.
 
 Examples:
@@ -37,6 +43,9 @@ pub struct Arguments {
     /// Replace an earlier training in the folder
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    /// Look at the activations of each layer in about a hundred steps, for the report
+    #[arg(long)]
+    activation_stats: bool,
     /// Begin with the weights in a safetensors file
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
@@ -44,7 +53,7 @@ pub struct Arguments {
 
 /// Trains.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { recipe, output, resume, overwrite, weights } = arguments;
+    let Arguments { recipe, output, resume, overwrite, activation_stats, weights } = arguments;
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
@@ -95,6 +104,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }),
     };
     let mut screen = Screen::new(&setup, &settings)?;
+    if activation_stats {
+        let steps = setup.train.batches() as u64 * settings.epochs;
+        screen.activations = ActivationStats::new(layers(&setup), steps);
+    }
     let Setup { trainer, train, validation, .. } = &mut setup;
     let outcome = trainer.fit(train, validation.as_ref(), &settings, &mut screen);
     screen.bar.finish_and_clear();
@@ -105,6 +118,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
     write_results(&mut setup, &recipe, &output)?;
+    write_report(&mut setup, &settings, &screen, &output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,6 +166,7 @@ struct Screen {
     last: Option<Evaluation>,
     /// A loss that does not jump, for the bar.
     smooth: Option<f64>,
+    activations: ActivationStats,
 }
 
 impl Screen {
@@ -170,11 +185,27 @@ impl Screen {
         bar.enable_steady_tick(Duration::from_millis(500));
         let has_accuracy = setup.train.data.class_names().is_some();
         let has_auc = setup.train.data.class_names().is_some_and(|names| names.len() == 2);
-        Ok(Self { bar, header: true, has_accuracy, has_auc, last: None, smooth: None })
+        Ok(Self {
+            bar,
+            header: true,
+            has_accuracy,
+            has_auc,
+            last: None,
+            smooth: None,
+            activations: ActivationStats::default(),
+        })
     }
 }
 
 impl Observer for Screen {
+    fn watch(&mut self, step: u64) -> bool {
+        self.activations.watches(step)
+    }
+
+    fn tensor(&mut self, step: u64, name: &str, tensor: &HostTensor) {
+        self.activations.note(step, name, tensor);
+    }
+
     fn step(&mut self, step: &Step<'_>) {
         let smooth = self.smooth.map_or(step.loss, |old| 0.95 * old + 0.05 * step.loss);
         self.smooth = Some(smooth);
@@ -245,6 +276,56 @@ pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
+/// leaves.
+fn layers(setup: &Setup) -> Vec<String> {
+    let Some(program) = setup.compiled.programs.iter().find(|program| program.name == "train") else {
+        return vec![];
+    };
+    let own: HashSet<&str> = setup.model.nodes().iter().map(|node| node.name.as_str()).collect();
+    let graph = &program.graph;
+    let makes = |group: &&kiln::fuse::Group| {
+        let anchor = group.anchor.map(|id| graph.node(id));
+        anchor.is_some_and(|node| {
+            matches!(node.op, Op::Conv(_) | Op::MatMul(_)) && own.contains(node.name.as_str())
+        })
+    };
+    let outputs = program.fusion.groups.iter().filter(makes).flat_map(|group| &group.outputs);
+    outputs.map(|id| graph.value(*id).name.clone()).collect()
+}
+
+fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
+    let (per_epoch, step) = (setup.train.batches() as u64, setup.trainer.progress.step);
+    let steps = per_epoch * settings.epochs;
+    let position = |step| Position { step, steps_per_epoch: per_epoch, steps };
+    let at = |step| settings.schedule.at(position(step), settings.lr, settings.momentum, settings.warmup);
+    let is_filter = |id: &&ValueId| setup.model.ty(**id).rank() == 4;
+    let first = setup.model.states().iter().find(is_filter).map(|id| setup.model.value(*id).name.clone());
+    let session = setup.trainer.session();
+    let first_weight = match first.and_then(|name| session.find_tensor(&name)) {
+        Some(index) => Some(session.read_tensor(index).into_diagnostic()?),
+        None => None,
+    };
+    let report = Report {
+        title: format!("Training of {}", setup.model.name),
+        summary: format!(
+            "{step} steps of {} samples, {} samples to learn from",
+            setup.train.batch,
+            setup.train.data.len()
+        ),
+        progress: &setup.trainer.progress,
+        schedule: (0..step).map(at).collect(),
+        has_momentum: setup.trainer.interface().has_momentum,
+        evaluation: screen.last.as_ref(),
+        classes: setup.train.data.class_names().unwrap_or_default(),
+        first_weight,
+        activations: &screen.activations,
+    };
+    report.write(output).into_diagnostic()?;
+    note!("{} shows it in pictures", output.join("report.html").display());
+    Ok(())
 }
 
 /// The trained weights in three forms, and the recipe.
