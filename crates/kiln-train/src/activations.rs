@@ -29,7 +29,7 @@ pub struct Snapshot {
 /// A layer over time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayerStats {
-    /// Histograms reach from minus this to this: four deviations of the first step.
+    /// Histograms reach from minus this to this: eight deviations of the first step.
     pub limit: f64,
     /// The steps that were looked at.
     pub snapshots: Vec<Snapshot>,
@@ -69,7 +69,7 @@ impl ActivationStats {
         let deviation = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count).sqrt();
         let near = values.iter().filter(|x| x.abs() < NEAR).count();
         let index = *self.index.entry(name.to_owned()).or_insert_with(|| {
-            let limit = (4.0 * deviation).max(1e-6);
+            let limit = (8.0 * deviation).max(1e-6);
             self.layers.push((name.to_owned(), LayerStats { limit, snapshots: vec![] }));
             self.layers.len() - 1
         });
