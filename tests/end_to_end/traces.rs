@@ -22,8 +22,9 @@ fn optimizers() -> Vec<(&'static str, Optimizer, f32, f32)> {
         nesterov,
         weight_decay,
     };
-    let Optimizer::RmsProp { alpha, eps, .. } = Optimizer::rms_prop() else { return vec![] };
-    let centered = Optimizer::RmsProp { alpha, eps, weight_decay: 0.01, momentum: true, centered: true };
+    let Optimizer::RmsProp { alpha, .. } = Optimizer::rms_prop() else { return vec![] };
+    let centered =
+        Optimizer::RmsProp { alpha, eps: 1e-3, weight_decay: 0.01, momentum: true, centered: true };
     let Optimizer::Adagrad { initial_accumulator_value, eps, .. } = Optimizer::adagrad() else {
         return vec![];
     };

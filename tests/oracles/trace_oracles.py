@@ -39,7 +39,10 @@ OPTIMIZERS = {
     "adam": lambda p: torch.optim.Adam(p, lr=0.001, weight_decay=0.01),
     "adamw": lambda p: torch.optim.AdamW(p, lr=0.001),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.0005),
-    "rmsprop_centered": lambda p: torch.optim.RMSprop(p, lr=0.0005, momentum=0.5, centered=True, weight_decay=0.01),
+    # What is divided by is a difference of nearly equal numbers, so that rounding would show without some more epsilon.
+    "rmsprop_centered": lambda p: torch.optim.RMSprop(
+        p, lr=0.0005, eps=1e-3, momentum=0.5, centered=True, weight_decay=0.01
+    ),
     "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.005, lr_decay=0.1),
 }
 

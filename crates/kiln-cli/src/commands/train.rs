@@ -114,6 +114,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     // What was reached is kept, whatever stopped it.
     history::write(&output, &setup.trainer.progress.epochs).into_diagnostic()?;
     outcome.into_diagnostic()?;
+    showln!("\n{}", curve(&setup.trainer.progress.losses))?;
     if let Some(evaluation) = &screen.last {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
@@ -248,6 +249,23 @@ impl Observer for Screen {
             let _ = showln!("{}", shown.join("\n"));
         });
     }
+}
+
+/// The loss from step to step as a row of bars, with the first and the last number.
+fn curve(losses: &[f32]) -> String {
+    const WIDTH: usize = 64;
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let each = losses.len().div_ceil(WIDTH).max(1);
+    let means: Vec<f32> =
+        losses.chunks(each).map(|part| part.iter().sum::<f32>() / part.len() as f32).collect();
+    let (low, high) =
+        means.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
+    let bar = |mean: &f32| {
+        let level = (mean - low) / (high - low).max(f32::MIN_POSITIVE) * (BARS.len() - 1) as f32;
+        BARS[(level.round() as usize).min(BARS.len() - 1)]
+    };
+    let ends = means.first().zip(means.last()).map(|(a, b)| format!("{a:.4} to {b:.4}")).unwrap_or_default();
+    format!("loss  {}  {ends}", means.iter().map(bar).collect::<String>())
 }
 
 /// Rows are right classes, columns predicted ones.

@@ -9,6 +9,7 @@ use super::destination::{Homes, homes};
 use super::kernel::Launch;
 use super::pack::{Packed, pack};
 use super::states::States;
+use super::unfold::Unfold;
 use crate::error::CompileError;
 use crate::fuse::Fusion;
 use crate::layout;
@@ -108,6 +109,8 @@ pub struct Context<'a> {
     pub ranges: Vec<(i64, i64)>,
     /// Weights as tile kernels want them.
     pub packed: HashMap<ValueId, Vec<Packed>>,
+    /// Inputs whose taps are channels.
+    pub unfolds: Vec<(Unfold, StorageId)>,
     /// The group that is being lowered.
     pub group: usize,
 }
@@ -158,6 +161,7 @@ impl<'a> Context<'a> {
             homes: homes(graph, fusion),
             ranges: super::integers::ranges(graph, max),
             packed: HashMap::new(),
+            unfolds: Vec::new(),
             group: 0,
         };
         for id in graph.inputs() {

@@ -10,6 +10,7 @@ use super::kernel::Params;
 use super::pack::PanelShape;
 use super::rows::Rows;
 use super::tile::Tile;
+use super::unfold::Unfold;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
@@ -44,22 +45,30 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) ->
         });
     };
     let anchor = graph.node(node).outputs[0];
-    let job = Job {
-        group,
-        conv,
-        w,
-        anchor,
-        rows: ctx.rows(x)?,
-        x_shape: graph.ty(x).shape.clone(),
-        w_shape: graph.ty(w).static_shape().unwrap_or_default(),
-        out_shape: graph.ty(anchor).shape.clone(),
-    };
+    let w_shape = graph.ty(w).static_shape().unwrap_or_default();
+    let out_shape = graph.ty(anchor).shape.clone();
+    let places = product(out_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim));
+    let x_shape = graph.ty(x).shape.clone();
+    if let (Some(unfold), Some(width)) =
+        (Unfold::of(conv, x, w_shape[1], &w_shape[2..]), out_shape.last().filter(|_| w_shape[0] > 1))
+    {
+        let conv = Unfold::conv(conv);
+        let rows = ctx.unfolded(&unfold, width)?;
+        let x_shape = unfold.shape(&x_shape, width);
+        let tile = Tile::choose(ctx, &places, w_shape[0].div_ceil(4));
+        let (last, rank) = (w_shape[w_shape.len() - 1], w_shape.len());
+        let mut w_shape = w_shape;
+        (w_shape[1], w_shape[rank - 1]) = (last, 1);
+        let job = Job { group, conv: &conv, w, anchor, rows, x_shape, w_shape, out_shape, unfolded: true };
+        return tiled(ctx, job, tile, &places);
+    }
+    let rows = ctx.rows(x)?;
+    let job = Job { group, conv, w, anchor, rows, x_shape, w_shape, out_shape, unfolded: false };
     let group_out = job.w_shape[0] / conv.groups;
     let by_vectors = conv.groups == 1 || job.w_shape[1].is_multiple_of(4) && group_out.is_multiple_of(4);
     if job.is_depthwise() {
         return depthwise(ctx, job);
     }
-    let places = product(job.out_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim));
     if !by_vectors {
         return direct(ctx, job);
     }
@@ -80,6 +89,8 @@ struct Job<'a> {
     w_shape: Vec<usize>,
     /// `[N, C, spatial...]`
     out_shape: Vec<Dim>,
+    /// Whether the channels are taps along the width, see [`Unfold`].
+    unfolded: bool,
 }
 
 impl Job<'_> {
@@ -287,7 +298,8 @@ fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Resu
             depth: job.w_shape[1],
         });
     };
-    let k_axes = (2..rank).chain([1]).collect();
+    // Taps that became channels are the last axis by themselves.
+    let k_axes = if job.unfolded { (2..rank).collect() } else { (2..rank).chain([1]).collect() };
     let shape = PanelShape { parts: job.conv.groups, column_axis: 0, k_axes, tile };
     let panels = ctx.panels(job.w, tensor, &shape)?;
     let [panels] = &panels[..] else {
@@ -298,7 +310,7 @@ fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Resu
             hint: String::new(),
         });
     };
-    let panel = shape.depth(&job.w_shape) * width;
+    let panel = shape.depth(tensor.shape()) * width;
     let depth = job.w_shape[1].next_multiple_of(4);
     Ok(Right { storage: panels.storage, part: tiles * panel, tile: panel, step: width, depth })
 }

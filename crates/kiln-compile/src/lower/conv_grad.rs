@@ -12,6 +12,7 @@ use super::conv::{MAX_ITERATIONS, per_axis, three};
 use super::kernel::{Params, Request, WORKGROUP};
 use super::reduce::{Walk, combine};
 use super::rows::Rows;
+use super::unfold::Unfold;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::target::Strategy;
@@ -81,14 +82,27 @@ pub fn lower(
     };
     let anchor = graph.node(node).outputs[0];
     let w_shape = graph.ty(anchor).static_shape().unwrap_or_default();
-    let (x_shape, y_shape) = (graph.ty(x).shape.clone(), graph.ty(dy).shape.clone());
+    let y_shape = graph.ty(dy).shape.clone();
+    let unfold = Unfold::of(&op.conv, x, w_shape[1], &op.kernel);
+    let (op, x_rows, x_shape, w_shape) = match (&unfold, y_shape.last()) {
+        (Some(unfold), Some(width)) => {
+            let mut kernel = op.kernel.clone();
+            let last = kernel.len() - 1;
+            let mut w_shape = w_shape;
+            w_shape[1] = std::mem::replace(&mut kernel[last], 1);
+            let rows = ctx.unfolded(unfold, width)?;
+            let shape = unfold.shape(&graph.ty(x).shape, width);
+            (&ConvGradWeight { conv: Unfold::conv(&op.conv), kernel }, rows, shape, w_shape)
+        }
+        _ => (op, ctx.rows(x)?, graph.ty(x).shape.clone(), w_shape),
+    };
     let conv = &op.conv;
     let taps: usize = op.kernel.iter().product();
     let (cout, cin, groups) = (w_shape[0], w_shape[1], conv.groups);
     let job = Job {
         group,
         anchor,
-        x: ctx.rows(x)?,
+        x: x_rows,
         dy: ctx.rows(dy)?,
         rows: cout,
         groups,
@@ -134,7 +148,13 @@ pub fn lower(
     let step = 4 * cin.div_ceil(4);
     let mut strides = vec![Dim::from(step * taps), 1.into()];
     strides.extend(tap_strides(&op.kernel, step));
-    let order = [0].into_iter().chain(2..w_shape.len()).chain([1]).collect();
+    let mut order: Vec<usize> = [0].into_iter().chain(2..w_shape.len()).chain([1]).collect();
+    if unfold.is_some() {
+        // What were channels here is the last axis of the weight.
+        let last = strides.len() - 1;
+        strides.swap(1, last);
+        order = (0..w_shape.len()).collect();
+    }
     let holes = minijinja::context! { deep => x_shape.len() == 5, dilated, flat };
     tiled(ctx, &job, tile, params, holes, strides, order)
 }

@@ -26,6 +26,7 @@ mod resize;
 mod rows;
 pub mod states;
 mod tile;
+mod unfold;
 mod update;
 
 use std::sync::Arc;
