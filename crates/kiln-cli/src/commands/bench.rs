@@ -145,7 +145,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "load_ms": measured.load_seconds * ms,
             "kernel_compilation_ms": measured.kernel_seconds * ms,
             "first_answer_ms": measured.first_answer_seconds * ms,
-            "dispatches": plan.programs.iter().map(|p| p.dispatches.len()).sum::<usize>(),
+            "dispatches": plan.programs.first().map_or(0, |program| program.dispatches.len()),
             "kernels": plan.shaders.len(),
             "weight_bytes": report.weight_bytes,
             "activation_bytes": report.arena_bytes,
@@ -175,6 +175,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         measured.kernel_seconds * ms,
         plan.shaders.len()
     )?;
+    let dispatches = plan.programs.first().map_or(0, |program| program.dispatches.len());
+    showln!("submission           1 with {dispatches} dispatches")?;
     showln!("weights              {}", bytes(report.weight_bytes))?;
     show!("peak activations     {}", bytes(report.arena_bytes))?;
     match activations {

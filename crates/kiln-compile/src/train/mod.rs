@@ -133,6 +133,15 @@ impl Backward {
         if parameters.is_empty() {
             return Err(GraphError::Invalid(no_parameters(model, training)));
         }
+        let mut floats = model.states().iter().filter(|id| model.ty(**id).dtype.is_float());
+        if let Some(other) = floats
+            .find(|id| model.ty(**id).dtype != DType::F32 && !training.is_frozen(&model.value(**id).name))
+        {
+            let (name, dtype) = (&model.value(*other).name, model.ty(*other).dtype);
+            return Err(GraphError::Invalid(format!(
+                "`{name}` is {dtype}; only f32 parameters can be trained, others can be frozen"
+            )));
+        }
         let mut mode = mode::training(model, training.seed, &|name| training.is_frozen(name))?;
         let graph = &mut mode.graph;
         let output = training.output(graph)?;

@@ -24,6 +24,52 @@ const CASES: &[Case] = &[
         after: &["%a = relu(%x) : f32[4]", "%c = add(%a, %a) : f32[4]"],
     },
     Case {
+        name: "common constants",
+        pass: passes::common::run,
+        before: "input %x : f32[4]\nconst @a : f32[] = [2.0]\nconst @b : f32[] = [2.0]\nconst @c : f32[] = [-0.0]\nconst @d : f32[] = [0.0]\n\
+                 %a = mul(%x, @a)\n%b = mul(%x, @b)\n%c = add(%a, @c)\n%d = add(%b, @d)\n%e = add(%c, %d)\noutput y = %e",
+        // Zeros differ in their sign.
+        after: &[
+            "%a = mul(%x, @a) : f32[4]",
+            "%c = add(%a, @c) : f32[4]",
+            "%d = add(%a, @d) : f32[4]",
+            "%e = add(%c, %d) : f32[4]",
+        ],
+    },
+    Case {
+        name: "recompute",
+        pass: passes::recompute::run,
+        before: "input %x : f32[2, 3]\ninput %m : f32[1, 3]\n%c = sub(%x, %m)\n%v = mul(%c, %c)\n%y = mul(%c, %m)\n\
+                 %z = relu(%x)\noutput v = %v\noutput y = %y\noutput z = %z",
+        after: &[
+            "%c = sub(%x, %m) : f32[2, 3]",
+            "%v = mul(%c, %c) : f32[2, 3]",
+            "%c~2 = sub(%x, %m) name=\"c\" : f32[2, 3]",
+            "%y = mul(%c~2, %m) : f32[2, 3]",
+            "%z = relu(%x) : f32[2, 3]",
+        ],
+    },
+    Case {
+        name: "recompute stores what a convolution reads",
+        pass: passes::recompute::run,
+        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.0]\nconst @s : f32[1, 1, 1] = [3.0]\n\
+                 %c = mul(%x, @s)\n%a = conv(%c, @w)\n%b = mul(%c, %c)\n%z = relu(%x)\noutput a = %a\noutput b = %b\noutput z = %z",
+        after: &[
+            "%c = mul(%x, @s) : f32[1, 1, 4]",
+            "%a = conv(%c, @w) : f32[1, 1, 4]",
+            "%b = mul(%c, %c) : f32[1, 1, 4]",
+            "%z = relu(%x) : f32[1, 1, 4]",
+        ],
+    },
+    Case {
+        name: "decompose in training",
+        pass: passes::decompose::run,
+        before: "input %x : f32[2, 3]\ninput %s : f32[3]\ninput %b : f32[3]\ninput %m : f32[3]\ninput %v : f32[3]\n\
+                 %y, %n, %k = batch_norm(%x, %s, %b, %m, %v) epsilon=0.5 momentum=0.75 training\n\
+                 output y = %y\noutput n = %n\noutput k = %k",
+        after: &[],
+    },
+    Case {
         name: "identity",
         pass: passes::identity::run,
         before: "input %x : f32[2, 3, 4]\nconst @one : f32[] = [1.0]\nconst @zero : f32[] = [0.0]\n\
@@ -111,7 +157,8 @@ fn passes_do_their_job_and_keep_the_meaning() {
         after.verify().expect(case.name);
         let text = after.to_string();
         let nodes: Vec<&str> = text.lines().filter(|line| line.starts_with('%')).collect();
-        assert_eq!(nodes, case.after, "{}", case.name);
+        // Long forms are looked at in the gradient tests.
+        assert!(case.after.is_empty() || nodes == case.after, "{}: {nodes:#?}", case.name);
         let inputs: BTreeMap<String, Tensor> = before
             .inputs()
             .iter()
