@@ -14,7 +14,7 @@ use kiln_graph::{Data, Def, Dim, Graph, GraphError, Op, Tensor, ValueId, ops::Ex
 pub fn differentiate(graph: &Graph, loss: &str, parameters: &[&str]) -> Result<Graph, GraphError> {
     let unknown = |what: &str, name: &str, known: Vec<&str>| {
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        GraphError::Invalid(format!("there is no {what} `{name}`; there are {known}"))
+        GraphError::Unsuitable(format!("there is no {what} `{name}`; there are {known}"))
     };
     let mut new = graph.clone();
     let outputs = graph.outputs();
@@ -40,7 +40,7 @@ pub fn differentiate(graph: &Graph, loss: &str, parameters: &[&str]) -> Result<G
 pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
     if !graph.ty(loss).dtype.is_float() {
         let (name, dtype) = (&graph.value(loss).name, graph.ty(loss).dtype);
-        return Err(GraphError::Invalid(format!(
+        return Err(GraphError::Unsuitable(format!(
             "the loss `{name}` should be floating point, but is {dtype}"
         )));
     }

@@ -97,6 +97,9 @@ pub enum EvalError {
 /// What can be wrong with a graph.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GraphError {
+    /// What is asked of a graph does not suit it.
+    #[error("{0}")]
+    Unsuitable(String),
     /// An operator does not fit its inputs.
     #[error("`{node}` ({op}): {source}")]
     Node {

@@ -58,16 +58,27 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
     let checkpoints = output.join("checkpoints");
-    if checkpoints.exists() && !resume {
-        if !overwrite {
-            bail!(
-                "`{}` has an earlier training; --resume goes on with it, --overwrite replaces it, -o names another folder",
-                output.display()
-            );
-        }
-        std::fs::remove_dir_all(&checkpoints)
-            .map_err(|e| miette!("cannot remove `{}`: {e}", checkpoints.display()))?;
+    let is_there = checkpoints.exists();
+    if is_there && !resume && !overwrite {
+        bail!(
+            "`{}` has an earlier training; --resume goes on with it, --overwrite replaces it, -o names another folder",
+            output.display()
+        );
     }
+    let settings = Settings {
+        epochs: recipe.epochs.unwrap_or(1),
+        lr: recipe.lr(),
+        momentum: recipe.momentum(),
+        schedule: recipe.schedule()?,
+        warmup: recipe.warmup.unwrap_or(0),
+        patience: recipe.patience,
+        monitor: recipe.monitor.unwrap_or_default(),
+        checkpoints: Some(Checkpoints {
+            folder: checkpoints.clone(),
+            every_steps: recipe.checkpoint_every,
+            keep: recipe.keep.unwrap_or(1),
+        }),
+    };
     let mut setup = Setup::new(&recipe)?;
     if let Some(file) = &weights {
         let missing = checkpoint::load_weights(setup.trainer.session(), file)
@@ -78,7 +89,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             note!("note: `{}` has no {}; they begin as in the model", file.display(), missing.join(", "));
         }
     }
-    if resume && !checkpoints.exists() {
+    if resume && !is_there {
         note!("note: `{}` has no checkpoint yet; training begins at the beginning", output.display());
     } else if resume {
         setup.trainer.resume(&checkpoints).into_diagnostic().wrap_err("--resume")?;
@@ -89,20 +100,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         );
     }
     describe(&setup);
-    let settings = Settings {
-        epochs: recipe.epochs.unwrap_or(1),
-        lr: recipe.lr(),
-        momentum: recipe.momentum(),
-        schedule: recipe.schedule()?,
-        warmup: recipe.warmup.unwrap_or(0),
-        patience: recipe.patience,
-        monitor: recipe.monitor.unwrap_or_default(),
-        checkpoints: Some(Checkpoints {
-            folder: checkpoints,
-            every_steps: recipe.checkpoint_every,
-            keep: recipe.keep.unwrap_or(1),
-        }),
-    };
+    if is_there && overwrite {
+        // Only now, when it is sure that the new training can begin.
+        std::fs::remove_dir_all(&checkpoints)
+            .map_err(|e| miette!("cannot remove `{}`: {e}", checkpoints.display()))?;
+    }
     let mut screen = Screen::new(&setup, &settings)?;
     if activation_stats {
         let steps = setup.train.batches() as u64 * settings.epochs;

@@ -57,7 +57,7 @@ impl Loss {
             return Ok(output.clone());
         }
         if output.rank() < 2 {
-            return Err(GraphError::Invalid(format!(
+            return Err(GraphError::Unsuitable(format!(
                 "cross-entropy and NLL need an output [N, classes, ...], but it is {output}"
             )));
         }
@@ -157,7 +157,10 @@ fn classes(
 ) -> Made {
     let shape = f.graph.ty(log).shape.clone();
     let Some(count) = shape[1].as_usize() else {
-        return Err(GraphError::Invalid(format!("the number of classes is not known: {}", f.graph.ty(log))));
+        return Err(GraphError::Unsuitable(format!(
+            "the number of classes is not known: {}",
+            f.graph.ty(log)
+        )));
     };
     let line = |n: usize| {
         let mut line = vec![Dim::from(1); shape.len()];
@@ -166,7 +169,7 @@ fn classes(
     };
     let weights = match weights {
         Some(weights) if weights.len() != count => {
-            return Err(GraphError::Invalid(format!(
+            return Err(GraphError::Unsuitable(format!(
                 "there are {} class weights, but the network has {count} classes",
                 weights.len()
             )));

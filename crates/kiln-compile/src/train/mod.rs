@@ -103,7 +103,7 @@ impl Training {
         chosen.map(|output| output.value).ok_or_else(|| {
             let known: Vec<String> = all.iter().map(|output| format!("`{}`", output.name)).collect();
             let wanted = self.output.as_deref().unwrap_or("");
-            GraphError::Invalid(format!("the model has no output `{wanted}`; it has {}", known.join(", ")))
+            GraphError::Unsuitable(format!("the model has no output `{wanted}`; it has {}", known.join(", ")))
         })
     }
 }
@@ -131,14 +131,14 @@ impl Backward {
     fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
         let parameters = training.parameters(model);
         if parameters.is_empty() {
-            return Err(GraphError::Invalid(no_parameters(model, training)));
+            return Err(GraphError::Unsuitable(no_parameters(model, training)));
         }
         let mut floats = model.states().iter().filter(|id| model.ty(**id).dtype.is_float());
         if let Some(other) = floats
             .find(|id| model.ty(**id).dtype != DType::F32 && !training.is_frozen(&model.value(**id).name))
         {
             let (name, dtype) = (&model.value(*other).name, model.ty(*other).dtype);
-            return Err(GraphError::Invalid(format!(
+            return Err(GraphError::Unsuitable(format!(
                 "`{name}` is {dtype}; only f32 parameters can be trained, others can be frozen"
             )));
         }
