@@ -101,19 +101,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let start = Instant::now();
     let mut session = Session::open(&plan).into_diagnostic()?;
     let load_seconds = start.elapsed().as_secs_f64();
-    let answer = session.run(&borrowed).into_diagnostic()?;
+    let program = match arguments.train {
+        Some(_) => "train".to_owned(),
+        None => plan.programs.first().map(|program| program.name.clone()).unwrap_or_default(),
+    };
+    let answer = session.run_program(&program, &borrowed).into_diagnostic()?;
     let first_answer_seconds = start.elapsed().as_secs_f64();
     for _ in 0..arguments.warm_up {
-        session.run(&borrowed).into_diagnostic()?;
+        session.run_program(&program, &borrowed).into_diagnostic()?;
     }
     let mut runs = Vec::new();
     for _ in 0..arguments.runs {
         let start = Instant::now();
-        session.run(&borrowed).into_diagnostic()?;
+        session.run_program(&program, &borrowed).into_diagnostic()?;
         runs.push(start.elapsed().as_secs_f64());
     }
     runs.sort_by(f64::total_cmp);
-    let program = plan.programs.first().map(|p| p.name.clone()).unwrap_or_default();
     let profile = if arguments.profile {
         Some(session.profile(&program, &borrowed, 5).into_diagnostic()?)
     } else {
@@ -132,6 +135,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         profile,
     };
     let ms = 1e3;
+    let dispatches = plan.program(&program).map_or(0, |program| program.dispatches.len());
     let device = device_name(session.device().capabilities());
     if arguments.json {
         let value = json!({
@@ -145,7 +149,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "load_ms": measured.load_seconds * ms,
             "kernel_compilation_ms": measured.kernel_seconds * ms,
             "first_answer_ms": measured.first_answer_seconds * ms,
-            "dispatches": plan.programs.first().map_or(0, |program| program.dispatches.len()),
+            "dispatches": dispatches,
             "kernels": plan.shaders.len(),
             "weight_bytes": report.weight_bytes,
             "activation_bytes": report.arena_bytes,
@@ -175,7 +179,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         measured.kernel_seconds * ms,
         plan.shaders.len()
     )?;
-    let dispatches = plan.programs.first().map_or(0, |program| program.dispatches.len());
     showln!("submission           1 with {dispatches} dispatches")?;
     showln!("weights              {}", bytes(report.weight_bytes))?;
     show!("peak activations     {}", bytes(report.arena_bytes))?;

@@ -104,7 +104,7 @@ impl Places {
         let colours = colours(programs, states.all().len());
         for (state, colour) in states.all().iter().zip(&colours) {
             let size = state.bytes()?.len() as u64;
-            let name = format!("state {}.", char::from(b'a' + u8::try_from(*colour).unwrap_or(25).min(25)));
+            let name = format!("state {colour}.");
             let range = self.append(BufferKind::State, &name, size.max(16), target);
             self.states.push(range);
             self.report.states += size.next_multiple_of(ALIGNMENT);

@@ -1,6 +1,6 @@
 //! From a model to a training step: forward pass, loss, backward pass and updates as one graph.
 //!
-//! [`programs`] makes three graphs that share their states: `train`, `evaluate` and `inference`. The step's inputs are
+//! [`programs`] makes three graphs that share their states: `inference`, `evaluate` and `train`. The step's inputs are
 //! the model's, the target, the learning rate and the momentum; its outputs the loss and what can be said beside it.
 //! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
 //! an explicit update.
@@ -108,12 +108,12 @@ impl Training {
     }
 }
 
-/// The programs of a training plan, by name: `train`, `evaluate`, `inference`.
+/// The programs of a training plan, by name: `inference`, `evaluate`, `train`.
 pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
     Ok(vec![
-        ("train", step(model, training)?),
-        ("evaluate", evaluation(model, training)?),
         ("inference", model.clone()),
+        ("evaluate", evaluation(model, training)?),
+        ("train", step(model, training)?),
     ])
 }
 

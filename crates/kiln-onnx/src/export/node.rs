@@ -39,6 +39,14 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
     match &node.op {
         Op::Conv(op) => conv(w, node, op, &inputs, &outputs),
         Op::Pool(op) => pool(w, node, op, &inputs, &outputs),
+        // What linear layers are in ONNX; nothing has to be transposed then.
+        Op::MatMul(op)
+            if (op.transpose_a || op.transpose_b)
+                && node.inputs.iter().all(|id| graph.ty(*id).rank() == 2) =>
+        {
+            let transposed = [("transA", op.transpose_a), ("transB", op.transpose_b)];
+            plain("Gemm", transposed.map(|(name, transposed)| int(name, i64::from(transposed))).to_vec())
+        }
         Op::MatMul(op) => {
             let mut operands = Vec::new();
             for (i, transpose) in [op.transpose_a, op.transpose_b].into_iter().enumerate() {
