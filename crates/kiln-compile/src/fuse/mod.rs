@@ -82,7 +82,7 @@ pub struct FuseLimits {
 }
 
 impl Default for FuseLimits {
-    /// WebGPU promises eight storage buffers: six inputs leave room for the output and one to spare.
+    /// WebGPU promises eight storage buffers: six inputs leave room for the output and something of an anchor's.
     fn default() -> Self {
         Self { max_inputs: 6, max_nodes: 24 }
     }
@@ -301,7 +301,9 @@ impl<'a> Fuser<'a> {
         let new = self.counted(id).filter(|v| !members.inputs.contains(v)).collect::<HashSet<_>>().len();
         // This node's value stops being an input.
         let inputs = (members.inputs.len() + new).saturating_sub(1);
-        let fits = inputs <= self.limits.max_inputs && members.nodes.len() < self.limits.max_nodes;
+        // Without an anchor there is room for one more.
+        let most = self.limits.max_inputs + usize::from(members.anchor.is_none());
+        let fits = inputs <= most && members.nodes.len() < self.limits.max_nodes;
         (same && fits && !self.is_result[output.index()]).then_some((group, front))
     }
 

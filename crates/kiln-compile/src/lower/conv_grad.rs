@@ -38,7 +38,11 @@ impl Tile {
         let lanes = subgroup_size as usize;
         let rows = [1, 2, 4].into_iter().find(|n| *n >= rows).unwrap_or(8);
         let most = if rows == 1 { 4 } else { 8 / rows };
-        let columns = [1, 2].into_iter().find(|n| *n * lanes >= columns).unwrap_or(4).min(most);
+        // A wide tile loads less, but computes what nobody wants where it covers more than there is.
+        let covered = |n: usize| columns.div_ceil(n * lanes) * n;
+        let wide = [1, 2].into_iter().find(|n| *n * lanes >= columns).unwrap_or(4).min(most);
+        let columns =
+            (1..=wide).rev().find(|n| n.is_power_of_two() && covered(*n) * 4 <= covered(1) * 5).unwrap_or(1);
         let places = match line {
             Some(1) => 1,
             Some(2) => 2,

@@ -145,20 +145,25 @@ impl BatchNorm {
             let sum = at.add(var, epsilon)?;
             (at.sub(x, mean)?, at.unary(UnaryOp::Sqrt, sum)?)
         };
-        let normal = at.div(centered, deviation)?;
-        let weighted = at.mul(dy, normal)?;
+        let weighted = at.mul(dy, centered)?;
         let shift = at.reduce(ReduceKind::Sum, dy, axes.clone(), true)?;
-        let factor = at.reduce(ReduceKind::Sum, weighted, axes.clone(), true)?;
+        let moment = at.reduce(ReduceKind::Sum, weighted, axes.clone(), true)?;
+        let factor = at.div(moment, deviation)?;
         let slope = at.div(scale, deviation)?;
         let mut gradients = vec![None; 5];
         if at.wants(0) {
             gradients[0] = Some(if self.training {
+                // slope * (dy - mean(dy) - normal * mean(dy * normal)), with what belongs to channels put together
+                // first: the rest reads x and dy and four vectors.
                 let count = at.size(product(axes.iter().map(|axis| &shape[*axis])), dy)?;
-                let (shift, factor) = (at.div(shift, count)?, at.div(factor, count)?);
-                let along = at.mul(normal, factor)?;
-                let rest = at.sub(dy, shift)?;
-                let rest = at.sub(rest, along)?;
-                at.mul(rest, slope)?
+                let average = at.div(shift, count)?;
+                let along = at.div(factor, count)?;
+                let along = at.div(along, deviation)?;
+                let along = at.mul(along, slope)?;
+                let rest = at.sub(dy, average)?;
+                let rest = at.mul(rest, slope)?;
+                let part = at.mul(centered, along)?;
+                at.sub(rest, part)?
             } else {
                 at.mul(dy, slope)?
             });
