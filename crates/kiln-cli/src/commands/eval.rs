@@ -8,8 +8,7 @@ use kiln::training::checkpoint;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::json;
 
-use super::train::confusion;
-use crate::training::{Recipe, evaluation};
+use crate::training::{Recipe, confusion, evaluation};
 
 /// Arguments of `kiln eval`.
 #[derive(Args)]

@@ -1,7 +1,11 @@
 //! What the commands that train, evaluate and look for a learning rate have in common.
 
 mod recipe;
+mod results;
+mod screen;
 mod setup;
 
 pub use recipe::{OptimizerName, Recipe};
+pub use results::{layers, write_report, write_results};
+pub use screen::{Screen, confusion, curve};
 pub use setup::{Setup, evaluation, step_of};

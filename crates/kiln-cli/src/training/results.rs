@@ -1,0 +1,97 @@
+//! What is left of a training: weights in three forms, the recipe, the report.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use kiln::graph::{Op, ValueId};
+use kiln::training::report::Report;
+use kiln::training::schedule::Position;
+use kiln::training::{Settings, checkpoint};
+use miette::{IntoDiagnostic, Result};
+
+use super::{Recipe, Screen, Setup};
+
+/// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
+/// leaves.
+pub fn layers(setup: &Setup) -> Vec<String> {
+    let Some(program) = setup.compiled.programs.iter().find(|program| program.name == "train") else {
+        return vec![];
+    };
+    let own: HashSet<&str> = setup.model.nodes().iter().map(|node| node.name.as_str()).collect();
+    let graph = &program.graph;
+    let makes = |group: &&kiln::fuse::Group| {
+        let anchor = group.anchor.map(|id| graph.node(id));
+        anchor.is_some_and(|node| {
+            matches!(node.op, Op::Conv(_) | Op::MatMul(_)) && own.contains(node.name.as_str())
+        })
+    };
+    let outputs = program.fusion.groups.iter().filter(makes).flat_map(|group| &group.outputs);
+    outputs.map(|id| graph.value(*id).name.clone()).collect()
+}
+
+/// Writes the training in pictures.
+pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
+    let (per_epoch, step) = (setup.train.batches() as u64, setup.trainer.progress.step);
+    let steps = per_epoch * settings.epochs;
+    let position = |step| Position { step, steps_per_epoch: per_epoch, steps };
+    let at = |step| settings.schedule.at(position(step), settings.lr, settings.momentum, settings.warmup);
+    let is_filter = |id: &&ValueId| setup.model.ty(**id).rank() == 4;
+    let first = setup.model.states().iter().find(is_filter).map(|id| setup.model.value(*id).name.clone());
+    let session = setup.trainer.session();
+    let first_weight = match first.and_then(|name| session.find_tensor(&name)) {
+        Some(index) => Some(session.read_tensor(index).into_diagnostic()?),
+        None => None,
+    };
+    let report = Report {
+        title: format!("Training of {}", setup.model.name),
+        summary: format!(
+            "{step} steps of {} samples, {} samples to learn from",
+            setup.train.batch,
+            setup.train.data.len()
+        ),
+        progress: &setup.trainer.progress,
+        schedule: (0..step).map(at).collect(),
+        has_momentum: setup.trainer.interface().has_momentum,
+        evaluation: screen.last.as_ref(),
+        classes: setup.train.data.class_names().unwrap_or_default(),
+        first_weight,
+        activations: &screen.activations,
+    };
+    report.write(output).into_diagnostic()?;
+    note!("{} shows it in pictures", output.join("report.html").display());
+    Ok(())
+}
+
+/// The trained weights in three forms, and the recipe.
+pub fn write_results(setup: &mut Setup, recipe: &Recipe, output: &Path) -> Result<()> {
+    let names: Vec<String> =
+        setup.model.states().iter().map(|id| setup.model.value(*id).name.clone()).collect();
+    let weights = output.join("weights.safetensors");
+    checkpoint::save(setup.trainer.session(), &weights, None::<&()>, &|name| {
+        names.iter().any(|own| own == name)
+    })
+    .into_diagnostic()?;
+    let trained = setup.trained()?;
+    let file = kiln::onnx::export(&trained).into_diagnostic()?;
+    checkpoint::write_whole(&output.join("model.onnx"), &file).into_diagnostic()?;
+    let plan = setup.inference_plan(&trained)?;
+    plan.save(output.join("model.kplan")).into_diagnostic()?;
+    let recipe = Recipe {
+        mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
+        std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
+        model: recipe.model.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        ..recipe.clone()
+    };
+    let text = toml::to_string(&recipe).into_diagnostic()?;
+    checkpoint::write_whole(&output.join("recipe.toml"), text.as_bytes()).into_diagnostic()?;
+    note!("wrote weights.safetensors, model.onnx, model.kplan, history.csv to {}", output.display());
+    if !setup.normalize.mean.is_empty() {
+        let list = |numbers: &[f32]| numbers.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(",");
+        note!(
+            "samples were normalized by --mean {} --std {}",
+            list(&setup.normalize.mean),
+            list(&setup.normalize.std)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The terminal while a network trains: a bar, a table of epochs, a curve, the confusion matrix.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kiln::HostTensor;
+use kiln::training::activations::ActivationStats;
+use kiln::training::history::Epoch;
+use kiln::training::{Evaluation, Observer, Settings, Step};
+use miette::{IntoDiagnostic, Result};
+
+use super::Setup;
+use crate::table::{Align, Table};
+
+/// The terminal while it trains.
+pub struct Screen {
+    /// The bar, where there is a terminal.
+    pub bar: ProgressBar,
+    header: bool,
+    has_accuracy: bool,
+    has_auc: bool,
+    /// The last look at the validation samples.
+    pub last: Option<Evaluation>,
+    /// A loss that does not jump, for the bar.
+    smooth: Option<f64>,
+    /// What was seen of activations.
+    pub activations: ActivationStats,
+}
+
+impl Screen {
+    /// Nothing to see yet.
+    pub fn new(setup: &Setup, settings: &Settings) -> Result<Self> {
+        let steps = setup.train.batches() as u64 * settings.epochs;
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        let style = ProgressStyle::with_template("{bar:24} step {pos}/{len}  {msg}  {eta} left");
+        bar.set_style(style.into_diagnostic()?);
+        bar.set_position(setup.trainer.progress.step);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(500));
+        let has_accuracy = setup.train.data.class_names().is_some();
+        let has_auc = setup.train.data.class_names().is_some_and(|names| names.len() == 2);
+        Ok(Self {
+            bar,
+            header: true,
+            has_accuracy,
+            has_auc,
+            last: None,
+            smooth: None,
+            activations: ActivationStats::default(),
+        })
+    }
+}
+
+impl Observer for Screen {
+    fn watch(&mut self, step: u64) -> bool {
+        self.activations.watches(step)
+    }
+
+    fn tensor(&mut self, step: u64, name: &str, tensor: &HostTensor) {
+        self.activations.note(step, name, tensor);
+    }
+
+    fn step(&mut self, step: &Step<'_>) {
+        let smooth = self.smooth.map_or(step.loss, |old| 0.95 * old + 0.05 * step.loss);
+        self.smooth = Some(smooth);
+        self.bar.set_position(step.step + 1);
+        self.bar.set_message(format!("loss {smooth:.4}  lr {:.2e}", step.lr));
+    }
+
+    fn epoch(&mut self, epoch: &Epoch, evaluation: Option<&Evaluation>) {
+        self.last = evaluation.cloned();
+        let mut columns = vec![("epoch", Align::Right), ("train loss", Align::Right)];
+        let mut cells = vec![format!("{:>5}", epoch.epoch), format!("{:>10.5}", epoch.train.loss)];
+        let percent =
+            |share: Option<f64>| share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share));
+        if self.has_accuracy {
+            columns.push(("accuracy", Align::Right));
+            cells.push(format!("{:>8}", percent(epoch.train.accuracy)));
+        }
+        if let Some(validation) = &epoch.validation {
+            columns.push(("valid. loss", Align::Right));
+            cells.push(format!("{:>11.5}", validation.loss));
+            if self.has_accuracy {
+                columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
+                let f1 = validation.f1.map_or(String::new(), |f1| format!("{f1:.4}"));
+                cells.extend([format!("{:>8}", percent(validation.accuracy)), format!("{f1:>6}")]);
+            }
+            if self.has_auc {
+                columns.push(("AUC", Align::Right));
+                cells.push(format!("{:>6}", validation.auc.map_or(String::new(), |auc| format!("{auc:.4}"))));
+            }
+        }
+        columns.push(("seconds", Align::Right));
+        cells.push(format!("{:>7.1}", epoch.seconds));
+        let mut table = Table::new(&columns);
+        table.row(cells);
+        let text = table.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = if std::mem::take(&mut self.header) { &lines[..] } else { &lines[2..] };
+        // A table that nobody reads any more does not stop the training.
+        self.bar.suspend(|| {
+            let _ = showln!("{}", shown.join("\n"));
+        });
+    }
+}
+
+/// The loss from step to step as a row of bars, with the first and the last number.
+pub fn curve(losses: &[f32]) -> String {
+    const WIDTH: usize = 64;
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let each = losses.len().div_ceil(WIDTH).max(1);
+    let means: Vec<f32> =
+        losses.chunks(each).map(|part| part.iter().sum::<f32>() / part.len() as f32).collect();
+    let (low, high) =
+        means.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
+    let bar = |mean: &f32| {
+        let level = (mean - low) / (high - low).max(f32::MIN_POSITIVE) * (BARS.len() - 1) as f32;
+        BARS[(level.round() as usize).min(BARS.len() - 1)]
+    };
+    let ends = means.first().zip(means.last()).map(|(a, b)| format!("{a:.4} to {b:.4}")).unwrap_or_default();
+    format!("loss  {}  {ends}", means.iter().map(bar).collect::<String>())
+}
+
+/// Rows are right classes, columns predicted ones.
+pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
+    const MOST: usize = 20;
+    let Some(confusion) = evaluation.confusion.as_ref().filter(|confusion| confusion.classes() <= MOST)
+    else {
+        return String::new();
+    };
+    let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let width = |class: usize| {
+        let counts = (0..confusion.classes()).map(|right| confusion.count(right, class).to_string().len());
+        counts.chain([name(class).chars().count()]).max().unwrap_or(1)
+    };
+    let first = (0..confusion.classes()).map(|class| name(class).chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("\n{:<first$}  predicted\n{:<first$}", "right", "");
+    for class in 0..confusion.classes() {
+        text += &format!("  {:>width$}", name(class), width = width(class));
+    }
+    text.push('\n');
+    for right in 0..confusion.classes() {
+        text += &format!("{:<first$}", name(right));
+        for predicted in 0..confusion.classes() {
+            text += &format!("  {:>width$}", confusion.count(right, predicted), width = width(predicted));
+        }
+        text.push('\n');
+    }
+    text
+}
