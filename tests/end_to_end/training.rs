@@ -200,3 +200,32 @@ fn frozen_parameters_stay() {
     let error = kiln::train::step(&net, &all).expect_err("nothing is left to train").to_string();
     assert!(error.contains("frozen by *") && error.contains("conv1.weight"), "{error}");
 }
+
+/// A step whose loss is not finite changes nothing.
+#[test]
+fn an_exploding_step_changes_nothing() {
+    let net = model("net");
+    let training = Training::new(Loss::Mse, Optimizer::adam());
+    let mut trainer = kiln::trainer(&net, &training, 2).expect("a trainer");
+    let number = |x: f32| kiln::HostTensor::new([], vec![x]).expect("a number");
+    let (lr, momentum) = (number(0.1), number(0.9));
+    let x = kiln::HostTensor::new([2, 3, 32, 32], vec![0.5f32; 6144]).expect("a batch");
+    let states = |trainer: &mut kiln::training::Trainer| {
+        let indices: Vec<usize> = trainer.session().plan().states().map(|(index, _)| index).collect();
+        let read =
+            indices.into_iter().map(|index| trainer.session().read_tensor(index).expect("a state").to_f64());
+        read.collect::<Vec<_>>()
+    };
+    let before = states(&mut trainer);
+    for wrong in [f32::NAN, f32::INFINITY, 1e30] {
+        let y = kiln::HostTensor::new([2, 2], vec![wrong; 4]).expect("targets");
+        let inputs = [("input", &x), ("target", &y), ("lr", &lr), ("momentum", &momentum)];
+        let outputs = trainer.session().run_program("train", &inputs).expect("a step");
+        assert!(!outputs.get("loss").expect("a loss").to_f64()[0].is_finite());
+        assert!(states(&mut trainer) == before, "{wrong} has changed something");
+    }
+    let y = kiln::HostTensor::new([2, 2], vec![1f32; 4]).expect("targets");
+    let inputs = [("input", &x), ("target", &y), ("lr", &lr), ("momentum", &momentum)];
+    trainer.session().run_program("train", &inputs).expect("a step");
+    assert!(states(&mut trainer) != before);
+}

@@ -326,9 +326,10 @@ fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<Value
 /// can be looked into.
 fn is_finite(graph: &mut Graph, loss: ValueId) -> Result<ValueId, GraphError> {
     let mut f = Formula::new(graph, "guard");
-    let size = f.unary(UnaryOp::Abs, loss)?;
-    let largest = f.number(f64::from(f32::MAX));
-    f.binary(BinaryOp::LessOrEqual, size, largest)
+    // Looked at by its bits: drivers may assume that comparisons never meet NaN.
+    let (nan, infinite) = (f.unary(UnaryOp::IsNan, loss)?, f.unary(UnaryOp::IsInf, loss)?);
+    let wrong = f.binary(BinaryOp::Or, nan, infinite)?;
+    f.unary(UnaryOp::Not, wrong)
 }
 
 /// The state of the random numbers after a step.
