@@ -7,8 +7,9 @@
 // them belong to a tap.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
-// dimension; dilated: whether there are zeros between input elements (transposed convolution), and phased: whether these
-// are left out, see phases.wgsl; flat: whether neighbouring taps and their channels are neighbours in memory.
+// dimension; dilated: whether there are zeros between input elements (transposed convolution), phased: whether these
+// are left out, and by_image: those of padding, see phases.wgsl; any, some_h, some_w: to find out whether a tap meets
+// anything; flat: whether neighbouring taps and their channels are neighbours in memory.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -137,6 +138,11 @@ ${ accumulators() }
     let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
 //% endif
 //% endfor
+//% if by_image
+    if !${ any }(${ some_h }) {
+      continue;
+    }
+//% endif
 //% if flat
     // A row of the window lies in one piece: its taps and channels are one loop.
     for (var j = 0; j < params.kernel_w * params.depth; j++) {
@@ -169,6 +175,11 @@ ${ step("w", "at") }
       ;
       let near_${ s } = select(0, (line_${ s } + v_${ s }) * params.x_step + first_in, inside_${ s });
 //% endfor
+//% if by_image
+      if !${ any }(${ some_w }) {
+        continue;
+      }
+//% endif
       for (var k = 0; k < params.depth; k++) {
 //% for s in range(p)
         let a_${ s } = select(vec4<f32>(), x[near_${ s } + k], inside_${ s });

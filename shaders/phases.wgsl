@@ -1,6 +1,11 @@
-/*# Transposed convolution without the products with zeros. Output places of one residue modulo the step between input
+/*# Convolution without the products with zeros: those between input elements (transposed convolution), and those of
+   padding.
+
+   Output places of one residue modulo the step between input
    elements (a phase) meet the same taps, so they are rows of tiles of their own, and only these taps are walked.
-   Params: step_d, step_h, step_w; phase_rows, rows of a phase; phase_d, phase_h, phase_w, its sizes; out and pad. #*/
+   Where much is padding, rows count images first (`by_image`): the rows of a tile are then of one place and meet
+   padding together, so that a tap can be left out.
+   Params: step_d, step_h, step_w; images; phase_rows, rows of a phase; phase_d, phase_h, phase_w, its sizes; out and pad. #*/
 const NOWHERE = 0xffffffffu;
 
 // Residues of a phase.
@@ -23,11 +28,19 @@ fn first_taps(residue: vec3<i32>) -> vec3<i32> {
 // The place in its phase of a row: d, h, w, and the image.
 fn place_in_phase(row: u32) -> vec4<i32> {
   var rest = i32(row);
+//% if by_image
+  let image = rest % params.images;
+  rest /= params.images;
+//% endif
   let w = rest % params.phase_w;
   rest /= params.phase_w;
   let h = rest % params.phase_h;
   rest /= params.phase_h;
+//% if by_image
+  return vec4<i32>(rest, h, w, image);
+//% else
   return vec4<i32>(rest % params.phase_d, h, w, rest / params.phase_d);
+//% endif
 }
 
 // The output place of a row, or NOWHERE.

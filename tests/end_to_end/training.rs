@@ -79,9 +79,12 @@ fn losses_are_those_of_pytorch() {
 
 /// Runs three steps on the device and on the evaluator; all states have to agree.
 fn compare(what: &str, model: &Graph, training: &Training, device: &Device) {
-    const BATCH: usize = 5;
+    compare_batches(what, model, training, device, 5);
+}
+
+fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Device, batch: usize) {
     let step = kiln::train::step(model, training).unwrap_or_else(|e| panic!("{what}: {e}"));
-    let max = [("N".to_owned(), BATCH as u32)].into();
+    let max = [("N".to_owned(), batch as u32)].into();
     let options = Options { target: kiln::target_for(device.capabilities()), max };
     let compiled =
         kiln::compile_training(model, training, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
@@ -91,7 +94,7 @@ fn compare(what: &str, model: &Graph, training: &Training, device: &Device) {
         let mut inputs = BTreeMap::new();
         for (n, id) in (0u64..).zip(step.inputs()) {
             let (name, ty) = (step.value(*id).name.clone(), step.ty(*id));
-            let shape: Vec<usize> = ty.shape.iter().map(|dim| dim.as_usize().unwrap_or(BATCH)).collect();
+            let shape: Vec<usize> = ty.shape.iter().map(|dim| dim.as_usize().unwrap_or(batch)).collect();
             let drawn = noise(1000 * turn + n, shape.iter().product());
             let tensor = match (name.as_str(), ty.dtype) {
                 ("lr", _) => Tensor::scalar(0.05),
@@ -182,6 +185,8 @@ fn steps_are_those_of_the_evaluator() {
         &device,
     );
     compare("other losses", &net, &Training { loss: Loss::SmoothL1 { beta: 0.5 }, ..plain() }, &device);
+    // So many images that their rows are sorted by place where much is padding.
+    compare_batches("many images", &model("fleuret_mnist"), &plain(), &device, 37);
     compare("binary", &net, &Training { loss: Loss::BceWithLogits, ..plain() }, &device);
 }
 

@@ -111,6 +111,28 @@ impl Job<'_> {
         self.dilated() && self.conv.strides.iter().chain(&self.conv.dilations).all(|n| *n == 1)
     }
 
+    /// Whether most products would be with padding, so that it pays to sort rows such that those can be left out.
+    fn meets_padding(&self, ctx: &Context<'_>, tile: Tile) -> bool {
+        let plain = self.conv.strides.iter().chain(&self.conv.dilations).all(|n| *n == 1);
+        let mut share = 1.0;
+        for axis in 0..self.conv.strides.len() {
+            let (Some(size), Some(out)) =
+                (self.x_shape[axis + 2].as_usize(), self.out_shape[axis + 2].as_usize())
+            else {
+                return false;
+            };
+            let (step, kernel) = (self.conv.input_dilations[axis], self.w_shape[axis + 2]);
+            let before = usize::try_from(self.conv.pads[axis][0]).unwrap_or(0);
+            let end = (size - 1) * step + 1;
+            let meets = |place: &usize| (before..before + end).contains(place);
+            let met = (0..out).map(|o| (o..o + kernel).filter(meets).count()).sum::<usize>();
+            share *= met as f64 / (out * kernel).max(1) as f64;
+        }
+        // Several images in a row, and not so many places that they leave the caches.
+        let images = ctx.largest(&self.x_shape[0]);
+        plain && tile != Tile::Workgroup && share < 0.6 && images >= tile.rows()
+    }
+
     /// Tiles of rows where each phase has its own, and what kernels need to know of phases.
     fn phases(&self, tile: Tile) -> (Dim, Params) {
         let steps = three(&self.conv.input_dilations, 1);
@@ -122,6 +144,7 @@ impl Job<'_> {
         let tiles = rows.ceil_div(tile.rows());
         let mut params = Params::default();
         per_axis(&mut params, "phase", &sizes);
+        params.int("images", self.out_shape[0].clone());
         params.uint("phases", count);
         params.uint("phase_rows", rows);
         params.uint("phase_tiles", tiles.clone());
@@ -255,7 +278,8 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
         && job.conv.dilations.last().is_none_or(|d| *d == 1)
         && (depth == 1 || right.depth == 4 * depth)
         && job.rows.step == Dim::from(4 * depth);
-    let phases = if job.is_phased() { Some(job.phases(tile)) } else { None };
+    let by_image = job.meets_padding(ctx, tile);
+    let phases = if job.is_phased() || by_image { Some(job.phases(tile)) } else { None };
     let phased = phases.is_some();
     let row_tiles = match phases {
         Some((row_tiles, own)) => {
@@ -265,7 +289,12 @@ fn tiled(ctx: &mut Context<'_>, job: Job<'_>, tile: Tile, rows: &Dim) -> Result<
         None => rows.ceil_div(tile.rows()),
     };
     let (dilated, biased) = (job.dilated(), bias.is_some());
-    let holes = tile.holes(minijinja::context! { deep, dilated, phased, biased, flat });
+    let flat = flat && !phased;
+    let (any, some) = tile.any();
+    let (some_h, some_w) = (some("h_", " >= 0"), some("inside_", ""));
+    let holes = tile.holes(minijinja::context! {
+        deep, dilated, phased, by_image, biased, flat, any, some_h, some_w
+    });
     let grid = tile.grid(ctx, &row_tiles, (column_tiles * job.conv.groups).into());
     let name = format!("conv_{}", tile.name());
     let template = if tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" };
