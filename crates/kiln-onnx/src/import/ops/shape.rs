@@ -10,13 +10,11 @@ pub(crate) fn identity(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.input(0)?])
 }
 
-/// Kept for training; in inference nothing is dropped.
+/// Kept for training; in inference nothing is dropped. That it was exported in training mode, the only one in which
+/// PyTorch's exporter keeps it, says nothing about what the model is used for.
 pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
     for attribute in ["seed", "is_test"] {
         cx.attributes.ignore(attribute);
-    }
-    if cx.optional(2).is_some() && cx.ints(2, "training_mode")?.iter().any(|mode| *mode != 0) {
-        return unsupported("`training_mode` is true; export the model in evaluation mode");
     }
     // An attribute until opset 12, an input since.
     let attribute = cx.attributes.float("ratio")?;
