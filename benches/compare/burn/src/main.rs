@@ -2,31 +2,27 @@
 
 use std::time::Instant;
 
-use burn::backend::{Autodiff, Wgpu};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::optim::{GradientsParams, Optimizer, SgdConfig};
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::{relu, tanh};
-use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Int, Tensor};
-
-type B = Autodiff<Wgpu>;
+use burn::tensor::{Device, Distribution, Int, Tensor};
 
 /// Convolutions, each followed by what the network says; then linear layers.
 #[derive(Module, Debug)]
-struct Net<B: Backend> {
-    convs: Vec<Conv2d<B>>,
-    norms: Vec<BatchNorm<B>>,
+struct Net {
+    convs: Vec<Conv2d>,
+    norms: Vec<BatchNorm>,
     pools: Vec<MaxPool2d>,
-    linears: Vec<Linear<B>>,
+    linears: Vec<Linear>,
     smooth: bool,
 }
 
-impl<B: Backend> Net<B> {
-    fn forward(&self, mut x: Tensor<B, 4>) -> Tensor<B, 2> {
+impl Net {
+    fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
         for (n, conv) in self.convs.iter().enumerate() {
             x = conv.forward(x);
             // Fleuret's net pools first; both orders are the same for rectified values.
@@ -52,7 +48,7 @@ impl<B: Backend> Net<B> {
     }
 }
 
-fn network(name: &str, device: &<B as burn::tensor::backend::BackendTypes>::Device) -> (Net<B>, [usize; 3], usize) {
+fn network(name: &str, device: &Device) -> (Net, [usize; 3], usize) {
     let conv = |inputs, outputs, kernel: usize, stride: usize, padding: usize| {
         Conv2dConfig::new([inputs, outputs], [kernel, kernel])
             .with_stride([stride, stride])
@@ -105,20 +101,21 @@ fn network(name: &str, device: &<B as burn::tensor::backend::BackendTypes>::Devi
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let (name, batch, steps) = (&arguments[1], arguments[2].parse::<usize>().unwrap(), arguments[3].parse::<usize>().unwrap());
-    let device = Default::default();
+    let (name, batch, steps) =
+        (&arguments[1], arguments[2].parse::<usize>().unwrap(), arguments[3].parse::<usize>().unwrap());
+    let device = Device::wgpu(Default::default()).autodiff();
     let start = Instant::now();
     let (mut model, [channels, height, width], classes) = network(name, &device);
-    let x = Tensor::<B, 4>::random([batch, channels, height, width], Distribution::Uniform(-1.0, 1.0), &device);
+    let x = Tensor::<4>::random([batch, channels, height, width], Distribution::Uniform(-1.0, 1.0), &device);
     let labels: Vec<i32> = (0..batch).map(|i| (i % classes) as i32).collect();
-    let y = Tensor::<B, 1, Int>::from_ints(labels.as_slice(), &device);
+    let y = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
     let loss = CrossEntropyLossConfig::new().init(&device);
     let mut optimizer = SgdConfig::new().init();
     let mut step = || {
         let value = loss.forward(model.forward(x.clone()), y.clone());
         let gradients = GradientsParams::from_grads(value.backward(), &model);
         model = optimizer.step(0.01, model.clone(), gradients);
-        value.into_scalar()
+        value.into_scalar::<f32>()
     };
     step();
     let first = start.elapsed().as_secs_f64() * 1e3;
