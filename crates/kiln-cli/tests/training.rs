@@ -87,26 +87,31 @@ fn nothing_is_lost_when_it_is_killed() {
     let folder = folder("killed");
     let undisturbed = run(&[TRAIN, &["--epochs", "3", "-o", "whole"]].concat(), &folder);
     assert!(undisturbed.status.success(), "{}", String::from_utf8_lossy(&undisturbed.stderr));
-    let mut kills = 0;
-    for patience in (0..).map(|turn| Duration::from_millis(300 + 60 * turn)) {
+    let checkpoints = folder.join("broken/checkpoints");
+    let newest = || {
+        let entries = std::fs::read_dir(&checkpoints).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("step-")).max()
+    };
+    // Killed five times, each time when it has come a step further, and then some more.
+    for kill in 0..6 {
         let arguments = [TRAIN, &["--epochs", "3", "-o", "broken", "--resume"]].concat();
         let mut child =
             kiln(&arguments, &folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a child");
-        std::thread::sleep(patience);
-        match child.try_wait().expect("a child") {
-            Some(status) => {
-                assert!(status.success());
-                break;
-            }
-            None => {
-                child.kill().and_then(|()| child.wait()).expect("a dead child");
-                kills += 1;
-            }
+        if kill == 5 {
+            assert!(child.wait().expect("a child").success());
+            break;
         }
+        let before = newest();
+        while newest() == before {
+            assert!(child.try_wait().expect("a child").is_none(), "the training ended before kill {kill}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(2 * kill));
+        child.kill().and_then(|()| child.wait()).expect("a dead child");
     }
-    assert!(kills > 1, "the training was too short to be killed");
     let weights = |name: &str| std::fs::read(folder.join(name).join("weights.safetensors")).expect("weights");
-    assert!(weights("whole") == weights("broken"), "after {kills} kills the weights are others");
+    assert!(weights("whole") == weights("broken"), "the weights are others");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
 use crate::ops::{
-    BatchNorm, BinaryOp, Conv, MatMul, Op, Pool, PoolKind, Reduce, ReduceKind, Reshape, UnaryOp,
+    BatchNorm, BinaryOp, Conv, Dropout, MatMul, Op, Pool, PoolKind, Reduce, ReduceKind, Reshape, UnaryOp,
 };
 use crate::tensor::{Tensor, TensorType};
 
@@ -152,6 +152,17 @@ impl Builder {
     pub fn batch_norm(&mut self, name: &str, x: Var, [scale, bias, mean, var]: [Var; 4]) -> Var {
         let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, unbiased: true };
         self.apply(name, Op::BatchNorm(op), &[x, scale, bias, mean, var])
+    }
+
+    /// Dropout of a share `ratio` of the elements while the network trains, as `nn.Dropout`.
+    pub fn dropout(&mut self, name: &str, x: Var, ratio: f32) -> Var {
+        self.apply(name, Op::Dropout(Dropout { ratio, leading: None }), &[x])
+    }
+
+    /// Dropout of a share `ratio` of the channels of `[N, C, ...]` while the network trains, as `nn.Dropout1d` to
+    /// `nn.Dropout3d`.
+    pub fn dropout_channels(&mut self, name: &str, x: Var, ratio: f32) -> Var {
+        self.apply(name, Op::Dropout(Dropout { ratio, leading: Some(2) }), &[x])
     }
 
     /// `x * weight^T + bias` with a weight `[out, in]`, as `nn.Linear`.

@@ -11,14 +11,14 @@ use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
 
-/// Neighbours that share their loads.
+/// Neighbours that share their loads, and the reckoning of where they are.
 const RUN: i64 = 4;
 
-/// Width and stride of a window over a plane or a line that is narrow enough for a run of neighbours to share loads.
+/// Width and stride of a window over a plane or a line that is narrow enough for a run of neighbours.
 fn run_of(pool: &Pool) -> Option<(usize, usize)> {
     let (width, stride) = (*pool.kernel.last()?, *pool.strides.last()?);
     let plain = pool.kernel.len() <= 2 && pool.dilations.iter().all(|d| *d == 1);
-    (plain && width <= 5 && stride < width && stride <= 2).then_some((width, stride))
+    (plain && width <= 5 && stride <= width && stride <= 3).then_some((width, stride))
 }
 
 /// Lowers a pooling with its epilogue.
