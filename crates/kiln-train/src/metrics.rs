@@ -76,7 +76,9 @@ pub fn auc(scores: &[(f64, bool)]) -> Option<f64> {
     let mut ranks = 0.0;
     let mut first = 0;
     while first < sorted.len() {
-        let end = first + sorted[first..].iter().take_while(|(score, _)| *score == sorted[first].0).count();
+        // What is no number equals nothing, not even itself.
+        let equals = sorted[first..].iter().take_while(|(score, _)| *score == sorted[first].0).count().max(1);
+        let end = first + equals;
         let rank = (first + 1 + end) as f64 / 2.0;
         ranks += rank * sorted[first..end].iter().filter(|(_, positive)| *positive).count() as f64;
         first = end;
@@ -102,5 +104,6 @@ mod tests {
         assert_eq!(auc(&scores), Some(0.75));
         assert_eq!(auc(&[(0.5, true), (0.5, false)]), Some(0.5));
         assert_eq!(auc(&[(0.5, true)]), None);
+        assert!(auc(&[(f64::NAN, true), (f64::NAN, false), (1.0, true)]).is_some());
     }
 }

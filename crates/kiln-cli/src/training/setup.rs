@@ -92,7 +92,8 @@ fn loss_of(recipe: &Recipe, model: &Graph, data: &Dataset) -> Loss {
         return recipe.loss(name);
     }
     let output = model.outputs().first().map(|output| output.value);
-    let single = output.is_some_and(|id| model.ty(id).shape[1..].iter().all(|dim| dim.is(1)));
+    let single = output
+        .is_some_and(|id| model.ty(id).rank() > 1 && model.ty(id).shape[1..].iter().all(|dim| dim.is(1)));
     recipe.loss(match &data.targets {
         Targets::Values { .. } => LossName::Mse,
         Targets::Classes { .. } if single => LossName::Bce,

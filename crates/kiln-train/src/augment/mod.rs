@@ -129,7 +129,9 @@ impl Augmentation {
                 }
             }
             Augmentation::Crop { padding } => {
-                let mut shift = || random.random_range(0..=2 * *padding) as isize - *padding as isize;
+                // Farther than the image is wide there is nothing but border.
+                let reach = (*padding).min(height.max(width));
+                let mut shift = || random.random_range(0..=2 * reach) as isize - reach as isize;
                 let (dy, dx) = (shift(), shift());
                 *image = moved(image, shape, dy, dx);
             }
