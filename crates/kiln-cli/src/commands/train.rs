@@ -108,6 +108,13 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     // What was reached is kept, whatever stopped it.
     history::write(&output, &setup.trainer.progress.epochs).into_diagnostic()?;
     outcome.into_diagnostic()?;
+    if let (true, Some((_, best))) =
+        (setup.trainer.progress.epoch < settings.epochs, setup.trainer.progress.best)
+    {
+        note!(
+            "stopped early: nothing was better than epoch {best}, which is in checkpoints/best.safetensors"
+        );
+    }
     showln!("\n{}", curve(&setup.trainer.progress.losses))?;
     if let Some(evaluation) = &screen.last {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
