@@ -95,7 +95,7 @@ fn depends_on(graph: &Graph, sources: &[ValueId]) -> Vec<bool> {
 /// A constant of the type of `like`.
 fn filled(graph: &mut Graph, name: &str, value: f32, like: ValueId) -> Result<ValueId, GraphError> {
     let ty = graph.ty(like).clone();
-    let number = Tensor::new([], Data::F32(vec![value])).map_err(|e| GraphError::Invalid(e.to_string()))?;
+    let number = Tensor::new([], Data::F32(vec![value]))?;
     let mut filled = graph.constant(name, number);
     if ty.dtype != kiln_graph::DType::F32 {
         filled = graph.apply1(name, Op::Cast(kiln_graph::ops::Cast { to: ty.dtype }), &[filled])?;

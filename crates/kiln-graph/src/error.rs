@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::dim::Dim;
-use crate::tensor::{DType, ShapeDisplay};
+use crate::tensor::{DType, DataLengthError, ShapeDisplay};
 
 /// Why an operator cannot be applied to its inputs. [`GraphError::Node`] adds which node it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,4 +144,10 @@ pub enum GraphError {
         /// What is wrong.
         message: String,
     },
+}
+
+impl From<DataLengthError> for GraphError {
+    fn from(error: DataLengthError) -> Self {
+        Self::Invalid(error.to_string())
+    }
 }

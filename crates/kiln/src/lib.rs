@@ -139,7 +139,7 @@ pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, 
     for id in model.states().to_vec() {
         if let Some(index) = trainer.session().find_tensor(&model.value(id).name) {
             let tensor = trainer.session().read_tensor(index)?;
-            let tensor = from_host(&tensor).map_err(|e| graph::GraphError::Invalid(e.to_string()))?;
+            let tensor = from_host(&tensor).map_err(graph::GraphError::from)?;
             model.set_state(id, tensor)?;
         }
     }

@@ -35,6 +35,35 @@ pub fn per_axis(params: &mut Params, prefix: &str, values: &[Dim; 3]) {
     }
 }
 
+/// Adds what all kernels with a window take: the spatial sizes of the input and the output, both `[N, C, ...]`, and
+/// the window's own.
+pub fn window(
+    params: &mut Params,
+    shapes: [&[Dim]; 2],
+    kernel: &[usize],
+    strides: &[usize],
+    dilations: &[usize],
+) {
+    for (name, shape) in ["in", "out"].into_iter().zip(shapes) {
+        per_axis(params, name, &three(&shape[2..], 1.into()));
+    }
+    for (name, sizes) in [("kernel", kernel), ("stride", strides), ("dilation", dilations)] {
+        sizes_per_axis(params, name, sizes);
+    }
+}
+
+/// Adds a size for each of up to three spatial dimensions.
+pub fn sizes_per_axis(params: &mut Params, name: &str, sizes: &[usize]) {
+    let sizes: Vec<Dim> = sizes.iter().map(|size| (*size).into()).collect();
+    per_axis(params, name, &three(&sizes, 1.into()));
+}
+
+/// Adds the padding before (`side` 0) or after (1) each spatial dimension.
+pub fn padding(params: &mut Params, name: &str, pads: &[[i64; 2]], side: usize) {
+    let pads: Vec<Dim> = pads.iter().map(|pads| pads[side].into()).collect();
+    per_axis(params, name, &three(&pads, 0.into()));
+}
+
 /// Lowers a convolution with its epilogue.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, conv: &Conv) -> Result<(), CompileError> {
     let graph = ctx.graph;
@@ -167,15 +196,11 @@ impl Job<'_> {
     /// The sizes that all kernels need.
     fn sizes(&self) -> Params {
         let mut params = Params::default();
-        let dims = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
-        per_axis(&mut params, "in", &three(&self.x_shape[2..], 1.into()));
-        per_axis(&mut params, "out", &three(&self.out_shape[2..], 1.into()));
-        per_axis(&mut params, "kernel", &dims(&self.w_shape[2..]));
-        per_axis(&mut params, "stride", &dims(&self.conv.strides));
-        per_axis(&mut params, "dilation", &dims(&self.conv.dilations));
-        per_axis(&mut params, "step", &dims(&self.conv.input_dilations));
-        let pads: Vec<Dim> = self.conv.pads.iter().map(|p| p[0].into()).collect();
-        per_axis(&mut params, "pad", &three(&pads, 0.into()));
+        let conv = self.conv;
+        let shapes = [&self.x_shape[..], &self.out_shape[..]];
+        window(&mut params, shapes, &self.w_shape[2..], &conv.strides, &conv.dilations);
+        sizes_per_axis(&mut params, "step", &conv.input_dilations);
+        padding(&mut params, "pad", &conv.pads, 0);
         params
     }
 

@@ -8,7 +8,7 @@ use kiln_graph::{DType, Dim, Graph, NodeId, ValueId, product};
 use kiln_plan::Access;
 
 use super::context::{Contents, Context, StorageId, View};
-use super::conv::{MAX_ITERATIONS, per_axis, three};
+use super::conv::{MAX_ITERATIONS, padding, sizes_per_axis, window};
 use super::kernel::{Params, Request, WORKGROUP};
 use super::reduce::{Walk, combine};
 use super::rows::Rows;
@@ -118,15 +118,9 @@ pub fn lower(
         flops: product(&y_shape) * (2 * taps * cin).into(),
     };
     let mut params = Params::default();
-    let dims = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
-    per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
-    per_axis(&mut params, "out", &three(&y_shape[2..], 1.into()));
-    per_axis(&mut params, "kernel", &dims(&op.kernel));
-    per_axis(&mut params, "stride", &dims(&conv.strides));
-    per_axis(&mut params, "dilation", &dims(&conv.dilations));
-    per_axis(&mut params, "step", &dims(&conv.input_dilations));
-    let pads: Vec<Dim> = conv.pads.iter().map(|p| p[0].into()).collect();
-    per_axis(&mut params, "pad", &three(&pads, 0.into()));
+    window(&mut params, [&x_shape, &y_shape], &op.kernel, &conv.strides, &conv.dilations);
+    sizes_per_axis(&mut params, "step", &conv.input_dilations);
+    padding(&mut params, "pad", &conv.pads, 0);
     let dilated = conv.input_dilations.iter().any(|d| *d > 1);
     let by_vectors = groups == 1 || cin.is_multiple_of(4) && (cout / groups).is_multiple_of(4);
     if !by_vectors {

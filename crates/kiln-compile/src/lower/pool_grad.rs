@@ -5,7 +5,7 @@ use kiln_graph::{Dim, NodeId, product};
 
 use super::anchor::{launch, launch_on, tail};
 use super::context::Context;
-use super::conv::{MAX_ITERATIONS, per_axis, three};
+use super::conv::{self, MAX_ITERATIONS, per_axis, three};
 use super::kernel::Params;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -34,16 +34,9 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) 
         operands.push(rows.storage);
     }
     let tail = tail(ctx, group, anchor, &channels_last(x_shape.len()), &operands)?;
-    let spatial = |v: &[usize]| three(&v.iter().map(|n| Dim::from(*n)).collect::<Vec<_>>(), 1.into());
-    per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
-    per_axis(&mut params, "out", &three(&y_shape[2..], 1.into()));
-    per_axis(&mut params, "kernel", &spatial(&pool.kernel));
-    per_axis(&mut params, "stride", &spatial(&pool.strides));
-    per_axis(&mut params, "dilation", &spatial(&pool.dilations));
-    for (name, side) in [("pad", 0), ("end", 1)] {
-        let pads: Vec<Dim> = pool.pads.iter().map(|p| p[side].into()).collect();
-        per_axis(&mut params, name, &three(&pads, 0.into()));
-    }
+    conv::window(&mut params, [&x_shape, &y_shape], &pool.kernel, &pool.strides, &pool.dilations);
+    conv::padding(&mut params, "pad", &pool.pads, 0);
+    conv::padding(&mut params, "end", &pool.pads, 1);
     let windows = (0..pool.kernel.len())
         .map(|axis| Dim::from((pool.kernel[axis] - 1) * pool.dilations[axis] / pool.strides[axis] + 1))
         .collect::<Vec<_>>();

@@ -12,7 +12,7 @@ use super::expression::{Element, Ends};
 use super::kernel::{Params, Request};
 use super::operand::Space;
 use crate::error::CompileError;
-use crate::fuse::Group;
+use crate::fuse::{Group, sums_columns};
 use crate::layout::{self, is_multiple};
 
 /// The axes that are walked: size and stride, slowest first, neighbours merged.
@@ -56,7 +56,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     if ty.dtype == DType::I64 && matches!(op.kind, ReduceKind::Sum | ReduceKind::Prod | ReduceKind::Mean) {
         return Err(CompileError::DType { value: group.name.clone(), dtype: ty.dtype });
     }
-    if super::reduce_columns::fits(ctx, node, op) {
+    if sums_columns(graph, node, op) {
         return super::reduce_columns::lower(ctx, group, node, op);
     }
     let view = ctx.view(x)?;

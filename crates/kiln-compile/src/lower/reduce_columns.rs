@@ -1,8 +1,8 @@
 //! Sums over everything but the channels, or over everything: in two kernels, so that there is work for all of the
 //! device however few results there are. What is summed may be computed on the way (the prologue).
 
-use kiln_graph::ops::{Reduce, ReduceKind};
-use kiln_graph::{DType, Dim, NodeId, product};
+use kiln_graph::ops::Reduce;
+use kiln_graph::{Dim, NodeId, product};
 use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context, View};
@@ -13,16 +13,11 @@ use super::kernel::{Params, Request};
 use super::operand::Space;
 use super::reduce::{Walk, combine};
 use crate::error::CompileError;
-use crate::fuse::{Group, sums_columns};
+use crate::fuse::Group;
 use crate::layout::channels_last;
 use crate::target::Strategy;
 
-/// Whether a reduction is one for this file: a sum over all dimensions but the channels, or over all.
-pub fn fits(ctx: &Context<'_>, node: NodeId, op: &Reduce) -> bool {
-    sums_columns(ctx.graph, node, op)
-}
-
-/// Lowers the sum with what comes before and behind it.
+/// Lowers a reduction of which [`sums_columns`](crate::fuse::sums_columns) holds, with what comes before and behind it.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) -> Result<(), CompileError> {
     let graph = ctx.graph;
     let (x, anchor) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
@@ -86,10 +81,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     let rank = strides.len();
     let order = channels_last_of(rank, strides.iter().position(|s| s.is(1)));
     let view = View { storage: to, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
-    let kind = if op.kind == ReduceKind::Mean { ReduceKind::Mean } else { ReduceKind::Sum };
     let flops = Dim::from(parts);
-    debug_assert!(ty.dtype == DType::F32 || ty.dtype == DType::F16);
-    combine(ctx, group, anchor, Walk { view, order, loops, count, kind, flops })
+    combine(ctx, group, anchor, Walk { view, order, loops, count, kind: op.kind, flops })
 }
 
 /// The order of `rank` dimensions with `last` at the end.

@@ -1,6 +1,6 @@
 //! Weights to begin with.
 
-use kiln_graph::ops::{BinaryOp, philox};
+use kiln_graph::ops::{BinaryOp, uniform};
 use kiln_graph::{Def, Graph, GraphError, Op, Tensor, ValueId};
 
 /// What a state is for, as far as its first values depend on it.
@@ -69,18 +69,13 @@ fn rewritten(model: &Graph, seed: u64, roles: &[Option<Role>]) -> Result<Graph, 
             Role::Filled(value) => vec![*value; count],
             Role::Layer(fan_in) => {
                 let bound = 1.0 / (*fan_in.max(&1) as f32).sqrt();
-                uniform(seed, number as u32, count).map(|x| (2.0 * x - 1.0) * bound).collect()
+                // The last word keeps these apart from the numbers of `Random` for the same seed.
+                let key = [seed as u32, (seed >> 32) as u32];
+                uniform(key, [number as u32, 0, 1], count).map(|x| (2.0 * x - 1.0) * bound).collect()
             }
         };
-        let tensor = Tensor::f32(shape, data).map_err(|e| GraphError::Invalid(e.to_string()))?;
+        let tensor = Tensor::f32(shape, data)?;
         new.set_state(*id, tensor)?;
     }
     Ok(new)
-}
-
-/// Numbers from 0 to 1.
-fn uniform(seed: u64, stream: u32, count: usize) -> impl Iterator<Item = f32> {
-    let key = [seed as u32, (seed >> 32) as u32];
-    let blocks = (0..count.div_ceil(4)).flat_map(move |n| philox([n as u32, stream, 0, 1], key));
-    blocks.take(count).map(|word| (word >> 8) as f32 / 16_777_216.0)
 }

@@ -176,8 +176,7 @@ fn classes(
         }
         Some(weights) => {
             let shape: Vec<usize> = line(count).iter().filter_map(Dim::as_usize).collect();
-            let tensor =
-                Tensor::f32(shape, weights.to_vec()).map_err(|e| GraphError::Invalid(e.to_string()))?;
+            let tensor = Tensor::f32(shape, weights.to_vec())?;
             Some(f.graph.constant("loss.weights", tensor))
         }
         None => None,
@@ -195,11 +194,8 @@ fn classes(
     }
     let counts = match ignored {
         Some(ignored) => {
-            let ignored = f.graph.constant(
-                "loss.ignored",
-                Tensor::new([], kiln_graph::Data::I32(vec![ignored]))
-                    .map_err(|e| GraphError::Invalid(e.to_string()))?,
-            );
+            let ignored =
+                f.graph.constant("loss.ignored", Tensor::new([], kiln_graph::Data::I32(vec![ignored]))?);
             let ignored = f.binary(BinaryOp::Equal, target, ignored)?;
             let ignored = f.float(ignored)?;
             let counts = f.one_minus(ignored)?;

@@ -18,7 +18,6 @@ use kiln_graph::{DType, Data, Graph, GraphError, Tensor, TensorType, ValueId};
 pub use init::initialize;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
-pub use pattern::matches as matches_pattern;
 
 use crate::differentiate::gradients;
 use arithmetic::Formula;
@@ -288,7 +287,7 @@ fn accumulate(
         let name = format!("{}.accumulated", graph.value(*parameter).name);
         let shape = graph.ty(*parameter).static_shape().unwrap_or_default();
         let zeros = vec![0f32; shape.iter().product()];
-        let zeros = Tensor::f32(shape, zeros).map_err(|e| GraphError::Invalid(e.to_string()))?;
+        let zeros = Tensor::f32(shape, zeros)?;
         let kept = graph.state(name, zeros)?;
         let mut f = Formula::new(graph, "accumulate");
         let part = f.scale(*gradient, 1.0 / f64::from(count))?;
@@ -334,7 +333,7 @@ fn is_finite(graph: &mut Graph, loss: ValueId) -> Result<ValueId, GraphError> {
 
 /// The state of the random numbers after a step.
 fn counted(graph: &mut Graph, state: ValueId) -> Result<ValueId, GraphError> {
-    let one = Tensor::new([3], Data::I32(vec![0, 0, 1])).map_err(|e| GraphError::Invalid(e.to_string()))?;
+    let one = Tensor::new([3], Data::I32(vec![0, 0, 1]))?;
     let one = graph.constant("one", one);
     Formula::new(graph, "random").add(state, one)
 }

@@ -74,7 +74,7 @@ pub fn training(
 /// Two words of key, and a count.
 fn first_state(seed: u64) -> Result<Tensor, GraphError> {
     let words = vec![seed as i32, (seed >> 32) as i32, 0];
-    Tensor::new([3], kiln_graph::Data::I32(words)).map_err(|e| GraphError::Invalid(e.to_string()))
+    Ok(Tensor::new([3], kiln_graph::Data::I32(words))?)
 }
 
 fn dropout(

@@ -178,8 +178,8 @@ pub fn update(
     let shape = graph.ty(parameter).static_shape().unwrap_or_default();
     let keep = |graph: &mut Graph, what: &str, first: f32| {
         let count = shape.iter().product();
-        let first = Tensor::f32(shape.clone(), vec![first; count]);
-        graph.state(format!("{name}.{what}"), first.map_err(|e| GraphError::Invalid(e.to_string()))?)
+        let first = Tensor::f32(shape.clone(), vec![first; count])?;
+        graph.state(format!("{name}.{what}"), first)
     };
     let lr = shared.lr;
     match optimizer {

@@ -1,8 +1,7 @@
 //! Concatenation.
 
-use super::check_axis;
 use super::gradient::{Adjoint, Gradients};
-use super::{Op, Slice, SliceAxis};
+use super::{Op, Slice, SliceAxis, check_axis};
 use crate::array::{Array, around};
 use crate::dim::Dim;
 use crate::error::ShapeError;

@@ -1,11 +1,11 @@
 //! Matrix product.
 
-use super::gradient::{Adjoint, Gradients};
-use crate::dim::{Dim, product};
 use std::borrow::Cow;
 
+use super::gradient::{Adjoint, Gradients};
 use super::{broadcast_shapes, take};
 use crate::array::{Array, broadcast_positions};
+use crate::dim::{Dim, product};
 use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};

@@ -54,7 +54,7 @@ pub use matmul::MatMul;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
 pub use pool_grad::PoolGrad;
-pub use random::{Random, philox};
+pub use random::{Random, uniform};
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::Reshape;
 pub use resize::{CoordinateMode, NearestMode, Resize, ResizeMode};

@@ -2,8 +2,7 @@
 
 use super::conv::{Window, tap_position};
 use super::gradient::{Adjoint, Gradients};
-use super::take;
-use super::{Op, PoolGrad};
+use super::{Op, PoolGrad, take};
 use crate::array::{Array, offsets, strides};
 use crate::error::ShapeError;
 use crate::number::Real;

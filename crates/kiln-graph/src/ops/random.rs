@@ -32,14 +32,19 @@ impl Random {
         // The state is of three 32-bit words.
         let word = |n: usize| state.get(n).map_or(0, |word| *word as u32);
         let count: usize = out_shape.iter().product();
-        let block = |n: usize| philox([n as u32, self.stream, word(2), 0], [word(0), word(1)]);
-        let unit = |word: u32| (word >> 8) as f32 / 16_777_216.0;
-        (0..count.div_ceil(4)).flat_map(block).take(count).map(unit).collect()
+        uniform([word(0), word(1)], [self.stream, word(2), 0], count).collect()
     }
 }
 
+/// `count` numbers in `[0, 1)`, multiples of 2^-24: number `i` comes of word `i % 4` of Philox4x32-10 of the counter
+/// that begins with `i / 4` and goes on with `rest`.
+pub fn uniform(key: [u32; 2], rest: [u32; 3], count: usize) -> impl Iterator<Item = f32> {
+    let block = move |n: usize| philox([n as u32, rest[0], rest[1], rest[2]], key);
+    (0..count.div_ceil(4)).flat_map(block).take(count).map(|word| (word >> 8) as f32 / 16_777_216.0)
+}
+
 /// Philox4x32-10.
-pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     let multiply = |a: u32, b: u32| {
         let product = u64::from(a) * u64::from(b);
         ((product >> 32) as u32, product as u32)

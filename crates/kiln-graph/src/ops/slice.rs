@@ -1,8 +1,7 @@
 //! Strided part of a tensor.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{Op, Pad, PadMode};
-use super::{check_axis, take};
+use super::{Op, Pad, PadMode, check_axis, take};
 use crate::array::{Array, offsets, strides};
 use crate::dim::Dim;
 use crate::error::ShapeError;

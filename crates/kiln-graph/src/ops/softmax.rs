@@ -1,8 +1,7 @@
 //! Softmax.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{ReduceKind, UnaryOp};
-use super::{check_axis, take};
+use super::{ReduceKind, UnaryOp, check_axis, take};
 use crate::array::{Array, around};
 use crate::error::ShapeError;
 use crate::number::Real;
