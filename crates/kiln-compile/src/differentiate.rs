@@ -6,7 +6,7 @@
 //! graph, which passes, the planner and the ONNX export treat like any other.
 
 use kiln_graph::ops::{Adjoint, BinaryOp};
-use kiln_graph::{Data, Def, Dim, Graph, GraphError, Op, Tensor, ValueId, ops::Expand};
+use kiln_graph::{Def, Formula, Graph, GraphError, Made, Op, Tensor, ValueId};
 
 /// `graph` with one more output for each parameter, called `NAME.grad` after it: the gradient of the sum of `loss`
 /// (of any shape, usually without dimensions) with respect to that parameter. Parameters are states or inputs, by
@@ -93,16 +93,10 @@ fn depends_on(graph: &Graph, sources: &[ValueId]) -> Vec<bool> {
 }
 
 /// A constant of the type of `like`.
-fn filled(graph: &mut Graph, name: &str, value: f32, like: ValueId) -> Result<ValueId, GraphError> {
+fn filled(graph: &mut Graph, name: &str, value: f32, like: ValueId) -> Made {
     let ty = graph.ty(like).clone();
-    let number = Tensor::new([], Data::F32(vec![value]))?;
-    let mut filled = graph.constant(name, number);
-    if ty.dtype != kiln_graph::DType::F32 {
-        filled = graph.apply1(name, Op::Cast(kiln_graph::ops::Cast { to: ty.dtype }), &[filled])?;
-    }
-    if ty.shape.is_empty() {
-        return Ok(filled);
-    }
-    let shape: Vec<Dim> = ty.shape;
-    graph.apply1(name, Op::Expand(Expand { shape }), &[filled])
+    let number = graph.constant(name, Tensor::scalar(value));
+    let mut f = Formula::new(graph, name);
+    let number = f.cast(number, ty.dtype)?;
+    f.expand(number, ty.shape)
 }

@@ -4,9 +4,7 @@
 //! class numbers `[N, d...]`.
 
 use kiln_graph::ops::{BinaryOp, Iota, Softmax, UnaryOp};
-use kiln_graph::{DType, Dim, Graph, GraphError, Op, Tensor, TensorType, ValueId, product};
-
-use super::arithmetic::{Formula, Made};
+use kiln_graph::{DType, Dim, Formula, Graph, GraphError, Made, Op, Tensor, TensorType, ValueId, product};
 
 /// What a network's output is compared with, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +131,7 @@ impl Loss {
         let best = f.apply(Op::ArgReduce(best), &[output])?;
         let best = f.apply(Op::Cast(kiln_graph::ops::Cast { to: DType::I32 }), &[best])?;
         let right = f.binary(BinaryOp::Equal, best, target)?;
-        let right = f.float(right)?;
+        let right = f.cast(right, DType::F32)?;
         f.total(right).map(Some)
     }
 }
@@ -187,7 +185,7 @@ fn classes(
     let target = f.reshape(target, column)?;
     let classes = f.apply(Op::Iota(Iota { dtype: DType::I32, shape: line(count), axis: 1 }), &[])?;
     let hit = f.binary(BinaryOp::Equal, target, classes)?;
-    let hit = f.float(hit)?;
+    let hit = f.cast(hit, DType::F32)?;
     let mut taken = hit;
     if let Some(weights) = weights {
         taken = f.mul(hit, weights)?;
@@ -197,7 +195,7 @@ fn classes(
             let ignored =
                 f.graph.constant("loss.ignored", Tensor::new([], kiln_graph::Data::I32(vec![ignored]))?);
             let ignored = f.binary(BinaryOp::Equal, target, ignored)?;
-            let ignored = f.float(ignored)?;
+            let ignored = f.cast(ignored, DType::F32)?;
             let counts = f.one_minus(ignored)?;
             taken = f.mul(taken, counts)?;
             Some(counts)

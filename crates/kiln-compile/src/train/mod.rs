@@ -5,7 +5,6 @@
 //! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
 //! an explicit update.
 
-mod arithmetic;
 mod init;
 mod loss;
 mod mode;
@@ -13,14 +12,13 @@ mod optimizer;
 mod pattern;
 
 use kiln_graph::ops::{BinaryOp, UnaryOp};
-use kiln_graph::{DType, Data, Graph, GraphError, Tensor, TensorType, ValueId};
+use kiln_graph::{DType, Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
 
 pub use init::initialize;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
 
 use crate::differentiate::gradients;
-use arithmetic::Formula;
 use optimizer::{Shared, Updates};
 
 /// The input that outputs are compared with.

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::ops::{BatchNorm, BinaryOp, Dropout, Random};
-use kiln_graph::{Def, Dim, Graph, GraphError, Op, Rewriter, Tensor, ValueId};
-
-use super::arithmetic::Formula;
+use kiln_graph::{Def, Dim, Formula, Graph, GraphError, Op, Rewriter, Tensor, ValueId};
 
 /// A model in training.
 pub struct TrainingMode {

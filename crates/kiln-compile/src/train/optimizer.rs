@@ -4,9 +4,7 @@
 //! What an optimizer keeps is state, called as PyTorch calls it behind the parameter's name.
 
 use kiln_graph::ops::{BinaryOp, UnaryOp};
-use kiln_graph::{Graph, GraphError, Tensor, ValueId};
-
-use super::arithmetic::{Formula, Made};
+use kiln_graph::{Formula, Graph, GraphError, Made, Tensor, ValueId};
 
 /// An optimizer with its settings, and PyTorch's defaults for what is not said.
 #[derive(Clone, Debug, PartialEq)]

@@ -132,10 +132,13 @@ impl BatchNorm {
         line[1] = shape[1].clone();
         let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
         let vector = vec![shape[1].clone()];
-        let column = |at: &mut Adjoint<'_>, i: usize| at.reshape(at.input(i), line.clone());
+        let column = |at: &mut Adjoint<'_>, i: usize| {
+            let row = at.input(i);
+            at.reshape(row, line.clone())
+        };
         let scale = column(at, 1)?;
         // The names of the node's own nodes, so that they are found to be the same and computed once.
-        let name = at.name().trim_end_matches(".grad").to_owned();
+        let name = at.name.trim_end_matches(".grad").to_owned();
         let (centered, deviation) = if self.training {
             let statistics = self.batch_statistics(at.graph, &name, x)?;
             (statistics.centered, statistics.deviation)

@@ -5,20 +5,22 @@
 //! differentiated, an index for example). Rules prefer the node's outputs to its inputs where both would do, so that
 //! what has been fused into one kernel need not be kept apart.
 
-use super::{BinaryOp, Expand, MatMul, Op, Reduce, ReduceKind, Reshape, Size, Transpose, UnaryOp};
+use std::ops::{Deref, DerefMut};
+
+use super::{MatMul, Op, ReduceKind, Size};
 use crate::dim::{Dim, product};
 use crate::error::GraphError;
+use crate::formula::Formula;
 use crate::graph::{Graph, NodeId, ValueId};
-use crate::tensor::{Data, Tensor, TensorType};
+use crate::tensor::{Data, Tensor};
 
 /// The gradient with respect to each input of a node.
 pub type Gradients = Result<Vec<Option<ValueId>>, GraphError>;
 
-/// A node seen from behind: its values, what has arrived for its outputs, and the graph to add to.
+/// A node seen from behind: its values, what has arrived for its outputs, and the formula that is added to its graph,
+/// whose nodes are called after the node and `.grad`.
 pub struct Adjoint<'a> {
-    /// The graph that the node is in and that grows.
-    pub graph: &'a mut Graph,
-    name: String,
+    formula: Formula<'a>,
     op: &'static str,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
@@ -37,12 +39,7 @@ impl<'a> Adjoint<'a> {
         let this = graph.node(node);
         let (name, op) = (format!("{}.grad", this.name), this.op.name());
         let (inputs, outputs) = (this.inputs.clone(), this.outputs.clone());
-        Self { graph, name, op, inputs, outputs, arrived, wanted }
-    }
-
-    /// What the nodes of the gradient are called: the node's name and `.grad`.
-    pub fn name(&self) -> &str {
-        &self.name
+        Self { formula: Formula::new(graph, name), op, inputs, outputs, arrived, wanted }
     }
 
     /// Input `i` of the node.
@@ -79,61 +76,6 @@ impl<'a> Adjoint<'a> {
         GraphError::NoGradient { node, op: self.op, reason: reason.into() }
     }
 
-    /// The type of a value.
-    pub fn ty(&self, id: ValueId) -> &TensorType {
-        self.graph.ty(id)
-    }
-
-    /// The shape of a value.
-    pub fn shape(&self, id: ValueId) -> Vec<Dim> {
-        self.graph.ty(id).shape.clone()
-    }
-
-    /// Applies an operator with one output.
-    pub fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, GraphError> {
-        self.graph.apply1(self.name.clone(), op, inputs)
-    }
-
-    /// An elementwise function of one operand.
-    pub fn unary(&mut self, op: UnaryOp, x: ValueId) -> Result<ValueId, GraphError> {
-        self.apply(Op::Unary(op), &[x])
-    }
-
-    /// An elementwise function of two operands.
-    pub fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.apply(Op::Binary(op), &[a, b])
-    }
-
-    /// `a + b`
-    pub fn add(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.binary(BinaryOp::Add, a, b)
-    }
-
-    /// `a - b`
-    pub fn sub(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.binary(BinaryOp::Sub, a, b)
-    }
-
-    /// `a * b`
-    pub fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.binary(BinaryOp::Mul, a, b)
-    }
-
-    /// `a / b`
-    pub fn div(&mut self, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.binary(BinaryOp::Div, a, b)
-    }
-
-    /// `-x`
-    pub fn neg(&mut self, x: ValueId) -> Result<ValueId, GraphError> {
-        self.unary(UnaryOp::Neg, x)
-    }
-
-    /// `condition ? a : b`
-    pub fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.apply(Op::Select, &[condition, a, b])
-    }
-
     /// A number of the element type of `like`, without dimensions.
     pub fn number(&mut self, value: f64, like: ValueId) -> Result<ValueId, GraphError> {
         let dtype = self.ty(like).dtype;
@@ -157,7 +99,7 @@ impl<'a> Adjoint<'a> {
         }
         let size = self.apply(Op::Size(Size { dim }), &[])?;
         let to = self.ty(like).dtype;
-        if to == crate::DType::F32 { Ok(size) } else { self.apply(Op::Cast(super::Cast { to }), &[size]) }
+        self.cast(size, to)
     }
 
     /// A constant tensor of the element type of `like`.
@@ -168,55 +110,10 @@ impl<'a> Adjoint<'a> {
         like: ValueId,
     ) -> Result<ValueId, GraphError> {
         let tensor = Tensor::of_len(shape, Data::F32(data.into_iter().map(|x| x as f32).collect()));
-        let constant = self.graph.constant(self.name.clone(), tensor);
+        let name = self.name.clone();
+        let constant = self.graph.constant(name, tensor);
         let to = self.ty(like).dtype;
-        if to == crate::DType::F32 {
-            return Ok(constant);
-        }
-        self.apply(Op::Cast(super::Cast { to }), &[constant])
-    }
-
-    /// Another shape of the same size.
-    pub fn reshape(&mut self, x: ValueId, shape: Vec<Dim>) -> Result<ValueId, GraphError> {
-        if self.ty(x).shape == shape {
-            return Ok(x);
-        }
-        self.apply(Op::Reshape(Reshape { shape }), &[x])
-    }
-
-    /// Stretched to a shape.
-    pub fn expand(&mut self, x: ValueId, shape: Vec<Dim>) -> Result<ValueId, GraphError> {
-        if self.ty(x).shape == shape {
-            return Ok(x);
-        }
-        self.apply(Op::Expand(Expand { shape }), &[x])
-    }
-
-    /// Permuted dimensions.
-    pub fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Result<ValueId, GraphError> {
-        if perm.is_sorted() {
-            return Ok(x);
-        }
-        self.apply(Op::Transpose(Transpose { perm }), &[x])
-    }
-
-    /// A reduction.
-    pub fn reduce(
-        &mut self,
-        kind: ReduceKind,
-        x: ValueId,
-        axes: Vec<usize>,
-        keep_dims: bool,
-    ) -> Result<ValueId, GraphError> {
-        if axes.is_empty() {
-            return Ok(x);
-        }
-        self.apply(Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
-    }
-
-    /// A matrix product.
-    pub fn matmul(&mut self, op: MatMul, a: ValueId, b: ValueId) -> Result<ValueId, GraphError> {
-        self.apply(Op::MatMul(op), &[a, b])
+        self.cast(constant, to)
     }
 
     /// The gradient with respect to something of `shape` that was stretched to the shape of `x`: the sum over all
@@ -245,6 +142,20 @@ impl<'a> Adjoint<'a> {
         let mut shape = shape;
         shape[axis] = new.into();
         self.reshape(y, shape)
+    }
+}
+
+impl<'a> Deref for Adjoint<'a> {
+    type Target = Formula<'a>;
+
+    fn deref(&self) -> &Formula<'a> {
+        &self.formula
+    }
+}
+
+impl DerefMut for Adjoint<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.formula
     }
 }
 

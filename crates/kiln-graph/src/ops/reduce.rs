@@ -135,7 +135,8 @@ impl Reduce {
                 at.expand(share, shape)?
             }
             ReduceKind::Max | ReduceKind::Min => {
-                let y = at.reshape(at.output(0), kept)?;
+                let y = at.output(0);
+                let y = at.reshape(y, kept)?;
                 let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
                 let chosen = at.binary(BinaryOp::Equal, x, y)?;
                 let ones = at.select(chosen, one, zero)?;

@@ -1,7 +1,10 @@
 //! Writing formulas as nodes.
 
-use kiln_graph::ops::{BinaryOp, Cast, Reduce, ReduceKind, Reshape, Size, UnaryOp};
-use kiln_graph::{DType, Dim, Graph, GraphError, Op, Tensor, ValueId};
+use crate::dim::Dim;
+use crate::error::GraphError;
+use crate::graph::{Graph, ValueId};
+use crate::ops::{BinaryOp, Cast, Expand, MatMul, Op, Reduce, ReduceKind, Reshape, Size, Transpose, UnaryOp};
+use crate::tensor::{DType, Tensor, TensorType};
 
 /// A value, or what is wrong with the graph.
 pub type Made = Result<ValueId, GraphError>;
@@ -18,6 +21,16 @@ impl<'a> Formula<'a> {
     /// A formula called `name`.
     pub fn new(graph: &'a mut Graph, name: impl Into<String>) -> Self {
         Self { graph, name: name.into() }
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, id: ValueId) -> &TensorType {
+        self.graph.ty(id)
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> Vec<Dim> {
+        self.graph.ty(id).shape.clone()
     }
 
     /// Any operator with one output.
@@ -65,6 +78,11 @@ impl<'a> Formula<'a> {
         self.binary(BinaryOp::Div, a, b)
     }
 
+    /// `-x`
+    pub fn neg(&mut self, x: ValueId) -> Made {
+        self.unary(UnaryOp::Neg, x)
+    }
+
     /// `x * factor`
     pub fn scale(&mut self, x: ValueId, factor: f64) -> Made {
         if factor == 1.0 {
@@ -91,9 +109,12 @@ impl<'a> Formula<'a> {
         self.apply(Op::Select, &[condition, a, b])
     }
 
-    /// As `f32`.
-    pub fn float(&mut self, x: ValueId) -> Made {
-        self.apply(Op::Cast(Cast { to: DType::F32 }), &[x])
+    /// As another element type.
+    pub fn cast(&mut self, x: ValueId, to: DType) -> Made {
+        if self.ty(x).dtype == to {
+            return Ok(x);
+        }
+        self.apply(Op::Cast(Cast { to }), &[x])
     }
 
     /// The same elements under another shape.
@@ -104,15 +125,44 @@ impl<'a> Formula<'a> {
         self.apply(Op::Reshape(Reshape { shape }), &[x])
     }
 
-    /// The sum over `axes`.
+    /// Stretched to a shape.
+    pub fn expand(&mut self, x: ValueId, shape: Vec<Dim>) -> Made {
+        if self.ty(x).shape == shape {
+            return Ok(x);
+        }
+        self.apply(Op::Expand(Expand { shape }), &[x])
+    }
+
+    /// Permuted dimensions.
+    pub fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Made {
+        if perm.is_sorted() {
+            return Ok(x);
+        }
+        self.apply(Op::Transpose(Transpose { perm }), &[x])
+    }
+
+    /// A reduction.
+    pub fn reduce(&mut self, kind: ReduceKind, x: ValueId, axes: Vec<usize>, keep_dims: bool) -> Made {
+        if axes.is_empty() {
+            return Ok(x);
+        }
+        self.apply(Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
+    }
+
+    /// The sum over `axes`, which are left out.
     pub fn sum(&mut self, x: ValueId, axes: Vec<usize>) -> Made {
-        self.apply(Op::Reduce(Reduce { kind: ReduceKind::Sum, axes, keep_dims: false }), &[x])
+        self.reduce(ReduceKind::Sum, x, axes, false)
     }
 
     /// The sum of all elements.
     pub fn total(&mut self, x: ValueId) -> Made {
-        let rank = self.graph.ty(x).rank();
-        if rank == 0 { Ok(x) } else { self.sum(x, (0..rank).collect()) }
+        let rank = self.ty(x).rank();
+        self.sum(x, (0..rank).collect())
+    }
+
+    /// A matrix product.
+    pub fn matmul(&mut self, op: MatMul, a: ValueId, b: ValueId) -> Made {
+        self.apply(Op::MatMul(op), &[a, b])
     }
 
     /// The sum of some numbers.
