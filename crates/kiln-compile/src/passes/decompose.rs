@@ -16,8 +16,8 @@
 //!
 //! All new nodes keep the name of the batch normalization, so a fused kernel is still called `conv1 + bn1 + relu`.
 
-use kiln_graph::ops::{BatchNorm, BinaryOp, Reshape, Size, UnaryOp};
-use kiln_graph::{Dim, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId, product};
+use kiln_graph::ops::{BatchNorm, UnaryOp};
+use kiln_graph::{Dim, Formula, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId, product};
 
 use super::constant;
 
@@ -65,8 +65,9 @@ fn batch_norm(
         ),
         None => computed(graph, node, op, [x, scale, bias, mean, var])?,
     };
-    let scaled = graph.apply1(&node.name, Op::Binary(BinaryOp::Mul), &[x, factor])?;
-    graph.apply1(&node.name, Op::Binary(BinaryOp::Add), &[scaled, shift])
+    let mut f = Formula::new(graph, &node.name);
+    let scaled = f.mul(x, factor)?;
+    f.add(scaled, shift)
 }
 
 /// The output and the new running mean and variance.
@@ -79,35 +80,32 @@ fn training(
     let &[x, scale, bias, mean, var] = inputs else {
         return Err(GraphError::Invalid(format!("`{}` should have 5 inputs", node.name)));
     };
-    let name = &node.name;
-    let apply = |graph: &mut Graph, op: BinaryOp, a, b| graph.apply1(name, Op::Binary(op), &[a, b]);
     let shape = graph.ty(x).shape.clone();
     let mut line = vec![Dim::from(1); shape.len()];
     line[1] = shape[1].clone();
-    let line = Op::Reshape(Reshape { shape: line });
-    let vector = Op::Reshape(Reshape { shape: vec![shape[1].clone()] });
-    let statistics = op.batch_statistics(graph, name, x)?;
-    let normal = apply(graph, BinaryOp::Div, statistics.centered, statistics.deviation)?;
-    let (scale, bias) = (graph.apply1(name, line.clone(), &[scale])?, graph.apply1(name, line, &[bias])?);
-    let scaled = apply(graph, BinaryOp::Mul, normal, scale)?;
-    let y = apply(graph, BinaryOp::Add, scaled, bias)?;
+    let statistics = op.batch_statistics(graph, &node.name, x)?;
+    let mut f = Formula::new(graph, &node.name);
+    let normal = f.div(statistics.centered, statistics.deviation)?;
+    let (scale, bias) = (f.reshape(scale, line.clone())?, f.reshape(bias, line)?);
+    let scaled = f.mul(normal, scale)?;
+    let y = f.add(scaled, bias)?;
     let mut seen = statistics.var;
     if op.unbiased {
         let others = shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim);
-        let count = graph.apply1(name, Op::Size(Size { dim: product(others) }), &[])?;
-        let one = graph.constant("one", Tensor::scalar(1f32));
-        let less = apply(graph, BinaryOp::Sub, count, one)?;
-        let ratio = apply(graph, BinaryOp::Div, count, less)?;
-        seen = apply(graph, BinaryOp::Mul, seen, ratio)?;
+        let count = f.size(product(others))?;
+        let one = f.graph.constant("one", Tensor::scalar(1f32));
+        let less = f.sub(count, one)?;
+        let ratio = f.div(count, less)?;
+        seen = f.mul(seen, ratio)?;
     }
-    let kept = graph.constant("momentum", Tensor::scalar(op.momentum));
-    let share = graph.constant("momentum", Tensor::scalar(1.0 - op.momentum));
+    let kept = f.graph.constant("momentum", Tensor::scalar(op.momentum));
+    let share = f.graph.constant("momentum", Tensor::scalar(1.0 - op.momentum));
     let mut outputs = vec![y];
     for (old, seen) in [(mean, statistics.mean), (var, seen)] {
-        let seen = graph.apply1(name, vector.clone(), &[seen])?;
-        let old = apply(graph, BinaryOp::Mul, old, kept)?;
-        let new = apply(graph, BinaryOp::Mul, seen, share)?;
-        outputs.push(apply(graph, BinaryOp::Add, old, new)?);
+        let seen = f.reshape(seen, vec![shape[1].clone()])?;
+        let old = f.mul(old, kept)?;
+        let new = f.mul(seen, share)?;
+        outputs.push(f.add(old, new)?);
     }
     Ok(outputs)
 }
@@ -141,13 +139,13 @@ fn computed(
     let epsilon = constant::floats(dtype, &[], [f64::from(op.epsilon)].into_iter())
         .ok_or_else(|| GraphError::Invalid(format!("`{name}` has a variance of type {dtype}")))?;
     let epsilon = graph.constant(format!("{name}.epsilon"), epsilon);
-    let sum = graph.apply1(name, Op::Binary(BinaryOp::Add), &[var, epsilon])?;
-    let deviation = graph.apply1(name, Op::Unary(UnaryOp::Sqrt), &[sum])?;
-    let factor = graph.apply1(name, Op::Binary(BinaryOp::Div), &[scale, deviation])?;
-    let moved = graph.apply1(name, Op::Binary(BinaryOp::Mul), &[mean, factor])?;
-    let shift = graph.apply1(name, Op::Binary(BinaryOp::Sub), &[bias, moved])?;
     let mut shape = vec![Dim::from(1); graph.ty(x).rank() - 1];
     shape[0] = graph.ty(x).shape[1].clone();
-    let reshape = Op::Reshape(Reshape { shape });
-    Ok((graph.apply1(name, reshape.clone(), &[factor])?, graph.apply1(name, reshape, &[shift])?))
+    let mut f = Formula::new(graph, name);
+    let sum = f.add(var, epsilon)?;
+    let deviation = f.unary(UnaryOp::Sqrt, sum)?;
+    let factor = f.div(scale, deviation)?;
+    let moved = f.mul(mean, factor)?;
+    let shift = f.sub(bias, moved)?;
+    Ok((f.reshape(factor, shape.clone())?, f.reshape(shift, shape)?))
 }

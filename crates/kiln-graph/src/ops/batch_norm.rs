@@ -1,10 +1,11 @@
 //! Batch normalization.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{BinaryOp, Op, Reduce, ReduceKind, UnaryOp, take};
+use super::{ReduceKind, UnaryOp, take};
 use crate::array::{Array, around};
 use crate::dim::{Dim, product};
 use crate::error::{GraphError, ShapeError};
+use crate::formula::Formula;
 use crate::graph::{Graph, ValueId};
 use crate::number::Real;
 use crate::tensor::{ShapeDisplay, Tensor, TensorType};
@@ -112,15 +113,15 @@ impl BatchNorm {
         x: ValueId,
     ) -> Result<BatchStatistics, GraphError> {
         let axes: Vec<usize> = (0..graph.ty(x).rank()).filter(|axis| *axis != 1).collect();
-        let mean = Op::Reduce(Reduce { kind: ReduceKind::Mean, axes, keep_dims: true });
         let epsilon = graph.constant("epsilon", Tensor::scalar(self.epsilon));
-        let average = graph.apply1(name, mean.clone(), &[x])?;
-        let centered = graph.apply1(name, Op::Binary(BinaryOp::Sub), &[x, average])?;
-        let squares = graph.apply1(name, Op::Binary(BinaryOp::Mul), &[centered, centered])?;
-        let var = graph.apply1(name, mean, &[squares])?;
-        let sum = graph.apply1(name, Op::Binary(BinaryOp::Add), &[var, epsilon])?;
-        let deviation = graph.apply1(name, Op::Unary(UnaryOp::Sqrt), &[sum])?;
-        Ok(BatchStatistics { mean: average, centered, var, deviation })
+        let mut f = Formula::new(graph, name);
+        let mean = f.reduce(ReduceKind::Mean, x, axes.clone(), true)?;
+        let centered = f.sub(x, mean)?;
+        let squares = f.mul(centered, centered)?;
+        let var = f.reduce(ReduceKind::Mean, squares, axes, true)?;
+        let sum = f.add(var, epsilon)?;
+        let deviation = f.unary(UnaryOp::Sqrt, sum)?;
+        Ok(BatchStatistics { mean, centered, var, deviation })
     }
 
     /// In training the batch's statistics depend on `x`, too (Ioffe and Szegedy 2015, section 3); in inference they
