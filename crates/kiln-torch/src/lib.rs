@@ -1,0 +1,1 @@
+//! PyTorch modules from their source, and state dicts.
