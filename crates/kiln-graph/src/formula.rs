@@ -1,9 +1,13 @@
 //! Writing formulas as nodes.
 
 use crate::dim::Dim;
-use crate::error::GraphError;
+use crate::error::{GraphError, ShapeError};
+use crate::fold::fold;
 use crate::graph::{Graph, ValueId};
-use crate::ops::{BinaryOp, Cast, Expand, MatMul, Op, Reduce, ReduceKind, Reshape, Size, Transpose, UnaryOp};
+use crate::ops::{
+    BinaryOp, Cast, Expand, MatMul, Op, Reduce, ReduceKind, Reshape, Size, Slice, SliceAxis, Transpose,
+    UnaryOp,
+};
 use crate::tensor::{DType, Tensor, TensorType};
 
 /// A value, or what is wrong with the graph.
@@ -15,12 +19,20 @@ pub struct Formula<'a> {
     pub graph: &'a mut Graph,
     /// What the nodes are called.
     pub name: String,
+    /// Whether what follows from small constants is computed at once.
+    folds: bool,
 }
 
 impl<'a> Formula<'a> {
     /// A formula called `name`.
     pub fn new(graph: &'a mut Graph, name: impl Into<String>) -> Self {
-        Self { graph, name: name.into() }
+        Self { graph, name: name.into(), folds: false }
+    }
+
+    /// A formula called `name` of which whatever follows from small constants alone is computed at once. A front end
+    /// needs that, since shapes and sizes may hang on it.
+    pub fn folding(graph: &'a mut Graph, name: impl Into<String>) -> Self {
+        Self { graph, name: name.into(), folds: true }
     }
 
     /// The type of a value.
@@ -35,12 +47,28 @@ impl<'a> Formula<'a> {
 
     /// Any operator with one output.
     pub fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Made {
+        if self.folds
+            && let Some(tensor) = fold(self.graph, &op, inputs)
+        {
+            return Ok(self.graph.constant(self.name.clone(), tensor));
+        }
         self.graph.apply1(self.name.clone(), op, inputs)
     }
 
     /// A number.
     pub fn number(&mut self, value: f64) -> ValueId {
         self.graph.constant(format!("{}.number", self.name), Tensor::scalar(value as f32))
+    }
+
+    /// A number of the element type of `like`, rounded to it.
+    pub fn number_like(&mut self, value: f64, like: ValueId) -> ValueId {
+        let dtype = self.ty(like).dtype;
+        self.constant(Tensor::number(value, dtype))
+    }
+
+    /// A constant.
+    pub fn constant(&mut self, tensor: Tensor) -> ValueId {
+        self.graph.constant(format!("{}.constant", self.name), tensor)
     }
 
     /// A size as a number.
@@ -56,6 +84,12 @@ impl<'a> Formula<'a> {
     /// An elementwise function of two operands, with broadcasting.
     pub fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Made {
         self.apply(Op::Binary(op), &[a, b])
+    }
+
+    /// An elementwise function of `x` and a number of its element type.
+    pub fn with(&mut self, op: BinaryOp, x: ValueId, number: f64) -> Made {
+        let number = self.number_like(number, x);
+        self.binary(op, x, number)
     }
 
     /// `a + b`
@@ -141,6 +175,14 @@ impl<'a> Formula<'a> {
         self.apply(Op::Transpose(Transpose { perm }), &[x])
     }
 
+    /// Parts of some axes.
+    pub fn slice(&mut self, x: ValueId, axes: Vec<SliceAxis>) -> Made {
+        if axes.is_empty() {
+            return Ok(x);
+        }
+        self.apply(Op::Slice(Slice { axes }), &[x])
+    }
+
     /// A reduction.
     pub fn reduce(&mut self, kind: ReduceKind, x: ValueId, axes: Vec<usize>, keep_dims: bool) -> Made {
         if axes.is_empty() {
@@ -169,5 +211,11 @@ impl<'a> Formula<'a> {
     pub fn sum_of(&mut self, numbers: &[ValueId]) -> Made {
         let Some((first, rest)) = numbers.split_first() else { return Ok(self.number(0.0)) };
         rest.iter().try_fold(*first, |sum, number| self.add(sum, *number))
+    }
+
+    /// That the inputs of the function called `op` contradict each other or its attributes.
+    pub(crate) fn mismatch<T>(&self, op: &'static str, message: impl Into<String>) -> Result<T, GraphError> {
+        let source = ShapeError::Mismatch(message.into());
+        Err(GraphError::Node { node: self.name.clone(), op, source })
     }
 }

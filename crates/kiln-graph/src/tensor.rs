@@ -226,6 +226,21 @@ impl Tensor {
         Self { shape: vec![], data: Arc::new(Data::F32(vec![value])) }
     }
 
+    /// A tensor without dimensions, of any type: `value` rounded to it, or the nearest there is.
+    #[allow(clippy::as_conversions, reason = "rounding and saturation are what is meant")]
+    pub fn number(value: f64, dtype: DType) -> Self {
+        let data = match dtype {
+            DType::F32 => Data::F32(vec![value as f32]),
+            DType::F16 => Data::F16(vec![f16::from_f64(value)]),
+            DType::F64 => Data::F64(vec![value]),
+            DType::I32 => Data::I32(vec![value as i32]),
+            DType::I64 => Data::I64(vec![value as i64]),
+            DType::U8 => Data::U8(vec![value as u8]),
+            DType::Bool => Data::Bool(vec![value != 0.0]),
+        };
+        Self::of_len([], data)
+    }
+
     /// A one-dimensional int64 tensor, the type ONNX uses for shapes and axes.
     pub fn ints(values: impl IntoIterator<Item = i64>) -> Self {
         let values: Vec<i64> = values.into_iter().collect();

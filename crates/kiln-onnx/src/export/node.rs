@@ -437,7 +437,7 @@ fn pad(w: &mut Writer<'_>, node: &Node, op: &Pad, inputs: &[&str], outputs: &[&s
         PadMode::Wrap => ("wrap", 0.0),
     };
     let dtype = w.graph.ty(node.inputs[0]).dtype;
-    let value = crate::import::scalar(value.into(), dtype);
+    let value = Tensor::number(value.into(), dtype);
     let value = w.constant(&format!("{name}.value"), &value);
     w.node(name, "Pad", &[inputs[0], &amounts, &value], outputs, vec![string("mode", mode)]);
     Ok(())

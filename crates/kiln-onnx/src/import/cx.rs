@@ -1,13 +1,9 @@
 //! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
 
-use half::f16;
-use kiln_graph::ops::{
-    BinaryOp, Cast, Concat, Expand, Iota, Reduce, ReduceKind, Reshape, Slice, SliceAxis, Transpose, UnaryOp,
-};
-use kiln_graph::{DType, Data, Dim, Graph, GraphError, Op, Tensor, TensorType, ValueId};
+use kiln_graph::ops::{BinaryOp, Concat, Iota, Reduce, ReduceKind, Slice, SliceAxis, Transpose, UnaryOp};
+use kiln_graph::{DType, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, ValueId};
 
 use super::attributes::Attributes;
-use super::fold;
 use crate::external::External;
 use crate::tensor::TensorError;
 
@@ -26,7 +22,15 @@ pub(crate) enum OpError {
 
 impl From<GraphError> for OpError {
     fn from(error: GraphError) -> Self {
-        OpError::Graph(error)
+        match error {
+            GraphError::Unsuitable(reason) => OpError::Unsupported(reason),
+            GraphError::Node { .. }
+            | GraphError::DuplicateName(_)
+            | GraphError::NoGradient { .. }
+            | GraphError::Invalid(_)
+            | GraphError::Parse { .. }
+            | GraphError::Eval { .. } => OpError::Graph(error),
+        }
     }
 }
 
@@ -181,13 +185,15 @@ impl Cx<'_> {
 
     // ---- core operators -----------------------------------------------------------------------------------------
 
-    /// Applies a core operator with one output. What follows from constants alone is computed at once, since
-    /// shapes and sizes may hang on it.
+    /// A formula at this node, for functions that are no core operators. What follows from constants alone is
+    /// computed at once, since shapes and sizes may hang on it.
+    pub fn formula(&mut self) -> Formula<'_> {
+        Formula::folding(self.graph, self.name)
+    }
+
+    /// Applies a core operator with one output, as [`Cx::formula`] does.
     pub fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
-        if let Some(tensor) = fold::fold(self.graph, &op, inputs) {
-            return Ok(self.graph.constant(self.name, tensor));
-        }
-        Ok(self.graph.apply1(self.name, op, inputs)?)
+        Ok(self.formula().apply(op, inputs)?)
     }
 
     pub fn unary(&mut self, op: UnaryOp, x: ValueId) -> Result<ValueId> {
@@ -202,10 +208,6 @@ impl Cx<'_> {
         self.binary(BinaryOp::Add, a, b)
     }
 
-    pub fn sub(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
-        self.binary(BinaryOp::Sub, a, b)
-    }
-
     pub fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.binary(BinaryOp::Mul, a, b)
     }
@@ -216,16 +218,11 @@ impl Cx<'_> {
 
     /// A binary operator with a number as its right operand.
     pub fn with(&mut self, op: BinaryOp, x: ValueId, number: f64) -> Result<ValueId> {
-        let number = self.number(number, x);
-        self.binary(op, x, number)
-    }
-
-    pub fn select(&mut self, condition: ValueId, a: ValueId, b: ValueId) -> Result<ValueId> {
-        self.op(Op::Select, &[condition, a, b])
+        Ok(self.formula().with(op, x, number)?)
     }
 
     pub fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
-        if self.dtype(x) == to { Ok(x) } else { self.op(Op::Cast(Cast { to }), &[x]) }
+        Ok(self.formula().cast(x, to)?)
     }
 
     pub fn reduce(
@@ -239,19 +236,11 @@ impl Cx<'_> {
     }
 
     pub fn reshape(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
-        let shape = shape.into();
-        if self.ty(x).shape == shape {
-            return Ok(x);
-        }
-        self.op(Op::Reshape(Reshape { shape }), &[x])
+        Ok(self.formula().reshape(x, shape.into())?)
     }
 
     pub fn expand(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
-        let shape = shape.into();
-        if self.ty(x).shape == shape {
-            return Ok(x);
-        }
-        self.op(Op::Expand(Expand { shape }), &[x])
+        Ok(self.formula().expand(x, shape.into())?)
     }
 
     pub fn transpose(&mut self, x: ValueId, perm: impl Into<Vec<usize>>) -> Result<ValueId> {
@@ -275,38 +264,6 @@ impl Cx<'_> {
     }
 
     pub fn constant_value(&mut self, tensor: Tensor) -> ValueId {
-        self.graph.constant(format!("{}.constant", self.name), tensor)
+        self.formula().constant(tensor)
     }
-
-    /// A number of the element type of `like`.
-    pub fn number(&mut self, number: f64, like: ValueId) -> ValueId {
-        let dtype = self.dtype(like);
-        self.constant_value(scalar(number, dtype))
-    }
-
-    /// A per-channel vector `[C]` in the shape in which it broadcasts over `[N, C, spatial...]`.
-    pub fn per_channel(&mut self, vector: ValueId, spatial: usize) -> Result<ValueId> {
-        if self.rank(vector) != 1 {
-            return invalid(format!("{} should be one number per channel", self.ty(vector)));
-        }
-        let mut shape = vec![1.into(), self.dim(vector, 0)?];
-        shape.extend(std::iter::repeat_n(Dim::from(1), spatial));
-        self.reshape(vector, shape)
-    }
-}
-
-/// A tensor without dimensions. Numbers here are written in attributes or formulas; they round to the type.
-#[allow(clippy::as_conversions, reason = "rounding and saturation are what is meant")]
-pub(crate) fn scalar(number: f64, dtype: DType) -> Tensor {
-    let data = match dtype {
-        DType::F32 => Data::F32(vec![number as f32]),
-        DType::F16 => Data::F16(vec![f16::from_f64(number)]),
-        DType::F64 => Data::F64(vec![number]),
-        DType::I32 => Data::I32(vec![number as i32]),
-        DType::I64 => Data::I64(vec![number as i64]),
-        DType::U8 => Data::U8(vec![number as u8]),
-        DType::Bool => Data::Bool(vec![number != 0.0]),
-    };
-    // One element for no dimensions: the lengths agree.
-    Tensor::new([], data).unwrap_or_else(|_| Tensor::scalar(0.0))
 }

@@ -8,7 +8,6 @@ mod attributes;
 mod constants;
 mod cx;
 mod file;
-mod fold;
 mod function;
 mod model;
 mod ops;
@@ -25,7 +24,6 @@ use crate::names::printable;
 use crate::proto::{ModelProto, NodeProto};
 
 use cx::OpError;
-pub(crate) use cx::scalar;
 pub(crate) use file::{read, read_model};
 
 /// First and last version of the operator set that are read.

@@ -1,6 +1,7 @@
 //! Convolution and transposed convolution, and what they share with pooling: windows and their padding.
 
-use kiln_graph::ops::{BinaryOp, Conv, SliceAxis};
+use kiln_graph::functions::convolution::{self, ConvTranspose};
+use kiln_graph::ops::Conv;
 use kiln_graph::{Dim, Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -107,8 +108,7 @@ fn kernel_of(cx: &Cx<'_>, w: ValueId) -> Result<Vec<usize>> {
 
 fn with_bias(cx: &mut Cx<'_>, y: ValueId, spatial: usize) -> Outputs {
     let Some(bias) = cx.optional(2) else { return Ok(vec![y]) };
-    let bias = cx.per_channel(bias, spatial)?;
-    Ok(vec![cx.binary(BinaryOp::Add, y, bias)?])
+    Ok(vec![convolution::conv_bias(&mut cx.formula(), y, bias, spatial)?])
 }
 
 pub(crate) fn conv(cx: &mut Cx<'_>) -> Outputs {
@@ -127,8 +127,6 @@ pub(crate) fn conv(cx: &mut Cx<'_>) -> Outputs {
     with_bias(cx, y, spatial)
 }
 
-/// A convolution over the input with zeros between its elements, with the kernel turned around (Dumoulin and Visin,
-/// "A guide to convolution arithmetic for deep learning", 2016).
 pub(crate) fn conv_transpose(cx: &mut Cx<'_>) -> Outputs {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
     let kernel = kernel_of(cx, w)?;
@@ -143,17 +141,9 @@ pub(crate) fn conv_transpose(cx: &mut Cx<'_>) -> Outputs {
     if extra.len() != spatial {
         return invalid(format!("`output_padding` is {extra:?}; {spatial} numbers are needed"));
     }
-    let reach = |i: usize| {
-        i64::try_from(dilations[i].saturating_mul(kernel[i] - 1))
-            .map_err(|_| OpError::Invalid("the kernel is too large".into()))
-    };
     let pads = transposed_pads(cx, x, &kernel, &strides, &dilations, &extra)?;
-    let pads = (0..spatial)
-        .map(|i| Ok([reach(i)? - pads[i][0], reach(i)? - pads[i][1] + extra[i]]))
-        .collect::<Result<Vec<_>>>()?;
-    let w = turned(cx, w, groups)?;
-    let conv = Conv { strides: vec![1; spatial], pads, dilations, input_dilations: strides, groups };
-    let y = cx.op(Op::Conv(conv), &[x, w])?;
+    let how = ConvTranspose { strides, pads, dilations, output_padding: extra, groups };
+    let y = convolution::conv_transpose(&mut cx.formula(), x, w, &how)?;
     with_bias(cx, y, spatial)
 }
 
@@ -198,34 +188,4 @@ fn transposed_pads(
             Ok(if auto_pad == "SAME_UPPER" { [small, large] } else { [large, small] })
         })
         .collect()
-}
-
-/// A weight `[in, out / groups, ...]` as the convolution wants it: `[out, in / groups, ...]`, turned around.
-fn turned(cx: &mut Cx<'_>, w: ValueId, groups: usize) -> Result<ValueId> {
-    let shape = cx.ty(w).static_shape().unwrap_or_default();
-    let [channels_in, channels_out, ..] = shape[..] else {
-        return invalid("the weight has too few dimensions");
-    };
-    if channels_in % groups != 0 {
-        return invalid(format!("{channels_in} input channels cannot be split into {groups} groups"));
-    }
-    let kernel: Vec<Dim> = shape[2..].iter().map(|n| Dim::from(*n)).collect();
-    let grouped = [groups.into(), (channels_in / groups).into(), channels_out.into()];
-    let w = cx.reshape(w, [&grouped[..], &kernel].concat())?;
-    let perm: Vec<usize> = [0, 2, 1].into_iter().chain(3..3 + kernel.len()).collect();
-    let w = cx.transpose(w, perm)?;
-    let merged = [(channels_out * groups).into(), (channels_in / groups).into()];
-    let w = cx.reshape(w, [&merged[..], &kernel].concat())?;
-    let flips = kernel
-        .iter()
-        .enumerate()
-        .filter(|(_, size)| !size.is(1))
-        .map(|(i, size)| SliceAxis {
-            axis: i + 2,
-            start: size.clone() - 1.into(),
-            length: size.clone(),
-            step: -1,
-        })
-        .collect::<Vec<_>>();
-    if flips.is_empty() { Ok(w) } else { cx.slice(w, flips) }
 }

@@ -1,6 +1,6 @@
 //! Operators that work element by element: arithmetic, functions, comparisons, logic, casts.
 
-use kiln_graph::ops::{BinaryOp, ReduceKind, UnaryOp};
+use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -110,9 +110,4 @@ pub(crate) fn cast_like(cx: &mut Cx<'_>) -> Outputs {
     let (x, like) = (cx.input(0)?, cx.input(1)?);
     let to = cx.dtype(like);
     Ok(vec![cx.cast(x, to)?])
-}
-
-/// Mean over `axes`, kept as 1.
-pub(super) fn mean_over(cx: &mut Cx<'_>, x: ValueId, axes: &[usize]) -> Result<ValueId> {
-    cx.reduce(ReduceKind::Mean, x, axes, true)
 }

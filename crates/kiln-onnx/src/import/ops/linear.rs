@@ -1,31 +1,14 @@
 //! Matrix products.
 
+use kiln_graph::Op;
+use kiln_graph::functions::linear;
 use kiln_graph::ops::{BinaryOp, MatMul};
-use kiln_graph::{Dim, Op};
 
 use super::super::cx::{Cx, Outputs};
 
-/// As `numpy.matmul`: a vector is a row on the left and a column on the right.
 pub(crate) fn mat_mul(cx: &mut Cx<'_>) -> Outputs {
-    let (mut a, mut b) = (cx.input(0)?, cx.input(1)?);
-    let (row, column) = (cx.rank(a) == 1, cx.rank(b) == 1);
-    if row {
-        let shape = [Dim::from(1), cx.dim(a, 0)?];
-        a = cx.reshape(a, shape)?;
-    }
-    if column {
-        let shape = [cx.dim(b, 0)?, Dim::from(1)];
-        b = cx.reshape(b, shape)?;
-    }
-    let y = cx.op(Op::MatMul(MatMul { transpose_a: false, transpose_b: false }), &[a, b])?;
-    let mut shape = cx.shape(y);
-    if column {
-        shape.pop();
-    }
-    if row {
-        shape.remove(shape.len() - if column { 1 } else { 2 });
-    }
-    Ok(vec![cx.reshape(y, shape)?])
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    Ok(vec![linear::matmul(&mut cx.formula(), a, b)?])
 }
 
 /// `alpha * A * B + beta * C`

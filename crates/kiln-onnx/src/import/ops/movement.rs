@@ -1,9 +1,10 @@
 //! Operators that move elements.
 
+use kiln_graph::functions::movement::{self, BlockOrder};
 use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode, SliceAxis};
 use kiln_graph::{Dim, Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
 
 pub(crate) fn concat(cx: &mut Cx<'_>) -> Outputs {
     let inputs = cx.all_inputs()?;
@@ -173,48 +174,30 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.op(Op::Pad(Pad { pads, mode }), &[x])?])
 }
 
-fn block(cx: &Cx<'_>, x: ValueId) -> Result<(i64, [Dim; 4])> {
-    let block = cx.attributes.int_or("blocksize", 0)?;
-    if block < 1 {
-        return invalid(format!("`blocksize` is {block}, but should be positive"));
-    }
-    let shape = <[Dim; 4]>::try_from(cx.shape(x))
-        .map_err(|_| OpError::Invalid(format!("its input is {}, but should be [N, C, H, W]", cx.ty(x))))?;
-    Ok((block, shape))
-}
-
-fn divided(dim: &Dim, by: i64) -> Result<Dim> {
-    dim.exact_div(&by.into()).ok_or_else(|| OpError::Invalid(format!("{dim} is no multiple of {by}")))
-}
-
-/// Blocks of channels become blocks of places.
-pub(crate) fn depth_to_space(cx: &mut Cx<'_>) -> Outputs {
+/// The image that is the input, and the side of a block.
+fn blocks(cx: &Cx<'_>) -> Result<(ValueId, usize)> {
     let x = cx.input(0)?;
-    let (b, [n, c, h, w]) = block(cx, x)?;
-    let depth = divided(&c, b.saturating_mul(b))?;
-    let size = Dim::from(b);
-    let (split, perm) = match cx.attributes.string_or("mode", "DCR")? {
-        "DCR" => {
-            ([n.clone(), size.clone(), size.clone(), depth.clone(), h.clone(), w.clone()], [0, 3, 4, 1, 5, 2])
-        }
-        "CRD" => {
-            ([n.clone(), depth.clone(), size.clone(), size.clone(), h.clone(), w.clone()], [0, 1, 4, 2, 5, 3])
-        }
+    if cx.rank(x) != 4 {
+        return invalid(format!("its input is {}, but should be [N, C, H, W]", cx.ty(x)));
+    }
+    let block = cx.attributes.int_or("blocksize", 0)?;
+    match usize::try_from(block) {
+        Ok(size) if size > 0 => Ok((x, size)),
+        Ok(_) | Err(_) => invalid(format!("`blocksize` is {block}, but should be positive")),
+    }
+}
+
+pub(crate) fn depth_to_space(cx: &mut Cx<'_>) -> Outputs {
+    let (x, block) = blocks(cx)?;
+    let order = match cx.attributes.string_or("mode", "DCR")? {
+        "DCR" => BlockOrder::PlaceFirst,
+        "CRD" => BlockOrder::ChannelFirst,
         other => return invalid(format!("`mode` is \"{other}\", but should be \"DCR\" or \"CRD\"")),
     };
-    let y = cx.reshape(x, split)?;
-    let y = cx.transpose(y, perm)?;
-    Ok(vec![cx.reshape(y, [n, depth, &h * &size, &w * &size])?])
+    Ok(vec![movement::depth_to_space(&mut cx.formula(), x, block, order)?])
 }
 
-/// Blocks of places become blocks of channels.
 pub(crate) fn space_to_depth(cx: &mut Cx<'_>) -> Outputs {
-    let x = cx.input(0)?;
-    let (b, [n, c, h, w]) = block(cx, x)?;
-    let (rows, columns) = (divided(&h, b)?, divided(&w, b)?);
-    let size = Dim::from(b);
-    let split = [n.clone(), c.clone(), rows.clone(), size.clone(), columns.clone(), size.clone()];
-    let y = cx.reshape(x, split)?;
-    let y = cx.transpose(y, [0, 3, 5, 1, 2, 4])?;
-    Ok(vec![cx.reshape(y, [n, &c * &(&size * &size), rows, columns])?])
+    let (x, block) = blocks(cx)?;
+    Ok(vec![movement::space_to_depth(&mut cx.formula(), x, block, BlockOrder::PlaceFirst)?])
 }

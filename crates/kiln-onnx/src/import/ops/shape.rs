@@ -1,9 +1,10 @@
 //! Operators about shapes, and values that are known beforehand.
 
+use kiln_graph::functions::movement;
 use kiln_graph::ops::{BinaryOp, Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
 use kiln_graph::{DType, Data, Dim, Op, Tensor, ValueId, product};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, scalar, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor;
 
 pub(crate) fn identity(cx: &mut Cx<'_>) -> Outputs {
@@ -115,7 +116,7 @@ pub(crate) fn size(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let shape = cx.op(Op::ShapeOf(ShapeOf { start: 0, end: cx.rank(x) }), &[x])?;
     if cx.rank(x) == 0 {
-        return Ok(vec![cx.constant_value(scalar(1.0, DType::I64))]);
+        return Ok(vec![cx.constant_value(Tensor::number(1.0, DType::I64))]);
     }
     Ok(vec![cx.reduce(ReduceKind::Prod, shape, &[0], false)?])
 }
@@ -192,27 +193,13 @@ pub(crate) fn expand(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.expand(x, shape)?])
 }
 
-/// Each dimension gets a new one in front, which is expanded and merged with it.
 pub(crate) fn tile(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let repeats = cx.dims(1, "repeats")?;
-    let shape = cx.shape(x);
-    if repeats.len() != shape.len() {
+    if repeats.len() != cx.rank(x) {
         return invalid(format!("`repeats` has {} numbers for {}", repeats.len(), cx.ty(x)));
     }
-    let (mut split, mut expanded, mut merged) = (vec![], vec![], vec![]);
-    for (dim, repeat) in shape.iter().zip(&repeats) {
-        if !repeat.is(1) {
-            split.push(1.into());
-            expanded.push(repeat.clone());
-        }
-        split.push(dim.clone());
-        expanded.push(dim.clone());
-        merged.push(dim * repeat);
-    }
-    let x = cx.reshape(x, split)?;
-    let x = cx.expand(x, expanded)?;
-    Ok(vec![cx.reshape(x, merged)?])
+    Ok(vec![movement::tile(&mut cx.formula(), x, &repeats)?])
 }
 
 pub(crate) fn transpose(cx: &mut Cx<'_>) -> Outputs {

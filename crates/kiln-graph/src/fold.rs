@@ -1,9 +1,12 @@
 //! Computing at once what follows from small constants alone.
 //!
-//! Exporters write shapes as little programs (`Where(Equal(shape, -1), ones, shape)`). Their results are needed while
+//! Models write shapes as little programs (`Where(Equal(shape, -1), ones, shape)`). Their results are needed while
 //! the graph is being built, so they are computed as they appear. Large constants are left to the passes.
 
-use kiln_graph::{Bindings, Graph, Op, Precision, Tensor, ValueId};
+use crate::dim::Bindings;
+use crate::graph::{Graph, ValueId};
+use crate::ops::{Op, Precision};
+use crate::tensor::Tensor;
 
 /// Larger results are data, not shapes.
 const MAX_ELEMENTS: i64 = 4096;

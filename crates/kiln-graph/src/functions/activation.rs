@@ -1,0 +1,130 @@
+//! Activations, element by element.
+
+use crate::formula::{Formula, Made};
+use crate::graph::ValueId;
+use crate::ops::{BinaryOp, UnaryOp};
+
+/// The `alpha` of [`selu`] (Klambauer et al. 2017, "Self-Normalizing Neural Networks").
+pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+/// The `gamma` of [`selu`], there called lambda; PyTorch calls it scale.
+pub const SELU_GAMMA: f64 = 1.050_700_987_355_480_5;
+
+/// `positive` where `x > threshold`, else `negative`.
+fn above(f: &mut Formula<'_>, x: ValueId, threshold: f64, positive: ValueId, negative: ValueId) -> Made {
+    let condition = f.with(BinaryOp::Greater, x, threshold)?;
+    f.select(condition, positive, negative)
+}
+
+/// `alpha * (exp(x) - 1)`
+fn exp_minus_one(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
+    let exp = f.unary(UnaryOp::Exp, x)?;
+    let curve = f.with(BinaryOp::Sub, exp, 1.0)?;
+    f.with(BinaryOp::Mul, curve, alpha)
+}
+
+/// `min(max(x, low), high)`, with the limits there are.
+pub fn clamp(f: &mut Formula<'_>, x: ValueId, low: Option<f64>, high: Option<f64>) -> Made {
+    let x = low.map_or(Ok(x), |low| f.with(BinaryOp::Max, x, low))?;
+    high.map_or(Ok(x), |high| f.with(BinaryOp::Min, x, high))
+}
+
+/// `x > 0 ? x : slope * x` (Maas et al. 2013).
+pub fn leaky_relu(f: &mut Formula<'_>, x: ValueId, slope: f64) -> Made {
+    let scaled = f.with(BinaryOp::Mul, x, slope)?;
+    above(f, x, 0.0, x, scaled)
+}
+
+/// `x > 0 ? x : slope * x` with slopes that are learned (He et al. 2015). `slope` broadcasts from its last dimension;
+/// for one slope per channel see [`per_channel`](super::normalization::per_channel).
+pub fn prelu(f: &mut Formula<'_>, x: ValueId, slope: ValueId) -> Made {
+    let scaled = f.mul(x, slope)?;
+    above(f, x, 0.0, x, scaled)
+}
+
+/// `x > 0 ? x : alpha * (exp(x) - 1)` (Clevert et al. 2015).
+pub fn elu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
+    let curve = exp_minus_one(f, x, alpha)?;
+    above(f, x, 0.0, x, curve)
+}
+
+/// `gamma * (x > 0 ? x : alpha * (exp(x) - 1))` (Klambauer et al. 2017).
+pub fn selu(f: &mut Formula<'_>, x: ValueId, alpha: f64, gamma: f64) -> Made {
+    let y = elu(f, x, alpha)?;
+    f.with(BinaryOp::Mul, y, gamma)
+}
+
+/// `max(0, x) + min(0, alpha * (exp(x / alpha) - 1))` (Barron 2017).
+pub fn celu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
+    let scaled = f.with(BinaryOp::Div, x, alpha)?;
+    let curve = exp_minus_one(f, scaled, alpha)?;
+    above(f, x, 0.0, x, curve)
+}
+
+/// `x > threshold ? x : otherwise`
+pub fn threshold(f: &mut Formula<'_>, x: ValueId, threshold: f64, otherwise: f64) -> Made {
+    let otherwise = f.number_like(otherwise, x);
+    above(f, x, threshold, x, otherwise)
+}
+
+/// `x < -lambd ? x + bias : x > lambd ? x - bias : 0`. With `bias = lambd` it is known as soft shrinkage, with
+/// `bias = 0` as hard shrinkage.
+pub fn shrink(f: &mut Formula<'_>, x: ValueId, lambd: f64, bias: f64) -> Made {
+    let (less, more) = (f.with(BinaryOp::Sub, x, bias)?, f.with(BinaryOp::Add, x, bias)?);
+    let zero = f.number_like(0.0, x);
+    let upper = above(f, x, lambd, less, zero)?;
+    let below = f.with(BinaryOp::Less, x, -lambd)?;
+    f.select(below, more, upper)
+}
+
+/// `clamp(alpha * x + beta, 0, 1)`. ONNX has 0.2 and 0.5 unless told otherwise, PyTorch 1/6 and 1/2.
+pub fn hard_sigmoid(f: &mut Formula<'_>, x: ValueId, alpha: f64, beta: f64) -> Made {
+    let line = f.with(BinaryOp::Mul, x, alpha)?;
+    let line = f.with(BinaryOp::Add, line, beta)?;
+    clamp(f, line, Some(0.0), Some(1.0))
+}
+
+/// `x * clamp(x / 6 + 1 / 2, 0, 1)` (Howard et al. 2019, "Searching for MobileNetV3").
+pub fn hard_swish(f: &mut Formula<'_>, x: ValueId) -> Made {
+    let gate = hard_sigmoid(f, x, 1.0 / 6.0, 0.5)?;
+    f.mul(x, gate)
+}
+
+/// `x * sigmoid(alpha * x)` (Ramachandran et al. 2017); with `alpha = 1` also known as SiLU.
+pub fn swish(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
+    let scaled = if alpha == 1.0 { x } else { f.with(BinaryOp::Mul, x, alpha)? };
+    let gate = f.unary(UnaryOp::Sigmoid, scaled)?;
+    f.mul(x, gate)
+}
+
+/// `x * tanh(softplus(x))` (Misra 2019).
+pub fn mish(f: &mut Formula<'_>, x: ValueId) -> Made {
+    let soft = f.unary(UnaryOp::Softplus, x)?;
+    let gate = f.unary(UnaryOp::Tanh, soft)?;
+    f.mul(x, gate)
+}
+
+/// `x / (1 + |x|)`
+pub fn softsign(f: &mut Formula<'_>, x: ValueId) -> Made {
+    let size = f.unary(UnaryOp::Abs, x)?;
+    let size = f.with(BinaryOp::Add, size, 1.0)?;
+    f.div(x, size)
+}
+
+/// `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel 2016), or approximately
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`.
+pub fn gelu(f: &mut Formula<'_>, x: ValueId, approximate_tanh: bool) -> Made {
+    let inner = if approximate_tanh {
+        let square = f.mul(x, x)?;
+        let cube = f.mul(square, x)?;
+        let cube = f.with(BinaryOp::Mul, cube, 0.044_715)?;
+        let sum = f.add(x, cube)?;
+        let scaled = f.with(BinaryOp::Mul, sum, (2.0 / std::f64::consts::PI).sqrt())?;
+        f.unary(UnaryOp::Tanh, scaled)?
+    } else {
+        let scaled = f.with(BinaryOp::Mul, x, std::f64::consts::FRAC_1_SQRT_2)?;
+        f.unary(UnaryOp::Erf, scaled)?
+    };
+    let gate = f.with(BinaryOp::Add, inner, 1.0)?;
+    let half = f.with(BinaryOp::Mul, x, 0.5)?;
+    f.mul(half, gate)
+}

@@ -1,0 +1,112 @@
+//! What combines elements along axes in more than one step.
+
+use super::normalization::centre;
+use crate::dim::{Dim, product};
+use crate::error::GraphError;
+use crate::formula::{Formula, Made};
+use crate::graph::ValueId;
+use crate::ops::{BinaryOp, MatMul, ReduceKind, UnaryOp};
+use crate::tensor::Tensor;
+
+/// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows.
+pub fn log_sum_exp(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
+    if axes.is_empty() {
+        return Ok(x);
+    }
+    let largest = f.reduce(ReduceKind::Max, x, axes.to_vec(), true)?;
+    let below = f.sub(x, largest)?;
+    let exp = f.unary(UnaryOp::Exp, below)?;
+    let sum = f.reduce(ReduceKind::Sum, exp, axes.to_vec(), true)?;
+    let log = f.unary(UnaryOp::Log, sum)?;
+    let y = f.add(log, largest)?;
+    if keep_dims {
+        return Ok(y);
+    }
+    let shape = f.shape(y).into_iter().enumerate().filter(|(axis, _)| !axes.contains(axis));
+    let shape = shape.map(|(_, dim)| dim).collect();
+    f.reshape(y, shape)
+}
+
+/// The sum of squared deviations from the mean over `axes`, divided by their number `n` less `correction`: 0 for the
+/// variance of what is there, 1 for an estimate from a sample (Bessel's correction).
+pub fn variance(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool, correction: f64) -> Made {
+    let shape = f.shape(x);
+    let count = product(axes.iter().filter_map(|axis| shape.get(*axis)));
+    let centred = centre(f, x, axes)?;
+    let square = f.mul(centred, centred)?;
+    let mean = f.reduce(ReduceKind::Mean, square, axes.to_vec(), keep_dims)?;
+    if correction == 0.0 {
+        return Ok(mean);
+    }
+    let Some(known) = count.as_const() else {
+        let count = f.size(count)?;
+        let rest = f.with(BinaryOp::Sub, count, correction)?;
+        let factor = f.div(count, rest)?;
+        let factor = f.cast(factor, f.ty(mean).dtype)?;
+        return f.mul(mean, factor);
+    };
+    #[allow(clippy::as_conversions, reason = "numbers of elements are far below 2^53")]
+    let known = known as f64;
+    if known <= correction {
+        let message =
+            format!("the variance of {known} elements with a correction of {correction} is not defined");
+        return Err(GraphError::Unsuitable(message));
+    }
+    f.with(BinaryOp::Mul, mean, known / (known - correction))
+}
+
+/// The sum of sizes `|x|` over `axes`.
+pub fn l1_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
+    let size = f.unary(UnaryOp::Abs, x)?;
+    f.reduce(ReduceKind::Sum, size, axes.to_vec(), keep_dims)
+}
+
+/// The root of the sum of squares over `axes`.
+pub fn l2_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
+    let square = f.mul(x, x)?;
+    let sum = f.reduce(ReduceKind::Sum, square, axes.to_vec(), keep_dims)?;
+    f.unary(UnaryOp::Sqrt, sum)
+}
+
+/// Which elements a running sum takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Running {
+    /// Only those before (or in reverse, behind) its own place.
+    pub exclusive: bool,
+    /// From the end to the beginning.
+    pub reverse: bool,
+}
+
+/// The sum of all elements up to each along `axis`: a product with a triangle of ones.
+pub fn cumulative_sum(f: &mut Formula<'_>, x: ValueId, axis: usize, how: Running) -> Made {
+    /// The triangle has this many elements squared.
+    const LONGEST: usize = 2048;
+    let shape = f.shape(x);
+    let Some(size) = shape.get(axis) else {
+        return f.mismatch("cumulative_sum", format!("{} has no axis {axis}", f.ty(x)));
+    };
+    let Some(size) = size.as_usize().filter(|n| *n <= LONGEST) else {
+        let message = format!("sums along {size} elements; up to {LONGEST} are supported");
+        return Err(GraphError::Unsuitable(message));
+    };
+    if !f.ty(x).dtype.is_float() {
+        return Err(GraphError::Unsuitable("sums of integers are not supported".into()));
+    }
+    let counts = |from: usize, to: usize| {
+        let (from, to) = if how.reverse { (to, from) } else { (from, to) };
+        if how.exclusive { from < to } else { from <= to }
+    };
+    let ones = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
+    let ones = ones.map(|(from, to)| if counts(from, to) { 1.0 } else { 0.0 }).collect();
+    let triangle = f.constant(Tensor::f32([size, size], ones)?);
+    let triangle = f.cast(triangle, f.ty(x).dtype)?;
+    let last = shape.len() - 1;
+    let mut perm: Vec<usize> = (0..=last).collect();
+    perm.swap(axis, last);
+    let moved = f.transpose(x, perm.clone())?;
+    let shape = f.shape(moved);
+    let rows = f.reshape(moved, vec![product(&shape[..last]), Dim::from(size)])?;
+    let sums = f.matmul(MatMul { transpose_a: false, transpose_b: false }, rows, triangle)?;
+    let sums = f.reshape(sums, shape)?;
+    f.transpose(sums, perm)
+}
