@@ -133,6 +133,11 @@ fn sources_that_are_none() {
         ("imagenet:here", "there are mnist:DIR"),
         ("mnist", "should be followed by its place"),
         ("digits:three", "no number of digits"),
+        ("moons:19", "`19` is no number of moons to draw, which is from 20 to 1000000"),
+        ("waves:1000001", "no number of waves"),
+        ("waves:-20", "no number of waves"),
+        ("moons:99999999999999999999", "no number of moons"),
+        ("moon", "moons or waves"),
         ("", "is no data set"),
     ] {
         let error = text.parse::<Source>().expect_err(text).to_string();
@@ -140,6 +145,49 @@ fn sources_that_are_none() {
     }
     let error = load("folder", Path::new("/nowhere"), &SourceOptions::default()).expect_err("nothing there");
     assert!(error.contains("/nowhere"), "{error}");
+}
+
+fn drawn(source: &str, seed: u64) -> Splits {
+    let parsed: Source = source.parse().expect("a source");
+    assert!(parsed.to_string().starts_with(source));
+    parsed.load(&SourceOptions { seed, ..SourceOptions::default() }).expect("a data set")
+}
+
+/// As many points of either class, each near its half circle; others in the test set.
+#[test]
+fn drawn_moons() {
+    let splits = drawn("moons:600", 3);
+    assert_eq!(splits, drawn("moons:600", 3));
+    assert_ne!(splits.train, drawn("moons:600", 4).train);
+    let test = splits.test.expect("a test set");
+    assert_eq!((splits.train.len(), test.len(), &splits.train.shape[..]), (600, 100, &[2][..]));
+    assert_ne!(splits.train.sample(0), test.sample(0));
+    let Targets::Classes { labels, names } = &splits.train.targets else { panic!("moons are classes") };
+    assert_eq!(names[..], ["upper", "lower"]);
+    assert_eq!(labels.iter().filter(|label| **label == 1).count(), 300);
+    assert!(!labels.is_sorted());
+    for (i, label) in labels.iter().enumerate() {
+        let [x, y] = splits.train.sample(i)[..] else { panic!("moons are points") };
+        let (x, y) = if *label == 0 { (x, y) } else { (1.0 - x, 0.5 - y) };
+        assert!((x.hypot(y) - 1.0).abs() < 0.6 && y > -0.6, "{label}: {x}, {y}");
+    }
+    assert_eq!(drawn("moons", 0).train.len(), 1000);
+    assert_eq!(drawn("moons:21", 0).train.len(), 21);
+}
+
+/// Values near `sin(2 pi x)`, as far from it as the noise is.
+#[test]
+fn drawn_waves() {
+    let splits = drawn("waves:2000", 3);
+    assert_eq!(splits, drawn("waves:2000", 3));
+    assert_ne!(splits.train, drawn("waves:2000", 4).train);
+    let Targets::Values { shape, values } = &splits.train.targets else { panic!("waves are numbers") };
+    assert_eq!((&splits.train.shape[..], &shape[..], values.len()), (&[1][..], &[1][..], 2000));
+    let x: Vec<f32> = (0..2000).map(|i| splits.train.sample(i)[0]).collect();
+    assert!(x.iter().all(|x| x.abs() <= 1.0) && x.iter().any(|x| *x < -0.9) && x.iter().any(|x| *x > 0.9));
+    let apart = x.iter().zip(values).map(|(x, y)| (y - (std::f32::consts::TAU * x).sin()).powi(2));
+    let deviation = (apart.sum::<f32>() / 2000.0).sqrt();
+    assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
 }
 
 /// The digits that nobody has to download: the same for the same seed, and of all classes.

@@ -18,7 +18,8 @@ pub struct Recipe {
     /// Where to begin: an ONNX file; or a recipe (`.toml`) with the names of these options
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
-    /// Data: mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, digits[:COUNT]
+    /// Data: mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, or drawn by Kiln: digits[:COUNT],
+    /// moons[:COUNT] (points in two classes), waves[:COUNT] (a noisy curve)
     #[arg(long, value_name = "SOURCE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,

@@ -2,7 +2,7 @@
 
 mod array;
 mod cifar;
-mod digits;
+mod drawn;
 mod folder;
 mod idx;
 mod source;
@@ -11,6 +11,7 @@ mod table;
 
 use crate::error::DataError;
 
+pub use drawn::Drawn;
 pub use source::{Source, SourceOptions};
 pub use split::Splits;
 

@@ -1,10 +1,10 @@
-//! Data sets by name: `mnist:DIR`, `folder:DIR`, `digits`.
+//! Data sets by name: `mnist:DIR`, `folder:DIR`, `digits`, `moons:COUNT`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Splits, array, cifar, digits, folder, idx, table};
+use super::{Drawn, Splits, array, cifar, folder, idx, table};
 use crate::error::DataError;
 
 /// Where data comes from.
@@ -22,8 +22,8 @@ pub enum Source {
     Npz(PathBuf),
     /// A table.
     Csv(PathBuf),
-    /// So many drawn digits.
-    Digits(usize),
+    /// So many samples of what Kiln draws itself.
+    Drawn(Drawn, usize),
 }
 
 /// How data is read.
@@ -35,7 +35,7 @@ pub struct SourceOptions {
     pub resize: Option<usize>,
     /// Channels of images of folders: 3, or 1 for grey.
     pub channels: usize,
-    /// Where drawn digits begin.
+    /// Where the random numbers of drawn data begin.
     pub seed: u64,
 }
 
@@ -45,11 +45,8 @@ impl Default for SourceOptions {
     }
 }
 
-const KINDS: &str =
-    "mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, digits or digits:COUNT";
-
-/// Drawn digits if no number is given.
-const DIGITS: usize = 6000;
+const KINDS: &str = "mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, and digits, moons or waves \
+    with or without :COUNT";
 
 impl FromStr for Source {
     type Err = DataError;
@@ -57,14 +54,8 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, DataError> {
         let wrong = |message: String| Err(DataError::Source(message));
         let (kind, place) = text.split_once(':').unwrap_or((text, ""));
-        if kind == "digits" {
-            return match place {
-                "" => Ok(Source::Digits(DIGITS)),
-                count => match count.parse() {
-                    Ok(count) if count >= 20 => Ok(Source::Digits(count)),
-                    Ok(_) | Err(_) => wrong(format!("`{count}` is no number of digits to draw, 20 or more")),
-                },
-            };
+        if let Some(drawn) = Drawn::called(kind) {
+            return drawn.count(place).map(|count| Source::Drawn(drawn, count)).map_err(DataError::Source);
         }
         let make: fn(PathBuf) -> Source = match kind {
             "mnist" => Source::Mnist,
@@ -91,7 +82,7 @@ impl fmt::Display for Source {
             Source::Folder(path) => ("folder", path),
             Source::Npz(path) => ("npz", path),
             Source::Csv(path) => ("csv", path),
-            Source::Digits(count) => return write!(f, "digits:{count}"),
+            Source::Drawn(drawn, count) => return write!(f, "{}:{count}", drawn.name()),
         };
         write!(f, "{kind}:{}", path.display())
     }
@@ -107,7 +98,7 @@ impl Source {
             Source::Folder(folder) => folder::load(folder, options),
             Source::Npz(path) => array::load(path),
             Source::Csv(path) => table::load(path, options),
-            Source::Digits(count) => Ok(digits::draw(*count, options.seed)),
+            Source::Drawn(drawn, count) => Ok(drawn.draw(*count, options.seed)),
         }?;
         splits.train.check(&self.to_string())?;
         Ok(splits)

@@ -1,14 +1,14 @@
-//! Digits drawn from strokes: a data set that needs no download.
+//! Digits drawn from strokes.
 //!
 //! Each digit is one of a few sets of polylines and arcs in a unit square, moved, turned, sheared and scaled at random,
 //! and drawn with a soft pen of random width: 28 x 28 grey images like MNIST's.
 
 use std::f32::consts::PI;
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Dataset, Samples, Splits, Targets, numbered};
+use super::super::{Dataset, Samples, Targets, numbered};
 
 const SIDE: usize = 28;
 
@@ -68,16 +68,8 @@ fn strokes(digit: usize, way: usize) -> Vec<Vec<Point>> {
     }
 }
 
-/// Draws `count` digits for training and a sixth as many for testing.
-pub fn draw(count: usize, seed: u64) -> Splits {
-    let train = part(count, &mut ChaCha8Rng::seed_from_u64(seed));
-    let mut other = ChaCha8Rng::seed_from_u64(seed);
-    other.set_stream(1);
-    let test = part((count / 6).max(10), &mut other);
-    Splits { train, validation: None, test: Some(test), skipped: vec![] }
-}
-
-fn part(count: usize, random: &mut ChaCha8Rng) -> Dataset {
+/// Draws `count` digits.
+pub(super) fn draw(count: usize, random: &mut ChaCha8Rng) -> Dataset {
     let mut samples = Vec::with_capacity(count * SIDE * SIDE);
     let mut labels = Vec::with_capacity(count);
     for _ in 0..count {
