@@ -13,4 +13,6 @@ pub mod convolution;
 pub mod linear;
 pub mod movement;
 pub mod normalization;
+pub mod ranges;
 pub mod reduce;
+pub mod slicing;

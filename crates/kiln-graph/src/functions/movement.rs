@@ -1,4 +1,4 @@
-//! Functions that move elements.
+//! Functions that move elements in blocks and copies. What is cut out is in [`slicing`](super::slicing).
 
 use crate::dim::Dim;
 use crate::error::GraphError;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::functions::convolution::{ConvTranspose, conv_transpose};
-use kiln_graph::functions::{activation, linear, movement, normalization, reduce};
+use kiln_graph::functions::{activation, linear, movement, normalization, ranges, reduce, slicing};
 use kiln_graph::{
-    EvaluateOptions, Formula, Graph, Made, Precision, Tensor, TensorType, ValueId, evaluate_with,
+    DType, EvaluateOptions, Formula, Graph, Made, Precision, Tensor, TensorType, ValueId, evaluate_with,
 };
 
 use crate::common::{close, t};
@@ -178,6 +178,34 @@ fn reductions() {
     let backwards = Running { exclusive: true, reverse: true };
     let of = function(move |f, x| cumulative_sum(f, x, 1, backwards));
     check("from the end", &x, of, &[2, 3], &[6.0, 4.0, 0.0, 12.0, 9.0, 0.0]);
+}
+
+#[test]
+fn slices() {
+    use slicing::{Cut, slice, split};
+    let x = t(&[1, 5], &[0.0, 1.0, 2.0, 3.0, 4.0]);
+    let rows: [(i64, i64, i64, &[f64]); 6] = [
+        (1, 3, 1, &[1.0, 2.0]),
+        (-2, i64::MAX, 1, &[3.0, 4.0]),
+        (0, 100, 2, &[0.0, 2.0, 4.0]),
+        (i64::MAX, i64::MIN, -2, &[4.0, 2.0, 0.0]),
+        (3, 0, -1, &[3.0, 2.0, 1.0]),
+        (0, 5, 1, &[0.0, 1.0, 2.0, 3.0, 4.0]),
+    ];
+    for (start, end, step, expected) in rows {
+        let cut = Cut { axis: 1, start: start.into(), end: end.into(), step };
+        let of = function(move |f, x| slice(f, x, std::slice::from_ref(&cut)));
+        check(&format!("{start}:{end}:{step}"), &x, of, &[1, expected.len()], expected);
+    }
+    let of = function(|f, x| Ok(split(f, x, 1, &[2.into(), 3.into()])?[1]));
+    check("split", &x, of, &[1, 3], &[2.0, 3.0, 4.0]);
+    let error = made(&function(|f, x| Ok(split(f, x, 1, &[2.into()])?[0])), &x, false).expect_err("a rest");
+    assert!(error.contains("2 elements together, but the input has 5"), "{error}");
+    let cut = Cut { axis: 1, start: 0.into(), end: 5.into(), step: 0 };
+    let error = made(&function(move |f, x| slice(f, x, std::slice::from_ref(&cut))), &x, false);
+    assert!(error.expect_err("no step").contains("a step is zero"));
+    let counted = function(|f, _| ranges::arange(f, DType::F32, 3.into(), 1.0, 0.5));
+    check("arange", &x, counted, &[3], &[1.0, 1.5, 2.0]);
 }
 
 #[test]

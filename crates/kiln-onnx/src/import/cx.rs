@@ -1,6 +1,6 @@
 //! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
 
-use kiln_graph::ops::{BinaryOp, Concat, Iota, Reduce, ReduceKind, Slice, SliceAxis, Transpose, UnaryOp};
+use kiln_graph::ops::{BinaryOp, Concat, Reduce, ReduceKind, Transpose, UnaryOp};
 use kiln_graph::{DType, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, ValueId};
 
 use super::attributes::Attributes;
@@ -247,20 +247,11 @@ impl Cx<'_> {
         self.op(Op::Transpose(Transpose { perm: perm.into() }), &[x])
     }
 
-    pub fn slice(&mut self, x: ValueId, axes: Vec<SliceAxis>) -> Result<ValueId> {
-        self.op(Op::Slice(Slice { axes }), &[x])
-    }
-
     pub fn concat(&mut self, inputs: &[ValueId], axis: usize) -> Result<ValueId> {
         if let [one] = inputs {
             return Ok(*one);
         }
         self.op(Op::Concat(Concat { axis }), inputs)
-    }
-
-    /// The index along `axis` in a tensor of `shape`.
-    pub fn iota(&mut self, dtype: DType, shape: impl Into<Vec<Dim>>, axis: usize) -> Result<ValueId> {
-        self.op(Op::Iota(Iota { dtype, shape: shape.into(), axis }), &[])
     }
 
     pub fn constant_value(&mut self, tensor: Tensor) -> ValueId {

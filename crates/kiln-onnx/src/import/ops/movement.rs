@@ -1,7 +1,8 @@
 //! Operators that move elements.
 
 use kiln_graph::functions::movement::{self, BlockOrder};
-use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode, SliceAxis};
+use kiln_graph::functions::slicing::{self, Cut};
+use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode};
 use kiln_graph::{Dim, Op, ValueId};
 
 use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
@@ -33,17 +34,7 @@ pub(crate) fn split(cx: &mut Cx<'_>) -> Outputs {
             (1..count).map(|_| part.clone()).chain([last]).collect()
         }
     };
-    let mut start = Dim::from(0);
-    let mut parts = Vec::with_capacity(sizes.len());
-    for length in sizes {
-        let cut = SliceAxis { axis, start: start.clone(), length: length.clone(), step: 1 };
-        parts.push(cx.slice(x, vec![cut])?);
-        start = start + length;
-    }
-    if start != size {
-        return invalid(format!("the parts have {start} elements together, but the input has {size}"));
-    }
-    Ok(parts)
+    Ok(slicing::split(&mut cx.formula(), x, axis, &sizes)?)
 }
 
 pub(crate) fn slice(cx: &mut Cx<'_>) -> Outputs {
@@ -67,52 +58,9 @@ pub(crate) fn slice(cx: &mut Cx<'_>) -> Outputs {
     if ends.len() != count || axes.len() != count || steps.len() != count {
         return invalid("`starts`, `ends`, `axes` and `steps` differ in length");
     }
-    let mut cuts = Vec::with_capacity(count);
-    for i in 0..count {
-        let size = cx.dim(x, axes[i])?;
-        let cut = cut(axes[i], &size, &starts[i], &ends[i], steps[i])?;
-        if !(cut.start.is(0) && cut.length == size && cut.step == 1) {
-            cuts.push(cut);
-        }
-    }
-    Ok(vec![if cuts.is_empty() { x } else { cx.slice(x, cuts)? }])
-}
-
-fn cut(axis: usize, size: &Dim, start: &Dim, end: &Dim, step: i64) -> Result<SliceAxis> {
-    if step == 0 {
-        return invalid("a step is zero");
-    }
-    let start = bound(start, size, step, true)?;
-    let end = bound(end, size, step, false)?;
-    let span = if step > 0 { end - start.clone() } else { start.clone() - end };
-    let length = span.ceil_div(step.checked_abs().unwrap_or(i64::MAX));
-    let length = length.as_const().map_or(length, |n| n.max(0).into());
-    let start = if length.is(0) { 0.into() } else { start };
-    Ok(SliceAxis { axis, start, length, step })
-}
-
-/// An index counted from the front and moved into the range that a walk in the direction of `step` can have.
-fn bound(index: &Dim, size: &Dim, step: i64, is_start: bool) -> Result<Dim> {
-    /// Exporters write "to the end" as the largest number of some type.
-    const BEYOND: i64 = i32::MAX as i64;
-    let (low, high) = match (step > 0, is_start) {
-        (true, _) => (0, 0),
-        (false, true) => (0, -1),
-        (false, false) => (-1, -1),
-    };
-    let Some(number) = index.as_const() else { return Ok(index.clone()) };
-    if let Some(size) = size.as_const() {
-        let counted = if number < 0 { number.saturating_add(size) } else { number };
-        return Ok(counted.clamp(low, (size + high).max(low)).into());
-    }
-    // The size is only known when the model runs.
-    match number {
-        _ if number >= BEYOND => Ok(size.clone() + high.into()),
-        _ if number <= -BEYOND => Ok(low.into()),
-        0 | 1 => Ok(number.into()),
-        -1 => Ok(size.clone() - 1.into()),
-        _ => unsupported(format!("element {number} may or may not be there in a dimension of size `{size}`")),
-    }
+    let bounds = starts.into_iter().zip(ends).zip(axes).zip(steps);
+    let cuts: Vec<Cut> = bounds.map(|(((start, end), axis), step)| Cut { axis, start, end, step }).collect();
+    Ok(vec![slicing::slice(&mut cx.formula(), x, &cuts)?])
 }
 
 pub(crate) fn gather(cx: &mut Cx<'_>) -> Outputs {

@@ -1,7 +1,7 @@
 //! Operators about shapes, and values that are known beforehand.
 
-use kiln_graph::functions::movement;
-use kiln_graph::ops::{BinaryOp, Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
+use kiln_graph::functions::{movement, ranges};
+use kiln_graph::ops::{Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
 use kiln_graph::{DType, Data, Dim, Op, Tensor, ValueId, product};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -69,7 +69,7 @@ pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
         }
         #[allow(clippy::as_conversions, reason = "checked just above")]
         let count = Dim::from(count as i64);
-        return counted(cx, dtype, count, start, delta);
+        return Ok(vec![ranges::arange(&mut cx.formula(), dtype, count, start, delta)?]);
     }
     let one = |i, what| -> Result<Dim> {
         cx.dims(i, what)?.first().cloned().ok_or_else(|| OpError::Invalid(format!("`{what}` is empty")))
@@ -86,18 +86,7 @@ pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
     };
     let count = count.as_const().map_or(count, |n| n.max(0).into());
     #[allow(clippy::as_conversions, reason = "indices are far below 2^53")]
-    counted(cx, dtype, count, start as f64, delta as f64)
-}
-
-fn counted(cx: &mut Cx<'_>, dtype: DType, count: Dim, start: f64, delta: f64) -> Outputs {
-    let mut y = cx.iota(dtype, [count], 0)?;
-    if delta != 1.0 {
-        y = cx.with(BinaryOp::Mul, y, delta)?;
-    }
-    if start != 0.0 {
-        y = cx.with(BinaryOp::Add, y, start)?;
-    }
-    Ok(vec![y])
+    Ok(vec![ranges::arange(&mut cx.formula(), dtype, count, start as f64, delta as f64)?])
 }
 
 pub(crate) fn shape(cx: &mut Cx<'_>) -> Outputs {

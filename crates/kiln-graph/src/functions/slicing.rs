@@ -1,0 +1,102 @@
+//! Parts of a tensor, as Python's slices name them.
+
+use crate::dim::Dim;
+use crate::error::GraphError;
+use crate::formula::{Formula, Made};
+use crate::graph::ValueId;
+use crate::ops::SliceAxis;
+
+const NAME: &str = "slice";
+
+/// From here on an index means "to the end": exporters write the largest number of some type.
+const BEYOND: i64 = i32::MAX as i64;
+
+/// `start:end:step` along an axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cut {
+    /// The axis.
+    pub axis: usize,
+    /// The first element; counted from the end if negative.
+    pub start: Dim,
+    /// The first element that is not taken; counted from the end if negative.
+    pub end: Dim,
+    /// Distance of elements; negative walks backwards.
+    pub step: i64,
+}
+
+/// `x[start:end:step, ...]`, where indices are limited to what is there, as in NumPy. Of an axis that is a symbol only
+/// the places are known that every size has; an index that is a symbol itself is taken to lie inside.
+pub fn slice(f: &mut Formula<'_>, x: ValueId, cuts: &[Cut]) -> Made {
+    let mut axes = Vec::with_capacity(cuts.len());
+    for cut in cuts {
+        let Some(size) = f.ty(x).shape.get(cut.axis) else {
+            return f.mismatch(NAME, format!("{} has no axis {}", f.ty(x), cut.axis));
+        };
+        let taken = taken(f, size, cut)?;
+        if !(taken.start.is(0) && taken.length == *size && taken.step == 1) {
+            axes.push(taken);
+        }
+    }
+    f.slice(x, axes)
+}
+
+fn taken(f: &Formula<'_>, size: &Dim, cut: &Cut) -> Result<SliceAxis, GraphError> {
+    let step = cut.step;
+    if step == 0 {
+        return f.mismatch(NAME, "a step is zero");
+    }
+    let start = bound(&cut.start, size, step, true)?;
+    let end = bound(&cut.end, size, step, false)?;
+    let span = if step > 0 { end - start.clone() } else { start.clone() - end };
+    let length = span.ceil_div(step.checked_abs().unwrap_or(i64::MAX));
+    let length = length.as_const().map_or(length, |n| n.max(0).into());
+    let start = if length.is(0) { 0.into() } else { start };
+    Ok(SliceAxis { axis: cut.axis, start, length, step })
+}
+
+/// An index counted from the front and moved into the range that a walk in the direction of `step` can have.
+fn bound(index: &Dim, size: &Dim, step: i64, is_start: bool) -> Result<Dim, GraphError> {
+    let (low, high) = match (step > 0, is_start) {
+        (true, _) => (0, 0),
+        (false, true) => (0, -1),
+        (false, false) => (-1, -1),
+    };
+    let Some(number) = index.as_const() else { return Ok(index.clone()) };
+    if let Some(size) = size.as_const() {
+        let counted = if number < 0 { number.saturating_add(size) } else { number };
+        return Ok(counted.clamp(low, (size + high).max(low)).into());
+    }
+    // The size is only known when the model runs.
+    match number {
+        _ if number >= BEYOND => Ok(size.clone() + high.into()),
+        _ if number <= -BEYOND => Ok(low.into()),
+        0 | 1 => Ok(number.into()),
+        -1 => Ok(size.clone() - 1.into()),
+        _ => Err(GraphError::Unsuitable(format!(
+            "element {number} may or may not be there in a dimension of size `{size}`"
+        ))),
+    }
+}
+
+/// `x` in parts of the given sizes along `axis`, which have to be all of it.
+pub fn split(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    axis: usize,
+    sizes: &[Dim],
+) -> Result<Vec<ValueId>, GraphError> {
+    let mut start = Dim::from(0);
+    let mut parts = Vec::with_capacity(sizes.len());
+    for length in sizes {
+        let cut = SliceAxis { axis, start: start.clone(), length: length.clone(), step: 1 };
+        parts.push(f.slice(x, vec![cut])?);
+        start = start + length.clone();
+    }
+    match f.ty(x).shape.get(axis) {
+        Some(size) if start == *size => Ok(parts),
+        Some(size) => {
+            f.mismatch("split", format!("the parts have {start} elements together, but the input has {size}"))
+        }
+        None => f.mismatch("split", format!("{} has no axis {axis}", f.ty(x))),
+    }
+}
