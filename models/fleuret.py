@@ -1,9 +1,9 @@
 """Convolutional networks of François Fleuret's course (EE-559, *Deep Learning*) and of *The Little Book of Deep
 Learning*, for digits: they take a grey image of 28 x 28 pixels and give ten scores.
 
-    Net         the LeNet-like one of lectures 4 and 5     105,506 parameters, 1,333,200 multiply-adds
-    NetDropout  the same with dropout before each layer of the perceptron
-    ResNet      residual blocks as in lecture 6            10 blocks of 16 channels: 47,242 parameters
+    Net         the LeNet-like one of the first lectures; 105,506 parameters, 1,333,200 multiply-adds
+    NetDropout  the same with dropout around the first layer of the perceptron
+    ResNet      residual blocks, ten of 16 channels; 47,242 parameters
 """
 
 import torch

@@ -1,11 +1,11 @@
 """Convolutional networks of *Inside Deep Learning* (Raff), chapters 3 to 6. They take a grey image of 28 x 28 pixels and
 give ten scores.
 
-    simple_cnn      chapter 3: one convolution, tanh, one linear layer         125,610 parameters
-    deep_cnn        chapter 3: three convolutions between each two poolings    129,002
-    batch_norm_cnn  chapter 6: leaky relu and batch normalization              129,274
-    SkipNet         chapter 6: every layer's output goes to the end as well        15,986
-    ResidualNet     chapter 6: residual blocks, then narrow ones (bottlenecks)       16,778
+    simple_cnn      chapter 3: one convolution, tanh, one linear layer             125,610 parameters
+    deep_cnn        chapter 3: three convolutions before each of two poolings      129,002
+    batch_norm_cnn  chapter 6: leaky relu and batch normalization                  129,274
+    SkipNet         chapter 6: the outputs of all layers of a block, concatenated   15,986
+    ResidualNet     chapter 6: residual blocks, then narrow ones (bottlenecks)      16,778
 """
 
 import torch

@@ -67,9 +67,9 @@ def batch(step, shape, classes):
     return torch.from_numpy(x).double(), torch.from_numpy(y)
 
 
-def summary(tensor):
+def summary(tensor, most=MOST_ELEMENTS):
     values = tensor.detach().reshape(-1)
-    every = -(-len(values) // MOST_ELEMENTS)
+    every = -(-len(values) // most)
     return {"norm": float(values.norm()), "every": every, "elements": [float(f"{x:.9g}") for x in values[::every]]}
 
 
