@@ -1,0 +1,70 @@
+//! The few names that a state dict's pickle may refer to. Whatever is not here is refused, by its name.
+
+use crate::state_dict::element::Element;
+use crate::state_dict::error::{Problem, shown};
+
+/// A class or function that Kiln knows, and does itself what PyTorch's would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// `collections.OrderedDict`.
+    OrderedDict,
+    /// `collections.Counter`, in which learning rate schedules keep their milestones.
+    Counter,
+    /// `torch.Size`.
+    Size,
+    /// `torch._utils._rebuild_tensor`, before PyTorch 0.4.
+    RebuildTensor,
+    /// `torch._utils._rebuild_tensor_v2`.
+    RebuildTensorV2,
+    /// `torch._utils._rebuild_parameter`, with or without state; before PyTorch 0.4 the class itself.
+    Parameter,
+    /// `torch.FloatStorage` and its like.
+    Storage(Element),
+}
+
+/// What a name stands for.
+pub(super) fn known(module: &str, name: &str) -> Result<Known, Problem> {
+    let full = || shown(&format!("{module}.{name}"));
+    Ok(match (module, name) {
+        ("collections", "OrderedDict") => Known::OrderedDict,
+        ("collections", "Counter") => Known::Counter,
+        ("torch", "Size") => Known::Size,
+        ("torch._utils", "_rebuild_tensor") => Known::RebuildTensor,
+        ("torch._utils", "_rebuild_tensor_v2") => Known::RebuildTensorV2,
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state")
+        | ("torch.nn.parameter", "Parameter") => Known::Parameter,
+        ("torch._utils", "_rebuild_sparse_tensor") => {
+            return Err(Problem::Unsupported { what: "sparse tensors", name: full() });
+        }
+        ("torch._utils", "_rebuild_qtensor") => {
+            return Err(Problem::Unsupported { what: "quantized tensors", name: full() });
+        }
+        // The third form is for element types younger than the storages: float8, unsigned integers.
+        ("torch._utils", "_rebuild_tensor_v3") | ("torch.storage", "UntypedStorage") => {
+            return Err(Problem::Unsupported { what: "tensors of a rare element type", name: full() });
+        }
+        // How `pickle.dump` stores a tensor: as bytes that are a file of their own.
+        ("torch.storage", "_load_from_bytes") => return Err(Problem::PlainPickle),
+        ("torch" | "torch.cuda", storage) if storage.ends_with("Storage") => {
+            let what = "tensors of a rare element type";
+            Known::Storage(storage_element(storage).ok_or(Problem::Unsupported { what, name: full() })?)
+        }
+        _ => return Err(Problem::Refused { name: full() }),
+    })
+}
+
+fn storage_element(class: &str) -> Option<Element> {
+    Some(match class {
+        "FloatStorage" => Element::F32,
+        "HalfStorage" => Element::F16,
+        "BFloat16Storage" => Element::BF16,
+        "DoubleStorage" => Element::F64,
+        "LongStorage" => Element::I64,
+        "IntStorage" => Element::I32,
+        "ShortStorage" => Element::I16,
+        "CharStorage" => Element::I8,
+        "ByteStorage" => Element::U8,
+        "BoolStorage" => Element::Bool,
+        _ => return None,
+    })
+}

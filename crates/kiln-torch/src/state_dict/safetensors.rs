@@ -1,0 +1,109 @@
+//! safetensors files, in and out. They have names, types and shapes only, so there is nothing to refuse but damage.
+
+use std::collections::HashMap;
+
+use kiln_graph::{DType, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::element::{Element, to_bytes};
+use super::error::{Problem, StateDictError, shown};
+use super::view::View;
+use super::{StateDict, named};
+
+/// Whether a file begins as one: the length of its description, then the description in JSON.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    // The length is far below four gigabytes, so its upper half is zero; no other kind of file has that and the brace.
+    matches!(bytes, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
+}
+
+/// Reads a file; the order is that of the data in it.
+pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
+    if description(bytes).is_some_and(has_huge_number) {
+        return Err(Problem::Damaged("a number in its description is larger than any file".into()));
+    }
+    let damaged = |error: safetensors::SafeTensorError| Problem::Damaged(error.to_string());
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let mut tensors: Vec<(&str, TensorView<'_>)> = file.iter().collect();
+    // Where data begins is where it lies in memory, too. Empty tensors lie at the same place as what follows.
+    tensors.sort_by_key(|(name, view)| (view.data().as_ptr().addr(), view.data().len(), *name));
+    named(tensors, tensor)
+}
+
+/// The JSON at the front.
+fn description(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.get(..usize::try_from(u64::from_le_bytes(*len)).ok()?)
+}
+
+/// Whether there is a number of so many digits that adding to it may overflow. The library counts on there being none.
+fn has_huge_number(json: &[u8]) -> bool {
+    let digits = usize::MAX.to_string().len();
+    let mut run = 0;
+    // What comes before numbers in JSON. Digits in a name have a quote or a letter there.
+    let mut counts = false;
+    for byte in json {
+        if byte.is_ascii_digit() {
+            run += 1;
+            if counts && run >= digits {
+                return true;
+            }
+        } else {
+            run = 0;
+            counts = matches!(byte, b'[' | b',' | b':' | b' ' | b'\n' | b'\r' | b'\t');
+        }
+    }
+    false
+}
+
+fn tensor(name: &str, view: TensorView<'_>) -> Result<Tensor, Problem> {
+    let element = match view.dtype() {
+        Dtype::F32 => Element::F32,
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::BF16,
+        Dtype::F64 => Element::F64,
+        Dtype::I64 => Element::I64,
+        Dtype::I32 => Element::I32,
+        Dtype::I16 => Element::I16,
+        Dtype::I8 => Element::I8,
+        Dtype::U8 => Element::U8,
+        Dtype::BOOL => Element::Bool,
+        // The list of types is open.
+        other => {
+            let what = "tensors of a rare element type";
+            return Err(Problem::Unsupported { what, name: format!("{}: {other}", shown(name)) });
+        }
+    };
+    let data = element.gather(view.data(), &View::dense(view.shape()));
+    Tensor::new(view.shape(), data)
+        .map_err(|error| Problem::Tensor { name: shown(name), reason: error.to_string() })
+}
+
+/// The state dict as a file.
+pub(super) fn write(state_dict: &StateDict) -> Result<Vec<u8>, StateDictError> {
+    let failed = |error: safetensors::SafeTensorError| StateDictError::Unwritable(error.to_string());
+    let stored: Vec<(&str, &[usize], Dtype, Vec<u8>)> = (state_dict.iter())
+        .map(|(name, tensor)| (name, tensor.shape(), dtype(tensor.dtype()), to_bytes(tensor.data())))
+        .collect();
+    if stored.iter().any(|(name, ..)| *name == "__metadata__") {
+        let message = "safetensors keeps the name `__metadata__` for itself";
+        return Err(StateDictError::Unwritable(message.into()));
+    }
+    let views: Result<Vec<_>, _> = (stored.iter())
+        .map(|(name, shape, dtype, bytes)| Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes)?)))
+        .collect();
+    // As Python's `safetensors.torch.save_file` does; some readers look for it.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
+}
+
+fn dtype(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::F64 => Dtype::F64,
+        DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
