@@ -2,7 +2,8 @@
 
     state_dict_oracles.py                   writes the fixtures and `expected.json`
     state_dict_oracles.py --check FILE...   loads files that Kiln wrote with `torch.load(weights_only=True)` (or as
-                                            safetensors) and compares them with the fixture of the same name
+                                            safetensors) and compares them with the fixture of the same name; the test
+                                            `every_fixture_survives_writing` leaves them in `target/tmp/state_dicts`
 
 A fixture that Kiln refuses has the words that its error must say instead of tensors. Needs the package `safetensors`
 beside PyTorch.

@@ -100,7 +100,9 @@ pub enum Problem {
     )]
     TorchScript,
     /// Some other zip archive.
-    #[error("is a zip archive, but not one from `torch.save`: it has no `data.pkl`, but {members}")]
+    #[error(
+        "is a zip archive, but not one from `torch.save`: it has no `data.pkl`; its members are {members}"
+    )]
     ForeignZip {
         /// The first members' names.
         members: String,
@@ -222,7 +224,7 @@ pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         let _ = write!(text, "{}`{}`", if i > 0 { ", " } else { "" }, shown(name));
     }
     match names.count() {
-        0 if text.is_empty() => "nothing".into(),
+        0 if text.is_empty() => "none".into(),
         0 => text,
         more => format!("{text} and {more} more"),
     }

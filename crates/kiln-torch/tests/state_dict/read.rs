@@ -43,7 +43,7 @@ fn errors_read_as_sentences() {
     the file has a number under `steps`, but in a state dict there are only tensors; remove it before saving
     the file has tensors that together take more than four times its size, `huge` among them; if that is an expanded tensor, save the part that it repeats
     the file is a TorchScript archive, a model with its program (`torch.jit.save`); save `model.state_dict()` with `torch.save` instead
-    the file is a zip archive, but not one from `torch.save`: it has no `data.pkl`, but `notes.txt`
+    the file is a zip archive, but not one from `torch.save`: it has no `data.pkl`; its members are `notes.txt`
     ");
 }
 
