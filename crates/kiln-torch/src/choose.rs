@@ -1,0 +1,133 @@
+//! Which model of a file is meant.
+
+use std::rc::Rc;
+
+use ruff_python_ast::Stmt;
+use ruff_text_size::Ranged;
+
+use crate::error::ImportError;
+use crate::python::{Args, Fault, Interpreter, Namespace, Object, Result, Value, assigned, nearest};
+
+/// A name that may stand for a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Class,
+    Function,
+}
+
+/// The names of a file that could be models, in its order.
+fn candidates(namespace: &Namespace, statements: &[Stmt]) -> Vec<(Kind, String)> {
+    let Some(scope) = &namespace.scope else { return vec![] };
+    let mut found = vec![];
+    for statement in statements {
+        for name in assigned(statement) {
+            let kind = match (statement, scope.own(&name)) {
+                (Stmt::ClassDef(_), Some(Value::Class(class))) if class.is_module() => Kind::Class,
+                (Stmt::ClassDef(_), Some(Value::Failed(_))) => Kind::Class,
+                (Stmt::Assign(_) | Stmt::AnnAssign(_), Some(value)) if value.as_module().is_some() => {
+                    Kind::Object
+                }
+                (Stmt::FunctionDef(_), Some(Value::Function(function)))
+                    if function.is_without_arguments() =>
+                {
+                    Kind::Function
+                }
+                _ => continue,
+            };
+            if !found.iter().any(|(_, other)| *other == name) {
+                found.push((kind, name));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a name is used in another definition of the file.
+fn is_part(text: &str, statements: &[Stmt], name: &str) -> bool {
+    let others = statements.iter().filter(|s| matches!(s, Stmt::ClassDef(_) | Stmt::FunctionDef(_)));
+    others.filter(|s| !assigned(s).iter().any(|own| own == name)).any(|statement| {
+        let range = statement.range();
+        let (start, end) = (u32::from(range.start()), u32::from(range.end()));
+        let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
+        let words = text.get(range).unwrap_or_default().split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.into_iter().any(|word| word == name)
+    })
+}
+
+/// The name that is meant: the one that is given, the only object that is already made, or the only definition that no
+/// other one uses.
+pub(crate) fn choose(
+    file: &str,
+    text: &str,
+    statements: &[Stmt],
+    namespace: &Namespace,
+    given: Option<&str>,
+) -> Result<String, ImportError> {
+    let all = candidates(namespace, statements);
+    let listed =
+        |names: &[&String]| names.iter().map(|name| format!("{file}:{name}")).collect::<Vec<_>>().join(", ");
+    let names: Vec<&String> = all.iter().map(|(_, name)| name).collect();
+    if let Some(given) = given {
+        let scope = namespace.scope.as_ref();
+        if scope.is_some_and(|scope| scope.own(given).is_some()) {
+            return Ok(given.to_owned());
+        }
+        let near = nearest(given, names.iter().map(|name| name.as_str()));
+        let help = match near {
+            Some(near) => format!("did you mean `{file}:{near}`?"),
+            None if names.is_empty() => "it defines no class that derives from `nn.Module`".into(),
+            None => format!("it defines {}", listed(&names)),
+        };
+        return Err(ImportError::plain(format!("`{file}` has no `{given}`"), Some(help)));
+    }
+    let whole: Vec<&String> = names.iter().copied().filter(|name| !is_part(text, statements, name)).collect();
+    let objects: Vec<&String> =
+        all.iter().filter(|(kind, _)| *kind == Kind::Object).map(|(_, name)| name).collect();
+    match (&objects[..], &whole[..], &names[..]) {
+        ([one], ..) | (_, [one], _) | (_, _, [one]) => return Ok((*one).clone()),
+        ([], [], []) => {}
+        _ => {
+            return Err(ImportError::plain(
+                format!("`{file}` defines several models"),
+                Some(format!("say which: {}", listed(&names))),
+            ));
+        }
+    }
+    Err(ImportError::plain(
+        format!("`{file}` defines no model"),
+        Some("a model is a class that derives from `nn.Module`, or an `nn.Sequential`".into()),
+    ))
+}
+
+impl Interpreter {
+    /// The module that a name stands for: itself, made by its class, or given by a function.
+    pub(crate) fn build(
+        &mut self,
+        value: &Value,
+        name: &str,
+        args: &[(String, Value)],
+    ) -> Result<Rc<Object>> {
+        let named = args.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
+        let args = Args { positional: vec![], named };
+        let made = match value {
+            Value::Object(_) if args.named.is_empty() => value.clone(),
+            Value::Object(_) => {
+                return Err(Fault::type_error(format!(
+                    "`{name}` is already made, so that `--arg` comes too late"
+                ))
+                .help("name its class instead"));
+            }
+            Value::Class(class) if class.is_module() => self.call(value, args)?,
+            Value::Function(_) | Value::Partial(_) => self.call(value, args)?,
+            Value::Failed(fault) => return Err((**fault).clone()),
+            other => {
+                return Err(Fault::type_error(format!("`{name}` is no model but a {}", other.type_name()))
+                    .help("a model is a class that derives from `nn.Module`, or an `nn.Sequential`"));
+            }
+        };
+        made.as_module()
+            .cloned()
+            .ok_or_else(|| Fault::type_error(format!("`{name}` gives a {} and no module", made.type_name())))
+    }
+}

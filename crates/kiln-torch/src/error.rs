@@ -1,0 +1,113 @@
+//! Why a source file is no model, with its place in the file.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::python::{FaultData, Interpreter};
+use crate::source::Span;
+
+/// What is wrong with a model definition, in the terms of the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportError {
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// Where.
+    pub place: Option<Place>,
+    /// Where what failed was called from, innermost first.
+    pub calls: Vec<Place>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// What it says.
+    pub text: Arc<str>,
+    /// The bytes that are meant.
+    pub range: std::ops::Range<usize>,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Place {
+    /// The line, the characters before what is meant, and how many are meant in it.
+    fn line(&self) -> (&str, usize, usize) {
+        let line = self.text.lines().nth(self.line - 1).unwrap_or_default();
+        let before = self.column - 1;
+        let meant = self.text.get(self.range.clone()).unwrap_or_default().lines().next().unwrap_or_default();
+        (line, before, meant.chars().count().max(1))
+    }
+}
+
+impl ImportError {
+    /// An error without a place.
+    pub(crate) fn plain(message: impl Into<String>, help: Option<String>) -> Self {
+        Self { message: message.into(), help, place: None, calls: vec![] }
+    }
+
+    pub(crate) fn new(data: &FaultData, interpreter: &Interpreter) -> Self {
+        let place = |span: Span| {
+            let file = interpreter.files.get(usize::try_from(span.file).ok()?)?;
+            let (line, column) = file.position(span.start);
+            let at = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX).min(file.text.len());
+            Some(Place {
+                file: file.path.clone(),
+                text: file.text.as_str().into(),
+                range: at(span.start)..at(span.end).max(at(span.start)),
+                line,
+                column,
+            })
+        };
+        let calls = data.calls.iter().filter(|(span, _)| Some(*span) != data.span);
+        Self {
+            message: data.message.clone(),
+            help: data.help.clone(),
+            place: data.span.and_then(place),
+            calls: calls.filter_map(|(span, _)| place(*span)).collect(),
+        }
+    }
+
+    /// The error with the source line, underlined, as text.
+    pub fn report(&self) -> String {
+        let mut out = format!("error: {}\n", self.message);
+        if let Some(place) = &self.place {
+            let (line, before, count) = place.line();
+            let number = place.line.to_string();
+            let margin = " ".repeat(number.len());
+            // Tabs stay, so that the line below has the same width.
+            let indent: String =
+                line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            out += &format!("{margin}--> {}:{}:{}\n", place.file.display(), place.line, place.column);
+            out += &format!("{margin} |\n{number} | {line}\n{margin} | {indent}{}\n", "^".repeat(count));
+            for call in &self.calls {
+                let text = call.line().0.trim();
+                out += &format!("{margin} = called at {}:{}: {text}\n", call.file.display(), call.line);
+            }
+        }
+        if let Some(help) = &self.help {
+            out += &format!("help: {help}\n");
+        }
+        out
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{}:{}: ", place.file.display(), place.line)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ImportError {}

@@ -1,0 +1,34 @@
+//! How much a model definition may ask for. A program is run to learn what it builds, and it may be anybody's.
+
+/// Bytes of a source file.
+pub(crate) const MAX_SOURCE: u64 = 4 << 20;
+
+/// Words and signs of one logical line: as deep as an expression can nest.
+pub(crate) const MAX_LINE_TOKENS: usize = 20_000;
+
+/// Files that a model is spread over.
+pub(crate) const MAX_FILES: usize = 200;
+
+/// Stack of the thread that evaluates: recursion is bounded by the limits here, and this carries it.
+pub(crate) const STACK: usize = 1 << 30;
+
+/// Limits on evaluating a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Expressions and statements evaluated.
+    pub steps: u64,
+    /// Calls within calls.
+    pub depth: usize,
+    /// Elements of lists, characters of strings and so on, all ever made.
+    pub cells: u64,
+    /// Elements of parameters, buffers and constants together.
+    pub elements: u64,
+    /// Nodes of the graph.
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { steps: 5_000_000, depth: 200, cells: 10_000_000, elements: 1 << 31, nodes: 200_000 }
+    }
+}

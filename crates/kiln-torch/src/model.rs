@@ -1,0 +1,369 @@
+//! From a source file to a graph.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use kiln_graph::{Dim, Graph, Op, Rewriter, TensorType, ValueId};
+
+use crate::error::ImportError;
+use crate::hints::Hints;
+use crate::input::Input;
+use crate::limits::{Limits, STACK};
+use crate::python::value::{Body, Function};
+use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
+use crate::source::SourceFile;
+use crate::{choose, hints, input, torch};
+
+/// What the caller can say about an import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// The class, function or variable that is the model; the only one if none is named.
+    pub model: Option<String>,
+    /// Arguments of its constructor, `n_blocks=100`, as Python writes them.
+    pub args: Vec<String>,
+    /// Shapes of one sample of each input, `3,32,32`; what a comment in the file says if there are none.
+    pub inputs: Vec<String>,
+    /// Numbers for symbolic dimensions: `H = 224`.
+    pub dims: BTreeMap<String, i64>,
+    /// Whether `self.training` is true: the model as it is in a training step.
+    pub training: bool,
+    /// Whether calls and decorators from imports that are not known are passed over.
+    pub lenient_imports: bool,
+    /// Where the first values of parameters begin.
+    pub seed: u64,
+    /// What the program may use.
+    pub limits: Limits,
+}
+
+/// A model that was read from its source.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph. Its states are named as in PyTorch's state dict.
+    pub graph: Graph,
+    /// Other names of states, with the state's: a block that is used twice has two.
+    pub aliases: Vec<(String, String)>,
+    /// Entries of the state dict that are no states: `num_batches_tracked`, buffers of integers.
+    pub others: Vec<String>,
+    /// States that training leaves alone: parameters without gradient, buffers.
+    pub frozen: Vec<String>,
+    /// What is allowed but looks like a mistake.
+    pub warnings: Vec<String>,
+    /// Whether `forward` asks for `self.training` and differs in training.
+    pub asks_for_training: bool,
+}
+
+/// Reads the model in the file `path`.
+pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let source = SourceFile::read(path).map_err(|message| ImportError::plain(message, None))?;
+    on_large_stack(|| read(source, options))
+}
+
+/// Reads the model in a text; `path` is what messages call it.
+pub fn import_text(text: &str, path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let source = SourceFile { path: path.into(), text: text.to_owned() };
+    on_large_stack(|| read(source, options))
+}
+
+/// Programs are evaluated by recursion, on a stack that carries what the limits allow.
+fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, ImportError> + Send) -> Result<T, ImportError> {
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().name("python".into()).stack_size(STACK).spawn_scoped(scope, run);
+        let failed = |what: &str| ImportError::plain(format!("the source cannot be evaluated: {what}"), None);
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(failed("an error in Kiln itself; please report it with the file")),
+            Err(error) => Err(failed(&error.to_string())),
+        }
+    })
+}
+
+fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let mut i = Interpreter::new(options.limits);
+    i.lenient = options.lenient_imports;
+    i.training = options.training;
+    i.seed = options.seed;
+    let file = source.path.display().to_string();
+    let text = source.text.clone();
+    let plain = |message: String| ImportError::plain(message, None);
+    let parsed = match source.parse(0) {
+        Ok(parsed) => parsed,
+        Err(fault) => {
+            i.files.push(Rc::new(source));
+            return Err(ImportError::new(&fault.0, &i));
+        }
+    };
+    let result = i.run_file(source);
+    let namespace = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
+    let name = choose::choose(&file, &text, parsed.suite(), &namespace, options.model.as_deref())?;
+    let hints = hints::find(&text, parsed.suite(), &name).map_err(plain)?;
+    let value = namespace.scope.as_ref().and_then(|scope| scope.own(&name)).unwrap_or(Value::None);
+    let result = arguments(&mut i, &hints, options).and_then(|args| i.build(&value, &name, &args));
+    let module = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
+    let given = if options.inputs.is_empty() { &hints.inputs } else { &options.inputs };
+    let inputs = given.iter().map(|text| input::parse(text)).collect::<Result<Vec<_>, _>>().map_err(plain)?;
+    i.graph.name.clone_from(&name);
+    trace(&mut i, &module, inputs, options).map_err(|fault| ImportError::new(&fault.0, &i))
+}
+
+/// The constructor's arguments: what is said in Python's words, any other word as a string.
+fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Result<Vec<(String, Value)>> {
+    let mut args: Vec<(String, Value)> = vec![];
+    for text in hints.args.iter().chain(&options.args) {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Fault::value(format!("`--arg {text}` should be NAME=VALUE, as in `--arg n_blocks=100`"))
+        })?;
+        let env = Env { scope: Rc::new(Scope::default()), file: u32::MAX, method: None, around: None };
+        let parsed = ruff_python_parser::parse_expression(value).ok();
+        let value = match parsed {
+            Some(parsed) => i.eval(&env, parsed.expr()).unwrap_or_else(|_| Value::str(value)),
+            None => Value::str(value),
+        };
+        args.retain(|(other, _)| other != name.trim());
+        args.push((name.trim().to_owned(), value));
+    }
+    Ok(args)
+}
+
+/// Runs `forward` on symbols.
+fn trace(
+    i: &mut Interpreter,
+    module: &Rc<Object>,
+    inputs: Vec<Input>,
+    options: &ImportOptions,
+) -> Result<Imported> {
+    let walk = torch::walk(i, module)?;
+    for (path, module) in &walk.modules {
+        i.trace.paths.entry(Rc::as_ptr(module).addr()).or_insert_with(|| path.clone());
+    }
+    let mut frozen = vec![];
+    for (name, parameter) in walk.parameters.iter().chain(&walk.buffers) {
+        let tensor = i.first_values(parameter)?;
+        let id = i.graph.state(name.clone(), tensor)?;
+        parameter.state.set(Some(id));
+        if parameter.is_frozen.get() {
+            frozen.push(id);
+        }
+    }
+    i.trace.is_running = true;
+    let mut arguments = vec![];
+    for (name, ty) in named_inputs(module, inputs)? {
+        let shape = ty.shape.iter().map(|dim| bound(dim, &options.dims));
+        let id = i.graph.input(name, TensorType::new(ty.dtype, shape))?;
+        arguments.push(Value::tensor(id));
+    }
+    let result = i.call_module(module, Args::of(arguments))?;
+    outputs(i, &result)?;
+    let warnings = warnings(&i.graph);
+    let graph = tidy(&i.graph)?;
+    // Running statistics are no parameters, but training keeps them.
+    let statistics: Vec<ValueId> = i
+        .graph
+        .nodes()
+        .iter()
+        .filter(|node| matches!(node.op, Op::BatchNorm(_)))
+        .flat_map(|node| node.inputs[3..].to_vec())
+        .collect();
+    let frozen = frozen.into_iter().filter(|id| !statistics.contains(id));
+    Ok(Imported {
+        frozen: frozen.map(|id| i.graph.value(id).name.clone()).collect(),
+        aliases: walk.aliases,
+        others: walk.others,
+        warnings,
+        asks_for_training: i.asked_for_training,
+        graph,
+    })
+}
+
+/// The parameters of `forward` with the shapes that are said.
+fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, TensorType)>> {
+    let (required, all) = match module.class.find("forward") {
+        Some(Value::Function(function)) => function.inputs(),
+        _ => (vec!["input".into()], vec!["input".into()]),
+    };
+    let words = |count: usize| if count == 1 { "one input".to_owned() } else { format!("{count} inputs") };
+    if inputs.is_empty() {
+        return Err(no_input(module, &required));
+    }
+    let mut named: Vec<(String, TensorType)> = vec![];
+    for (place, input) in inputs.into_iter().enumerate() {
+        let name = match input.name {
+            Some(name) if all.contains(&name) => name,
+            Some(name) => {
+                return Err(Fault::value(format!("`forward` has no parameter `{name}`"))
+                    .help(format!("it has {}", all.join(", "))));
+            }
+            None => all.get(place).cloned().ok_or_else(|| {
+                Fault::value(format!("`forward` takes {}, but there are more `--input`", words(all.len())))
+            })?,
+        };
+        if named.iter().any(|(other, _)| *other == name) {
+            return Err(Fault::value(format!("the input `{name}` is said twice")));
+        }
+        named.push((name, input.ty));
+    }
+    if let Some(missing) = required.iter().find(|name| !named.iter().any(|(other, _)| other == *name)) {
+        return Err(Fault::value(format!(
+            "`forward` takes {} ({}), but there is no `--input` for `{missing}`",
+            words(required.len()),
+            required.join(", ")
+        ))
+        .help(format!("`--input {missing}=SHAPE` for each of them")));
+    }
+    // In the order of `forward`, which is the order of the call; those in between have defaults.
+    named.sort_by_key(|(name, _)| all.iter().position(|other| other == name));
+    let is_prefix = named.iter().zip(&all).all(|((name, _), other)| name == other);
+    if !is_prefix {
+        return Err(Fault::unsupported("inputs behind a parameter with a default need that one, too"));
+    }
+    Ok(named)
+}
+
+/// Nobody has said what goes in: what the first layer says about it helps.
+fn no_input(module: &Rc<Object>, required: &[String]) -> Fault {
+    let first = first_layer(module, 0);
+    let example = match &first {
+        Some((_, class, size)) if class.starts_with("Conv1d") => format!("--input {size},100"),
+        Some((_, class, size)) if class.starts_with("Conv3d") => format!("--input {size},16,32,32"),
+        Some((_, class, size)) if class.starts_with("Conv") => format!("--input {size},32,32"),
+        Some((_, _, size)) => format!("--input {size}"),
+        None => "--input 3,32,32".into(),
+    };
+    let mut message = "the shape of the input is not known".to_owned();
+    if let Some((name, class, size)) = &first {
+        let what = if class.starts_with("Conv") { "channels" } else { "features" };
+        message += &format!("; the first layer, `{name}` (nn.{class}), takes {size} {what}");
+    }
+    if required.len() > 1 {
+        message += &format!("; `forward` takes {}", required.join(", "));
+    }
+    Fault::value(message).help(format!(
+        "`{example}` says what one sample is, or a comment above the class: `# kiln: {example}`"
+    ))
+}
+
+/// Path, class and input size of the first layer that says it.
+fn first_layer(module: &Rc<Object>, depth: usize) -> Option<(String, String, i64)> {
+    let class = module.class.name.rsplit('.').next().unwrap_or_default().to_owned();
+    for attribute in ["in_channels", "in_features"] {
+        if let Some(size) = module.get(attribute).and_then(|value| value.as_int()) {
+            return Some((String::new(), class, size));
+        }
+    }
+    if depth > 20 {
+        return None;
+    }
+    module.children().into_iter().find_map(|(name, child)| {
+        let (path, class, size) = first_layer(&child, depth + 1)?;
+        Some((if path.is_empty() { name.to_string() } else { format!("{name}.{path}") }, class, size))
+    })
+}
+
+fn bound(dim: &Dim, dims: &BTreeMap<String, i64>) -> Dim {
+    dims.get(&dim.to_string()).map_or_else(|| dim.clone(), |value| Dim::from(*value))
+}
+
+/// Names what `forward` gives.
+fn outputs(i: &mut Interpreter, result: &Value) -> Result<()> {
+    let mut named: Vec<(String, Value)> = vec![];
+    match result {
+        Value::Tuple(_) | Value::List(_) => {
+            for (place, item) in i.items(result)?.into_iter().enumerate() {
+                named.push((format!("output_{place}"), item));
+            }
+        }
+        Value::Dict(dict) => {
+            for (key, value) in dict.borrow().entries.values() {
+                named.push((key.as_str().unwrap_or("output").to_owned(), value.clone()));
+            }
+        }
+        other => named.push(("output".into(), other.clone())),
+    }
+    let wanted = named.len();
+    for (name, value) in named {
+        match i.optional_tensor_of(&value)? {
+            Some(id) => i.graph.output(name, id)?,
+            // `return x, None`
+            None if matches!(value, Value::None) && wanted > 1 => {}
+            None => {
+                let fault =
+                    Fault::type_error(format!("`forward` gives a {} and no tensor", value.type_name()));
+                return Err(match value {
+                    Value::None => fault.help("does it lack its `return`?"),
+                    _ => fault,
+                });
+            }
+        }
+    }
+    if i.graph.outputs().is_empty() {
+        return Err(Fault::value("`forward` gives nothing"));
+    }
+    Ok(())
+}
+
+/// A view that mixes samples is legal and nearly always a mistake: the book's `view(-1, 512)` on another image size.
+fn warnings(graph: &Graph) -> Vec<String> {
+    let batch = Dim::symbol("N");
+    let mut warnings = vec![];
+    for output in graph.outputs() {
+        let ty = graph.ty(output.value);
+        let Some(rows) = ty.shape.first().filter(|rows| **rows != batch) else { continue };
+        let Some(factor) = rows.exact_div(&batch).and_then(|f| f.as_const()).filter(|f| *f > 1) else {
+            continue;
+        };
+        let culprit = graph.nodes().iter().find(|node| {
+            let first = node.outputs.first().and_then(|id| graph.ty(*id).shape.first().cloned());
+            matches!(node.op, Op::Reshape(_)) && first.as_ref() == Some(rows)
+        });
+        let mut warning = format!("the output has {rows} rows for {batch} samples");
+        if let Some(node) = culprit {
+            let from = &graph.ty(node.inputs[0]).shape;
+            let each = kiln_graph::product(from.iter().skip(1));
+            warning += &format!(
+                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` keeps them together",
+                node.name
+            );
+        }
+        warnings.push(warning);
+    }
+    warnings
+}
+
+/// The graph without what leads to no output.
+fn tidy(graph: &Graph) -> Result<Graph> {
+    let mut needed = vec![false; graph.values().len()];
+    graph.results().for_each(|id| needed[id.index()] = true);
+    for node in graph.nodes().iter().rev() {
+        if node.outputs.iter().any(|id| needed[id.index()]) {
+            node.inputs.iter().for_each(|id| needed[id.index()] = true);
+        }
+    }
+    let mut rewriter = Rewriter::new(graph)?;
+    for id in graph.node_ids() {
+        if graph.node(id).outputs.iter().any(|id| needed[id.index()]) {
+            rewriter.copy(id)?;
+        }
+    }
+    Ok(rewriter.finish()?)
+}
+
+impl Function {
+    /// Whether a call without arguments is possible.
+    pub(crate) fn is_without_arguments(&self) -> bool {
+        let parameters = self.parameters.iter_non_variadic_params();
+        matches!(self.body, Body::Statements(_)) && parameters.into_iter().all(|p| p.default.is_some())
+    }
+
+    /// The parameters behind `self`: those without default, and all.
+    fn inputs(&self) -> (Vec<String>, Vec<String>) {
+        let parameters = self.parameters.posonlyargs.iter().chain(&self.parameters.args).skip(1);
+        let all: Vec<_> = parameters.map(|p| (p.name().to_string(), p.default.is_none())).collect();
+        let required = all.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
+        if names.is_empty() && self.parameters.vararg.is_some() {
+            names.push("input".into());
+        }
+        (required, names)
+    }
+}

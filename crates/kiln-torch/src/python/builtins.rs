@@ -1,0 +1,362 @@
+//! Python's own functions and types.
+
+use std::rc::Rc;
+
+use super::Interpreter;
+use super::call::Args;
+use super::fault::{Fault, Result};
+use super::methods::natives;
+use super::native::{Bound, Native};
+use super::value::{Class, Dict, NativeClass, Value, Wrapper};
+
+/// Functions, and types that are called like functions.
+static FUNCTIONS: &[Native] = natives! {
+    "builtins.len" "obj, /" => |i, b| match b.get("obj") {
+        tensor @ (Value::Tensor(_) | Value::Parameter(_)) => {
+            let shape = i.call_method(&tensor, "size", Args::default())?;
+            i.item(&shape, &Value::Int(0))
+        }
+        other => {
+            let length = i.length(&other)?;
+            Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
+        }
+    },
+    "builtins.range" "start, stop=None, step=1, /" => range,
+    "builtins.print" "*args, **kwargs" => |_, _| Ok(Value::None),
+    "builtins.enumerate" "iterable, start=0" => |i, b| {
+        let start = b.int("start")?;
+        let items = i.items(&b.get("iterable"))?;
+        let pairs = (start..).zip(items).map(|(at, item)| Value::tuple([Value::Int(at), item]));
+        Ok(Value::iterator(pairs.collect()))
+    },
+    "builtins.zip" "*iterables, strict=False" => |i, b| {
+        let mut lists = vec![];
+        for iterable in i.items(&b.get("iterables"))? {
+            lists.push(i.items(&iterable)?.into_iter());
+        }
+        let mut rows = vec![];
+        while !lists.is_empty() {
+            let row: Option<Vec<Value>> = lists.iter_mut().map(Iterator::next).collect();
+            let Some(row) = row else { break };
+            i.cells(row.len())?;
+            rows.push(Value::tuple(row));
+        }
+        Ok(Value::iterator(rows))
+    },
+    "builtins.map" "function, iterable, /" => |i, b| {
+        let mut out = vec![];
+        for item in i.items(&b.get("iterable"))? {
+            out.push(i.call(&b.get("function"), Args::of([item]))?);
+        }
+        Ok(Value::iterator(out))
+    },
+    "builtins.filter" "function, iterable, /" => |i, b| {
+        let mut out = vec![];
+        for item in i.items(&b.get("iterable"))? {
+            let kept = match b.get("function") {
+                Value::None => item.clone(),
+                function => i.call(&function, Args::of([item.clone()]))?,
+            };
+            if i.truth(&kept)? {
+                out.push(item);
+            }
+        }
+        Ok(Value::iterator(out))
+    },
+    "builtins.reversed" "items, /" => |i, b| {
+        let mut items = i.items(&b.get("items"))?;
+        items.reverse();
+        Ok(Value::iterator(items))
+    },
+    "builtins.sorted" "items, /" => |i, b| {
+        let items = i.items(&b.get("items"))?;
+        Ok(Value::list(i.sorted(items)?))
+    },
+    "builtins.iter" "items, /" => |i, b| Ok(Value::iterator(i.items(&b.get("items"))?)),
+    "builtins.next" "items, /, *default" => |i, b| {
+        let next = match b.get("items") {
+            Value::Iterator(items) => items.borrow_mut().next(),
+            _ => return Err(b.wrong("items", "an iterator; `iter(...)` makes one")),
+        };
+        match (next, i.items(&b.get("default"))?.first()) {
+            (Some(value), _) => Ok(value),
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => Err(Fault::python("StopIteration", "there are no more elements")),
+        }
+    },
+    "builtins.sum" "items, /, start=0" => |i, b| {
+        let mut sum = b.get("start");
+        for item in i.items(&b.get("items"))? {
+            sum = i.binary(ruff_python_ast::Operator::Add, &sum, &item)?;
+        }
+        Ok(sum)
+    },
+    "builtins.max" "*items, default=None, key=None" => |i, b| extreme(i, b, std::cmp::Ordering::Greater),
+    "builtins.min" "*items, default=None, key=None" => |i, b| extreme(i, b, std::cmp::Ordering::Less),
+    "builtins.abs" "x, /" => |i, b| match b.get("x") {
+        Value::Int(x) => x.checked_abs().map(Value::Int).ok_or_else(|| b.wrong("x", "smaller")),
+        Value::Float(x) => Ok(Value::Float(x.abs())),
+        tensor => i.call_method(&tensor, "abs", Args::default()),
+    },
+    "builtins.round" "x, ndigits=None" => |_, b| {
+        let x = b.float("x")?;
+        if b.is_none("ndigits") {
+            return integer(x.round_ties_even());
+        }
+        let digits = i32::try_from(b.int("ndigits")?.clamp(-300, 300)).unwrap_or(0);
+        let factor = 10f64.powi(digits);
+        Ok(Value::Float((x * factor).round_ties_even() / factor))
+    },
+    "builtins.pow" "base, exp, /" => |i, b| i.binary(ruff_python_ast::Operator::Pow, &b.get("base"), &b.get("exp")),
+    "builtins.divmod" "a, b, /" => |i, b| {
+        let (x, y) = (b.get("a"), b.get("b"));
+        let quotient = i.binary(ruff_python_ast::Operator::FloorDiv, &x, &y)?;
+        Ok(Value::tuple([quotient, i.binary(ruff_python_ast::Operator::Mod, &x, &y)?]))
+    },
+    "builtins.all" "items, /" => |i, b| {
+        for item in i.items(&b.get("items"))? {
+            if !i.truth(&item)? {
+                return Ok(Value::Bool(false));
+            }
+        }
+        Ok(Value::Bool(true))
+    },
+    "builtins.any" "items, /" => |i, b| {
+        for item in i.items(&b.get("items"))? {
+            if i.truth(&item)? {
+                return Ok(Value::Bool(true));
+            }
+        }
+        Ok(Value::Bool(false))
+    },
+    "builtins.isinstance" "obj, types, /" => |i, b| Ok(Value::Bool(i.is_instance(&b.get("obj"), &b.get("types"))?)),
+    "builtins.issubclass" "obj, types, /" => |_, b| match (b.get("obj"), b.get("types")) {
+        (Value::Class(class), Value::Class(other)) => Ok(Value::Bool(class.derives_from(&other))),
+        _ => Err(b.wrong("obj", "a class")),
+    },
+    "builtins.hasattr" "obj, name, /" => |i, b| {
+        let found = i.find_attribute(&b.get("obj"), &b.string("name")?)?;
+        Ok(Value::Bool(found.is_some()))
+    },
+    "builtins.getattr" "obj, name, /, *default" => |i, b| {
+        let (object, name) = (b.get("obj"), b.string("name")?);
+        match (i.find_attribute(&object, &name)?, i.items(&b.get("default"))?.first()) {
+            (Some(value), _) => Ok(value),
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => i.attribute(&object, &name),
+        }
+    },
+    "builtins.setattr" "obj, name, value, /" => |i, b| {
+        i.set_attribute(&b.get("obj"), &b.string("name")?, b.get("value"))?;
+        Ok(Value::None)
+    },
+    "builtins.callable" "obj, /" => |_, b| Ok(Value::Bool(matches!(
+        b.get("obj"),
+        Value::Function(_) | Value::Method(_) | Value::Native(_) | Value::Partial(_) | Value::Class(_) | Value::Object(_)
+    ))),
+    "builtins.repr" "obj, /" => |_, b| Ok(Value::str(super::format::repr(&b.get("obj")))),
+    "builtins.id" "obj, /" => |_, b| Ok(Value::Int(i64::try_from(b.get("obj").identity().unwrap_or(0)).unwrap_or(0))),
+    "builtins.super" "cls, obj, /" => |_, b| match (b.get("cls"), b.get("obj")) {
+        (Value::Class(class), this) => Ok(Value::Super(Rc::new((class, this)))),
+        _ => Err(b.wrong("cls", "a class")),
+    },
+    "builtins.property" "function, /" => |i, b| Ok(i.wrap(Wrapper::Property, b.get("function"))),
+    "builtins.staticmethod" "function, /" => |i, b| Ok(i.wrap(Wrapper::Static, b.get("function"))),
+    "builtins.classmethod" "function, /" => |i, b| Ok(i.wrap(Wrapper::Class, b.get("function"))),
+};
+
+/// Types that are called like functions.
+static TYPES: &[Native] = natives! {
+    "builtins.int" "x=0, /" => |_, b| match b.get("x") {
+        Value::Size(dim) => Ok(Value::Size(dim)),
+        Value::Str(text) => text.trim().parse().map(Value::Int).map_err(|_| b.wrong("x", "a number")),
+        Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
+        _ => integer(b.float("x")?.trunc()),
+    },
+    "builtins.float" "x=0.0, /" => |_, b| match b.get("x") {
+        Value::Str(text) => text.trim().parse().map(Value::Float).map_err(|_| b.wrong("x", "a number")),
+        Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
+        _ => b.float("x").map(Value::Float),
+    },
+    "builtins.bool" "x=False, /" => |i, b| Ok(Value::Bool(i.truth(&b.get("x"))?)),
+    "builtins.str" "x='', /" => |i, b| Ok(Value::str(i.string_of(&b.get("x"))?)),
+    "builtins.list" "items=(), /" => |i, b| Ok(Value::list(i.items(&b.get("items"))?)),
+    "builtins.tuple" "items=(), /" => |i, b| Ok(Value::tuple(i.items(&b.get("items"))?)),
+    "builtins.set" "items=(), /" => |i, b| {
+        let items = i.items(&b.get("items"))?;
+        i.set_of(items)
+    },
+    "builtins.dict" "items=None, /, **kwargs" => |i, b| {
+        let mut dict = Dict::default();
+        i.update_dict(&mut dict, &b.get("items"))?;
+        i.update_dict(&mut dict, &b.get("kwargs"))?;
+        Ok(Value::Dict(Rc::new(dict.into())))
+    },
+    "builtins.type" "obj, /" => |i, b| match b.get("obj") {
+        Value::Object(object) => Ok(Value::Class(object.class.clone())),
+        other => {
+            let name = other.type_name();
+            let found = TYPES.iter().find(|native| native.name.strip_prefix("builtins.") == Some(name.as_str()));
+            match found {
+                Some(native) => Ok(Value::Class(i.class(native.name)?)),
+                None => Ok(Value::str(name)),
+            }
+        }
+    },
+};
+
+/// Exceptions with what they derive from.
+static EXCEPTIONS: &[(&str, &str)] = &[
+    ("BaseException", "object"),
+    ("Exception", "BaseException"),
+    ("ArithmeticError", "Exception"),
+    ("AssertionError", "Exception"),
+    ("AttributeError", "Exception"),
+    ("ImportError", "Exception"),
+    ("ModuleNotFoundError", "ImportError"),
+    ("LookupError", "Exception"),
+    ("IndexError", "LookupError"),
+    ("KeyError", "LookupError"),
+    ("NameError", "Exception"),
+    ("RuntimeError", "Exception"),
+    ("NotImplementedError", "RuntimeError"),
+    ("StopIteration", "Exception"),
+    ("SyntaxError", "Exception"),
+    ("TypeError", "Exception"),
+    ("ValueError", "Exception"),
+    ("ZeroDivisionError", "ArithmeticError"),
+    ("Warning", "Exception"),
+    ("UserWarning", "Warning"),
+    ("DeprecationWarning", "Warning"),
+];
+
+/// The names of all functions, for messages.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().chain(TYPES).filter_map(|native| native.name.strip_prefix("builtins."))
+}
+
+fn integer(x: f64) -> Result<Value> {
+    if x.abs() < 9e18 {
+        #[allow(clippy::as_conversions, reason = "it is whole and in range")]
+        return Ok(Value::Int(x as i64));
+    }
+    Err(Fault::value(format!("{x} is no integer of 64 bits")))
+}
+
+fn range(_: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let bound = |name: &str| {
+        b.get(name).as_int().ok_or_else(|| match b.get(name) {
+            Value::Size(dim) => super::operators::unknown_size(&dim),
+            _ => b.wrong(name, "an integer"),
+        })
+    };
+    let (start, stop) =
+        if b.is_none("stop") { (0, bound("start")?) } else { (bound("start")?, bound("stop")?) };
+    let step = bound("step")?;
+    if step == 0 {
+        return Err(Fault::value("the step of a range is zero"));
+    }
+    Ok(Value::Range(Rc::new([start, stop, step])))
+}
+
+fn extreme(i: &mut Interpreter, b: &Bound, wanted: std::cmp::Ordering) -> Result<Value> {
+    let mut items = i.items(&b.get("items"))?;
+    if let [one] = &items[..] {
+        items = i.items(&one.clone())?;
+    }
+    let mut best: Option<(Value, Value)> = None;
+    for item in items {
+        let key =
+            if b.is_none("key") { item.clone() } else { i.call(&b.get("key"), Args::of([item.clone()]))? };
+        let better = match &best {
+            Some((_, other)) => i.ordering(&key, other)? == Some(wanted),
+            None => true,
+        };
+        if better {
+            best = Some((item, key));
+        }
+    }
+    match best {
+        Some((item, _)) => Ok(item),
+        None if b.is_none("default") => Err(Fault::value("there is nothing to choose from")),
+        None => Ok(b.get("default")),
+    }
+}
+
+impl Interpreter {
+    /// What a name stands for if the program does not define it.
+    pub(crate) fn builtin(&mut self, name: &str) -> Result<Option<Value>> {
+        if let Some(native) = FUNCTIONS.iter().find(|n| n.name.strip_prefix("builtins.") == Some(name)) {
+            return Ok(Some(Value::Native(native)));
+        }
+        if let Some(native) = TYPES.iter().find(|n| n.name.strip_prefix("builtins.") == Some(name)) {
+            return self.class(native.name).map(|class| Some(Value::Class(class)));
+        }
+        if name == "object" {
+            return self.class("object").map(|class| Some(Value::Class(class)));
+        }
+        if let Some((exception, _)) = EXCEPTIONS.iter().find(|(exception, _)| *exception == name) {
+            return self.class(exception).map(|class| Some(Value::Class(class)));
+        }
+        Ok((name == "NotImplemented").then_some(Value::None))
+    }
+
+    /// A class that Python or PyTorch defines, by full name.
+    pub(crate) fn class(&mut self, name: &'static str) -> Result<Rc<Class>> {
+        if let Some(class) = self.classes.get(name) {
+            return Ok(class.clone());
+        }
+        let (shown, base, native) = if name == "object" {
+            (name.to_owned(), None, NativeClass::Plain)
+        } else if let Some(native) = TYPES.iter().find(|native| native.name == name) {
+            (super::call::short(name), Some("object"), NativeClass::Type(native))
+        } else if let Some((_, base)) = EXCEPTIONS.iter().find(|(exception, _)| *exception == name) {
+            (name.to_owned(), Some(*base), NativeClass::Exception)
+        } else {
+            let (base, native) = crate::torch::native_class(name).ok_or_else(|| {
+                Fault::unsupported(format!("`{}` is not supported", super::call::short(name)))
+            })?;
+            (super::call::short(name), Some(base), native)
+        };
+        let mut ancestors = vec![];
+        if let Some(base) = base {
+            let base = self.class(base)?;
+            ancestors.push(base.clone());
+            ancestors.extend(base.ancestors.iter().cloned());
+        }
+        let class = Rc::new(Class {
+            name: shown.into(),
+            ancestors,
+            attributes: Default::default(),
+            native,
+            unknown_base: None,
+        });
+        self.classes.insert(name, class.clone());
+        Ok(class)
+    }
+
+    /// `isinstance(value, types)`
+    pub(crate) fn is_instance(&mut self, value: &Value, types: &Value) -> Result<bool> {
+        Ok(match types {
+            Value::Tuple(types) => {
+                for one in types.iter() {
+                    if self.deeper(|this| this.is_instance(value, one))? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Value::Class(class) => match value {
+                Value::Object(object) => object.class.derives_from(class),
+                Value::Tensor(_) => &*class.name == "torch.Tensor" || &*class.name == "object",
+                Value::Parameter(_) => matches!(&*class.name, "torch.Tensor" | "nn.Parameter" | "object"),
+                Value::Bool(_) if &*class.name == "int" => true,
+                Value::Training if &*class.name == "bool" => true,
+                other => *class.name == *other.type_name() || &*class.name == "object",
+            },
+            Value::Failed(fault) => return Err((**fault).clone()),
+            // Nothing is known to be of a type that is not known; `Callable` and the like are `None`.
+            _ => false,
+        })
+    }
+}

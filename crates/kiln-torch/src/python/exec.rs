@@ -1,0 +1,393 @@
+//! Statements.
+
+use std::rc::Rc;
+
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtIf, StmtTry, StmtWhile, StmtWith};
+
+use super::fault::{Fault, Kind, Result};
+use super::scope::Env;
+use super::value::Value;
+use super::{Interpreter, operators};
+use crate::source::Span;
+
+/// How a statement ends.
+pub(crate) enum Flow {
+    Next,
+    Return(Value),
+    Break,
+    Continue,
+}
+
+impl Interpreter {
+    /// Runs statements until one leaves.
+    pub(crate) fn block(&mut self, env: &Env, statements: &[Stmt]) -> Result<Flow> {
+        for statement in statements {
+            match self.statement(env, statement)? {
+                Flow::Next => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Runs a statement.
+    pub(crate) fn statement(&mut self, env: &Env, statement: &Stmt) -> Result<Flow> {
+        let span = Span::of(env.file, statement);
+        self.step(1).map_err(|fault| fault.at(span))?;
+        self.deeper(|this| this.plain_statement(env, statement)).map_err(|fault| fault.at(span))
+    }
+
+    fn plain_statement(&mut self, env: &Env, statement: &Stmt) -> Result<Flow> {
+        match statement {
+            Stmt::Expr(s) => {
+                self.eval(env, &s.value)?;
+            }
+            Stmt::Assign(s) => {
+                let value = self.eval(env, &s.value)?;
+                for target in &s.targets {
+                    self.assign(env, target, value.clone())?;
+                }
+            }
+            Stmt::AugAssign(s) => {
+                let old = self.eval(env, &s.target)?;
+                let value = self.eval(env, &s.value)?;
+                // `list += items` changes the list itself.
+                if let (Value::List(list), ruff_python_ast::Operator::Add) = (&old, s.op) {
+                    let items = self.items(&value)?;
+                    self.cells(items.len())?;
+                    list.borrow_mut().extend(items);
+                    return Ok(Flow::Next);
+                }
+                let new = self.binary(s.op, &old, &value)?;
+                // So does a tensor.
+                if let (Value::Tensor(_), Some(id)) = (&old, self.optional_tensor_of(&new)?) {
+                    self.change(&old, id)?;
+                    return Ok(Flow::Next);
+                }
+                self.assign(env, &s.target, new)?;
+            }
+            Stmt::AnnAssign(s) => {
+                if let Some(value) = &s.value {
+                    let value = self.eval(env, value)?;
+                    self.assign(env, &s.target, value)?;
+                }
+            }
+            Stmt::Return(s) => {
+                let value = match &s.value {
+                    Some(value) => self.eval(env, value)?,
+                    None => Value::None,
+                };
+                return Ok(Flow::Return(value));
+            }
+            Stmt::If(s) => return self.if_statement(env, s),
+            Stmt::For(s) => return self.for_statement(env, s),
+            Stmt::While(s) => return self.while_statement(env, s),
+            Stmt::With(s) => return self.with_statement(env, s),
+            Stmt::Try(s) => return self.try_statement(env, s),
+            Stmt::FunctionDef(s) => {
+                let function = self.define_function(env, s)?;
+                env.scope.set(&s.name, function);
+            }
+            Stmt::ClassDef(s) => {
+                let class = self.define_class(env, s)?;
+                env.scope.set(&s.name, class);
+            }
+            Stmt::Import(s) => self.import_statement(env, s)?,
+            Stmt::ImportFrom(s) => self.import_from(env, s)?,
+            Stmt::Global(s) => s.names.iter().for_each(|name| env.scope.declare_elsewhere(name)),
+            Stmt::Nonlocal(s) => s.names.iter().for_each(|name| env.scope.declare_elsewhere(name)),
+            Stmt::Assert(s) => {
+                let value = self.eval(env, &s.test)?;
+                if !self.truth(&value)? {
+                    let message = match &s.msg {
+                        Some(message) => {
+                            let message = self.eval(env, message)?;
+                            self.string_of(&message)?
+                        }
+                        None => self.text_of(Span::of(env.file, &*s.test)).to_owned(),
+                    };
+                    return Err(Fault::python("AssertionError", format!("the program asserts: {message}")));
+                }
+            }
+            Stmt::Raise(s) => return Err(self.raise(env, s)?),
+            Stmt::Delete(s) => {
+                for target in &s.targets {
+                    self.delete(env, target)?;
+                }
+            }
+            Stmt::Pass(_) => {}
+            Stmt::Break(_) => return Ok(Flow::Break),
+            Stmt::Continue(_) => return Ok(Flow::Continue),
+            Stmt::TypeAlias(s) => {
+                if let Expr::Name(name) = &*s.name {
+                    env.scope.set(&name.id, Value::None);
+                }
+            }
+            Stmt::Match(_) => {
+                return Err(Fault::unsupported("`match` is not supported")
+                    .help("`if` and `elif` with `==` or `isinstance` say the same"));
+            }
+            Stmt::IpyEscapeCommand(_) => {
+                return Err(Fault::unsupported("notebook commands are not Python")
+                    .help("leave lines that begin with `!` or `%` out"));
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn if_statement(&mut self, env: &Env, s: &StmtIf) -> Result<Flow> {
+        let test = self.eval(env, &s.test)?;
+        if self.truth_at(env, &test, &s.test)? {
+            return self.block(env, &s.body);
+        }
+        for clause in &s.elif_else_clauses {
+            let taken = match &clause.test {
+                Some(test) => {
+                    let value = self.eval(env, test)?;
+                    self.truth_at(env, &value, test)?
+                }
+                None => true,
+            };
+            if taken {
+                return self.block(env, &clause.body);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Whether something is true, with its place if that is not known.
+    pub(crate) fn truth_at(&mut self, env: &Env, value: &Value, expression: &Expr) -> Result<bool> {
+        self.truth(value).map_err(|fault| fault.at(Span::of(env.file, expression)))
+    }
+
+    fn for_statement(&mut self, env: &Env, s: &StmtFor) -> Result<Flow> {
+        let items = self.eval(env, &s.iter)?;
+        let items = self.items(&items).map_err(|fault| fault.at(Span::of(env.file, &*s.iter)))?;
+        for item in items {
+            self.step(1)?;
+            self.assign(env, &s.target, item)?;
+            match self.block(env, &s.body)? {
+                Flow::Next | Flow::Continue => {}
+                Flow::Break => return Ok(Flow::Next),
+                Flow::Return(value) => return Ok(Flow::Return(value)),
+            }
+        }
+        self.block(env, &s.orelse)
+    }
+
+    fn while_statement(&mut self, env: &Env, s: &StmtWhile) -> Result<Flow> {
+        loop {
+            self.step(1)?;
+            let test = self.eval(env, &s.test)?;
+            if !self.truth_at(env, &test, &s.test)? {
+                return self.block(env, &s.orelse);
+            }
+            match self.block(env, &s.body)? {
+                Flow::Next | Flow::Continue => {}
+                Flow::Break => return Ok(Flow::Next),
+                Flow::Return(value) => return Ok(Flow::Return(value)),
+            }
+        }
+    }
+
+    /// Contexts such as `torch.no_grad()` do nothing here.
+    fn with_statement(&mut self, env: &Env, s: &StmtWith) -> Result<Flow> {
+        for item in &s.items {
+            let value = self.eval(env, &item.context_expr)?;
+            if let Some(target) = &item.optional_vars {
+                self.assign(env, target, value)?;
+            }
+        }
+        self.block(env, &s.body)
+    }
+
+    fn try_statement(&mut self, env: &Env, s: &StmtTry) -> Result<Flow> {
+        let mut outcome = match self.block(env, &s.body) {
+            Ok(Flow::Next) => self.block(env, &s.orelse),
+            Ok(flow) => Ok(flow),
+            Err(fault) => self.handle(env, s, fault),
+        };
+        match self.block(env, &s.finalbody) {
+            Ok(Flow::Next) => {}
+            // What `finally` returns or raises wins.
+            other => outcome = other,
+        }
+        outcome
+    }
+
+    fn handle(&mut self, env: &Env, s: &StmtTry, fault: Fault) -> Result<Flow> {
+        for handler in &s.handlers {
+            let ExceptHandler::ExceptHandler(handler) = handler;
+            let catches = match &handler.type_ {
+                Some(wanted) => {
+                    let wanted = self.eval(env, wanted)?;
+                    self.catches(&wanted, &fault)?
+                }
+                None => matches!(fault.0.kind, Kind::Python(_) | Kind::Raised(_)),
+            };
+            if catches {
+                if let Some(name) = &handler.name {
+                    env.scope.set(name, Value::str(&fault.0.message));
+                }
+                return self.block(env, &handler.body);
+            }
+        }
+        Err(fault)
+    }
+
+    fn catches(&mut self, wanted: &Value, fault: &Fault) -> Result<bool> {
+        if let Value::Tuple(all) = wanted {
+            for one in all.iter() {
+                if self.catches(one, fault)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let Value::Class(wanted) = wanted else { return Ok(false) };
+        Ok(match &fault.0.kind {
+            Kind::Python(name) => self.class(name)?.derives_from(wanted),
+            Kind::Raised(Value::Object(object)) => object.class.derives_from(wanted),
+            Kind::Raised(Value::Class(class)) => class.derives_from(wanted),
+            Kind::Raised(_) | Kind::Unsupported | Kind::Limit => false,
+        })
+    }
+
+    fn raise(&mut self, env: &Env, s: &ruff_python_ast::StmtRaise) -> Result<Fault> {
+        let Some(exception) = &s.exc else {
+            return Ok(Fault::unsupported("`raise` without an exception is not supported"));
+        };
+        let exception = self.eval(env, exception)?;
+        let (name, text) = match &exception {
+            Value::Object(object) => {
+                let arguments = object.get("args").unwrap_or(Value::None);
+                let text = match &arguments {
+                    Value::Tuple(items) if items.len() == 1 => self.string_of(&items[0])?,
+                    other => self.string_of(other)?,
+                };
+                (object.class.name.to_string(), text)
+            }
+            Value::Class(class) => (class.name.to_string(), String::new()),
+            other => (other.type_name(), String::new()),
+        };
+        Ok(Fault::raised(exception, format!("the program raises {name}: {text}")))
+    }
+
+    fn delete(&mut self, env: &Env, target: &Expr) -> Result<()> {
+        match target {
+            Expr::Name(name) => {
+                env.scope.remove(&name.id);
+            }
+            Expr::Attribute(attribute) => {
+                let object = self.eval(env, &attribute.value)?;
+                if let Value::Object(object) = object {
+                    object.attributes.borrow_mut().shift_remove(&*attribute.attr.id);
+                    object.buffers.borrow_mut().shift_remove(&*attribute.attr.id);
+                }
+            }
+            Expr::Subscript(subscript) => {
+                let object = self.eval(env, &subscript.value)?;
+                let key = self.eval(env, &subscript.slice)?;
+                self.delete_item(&object, &key)?;
+            }
+            _ => return Err(Fault::unsupported("this cannot be deleted")),
+        }
+        Ok(())
+    }
+
+    /// Binds a target to a value.
+    pub(crate) fn assign(&mut self, env: &Env, target: &Expr, value: Value) -> Result<()> {
+        let span = Span::of(env.file, target);
+        match target {
+            Expr::Name(name) => {
+                env.scope.set(&name.id, value);
+                Ok(())
+            }
+            Expr::Attribute(attribute) => {
+                let object = self.eval(env, &attribute.value)?;
+                self.set_attribute(&object, &attribute.attr, value).map_err(|fault| fault.at(span))
+            }
+            Expr::Subscript(subscript) => {
+                let object = self.eval(env, &subscript.value)?;
+                let key = self.eval(env, &subscript.slice)?;
+                self.set_item(&object, &key, value).map_err(|fault| fault.at(span))
+            }
+            Expr::Tuple(targets) => self.unpack(env, &targets.elts, value).map_err(|fault| fault.at(span)),
+            Expr::List(targets) => self.unpack(env, &targets.elts, value).map_err(|fault| fault.at(span)),
+            Expr::Starred(starred) => self.assign(env, &starred.value, value),
+            _ => Err(Fault::syntax("nothing can be assigned to this").at(span)),
+        }
+    }
+
+    fn unpack(&mut self, env: &Env, targets: &[Expr], value: Value) -> Result<()> {
+        let items = self.items(&value)?;
+        let star = targets.iter().position(|target| matches!(target, Expr::Starred(_)));
+        let count = |n: usize| Fault::value(format!("{} values cannot be given to {n} names", items.len()));
+        match star {
+            None if items.len() != targets.len() => Err(count(targets.len())),
+            None => targets.iter().zip(items).try_for_each(|(target, item)| self.assign(env, target, item)),
+            Some(_) if items.len() + 1 < targets.len() => Err(count(targets.len() - 1)),
+            Some(star) => {
+                let after = targets.len() - star - 1;
+                let middle = items.len() - after;
+                for (target, item) in targets[..star].iter().zip(&items) {
+                    self.assign(env, target, item.clone())?;
+                }
+                self.assign(env, &targets[star], Value::list(items[star..middle].iter().cloned()))?;
+                for (target, item) in targets[star + 1..].iter().zip(&items[middle..]) {
+                    self.assign(env, target, item.clone())?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether Python takes a value for true.
+    pub(crate) fn truth(&mut self, value: &Value) -> Result<bool> {
+        Ok(match value {
+            Value::None => false,
+            Value::Bool(b) => *b,
+            Value::Int(i) => *i != 0,
+            Value::Float(x) => *x != 0.0,
+            Value::Str(s) => !s.is_empty(),
+            // Sizes are at least one.
+            Value::Size(dim) => operators::is_positive(dim).ok_or_else(|| operators::unknown_size(dim))?,
+            Value::Training => {
+                self.asked_for_training = true;
+                self.training
+            }
+            Value::Tuple(items) => !items.is_empty(),
+            Value::List(items) => !items.borrow().is_empty(),
+            Value::Dict(dict) | Value::Set(dict) => !dict.borrow().entries.is_empty(),
+            Value::Range(_) => !self.items(value)?.is_empty(),
+            Value::Object(object) => match self.length(value) {
+                Ok(length) => length != 0,
+                Err(_) => {
+                    let _: &Rc<_> = object;
+                    true
+                }
+            },
+            Value::Tensor(_) => {
+                return Err(Fault::unsupported(
+                    "whether this is true depends on the data, which a plan does not wait for",
+                )
+                .help("`torch.where(condition, a, b)` chooses element by element"));
+            }
+            Value::Opaque(opaque) => return Err(super::imports::unknown(opaque)),
+            Value::Failed(fault) => return Err((**fault).clone()),
+            Value::Ellipsis
+            | Value::Slice(_)
+            | Value::Iterator(_)
+            | Value::Function(_)
+            | Value::Method(_)
+            | Value::Native(_)
+            | Value::Partial(_)
+            | Value::Wrapped(..)
+            | Value::Class(_)
+            | Value::Super(_)
+            | Value::Namespace(_)
+            | Value::Parameter(_)
+            | Value::DType(_) => true,
+        })
+    }
+}

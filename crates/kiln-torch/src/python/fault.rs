@@ -1,0 +1,121 @@
+//! What goes wrong while a program is read.
+
+use std::rc::Rc;
+
+use kiln_graph::GraphError;
+
+use super::value::Value;
+use crate::source::Span;
+
+/// What kind of thing went wrong, as far as `except` asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// What Python would raise, by the name of the exception.
+    Python(&'static str),
+    /// What the program itself raised.
+    Raised(Value),
+    /// Python that is not understood here, or something of PyTorch that there is not.
+    Unsupported,
+    /// The program asks for too much.
+    Limit,
+}
+
+/// An error with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault(pub Rc<FaultData>);
+
+/// See [`Fault`].
+#[derive(Clone, Debug)]
+pub(crate) struct FaultData {
+    pub kind: Kind,
+    pub message: String,
+    pub help: Option<String>,
+    pub span: Option<Span>,
+    /// Where what failed was called from, innermost first.
+    pub calls: Vec<(Span, String)>,
+}
+
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
+
+impl Fault {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Rc::new(FaultData { kind, message: message.into(), help: None, span: None, calls: vec![] }))
+    }
+
+    /// What Python calls `exception`.
+    pub fn python(exception: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::Python(exception), message)
+    }
+
+    /// An argument of the wrong type.
+    pub fn type_error(message: impl Into<String>) -> Self {
+        Self::python("TypeError", message)
+    }
+
+    /// An argument with a value that makes no sense.
+    pub fn value(message: impl Into<String>) -> Self {
+        Self::python("ValueError", message)
+    }
+
+    /// Not Python.
+    pub fn syntax(message: impl Into<String>) -> Self {
+        Self::python("SyntaxError", message)
+    }
+
+    /// Not supported.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unsupported, message)
+    }
+
+    /// Too much.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self::new(Kind::Limit, message)
+    }
+
+    /// A `raise` of the program.
+    pub fn raised(exception: Value, message: impl Into<String>) -> Self {
+        Self::new(Kind::Raised(exception), message)
+    }
+
+    fn data(&mut self) -> &mut FaultData {
+        Rc::make_mut(&mut self.0)
+    }
+
+    /// Adds what would be right.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.data().help.get_or_insert(help.into());
+        self
+    }
+
+    /// Adds the place, unless a closer one is known.
+    pub fn at(mut self, span: Span) -> Self {
+        if self.0.span.is_none() {
+            self.data().span = Some(span);
+        }
+        self
+    }
+
+    /// Adds a call on the way to the place.
+    pub fn called(mut self, span: Span, what: &str) -> Self {
+        if self.0.span != Some(span) && self.0.calls.len() < 8 {
+            self.data().calls.push((span, what.to_owned()));
+        }
+        self
+    }
+}
+
+impl From<GraphError> for Fault {
+    fn from(error: GraphError) -> Self {
+        // The place says which layer it is in the file's own terms.
+        let message = match &error {
+            GraphError::Node { node, source, .. } => format!("`{node}`: {source}"),
+            GraphError::Unsuitable(_)
+            | GraphError::DuplicateName(_)
+            | GraphError::NoGradient { .. }
+            | GraphError::Invalid(_)
+            | GraphError::Parse { .. }
+            | GraphError::Eval { .. } => error.to_string(),
+        };
+        Self::python("RuntimeError", message)
+    }
+}

@@ -1,0 +1,222 @@
+//! Defining functions, and binding arguments to parameters.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
+
+use super::Interpreter;
+use super::call::Args;
+use super::exec::Flow;
+use super::fault::{Fault, Result};
+use super::native::Bound;
+use super::scope::Env;
+use super::value::{Body, Dict, Function, Value, Wrapper};
+use crate::source::Span;
+
+impl Interpreter {
+    /// What `def` makes.
+    pub(crate) fn define_function(&mut self, env: &Env, def: &StmtFunctionDef) -> Result<Value> {
+        if def.is_async {
+            return Err(Fault::unsupported("coroutines (`async def`) are not supported"));
+        }
+        let range = def.range;
+        // The body is kept with the function; a loop that defines functions pays for it.
+        self.step(u64::from(u32::from(range.len())) / 16)?;
+        let defaults = self.defaults(env, &def.parameters)?;
+        let function = Function {
+            name: def.name.as_str().into(),
+            file: env.file,
+            parameters: (*def.parameters).clone(),
+            body: Body::Statements(def.body.to_vec()),
+            defaults,
+            scope: env.closure(),
+            owner: RefCell::default(),
+        };
+        let mut value = Value::Function(Rc::new(function));
+        for decorator in def.decorator_list.iter().rev() {
+            value = self.decorate(env, &decorator.expression, value)?;
+        }
+        Ok(value)
+    }
+
+    /// What a decorator makes of a function or class.
+    pub(crate) fn decorate(&mut self, env: &Env, decorator: &Expr, value: Value) -> Result<Value> {
+        let decorator_value = self.eval(env, decorator)?;
+        match &decorator_value {
+            Value::Opaque(_) if self.lenient => Ok(value),
+            Value::Opaque(opaque) => Ok(Value::Failed(Rc::new(
+                Fault::unsupported(format!(
+                    "what the decorator `{}` from `{}` does is not known here",
+                    opaque.name, opaque.origin
+                ))
+                .help("`--lenient-imports` passes over decorators that are not known")
+                .at(Span::of(env.file, decorator)),
+            ))),
+            other => self.call(&other.clone(), Args::of([value])),
+        }
+    }
+
+    /// What `lambda` makes.
+    pub(crate) fn lambda(&mut self, env: &Env, lambda: &ExprLambda) -> Result<Value> {
+        self.step(u64::from(u32::from(lambda.range.len())) / 16)?;
+        let parameters = lambda.parameters.as_deref().cloned().unwrap_or_default();
+        let defaults = self.defaults(env, &parameters)?;
+        Ok(Value::Function(Rc::new(Function {
+            name: "lambda".into(),
+            file: env.file,
+            parameters,
+            body: Body::Expression(lambda.body.clone()),
+            defaults,
+            scope: env.closure(),
+            owner: RefCell::default(),
+        })))
+    }
+
+    fn defaults(&mut self, env: &Env, parameters: &Parameters) -> Result<Vec<(Rc<str>, Value)>> {
+        let mut defaults = vec![];
+        for parameter in parameters.iter_non_variadic_params() {
+            if let Some(default) = &parameter.default {
+                defaults.push((parameter.name().as_str().into(), self.eval(env, default)?));
+            }
+        }
+        Ok(defaults)
+    }
+
+    /// Gives each parameter its argument; `*args` and `**kwargs` get what is left.
+    pub(crate) fn bind(
+        &mut self,
+        callee: &str,
+        parameters: &Parameters,
+        defaults: &[(Rc<str>, Value)],
+        args: Args,
+    ) -> Result<Vec<(Rc<str>, Value)>> {
+        let Args { positional, mut named } = args;
+        self.step(u64::try_from(positional.len() + named.len()).unwrap_or(u64::MAX))?;
+        let mut bound: Vec<(Rc<str>, Value)> = vec![];
+        let mut positional = positional.into_iter();
+        let by_place = parameters.posonlyargs.iter().chain(&parameters.args);
+        let count = parameters.posonlyargs.len() + parameters.args.len();
+        let total = positional.len();
+        let mut missing: Vec<&str> = vec![];
+        for (parameter, by_place) in
+            by_place.map(|p| (p, true)).chain(parameters.kwonlyargs.iter().map(|p| (p, false)))
+        {
+            let name = parameter.name().as_str();
+            let by_name = named.iter().position(|(n, _)| &**n == name);
+            let placed = if by_place { positional.next() } else { None };
+            let value = match (placed, by_name) {
+                (Some(_), Some(_)) => {
+                    return Err(Fault::type_error(format!("{callee}: `{name}` is given twice")));
+                }
+                (Some(value), None) => value,
+                (None, Some(at)) => named.remove(at).1,
+                (None, None) => match defaults.iter().find(|(n, _)| &**n == name) {
+                    Some((_, value)) => value.clone(),
+                    None => {
+                        missing.push(name);
+                        continue;
+                    }
+                },
+            };
+            bound.push((name.into(), value));
+        }
+        if !missing.is_empty() {
+            let list: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            return Err(Fault::type_error(format!("{callee} needs {}", list.join(", "))));
+        }
+        match &parameters.vararg {
+            Some(parameter) => bound.push((parameter.name.as_str().into(), Value::tuple(positional))),
+            None if positional.len() > 0 => {
+                return Err(Fault::type_error(format!(
+                    "{callee} takes {count} argument{}, but {total} are given",
+                    if count == 1 { "" } else { "s" }
+                ))
+                .help(takes(parameters)));
+            }
+            None => {}
+        }
+        match &parameters.kwarg {
+            Some(parameter) => {
+                let mut dict = Dict::default();
+                for (name, value) in named {
+                    let name = Value::Str(name);
+                    dict.entries.insert(self.key(&name)?, (name, value));
+                }
+                bound.push((parameter.name.as_str().into(), Value::Dict(Rc::new(dict.into()))));
+            }
+            None => {
+                if let Some((name, _)) = named.first() {
+                    return Err(Fault::type_error(format!("{callee} has no argument `{name}`"))
+                        .help(takes(parameters)));
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Binds arguments to a signature in words, as `native.rs` has them.
+    pub(crate) fn bind_signature(
+        &mut self,
+        callee: &str,
+        signature: &'static str,
+        args: Args,
+    ) -> Result<Bound> {
+        let key = signature.as_ptr().addr() ^ signature.len();
+        let parameters = match self.signatures.get(&key) {
+            Some(parameters) => parameters.clone(),
+            None => {
+                let parsed = ruff_python_parser::parse_module(&format!("def f({signature}): pass"));
+                let parameters = match parsed.map(ruff_python_parser::Parsed::into_suite).as_deref() {
+                    Ok([Stmt::FunctionDef(def)]) => (*def.parameters).clone(),
+                    Ok(_) | Err(_) => Parameters::default(),
+                };
+                let parameters = Rc::new(parameters);
+                self.signatures.insert(key, parameters.clone());
+                parameters
+            }
+        };
+        let env = Env { scope: Rc::default(), file: 0, method: None, around: None };
+        let defaults = self.defaults(&env, &parameters)?;
+        let values = self.bind(callee, &parameters, &defaults, args)?;
+        Ok(Bound { callee: callee.to_owned(), values })
+    }
+
+    /// Calls a function of the program.
+    pub(crate) fn call_function(&mut self, function: &Rc<Function>, args: Args) -> Result<Value> {
+        let bound =
+            self.bind(&format!("`{}`", function.name), &function.parameters, &function.defaults, args)?;
+        let scope = self.scope_within(&function.scope);
+        let first = function
+            .parameters
+            .posonlyargs
+            .iter()
+            .chain(&function.parameters.args)
+            .next()
+            .and_then(|p| bound.iter().find(|(name, _)| &**name == p.name().as_str()))
+            .map(|(_, value)| value.clone());
+        for (name, value) in bound {
+            scope.set(&name, value);
+        }
+        let env = Env { scope, file: function.file, method: Some((function.clone(), first)), around: None };
+        self.deeper_call(|this| match &function.body {
+            Body::Expression(body) => this.eval(&env, body),
+            Body::Statements(body) => match this.block(&env, body)? {
+                Flow::Return(value) => Ok(value),
+                Flow::Next | Flow::Break | Flow::Continue => Ok(Value::None),
+            },
+        })
+    }
+
+    /// `property`, `staticmethod`, `classmethod`.
+    pub(crate) fn wrap(&mut self, wrapper: Wrapper, value: Value) -> Value {
+        Value::Wrapped(wrapper, Rc::new(value))
+    }
+}
+
+/// What there are for parameters, for a message.
+fn takes(parameters: &Parameters) -> String {
+    let names: Vec<&str> =
+        parameters.iter_non_variadic_params().map(|p| p.name().as_str()).filter(|n| *n != "self").collect();
+    if names.is_empty() { "it takes none".into() } else { format!("it takes {}", names.join(", ")) }
+}

@@ -1,0 +1,289 @@
+//! Imports: parts of PyTorch and of the standard library that are known, Python files beside this one, and the rest.
+//!
+//! What is not known is no error where it is imported: a file that defines a model imports what it needs for training
+//! and for pictures, too. It is one where the model needs it.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use ruff_python_ast::{Stmt, StmtImport, StmtImportFrom};
+
+use super::fault::{Fault, Result};
+use super::scope::{Env, Scope};
+use super::value::{Namespace, Opaque, Value};
+use super::{Interpreter, library};
+use crate::limits::MAX_FILES;
+use crate::source::{SourceFile, Span};
+
+/// The model needs something that is not known.
+pub(crate) fn unknown(opaque: &Opaque) -> Fault {
+    Fault::unsupported(format!("`{}` comes from `{}`, which is not known here", opaque.name, opaque.origin)).help(
+        "what a model is made of has to be in PyTorch, in this file or in Python files beside it; `--lenient-imports` \
+         passes over calls of what is not known",
+    )
+}
+
+/// The import that students forget.
+pub(crate) fn usual_import(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "nn" => "import torch.nn as nn",
+        "F" => "import torch.nn.functional as F",
+        "torch" => "import torch",
+        "OrderedDict" => "from collections import OrderedDict",
+        "partial" => "from functools import partial",
+        "math" => "import math",
+        "np" => "import numpy as np",
+        _ => return None,
+    })
+}
+
+/// The name among `names` that differs from `name` in one or two letters.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let allowed = if name.chars().count() > 4 { 2 } else { 1 };
+    let close = names.filter(|other| *other != name && !other.starts_with("__"));
+    let scored = close.map(|other| (distance(name, other), other)).filter(|(d, _)| *d <= allowed);
+    scored.min().map(|(_, other)| other.to_owned())
+}
+
+/// Letters to change, add or leave out to get from one word to the other; case counts as nothing.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    if a.len().abs_diff(b.len()) > 2 || a.len() > 60 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+impl Interpreter {
+    /// A name that is near, for a message.
+    pub(crate) fn near(&mut self, env: &Env, name: &str) -> Option<String> {
+        let names = env.scope.names();
+        nearest(name, names.iter().map(|name| &**name).chain(super::builtins::names().collect::<Vec<&str>>()))
+    }
+
+    /// `import a.b as c`
+    pub(crate) fn import_statement(&mut self, env: &Env, s: &StmtImport) -> Result<()> {
+        for alias in &s.names {
+            let full = alias.name.as_str();
+            match &alias.asname {
+                Some(name) => {
+                    let module = self.module(env, full, 0)?;
+                    env.scope.set(name, module);
+                }
+                None => {
+                    let top = full.split('.').next().unwrap_or(full);
+                    if full != top {
+                        self.module(env, full, 0)?;
+                    }
+                    let module = self.module(env, top, 0)?;
+                    env.scope.set(top, module);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `from a import b as c`
+    pub(crate) fn import_from(&mut self, env: &Env, s: &StmtImportFrom) -> Result<()> {
+        let module_name = s.module.as_ref().map_or("", |name| name.as_str());
+        let module = self.module(env, module_name, s.level)?;
+        let written = format!("{}{module_name}", ".".repeat(usize::try_from(s.level).unwrap_or(0).min(20)));
+        for alias in &s.names {
+            let name = alias.name.as_str();
+            let target = alias.asname.as_ref().map_or(name, |name| name.as_str());
+            if name == "*" {
+                if let Value::Namespace(namespace) = &module
+                    && let Some(scope) = &namespace.scope
+                {
+                    for name in scope.names().into_iter().filter(|name| !name.starts_with('_')) {
+                        if let Some(value) = scope.own(&name) {
+                            env.scope.set(&name, value);
+                        }
+                    }
+                    continue;
+                }
+                return Err(Fault::unsupported(format!("`from {written} import *` is not supported"))
+                    .help("name what is imported"));
+            }
+            let value = match &module {
+                Value::Namespace(namespace) => match self.member(&namespace.clone(), name)? {
+                    Some(value) => value,
+                    // `from torch.utils import data`, `from . import blocks`
+                    None => match self.submodule(env, namespace, name, s.level)? {
+                        Some(value) => value,
+                        None => Value::Failed(Rc::new(
+                            self.no_member(&namespace.name.clone(), name).at(Span::of(env.file, alias)),
+                        )),
+                    },
+                },
+                Value::Opaque(_) => {
+                    // A file that lies in a folder which is no package of its own.
+                    match self.file_for(env, &dotted(module_name, name), s.level) {
+                        Some(path) => self.load(&path)?,
+                        None => Value::Opaque(Rc::new(Opaque {
+                            name: name.into(),
+                            origin: written.as_str().into(),
+                        })),
+                    }
+                }
+                other => other.clone(),
+            };
+            env.scope.set(target, value);
+        }
+        Ok(())
+    }
+
+    fn submodule(&mut self, env: &Env, of: &Namespace, name: &str, level: u32) -> Result<Option<Value>> {
+        if of.scope.is_some() {
+            return Ok(match self.file_for(env, &dotted(&of.name, name), level) {
+                Some(path) => Some(self.load(&path)?),
+                None => None,
+            });
+        }
+        Ok(None)
+    }
+
+    /// The module `name`, `level` packages up.
+    fn module(&mut self, env: &Env, name: &str, level: u32) -> Result<Value> {
+        if level == 0 && library::is_known(name) {
+            return Ok(Value::Namespace(Rc::new(Namespace { name: name.into(), scope: None })));
+        }
+        if let Some(path) = self.file_for(env, name, level) {
+            return self.load(&path);
+        }
+        let written = format!("{}{name}", ".".repeat(usize::try_from(level).unwrap_or(0).min(20)));
+        Ok(Value::Opaque(Rc::new(Opaque { name: name.into(), origin: written.into() })))
+    }
+
+    /// The file of a module beside the importing one.
+    fn file_for(&self, env: &Env, name: &str, level: u32) -> Option<PathBuf> {
+        let file = self.files.get(usize::try_from(env.file).ok()?)?;
+        let mut folder = file.path.parent()?.to_path_buf();
+        for _ in 1..level {
+            folder = folder.parent()?.to_path_buf();
+        }
+        if name.is_empty() {
+            return None;
+        }
+        for part in name.split('.') {
+            if !part.chars().all(|c| c.is_alphanumeric() || c == '_') || part.is_empty() {
+                return None;
+            }
+            folder.push(part);
+        }
+        [folder.with_extension("py"), folder.join("__init__.py")].into_iter().find(|path| path.is_file())
+    }
+
+    /// Reads a file and runs it, once.
+    pub(crate) fn load(&mut self, path: &Path) -> Result<Value> {
+        match self.modules.get(path) {
+            Some(Some(namespace)) => return Ok(Value::Namespace(namespace.clone())),
+            Some(None) => {
+                return Err(Fault::python(
+                    "ImportError",
+                    format!("`{}` is imported while it is being read itself", path.display()),
+                ));
+            }
+            None => {}
+        }
+        if self.files.len() >= MAX_FILES {
+            return Err(Fault::limit(format!("the model is spread over more than {MAX_FILES} files")));
+        }
+        let source = SourceFile::read(path).map_err(|message| Fault::python("ImportError", message))?;
+        self.modules.insert(path.to_owned(), None);
+        let namespace = self.run_file(source)?;
+        self.modules.insert(path.to_owned(), Some(namespace.clone()));
+        Ok(Value::Namespace(namespace))
+    }
+
+    /// Runs the statements of a file. What fails leaves its reason behind under the names that it would have defined.
+    pub(crate) fn run_file(&mut self, source: SourceFile) -> Result<Rc<Namespace>> {
+        let source = Rc::new(source);
+        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        self.files.push(source.clone());
+        let parsed = source.parse(number)?;
+        let scope = Rc::new(Scope::default());
+        self.scopes.push(scope.clone());
+        scope.set("__name__", Value::str("model"));
+        let env = Env { scope: scope.clone(), file: number, method: None, around: None };
+        for statement in parsed.suite() {
+            if let Err(fault) = self.statement(&env, statement) {
+                if matches!(fault.0.kind, super::Kind::Limit) {
+                    return Err(fault);
+                }
+                let failed = Value::Failed(Rc::new(fault));
+                for name in assigned(statement) {
+                    if scope.own(&name).is_none() {
+                        scope.set(&name, failed.clone());
+                    }
+                }
+            }
+        }
+        let stem = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Rc::new(Namespace { name: stem.into(), scope: Some(scope) }))
+    }
+}
+
+fn dotted(module: &str, name: &str) -> String {
+    if module.is_empty() { name.to_owned() } else { format!("{module}.{name}") }
+}
+
+/// The names that a statement would define.
+pub(crate) fn assigned(statement: &Stmt) -> Vec<String> {
+    let mut names = vec![];
+    collect(statement, &mut names, 0);
+    names
+}
+
+fn collect(statement: &Stmt, names: &mut Vec<String>, depth: usize) {
+    use ruff_python_ast::Expr;
+    fn target(expression: &Expr, names: &mut Vec<String>) {
+        match expression {
+            Expr::Name(name) => names.push(name.id.to_string()),
+            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|e| {
+                if let Expr::Name(name) = e {
+                    names.push(name.id.to_string());
+                }
+            }),
+            _ => {}
+        }
+    }
+    if depth > 50 {
+        return;
+    }
+    let mut inner = |statements: &[Stmt]| statements.iter().for_each(|s| collect(s, names, depth + 1));
+    match statement {
+        Stmt::For(s) => inner(&s.body),
+        Stmt::While(s) => inner(&s.body),
+        Stmt::With(s) => inner(&s.body),
+        Stmt::If(s) => {
+            inner(&s.body);
+            s.elif_else_clauses.iter().for_each(|clause| inner(&clause.body));
+        }
+        Stmt::Try(s) => {
+            inner(&s.body);
+            inner(&s.orelse);
+        }
+        Stmt::FunctionDef(s) => names.push(s.name.to_string()),
+        Stmt::ClassDef(s) => names.push(s.name.to_string()),
+        Stmt::Assign(s) => s.targets.iter().for_each(|t| target(t, names)),
+        Stmt::AnnAssign(s) => target(&s.target, names),
+        Stmt::Import(s) => names.extend(s.names.iter().map(|a| {
+            a.asname.as_ref().map_or(a.name.split('.').next().unwrap_or_default(), |n| n.as_str()).to_owned()
+        })),
+        Stmt::ImportFrom(s) => {
+            names.extend(s.names.iter().map(|a| a.asname.as_ref().unwrap_or(&a.name).to_string()));
+        }
+        _ => {}
+    }
+}

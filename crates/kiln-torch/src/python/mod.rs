@@ -1,0 +1,192 @@
+//! An evaluator for the part of Python in which modules are written.
+//!
+//! A model definition is a program: constructors run and build a tree of modules, then `forward` runs once on symbols
+//! and leaves a graph behind. Nothing of the machine can be reached from such a program but other Python files beside
+//! it; what it may use of time and memory is limited (`crate::limits`).
+//!
+//! What fails at the level of a file does not end the reading: files that define models often train them, too, and plot.
+//! Names whose definition failed stand for the reason ([`Value::Failed`]), which is said when the model needs them.
+
+mod builtins;
+mod call;
+mod class;
+mod eval;
+mod exec;
+mod fault;
+pub(crate) mod format;
+mod function;
+mod imports;
+mod library;
+pub(crate) mod methods;
+pub(crate) mod native;
+mod operators;
+mod scope;
+mod sequence;
+pub(crate) mod value;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use kiln_graph::Graph;
+use ruff_python_ast::Parameters;
+
+pub(crate) use call::Args;
+pub(crate) use fault::{Fault, FaultData, Kind, Result};
+pub(crate) use imports::{assigned, nearest, unknown};
+pub(crate) use library::dtype as native_dtype;
+pub(crate) use native::Bound;
+pub(crate) use scope::{Env, Scope};
+pub(crate) use sequence::position;
+pub(crate) use value::{Class, Namespace, Object, Value};
+
+use crate::limits::Limits;
+use crate::source::{SourceFile, Span};
+use crate::torch::Trace;
+
+/// The state of an evaluation.
+pub(crate) struct Interpreter {
+    /// What tensors are added to.
+    pub graph: Graph,
+    /// Names of nodes, and which module is running.
+    pub trace: Trace,
+    /// The files that were read.
+    pub files: Vec<Rc<SourceFile>>,
+    /// Files by path, once they are there; `None` while they are being read.
+    modules: HashMap<PathBuf, Option<Rc<Namespace>>>,
+    /// Parsed signatures of what Rust offers, by address.
+    signatures: HashMap<usize, Rc<Parameters>>,
+    /// Classes that PyTorch and Python define, by full name.
+    classes: HashMap<&'static str, Rc<Class>>,
+    /// All scopes, to be cleared in the end.
+    scopes: Vec<Rc<Scope>>,
+    /// Where the innermost call of the program is.
+    pub here: Option<Span>,
+    /// Whether what comes from unknown imports may be called and passed over.
+    pub lenient: bool,
+    /// Whether `self.training` is true.
+    pub training: bool,
+    /// Whether the program has asked.
+    pub asked_for_training: bool,
+    /// Where random numbers begin.
+    pub seed: u64,
+    /// How many random tensors were drawn.
+    pub draws: u32,
+    limits: Limits,
+    steps: u64,
+    cells: u64,
+    elements: u64,
+    depth: usize,
+    calls: usize,
+}
+
+/// Levels of evaluation within each other: expressions in expressions, statements in statements, calls.
+const MAX_DEPTH: usize = 20_000;
+
+impl Interpreter {
+    /// A fresh one.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            graph: Graph::new(""),
+            trace: Trace::default(),
+            files: vec![],
+            modules: HashMap::new(),
+            signatures: HashMap::new(),
+            classes: HashMap::new(),
+            scopes: vec![],
+            here: None,
+            lenient: false,
+            training: false,
+            asked_for_training: false,
+            seed: 0,
+            draws: 0,
+            limits,
+            steps: 0,
+            cells: 0,
+            elements: 0,
+            depth: 0,
+            calls: 0,
+        }
+    }
+
+    /// A scope that is cleared when all is done.
+    pub fn scope_within(&mut self, parent: &Rc<Scope>) -> Rc<Scope> {
+        let scope = Scope::within(parent);
+        self.scopes.push(scope.clone());
+        scope
+    }
+
+    /// Counts work.
+    pub fn step(&mut self, count: u64) -> Result<()> {
+        self.steps = self.steps.saturating_add(count);
+        if self.steps > self.limits.steps {
+            return Err(Fault::limit(format!(
+                "the program takes more than {} steps to build the model; is there a loop that does not end?",
+                self.limits.steps
+            )));
+        }
+        Ok(())
+    }
+
+    /// Counts elements of lists and characters of strings.
+    pub fn cells(&mut self, count: usize) -> Result<()> {
+        self.cells = self.cells.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        if self.cells > self.limits.cells {
+            return Err(Fault::limit(format!(
+                "the program makes lists and strings of more than {} elements",
+                self.limits.cells
+            )));
+        }
+        Ok(())
+    }
+
+    /// Counts elements of tensors that take memory.
+    pub fn elements(&mut self, count: usize) -> Result<()> {
+        self.elements = self.elements.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        if self.elements > self.limits.elements {
+            return Err(Fault::limit(format!(
+                "the model has more than {} elements in its parameters and constants",
+                self.limits.elements
+            )));
+        }
+        Ok(())
+    }
+
+    /// Counts nodes of the graph.
+    pub fn nodes(&self) -> Result<()> {
+        if self.graph.nodes().len() > self.limits.nodes {
+            return Err(Fault::limit(format!("the model has more than {} nodes", self.limits.nodes)));
+        }
+        Ok(())
+    }
+
+    /// Runs something one level deeper.
+    fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Fault::limit("expressions are nested too deeply"));
+        }
+        self.depth += 1;
+        let result = run(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// The text of a place.
+    pub fn text_of(&self, span: Span) -> &str {
+        let file = usize::try_from(span.file).ok().and_then(|file| self.files.get(file));
+        let range = usize::try_from(span.start).unwrap_or(0)..usize::try_from(span.end).unwrap_or(0);
+        file.and_then(|file| file.text.get(range)).unwrap_or_default()
+    }
+}
+
+impl Drop for Interpreter {
+    /// Scopes hold functions, and functions hold scopes.
+    fn drop(&mut self) {
+        for scope in &self.scopes {
+            scope.clear();
+        }
+        for class in self.classes.values() {
+            class.attributes.borrow_mut().clear();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Names and what they stand for, in a file, a function or a comprehension.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::value::{Class, Function, Value};
+
+/// Names, and where to look for others.
+#[derive(Debug, Default)]
+pub(crate) struct Scope {
+    names: RefCell<HashMap<Rc<str>, Value>>,
+    /// Names declared `global` or `nonlocal`: they are assigned further out.
+    elsewhere: RefCell<HashSet<Rc<str>>>,
+    parent: Option<Rc<Scope>>,
+}
+
+impl Scope {
+    /// A scope within `parent`.
+    pub fn within(parent: &Rc<Scope>) -> Rc<Self> {
+        Rc::new(Self { parent: Some(parent.clone()), ..Self::default() })
+    }
+
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let mut scope = Some(self);
+        while let Some(at) = scope {
+            if let Some(value) = at.names.borrow().get(name) {
+                return Some(value.clone());
+            }
+            scope = at.parent.as_deref();
+        }
+        None
+    }
+
+    /// What a name stands for here.
+    pub fn own(&self, name: &str) -> Option<Value> {
+        self.names.borrow().get(name).cloned()
+    }
+
+    /// Lets a name stand for a value.
+    pub fn set(&self, name: &str, value: Value) {
+        if self.elsewhere.borrow().contains(name) {
+            let mut scope = self.parent.as_deref();
+            while let Some(at) = scope {
+                if at.names.borrow().contains_key(name) || at.parent.is_none() {
+                    at.names.borrow_mut().insert(name.into(), value);
+                    return;
+                }
+                scope = at.parent.as_deref();
+            }
+            return;
+        }
+        self.names.borrow_mut().insert(name.into(), value);
+    }
+
+    /// Takes a name away.
+    pub fn remove(&self, name: &str) -> Option<Value> {
+        self.names.borrow_mut().remove(name)
+    }
+
+    /// Lets assignments of a name go further out.
+    pub fn declare_elsewhere(&self, name: &str) {
+        self.elsewhere.borrow_mut().insert(name.into());
+    }
+
+    /// All names of this scope, sorted.
+    pub fn names(&self) -> Vec<Rc<str>> {
+        let mut names: Vec<Rc<str>> = self.names.borrow().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Forgets everything, so that scopes and the functions in them do not keep each other alive.
+    pub fn clear(&self) {
+        let names = std::mem::take(&mut *self.names.borrow_mut());
+        drop(names);
+    }
+}
+
+/// Where a piece of program is evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct Env {
+    pub scope: Rc<Scope>,
+    /// The file.
+    pub file: u32,
+    /// The method that is being called, with its `self`, for `super()`.
+    pub method: Option<(Rc<Function>, Option<Value>)>,
+    /// In a class body: the names around the class, which are all that methods see.
+    pub around: Option<Rc<Scope>>,
+}
+
+impl Env {
+    /// The same with other names.
+    pub fn with_scope(&self, scope: Rc<Scope>) -> Self {
+        Self { scope, ..self.clone() }
+    }
+
+    /// The names that a function defined here sees.
+    pub fn closure(&self) -> Rc<Scope> {
+        self.around.as_ref().unwrap_or(&self.scope).clone()
+    }
+
+    /// The class whose method is being called.
+    pub fn class(&self) -> Option<Rc<Class>> {
+        self.method.as_ref().and_then(|(function, _)| function.owner.borrow().clone())
+    }
+}

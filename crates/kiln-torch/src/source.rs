@@ -1,0 +1,112 @@
+//! Source files, and places in them.
+
+use std::path::{Path, PathBuf};
+
+use ruff_python_ast::ModModule;
+use ruff_python_parser::Parsed;
+
+use crate::limits::{MAX_LINE_TOKENS, MAX_SOURCE};
+use crate::python::Fault;
+
+/// A Python file.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+}
+
+/// A part of a file; bytes `start..end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Which file, in the order of reading.
+    pub file: u32,
+    /// First byte.
+    pub start: u32,
+    /// Byte behind the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// The span of a syntax node.
+    pub fn of(file: u32, node: &impl ruff_text_size::Ranged) -> Self {
+        let range = node.range();
+        Self { file, start: range.start().into(), end: range.end().into() }
+    }
+}
+
+impl SourceFile {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let size =
+            std::fs::metadata(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.len();
+        if size > MAX_SOURCE {
+            return Err(format!(
+                "`{}` has {size} bytes; a file that defines a model has at most {MAX_SOURCE}",
+                path.display()
+            ));
+        }
+        let bytes = std::fs::read(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| format!("`{}` is no Python source: it is not text in UTF-8", path.display()))?;
+        Ok(Self { path: path.into(), text })
+    }
+
+    /// Line and column, both from 1, of a byte.
+    pub fn position(&self, at: u32) -> (usize, usize) {
+        let before = usize::try_from(at).ok().and_then(|at| self.text.get(..at)).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+
+    /// Parses the file, which is number `file`.
+    pub fn parse(&self, file: u32) -> Result<Parsed<ModModule>, Fault> {
+        self.refuse_depth(file)?;
+        ruff_python_parser::parse_module(&self.text).map_err(|error| {
+            let span = Span { file, start: error.location.start().into(), end: error.location.end().into() };
+            Fault::syntax(error.error.to_string()).at(span)
+        })
+    }
+
+    /// Syntax trees are walked by recursion, so what nests as deep as a hostile file likes is refused beforehand. What is
+    /// nested within a line has as many words and signs there; deeper blocks are indented further.
+    fn refuse_depth(&self, file: u32) -> Result<(), Fault> {
+        let (mut tokens, mut in_word, mut brackets, mut column, mut fresh) =
+            (0usize, false, 0usize, 0usize, true);
+        for (at, c) in self.text.char_indices() {
+            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            if c == '\n' && brackets == 0 {
+                (tokens, column, fresh) = (0, 0, true);
+            }
+            if fresh && matches!(c, ' ' | '\t') {
+                column += 1;
+            } else if c != '\n' {
+                fresh = false;
+            }
+            match c {
+                '(' | '[' | '{' => brackets += 1,
+                ')' | ']' | '}' => brackets = brackets.saturating_sub(1),
+                _ => {}
+            }
+            let word = c.is_alphanumeric() || c == '_';
+            if !c.is_whitespace() && !(word && in_word) {
+                tokens += 1;
+            }
+            in_word = word;
+            // CPython's own limits are 200 brackets and 100 levels of indentation.
+            let what = if brackets > 200 {
+                "brackets are nested too deeply"
+            } else if column > 800 {
+                "blocks are nested too deeply"
+            } else if tokens > MAX_LINE_TOKENS {
+                "an expression is too long"
+            } else {
+                continue;
+            };
+            return Err(Fault::limit(what).at(Span { file, start: at, end: at.saturating_add(1) }));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! Tensors that a program makes: constants, numbers in a row, random ones.
+
+use kiln_graph::ops::Expand;
+use kiln_graph::{DType, Data, Dim, Op, Tensor};
+
+use super::{Function, Init, functions, shape};
+use crate::python::methods::natives;
+use crate::python::native::Native;
+use crate::python::{Bound, Fault, Interpreter, Result, Value};
+
+pub(super) static FUNCTIONS: &[Function] = functions! {
+    T "zeros" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 0.0),
+    T "ones" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 1.0),
+    T "empty" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 0.0),
+    T "full" ("size, fill_value, *, dtype=None, device=None") => |i, b| {
+        let value = b.float("fill_value")?;
+        filled(i, b, value)
+    },
+    T "zeros_like" ("input, *, dtype=None, device=None") => |i, b| like(i, b, 0.0),
+    T "ones_like" ("input, *, dtype=None, device=None") => |i, b| like(i, b, 1.0),
+    T "full_like" ("input, fill_value, *, dtype=None, device=None") => |i, b| {
+        let value = b.float("fill_value")?;
+        like(i, b, value)
+    },
+    T "arange" ("start, end=None, step=1, *, dtype=None, device=None") => arange,
+    T "linspace" ("start, end, steps, *, dtype=None, device=None") => |i, b| {
+        let (start, end, steps) = (b.float("start")?, b.float("end")?, b.count("steps")?);
+        i.elements(steps)?;
+        i.step(u64::try_from(steps).unwrap_or(u64::MAX) / 16)?;
+        #[allow(clippy::as_conversions, reason = "counts are far below 2^53")]
+        let at = |k: usize| (start + (end - start) * k as f64 / (steps.max(2) - 1) as f64) as f32;
+        let tensor = i.tensor_of(&[steps], Data::F32((0..steps).map(at).collect()))?;
+        i.constant(tensor)
+    },
+    T "eye" ("n, m=None, *, dtype=None, device=None") => |i, b| {
+        let n = b.count("n")?;
+        let m = if b.is_none("m") { n } else { b.count("m")? };
+        i.elements(n.saturating_mul(m))?;
+        let values = Init::Identity.values(&[n, m], 0, 0);
+        let tensor = i.tensor_of(&[n, m], Data::F32(values))?;
+        i.constant(tensor)
+    },
+    T "tensor" or "as_tensor" ("data, *, dtype=None, device=None, requires_grad=False") => |i, b| {
+        let data = b.get("data");
+        if i.optional_tensor_of(&data)?.is_some() {
+            return Ok(data);
+        }
+        nested(i, b, &data)
+    },
+    T "randn" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Normal(0.0, 1.0)),
+    T "rand" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Uniform(0.0, 1.0)),
+    T "is_tensor" ("obj") => |_, b| Ok(Value::Bool(matches!(b.get("obj"), Value::Tensor(_) | Value::Parameter(_)))),
+    T "device" ("*args, **kwargs") => |_, _| Ok(Value::str("cpu")),
+    T "manual_seed" ("seed") => |_, _| Ok(Value::None),
+    T "no_grad" or "inference_mode" or "enable_grad" ("*args, **kwargs") => |_, b| Ok(identity_of(b)),
+    T "set_default_dtype" ("dtype") => |_, _| Ok(Value::None),
+};
+
+/// `torch.Tensor(...)`
+pub(super) static TENSOR: Native = Native {
+    name: "torch.Tensor",
+    signature: "*data",
+    call: |i, b| {
+        let items = i.items(&b.get("data"))?;
+        match &items[..] {
+            [data @ (Value::List(_) | Value::Tuple(_))] => {
+                let tensor = nested(i, b, &data.clone())?;
+                let id = i.optional_tensor_of(&tensor)?.ok_or_else(|| b.wrong("data", "numbers"))?;
+                Ok(Value::tensor(i.as_float(id)?))
+            }
+            _ => {
+                let b = Bound { callee: b.callee.clone(), values: vec![("size".into(), b.get("data"))] };
+                filled(i, &b, 0.0)
+            }
+        }
+    },
+};
+
+/// `torch.Size(...)`
+pub(super) static SIZE: Native = Native {
+    name: "torch.Size",
+    signature: "items=(), /",
+    call: |i, b| Ok(Value::tuple(i.items(&b.get("items"))?)),
+};
+
+/// What is only looked at, and what does nothing here.
+pub(super) static SUNDRY: &[Native] = natives! {
+    "torch.cuda.is_available" "" => |_, _| Ok(Value::Bool(false)),
+    "torch.cuda.device_count" "" => |_, _| Ok(Value::Int(0)),
+    "torch.cuda.manual_seed" "seed" => |_, _| Ok(Value::None),
+    "torch.cuda.manual_seed_all" "seed" => |_, _| Ok(Value::None),
+    "torch.jit.script" "obj" => |_, b| Ok(b.get("obj")),
+    "torch.jit.export" "obj" => |_, b| Ok(b.get("obj")),
+    "torch.jit.ignore" "obj" => |_, b| Ok(b.get("obj")),
+    "torch.jit.unused" "obj" => |_, b| Ok(b.get("obj")),
+    "torch.jit._overload_method" "obj" => |_, b| Ok(b.get("obj")),
+    "torch.jit.is_scripting" "" => |_, _| Ok(Value::Bool(false)),
+    "torch.jit.is_tracing" "" => |_, _| Ok(Value::Bool(false)),
+    "torch.jit.annotate" "type, value" => |_, b| Ok(b.get("value")),
+};
+
+/// `@torch.no_grad()` gives a decorator that changes nothing, `@torch.no_grad` is one.
+fn identity_of(b: &Bound) -> Value {
+    static SAME: Native =
+        Native { name: "torch.no_grad", signature: "function=None, /", call: |_, b| Ok(b.get("function")) };
+    match b.get("args") {
+        Value::Tuple(items) if items.len() == 1 => items[0].clone(),
+        _ => Value::Native(&SAME),
+    }
+}
+
+/// The element type that is asked for.
+fn dtype_of(b: &Bound, default: DType) -> Result<DType> {
+    match b.get("dtype") {
+        Value::None => Ok(default),
+        Value::DType(dtype) => Ok(dtype),
+        _ => Err(b.wrong("dtype", "an element type such as torch.float32")),
+    }
+}
+
+/// A number in a shape, which may have symbols in it.
+fn spread(i: &mut Interpreter, shape: Vec<Dim>, value: f64, dtype: DType) -> Result<Value> {
+    if shape.iter().any(|dim| dim.as_const().is_some_and(|n| n < 0)) {
+        return Err(Fault::value("sizes cannot be negative"));
+    }
+    let known: Option<Vec<usize>> = shape.iter().map(Dim::as_usize).collect();
+    let number = i.formula().number(value);
+    let number = i.as_type(number, dtype)?;
+    // Constructors work with values; in `forward` the number is stretched only where it is needed.
+    if let (false, Some(sizes)) = (i.trace.is_running, known) {
+        let count = sizes.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).unwrap_or(usize::MAX);
+        i.elements(count)?;
+        if dtype == DType::F32 {
+            let tensor = i.tensor_of(&sizes, Data::F32(vec![value as f32; count]))?;
+            return i.constant(tensor);
+        }
+    }
+    if shape.is_empty() {
+        return Ok(Value::tensor(number));
+    }
+    Ok(Value::tensor(i.op(Op::Expand(Expand { shape }), &[number])?))
+}
+
+fn filled(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
+    let shape = shape::sizes(i, b, "size")?;
+    let dtype = dtype_of(b, DType::F32)?;
+    spread(i, shape, value, dtype)
+}
+
+fn like(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let dtype = dtype_of(b, i.dtype(x))?;
+    let shape = i.shape(x);
+    spread(i, shape, value, dtype)
+}
+
+fn random(i: &mut Interpreter, b: &Bound, init: &Init) -> Result<Value> {
+    if i.trace.is_running {
+        return Err(Fault::unsupported(format!(
+            "{}: random numbers in `forward` are not supported",
+            b.callee
+        ))
+        .help("dropout layers are random in training"));
+    }
+    let shape = shape::sizes(i, b, "size")?;
+    let sizes: Option<Vec<usize>> = shape.iter().map(Dim::as_usize).collect();
+    let sizes = sizes.ok_or_else(|| b.wrong("size", "integers"))?;
+    let count = sizes.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).unwrap_or(usize::MAX);
+    i.elements(count)?;
+    let number = i.draws;
+    i.draws += 1;
+    let tensor = i.tensor_of(&sizes, Data::F32(init.values(&sizes, i.seed, number)))?;
+    i.constant(tensor)
+}
+
+fn arange(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (start, end) =
+        if b.is_none("end") { (0.0, b.float("start")?) } else { (b.float("start")?, b.float("end")?) };
+    let step = b.float("step")?;
+    if step == 0.0 {
+        return Err(b.wrong("step", "other than zero"));
+    }
+    let count = ((end - start) / step).ceil().max(0.0);
+    if !count.is_finite() || count > f64::from(1 << 24) {
+        return Err(Fault::value(format!("{}: from {start} to {end} are too many numbers", b.callee)));
+    }
+    let is_whole =
+        ["start", "end", "step"].iter().all(|name| b.is_none(name) || b.get(name).as_int().is_some());
+    #[allow(clippy::as_conversions, reason = "checked just above")]
+    let count = count as usize;
+    i.elements(count)?;
+    i.step(u64::try_from(count).unwrap_or(u64::MAX) / 16)?;
+    let dtype = dtype_of(b, if is_whole { DType::I64 } else { DType::F32 })?;
+    #[allow(clippy::as_conversions, reason = "counts are far below 2^53")]
+    let values = (0..count).map(|k| start + step * k as f64);
+    #[allow(clippy::as_conversions, reason = "numbers of the range asked for")]
+    let data = if dtype.is_float() {
+        Data::F32(values.map(|x| x as f32).collect())
+    } else {
+        Data::I64(values.map(|x| x as i64).collect())
+    };
+    let tensor = i.tensor_of(&[count], data)?;
+    i.constant(tensor)
+}
+
+/// Numbers in lists of lists.
+fn nested(i: &mut Interpreter, b: &Bound, data: &Value) -> Result<Value> {
+    let (mut shape, mut level) = (vec![], vec![data.clone()]);
+    while level.iter().all(|item| matches!(item, Value::List(_) | Value::Tuple(_) | Value::Range(_)))
+        && !level.is_empty()
+    {
+        let mut next = vec![];
+        let mut length = None;
+        for item in &level {
+            let items = i.items(item)?;
+            if *length.get_or_insert(items.len()) != items.len() {
+                return Err(Fault::value(format!("{}: the rows are not equally long", b.callee)));
+            }
+            next.extend(items);
+        }
+        shape.push(length.unwrap_or(0));
+        if shape.len() > 8 {
+            return Err(Fault::value(format!("{}: lists are nested too deeply", b.callee)));
+        }
+        level = next;
+    }
+    let is_whole = level.iter().all(|item| matches!(item, Value::Int(_)));
+    let is_bool = !level.is_empty() && level.iter().all(|item| matches!(item, Value::Bool(_)));
+    let numbers: Option<Vec<f64>> = level.iter().map(Value::as_f64).collect();
+    let numbers = numbers.ok_or_else(|| b.wrong("data", "numbers in lists"))?;
+    i.elements(numbers.len())?;
+    let dtype = dtype_of(
+        b,
+        if is_bool {
+            DType::Bool
+        } else if is_whole {
+            DType::I64
+        } else {
+            DType::F32
+        },
+    )?;
+    #[allow(clippy::as_conversions, reason = "PyTorch rounds, too")]
+    let data = match dtype {
+        DType::Bool => Data::Bool(numbers.iter().map(|x| *x != 0.0).collect()),
+        DType::I64 => Data::I64(level.iter().map(|v| v.as_int().unwrap_or(0)).collect()),
+        DType::I32 => Data::I32(numbers.iter().map(|x| *x as i32).collect()),
+        DType::F32 | DType::F16 | DType::F64 | DType::U8 => {
+            Data::F32(numbers.iter().map(|x| *x as f32).collect())
+        }
+    };
+    let tensor: Tensor = i.tensor_of(&shape, data)?;
+    i.constant(tensor)
+}

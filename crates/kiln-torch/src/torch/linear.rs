@@ -1,0 +1,176 @@
+//! Linear layers, embeddings, matrix products.
+
+use std::rc::Rc;
+
+use kiln_graph::functions::linear::matmul;
+use kiln_graph::ops::{BinaryOp, Gather, MatMul, Reshape};
+use kiln_graph::{Dim, Op, ShapeDisplay, ValueId, product};
+
+use super::{Function, Init, functions, layers};
+use crate::python::native::Layer;
+use crate::python::{Bound, Fault, Interpreter, Object, Result, Value};
+
+pub(super) static FUNCTIONS: &[Function] = functions! {
+    F "linear" ("input, weight, bias=None") => linear,
+    TM "matmul" ("input, other") => product_of,
+    TM "mm" or "bmm" or "mv" or "dot" ("input, mat2") => |i, b| {
+        let (x, y) = (i.tensor(b, "input")?, i.tensor(b, "mat2")?);
+        Ok(Value::tensor(matmul(&mut i.formula(), x, y)?))
+    },
+    T "addmm" ("input, mat1, mat2, *, beta=1, alpha=1") => |i, b| {
+        let (c, x, y) = (i.tensor(b, "input")?, i.tensor(b, "mat1")?, i.tensor(b, "mat2")?);
+        let (beta, alpha) = (b.float("beta")?, b.float("alpha")?);
+        let mut f = i.formula();
+        let z = matmul(&mut f, x, y)?;
+        let (z, c) = (f.scale(z, alpha)?, f.scale(c, beta)?);
+        Ok(Value::tensor(f.add(z, c)?))
+    },
+    F "embedding" ("input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False") => embedding,
+};
+
+pub(super) static LAYERS: &[Layer] = layers! {
+    "Linear" ("in_features, out_features, bias=True, device=None, dtype=None") => |i, o, b| {
+        let (inputs, outputs) = (b.count("in_features")?, b.count("out_features")?);
+        let weight = i.parameter(&[outputs, inputs], Init::layer(inputs))?;
+        let bias = if b.bool("bias")? { i.parameter(&[outputs], Init::layer(inputs))? } else { Value::None };
+        o.set("weight", weight);
+        o.set("bias", bias);
+        Ok(())
+    }, linear;
+    "Embedding" ("num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False, device=None, dtype=None") => setup_embedding, embedding;
+};
+
+fn setup_embedding(i: &mut Interpreter, object: &Rc<Object>, b: &Bound) -> Result<()> {
+    let (count, width) = (b.count("num_embeddings")?, b.count("embedding_dim")?);
+    let normal = Init::Normal(0.0, 1.0);
+    let init = match b.is_none("padding_idx") {
+        true => normal,
+        false => {
+            let row = crate::python::position(&b.get("padding_idx"), count, "embedding")?;
+            Init::WithoutRow(Box::new(normal), row)
+        }
+    };
+    let weight = i.parameter(&[count, width], init)?;
+    object.set("weight", weight);
+    Ok(())
+}
+
+fn embedding(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (indices, weight) = (i.tensor(b, "input")?, i.tensor(b, "weight")?);
+    if !b.is_none("max_norm") {
+        return Err(Fault::unsupported(format!("{}: `max_norm` is not supported", b.callee)));
+    }
+    if !b.is_none("padding_idx") && i.training {
+        return Err(Fault::unsupported(format!("{}: `padding_idx` is not supported in training", b.callee))
+            .help("its row would have to stay without gradient; a mask on the output does the same"));
+    }
+    if i.dtype(indices).is_float() {
+        return Err(Fault::type_error(format!(
+            "{} takes whole numbers, but `{}` delivers {}",
+            b.callee,
+            i.maker(indices),
+            i.graph.ty(indices)
+        ))
+        .help("`--input i64:16` says that the input is 16 integers"));
+    }
+    Ok(Value::tensor(i.op(Op::Gather(Gather { axis: 0 }), &[weight, indices])?))
+}
+
+fn product_of(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (x, y) = (i.tensor(b, "input")?, i.tensor(b, "other")?);
+    Ok(Value::tensor(matmul(&mut i.formula(), x, y)?))
+}
+
+/// `x * weight^T + bias` over the last dimension of `x`.
+fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (x, weight) = (i.tensor(b, "input")?, i.tensor(b, "weight")?);
+    let (shape, weights) = (i.shape(x), i.shape(weight));
+    let [outputs, inputs] = &weights[..] else {
+        return Err(Fault::value(format!(
+            "{}: a weight of shape {} is no matrix",
+            b.callee,
+            ShapeDisplay(&weights)
+        )));
+    };
+    if shape.last() != Some(inputs) {
+        return Err(mismatch(i, b, x, inputs, outputs));
+    }
+    let bias = i.optional_tensor(b, "bias")?;
+    let op = Op::MatMul(MatMul { transpose_a: false, transpose_b: true });
+    // A product of stacks would stretch the weight for each matrix: rows are put together instead.
+    let rows = match &shape[..] {
+        [_, _] => x,
+        [front @ .., _] => {
+            let flat = vec![product(front), inputs.clone()];
+            i.op(Op::Reshape(Reshape { shape: flat }), &[x])?
+        }
+        [] => x,
+    };
+    let mut y = i.op(op, &[rows, weight])?;
+    if let Some(bias) = bias {
+        y = i.op(Op::Binary(BinaryOp::Add), &[y, bias])?;
+    }
+    if shape.len() != 2 {
+        let mut out = shape;
+        out.pop();
+        out.push(outputs.clone());
+        y = i.op(Op::Reshape(Reshape { shape: out }), &[y])?;
+    }
+    Ok(Value::tensor(y))
+}
+
+/// The famous one: the number of features is wrong, or nobody has flattened the image.
+fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim) -> Fault {
+    let shape = i.shape(x);
+    let maker = i.maker(x);
+    let features = product(shape.iter().skip(1));
+    if shape.len() > 2 {
+        let found = shape.last().map_or_else(String::new, ToString::to_string);
+        let fault = Fault::value(format!(
+            "{} expects {inputs} input features, but `{maker}` delivers {}, whose last dimension is {found}",
+            b.callee,
+            ShapeDisplay(&shape)
+        ));
+        let flat = format!("`x.view(-1, {features})` or `torch.flatten(x, 1)` in front of it");
+        return fault.help(if features == *inputs {
+            format!("flatten the image first: {flat}")
+        } else {
+            format!(
+                "flatten the image first: {flat}, with `nn.Linear({features}, {outputs})` ({})",
+                factors(&shape[1..])
+            )
+        });
+    }
+    let [rows, found] = &shape[..] else {
+        return Fault::value(format!(
+            "{} expects {inputs} input features, but `{maker}` delivers {}",
+            b.callee,
+            ShapeDisplay(&shape)
+        ));
+    };
+    // What was flattened, if that is what lies in front.
+    let before =
+        i.graph.producer(x).map(|node| i.graph.node(node)).filter(|node| matches!(node.op, Op::Reshape(_)));
+    let before = before.map(|node| i.shape(node.inputs[0])).filter(|before| before.len() > 2);
+    let made_of = before.as_ref().map_or_else(String::new, |before| format!(" ({})", factors(&before[1..])));
+    let fault = Fault::value(format!(
+        "{} expects {inputs} input features, but `{maker}` delivers {found}{made_of}",
+        b.callee
+    ));
+    match before {
+        // `view(-1, 500)` has taken rows of the wrong length.
+        Some(before) if *rows != before[0] => {
+            let all = product(&before[1..]);
+            fault.help(format!(
+                "`{maker}` makes {rows} rows of {} samples; `view(-1, {all})` and `nn.Linear({all}, {outputs})` would fit",
+                before[0]
+            ))
+        }
+        Some(_) | None => fault.help(format!("`nn.Linear({found}, {outputs})` would fit")),
+    }
+}
+
+/// `32 x 8 x 8`
+fn factors(shape: &[Dim]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ")
+}

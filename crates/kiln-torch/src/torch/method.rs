@@ -1,0 +1,229 @@
+//! Methods of tensors that ask for sizes or change nothing, and those that change parameters in constructors.
+
+use std::rc::Rc;
+
+use kiln_graph::{DType, Dim, ShapeDisplay, ValueId};
+
+use super::{Function, Init, functions};
+use crate::python::methods::natives;
+use crate::python::native::Native;
+use crate::python::{Args, Bound, Fault, Interpreter, Result, Value};
+
+pub(super) static FUNCTIONS: &[Function] = functions! {
+    M "size" ("input, dim=None") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        let shape = i.shape(x);
+        if b.is_none("dim") {
+            return Ok(Value::tuple(shape.into_iter().map(Value::size)));
+        }
+        let axis = i.axis(b.int("dim")?, shape.len())?;
+        Ok(Value::size(shape[axis].clone()))
+    },
+    M "dim" or "ndimension" ("input") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        Ok(Value::Int(i64::try_from(i.graph.ty(x).rank()).unwrap_or(0)))
+    },
+    TM "numel" or "nelement" ("input") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        Ok(Value::size(i.graph.ty(x).elements()))
+    },
+    M "contiguous" or "clone" ("input, memory_format=None") => same,
+    TM "clone" ("input") => same,
+    TM "detach" ("input") => |i, b| {
+        if i.training {
+            return Err(Fault::unsupported("`detach` is not supported in training: gradients would have to stop there"));
+        }
+        same(i, b)
+    },
+    M "cpu" or "cuda" ("input, *args, **kwargs") => same,
+    M "requires_grad_" ("input, requires_grad=True") => |_, b| Ok(b.get("input")),
+    M "float" ("input") => |i, b| cast(i, b, DType::F32),
+    M "long" ("input") => |i, b| cast(i, b, DType::I64),
+    M "int" ("input") => |i, b| cast(i, b, DType::I32),
+    M "bool" ("input") => |i, b| cast(i, b, DType::Bool),
+    M "half" ("input") => |i, b| cast(i, b, DType::F16),
+    M "double" ("input") => |i, b| cast(i, b, DType::F64),
+    M "to" or "type" ("input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None") => |i, b| {
+        let mut given = i.items(&b.get("args"))?;
+        given.push(b.get("dtype"));
+        let dtype = given.iter().find_map(|value| match value {
+            Value::DType(dtype) => Some(*dtype),
+            _ => None,
+        });
+        match dtype {
+            Some(dtype) => cast(i, b, dtype),
+            None => same(i, b),
+        }
+    },
+    M "type_as" ("input, other") => |i, b| {
+        let other = i.tensor(b, "other")?;
+        let dtype = i.dtype(other);
+        cast(i, b, dtype)
+    },
+    F "one_hot" ("tensor, num_classes=-1") => |i, b| {
+        let x = i.tensor(b, "tensor")?;
+        let classes = b.count("num_classes")?;
+        let mut shape = i.shape(x);
+        shape.push(1.into());
+        let row: Vec<i64> = (0..classes).filter_map(|k| i64::try_from(k).ok()).collect();
+        i.elements(row.len())?;
+        let row = i.tensor_of(&[classes], kiln_graph::Data::I64(row))?;
+        let row = i.constant(row)?;
+        let column = i.formula().reshape(x, shape)?;
+        let hits = i.combine(kiln_graph::ops::BinaryOp::Equal, &Value::tensor(column), &row)?;
+        let hits = i.optional_tensor_of(&hits)?.ok_or_else(|| b.wrong("tensor", "a tensor"))?;
+        Ok(Value::tensor(i.as_type(hits, DType::I64)?))
+    },
+};
+
+/// What constructors do to parameters: `self.fc.bias.data.zero_()`.
+static OF_PARAMETERS: &[Native] = natives! {
+    "zero_" "self" => |_, b| set(b, Init::Constant(0.0)),
+    "fill_" "self, value" => |_, b| set(b, Init::Constant(b.float("value")? as f32)),
+    "normal_" "self, mean=0.0, std=1.0, generator=None" => |_, b| set(b, Init::Normal(b.float("mean")?, b.float("std")?)),
+    "uniform_" "self, a=0.0, b=1.0, generator=None" => |_, b| set(b, Init::Uniform(b.float("a")?, b.float("b")?)),
+    "copy_" "self, src" => |i, b| {
+        let src = i.tensor(b, "src")?;
+        i.set_values(&b.parameter("self")?, src)?;
+        Ok(b.get("self"))
+    },
+    "mul_" "self, other" => |i, b| changed(i, b, "mul", "other"),
+    "add_" "self, other" => |i, b| changed(i, b, "add", "other"),
+    "sub_" "self, other" => |i, b| changed(i, b, "sub", "other"),
+    "div_" "self, other" => |i, b| changed(i, b, "div", "other"),
+    "clamp_" "self, min=None, max=None" => |i, b| {
+        let args = Args::of([b.get("min"), b.get("max")]);
+        replaced(i, b, "clamp", args)
+    },
+    "size" "self, dim=None" => |i, b| {
+        let shape = b.parameter("self")?.shape.clone();
+        if b.is_none("dim") {
+            return Ok(Value::tuple(shape.into_iter().map(|n| Value::size(Dim::from(n)))));
+        }
+        let axis = i.axis(b.int("dim")?, shape.len())?;
+        Ok(Value::size(Dim::from(shape[axis])))
+    },
+    "dim" "self" => |_, b| Ok(Value::Int(i64::try_from(b.parameter("self")?.shape.len()).unwrap_or(0))),
+    "numel" "self" => |_, b| Ok(Value::size(Dim::from(b.parameter("self")?.shape.iter().product::<usize>()))),
+    "requires_grad_" "self, requires_grad=True" => |_, b| {
+        b.parameter("self")?.is_frozen.set(!b.bool("requires_grad")?);
+        Ok(b.get("self"))
+    },
+};
+
+/// A method that parameters have of their own.
+pub(super) fn of_parameter(name: &str) -> Option<&'static Native> {
+    OF_PARAMETERS.iter().find(|native| native.name == name)
+}
+
+fn set(b: &Bound, init: Init) -> Result<Value> {
+    *b.parameter("self")?.init.borrow_mut() = init;
+    Ok(b.get("self"))
+}
+
+fn changed(i: &mut Interpreter, b: &Bound, method: &str, operand: &str) -> Result<Value> {
+    replaced(i, b, method, Args::of([b.get(operand)]))
+}
+
+/// Gives a parameter what a method makes of its values.
+fn replaced(i: &mut Interpreter, b: &Bound, method: &str, args: Args) -> Result<Value> {
+    let parameter = b.parameter("self")?;
+    let result = i.call_method(&b.get("self"), method, args)?;
+    if let Some(id) = i.optional_tensor_of(&result)? {
+        i.set_values(&parameter, id)?;
+    }
+    Ok(b.get("self"))
+}
+
+/// The same values as another tensor.
+fn same(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    Ok(Value::tensor(x))
+}
+
+fn cast(i: &mut Interpreter, b: &Bound, to: DType) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    Ok(Value::tensor(i.as_type(x, to)?))
+}
+
+impl Interpreter {
+    /// Changes a tensor in place, for all who use it.
+    pub(crate) fn change(&mut self, tensor: &Value, to: ValueId) -> Result<()> {
+        let Value::Tensor(cell) = tensor else { return Ok(()) };
+        let (old, new) = (self.shape(cell.get()), self.shape(to));
+        if old != new {
+            return Err(Fault::value(format!(
+                "a tensor of shape {} cannot become {} in place",
+                ShapeDisplay(&old),
+                ShapeDisplay(&new)
+            )));
+        }
+        cell.set(to);
+        Ok(())
+    }
+
+    /// A copy of a value that shares nothing with it: new parameters for modules, which begin as the old ones do.
+    pub(crate) fn deep_copy(&mut self, value: &Value) -> Result<Value> {
+        self.copied(value, &mut Default::default())
+    }
+
+    fn copied(&mut self, value: &Value, done: &mut std::collections::HashMap<usize, Value>) -> Result<Value> {
+        self.step(1)?;
+        self.cells(1)?;
+        let key = value.identity();
+        if let Some(copy) = key.and_then(|key| done.get(&key)) {
+            return Ok(copy.clone());
+        }
+        let copy = match value {
+            Value::List(items) => {
+                let items = items.borrow().clone();
+                let items = items.iter().map(|v| self.copied_deeper(v, done)).collect::<Result<Vec<_>>>()?;
+                Value::list(items)
+            }
+            Value::Tuple(items) => {
+                let items = items.iter().map(|v| self.copied_deeper(v, done)).collect::<Result<Vec<_>>>()?;
+                Value::tuple(items)
+            }
+            Value::Parameter(parameter) => {
+                let copy = self.parameter(&parameter.shape, parameter.init.borrow().clone())?;
+                if let Value::Parameter(copy) = &copy {
+                    copy.is_frozen.set(parameter.is_frozen.get());
+                }
+                copy
+            }
+            Value::Object(object) => {
+                let copy = crate::python::Object::new(object.class.clone());
+                copy.is_initialized.set(object.is_initialized.get());
+                copy.buffers.borrow_mut().clone_from(&object.buffers.borrow());
+                if let Some(key) = key {
+                    done.insert(key, Value::Object(copy.clone()));
+                }
+                let attributes: Vec<(Rc<str>, Value)> =
+                    object.attributes.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+                for (name, value) in attributes {
+                    let value = match (&value, object.buffers.borrow().contains_key(&name)) {
+                        (Value::Parameter(p), true) => {
+                            self.buffer(&p.shape.clone(), p.init.borrow().clone())?
+                        }
+                        _ => self.copied_deeper(&value, done)?,
+                    };
+                    copy.set(&name, value);
+                }
+                Value::Object(copy)
+            }
+            other => other.clone(),
+        };
+        if let Some(key) = key {
+            done.insert(key, copy.clone());
+        }
+        Ok(copy)
+    }
+
+    fn copied_deeper(
+        &mut self,
+        value: &Value,
+        done: &mut std::collections::HashMap<usize, Value>,
+    ) -> Result<Value> {
+        self.deeper_call(|this| this.copied(value, done))
+    }
+}

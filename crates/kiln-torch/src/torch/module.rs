@@ -1,0 +1,431 @@
+//! `nn.Module`: registration, attributes, methods, calls.
+
+use std::rc::Rc;
+
+use super::{Parameter, container};
+use crate::python::methods::natives;
+use crate::python::native::{Layer, Native};
+use crate::python::value::{Class, Container, NativeClass};
+use crate::python::{Args, Bound, Fault, Interpreter, Object, Result, Value};
+
+/// `nn.Module.__init__`, and that of `object`.
+static INIT: Native = Native {
+    name: "torch.nn.Module.__init__",
+    signature: "self, /, *args, **kwargs",
+    call: |i, b| {
+        let args = rest(i, b)?;
+        let Value::Object(object) = b.get("self") else { return Ok(Value::None) };
+        i.native_init(&object, &object.class.clone(), args)?;
+        Ok(Value::None)
+    },
+};
+
+/// The forward pass of what PyTorch defines.
+static FORWARD: Native = Native {
+    name: "torch.nn.Module.forward",
+    signature: "self, /, *args, **kwargs",
+    call: |i, b| {
+        let args = rest(i, b)?;
+        let object = b.object("self")?;
+        i.native_forward(&object, args)
+    },
+};
+
+static METHODS: &[Native] = natives! {
+    "parameters" "self, recurse=True" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        let values = all.parameters.into_iter().map(|(_, p)| Value::Parameter(p)).collect();
+        Ok(Value::iterator(values))
+    },
+    "named_parameters" "self, prefix='', recurse=True" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        let pairs = all.parameters.into_iter().map(|(n, p)| Value::tuple([Value::str(n), Value::Parameter(p)]));
+        Ok(Value::iterator(pairs.collect()))
+    },
+    "buffers" "self" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        Ok(Value::iterator(all.buffers.into_iter().map(|(_, p)| Value::Parameter(p)).collect()))
+    },
+    "modules" "self" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        Ok(Value::iterator(all.modules.into_iter().map(|(_, m)| Value::Object(m)).collect()))
+    },
+    "named_modules" "self" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        let pairs = all.modules.into_iter().map(|(n, m)| Value::tuple([Value::str(n), Value::Object(m)]));
+        Ok(Value::iterator(pairs.collect()))
+    },
+    "children" "self" => |_, b| {
+        let children = b.object("self")?.children();
+        Ok(Value::iterator(children.into_iter().map(|(_, m)| Value::Object(m)).collect()))
+    },
+    "named_children" "self" => |_, b| {
+        let children = b.object("self")?.children();
+        let pairs = children.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), Value::Object(m)]));
+        Ok(Value::iterator(pairs.collect()))
+    },
+    "apply" "self, fn" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        // Children come before those that hold them.
+        for (_, module) in all.modules.into_iter().rev() {
+            i.call(&b.get("fn"), Args::of([Value::Object(module)]))?;
+        }
+        Ok(b.get("self"))
+    },
+    "add_module" "self, name, module" => add_module,
+    "register_module" "self, name, module" => add_module,
+    "register_parameter" "self, name, param" => |i, b| {
+        i.set_module_attribute(&b.object("self")?, &b.string("name")?, b.get("param"))?;
+        Ok(Value::None)
+    },
+    "register_buffer" "self, name, tensor, persistent=True" => |i, b| {
+        let (object, name) = (b.object("self")?, b.string("name")?);
+        let persistent = b.bool("persistent")?;
+        let value = match b.get("tensor") {
+            Value::None => Value::None,
+            _ => {
+                let id = i.tensor(b, "tensor")?;
+                // Training updates states of numbers with a point; what only counts or indexes stays a constant.
+                if persistent && i.dtype(id).is_float() { i.parameter_of(id, true)? } else { Value::tensor(id) }
+            }
+        };
+        object.set(&name, value);
+        object.buffers.borrow_mut().insert(name, persistent);
+        Ok(Value::None)
+    },
+    "get_submodule" "self, target" => |i, b| {
+        let mut module = b.get("self");
+        for part in b.string("target")?.split('.').filter(|part| !part.is_empty()) {
+            module = i.attribute(&module, part)?;
+        }
+        Ok(module)
+    },
+    "requires_grad_" "self, requires_grad=True" => |i, b| {
+        let frozen = !b.bool("requires_grad")?;
+        for (_, parameter) in walk(i, &b.object("self")?)?.parameters {
+            parameter.is_frozen.set(frozen);
+        }
+        Ok(b.get("self"))
+    },
+    "train" "self, mode=True" => |_, b| Ok(b.get("self")),
+    "eval" "self" => |_, b| Ok(b.get("self")),
+    "to" "self, *args, **kwargs" => |_, b| Ok(b.get("self")),
+    "cuda" "self, *args" => |_, b| Ok(b.get("self")),
+    "cpu" "self" => |_, b| Ok(b.get("self")),
+    "float" "self" => |_, b| Ok(b.get("self")),
+    "half" "self" => |_, _| Err(Fault::unsupported("16-bit modules are not supported")),
+    "double" "self" => |_, _| Err(Fault::unsupported("64-bit modules are not supported")),
+    "zero_grad" "self, *args" => |_, _| Ok(Value::None),
+    "load_state_dict" "self, *args, **kwargs" => |_, _| {
+        Err(Fault::unsupported("state dicts cannot be loaded by the model's source")
+            .help("`--weights FILE` reads a state dict"))
+    },
+    "append" "self, module" => container::append,
+    "extend" "self, modules" => container::extend,
+    "insert" "self, index, module" => container::insert,
+    "keys" "self" => |_, b| {
+        let children = b.object("self")?.children();
+        Ok(Value::list(children.into_iter().map(|(n, _)| Value::Str(n))))
+    },
+    "values" "self" => |_, b| {
+        let children = b.object("self")?.children();
+        Ok(Value::list(children.into_iter().map(|(_, m)| Value::Object(m))))
+    },
+    "items" "self" => |_, b| {
+        let children = b.object("self")?.children();
+        Ok(Value::list(children.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), Value::Object(m)]))))
+    },
+    "update" "self, modules" => |i, b| {
+        for pair in i.items(&b.get("modules")).and_then(|keys| container::pairs(i, &b.get("modules"), keys))? {
+            i.set_module_attribute(&b.object("self")?, &pair.0, pair.1)?;
+        }
+        Ok(Value::None)
+    },
+};
+
+/// A method of `nn.Module` that is looked up in classes: `super().__init__`, `nn.Module.forward`.
+pub(crate) fn method(name: &str) -> Option<&'static Native> {
+    match name {
+        "__init__" => Some(&INIT),
+        "forward" | "__call__" => Some(&FORWARD),
+        _ => METHODS.iter().find(|native| native.name == name),
+    }
+}
+
+/// The constructor.
+pub(crate) fn init() -> &'static Native {
+    &INIT
+}
+
+/// The arguments that a function in Rust passes on.
+pub(super) fn rest(i: &mut Interpreter, b: &Bound) -> Result<Args> {
+    let positional = i.items(&b.get("args"))?;
+    let mut named = vec![];
+    if let Value::Dict(dict) = b.get("kwargs") {
+        for (key, value) in dict.borrow().entries.values() {
+            if let Value::Str(name) = key {
+                named.push((name.clone(), value.clone()));
+            }
+        }
+    }
+    Ok(Args { positional, named })
+}
+
+fn add_module(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let name = b.string("name")?;
+    if name.is_empty() || name.contains('.') {
+        return Err(Fault::value(format!(
+            "`{name}` cannot be the name of a module: it should be without `.`"
+        )));
+    }
+    if !matches!(b.get("module"), Value::None) && b.get("module").as_module().is_none() {
+        return Err(b.wrong("module", "a module"));
+    }
+    i.set_module_attribute(&b.object("self")?, &name, b.get("module"))?;
+    Ok(Value::None)
+}
+
+/// Everything in a module and the modules in it, each once, with its path.
+#[derive(Default)]
+pub(crate) struct Walk {
+    /// The modules, with the module itself first.
+    pub modules: Vec<(String, Rc<Object>)>,
+    /// The parameters.
+    pub parameters: Vec<(String, Rc<Parameter>)>,
+    /// The buffers that belong to the state dict.
+    pub buffers: Vec<(String, Rc<Parameter>)>,
+    /// Other names of modules' parameters and buffers, with the first: a block that is used twice has two.
+    pub aliases: Vec<(String, String)>,
+    /// Entries of the state dict that are no states here: counters and integer buffers.
+    pub others: Vec<String>,
+}
+
+/// Modules that are nested deeper come from programs that go wrong.
+const MAX_NESTING: usize = 100;
+
+/// Walks through a module.
+pub(crate) fn walk(i: &mut Interpreter, root: &Rc<Object>) -> Result<Walk> {
+    let mut found = Walk::default();
+    visit(i, root, "", &mut found, &mut Default::default(), 0)?;
+    Ok(found)
+}
+
+/// What was met, by address, with its first name.
+#[derive(Default)]
+struct Met {
+    modules: std::collections::HashSet<usize>,
+    states: std::collections::HashMap<usize, String>,
+}
+
+fn visit(
+    i: &mut Interpreter,
+    module: &Rc<Object>,
+    path: &str,
+    found: &mut Walk,
+    met: &mut Met,
+    depth: usize,
+) -> Result<()> {
+    i.step(1)?;
+    i.cells(path.len() / 8 + 1)?;
+    if depth > MAX_NESTING {
+        return Err(Fault::limit("modules are nested too deeply; is one in itself?"));
+    }
+    // Modules that are met again are walked through for the other names of what is in them.
+    if met.modules.insert(Rc::as_ptr(module).addr()) {
+        found.modules.push((path.to_owned(), module.clone()));
+    }
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let attributes: Vec<(Rc<str>, Value)> =
+        module.attributes.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+    let buffers = module.buffers.borrow().clone();
+    for is_buffer in [false, true] {
+        for (name, value) in &attributes {
+            let persistent = buffers.get(name);
+            if persistent.is_some() != is_buffer {
+                continue;
+            }
+            match value {
+                Value::Parameter(parameter) => {
+                    let full = join(name);
+                    match met.states.get(&Rc::as_ptr(parameter).addr()) {
+                        Some(first) => {
+                            i.cells(full.len() / 8 + 1)?;
+                            found.aliases.push((full, first.clone()));
+                        }
+                        None => {
+                            met.states.insert(Rc::as_ptr(parameter).addr(), full.clone());
+                            let list = if is_buffer { &mut found.buffers } else { &mut found.parameters };
+                            list.push((full, parameter.clone()));
+                        }
+                    }
+                }
+                Value::Tensor(_) if persistent == Some(&true) => found.others.push(join(name)),
+                _ => {}
+            }
+        }
+    }
+    if attributes
+        .iter()
+        .any(|(name, value)| &**name == "num_batches_tracked" && matches!(value, Value::Int(_)))
+    {
+        found.others.push(join("num_batches_tracked"));
+    }
+    for (name, child) in module.children() {
+        visit(i, &child, &join(&name), found, met, depth + 1)?;
+    }
+    Ok(())
+}
+
+impl Interpreter {
+    /// A method of `nn.Module` that the program does not define.
+    pub(crate) fn native_method(&mut self, object: &Rc<Object>, name: &str) -> Option<&'static Native> {
+        if !object.class.is_module() {
+            return None;
+        }
+        let of_containers = ["append", "extend", "insert", "keys", "values", "items", "update"];
+        if of_containers.contains(&name) && !matches!(object.class.native(), NativeClass::Container(_)) {
+            return None;
+        }
+        method(name)
+    }
+
+    /// The constructor of PyTorch's part of a module.
+    pub(crate) fn init_module(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
+        object.is_initialized.set(true);
+        match class.native() {
+            NativeClass::Layer(layer) => self.init_layer(object, layer, args),
+            NativeClass::Container(kind) => self.init_container(object, kind, args),
+            NativeClass::Module
+            | NativeClass::None
+            | NativeClass::Plain
+            | NativeClass::Exception
+            | NativeClass::Type(_) => {
+                if args.positional.is_empty() && args.named.is_empty() {
+                    return Ok(());
+                }
+                Err(Fault::type_error(format!("`{}` takes no arguments", object.class.name))
+                    .help(format!("does `{}` lack a constructor `__init__`?", object.class.name)))
+            }
+        }
+    }
+
+    fn init_layer(&mut self, object: &Rc<Object>, layer: &'static Layer, args: Args) -> Result<()> {
+        let bound = self.bind_signature(&format!("`nn.{}`", layer.name), layer.signature, args)?;
+        for (name, value) in &bound.values {
+            object.set(name, value.clone());
+        }
+        (layer.setup)(self, object, &bound)
+    }
+
+    /// Sets an attribute of a module.
+    pub(crate) fn set_module_attribute(
+        &mut self,
+        object: &Rc<Object>,
+        name: &str,
+        value: Value,
+    ) -> Result<()> {
+        let registers = value.as_module().is_some() || matches!(value, Value::Parameter(_));
+        if registers && !object.is_initialized.get() {
+            return Err(Fault::python(
+                "AttributeError",
+                format!("`{name}` is assigned before the constructor of `nn.Module` has run"),
+            )
+            .help("`super().__init__()` comes first in a constructor"));
+        }
+        if registers && self.trace.is_running {
+            return Err(Fault::unsupported(format!("`{name}` is made in `forward`")).help(
+                "modules and parameters are made in `__init__`: made in `forward`, they would be new in every step",
+            ));
+        }
+        if registers && name == "forward" {
+            return Err(Fault::unsupported("a module called `forward` hides the method"));
+        }
+        let is_buffer = object.buffers.borrow().contains_key(name);
+        if is_buffer && let Value::Tensor(id) = &value {
+            if self.trace.is_running {
+                return Err(Fault::unsupported(format!("the buffer `{name}` is changed in `forward`"))
+                    .help("batch normalization keeps running statistics; other buffers stay as they are"));
+            }
+            let parameter = self.parameter_of(id.get(), true)?;
+            object.set(name, parameter);
+            return Ok(());
+        }
+        object.set(name, value);
+        Ok(())
+    }
+
+    /// Calls a module.
+    pub(crate) fn call_module(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {
+        if !self.trace.is_running {
+            // Constructors try their networks out to learn a size.
+            let has_tensor = args.positional.iter().any(|v| matches!(v, Value::Tensor(_)));
+            if !has_tensor && args.positional.is_empty() && args.named.is_empty() {
+                return Err(Fault::type_error(format!("`{}` is called without an input", object.class.name)));
+            }
+        }
+        let path = self.trace.path(object);
+        let own = object.get("forward").or_else(|| object.class.find("forward"));
+        let is_layer = own.is_none() && matches!(object.class.native(), NativeClass::Layer(_));
+        let before = self.trace.enter(path, is_layer);
+        let result = match own {
+            Some(function @ Value::Function(_)) if object.get("forward").is_none() => {
+                let method = Value::Method(Rc::new((function, Value::Object(object.clone()))));
+                self.call(&method, args)
+            }
+            Some(function) => self.call(&function, args),
+            None => self.native_forward(object, args),
+        };
+        self.trace.leave(before);
+        result
+    }
+
+    fn native_forward(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {
+        match object.class.native() {
+            NativeClass::Layer(layer) => {
+                let path = self.trace.path(object);
+                let callee = format!("`{path}` (nn.{})", layer.name);
+                let mut bound = self.bind_signature(&callee, "input", args)?;
+                let attributes = object.attributes.borrow();
+                bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
+                drop(attributes);
+                bound.values.push(("training".into(), Value::Training));
+                let result = (layer.forward)(self, &bound)?;
+                self.in_place(&bound, result)
+            }
+            NativeClass::Container(Container::Sequential) => {
+                let [input] = &args.positional[..] else {
+                    return Err(Fault::type_error("`nn.Sequential` takes one input")
+                        .help("a module with several inputs has a `forward` of its own"));
+                };
+                let mut value = input.clone();
+                for (_, module) in object.children() {
+                    value = self.deeper_call(|this| this.call_module(&module, Args::of([value.clone()])))?;
+                }
+                Ok(value)
+            }
+            NativeClass::Container(_) => Err(Fault::type_error(format!(
+                "`{}` cannot be called: it only holds modules",
+                object.class.name
+            ))
+            .help("call the modules in it one after another, or use `nn.Sequential`")),
+            NativeClass::Module
+            | NativeClass::None
+            | NativeClass::Plain
+            | NativeClass::Exception
+            | NativeClass::Type(_) => {
+                Err(Fault::python("NotImplementedError", format!("`{}` has no `forward`", object.class.name)))
+            }
+        }
+    }
+
+    /// With `inplace=True` the input is changed, too, for all who use it.
+    pub(crate) fn in_place(&mut self, bound: &Bound, result: Value) -> Result<Value> {
+        if matches!(bound.given("inplace"), Some(Value::Bool(true)))
+            && let (Some(Value::Tensor(input)), Value::Tensor(output)) = (bound.given("input"), &result)
+        {
+            input.set(output.get());
+            return Ok(Value::Tensor(input.clone()));
+        }
+        Ok(result)
+    }
+}

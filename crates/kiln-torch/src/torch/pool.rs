@@ -1,0 +1,187 @@
+//! Pooling.
+
+use kiln_graph::ops::{BinaryOp, Concat, Pool, PoolKind, Reduce, ReduceKind, Slice, SliceAxis, UnaryOp};
+use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
+
+use super::window::both;
+use super::{Function, functions, layers};
+use crate::python::native::Layer;
+use crate::python::{Bound, Fault, Interpreter, Result, Value};
+
+pub(super) static FUNCTIONS: &[Function] = functions! {
+    TF "max_pool1d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 1),
+    TF "max_pool2d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 2),
+    TF "max_pool3d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 3),
+    TF "avg_pool1d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |i, b| average(i, b, 1),
+    TF "avg_pool2d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 2),
+    TF "avg_pool3d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 3),
+    TF "adaptive_avg_pool1d" ("input, output_size") => |i, b| adaptive(i, b, 1, ReduceKind::Mean),
+    TF "adaptive_avg_pool2d" ("input, output_size") => |i, b| adaptive(i, b, 2, ReduceKind::Mean),
+    TF "adaptive_avg_pool3d" ("input, output_size") => |i, b| adaptive(i, b, 3, ReduceKind::Mean),
+    TF "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::Max),
+    TF "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::Max),
+    TF "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::Max),
+    F "lp_pool1d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 1),
+    F "lp_pool2d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 2),
+};
+
+pub(super) static LAYERS: &[Layer] = layers! {
+    "MaxPool1d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 1);
+    "MaxPool2d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 2);
+    "MaxPool3d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 3);
+    "AvgPool1d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |_, _, _| Ok(()), |i, b| average(i, b, 1);
+    "AvgPool2d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| average(i, b, 2);
+    "AvgPool3d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| average(i, b, 3);
+    "AdaptiveAvgPool1d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Mean);
+    "AdaptiveAvgPool2d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Mean);
+    "AdaptiveAvgPool3d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Mean);
+    "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Max);
+    "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Max);
+    "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Max);
+    "LPPool1d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 1);
+    "LPPool2d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 2);
+};
+
+/// A window with its steps, as the arguments say.
+fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind) -> Result<Pool> {
+    let shape = i.image(b, x, spatial)?;
+    if b.given("return_indices").is_some_and(|v| matches!(v, Value::Bool(true))) {
+        return Err(Fault::unsupported(format!("{}: `return_indices=True` is not supported", b.callee)));
+    }
+    let kernel = b.counts("kernel_size", spatial)?;
+    let strides = if b.is_none("stride") { kernel.clone() } else { b.counts("stride", spatial)? };
+    let dilations =
+        if b.given("dilation").is_some() { b.counts("dilation", spatial)? } else { vec![1; spatial] };
+    let padding = if b.given("padding").is_some() { b.sizes("padding", spatial)? } else { vec![0; spatial] };
+    for (axis, pad) in padding.iter().enumerate() {
+        // PyTorch's own rule: else a window could lie in padding alone.
+        if *pad < 0 || pad.saturating_mul(2) > i64::try_from(kernel[axis]).unwrap_or(i64::MAX) {
+            return Err(b.wrong("padding", "at most half of the kernel's size"));
+        }
+        let size = &shape[axis + 2];
+        let padded = size.clone() + Dim::from(pad.saturating_mul(2));
+        let reach = dilations[axis].saturating_mul(kernel[axis] - 1).saturating_add(1);
+        if padded.as_const().is_some_and(|p| usize::try_from(p).is_ok_and(|p| p < reach)) {
+            return Err(Fault::value(format!(
+                "{}: the window reaches over {reach}, but `{}` delivers {size} ({})",
+                b.callee,
+                i.maker(x),
+                ShapeDisplay(&shape)
+            ))
+            .help("fewer poolings before, or a larger `--input`, would fit"));
+        }
+    }
+    let ceil_mode = b.bool("ceil_mode")?;
+    Ok(Pool { kind, kernel, strides, dilations, pads: both(&padding), ceil_mode })
+}
+
+fn max(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let pool = window(i, b, x, spatial, PoolKind::Max)?;
+    Ok(Value::tensor(i.op(Op::Pool(pool), &[x])?))
+}
+
+fn average(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    if !b.is_none("divisor_override") {
+        return Err(Fault::unsupported(format!("{}: `divisor_override` is not supported", b.callee)));
+    }
+    let x = i.tensor(b, "input")?;
+    let kind = PoolKind::Average { count_include_pad: b.bool("count_include_pad")? };
+    let pool = window(i, b, x, spatial, kind)?;
+    Ok(Value::tensor(i.op(Op::Pool(pool), &[x])?))
+}
+
+/// `sum(|x|^p)^(1/p)` over windows.
+fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let p = b.float("norm_type")?;
+    if p != 1.0 && p != 2.0 {
+        return Err(b.wrong("norm_type", "1 or 2"));
+    }
+    let pool = window(i, b, x, spatial, PoolKind::Average { count_include_pad: true })?;
+    #[allow(clippy::as_conversions, reason = "a window's size is small")]
+    let count = pool.kernel.iter().fold(1usize, |n, k| n.saturating_mul(*k)) as f64;
+    let mut f = i.formula();
+    let powers = if p == 1.0 { f.unary(UnaryOp::Abs, x)? } else { f.mul(x, x)? };
+    let mean = f.apply(Op::Pool(pool), &[powers])?;
+    let sum = f.with(BinaryOp::Mul, mean, count)?;
+    Ok(Value::tensor(if p == 1.0 { sum } else { f.unary(UnaryOp::Sqrt, sum)? }))
+}
+
+/// As many windows as asked for, over `floor(k * in / out)` to `ceil((k + 1) * in / out)`; a rectangle's mean is the mean
+/// of its rows' means, so each dimension is pooled in turn where windows differ.
+fn adaptive(i: &mut Interpreter, b: &Bound, spatial: usize, kind: ReduceKind) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let shape = i.image(b, x, spatial)?;
+    let sizes = output_sizes(i, b, &shape, spatial)?;
+    if sizes.iter().all(|size| size.is(1)) {
+        let op = Reduce { kind, axes: (2..2 + spatial).collect(), keep_dims: true };
+        return Ok(Value::tensor(i.op(Op::Reduce(op), &[x])?));
+    }
+    if shape[2..] == sizes[..] {
+        return Ok(Value::tensor(x));
+    }
+    let known = |dims: &[Dim]| dims.iter().map(Dim::as_usize).collect::<Option<Vec<usize>>>();
+    let (Some(from), Some(to)) = (known(&shape[2..]), known(&sizes)) else {
+        return Err(Fault::unsupported(format!(
+            "{}: pooling {} to {} needs numbers for height and width",
+            b.callee,
+            ShapeDisplay(&shape),
+            ShapeDisplay(&sizes)
+        ))
+        .help("`--dim H=224 --dim W=224` gives them"));
+    };
+    if from.iter().zip(&to).all(|(from, to)| from % to == 0) {
+        let kernel: Vec<usize> = from.iter().zip(&to).map(|(from, to)| from / to).collect();
+        let kind = match kind {
+            ReduceKind::Max => PoolKind::Max,
+            _ => PoolKind::Average { count_include_pad: false },
+        };
+        return Ok(Value::tensor(i.op(Op::Pool(Pool::new(kind, kernel)), &[x])?));
+    }
+    let mut y = x;
+    for (axis, (from, to)) in from.into_iter().zip(to).enumerate().filter(|(_, (from, to))| from != to) {
+        y = adaptive_axis(i, y, axis + 2, [from, to], kind)?;
+    }
+    Ok(Value::tensor(y))
+}
+
+fn adaptive_axis(
+    i: &mut Interpreter,
+    x: ValueId,
+    axis: usize,
+    [from, to]: [usize; 2],
+    kind: ReduceKind,
+) -> Result<ValueId> {
+    let mut parts = vec![];
+    for k in 0..to {
+        let (start, end) = (k * from / to, ((k + 1) * from).div_ceil(to));
+        let cut = SliceAxis { axis, start: start.into(), length: (end - start).into(), step: 1 };
+        let part = i.op(Op::Slice(Slice { axes: vec![cut] }), &[x])?;
+        let op = Reduce { kind, axes: vec![axis], keep_dims: true };
+        parts.push(if end - start == 1 { part } else { i.op(Op::Reduce(op), &[part])? });
+    }
+    i.op(Op::Concat(Concat { axis }), &parts)
+}
+
+/// The sizes asked for; `None` keeps what is there.
+fn output_sizes(i: &mut Interpreter, b: &Bound, shape: &[Dim], spatial: usize) -> Result<Vec<Dim>> {
+    let value = b.get("output_size");
+    let items = match &value {
+        Value::Tuple(_) | Value::List(_) => i.items(&value)?,
+        other => vec![other.clone(); spatial],
+    };
+    if items.len() != spatial {
+        return Err(b.wrong("output_size", &format!("{spatial} integers")));
+    }
+    let size = |(axis, item): (usize, &Value)| match item {
+        Value::None => Ok(shape[axis + 2].clone()),
+        // Each window becomes a node or two if windows differ.
+        item => item
+            .as_int()
+            .filter(|n| (1..=1024).contains(n))
+            .map(Dim::from)
+            .ok_or_else(|| b.wrong("output_size", "positive integers")),
+    };
+    items.iter().enumerate().map(size).collect()
+}

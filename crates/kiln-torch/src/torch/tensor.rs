@@ -1,0 +1,232 @@
+//! Attributes, elements and parts of tensors.
+
+use std::rc::Rc;
+
+use kiln_graph::functions::slicing::{Cut, slice};
+use kiln_graph::ops::Gather;
+use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
+
+use super::{Home, found, instead, names};
+use crate::python::{Args, Fault, Interpreter, Result, Value, nearest};
+
+impl Interpreter {
+    /// An attribute or method of a tensor or parameter.
+    pub(crate) fn tensor_attribute(&mut self, of: &Value, name: &str) -> Result<Option<Value>> {
+        if let Value::Parameter(parameter) = of {
+            match name {
+                // Both are the parameter here: what is done to `weight.data` is done to the weight.
+                "data" | "detach" => {
+                    if name == "data" {
+                        return Ok(Some(of.clone()));
+                    }
+                }
+                "requires_grad" => return Ok(Some(Value::Bool(!parameter.is_frozen.get()))),
+                "shape" => {
+                    let sizes = parameter.shape.iter().map(|n| Value::size(Dim::from(*n)));
+                    return Ok(Some(Value::tuple(sizes)));
+                }
+                "ndim" => return Ok(Some(Value::Int(i64::try_from(parameter.shape.len()).unwrap_or(0)))),
+                "dtype" => return Ok(Some(Value::DType(parameter.dtype))),
+                "device" => return Ok(Some(Value::str("cpu"))),
+                "grad" => return Ok(Some(Value::None)),
+                _ => {}
+            }
+            if let Some(native) = super::method::of_parameter(name) {
+                return Ok(Some(Value::Method(Rc::new((Value::Native(native), of.clone())))));
+            }
+        }
+        let plain = match name {
+            "shape" | "ndim" | "dtype" | "device" | "data" | "T" | "mT" | "requires_grad" | "is_cuda"
+            | "grad" => self.optional_tensor_of(of)?,
+            _ => None,
+        };
+        if let Some(id) = plain {
+            let shape = self.shape(id);
+            return Ok(Some(match name {
+                "shape" => Value::tuple(shape.into_iter().map(Value::size)),
+                "ndim" => Value::Int(i64::try_from(shape.len()).unwrap_or(0)),
+                "dtype" => Value::DType(self.dtype(id)),
+                "device" => Value::str("cpu"),
+                "requires_grad" | "is_cuda" => Value::Bool(false),
+                "grad" => Value::None,
+                "T" => return self.call_method(of, "t", Args::default()).map(Some),
+                "mT" => {
+                    return self
+                        .call_method(of, "transpose", Args::of([Value::Int(-2), Value::Int(-1)]))
+                        .map(Some);
+                }
+                _ => of.clone(),
+            }));
+        }
+        Ok(found(Home::Method, name).map(|function| Value::Method(Rc::new((function, of.clone())))))
+    }
+
+    /// What would help where a tensor has no such method.
+    pub(crate) fn tensor_help(&mut self, fault: Fault, name: &str) -> Fault {
+        match name {
+            "item" | "numpy" | "tolist" => {
+                return fault.help("the value of a tensor is only known when the plan runs");
+            }
+            "backward" => return fault.help("`kiln train` derives the backward pass itself"),
+            _ => {}
+        }
+        if let Some(help) = instead(name) {
+            return fault.help(help);
+        }
+        match nearest(name, names("torch.Tensor").into_iter()) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault,
+        }
+    }
+
+    /// The elements along the first dimension.
+    pub(crate) fn tensor_items(&mut self, of: &Value) -> Result<Vec<Value>> {
+        let Some(id) = self.optional_tensor_of(of)? else { return Ok(vec![]) };
+        let shape = self.shape(id);
+        let Some(first) = shape.first() else {
+            return Err(Fault::type_error("a tensor without dimensions has no elements to go through"));
+        };
+        let count = first.as_const().ok_or_else(|| {
+            Fault::unsupported("going through a batch sample by sample is not supported")
+                .help("layers and functions work on the whole batch at once")
+        })?;
+        (0..count).map(|at| self.tensor_item(of, &Value::Int(at))).collect()
+    }
+
+    /// `x[key]`
+    pub(crate) fn tensor_item(&mut self, of: &Value, key: &Value) -> Result<Value> {
+        let Some(id) = self.optional_tensor_of(of)? else { return Ok(Value::None) };
+        self.trace.function("getitem");
+        let keys = match key {
+            Value::Tuple(keys) => keys.to_vec(),
+            other => vec![other.clone()],
+        };
+        let rank = self.graph.ty(id).rank();
+        let named = keys.iter().filter(|k| !matches!(k, Value::Ellipsis | Value::None)).count();
+        if named > rank {
+            return Err(Fault::python(
+                "IndexError",
+                format!("{named} indices are too many for {rank} dimensions"),
+            ));
+        }
+        let mut index = Index { x: id, axis: 0, cuts: vec![], parts: vec![] };
+        for key in &keys {
+            match key {
+                Value::Ellipsis => {
+                    for _ in 0..rank - named {
+                        index.keep();
+                    }
+                }
+                Value::None => index.parts.push(Part::New),
+                Value::Slice(slice) => index.slice(slice)?,
+                Value::Tensor(indices) => {
+                    if !self.dtype(indices.get()).is_float()
+                        && self.dtype(indices.get()) != kiln_graph::DType::Bool
+                    {
+                        if keys.len() > 1 {
+                            return Err(Fault::unsupported("a tensor among other indices is not supported")
+                                .help("`torch.index_select(x, dim, indices)` chooses along one dimension"));
+                        }
+                        return Ok(Value::tensor(
+                            self.op(Op::Gather(Gather { axis: 0 }), &[id, indices.get()])?,
+                        ));
+                    }
+                    return Err(Fault::unsupported(
+                        "choosing by truth values gives a size that depends on the data",
+                    )
+                    .help("`torch.where(mask, x, 0)` keeps the shape"));
+                }
+                Value::List(_) => {
+                    return Err(Fault::unsupported("indexing by a list is not supported").help(
+                        "`torch.index_select(x, dim, torch.tensor([...]))` chooses along one dimension",
+                    ));
+                }
+                other => {
+                    let at = other.as_int().ok_or_else(|| {
+                        Fault::type_error(format!("a tensor cannot be indexed by a {}", other.type_name()))
+                    })?;
+                    index.pick(self, at)?;
+                }
+            }
+        }
+        while index.axis < rank {
+            index.keep();
+        }
+        Ok(Value::tensor(index.finish(self)?))
+    }
+}
+
+/// What becomes of a dimension.
+enum Part {
+    Kept,
+    Dropped,
+    New,
+}
+
+/// An index that is being read, dimension by dimension.
+struct Index {
+    x: ValueId,
+    axis: usize,
+    cuts: Vec<Cut>,
+    parts: Vec<Part>,
+}
+
+impl Index {
+    fn keep(&mut self) {
+        self.parts.push(Part::Kept);
+        self.axis += 1;
+    }
+
+    fn pick(&mut self, i: &Interpreter, at: i64) -> Result<()> {
+        let shape = i.shape(self.x);
+        let size = &shape[self.axis];
+        let inside = size.as_const().is_none_or(|size| (-size..size).contains(&at));
+        if !inside {
+            return Err(Fault::python(
+                "IndexError",
+                format!("there is no element {at} in dimension {} of {}", self.axis, ShapeDisplay(&shape)),
+            ));
+        }
+        let end = if at == -1 { i64::MAX } else { at.saturating_add(1) };
+        self.cuts.push(Cut { axis: self.axis, start: at.into(), end: end.into(), step: 1 });
+        self.parts.push(Part::Dropped);
+        self.axis += 1;
+        Ok(())
+    }
+
+    fn slice(&mut self, slice: &[Value; 3]) -> Result<()> {
+        let part = |value: &Value, default: i64| match value {
+            Value::None => Ok(Dim::from(default)),
+            other => other.as_dim().ok_or_else(|| {
+                Fault::type_error(format!("slices are made of integers, not of a {}", other.type_name()))
+            }),
+        };
+        let (start, end) = (part(&slice[0], 0)?, part(&slice[1], i64::MAX)?);
+        let step = part(&slice[2], 1)?.as_const().filter(|step| *step > 0);
+        let step = step.ok_or_else(|| {
+            Fault::value("slices of tensors go forward").help("`torch.flip(x, [dim])` goes backwards")
+        })?;
+        self.cuts.push(Cut { axis: self.axis, start, end, step });
+        self.keep();
+        Ok(())
+    }
+
+    fn finish(&mut self, i: &mut Interpreter) -> Result<ValueId> {
+        i.step(1)?;
+        i.nodes()?;
+        let x = slice(&mut i.formula(), self.x, &self.cuts)?;
+        let mut sizes = i.shape(x).into_iter();
+        let mut shape = vec![];
+        for part in &self.parts {
+            match part {
+                Part::Kept => shape.extend(sizes.next()),
+                Part::Dropped => drop(sizes.next()),
+                Part::New => shape.push(1.into()),
+            }
+        }
+        if shape.iter().any(|size| size.is(0)) {
+            return Err(Fault::value(format!("this takes nothing of {}", ShapeDisplay(&i.shape(self.x)))));
+        }
+        Ok(i.formula().reshape(x, shape)?)
+    }
+}

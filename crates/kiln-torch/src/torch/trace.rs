@@ -1,0 +1,154 @@
+//! Which module is running, and what nodes are called.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use kiln_graph::{Bindings, DType, Dim, Formula, Op, Precision, Tensor, ValueId};
+
+use crate::python::{Fault, Interpreter, Object, Result, Value};
+
+/// Names of nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    /// Whether `forward` runs; else constructors do.
+    pub is_running: bool,
+    /// Paths of modules by address: `layer1.0.conv1`.
+    pub paths: HashMap<usize, String>,
+    /// The modules that are running, outermost first.
+    stack: Vec<String>,
+    /// Whether the innermost is a layer, whose nodes are called as it is.
+    in_layer: bool,
+    /// What the next node is called.
+    name: String,
+    /// How often a name was given.
+    given: HashMap<String, usize>,
+}
+
+/// Constants up to this size are computed with at once.
+const MAX_FOLDED: i64 = 1 << 24;
+
+impl Trace {
+    /// The path of a module; its class where it belongs to no other.
+    pub fn path(&self, module: &Rc<Object>) -> String {
+        match self.paths.get(&Rc::as_ptr(module).addr()) {
+            Some(path) => path.clone(),
+            None => module.class.name.rsplit('.').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// A module begins.
+    pub fn enter(&mut self, path: String, is_layer: bool) -> bool {
+        if is_layer {
+            self.name.clone_from(&path);
+        }
+        self.stack.push(path);
+        std::mem::replace(&mut self.in_layer, is_layer)
+    }
+
+    /// A module ends; `before` is what [`Trace::enter`] gave.
+    pub fn leave(&mut self, before: bool) {
+        self.stack.pop();
+        self.in_layer = before;
+    }
+
+    /// A function begins. Outside of layers, nodes are called after the module and the function, with a number if the
+    /// module has used it before: `conv1.relu`, `relu_1`.
+    pub fn function(&mut self, name: &str) {
+        if self.in_layer || !self.is_running {
+            return;
+        }
+        let last = name.rsplit('.').next().unwrap_or(name).trim_matches('_');
+        let full = match self.stack.last().map(String::as_str) {
+            Some("") | None => last.to_owned(),
+            Some(path) => format!("{path}.{last}"),
+        };
+        let count = self.given.entry(full.clone()).or_insert(0);
+        self.name = if *count == 0 { full } else { format!("{full}_{count}") };
+        *count += 1;
+    }
+
+    /// What the node that is being made is called.
+    pub fn current(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Interpreter {
+    /// A formula whose nodes have the current name.
+    pub(crate) fn formula(&mut self) -> Formula<'_> {
+        let name = self.trace.current().to_owned();
+        Formula::folding(&mut self.graph, name)
+    }
+
+    /// Applies a core operator. What depends on constants alone is computed at once: constructors compute the first values
+    /// of parameters, whatever their size.
+    pub(crate) fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        self.step(1)?;
+        self.nodes()?;
+        if !self.trace.is_running
+            && let Some(tensor) = self.folded(&op, inputs)?
+        {
+            return Ok(self.graph.constant("constant", tensor));
+        }
+        Ok(self.formula().apply(op, inputs)?)
+    }
+
+    fn folded(&mut self, op: &Op, inputs: &[ValueId]) -> Result<Option<Tensor>> {
+        let constants: Option<Vec<Tensor>> =
+            inputs.iter().map(|id| self.graph.as_constant(*id).cloned()).collect();
+        let Some(constants) = constants else { return Ok(None) };
+        let types: Vec<_> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
+        let Ok(outputs) = op.infer(&types) else { return Ok(None) };
+        let [output] = &outputs[..] else { return Ok(None) };
+        let Some(count) = output.elements().as_const().filter(|n| *n <= MAX_FOLDED) else { return Ok(None) };
+        let largest = constants.iter().map(Tensor::len).max().unwrap_or(0);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.elements(count)?;
+        // Work is paid for by its size.
+        self.step(u64::try_from(count.saturating_add(largest) / 256).unwrap_or(u64::MAX))?;
+        if matches!(op, Op::Conv(_) | Op::MatMul(_)) && count > 4096 {
+            return Ok(None);
+        }
+        let borrowed: Vec<&Tensor> = constants.iter().collect();
+        let Ok(mut results) = op.evaluate(&borrowed, Precision::F32, &Bindings::new()) else {
+            return Ok(None);
+        };
+        Ok(results.pop())
+    }
+
+    /// A constant tensor.
+    pub(crate) fn constant(&mut self, tensor: Tensor) -> Result<Value> {
+        self.elements(tensor.len())?;
+        let name =
+            if self.trace.is_running { self.trace.current().to_owned() } else { "constant".to_owned() };
+        Ok(Value::tensor(self.graph.constant(name, tensor)))
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, id: ValueId) -> Vec<Dim> {
+        self.graph.ty(id).shape.clone()
+    }
+
+    /// The element type of a tensor.
+    pub(crate) fn dtype(&self, id: ValueId) -> DType {
+        self.graph.ty(id).dtype
+    }
+
+    /// Who made a tensor, for messages: the layer's or the input's name.
+    pub(crate) fn maker(&self, id: ValueId) -> String {
+        match self.graph.producer(id) {
+            Some(node) => self.graph.node(node).name.clone(),
+            None => self.graph.value(id).name.clone(),
+        }
+    }
+
+    /// An axis, counted from the end if negative.
+    pub(crate) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
+        let signed = i64::try_from(rank).unwrap_or(i64::MAX);
+        let counted = if axis < 0 { axis.saturating_add(signed) } else { axis };
+        usize::try_from(counted).ok().filter(|axis| *axis < rank).ok_or_else(|| {
+            Fault::python("IndexError", format!("dimension {axis} is out of range for {rank} dimensions"))
+                .help(format!("there are {} to {}, and -{rank} to -1 from the end", 0, signed - 1))
+        })
+    }
+}

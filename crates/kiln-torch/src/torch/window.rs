@@ -1,0 +1,63 @@
+//! What convolutions and pooling have in common: windows over images, and messages about channels.
+
+use kiln_graph::{Dim, ShapeDisplay, ValueId};
+
+use crate::python::{Bound, Fault, Interpreter, Result};
+
+impl Interpreter {
+    /// Checks that `x` is `[N, C, spatial...]`.
+    pub(crate) fn image(&self, b: &Bound, x: ValueId, spatial: usize) -> Result<Vec<Dim>> {
+        let shape = self.shape(x);
+        if shape.len() == spatial + 2 {
+            return Ok(shape);
+        }
+        let wanted = match spatial {
+            1 => "[N, C, length]",
+            2 => "[N, C, height, width]",
+            _ => "[N, C, depth, height, width]",
+        };
+        let fault = Fault::value(format!(
+            "{} takes {wanted}, but `{}` delivers {} dimensions ({})",
+            b.callee,
+            self.maker(x),
+            shape.len(),
+            ShapeDisplay(&shape)
+        ));
+        Err(if shape.len() == spatial + 1 && spatial > 0 {
+            fault.help(
+                "a batch comes first: the input has a dimension less; `x.unsqueeze(1)` would add one channel",
+            )
+        } else if shape.len() == 2 {
+            fault.help("it was flattened before; convolutions and pooling come before the flattening")
+        } else {
+            fault
+        })
+    }
+
+    /// An error about a layer that expects another number of channels.
+    pub(crate) fn wrong_channels(&self, b: &Bound, expected: usize, x: ValueId, constructor: &str) -> Fault {
+        let shape = self.shape(x);
+        let found = shape.get(1).map_or_else(|| "no".into(), ToString::to_string);
+        Fault::value(format!(
+            "{} expects {expected} channels, but `{}` delivers {found} ({})",
+            b.callee,
+            self.maker(x),
+            ShapeDisplay(&shape)
+        ))
+        .help(format!("`{constructor}` would fit"))
+    }
+}
+
+/// Padding for `'same'`: as much as a window of `kernel` with `dilation` needs, the odd one behind.
+pub(crate) fn same(kernel: &[usize], dilations: &[usize]) -> Vec<[i64; 2]> {
+    let total = |(kernel, dilation): (&usize, &usize)| {
+        let total = i64::try_from(dilation.saturating_mul(kernel.saturating_sub(1))).unwrap_or(i64::MAX);
+        [total / 2, total - total / 2]
+    };
+    kernel.iter().zip(dilations).map(total).collect()
+}
+
+/// The same padding before and after.
+pub(crate) fn both(padding: &[i64]) -> Vec<[i64; 2]> {
+    padding.iter().map(|p| [*p, *p]).collect()
+}
