@@ -228,7 +228,14 @@ static EXCEPTIONS: &[(&str, &str)] = &[
     ("Warning", "Exception"),
     ("UserWarning", "Warning"),
     ("DeprecationWarning", "Warning"),
+    ("FutureWarning", "Warning"),
+    ("RuntimeWarning", "Warning"),
+    ("OSError", "Exception"),
+    ("FileNotFoundError", "OSError"),
 ];
+
+/// Classes that only say what something can do: `typing.Sequence`.
+pub(crate) const KINDS: &str = "typing.";
 
 /// The names of all functions, for messages.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
@@ -308,6 +315,8 @@ impl Interpreter {
         }
         let (shown, base, native) = if name == "object" {
             (name.to_owned(), None, NativeClass::Plain)
+        } else if let Some(shown) = name.strip_prefix(KINDS) {
+            (shown.to_owned(), Some("object"), NativeClass::Plain)
         } else if let Some(native) = TYPES.iter().find(|native| native.name == name) {
             (super::call::short(name), Some("object"), NativeClass::Type(native))
         } else if let Some((_, base)) = EXCEPTIONS.iter().find(|(exception, _)| *exception == name) {
@@ -347,6 +356,15 @@ impl Interpreter {
                 false
             }
             Value::Class(class) => match value {
+                _ if matches!(&*class.name, "Sequence" | "Iterable" | "Collection") => {
+                    matches!(value, Value::List(_) | Value::Tuple(_) | Value::Range(_) | Value::Str(_))
+                }
+                _ if &*class.name == "Mapping" => matches!(value, Value::Dict(_)),
+                _ if &*class.name == "Callable" => {
+                    let args = Args::of([value.clone()]);
+                    let callable = self.builtin("callable")?.unwrap_or(Value::None);
+                    matches!(self.call(&callable, args)?, Value::Bool(true))
+                }
                 Value::Object(object) => object.class.derives_from(class),
                 Value::Tensor(_) => &*class.name == "torch.Tensor" || &*class.name == "object",
                 Value::Parameter(_) => matches!(&*class.name, "torch.Tensor" | "nn.Parameter" | "object"),

@@ -40,7 +40,8 @@ impl Interpreter {
         for statement in &def.body {
             self.statement(&inner, statement)?;
         }
-        let attributes: IndexMap<Rc<str>, Value> = defined(&def.body, &scope);
+        let mut attributes: IndexMap<Rc<str>, Value> = defined(&def.body, &scope);
+        attributes.insert(FIELDS.into(), fields(&def.body));
         let class = Rc::new(Class {
             name: def.name.as_str().into(),
             ancestors,
@@ -101,6 +102,7 @@ impl Interpreter {
                 let class = Value::Class(object.class.clone());
                 match name {
                     "__class__" => return Ok(Some(class)),
+                    "__module__" => return Ok(Some(Value::str(""))),
                     "training" if object.class.is_module() => return Ok(Some(Value::Training)),
                     _ => {}
                 }
@@ -126,8 +128,10 @@ impl Interpreter {
                 self.super_method(class, this, name)
             }
             Value::Class(class) => {
-                if name == "__name__" {
-                    return Ok(Some(Value::str(&class.name)));
+                match name {
+                    "__name__" | "__qualname__" => return Ok(Some(Value::str(&class.name))),
+                    "__module__" => return Ok(Some(Value::str(""))),
+                    _ => {}
                 }
                 match class.find(name) {
                     Some(Value::Wrapped(Wrapper::Static, inner)) => Ok(Some((*inner).clone())),
@@ -147,7 +151,9 @@ impl Interpreter {
             }
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_attribute(of, name),
             Value::Failed(fault) => Err((**fault).clone()),
-            Value::Function(function) if name == "__name__" => Ok(Some(Value::Str(function.name.clone()))),
+            Value::Function(function) if name == "__name__" => {
+                Ok(Some(Value::Str(function.name.borrow().clone())))
+            }
             other => self.method_of(other, name),
         }
     }
@@ -242,6 +248,9 @@ impl Interpreter {
                 Ok(())
             }
             NativeClass::None | NativeClass::Plain | NativeClass::Type(_) => {
+                if class.find(super::library::DATA_CLASS).is_some() {
+                    return self.init_data(object, class, args);
+                }
                 if args.positional.is_empty() && args.named.is_empty() {
                     return Ok(());
                 }
@@ -249,6 +258,43 @@ impl Interpreter {
             }
         }
     }
+
+    /// The constructor of a data class.
+    fn init_data(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
+        let mut names: Vec<Rc<str>> = vec![];
+        for part in class.mro().collect::<Vec<_>>().into_iter().rev() {
+            if let Some(Value::Tuple(fields)) = part.attributes.borrow().get(FIELDS) {
+                names.extend(fields.iter().filter_map(|name| name.as_str().map(Rc::from)));
+            }
+        }
+        let wrong = |what: &str| Fault::type_error(format!("`{}` {what}", class.name));
+        if args.positional.len() > names.len() {
+            return Err(wrong(&format!("takes {} arguments", names.len())));
+        }
+        for (name, value) in names.iter().cloned().zip(args.positional).chain(args.named) {
+            if !names.contains(&name) {
+                return Err(wrong(&format!("has no argument `{name}`")));
+            }
+            object.set(&name, value);
+        }
+        for name in names {
+            if object.get(&name).is_none() && class.find(&name).is_none() {
+                return Err(wrong(&format!("needs `{name}`")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The attribute that lists the annotated names of a class body: the fields, should it be a data class.
+const FIELDS: &str = "__annotations__";
+
+fn fields(body: &[Stmt]) -> Value {
+    let annotated = body.iter().filter_map(|statement| match statement {
+        Stmt::AnnAssign(s) => name_of(&s.target).map(Value::str),
+        _ => None,
+    });
+    Value::tuple(annotated)
 }
 
 /// What a class body has defined, in the order of the text.

@@ -67,7 +67,7 @@ fn write_repr(value: &Value, depth: usize, out: &mut String) {
         }
         Value::Range(range) => out.push_str(&format!("range({}, {}, {})", range[0], range[1], range[2])),
         Value::Class(class) => out.push_str(&class.name),
-        Value::Function(function) => out.push_str(&function.name),
+        Value::Function(function) => out.push_str(&function.name.borrow()),
         Value::Object(object) => out.push_str(&format!("{}()", object.class.name)),
         Value::DType(dtype) => out.push_str(&format!("torch.{dtype}")),
         other => out.push_str(&format!("<{}>", other.type_name())),

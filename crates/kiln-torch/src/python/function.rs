@@ -8,7 +8,7 @@ use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
 use super::Interpreter;
 use super::call::Args;
 use super::exec::Flow;
-use super::fault::{Fault, Result};
+use super::fault::{Fault, Kind, Result};
 use super::native::Bound;
 use super::scope::Env;
 use super::value::{Body, Dict, Function, Value, Wrapper};
@@ -25,7 +25,7 @@ impl Interpreter {
         self.step(u64::from(u32::from(range.len())) / 16)?;
         let defaults = self.defaults(env, &def.parameters)?;
         let function = Function {
-            name: def.name.as_str().into(),
+            name: RefCell::new(def.name.as_str().into()),
             file: env.file,
             parameters: (*def.parameters).clone(),
             body: Body::Statements(def.body.to_vec()),
@@ -42,18 +42,24 @@ impl Interpreter {
 
     /// What a decorator makes of a function or class.
     pub(crate) fn decorate(&mut self, env: &Env, decorator: &Expr, value: Value) -> Result<Value> {
-        let decorator_value = self.eval(env, decorator)?;
-        match &decorator_value {
-            Value::Opaque(_) if self.lenient => Ok(value),
-            Value::Opaque(opaque) => Ok(Value::Failed(Rc::new(
-                Fault::unsupported(format!(
-                    "what the decorator `{}` from `{}` does is not known here",
-                    opaque.name, opaque.origin
-                ))
-                .help("`--lenient-imports` passes over decorators that are not known")
-                .at(Span::of(env.file, decorator)),
-            ))),
-            other => self.call(&other.clone(), Args::of([value])),
+        let decorator_value = self.eval(env, decorator);
+        let decorated = match decorator_value {
+            Ok(Value::Opaque(opaque)) => Err(Fault::unsupported(format!(
+                "what the decorator `{}` from `{}` does is not known here",
+                opaque.name, opaque.origin
+            ))
+            .help("`--lenient-imports` passes over decorators that are not known")),
+            Ok(other) => self.call(&other, Args::of([value.clone()])),
+            Err(fault) => Err(fault),
+        };
+        match decorated {
+            // What it does, or what it is made of, is not known.
+            Err(fault) if self.lenient && matches!(fault.0.kind, Kind::Unsupported) => Ok(value),
+            // Only who uses the function needs to know.
+            Err(fault) if matches!(fault.0.kind, Kind::Unsupported) => {
+                Ok(Value::Failed(Rc::new(fault.at(Span::of(env.file, decorator)))))
+            }
+            other => other,
         }
     }
 
@@ -63,7 +69,7 @@ impl Interpreter {
         let parameters = lambda.parameters.as_deref().cloned().unwrap_or_default();
         let defaults = self.defaults(env, &parameters)?;
         Ok(Value::Function(Rc::new(Function {
-            name: "lambda".into(),
+            name: RefCell::new("lambda".into()),
             file: env.file,
             parameters,
             body: Body::Expression(lambda.body.clone()),
@@ -184,8 +190,12 @@ impl Interpreter {
 
     /// Calls a function of the program.
     pub(crate) fn call_function(&mut self, function: &Rc<Function>, args: Args) -> Result<Value> {
-        let bound =
-            self.bind(&format!("`{}`", function.name), &function.parameters, &function.defaults, args)?;
+        let bound = self.bind(
+            &format!("`{}`", function.name.borrow()),
+            &function.parameters,
+            &function.defaults,
+            args,
+        )?;
         let scope = self.scope_within(&function.scope);
         let first = function
             .parameters

@@ -14,8 +14,17 @@ use super::value::{Class, Namespace, Partial, Value};
 use crate::torch;
 
 /// Modules with known members.
-const MODULES: &[&str] =
-    &["math", "collections", "functools", "copy", "itertools", "warnings", "numpy", "operator"];
+const MODULES: &[&str] = &[
+    "math",
+    "collections",
+    "functools",
+    "copy",
+    "itertools",
+    "warnings",
+    "numpy",
+    "operator",
+    "dataclasses",
+];
 
 /// Modules whose members are types and marks that do nothing here.
 const MARKS: &[&str] =
@@ -74,7 +83,14 @@ static FUNCTIONS: &[Native] = natives! {
         let first = items.next().ok_or_else(|| Fault::type_error("there is nothing to reduce"))?;
         items.try_fold(first, |sum, item| i.call(&b.get("function"), Args::of([sum, item])))
     },
-    "functools.wraps" "function, /" => |_, _| Ok(Value::Native(&FUNCTIONS[FUNCTIONS.len() - 1])),
+    "functools.wraps" "function, /" => |_, b| {
+        let named = Partial { callee: Value::Native(&NAMED), positional: vec![b.get("function")], named: vec![] };
+        Ok(Value::Partial(Rc::new(named)))
+    },
+    "dataclasses.field" "*, default=None, default_factory=None, **kwargs" => |i, b| match b.get("default_factory") {
+        Value::None => Ok(b.get("default")),
+        factory => i.call(&factory, Args::default()),
+    },
     "copy.deepcopy" "x, /" => |i, b| i.deep_copy(&b.get("x")),
     "copy.copy" "x, /" => |i, b| match b.get("x") {
         Value::List(items) => {
@@ -111,8 +127,10 @@ static FUNCTIONS: &[Native] = natives! {
     "operator.add" "a, b, /" => |i, b| i.binary(ruff_python_ast::Operator::Add, &b.get("a"), &b.get("b")),
     "warnings.warn" "*args, **kwargs" => |_, _| Ok(Value::None),
     "warnings.filterwarnings" "*args, **kwargs" => |_, _| Ok(Value::None),
-    "identity" "x, /" => |_, b| Ok(b.get("x")),
 };
+
+/// The mark of a data class, whose constructor takes its fields.
+pub(crate) const DATA_CLASS: &str = "__dataclass__";
 
 /// Whether a module is known.
 pub(crate) fn is_known(name: &str) -> bool {
@@ -159,10 +177,13 @@ impl Interpreter {
             // `Any`, `Optional`, `ABC`: types that nothing hangs on here.
             return Ok(Some(match name {
                 "cast" => Value::Native(&CAST),
-                "abstractmethod" | "overload" | "no_type_check" => {
-                    Value::Native(&FUNCTIONS[FUNCTIONS.len() - 1])
-                }
+                "abstractmethod" | "overload" | "no_type_check" => Value::Native(&IDENTITY),
                 "TYPE_CHECKING" => Value::Bool(false),
+                "Sequence" => Value::Class(self.class("typing.Sequence")?),
+                "Iterable" => Value::Class(self.class("typing.Iterable")?),
+                "Collection" => Value::Class(self.class("typing.Collection")?),
+                "Mapping" => Value::Class(self.class("typing.Mapping")?),
+                "Callable" => Value::Class(self.class("typing.Callable")?),
                 "TypeVar" | "NewType" | "NamedTuple" => Value::Native(&NOTHING),
                 _ => Value::None,
             }));
@@ -171,6 +192,7 @@ impl Interpreter {
             return Ok(Some(Value::Native(native)));
         }
         match full.as_str() {
+            "dataclasses.dataclass" => return Ok(Some(Value::Native(&DATACLASS))),
             "math.pi" | "numpy.pi" => return Ok(Some(Value::Float(std::f64::consts::PI))),
             "math.e" => return Ok(Some(Value::Float(std::f64::consts::E))),
             "math.inf" | "numpy.inf" => return Ok(Some(Value::Float(f64::INFINITY))),
@@ -220,6 +242,30 @@ impl Interpreter {
     }
 }
 
+/// `@dataclass`, `@dataclass(frozen=True)`: the constructor takes the fields.
+static DATACLASS: Native = Native {
+    name: "dataclasses.dataclass",
+    signature: "cls=None, /, **kwargs",
+    call: |_, b| match b.get("cls") {
+        Value::Class(class) => {
+            class.attributes.borrow_mut().insert(DATA_CLASS.into(), Value::Bool(true));
+            Ok(Value::Class(class))
+        }
+        _ => Ok(Value::Native(&DATACLASS)),
+    },
+};
+static NAMED: Native = Native {
+    name: "functools.wraps",
+    signature: "wrapped, wrapper, /",
+    call: |_, b| {
+        if let (Value::Function(wrapped), Value::Function(wrapper)) = (b.get("wrapped"), b.get("wrapper")) {
+            let name = wrapped.name.borrow().clone();
+            *wrapper.name.borrow_mut() = name;
+        }
+        Ok(b.get("wrapper"))
+    },
+};
+static IDENTITY: Native = Native { name: "identity", signature: "x, /", call: |_, b| Ok(b.get("x")) };
 static CAST: Native =
     Native { name: "typing.cast", signature: "type, value, /", call: |_, b| Ok(b.get("value")) };
 static NOTHING: Native =

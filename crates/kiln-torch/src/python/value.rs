@@ -67,7 +67,8 @@ pub(crate) enum Wrapper {
 /// A function of the program.
 #[derive(Debug)]
 pub(crate) struct Function {
-    pub name: Rc<str>,
+    /// `functools.wraps` gives a function the name of another.
+    pub name: RefCell<Rc<str>>,
     pub file: u32,
     pub parameters: Parameters,
     pub body: Body,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use kiln_graph::{DType, Dim, ShapeDisplay, ValueId};
+use kiln_graph::{DType, Dim, ShapeDisplay, Tensor, ValueId};
 
 use super::{Function, Init, functions};
 use crate::python::methods::natives;
@@ -36,6 +36,27 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         same(i, b)
     },
     M "cpu" or "cuda" ("input, *args, **kwargs") => same,
+    M "tolist" ("input") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        let tensor = known(i, x)?;
+        i.cells(tensor.len())?;
+        let number = |x: &f64| if tensor.dtype().is_float() { Value::Float(*x) } else { Value::Int(*x as i64) };
+        let values: Vec<Value> = tensor.to_f64().iter().map(number).collect();
+        match tensor.shape() {
+            [] => Ok(values.into_iter().next().unwrap_or(Value::None)),
+            [_] => Ok(Value::list(values)),
+            [.., last] => Ok(Value::list(values.chunks((*last).max(1)).map(|row| Value::list(row.to_vec())))),
+        }
+    },
+    M "item" ("input") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        let tensor = known(i, x)?;
+        match &tensor.to_f64()[..] {
+            [x] if tensor.dtype().is_float() => Ok(Value::Float(*x)),
+            [x] => Ok(Value::Int(*x as i64)),
+            _ => Err(Fault::value("`item()` is for tensors of one element")),
+        }
+    },
     M "requires_grad_" ("input, requires_grad=True") => |_, b| Ok(b.get("input")),
     M "float" ("input") => |i, b| cast(i, b, DType::F32),
     M "long" ("input") => |i, b| cast(i, b, DType::I64),
@@ -133,6 +154,14 @@ fn replaced(i: &mut Interpreter, b: &Bound, method: &str, args: Args) -> Result<
         i.set_values(&parameter, id)?;
     }
     Ok(b.get("self"))
+}
+
+/// The values of a tensor that does not depend on the input.
+fn known(i: &Interpreter, x: ValueId) -> Result<Tensor> {
+    i.graph
+        .as_constant(x)
+        .cloned()
+        .ok_or_else(|| Fault::unsupported("the value of a tensor is only known when the plan runs"))
 }
 
 /// The same values as another tensor.

@@ -28,7 +28,7 @@ mod window;
 use std::rc::Rc;
 
 use crate::python::native::{Layer, Native};
-use crate::python::value::{Container, NativeClass, Partial};
+use crate::python::value::{Container, NativeClass, Opaque, Partial};
 use crate::python::{Interpreter, Namespace, Result, Value};
 
 pub(crate) use init::Init;
@@ -255,6 +255,10 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
         return Ok(Some(Value::Class(i.class(class)?)));
     }
     Ok(match module {
+        // What PyTorch is made of itself.
+        "torch" if name == "_C" => {
+            Some(Value::Opaque(Opaque { name: "_C".into(), origin: "torch".into() }.into()))
+        }
         "torch" => match crate::python::native_dtype(name) {
             Some(dtype) => Some(Value::DType(dtype)),
             None => match name {

@@ -182,6 +182,12 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let parts = [part(size - shift, shift)?, part(0, size - shift)?];
         Ok(Value::tensor(i.op(Op::Concat(Concat { axis }), &parts)?))
     },
+    TM "diff" ("input") => |i, b| {
+        let slice = |start, end| Value::Slice(Rc::new([start, end, Value::None]));
+        let after = i.tensor_item(&b.get("input"), &slice(Value::Int(1), Value::None))?;
+        let before = i.tensor_item(&b.get("input"), &slice(Value::None, Value::Int(-1)))?;
+        i.combine(kiln_graph::ops::BinaryOp::Sub, &after, &before)
+    },
     TM "gather" ("input, dim, index") => |i, b| {
         let (x, index) = (i.tensor(b, "input")?, i.tensor(b, "index")?);
         let axis = i.axis(b.int("dim")?, i.graph.ty(x).rank())?;
