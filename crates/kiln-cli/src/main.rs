@@ -9,6 +9,7 @@
 mod terminal;
 
 mod commands;
+mod definition;
 mod input;
 mod labels;
 mod model;
@@ -36,6 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   kiln run models/filters.onnx photo.jpg -o out/       every filter's picture of a photograph
   kiln train models/digits.toml                        learn digits that Kiln draws itself
+  kiln train net.py:Net --data folder:birds            learn from pictures, by PyTorch source
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln run resnet18.kplan cat.jpg --top 5 --labels imagenet.txt
   kiln dump resnet18.onnx --stage fused                which layers became one kernel
@@ -48,14 +50,18 @@ fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(code) => code,
         Err(report) => {
-            note!("{:?}", without_repetition(&report));
+            note!("{:?}", without_repetition(report));
             ExitCode::from(1)
         }
     }
 }
 
 /// Many errors say their cause in their own message and have it as their source, too: once is enough.
-fn without_repetition(report: &Report) -> Report {
+fn without_repetition(report: Report) -> Report {
+    // What points into a source file stays whole.
+    if report.labels().is_some() || report.help().is_some() {
+        return report;
+    }
     let mut said: Vec<String> = Vec::new();
     for cause in report.chain().map(ToString::to_string) {
         if !said.last().is_some_and(|before| before.contains(&cause)) {

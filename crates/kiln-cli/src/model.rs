@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
 use kiln::onnx::ImportOptions;
 use kiln::train::Training;
-use kiln::{Capabilities, Compiled, Options, Plan, Target};
-use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
+use miette::{IntoDiagnostic, Result, bail, miette};
+
+use crate::definition::DefinitionArguments;
 
 /// The largest batch a plan serves if nobody says otherwise.
 const DEFAULT_BATCH: u32 = 8;
@@ -16,8 +18,10 @@ const DEFAULT_BATCH: u32 = 8;
 /// How a model is read and compiled.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// The model: an ONNX file
+    /// The model: an ONNX file, or PyTorch source (net.py, net.py:Net)
     pub model: PathBuf,
+    #[command(flatten)]
+    pub definition: DefinitionArguments,
     /// Largest value of a symbolic dimension that the plan is to serve (the batch: 8 if not given)
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub max: Vec<(String, u32)>,
@@ -56,14 +60,16 @@ pub fn pair(text: &str) -> Result<(String, u32), String> {
 impl ModelArguments {
     /// Reads the model.
     pub fn import(&self) -> Result<Graph> {
-        refuse_plan(&self.model)?;
-        let imported = kiln::onnx::import(&self.model, &self.import_options())
-            .into_diagnostic()
-            .wrap_err_with(|| format!("`{}` cannot be used", self.model.display()))?;
-        Ok(imported.graph)
+        Ok(self.read()?.graph)
     }
 
-    /// What the reader is told.
+    /// Reads the model with all that is known of it.
+    pub fn read(&self) -> Result<Model> {
+        refuse_plan(&self.model)?;
+        self.definition.read(&self.model, self.import_options(), 0)
+    }
+
+    /// What the reader of ONNX files is told.
     pub fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
         ImportOptions { dims, lenient: self.lenient }
@@ -113,6 +119,15 @@ impl ModelArguments {
                 }
             },
         })
+    }
+}
+
+/// Where something made of a model goes if nobody says: beside it, called after it.
+pub fn beside(model: &Path, extension: &str) -> PathBuf {
+    let (file, name) = kiln::model::split(model);
+    match name {
+        Some(name) => file.with_file_name(name).with_extension(extension),
+        None => file.with_extension(extension),
     }
 }
 

@@ -36,9 +36,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// The line, whole.
+    pub fn line_text(&self) -> &str {
+        self.text.lines().nth(self.line - 1).unwrap_or_default()
+    }
+
     /// The line, the characters before what is meant, and how many are meant in it.
     fn line(&self) -> (&str, usize, usize) {
-        let line = self.text.lines().nth(self.line - 1).unwrap_or_default();
+        let line = self.line_text();
         let before = self.column - 1;
         let meant = self.text.get(self.range.clone()).unwrap_or_default().lines().next().unwrap_or_default();
         (line, before, meant.chars().count().max(1))
@@ -86,7 +91,7 @@ impl ImportError {
             out += &format!("{margin}--> {}:{}:{}\n", place.file.display(), place.line, place.column);
             out += &format!("{margin} |\n{number} | {line}\n{margin} | {indent}{}\n", "^".repeat(count));
             for call in &self.calls {
-                let text = call.line().0.trim();
+                let text = call.line_text().trim();
                 out += &format!("{margin} = called at {}:{}: {text}\n", call.file.display(), call.line);
             }
         }

@@ -26,7 +26,9 @@ mod python;
 mod source;
 pub mod state_dict;
 mod torch;
+mod weights;
 
 pub use error::{ImportError, Place};
 pub use limits::Limits;
 pub use model::{ImportOptions, Imported, import, import_text};
+pub use weights::{Fit, Names, WeightsError};

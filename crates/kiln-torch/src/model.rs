@@ -13,6 +13,7 @@ use crate::limits::{Limits, STACK};
 use crate::python::value::{Body, Function};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
 use crate::source::SourceFile;
+use crate::weights::Names;
 use crate::{choose, hints, input, torch};
 
 /// What the caller can say about an import.
@@ -41,10 +42,8 @@ pub struct ImportOptions {
 pub struct Imported {
     /// The graph. Its states are named as in PyTorch's state dict.
     pub graph: Graph,
-    /// Other names of states, with the state's: a block that is used twice has two.
-    pub aliases: Vec<(String, String)>,
-    /// Entries of the state dict that are no states: `num_batches_tracked`, buffers of integers.
-    pub others: Vec<String>,
+    /// What else a state dict of the model calls its tensors.
+    pub names: Names,
     /// States that training leaves alone: parameters without gradient, buffers.
     pub frozen: Vec<String>,
     /// What is allowed but looks like a mistake.
@@ -168,8 +167,7 @@ fn trace(
     let frozen = frozen.into_iter().filter(|id| !statistics.contains(id));
     Ok(Imported {
         frozen: frozen.map(|id| i.graph.value(id).name.clone()).collect(),
-        aliases: walk.aliases,
-        others: walk.others,
+        names: Names { aliases: walk.aliases, others: walk.others },
         warnings,
         asks_for_training: i.asked_for_training,
         graph,

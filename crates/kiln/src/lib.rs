@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+pub mod model;
 mod tensor;
 pub mod test_data;
 
@@ -51,7 +52,9 @@ pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,
 };
+pub use kiln_torch as torch;
 pub use kiln_train as training;
+pub use model::{Model, ModelOptions};
 pub use tensor::{from_host, to_host};
 
 /// Why a model file does not become a plan.
@@ -60,6 +63,15 @@ pub enum Error {
     /// The file cannot be read, or asks for what is not supported.
     #[error(transparent)]
     Import(#[from] onnx::ImportError),
+    /// The source cannot be understood, or asks for what is not supported.
+    #[error(transparent)]
+    Source(#[from] torch::ImportError),
+    /// The file holds no weights.
+    #[error(transparent)]
+    StateDict(#[from] torch::state_dict::StateDictError),
+    /// The weights belong to another model.
+    #[error(transparent)]
+    Weights(#[from] torch::WeightsError),
     /// The graph cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -118,9 +130,9 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
     Ok(all.swap_remove(0))
 }
 
-/// Compiles the ONNX file `path` for batches (and other symbolic dimensions) up to `max`.
+/// Compiles the model definition `path` for batches (and other symbolic dimensions) up to `max`.
 pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result<Compiled, Error> {
-    let graph = onnx::import(path, &onnx::ImportOptions::default())?.graph;
+    let graph = Model::read(path, &ModelOptions::default())?.graph;
     let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
     Ok(compile(&graph, &Options { target: target.clone(), max })?)
 }

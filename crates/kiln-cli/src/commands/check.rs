@@ -1,5 +1,6 @@
 //! `kiln check`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -14,6 +15,7 @@ use crate::table::{Align, Table};
 #[command(after_help = "\
 Examples:
   kiln check net.onnx
+  kiln check net.py:Net --input 3,32,32
   kiln check net.onnx --json")]
 pub struct Arguments {
     #[command(flatten)]
@@ -26,6 +28,9 @@ pub struct Arguments {
 /// Lists a model's operators and what of them is not supported; status 1 if there is something.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    if kiln::model::is_source(&model.model) {
+        return check_source(arguments);
+    }
     let report = kiln::onnx::check(&model.model, &model.import_options()).into_diagnostic()?;
     let status = if report.unsupported.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
     if arguments.json {
@@ -60,4 +65,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     show!("{table}")?;
     showln!("\noperator set {}: {} not supported", report.opset, report.unsupported.len())?;
     Ok(status)
+}
+
+/// Source is supported as a whole or says what is not.
+fn check_source(arguments: &Arguments) -> Result<ExitCode> {
+    let graph = arguments.model.import()?;
+    let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in graph.nodes() {
+        *operators.entry(node.op.name()).or_default() += 1;
+    }
+    if arguments.json {
+        showln!("{:#}", json!({ "operators": operators, "unsupported": [] }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(&[("core operator", Align::Left), ("nodes", Align::Right)]);
+    for (operator, count) in operators {
+        table.row([operator.to_owned(), count.to_string()]);
+    }
+    show!("{table}")?;
+    showln!("\neverything is supported")?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use kiln::Compiled;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
-use crate::model::ModelArguments;
+use crate::model::{ModelArguments, beside};
 use crate::table::bytes;
 use crate::training::step_of;
 
@@ -18,6 +18,7 @@ use crate::training::step_of;
 #[command(after_help = "\
 Examples:
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
+  kiln compile net.py:Net --input 3,32,32 --weights net.pt
   kiln compile net.onnx --dim H=224 --dim W=224
   kiln compile net.onnx --target gpu          for a device that is not here
   kiln compile net.onnx --train adam          for a program that trains without the compiler")]
@@ -39,13 +40,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     let start = Instant::now();
-    let graph = model.import()?;
+    let definition = model.read()?;
     let imported = start.elapsed();
     let compiled = match &arguments.train {
-        Some(how) => model.compile_training(&graph, &step_of(&graph, how)?, &Default::default())?,
-        None => model.compile(&graph, &Default::default())?,
+        Some(how) => {
+            model.compile_training(&definition.graph, &step_of(&definition, how)?, &Default::default())?
+        }
+        None => model.compile(&definition.graph, &Default::default())?,
     };
-    let output = arguments.output.clone().unwrap_or_else(|| model.model.with_extension("kplan"));
+    let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();
     let Compiled { plan, memory, .. } = &compiled;

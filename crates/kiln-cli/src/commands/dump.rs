@@ -85,7 +85,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         };
     }
-    let graph = model.import()?;
+    let definition = model.read()?;
+    let graph = definition.graph.clone();
     let contents = match arguments.stage {
         Stage::Import => graph_form(&graph, arguments.format)?,
         Stage::Fused => {
@@ -95,13 +96,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Stage::Backward => {
             let backward =
-                kiln::train::backward(&graph, &step_of(&graph, &arguments.train)?).into_diagnostic()?;
+                kiln::train::backward(&graph, &step_of(&definition, &arguments.train)?).into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
             graph_form(&tidy, arguments.format)?
         }
         Stage::Step => {
-            let compiled =
-                model.compile_training(&graph, &step_of(&graph, &arguments.train)?, &Default::default())?;
+            let compiled = model.compile_training(
+                &graph,
+                &step_of(&definition, &arguments.train)?,
+                &Default::default(),
+            )?;
             let Some(program) = compiled.programs.iter().find(|program| program.name == "train") else {
                 bail!("a training plan has a program `train`");
             };

@@ -1,11 +1,9 @@
 //! `kiln eval`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::training::checkpoint;
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
 use crate::training::{Recipe, confusion, evaluation};
@@ -17,13 +15,11 @@ Looks at the samples for testing, or for validation, or at all if there are no s
 
 Examples:
   kiln eval digits-training/model.onnx --data digits
+  kiln eval net.py:Net --weights net.pt --data folder:birds --mean 0.5 --std 0.25
   kiln eval net.onnx --weights best.safetensors --data mnist:data --json")]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
-    /// Take the weights from a safetensors file
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,9 +29,6 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
     let (mut session, interface, loader) = evaluation(&recipe)?;
-    if let Some(file) = &arguments.weights {
-        checkpoint::load_weights(&mut session, file).into_diagnostic().wrap_err("--weights")?;
-    }
     let found = kiln::training::evaluate(&mut session, &interface, &loader).into_diagnostic()?;
     let scores = found.scores;
     if arguments.json {

@@ -15,6 +15,7 @@ use crate::table::{Align, Table, bytes, grouped};
 #[command(after_help = "\
 Examples:
   kiln summary resnet18.onnx
+  kiln summary net.py:Net --input 3,32,32
   kiln summary resnet18.onnx --max N=1 --json")]
 pub struct Arguments {
     #[command(flatten)]
@@ -38,7 +39,7 @@ struct Layer {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let graph = arguments.model.import()?;
     let layers = layers(&graph);
-    let parameters: u64 = parameters(&graph);
+    let (parameters, statistics) = parameters(&graph);
     let products = layers.iter().fold(Dim::from(0), |sum, layer| sum + layer.products.clone());
     let compiled = arguments.model.compile(&graph, &Default::default())?;
     let memory = compiled.memory;
@@ -55,6 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let value = json!({
             "layers": rows,
             "parameters": parameters,
+            "running_statistics": statistics,
             "multiply_adds": count(&products),
             "weight_bytes": memory.weights,
             "peak_activation_bytes": memory.activations,
@@ -82,6 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     show!("{table}")?;
     showln!()?;
     showln!("parameters        {}", grouped(parameters))?;
+    if statistics > 0 {
+        showln!("statistics        {} (running means and variances)", grouped(statistics))?;
+    }
     showln!("multiply-adds     {}", count(&products))?;
     let sizes: Vec<String> =
         compiled.plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
@@ -100,13 +105,25 @@ fn count(dim: &Dim) -> String {
     number.map_or_else(|| dim.to_string(), grouped)
 }
 
-fn parameters(graph: &Graph) -> u64 {
-    let sizes = graph.states().iter().map(|id| graph.ty(*id).elements().as_usize().unwrap_or(0) as u64);
-    sizes.sum()
+/// Elements of the parameters, each once wherever it is used, and of running statistics, which are none.
+fn parameters(graph: &Graph) -> (u64, u64) {
+    let running = kiln::train::statistics(graph);
+    graph.states().iter().fold((0, 0), |(parameters, statistics), id| {
+        let size = graph.ty(*id).elements().as_usize().unwrap_or(0) as u64;
+        if running.contains(&graph.value(*id).name) {
+            (parameters, statistics + size)
+        } else {
+            (parameters + size, statistics)
+        }
+    })
 }
 
 fn layers(graph: &Graph) -> Vec<Layer> {
+    let running = kiln::train::statistics(graph);
     let mut seen = vec![false; graph.values().len()];
+    for id in graph.states().iter().filter(|id| running.contains(&graph.value(**id).name)) {
+        seen[id.index()] = true;
+    }
     let mut layers: Vec<Layer> = Vec::new();
     for node in graph.nodes() {
         let mut own = 0;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::training::activations::ActivationStats;
-use kiln::training::{Checkpoints, Settings, checkpoint, history};
+use kiln::training::{Checkpoints, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use crate::table::bytes;
@@ -15,11 +15,12 @@ use crate::training::{Recipe, Screen, Setup, confusion, curve, layers, write_rep
 #[derive(Args)]
 #[command(after_help = "\
 Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the trained
-weights; history.csv and history.jsonl with a line for each epoch; checkpoints/; and recipe.toml,
+weights, weights.pt for PyTorch source; history.csv and history.jsonl with a line for each epoch; checkpoints/; and recipe.toml,
 which trains the same again.
 
 Examples:
   kiln train models/digits.toml
+  kiln train net.py:Net --data folder:birds --batch 64 --lr 0.01
   kiln train net.onnx --data mnist:data --epochs 5 --lr 0.06 --momentum 0.9 --schedule one-cycle
   kiln train net.onnx --data folder:birds --augment flip --augment crop:padding=4 --freeze 'features.*'
   kiln train net.onnx --data mnist:data --epochs 5 --resume")]
@@ -38,14 +39,11 @@ pub struct Arguments {
     /// Look at the activations of each layer in about a hundred steps, for the report
     #[arg(long)]
     activation_stats: bool,
-    /// Begin with the weights in a safetensors file
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
 }
 
 /// Trains.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { recipe, output, resume, overwrite, activation_stats, weights } = arguments;
+    let Arguments { recipe, output, resume, overwrite, activation_stats } = arguments;
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
@@ -72,15 +70,6 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         }),
     };
     let mut setup = Setup::new(&recipe)?;
-    if let Some(file) = &weights {
-        let missing = checkpoint::load_weights(setup.trainer.session(), file)
-            .into_diagnostic()
-            .wrap_err("--weights")?;
-        let missing: Vec<String> = missing.into_iter().filter(|name| is_models(&setup, name)).collect();
-        if !missing.is_empty() {
-            note!("note: `{}` has no {}; they begin as in the model", file.display(), missing.join(", "));
-        }
-    }
     if resume && !is_there {
         note!("note: `{}` has no checkpoint yet; training begins at the beginning", output.display());
     } else if resume {
@@ -125,12 +114,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn default_output(model: Option<&Path>) -> PathBuf {
-    let stem = model.and_then(Path::file_stem).unwrap_or_default().to_string_lossy().into_owned();
+    let (file, name) = kiln::model::split(model.unwrap_or(Path::new("model")));
+    let stem = name.unwrap_or_else(|| file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     PathBuf::from(format!("{stem}-training"))
-}
-
-fn is_models(setup: &Setup, name: &str) -> bool {
-    setup.model.states().iter().any(|id| setup.model.value(*id).name == name)
 }
 
 /// Says what is about to happen.

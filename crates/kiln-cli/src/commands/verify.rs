@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         match verify(arguments, folder, &name) {
             Ok(more) => rows.extend(more),
             Err(error) => {
-                let error = crate::without_repetition(&error);
+                let error = crate::without_repetition(error);
                 let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
                 let set = String::new();
                 rows.push(Row {
@@ -83,6 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> {
     let model = ModelArguments {
         model: folder.join("model.onnx"),
+        definition: Default::default(),
         max: vec![],
         dim: vec![],
         target: arguments.target,

@@ -11,13 +11,20 @@ use kiln::training::schedule::Schedule;
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::{Deserialize, Serialize};
 
+use crate::definition::DefinitionArguments;
+
 /// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Recipe {
-    /// Where to begin: an ONNX file; or a recipe (`.toml`) with the names of these options
+    /// Where to begin: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) with the names of these
+    /// options
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
+    /// How the model is read.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub definition: DefinitionArguments,
     /// Data: mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, or drawn by Kiln: digits[:COUNT],
     /// moons[:COUNT] (points in two classes), waves[:COUNT] (a noisy curve)
     #[arg(long, value_name = "SOURCE", help_heading = "Data")]
@@ -235,6 +242,12 @@ pub enum OptimizerName {
     Adagrad,
 }
 
+/// Whether a recipe can say `key`: all that a flag can, and the model.
+fn is_option(key: &str) -> bool {
+    let flags = Recipe::augment_args(clap::Command::new("recipe"));
+    key == "model" || flags.get_arguments().any(|argument| argument.get_long() == Some(key))
+}
+
 /// What belongs to data rather than to a recipe's place.
 const PATHS: [&str; 6] = ["mnist", "cifar10", "cifar100", "folder", "npz", "csv"];
 
@@ -247,10 +260,15 @@ impl Recipe {
         };
         let text =
             std::fs::read_to_string(&path).map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
-        let mut file: Recipe =
-            toml::from_str(&text).map_err(|e| miette!("`{}` is no recipe: {e}", path.display()))?;
+        let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is no recipe: {e}", path.display());
+        let keys: toml::Table = toml::from_str(&text).map_err(|e| no_recipe(&e))?;
+        if let Some(key) = keys.keys().find(|key| !is_option(key)) {
+            return Err(no_recipe(&format!("there is no option `{key}`; `kiln train --help` lists them")));
+        }
+        let mut file: Recipe = toml::from_str(&text).map_err(|e| no_recipe(&e))?;
         let base = path.parent().unwrap_or(Path::new(""));
         file.model = file.model.map(|model| base.join(model));
+        file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
         if let Some(data) = &mut file.data
             && let Some((kind, place)) = data.split_once(':')
             && PATHS.contains(&kind)

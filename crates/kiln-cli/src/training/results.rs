@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use kiln::graph::{Op, ValueId};
+use kiln::torch::state_dict::StateDict;
 use kiln::training::report::Report;
 use kiln::training::schedule::Position;
 use kiln::training::{Settings, checkpoint};
@@ -64,14 +65,13 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
 
 /// The trained weights in three forms, and the recipe.
 pub fn write_results(setup: &mut Setup, recipe: &Recipe, output: &Path) -> Result<()> {
-    let names: Vec<String> =
-        setup.model.states().iter().map(|id| setup.model.value(*id).name.clone()).collect();
-    let weights = output.join("weights.safetensors");
-    checkpoint::save(setup.trainer.session(), &weights, None::<&()>, &|name| {
-        names.iter().any(|own| own == name)
-    })
-    .into_diagnostic()?;
     let trained = setup.trained()?;
+    let weights = StateDict::of(&trained, &setup.names);
+    weights.write(&output.join("weights.safetensors")).into_diagnostic()?;
+    let from_source = recipe.model.as_deref().is_some_and(kiln::model::is_source);
+    if from_source {
+        weights.write(&output.join("weights.pt")).into_diagnostic()?;
+    }
     let file = kiln::onnx::export(&trained).into_diagnostic()?;
     checkpoint::write_whole(&output.join("model.onnx"), &file).into_diagnostic()?;
     let plan = setup.inference_plan(&trained)?;
@@ -84,7 +84,8 @@ pub fn write_results(setup: &mut Setup, recipe: &Recipe, output: &Path) -> Resul
     };
     let text = toml::to_string(&recipe).into_diagnostic()?;
     checkpoint::write_whole(&output.join("recipe.toml"), text.as_bytes()).into_diagnostic()?;
-    note!("wrote weights.safetensors, model.onnx, model.kplan, history.csv to {}", output.display());
+    let also = if from_source { " weights.pt," } else { "" };
+    note!("wrote weights.safetensors,{also} model.onnx, model.kplan, history.csv to {}", output.display());
     if !setup.normalize.mean.is_empty() {
         let list = |numbers: &[f32]| numbers.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(",");
         note!(

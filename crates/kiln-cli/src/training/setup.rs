@@ -2,13 +2,15 @@
 
 use clap::ValueEnum;
 use kiln::graph::{Graph, Op};
+use kiln::model::is_source;
 use kiln::onnx::ImportOptions;
+use kiln::torch::Names;
 use kiln::train::{Loss, Training};
 use kiln::training::data::{Dataset, SourceOptions, Splits, Targets};
 use kiln::training::loader::Loader;
 use kiln::training::normalize::Normalize;
 use kiln::training::{Interface, Trainer};
-use kiln::{Compiled, Device, DeviceOptions, Options, Plan, Session};
+use kiln::{Compiled, Device, DeviceOptions, Model, Options, Plan, Session};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
@@ -18,6 +20,8 @@ use super::recipe::{LossName, OptimizerName};
 pub struct Setup {
     /// The model, with the weights it begins with.
     pub model: Graph,
+    /// What else PyTorch calls its states.
+    pub names: Names,
     /// The step.
     pub training: Training,
     /// The compiled programs.
@@ -54,19 +58,29 @@ fn data_of(recipe: &Recipe) -> Result<Splits> {
     })
 }
 
-fn model_of(recipe: &Recipe) -> Result<Graph> {
-    let Some(path) = &recipe.model else { bail!("there is no model; name an ONNX file or a recipe") };
-    let imported = kiln::onnx::import(path, &ImportOptions::default())
-        .into_diagnostic()
-        .wrap_err_with(|| format!("`{}` cannot be used", path.display()))?;
-    if recipe.from_scratch.unwrap_or(false) {
-        return kiln::train::initialize(&imported.graph, recipe.seed.unwrap_or(0)).into_diagnostic();
+fn model_of(recipe: &Recipe) -> Result<Model> {
+    let Some(path) = &recipe.model else {
+        bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
+    };
+    let seed = recipe.seed.unwrap_or(0);
+    let mut model = recipe.definition.read(path, ImportOptions::default(), seed)?;
+    // Source has no weights to forget.
+    if recipe.from_scratch.unwrap_or(false) && !is_source(path) {
+        model.graph = kiln::train::initialize(&model.graph, seed).into_diagnostic()?;
     }
-    Ok(imported.graph)
+    Ok(model)
+}
+
+/// The step that a recipe asks for, as the model's source wants it.
+fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
+    let mut training = recipe.training(loss)?;
+    training.frozen.extend(model.frozen.iter().cloned());
+    training.model.clone_from(&model.in_training);
+    Ok(training)
 }
 
 /// The training step that a few words ask for: an optimizer's name, or a recipe's file. Without a loss, that of classes.
-pub fn step_of(model: &Graph, words: &str) -> Result<Training> {
+pub fn step_of(model: &Model, words: &str) -> Result<Training> {
     let recipe = if words.ends_with(".toml") {
         Recipe { model: Some(words.into()), ..Recipe::default() }.complete()?
     } else {
@@ -75,9 +89,12 @@ pub fn step_of(model: &Graph, words: &str) -> Result<Training> {
         })?;
         Recipe { optimizer: Some(optimizer), ..Recipe::default() }
     };
-    let name =
-        recipe.loss.unwrap_or(if gives_logarithms(model) { LossName::Nll } else { LossName::CrossEntropy });
-    recipe.training(recipe.loss(name))
+    let name = recipe.loss.unwrap_or(if gives_logarithms(&model.graph) {
+        LossName::Nll
+    } else {
+        LossName::CrossEntropy
+    });
+    training_of(&recipe, model, recipe.loss(name))
 }
 
 /// Whether a model ends in the logarithm of a softmax.
@@ -160,7 +177,8 @@ impl Setup {
         let model = model_of(recipe)?;
         let splits = data_of(recipe)?;
         let normalize = normalize_of(recipe, &splits.train);
-        let training = recipe.training(loss_of(recipe, &model, &splits.train))?;
+        let training = training_of(recipe, &model, loss_of(recipe, &model.graph, &splits.train))?;
+        let Model { graph: model, names, .. } = model;
         check_classes(&model, &training, &splits.train)?;
         let compiled =
             kiln::compile_training(&model, &training, &options(&model, recipe.batch())?).into_diagnostic()?;
@@ -174,7 +192,17 @@ impl Setup {
         };
         let validation = validation.map(|data| loader(recipe, data, interface, &normalize));
         train.check().into_diagnostic()?;
-        Ok(Self { model, training, compiled, trainer, train, validation, normalize, skipped: splits.skipped })
+        Ok(Self {
+            model,
+            names,
+            training,
+            compiled,
+            trainer,
+            train,
+            validation,
+            normalize,
+            skipped: splits.skipped,
+        })
     }
 
     /// The model with the weights that the trainer has come to.
@@ -194,9 +222,9 @@ pub fn evaluation(recipe: &Recipe) -> Result<(Session, Interface, Loader)> {
     let model = model_of(recipe)?;
     let splits = data_of(recipe)?;
     let normalize = normalize_of(recipe, &splits.train);
-    let training = recipe.training(loss_of(recipe, &model, &splits.train))?;
-    check_classes(&model, &training, &splits.train)?;
-    let graph = kiln::train::evaluation(&model, &training).into_diagnostic()?;
+    let training = training_of(recipe, &model, loss_of(recipe, &model.graph, &splits.train))?;
+    check_classes(&model.graph, &training, &splits.train)?;
+    let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
     let options = options(&graph, recipe.batch())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let session = open(&compiled)?;

@@ -16,6 +16,7 @@ use kiln_graph::{DType, Data, Formula, Graph, GraphError, Tensor, TensorType, Va
 
 pub use init::initialize;
 pub use loss::Loss;
+pub use mode::statistics;
 pub use optimizer::Optimizer;
 
 use crate::differentiate::gradients;
@@ -39,6 +40,8 @@ pub const STEPS: &str = "train.steps";
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
+    /// The model as it computes in training, where that differs from what is evaluated; its states are the same.
+    pub model: Option<Graph>,
     /// What the output is compared with.
     pub loss: Loss,
     /// The model's output that is compared; the first if none is named.
@@ -65,6 +68,7 @@ impl Training {
     /// A loss and an optimizer, and nothing else.
     pub fn new(loss: Loss, optimizer: Optimizer) -> Self {
         Self {
+            model: None,
             loss,
             output: None,
             optimizer,
@@ -126,6 +130,7 @@ struct Backward {
 
 impl Backward {
     fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
+        let model = training.model.as_ref().unwrap_or(model);
         let parameters = training.parameters(model);
         if parameters.is_empty() {
             return Err(GraphError::Unsuitable(no_parameters(model, training)));

@@ -151,6 +151,10 @@ impl Interpreter {
             }
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_attribute(of, name),
             Value::Failed(fault) => Err((**fault).clone()),
+            Value::Function(_) if name == "__module__" => Ok(Some(Value::str(""))),
+            Value::Function(_) if name == "__class__" => {
+                self.class("typing.function").map(|c| Some(Value::Class(c)))
+            }
             Value::Function(function) if name == "__name__" => {
                 Ok(Some(Value::Str(function.name.borrow().clone())))
             }

@@ -172,8 +172,13 @@ impl Interpreter {
         for _ in 1..level {
             folder = folder.parent()?.to_path_buf();
         }
-        if name.is_empty() {
-            return None;
+        let top = name.split('.').next().filter(|top| !top.is_empty())?;
+        // A file in a package names its package from outside, too: `import net.blocks` in `net/model.py`.
+        let package = folder.ancestors().find(|above| above.file_name().is_some_and(|own| own == top));
+        if level == 0
+            && let Some(package) = package.and_then(Path::parent)
+        {
+            folder = package.to_path_buf();
         }
         for part in name.split('.') {
             if !part.chars().all(|c| c.is_alphanumeric() || c == '_') || part.is_empty() {

@@ -1,0 +1,98 @@
+//! How a model definition is read: an ONNX file, or PyTorch source with what it needs to become a graph.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kiln::torch::ImportError;
+use kiln::{Error, Model, ModelOptions};
+use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report, Result, miette};
+use serde::{Deserialize, Serialize};
+
+/// What can be said about a definition, by flags or in a recipe.
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct DefinitionArguments {
+    /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several,
+    /// with i64: for integers. A comment in the file can say it: `# kiln: --input 3,32,32`
+    #[arg(long, value_name = "SHAPE", help_heading = "PyTorch source")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<String>,
+    /// Argument of the model's constructor, as Python writes it: n_blocks=100; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "PyTorch source")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arg: Vec<String>,
+    /// Pass over decorators and calls that come from imports which are not there
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lenient_imports: Option<bool>,
+    /// Weights: a state dict in a `.pt`, `.pth` or `.safetensors` file
+    #[arg(long, value_name = "FILE", help_heading = "Weights")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Take of the weights what fits, and say what does not: for a new head on a trained body
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Weights")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_weights: Option<bool>,
+}
+
+impl DefinitionArguments {
+    /// Reads a model. First values of parameters depend on `seed`.
+    pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
+        let source = kiln::torch::ImportOptions {
+            args: self.arg.clone(),
+            inputs: self.input.clone(),
+            dims: onnx.dims.iter().map(|(name, value)| (name.clone(), *value)).collect::<BTreeMap<_, _>>(),
+            lenient_imports: self.lenient_imports.unwrap_or(false),
+            seed,
+            ..Default::default()
+        };
+        let options = ModelOptions { onnx, source };
+        let mut model = Model::read(path, &options).map_err(|error| match error {
+            Error::Source(error) => source_report(&error),
+            other => miette!("{other}").wrap_err(format!("`{}` cannot be used", path.display())),
+        })?;
+        for warning in &model.warnings {
+            note!("warning: {warning}");
+        }
+        if let Some(file) = &self.weights {
+            let partial = self.partial_weights.unwrap_or(false);
+            let fit = model.load_weights(file, partial).map_err(|error| match error {
+                Error::Weights(error) => {
+                    miette!(help = "`--partial-weights` takes what fits", "`{}`: {error}", file.display())
+                }
+                other => miette!("{other}"),
+            })?;
+            if !fit.is_perfect() {
+                note!("note: of `{}` only what fits was taken\n{fit}", file.display());
+            }
+        }
+        Ok(model)
+    }
+}
+
+/// The error of a source file, with the place underlined.
+fn source_report(error: &ImportError) -> Report {
+    let mut diagnostic = MietteDiagnostic::new(error.message.clone());
+    let calls: Vec<String> = error
+        .calls
+        .iter()
+        .map(|call| format!("called at {}:{}: {}", call.file.display(), call.line, call.line_text().trim()))
+        .collect();
+    let help = calls.into_iter().chain(error.help.clone()).collect::<Vec<_>>().join("\n");
+    if !help.is_empty() {
+        diagnostic = diagnostic.with_help(help);
+    }
+    match &error.place {
+        Some(place) => {
+            // A place of several lines is underlined in its first.
+            let meant = place.text.get(place.range.clone()).unwrap_or_default();
+            let length = meant.find('\n').unwrap_or(meant.len()).max(1);
+            let label = LabeledSpan::underline(place.range.start..place.range.start + length);
+            let name = place.file.display().to_string();
+            let source = NamedSource::new(name, place.text.to_string());
+            Report::new(diagnostic.with_label(label)).with_source_code(source)
+        }
+        None => Report::new(diagnostic),
+    }
+}
