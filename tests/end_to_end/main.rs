@@ -1,4 +1,4 @@
-//! The whole road: an ONNX file, a plan, its file, a device, and the answers of other engines.
+//! The whole road: an ONNX file or PyTorch source, a plan, its file, a device, and the answers of other engines.
 
 mod bad_input;
 mod damage;
@@ -6,5 +6,7 @@ mod fixtures;
 mod forms;
 mod gradient;
 mod noise;
+mod source;
+mod trace;
 mod traces;
 mod training;
