@@ -23,7 +23,8 @@ pub struct DefinitionArguments {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arg: Vec<String>,
     /// Pass over decorators and calls that come from imports which are not there
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lenient_imports: Option<bool>,
     /// Weights: a state dict in a `.pt`, `.pth` or `.safetensors` file
@@ -31,7 +32,8 @@ pub struct DefinitionArguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
     /// Take of the weights what fits, and say what does not: for a new head on a trained body
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Weights")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_weights: Option<bool>,
 }
@@ -39,6 +41,10 @@ pub struct DefinitionArguments {
 impl DefinitionArguments {
     /// Reads a model. First values of parameters depend on `seed`.
     pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let help = "`kiln train`, `kiln eval` and `kiln lr-find` follow recipes; here, say what its `model` says";
+            return Err(miette!(help = help, "`{}` is a recipe, no model", path.display()));
+        }
         let source = kiln::torch::ImportOptions {
             args: self.arg.clone(),
             inputs: self.input.clone(),
@@ -59,12 +65,15 @@ impl DefinitionArguments {
             let partial = self.partial_weights.unwrap_or(false);
             let fit = model.load_weights(file, partial).map_err(|error| match error {
                 Error::Weights(error) => {
-                    miette!(help = "`--partial-weights` takes what fits", "`{}`: {error}", file.display())
+                    let error = error.to_string();
+                    let help = "`--partial-weights` takes what fits";
+                    miette!(help = help, "`{}`: {}", file.display(), error.trim_end())
                 }
                 other => miette!("{other}"),
             })?;
             if !fit.is_perfect() {
-                note!("note: of `{}` only what fits was taken\n{fit}", file.display());
+                let fit = fit.to_string();
+                note!("note: of `{}` only what fits was taken\n{}", file.display(), fit.trim_end());
             }
         }
         Ok(model)

@@ -43,7 +43,8 @@ Examples:
   kiln dump resnet18.onnx --stage fused                which layers became one kernel
   kiln bench resnet18.onnx --profile                   where the time goes
 
-WGPU_BACKEND and WGPU_ADAPTER_NAME choose the device (see `kiln devices`); NO_COLOR turns colours off.";
+WGPU_BACKEND and WGPU_ADAPTER_NAME choose the device (see `kiln devices`); NO_COLOR turns colours
+off.";
 
 fn main() -> ExitCode {
     quiet_device_selection();

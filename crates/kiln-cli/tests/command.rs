@@ -149,6 +149,8 @@ const CASES: &[Case] = &[
         &["outputs within"],
     ),
     case("verify tests/oracles/fixtures", 1, &["cannot read"], &[]),
+    case("verify models/net.py:Net", 1, &["models/net.py:Net: this is no folder"], &[]),
+    case("summary models/net.toml", 1, &[], &["`models/net.toml` is a recipe", "kiln train"]),
     case(
         "bench tests/oracles/fixtures/net/model.onnx --runs 2 --profile",
         0,

@@ -14,7 +14,8 @@ use crate::training::{Recipe, Setup};
 /// Arguments of `kiln lr-find`.
 #[derive(Args)]
 #[command(after_help = "\
-The rate grows from step to step until the loss explodes. Good rates lie where the loss falls, well before it rises.
+The rate grows from step to step until the loss explodes. Good rates lie where the loss falls,
+well before it rises.
 
 Examples:
   kiln lr-find net.onnx --data mnist:data --batch 512 --plot rates.svg")]

@@ -20,7 +20,8 @@ use crate::{labels, output};
 #[command(after_help = "\
 Examples:
   kiln run models/filters.onnx photo.jpg -o out/
-  kiln run resnet18.onnx cat.jpg --resize 256 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --top 5
+  kiln run net.py:Net bird.png --weights net.pt --mean 0.5 --std 0.25 --top 2
+  kiln run resnet18.onnx cat.jpg --resize 256 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
   kiln run net.kplan x=features.npy -o answers.npy
   kiln run net.onnx random --max N=4")]
 pub struct Arguments {

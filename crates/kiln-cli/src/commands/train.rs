@@ -14,15 +14,15 @@ use crate::training::{Recipe, Screen, Setup, confusion, curve, layers, write_rep
 /// Arguments of `kiln train`.
 #[derive(Args)]
 #[command(after_help = "\
-Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the trained
-weights, weights.pt for PyTorch source; history.csv and history.jsonl with a line for each epoch; checkpoints/; and recipe.toml,
-which trains the same again.
+Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the
+trained weights, and weights.pt for PyTorch source; history.csv and history.jsonl with a line for
+each epoch; checkpoints/; and recipe.toml, which trains the same again.
 
 Examples:
   kiln train models/digits.toml
   kiln train net.py:Net --data folder:birds --batch 64 --lr 0.01
   kiln train net.onnx --data mnist:data --epochs 5 --lr 0.06 --momentum 0.9 --schedule one-cycle
-  kiln train net.onnx --data folder:birds --augment flip --augment crop:padding=4 --freeze 'features.*'
+  kiln train net.onnx --data folder:birds --augment flip --freeze 'features.*'
   kiln train net.onnx --data mnist:data --epochs 5 --resume")]
 pub struct Arguments {
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::Args;
 use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
 use kiln::test_data::{self, DataSet};
 use kiln::{Compiled, HostTensor, Session};
-use miette::{IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::model::{ModelArguments, TargetName};
@@ -81,6 +81,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> {
+    if !folder.is_dir() {
+        bail!("this is no folder; a folder to verify has model.onnx and test_data_set_0 in it");
+    }
     let model = ModelArguments {
         model: folder.join("model.onnx"),
         definition: Default::default(),
@@ -192,11 +195,12 @@ fn print_rows(rows: &[Row], good: &dyn Fn(&Row) -> bool) -> Result<()> {
     }
     show!("{table}")?;
     for row in rows {
+        let place = format!("{} {} {}", row.folder, row.set, row.output);
         if let Err(message) = &row.difference {
-            showln!("{} {} {}: {message}", row.folder, row.set, row.output)?;
+            showln!("{}: {message}", place.trim_end())?;
         }
         if let Some(layer) = &row.first_wrong {
-            showln!("{} {} {}: {layer}", row.folder, row.set, row.output)?;
+            showln!("{}: {layer}", place.trim_end())?;
         }
     }
     Ok(())

@@ -47,7 +47,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
     /// Leave samples as they are
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_normalize: Option<bool>,
     /// Change training images: affine, perspective, crop, flip, flip-vertical, color-jitter, erase; with settings, as in
@@ -60,11 +61,13 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
     /// For folders: read images as grey
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grey: Option<bool>,
     /// Leave out samples that cannot be read, and count them
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_bad: Option<bool>,
     /// Threads that prepare batches
@@ -125,7 +128,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Begin with new random weights instead of the file's
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_scratch: Option<bool>,
 
@@ -146,7 +150,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dampening: Option<f32>,
     /// Nesterov's form of SGD's momentum
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nesterov: Option<bool>,
     /// Weight decay
@@ -166,7 +171,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f32>,
     /// RMSprop without the mean gradient
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub centered: Option<bool>,
     /// Decay of Adagrad's learning rate
@@ -251,7 +257,27 @@ fn is_option(key: &str) -> bool {
 /// What belongs to data rather than to a recipe's place.
 const PATHS: [&str; 6] = ["mnist", "cifar10", "cifar100", "folder", "npz", "csv"];
 
+/// `folder:DIR` with another folder; what Kiln draws itself as it is.
+fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
+    match data.split_once(':') {
+        Some((kind, place)) if PATHS.contains(&kind) => {
+            format!("{kind}:{}", change(Path::new(place)).display())
+        }
+        _ => data,
+    }
+}
+
 impl Recipe {
+    /// The recipe with paths that are the same wherever it lies.
+    pub fn anywhere(&self) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let mut recipe = self.clone();
+        recipe.model = recipe.model.as_deref().map(absolute);
+        recipe.definition.weights = recipe.definition.weights.as_deref().map(absolute);
+        recipe.data = recipe.data.map(|data| with_place(data, absolute));
+        recipe
+    }
+
     /// The recipe with what a file says, where MODEL is one; flags come first. Paths in a file are seen from there.
     pub fn complete(self) -> Result<Self> {
         let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
@@ -269,12 +295,7 @@ impl Recipe {
         let base = path.parent().unwrap_or(Path::new(""));
         file.model = file.model.map(|model| base.join(model));
         file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
-        if let Some(data) = &mut file.data
-            && let Some((kind, place)) = data.split_once(':')
-            && PATHS.contains(&kind)
-        {
-            *data = format!("{kind}:{}", base.join(place).display());
-        }
+        file.data = file.data.map(|data| with_place(data, |place| base.join(place)));
         let flags = Recipe { model: None, ..self };
         // Both as tables: what is said by a flag replaces what the file says.
         let table = |recipe: &Recipe| serde_json::to_value(recipe).into_diagnostic();
@@ -289,7 +310,7 @@ impl Recipe {
     pub fn source(&self) -> Result<Source> {
         let Some(data) = &self.data else {
             bail!(
-                "there is no data to learn from; `--data mnist:DIR` names some, `--data digits` draws digits"
+                "there is no data; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
             );
         };
         data.parse().into_diagnostic()
@@ -388,5 +409,24 @@ impl Recipe {
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Recipe;
+
+    #[test]
+    fn a_recipe_can_be_moved() {
+        let recipe = |data: &str| Recipe {
+            model: Some("net.py:Net".into()),
+            data: Some(data.into()),
+            ..Recipe::default()
+        };
+        let here = std::env::current_dir().expect("a folder");
+        let moved = recipe("folder:birds").anywhere();
+        assert_eq!(moved.model, Some(here.join("net.py:Net")));
+        assert_eq!(moved.data, Some(format!("folder:{}", here.join("birds").display())));
+        assert_eq!(recipe("digits:640").anywhere().data.as_deref(), Some("digits:640"));
     }
 }

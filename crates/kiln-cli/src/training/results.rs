@@ -79,8 +79,7 @@ pub fn write_results(setup: &mut Setup, recipe: &Recipe, output: &Path) -> Resul
     let recipe = Recipe {
         mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
         std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
-        model: recipe.model.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
-        ..recipe.clone()
+        ..recipe.anywhere()
     };
     let text = toml::to_string(&recipe).into_diagnostic()?;
     checkpoint::write_whole(&output.join("recipe.toml"), text.as_bytes()).into_diagnostic()?;
