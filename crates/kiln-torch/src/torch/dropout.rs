@@ -36,6 +36,8 @@ fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Val
     match b.get("training") {
         Value::Training => {}
         Value::Bool(false) => return Ok(Value::tensor(x)),
+        // `if self.training: x = F.dropout(x)`: in evaluation the program does not come here.
+        Value::Bool(true) if i.training => {}
         // `F.dropout(x)` drops in evaluation, too: the book warns of it.
         _ => {
             return Err(Fault::unsupported(format!(
