@@ -55,8 +55,8 @@ impl DefinitionArguments {
         };
         let options = ModelOptions { onnx, source };
         let mut model = Model::read(path, &options).map_err(|error| match error {
-            Error::Source(error) => source_report(&error),
-            other => miette!("{other}").wrap_err(format!("`{}` cannot be used", path.display())),
+            Error::Source(_) => report(error),
+            other => report(other).wrap_err(format!("`{}` cannot be used", path.display())),
         })?;
         for warning in &model.warnings {
             note!("warning: {warning}");
@@ -77,6 +77,14 @@ impl DefinitionArguments {
             }
         }
         Ok(model)
+    }
+}
+
+/// An error with what would help; that of a source file with its place.
+pub fn report(error: Error) -> Report {
+    match error {
+        Error::Source(error) => source_report(&error),
+        other => miette!("{other}"),
     }
 }
 

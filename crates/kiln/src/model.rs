@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_graph::Graph;
+use kiln_graph::{Def, Graph};
 use kiln_torch::state_dict::StateDict;
 use kiln_torch::{Fit, Names};
 
@@ -22,14 +22,14 @@ pub struct ModelOptions {
 pub struct Model {
     /// The graph.
     pub graph: Graph,
-    /// The graph as it is in training, where PyTorch source asks for `self.training` and does something else then.
-    pub in_training: Option<Graph>,
     /// What else PyTorch calls its states.
     pub names: Names,
     /// States that training leaves alone, because the source says so.
     pub frozen: Vec<String>,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<String>,
+    /// The source, where it asks for `self.training` and may do something else then.
+    asks_for_training: Option<(PathBuf, kiln_torch::ImportOptions)>,
 }
 
 impl Model {
@@ -39,31 +39,38 @@ impl Model {
         if !is_source(path) {
             let graph = kiln_onnx::import(&file, &options.onnx)?.graph;
             let names = Names::default();
-            return Ok(Self { graph, in_training: None, names, frozen: vec![], warnings: vec![] });
+            return Ok(Self { graph, names, frozen: vec![], warnings: vec![], asks_for_training: None });
         }
         let options = kiln_torch::ImportOptions {
             model: name.or_else(|| options.source.model.clone()),
             ..options.source.clone()
         };
         let imported = kiln_torch::import(&file, &options)?;
-        let in_training = if imported.asks_for_training && !options.training {
-            let options = kiln_torch::ImportOptions { training: true, ..options };
-            Some(kiln_torch::import(&file, &options)?.graph).filter(|other| *other != imported.graph)
-        } else {
-            None
-        };
-        let kiln_torch::Imported { graph, names, frozen, warnings, .. } = imported;
-        Ok(Self { graph, in_training, names, frozen, warnings })
+        let kiln_torch::Imported { graph, names, frozen, warnings, asks_for_training } = imported;
+        let asks_for_training = asks_for_training.then_some((file, options));
+        Ok(Self { graph, names, frozen, warnings, asks_for_training })
+    }
+
+    /// The graph as it computes in training, if that differs from [`Model::graph`]: source may ask for `self.training`.
+    /// Its states have the model's values.
+    pub fn in_training(&self) -> Result<Option<Graph>, Error> {
+        let Some((file, options)) = &self.asks_for_training else { return Ok(None) };
+        let options = kiln_torch::ImportOptions { training: true, ..options.clone() };
+        let mut graph = kiln_torch::import(file, &options)?.graph;
+        for id in graph.states().to_vec() {
+            let name = &graph.value(id).name;
+            let own = self.graph.states().iter().find(|own| self.graph.value(**own).name == *name);
+            if let Some(Def::State(value)) = own.map(|own| &self.graph.value(*own).def) {
+                graph.set_state(id, value.clone())?;
+            }
+        }
+        Ok(Some(graph).filter(|graph| *graph != self.graph))
     }
 
     /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit.
     pub fn load_weights(&mut self, path: &Path, partial: bool) -> Result<Fit, Error> {
         let dict = StateDict::read(path)?;
-        let fit = dict.load_into(&mut self.graph, &self.names, partial)?;
-        if let Some(graph) = &mut self.in_training {
-            dict.load_into(graph, &self.names, partial)?;
-        }
-        Ok(fit)
+        Ok(dict.load_into(&mut self.graph, &self.names, partial)?)
     }
 
     /// The weights under PyTorch's names.

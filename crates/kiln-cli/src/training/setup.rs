@@ -75,7 +75,7 @@ fn model_of(recipe: &Recipe) -> Result<Model> {
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
     let mut training = recipe.training(loss)?;
     training.frozen.extend(model.frozen.iter().cloned());
-    training.model.clone_from(&model.in_training);
+    training.model = model.in_training().map_err(crate::definition::report)?;
     Ok(training)
 }
 
