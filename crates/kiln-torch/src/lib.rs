@@ -32,3 +32,9 @@ pub use error::{ImportError, Place};
 pub use limits::Limits;
 pub use model::{ImportOptions, Imported, import, import_text};
 pub use weights::{Fit, Names, WeightsError};
+
+/// The layers and functions of PyTorch that are supported, as people write them: `nn.Conv2d`, `F.relu`, `torch.cat`,
+/// `Tensor.view`, `nn.init.zeros_`.
+pub fn supported() -> Vec<String> {
+    torch::supported()
+}

@@ -296,6 +296,29 @@ pub(crate) fn names(module: &str) -> Vec<&'static str> {
     }
 }
 
+/// The names of all layers and functions, as people write them: `nn.Conv2d`, `F.relu`, `torch.cat`, `Tensor.view`,
+/// `nn.init.zeros_`.
+pub(crate) fn supported() -> Vec<String> {
+    let home = |home: &Home| match home {
+        Home::Torch => "torch",
+        Home::Functional => "F",
+        Home::Method => "Tensor",
+    };
+    let functions = tables().into_iter().flatten().flat_map(|function| {
+        let names = std::iter::once(&function.native.name).chain(function.aliases);
+        names.flat_map(move |name| function.homes.iter().map(move |h| format!("{}.{name}", home(h))))
+    });
+    let short = |name: &str| name.strip_prefix("torch.nn.").map_or(name.to_owned(), |name| format!("nn.{name}"));
+    let mut all: Vec<String> = CLASSES.iter().map(|name| short(name)).collect();
+    all.extend(all_layers().map(|layer| format!("nn.{}", layer.name)));
+    all.extend(init::names().into_iter().map(|name| format!("nn.init.{name}")));
+    all.extend(functions);
+    all.extend(create::SUNDRY.iter().map(|native| native.name.to_owned()));
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// What works instead of something that is not supported.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {

@@ -1,0 +1,3 @@
+//! PyTorch source as a front end.
+
+mod docs;
