@@ -5,6 +5,7 @@ use std::rc::Rc;
 use ruff_python_ast::Stmt;
 use ruff_text_size::Ranged;
 
+use crate::advice;
 use crate::error::ImportError;
 use crate::python::{Args, Fault, Interpreter, Namespace, Object, Result, Value, assigned, nearest};
 
@@ -23,9 +24,16 @@ fn candidates(namespace: &Namespace, statements: &[Stmt]) -> Vec<(Kind, String)>
     for statement in statements {
         for name in assigned(statement) {
             let kind = match (statement, scope.own(&name)) {
-                (Stmt::ClassDef(_), Some(Value::Class(class))) if class.is_module() => Kind::Class,
+                // Losses are modules, too, but what they belong to is the model.
+                (Stmt::ClassDef(_), Some(Value::Class(class)))
+                    if class.is_module() && !class.name.ends_with("Loss") =>
+                {
+                    Kind::Class
+                }
                 (Stmt::ClassDef(_), Some(Value::Failed(_))) => Kind::Class,
-                (Stmt::Assign(_) | Stmt::AnnAssign(_), Some(value)) if value.as_module().is_some() => {
+                (Stmt::Assign(_) | Stmt::AnnAssign(_), Some(value))
+                    if value.as_module().is_some_and(|module| !module.class.name.ends_with("Loss")) =>
+                {
                     Kind::Object
                 }
                 (Stmt::FunctionDef(_), Some(Value::Function(function)))
@@ -81,9 +89,14 @@ pub(crate) fn choose(
         };
         return Err(ImportError::plain(format!("`{file}` has no `{given}`"), Some(help)));
     }
-    let whole: Vec<&String> = names.iter().copied().filter(|name| !is_part(text, statements, name)).collect();
     let objects: Vec<&String> =
         all.iter().filter(|(kind, _)| *kind == Kind::Object).map(|(_, name)| name).collect();
+    if objects.is_empty()
+        && let Some(name) = advice::failed(namespace, statements, names.is_empty())
+    {
+        return Ok(name);
+    }
+    let whole: Vec<&String> = names.iter().copied().filter(|name| !is_part(text, statements, name)).collect();
     match (&objects[..], &whole[..], &names[..]) {
         ([one], ..) | (_, [one], _) | (_, _, [one]) => return Ok((*one).clone()),
         ([], [], []) => {}
@@ -96,7 +109,7 @@ pub(crate) fn choose(
     }
     Err(ImportError::plain(
         format!("`{file}` defines no model"),
-        Some("a model is a class that derives from `nn.Module`, or an `nn.Sequential`".into()),
+        Some(advice::without_model(namespace, statements)),
     ))
 }
 
@@ -118,7 +131,11 @@ impl Interpreter {
                 ))
                 .help("name its class instead"));
             }
-            Value::Class(class) if class.is_module() => self.call(value, args)?,
+            Value::Class(class) if class.is_module() => {
+                let place = advice::arguments(class, &args)?;
+                let made = self.call(value, args);
+                made.map_err(|fault| place.into_iter().fold(fault, Fault::at))?
+            }
             Value::Function(_) | Value::Partial(_) => self.call(value, args)?,
             Value::Failed(fault) => return Err((**fault).clone()),
             other => {

@@ -18,6 +18,8 @@ pub struct ImportError {
     pub place: Option<Place>,
     /// Where what failed was called from, innermost first.
     pub calls: Vec<Place>,
+    /// Where the layer that failed was made.
+    pub made: Option<Place>,
 }
 
 /// A place in a file.
@@ -53,7 +55,7 @@ impl Place {
 impl ImportError {
     /// An error without a place.
     pub(crate) fn plain(message: impl Into<String>, help: Option<String>) -> Self {
-        Self { message: message.into(), help, place: None, calls: vec![] }
+        Self { message: message.into(), help, place: None, calls: vec![], made: None }
     }
 
     pub(crate) fn new(data: &FaultData, interpreter: &Interpreter) -> Self {
@@ -73,8 +75,10 @@ impl ImportError {
         Self {
             message: data.message.clone(),
             help: data.help.clone(),
-            place: data.span.and_then(place),
+            // A layer in an `nn.Sequential` is called by no line: the one that makes it is the place.
+            place: data.span.or(data.made).and_then(place),
             calls: calls.filter_map(|(span, _)| place(*span)).collect(),
+            made: data.made.filter(|_| data.span.is_some()).and_then(place),
         }
     }
 
@@ -90,9 +94,10 @@ impl ImportError {
                 line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             out += &format!("{margin}--> {}:{}:{}\n", place.file.display(), place.line, place.column);
             out += &format!("{margin} |\n{number} | {line}\n{margin} | {indent}{}\n", "^".repeat(count));
-            for call in &self.calls {
-                let text = call.line_text().trim();
-                out += &format!("{margin} = called at {}:{}: {text}\n", call.file.display(), call.line);
+            let calls = self.calls.iter().map(|call| ("called", call));
+            for (what, other) in self.made.iter().map(|made| ("made", made)).chain(calls) {
+                let text = other.line_text().trim();
+                out += &format!("{margin} = {what} at {}:{}: {text}\n", other.file.display(), other.line);
             }
         }
         if let Some(help) = &self.help {

@@ -16,6 +16,7 @@
 //! # Ok::<(), kiln_torch::ImportError>(())
 //! ```
 
+mod advice;
 mod choose;
 mod error;
 mod hints;

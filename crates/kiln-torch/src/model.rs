@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use kiln_graph::{Dim, Graph, Op, Rewriter, TensorType, ValueId};
+use ruff_python_ast::Stmt;
 
 use crate::error::ImportError;
 use crate::hints::Hints;
@@ -12,9 +13,9 @@ use crate::input::Input;
 use crate::limits::{Limits, STACK};
 use crate::python::value::{Body, Function};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Span};
 use crate::weights::Names;
-use crate::{choose, hints, input, torch};
+use crate::{advice, choose, hints, input, torch};
 
 /// What the caller can say about an import.
 #[derive(Clone, Debug, Default)]
@@ -153,7 +154,7 @@ fn trace(
         arguments.push(Value::tensor(id));
     }
     let result = i.call_module(module, Args::of(arguments))?;
-    outputs(i, &result)?;
+    outputs(i, module, &result)?;
     let warnings = warnings(&i.graph);
     let graph = tidy(&i.graph)?;
     // Running statistics are no parameters, but training keeps them.
@@ -192,6 +193,7 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
                 return Err(Fault::value(format!("`forward` has no parameter `{name}`"))
                     .help(format!("it has {}", all.join(", "))));
             }
+            None if all.is_empty() => return Err(advice::no_self(module)),
             None => all.get(place).cloned().ok_or_else(|| {
                 Fault::value(format!("`forward` takes {}, but there are more `--input`", words(all.len())))
             })?,
@@ -263,7 +265,7 @@ fn bound(dim: &Dim, dims: &BTreeMap<String, i64>) -> Dim {
 }
 
 /// Names what `forward` gives.
-fn outputs(i: &mut Interpreter, result: &Value) -> Result<()> {
+fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<()> {
     let mut named: Vec<(String, Value)> = vec![];
     match result {
         Value::Tuple(_) | Value::List(_) => {
@@ -288,7 +290,7 @@ fn outputs(i: &mut Interpreter, result: &Value) -> Result<()> {
                 let fault =
                     Fault::type_error(format!("`forward` gives a {} and no tensor", value.type_name()));
                 return Err(match value {
-                    Value::None => fault.help("does it lack its `return`?"),
+                    Value::None => advice::no_return(module).unwrap_or(fault),
                     _ => fault,
                 });
             }
@@ -319,7 +321,7 @@ fn warnings(graph: &Graph) -> Vec<String> {
             let from = &graph.ty(node.inputs[0]).shape;
             let each = kiln_graph::product(from.iter().skip(1));
             warning += &format!(
-                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` keeps them together",
+                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` keeps them together, and the layer behind it takes {each}",
                 node.name
             );
         }
@@ -354,7 +356,7 @@ impl Function {
     }
 
     /// The parameters behind `self`: those without default, and all.
-    fn inputs(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn inputs(&self) -> (Vec<String>, Vec<String>) {
         let parameters = self.parameters.posonlyargs.iter().chain(&self.parameters.args).skip(1);
         let all: Vec<_> = parameters.map(|p| (p.name().to_string(), p.default.is_none())).collect();
         let required = all.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect();
@@ -363,5 +365,18 @@ impl Function {
             names.push("input".into());
         }
         (required, names)
+    }
+
+    /// Where its parameters are written.
+    pub(crate) fn place(&self) -> Span {
+        Span::of(self.file, &self.parameters)
+    }
+
+    /// Its last statement.
+    pub(crate) fn last(&self) -> Option<&Stmt> {
+        match &self.body {
+            Body::Statements(statements) => statements.last(),
+            Body::Expression(_) => None,
+        }
     }
 }

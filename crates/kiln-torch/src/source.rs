@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ruff_python_ast::ModModule;
 use ruff_python_parser::Parsed;
 
+use crate::advice;
 use crate::limits::{MAX_LINE_TOKENS, MAX_SOURCE};
 use crate::python::Fault;
 
@@ -66,7 +67,7 @@ impl SourceFile {
         self.refuse_depth(file)?;
         ruff_python_parser::parse_module(&self.text).map_err(|error| {
             let span = Span { file, start: error.location.start().into(), end: error.location.end().into() };
-            Fault::syntax(error.error.to_string()).at(span)
+            advice::syntax(&self.text, &error.error.to_string(), span)
         })
     }
 

@@ -54,8 +54,8 @@ impl Interpreter {
             other => {
                 let mut fault =
                     Fault::type_error(format!("a {} cannot be called like a function", other.type_name()));
-                if matches!(other, Value::Tensor(_) | Value::Parameter(_)) {
-                    fault = fault.help("indices are written in brackets: `x[0]`");
+                if let Some(help) = super::advice::not_callable(other) {
+                    fault = fault.help(help);
                 }
                 Err(fault)
             }
@@ -111,6 +111,7 @@ impl Interpreter {
             return Err(Fault::unsupported("`nn.Module` itself computes nothing; a class derives from it"));
         }
         let object = Object::new(class.clone());
+        object.made.set(self.here);
         let value = Value::Object(object.clone());
         match class.find("__init__") {
             Some(init) => {

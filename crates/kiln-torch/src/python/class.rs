@@ -191,6 +191,10 @@ impl Interpreter {
             Value::Tensor(_) | Value::Parameter(_) => {
                 Fault::unsupported(format!("`Tensor.{name}` is not supported"))
             }
+            Value::None => {
+                return Fault::python("AttributeError", format!("this is `None`, which has no `{name}`"))
+                    .help("a function or a `forward` without `return` gives `None`");
+            }
             other => {
                 Fault::python("AttributeError", format!("a {} has no attribute `{name}`", other.type_name()))
             }
@@ -209,7 +213,7 @@ impl Interpreter {
                     None if object.class.is_module() && !object.is_initialized.get() => {
                         fault.help("`super().__init__()` comes first in a constructor")
                     }
-                    None => fault,
+                    None => super::advice::unset(fault, object, name, self.trace.is_running),
                 }
             }
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_help(fault, name),

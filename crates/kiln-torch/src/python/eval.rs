@@ -188,6 +188,8 @@ impl Interpreter {
                 let mut fault = Fault::python("NameError", format!("`{name}` is not defined"));
                 if let Some(import) = imports::usual_import(name) {
                     fault = fault.help(format!("`{import}` at the top of the file would define it"));
+                } else if let Some(help) = self.forgotten_self(env, name) {
+                    fault = fault.help(help);
                 } else if let Some(near) = self.near(env, name) {
                     fault = fault.help(format!("did you mean `{near}`?"));
                 }

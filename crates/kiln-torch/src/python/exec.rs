@@ -369,9 +369,9 @@ impl Interpreter {
             },
             Value::Tensor(_) => {
                 return Err(Fault::unsupported(
-                    "whether this is true depends on the data, which a plan does not wait for",
+                    "whether this is true depends on the values in the tensor, which are not known yet: `forward` is read once, for all inputs",
                 )
-                .help("`torch.where(condition, a, b)` chooses element by element"));
+                .help("`torch.where(condition, a, b)` chooses between tensors when the model runs"));
             }
             Value::Opaque(opaque) => return Err(super::imports::unknown(opaque)),
             Value::Failed(fault) => return Err((**fault).clone()),

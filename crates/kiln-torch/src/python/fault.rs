@@ -33,13 +33,16 @@ pub(crate) struct FaultData {
     pub span: Option<Span>,
     /// Where what failed was called from, innermost first.
     pub calls: Vec<(Span, String)>,
+    /// Where the layer that failed was made.
+    pub made: Option<Span>,
 }
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 impl Fault {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self(Rc::new(FaultData { kind, message: message.into(), help: None, span: None, calls: vec![] }))
+        let message = message.into();
+        Self(Rc::new(FaultData { kind, message, help: None, span: None, calls: vec![], made: None }))
     }
 
     /// What Python calls `exception`.
@@ -95,9 +98,18 @@ impl Fault {
         self
     }
 
+    /// Adds where the layer that failed was made.
+    pub fn made(mut self, span: Option<Span>) -> Self {
+        if self.0.made.is_none() {
+            self.data().made = span;
+        }
+        self
+    }
+
     /// Adds a call on the way to the place.
     pub fn called(mut self, span: Span, what: &str) -> Self {
-        if self.0.span != Some(span) && self.0.calls.len() < 8 {
+        let is_new = self.0.calls.iter().all(|(other, _)| *other != span);
+        if self.0.span != Some(span) && is_new && self.0.calls.len() < 8 {
             self.data().calls.push((span, what.to_owned()));
         }
         self

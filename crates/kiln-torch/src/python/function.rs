@@ -127,36 +127,36 @@ impl Interpreter {
             };
             bound.push((name.into(), value));
         }
+        // A misspelt name is the reason for a missing one.
+        if parameters.kwarg.is_none()
+            && let Some((name, _)) = named.first()
+        {
+            return Err(super::advice::no_argument(callee, name, parameters));
+        }
         if !missing.is_empty() {
             let list: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
-            return Err(Fault::type_error(format!("{callee} needs {}", list.join(", "))));
+            let fault = Fault::type_error(format!("{callee} needs {}", list.join(", ")));
+            if missing[0] == "input" && !self.trace.is_running {
+                return Err(fault.help(
+                    "functions get their input in `forward`; a layer, as `nn.ReLU()`, is made without one",
+                ));
+            }
+            return Err(fault.help(takes(parameters)));
         }
         match &parameters.vararg {
             Some(parameter) => bound.push((parameter.name.as_str().into(), Value::tuple(positional))),
             None if positional.len() > 0 => {
-                return Err(Fault::type_error(format!(
-                    "{callee} takes {count} argument{}, but {total} are given",
-                    if count == 1 { "" } else { "s" }
-                ))
-                .help(takes(parameters)));
+                return Err(super::advice::too_many(callee, parameters, count, total).help(takes(parameters)));
             }
             None => {}
         }
-        match &parameters.kwarg {
-            Some(parameter) => {
-                let mut dict = Dict::default();
-                for (name, value) in named {
-                    let name = Value::Str(name);
-                    dict.entries.insert(self.key(&name)?, (name, value));
-                }
-                bound.push((parameter.name.as_str().into(), Value::Dict(Rc::new(dict.into()))));
+        if let Some(parameter) = &parameters.kwarg {
+            let mut dict = Dict::default();
+            for (name, value) in named {
+                let name = Value::Str(name);
+                dict.entries.insert(self.key(&name)?, (name, value));
             }
-            None => {
-                if let Some((name, _)) = named.first() {
-                    return Err(Fault::type_error(format!("{callee} has no argument `{name}`"))
-                        .help(takes(parameters)));
-                }
-            }
+            bound.push((parameter.name.as_str().into(), Value::Dict(Rc::new(dict.into()))));
         }
         Ok(bound)
     }
@@ -190,12 +190,8 @@ impl Interpreter {
 
     /// Calls a function of the program.
     pub(crate) fn call_function(&mut self, function: &Rc<Function>, args: Args) -> Result<Value> {
-        let bound = self.bind(
-            &format!("`{}`", function.name.borrow()),
-            &function.parameters,
-            &function.defaults,
-            args,
-        )?;
+        let bound =
+            self.bind(&super::advice::callee(function), &function.parameters, &function.defaults, args)?;
         let scope = self.scope_within(&function.scope);
         let first = function
             .parameters
@@ -225,7 +221,7 @@ impl Interpreter {
 }
 
 /// What there are for parameters, for a message.
-fn takes(parameters: &Parameters) -> String {
+pub(super) fn takes(parameters: &Parameters) -> String {
     let names: Vec<&str> =
         parameters.iter_non_variadic_params().map(|p| p.name().as_str()).filter(|n| *n != "self").collect();
     if names.is_empty() { "it takes none".into() } else { format!("it takes {}", names.join(", ")) }

@@ -207,6 +207,9 @@ impl Interpreter {
         let shown = short(&format!("{module}.{name}"));
         let fault = if module.starts_with("torch") {
             Fault::unsupported(format!("`{shown}` is not supported"))
+        } else if module == "numpy" && torch::names("torch").contains(&name) {
+            Fault::unsupported(format!("`{shown}` computes outside of PyTorch, where no gradient comes from"))
+                .help(format!("`torch.{name}` does the same with tensors"))
         } else {
             Fault::python("AttributeError", format!("`{module}` has no `{name}` that is known here"))
         };

@@ -7,6 +7,7 @@
 //! What fails at the level of a file does not end the reading: files that define models often train them, too, and plot.
 //! Names whose definition failed stand for the reason ([`Value::Failed`]), which is said when the model needs them.
 
+mod advice;
 mod builtins;
 mod call;
 mod class;
@@ -155,7 +156,10 @@ impl Interpreter {
     /// Counts nodes of the graph.
     pub fn nodes(&self) -> Result<()> {
         if self.graph.nodes().len() > self.limits.nodes {
-            return Err(Fault::limit(format!("the model has more than {} nodes", self.limits.nodes)));
+            return Err(Fault::limit(format!(
+                "the model has more than {} nodes; is there a loop that does not end?",
+                self.limits.nodes
+            )));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use ruff_python_ast::{Expr, Parameters, Stmt};
 use super::fault::Fault;
 use super::native::{Layer, Native};
 use super::scope::Scope;
+use crate::source::Span;
 use crate::torch::Parameter;
 
 /// A Python value.
@@ -181,6 +182,8 @@ pub(crate) struct Object {
     pub buffers: RefCell<IndexMap<Rc<str>, bool>>,
     /// Whether `nn.Module.__init__` has been called: before that, no module can be assigned.
     pub is_initialized: Cell<bool>,
+    /// The call that made it.
+    pub made: Cell<Option<Span>>,
 }
 
 impl Object {
@@ -191,6 +194,7 @@ impl Object {
             attributes: RefCell::default(),
             buffers: RefCell::default(),
             is_initialized: Cell::new(false),
+            made: Cell::new(None),
         })
     }
 

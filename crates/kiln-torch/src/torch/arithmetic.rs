@@ -1,7 +1,7 @@
 //! Functions of single elements, and arithmetic with numbers and other tensors.
 
 use kiln_graph::ops::{BinaryOp, Cast, UnaryOp};
-use kiln_graph::{DType, Op, ValueId};
+use kiln_graph::{DType, Op, ShapeDisplay, ValueId};
 use ruff_python_ast::{CmpOp, Operator};
 
 use super::{Function, functions};
@@ -193,9 +193,9 @@ impl Interpreter {
         };
         let shapes = [self.shape(pair[0]), self.shape(pair[1])];
         if kiln_graph::ops::broadcast_shapes(&shapes[0], &shapes[1]).is_err() {
-            let [x, y] = pair.map(|id| format!("`{}` ({})", self.maker(id), self.graph.ty(id)));
+            let [x, y] = pair.map(|id| format!("`{}` ({})", self.maker(id), ShapeDisplay(&self.shape(id))));
             return Err(Fault::value(format!("the shapes of {x} and {y} do not fit each other"))
-                .help("from the last dimension backwards, sizes are equal or one of them is 1"));
+                .help(super::advice::to_fit(&shapes[0], &shapes[1])));
         }
         Ok(pair)
     }

@@ -80,7 +80,10 @@ impl Interpreter {
                     }
                     Value::Function(_) | Value::Native(_) => fault
                         .help("functions belong into `forward`; there is a module for most, as `nn.ReLU()`"),
-                    Value::List(_) => fault.help("`*list` gives the elements of a list one by one"),
+                    Value::List(_) => fault.help(format!(
+                        "`{}(*layers)`, with a star, gives the elements of a list one by one",
+                        object.class.name
+                    )),
                     _ => fault,
                 });
             }

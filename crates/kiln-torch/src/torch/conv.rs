@@ -118,8 +118,10 @@ fn conv(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
         let padded = size.clone() + Dim::from(pads[axis][0].saturating_add(pads[axis][1]));
         if padded.as_const().is_some_and(|padded| usize::try_from(padded).is_ok_and(|padded| padded < reach))
         {
+            let with_padding =
+                if padded == *size { String::new() } else { format!(", {padded} with its padding") };
             return Err(Fault::value(format!(
-                "{}: the kernel reaches over {reach}, but `{}` delivers {size} ({}) and padding makes it {padded}",
+                "{}: the kernel reaches over {reach} pixels, but `{}` delivers {size} ({}){with_padding}",
                 b.callee,
                 i.maker(x),
                 kiln_graph::ShapeDisplay(&shape)

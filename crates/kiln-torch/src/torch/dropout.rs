@@ -17,22 +17,19 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
 };
 
 pub(super) static LAYERS: &[Layer] = layers! {
-    "Dropout" ("p=0.5, inplace=False") => |_, _, _| Ok(()), |i, b| dropout(i, b, None);
-    "Dropout1d" ("p=0.5, inplace=False") => |_, _, _| Ok(()), |i, b| dropout(i, b, Some(1));
-    "Dropout2d" ("p=0.5, inplace=False") => |_, _, _| Ok(()), |i, b| dropout(i, b, Some(2));
-    "Dropout3d" ("p=0.5, inplace=False") => |_, _, _| Ok(()), |i, b| dropout(i, b, Some(3));
-    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, _| Ok(()), alpha;
-    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, _| Ok(()), alpha;
+    "Dropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, None);
+    "Dropout1d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(1));
+    "Dropout2d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(2));
+    "Dropout3d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(3));
+    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), alpha;
+    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), alpha;
 };
 
 /// Of whole channels for `spatial` dimensions, of single elements else. Whether it is training is decided when a
 /// training step is made of the graph.
 fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Value> {
     let x = i.tensor(b, "input")?;
-    let p = b.float("p")?;
-    if !(0.0..=1.0).contains(&p) {
-        return Err(b.wrong("p", "between 0 and 1"));
-    }
+    let p = ratio(b)?;
     match b.get("training") {
         Value::Training => {}
         Value::Bool(false) => return Ok(Value::tensor(x)),
@@ -41,10 +38,10 @@ fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Val
         // `F.dropout(x)` drops in evaluation, too: the book warns of it.
         _ => {
             return Err(Fault::unsupported(format!(
-                "{}: `training=True` would drop in evaluation, too",
+                "{} drops in evaluation, too, unless it is told when it is training",
                 b.callee
             ))
-            .help("`F.dropout(x, training=self.training)`, or `nn.Dropout`, drops in training only"));
+            .help("`F.dropout(x, training=self.training)` or `nn.Dropout()` drops in training only"));
         }
     }
     if let Some(spatial) = spatial {
@@ -53,6 +50,17 @@ fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Val
     #[allow(clippy::as_conversions, reason = "the core operator has it in 32 bits")]
     let op = Dropout { ratio: p as f32, leading: spatial.map(|_| 2) };
     Ok(Value::tensor(i.op(Op::Dropout(op), &[x])?))
+}
+
+/// How much is dropped.
+fn ratio(b: &Bound) -> Result<f64> {
+    let p = b.float("p")?;
+    if (0.0..=1.0).contains(&p) {
+        return Ok(p);
+    }
+    Err(b
+        .wrong("p", "between 0 and 1")
+        .help("it is the share that is dropped: `p=0.5` drops about half of the elements"))
 }
 
 fn alpha(i: &mut Interpreter, b: &Bound) -> Result<Value> {

@@ -131,7 +131,8 @@ fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim)
             b.callee,
             ShapeDisplay(&shape)
         ));
-        let flat = format!("`x.view(-1, {features})` or `torch.flatten(x, 1)` in front of it");
+        let flat =
+            format!("`nn.Flatten()`, `torch.flatten(x, 1)` or `x.view(-1, {features})` in front of it");
         return fault.help(if features == *inputs {
             format!("flatten the image first: {flat}")
         } else {
@@ -142,11 +143,17 @@ fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim)
         });
     }
     let [rows, found] = &shape[..] else {
-        return Fault::value(format!(
+        let fault = Fault::value(format!(
             "{} expects {inputs} input features, but `{maker}` delivers {}",
             b.callee,
             ShapeDisplay(&shape)
         ));
+        return match &shape[..] {
+            [all] if all.as_const().is_none() => fault.help(
+                "this has put the samples of the batch together, too: `torch.flatten(x, 1)`, `x.flatten(1)` and `nn.Flatten()` leave the first dimension",
+            ),
+            _ => fault,
+        };
     };
     // What was flattened, if that is what lies in front.
     let before =

@@ -158,10 +158,10 @@ fn replaced(i: &mut Interpreter, b: &Bound, method: &str, args: Args) -> Result<
 
 /// The values of a tensor that does not depend on the input.
 fn known(i: &Interpreter, x: ValueId) -> Result<Tensor> {
-    i.graph
-        .as_constant(x)
-        .cloned()
-        .ok_or_else(|| Fault::unsupported("the value of a tensor is only known when the plan runs"))
+    i.graph.as_constant(x).cloned().ok_or_else(|| {
+        Fault::unsupported("the value of a tensor is not known yet: `forward` is read once, for all inputs")
+            .help("arithmetic goes on with the tensor itself, without `.item()`")
+    })
 }
 
 /// The same values as another tensor.

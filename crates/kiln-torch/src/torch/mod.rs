@@ -5,6 +5,7 @@
 //! `x.relu()` are one.
 
 mod activation;
+mod advice;
 mod arithmetic;
 mod container;
 mod conv;

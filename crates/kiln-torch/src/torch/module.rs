@@ -310,11 +310,17 @@ impl Interpreter {
     }
 
     fn init_layer(&mut self, object: &Rc<Object>, layer: &'static Layer, args: Args) -> Result<()> {
+        super::advice::not_a_function(layer, &args)?;
+        let written = self.trace.is_running.then(|| args.clone());
         let bound = self.bind_signature(&format!("`nn.{}`", layer.name), layer.signature, args)?;
         for (name, value) in &bound.values {
             object.set(name, value.clone());
         }
-        (layer.setup)(self, object, &bound)
+        (layer.setup)(self, object, &bound)?;
+        match written {
+            Some(args) => super::advice::not_in_forward(layer, object, &args),
+            None => Ok(()),
+        }
     }
 
     /// Sets an attribute of a module.
@@ -389,7 +395,7 @@ impl Interpreter {
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
                 drop(attributes);
                 bound.values.push(("training".into(), Value::Training));
-                let result = (layer.forward)(self, &bound)?;
+                let result = (layer.forward)(self, &bound).map_err(|fault| fault.made(object.made.get()))?;
                 self.in_place(&bound, result)
             }
             NativeClass::Container(Container::Sequential) => {
@@ -412,9 +418,7 @@ impl Interpreter {
             | NativeClass::None
             | NativeClass::Plain
             | NativeClass::Exception
-            | NativeClass::Type(_) => {
-                Err(Fault::python("NotImplementedError", format!("`{}` has no `forward`", object.class.name)))
-            }
+            | NativeClass::Type(_) => Err(super::advice::no_forward(&object.class)),
         }
     }
 

@@ -91,7 +91,7 @@ impl Interpreter {
         }
         if self.trace.is_running {
             return Err(Fault::unsupported("this uses a parameter that does not belong to the model").help(
-                "layers in a plain list or dict are not registered: `nn.ModuleList` and `nn.ModuleDict` register them",
+                "layers in a plain list or dict are not registered, and an optimizer would not train them: `nn.ModuleList([...])` and `nn.ModuleDict({...})` register them",
             ));
         }
         let tensor = self.first_values(parameter)?;

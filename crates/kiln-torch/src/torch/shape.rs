@@ -309,9 +309,15 @@ fn no_view(i: &Interpreter, b: &Bound, x: ValueId, shape: &[Dim]) -> Fault {
         product(&from),
         ShapeDisplay(shape)
     ));
-    let ([first, rest @ ..], [_, _]) = (&from[..], shape) else { return fault };
+    let ([first, rest @ ..], [_] | [_, _]) = (&from[..], shape) else { return fault };
     if rest.is_empty() || first.as_const().is_some() {
         return fault;
+    }
+    if shape.len() == 1 {
+        return fault.help(format!(
+            "the first dimension is the batch, which stays: `view(-1, {})` makes a row of each sample",
+            product(rest)
+        ));
     }
     let made_of: Vec<String> = rest.iter().map(ToString::to_string).collect();
     fault.help(format!(
@@ -384,7 +390,8 @@ fn cat(i: &mut Interpreter, b: &Bound, tensors: &[Value]) -> Result<Value> {
                 ShapeDisplay(&first_shape),
                 i.maker(*id),
                 ShapeDisplay(&shape)
-            )));
+            ))
+            .help(super::advice::to_put_together(&first_shape, &shape, axis)));
         }
     }
     if let [one] = ids[..] {

@@ -65,9 +65,14 @@ impl Interpreter {
     pub(crate) fn tensor_help(&mut self, fault: Fault, name: &str) -> Fault {
         match name {
             "item" | "numpy" | "tolist" => {
-                return fault.help("the value of a tensor is only known when the plan runs");
+                return fault.help(
+                    "`forward` is read once, for all inputs: arithmetic goes on with the tensor itself",
+                );
             }
-            "backward" => return fault.help("`kiln train` derives the backward pass itself"),
+            "backward" => {
+                return fault
+                    .help("`forward` ends with the scores; `kiln train` derives the gradients itself");
+            }
             _ => {}
         }
         if let Some(help) = instead(name) {

@@ -23,6 +23,11 @@ impl Interpreter {
             shape.len(),
             ShapeDisplay(&shape)
         ));
+        if self.graph.producer(x).is_none()
+            && let Some(help) = super::advice::input_for_images(b, &shape, spatial)
+        {
+            return Err(fault.help(help));
+        }
         Err(if shape.len() == spatial + 1 && spatial > 0 {
             fault.help(
                 "a batch comes first: the input has a dimension less; `x.unsqueeze(1)` would add one channel",

@@ -1,3 +1,4 @@
 //! PyTorch source as a front end.
 
 mod docs;
+mod wrong_programs;

@@ -1,0 +1,12 @@
+# kiln: --input 3,32,32
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.con1(x))

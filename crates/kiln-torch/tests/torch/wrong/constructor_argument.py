@@ -1,0 +1,12 @@
+# kiln: --input 784
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self, hidden, classes):
+        super().__init__()
+        self.fc1 = nn.Linear(784, hidden)
+        self.fc2 = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.fc2(self.fc1(x).relu())

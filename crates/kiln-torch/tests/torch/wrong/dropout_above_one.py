@@ -1,0 +1,9 @@
+# kiln: --input 784
+import torch.nn as nn
+
+model = nn.Sequential(
+    nn.Linear(784, 50),
+    nn.ReLU(),
+    nn.Dropout(p=5),
+    nn.Linear(50, 10),
+)

@@ -1,0 +1,12 @@
+# kiln: --input 784
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        fc1 = nn.Linear(784, 50)
+        self.fc2 = nn.Linear(50, 10)
+
+    def forward(self, x):
+        return self.fc2(fc1(x).relu())

@@ -1,0 +1,8 @@
+# kiln: --input 784
+import torch.nn as nn
+
+model = nn.Sequential(
+    nn.Linear(784, 50),
+    nn.ReLU()
+    nn.Linear(50, 10),
+)

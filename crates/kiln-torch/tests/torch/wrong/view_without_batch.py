@@ -1,0 +1,12 @@
+# kiln: --input 1,28,28
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        x = x.view(784)
+        return self.fc(x)
