@@ -71,3 +71,30 @@ fn alpha(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     }
     Ok(Value::tensor(x))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{ImportOptions, import_text};
+
+    const SOURCE: &str = "
+import torch.nn as nn
+import torch.nn.functional as F
+
+class Net(nn.Module):
+    def forward(self, x):
+        if self.training:
+            x = F.dropout(x, 0.2)
+        return x * 2
+";
+
+    #[test]
+    fn dropout_behind_a_question_for_training_is_in_training_only() {
+        let nodes = |training| {
+            let options = ImportOptions { inputs: vec!["8".into()], training, ..ImportOptions::default() };
+            let model = import_text(SOURCE, "net.py".as_ref(), &options).expect("a model");
+            model.graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(nodes(false), "mul");
+        assert_eq!(nodes(true), "dropout mul");
+    }
+}
