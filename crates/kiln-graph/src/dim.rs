@@ -6,7 +6,8 @@
 //! are equal for that reason compare equal, and shape rules need no solver.
 //!
 //! Symbols stand for integers of at least one. Arithmetic saturates instead of wrapping: a product beyond
-//! `i64` stays absurdly large and is refused by [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) where a type is made.
+//! `i64` stays absurdly large and is refused by [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) where a type is made. So is an
+//! expression of more than some hundred atoms, which no network has, but a file that means harm may ask for.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 
 /// Values of symbols, as a person gives them when running (`N = 8`).
 pub type Bindings = BTreeMap<Arc<str>, i64>;
+
+/// The longest expression.
+const MAX_WEIGHT: usize = 256;
 
 /// A factor of a term.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +67,20 @@ impl Dim {
         &self.terms
     }
 
+    /// How long the expression is: its terms and atoms, and those in its divisions.
+    pub fn weight(&self) -> usize {
+        let atom = |atom: &Atom| match atom {
+            Atom::Symbol(_) => 1,
+            Atom::FloorDiv(dim, _) => 1 + dim.weight(),
+        };
+        self.terms.iter().map(|(atoms, _)| 1 + atoms.iter().map(atom).sum::<usize>()).sum()
+    }
+
+    /// The dimension, or a number that is absurdly large if it is an absurdly long expression.
+    fn bounded(self) -> Self {
+        if self.weight() <= MAX_WEIGHT { self } else { Self { terms: vec![(vec![], i64::MAX)] } }
+    }
+
     fn from_terms(terms: impl IntoIterator<Item = (Vec<Atom>, i64)>) -> Self {
         let mut sum: BTreeMap<Vec<Atom>, i64> = BTreeMap::new();
         for (mut atoms, coefficient) in terms {
@@ -70,7 +88,7 @@ impl Dim {
             let entry = sum.entry(atoms).or_insert(0);
             *entry = entry.saturating_add(coefficient);
         }
-        Self { terms: sum.into_iter().filter(|(_, c)| *c != 0).collect() }
+        Self { terms: sum.into_iter().filter(|(_, c)| *c != 0).collect() }.bounded()
     }
 
     /// `floor(self / divisor)`. Terms that divide evenly are taken out, so `floor((4*N + 3) / 2)` is `2*N + 1`.
@@ -115,14 +133,12 @@ impl Dim {
         };
         let mut out = Vec::new();
         for (atoms, c) in &self.terms {
-            if c % coefficient != 0 {
-                return None;
-            }
+            let quotient = c.checked_div(*coefficient).filter(|_| c.checked_rem(*coefficient) == Some(0))?;
             let mut left = atoms.clone();
             for atom in by {
                 left.remove(left.iter().position(|a| a == atom)?);
             }
-            out.push((left, c / coefficient));
+            out.push((left, quotient));
         }
         Some(Self::from_terms(out))
     }
@@ -200,6 +216,9 @@ impl Sub for Dim {
 impl Mul for &Dim {
     type Output = Dim;
     fn mul(self, other: &Dim) -> Dim {
+        if self.terms.len().saturating_mul(other.terms.len()) > MAX_WEIGHT {
+            return Dim { terms: vec![(vec![], i64::MAX)] };
+        }
         Dim::from_terms(self.terms.iter().flat_map(|(a, x)| {
             other.terms.iter().map(move |(b, y)| (a.iter().chain(b).cloned().collect(), x.saturating_mul(*y)))
         }))

@@ -31,6 +31,7 @@ pub use builder::{Builder, Var};
 pub use dim::{Atom, Bindings, Dim, product};
 pub use error::{EvalError, GraphError, ShapeError};
 pub use eval::{EvaluateOptions, Evaluation, evaluate, evaluate_with};
+pub use fold::work;
 pub use formula::{Formula, Made};
 pub use graph::{Def, Graph, Node, NodeId, Output, Update, Value, ValueId};
 pub use ops::{Op, Precision};

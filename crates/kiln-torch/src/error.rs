@@ -37,18 +37,27 @@ pub struct Place {
     pub column: usize,
 }
 
+/// The longest line that is shown whole, in characters.
+const LONGEST: usize = 240;
+
 impl Place {
     /// The line, whole.
     pub fn line_text(&self) -> &str {
         self.text.lines().nth(self.line - 1).unwrap_or_default()
     }
 
-    /// The line, the characters before what is meant, and how many are meant in it.
-    fn line(&self) -> (&str, usize, usize) {
-        let line = self.line_text();
-        let before = self.column - 1;
+    /// The line, the characters before what is meant, and how many are meant in it. A line of a file that no person wrote
+    /// is cut to what is around the place.
+    fn line(&self) -> (String, usize, usize) {
+        let (before, mut skipped) = (self.column - 1, 0);
+        let mut line: String = self.line_text().chars().take(before.saturating_add(LONGEST)).collect();
+        if before > LONGEST / 2 && line.chars().count() > LONGEST {
+            skipped = before - LONGEST / 2;
+            line = line.chars().skip(skipped).collect();
+        }
+        let line: String = line.chars().take(LONGEST).collect();
         let meant = self.text.get(self.range.clone()).unwrap_or_default().lines().next().unwrap_or_default();
-        (line, before, meant.chars().count().max(1))
+        (line, before - skipped, meant.chars().take(LONGEST).count().max(1))
     }
 }
 
@@ -96,7 +105,7 @@ impl ImportError {
             out += &format!("{margin} |\n{number} | {line}\n{margin} | {indent}{}\n", "^".repeat(count));
             let calls = self.calls.iter().map(|call| ("called", call));
             for (what, other) in self.made.iter().map(|made| ("made", made)).chain(calls) {
-                let text = other.line_text().trim();
+                let text: String = other.line_text().trim().chars().take(LONGEST).collect();
                 out += &format!("{margin} = {what} at {}:{}: {text}\n", other.file.display(), other.line);
             }
         }

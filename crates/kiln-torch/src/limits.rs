@@ -29,6 +29,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 5_000_000, depth: 200, cells: 10_000_000, elements: 1 << 31, nodes: 200_000 }
+        Self { steps: 5_000_000, depth: 200, cells: 10_000_000, elements: 1 << 29, nodes: 200_000 }
     }
 }

@@ -351,17 +351,18 @@ fn tidy(graph: &Graph) -> Result<Graph> {
 impl Function {
     /// Whether a call without arguments is possible.
     pub(crate) fn is_without_arguments(&self) -> bool {
-        let parameters = self.parameters.iter_non_variadic_params();
-        matches!(self.body, Body::Statements(_)) && parameters.into_iter().all(|p| p.default.is_some())
+        let parameters = self.code.parameters.iter_non_variadic_params();
+        matches!(self.code.body, Body::Statements(_)) && parameters.into_iter().all(|p| p.default.is_some())
     }
 
     /// The parameters behind `self`: those without default, and all.
     pub(crate) fn inputs(&self) -> (Vec<String>, Vec<String>) {
-        let parameters = self.parameters.posonlyargs.iter().chain(&self.parameters.args).skip(1);
+        let taken = &self.code.parameters;
+        let parameters = taken.posonlyargs.iter().chain(&taken.args).skip(1);
         let all: Vec<_> = parameters.map(|p| (p.name().to_string(), p.default.is_none())).collect();
         let required = all.iter().filter(|(_, required)| *required).map(|(name, _)| name.clone()).collect();
         let mut names: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
-        if names.is_empty() && self.parameters.vararg.is_some() {
+        if names.is_empty() && taken.vararg.is_some() {
             names.push("input".into());
         }
         (required, names)
@@ -369,12 +370,12 @@ impl Function {
 
     /// Where its parameters are written.
     pub(crate) fn place(&self) -> Span {
-        Span::of(self.file, &self.parameters)
+        Span::of(self.file, &self.code.parameters)
     }
 
     /// Its last statement.
     pub(crate) fn last(&self) -> Option<&Stmt> {
-        match &self.body {
+        match &self.code.body {
             Body::Statements(statements) => statements.last(),
             Body::Expression(_) => None,
         }

@@ -19,7 +19,7 @@ pub(crate) struct SourceFile {
 }
 
 /// A part of a file; bytes `start..end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Span {
     /// Which file, in the order of reading.
     pub file: u32,
@@ -92,7 +92,7 @@ impl SourceFile {
                 _ => {}
             }
             let word = c.is_alphanumeric() || c == '_';
-            if !c.is_whitespace() && !(word && in_word) {
+            if !(c.is_whitespace() || word && in_word) {
                 tokens += 1;
             }
             in_word = word;

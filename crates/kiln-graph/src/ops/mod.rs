@@ -63,7 +63,7 @@ pub use size::Size;
 pub use slice::{Slice, SliceAxis};
 pub use softmax::Softmax;
 pub use transpose::Transpose;
-pub use unary::UnaryOp;
+pub use unary::{UnaryOp, erf};
 
 use crate::dim::{Bindings, Dim};
 use crate::error::{EvalError, ShapeError};

@@ -243,7 +243,7 @@ impl UnaryOp {
 
 /// The error function, to the precision of `f64`: `2/sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1*3*...*(2n+1))`
 /// (Abramowitz and Stegun, 7.1.6), whose terms all have one sign.
-fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();
     }

@@ -26,7 +26,10 @@ static FUNCTIONS: &[Native] = natives! {
     "builtins.enumerate" "iterable, start=0" => |i, b| {
         let start = b.int("start")?;
         let items = i.items(&b.get("iterable"))?;
-        let pairs = (start..).zip(items).map(|(at, item)| Value::tuple([Value::Int(at), item]));
+        i.cells(items.len().saturating_mul(2))?;
+        let last = i64::try_from(items.len()).ok().and_then(|count| start.checked_add(count));
+        let last = last.ok_or_else(|| b.wrong("start", "smaller"))?;
+        let pairs = (start..last).zip(items).map(|(at, item)| Value::tuple([Value::Int(at), item]));
         Ok(Value::iterator(pairs.collect()))
     },
     "builtins.zip" "*iterables, strict=False" => |i, b| {
@@ -349,6 +352,7 @@ impl Interpreter {
         Ok(match types {
             Value::Tuple(types) => {
                 for one in types.iter() {
+                    self.step(1)?;
                     if self.deeper(|this| this.is_instance(value, one))? {
                         return Ok(true);
                     }

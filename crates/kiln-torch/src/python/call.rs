@@ -39,6 +39,8 @@ impl Interpreter {
                 self.deeper(|interpreter| interpreter.call(function, args.after(this.clone())))
             }
             Value::Partial(partial) => {
+                let count = partial.positional.len() + partial.named.len() * (args.named.len() + 1);
+                self.step(u64::try_from(count + args.positional.len()).unwrap_or(u64::MAX) / 16)?;
                 let mut all = Args { positional: partial.positional.clone(), named: partial.named.clone() };
                 all.positional.extend(args.positional);
                 all.named.retain(|(name, _)| !args.named.iter().any(|(other, _)| other == name));
@@ -80,7 +82,9 @@ impl Interpreter {
     pub(crate) fn call_native(&mut self, native: &'static Native, args: Args) -> Result<Value> {
         let bound = self.bind_signature(&format!("`{}`", short(native.name)), native.signature, args)?;
         self.trace.function(native.name);
-        (native.call)(self, &bound)
+        let result = (native.call)(self, &bound)?;
+        self.nodes()?;
+        Ok(result)
     }
 
     fn call_object(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {
@@ -110,7 +114,7 @@ impl Interpreter {
         if matches!(class.native, NativeClass::Module) && Rc::ptr_eq(class, &self.class("torch.nn.Module")?) {
             return Err(Fault::unsupported("`nn.Module` itself computes nothing; a class derives from it"));
         }
-        let object = Object::new(class.clone());
+        let object = self.object(class.clone());
         object.made.set(self.here);
         let value = Value::Object(object.clone());
         match class.find("__init__") {

@@ -13,6 +13,9 @@ use super::value::{Class, NativeClass, Object, Opaque, Value, Wrapper};
 use super::{Interpreter, imports};
 use crate::source::Span;
 
+/// Attributes are looked up in one class after another.
+const MAX_ANCESTORS: usize = 100;
+
 impl Interpreter {
     /// What `class` makes.
     pub(crate) fn define_class(&mut self, env: &Env, def: &StmtClassDef) -> Result<Value> {
@@ -35,6 +38,9 @@ impl Interpreter {
             bases.push(self.class("object")?);
         }
         let ancestors = self.ancestors(&bases)?;
+        if ancestors.len() > MAX_ANCESTORS {
+            return Err(Fault::limit(format!("a class derives from more than {MAX_ANCESTORS} others")));
+        }
         let scope = self.scope_within(&env.scope);
         let inner = Env { scope: scope.clone(), file: env.file, method: None, around: Some(env.closure()) };
         for statement in &def.body {
@@ -49,6 +55,7 @@ impl Interpreter {
             native: NativeClass::None,
             unknown_base,
         });
+        self.cycles.class(&class);
         for value in class.attributes.borrow().values() {
             let function = match value {
                 Value::Function(function) => function,
@@ -208,6 +215,9 @@ impl Interpreter {
                     .flat_map(|class| class.attributes.borrow().keys().cloned().collect::<Vec<_>>())
                     .map(|name| name.to_string())
                     .collect();
+                if let Err(fault) = self.step((own.len() + methods.len()) as u64) {
+                    return fault;
+                }
                 match imports::nearest(name, own.iter().chain(&methods).map(String::as_str)) {
                     Some(near) => fault.help(format!("did you mean `{near}`?")),
                     None if object.class.is_module() && !object.is_initialized.get() => {

@@ -226,14 +226,24 @@ impl Interpreter {
 
     /// What a dictionary looks a value up by.
     pub(crate) fn key(&mut self, value: &Value) -> Result<Key> {
-        if let Value::Tuple(items) = value {
-            self.step(u64::try_from(items.len()).unwrap_or(u64::MAX))?;
-        }
+        self.key_work(value, 8)?;
         match value {
             Value::List(_) | Value::Dict(_) | Value::Set(_) => None,
             _ => Key::of(value, 8),
         }
         .ok_or_else(|| Fault::type_error(format!("a {} cannot be the key of a dict", value.type_name())))
+    }
+
+    /// Counts what goes into a key.
+    fn key_work(&mut self, value: &Value, depth: usize) -> Result<()> {
+        match value {
+            Value::Str(text) => self.text(text),
+            Value::Tuple(items) if depth > 0 => {
+                self.cells(items.len())?;
+                items.iter().try_for_each(|item| self.key_work(item, depth - 1))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn comprehend(
@@ -304,7 +314,7 @@ impl Interpreter {
             let fault = fault.at(span);
             match &callee {
                 Value::Function(_) | Value::Method(_) | Value::Object(_) | Value::Class(_) => {
-                    let what = self.text_of(Span::of(env.file, &*call.func)).to_owned();
+                    let what = self.words_of(Span::of(env.file, &*call.func)).to_owned();
                     fault.called(span, &what)
                 }
                 _ => fault,

@@ -55,6 +55,7 @@ impl Interpreter {
                 if let (Value::List(list), ruff_python_ast::Operator::Add) = (&old, s.op) {
                     let items = self.items(&value)?;
                     self.cells(items.len())?;
+                    self.cycles.changed(&old, &value);
                     list.borrow_mut().extend(items);
                     return Ok(Flow::Next);
                 }
@@ -104,7 +105,7 @@ impl Interpreter {
                             let message = self.eval(env, message)?;
                             self.string_of(&message)?
                         }
-                        None => self.text_of(Span::of(env.file, &*s.test)).to_owned(),
+                        None => self.words_of(Span::of(env.file, &*s.test)).to_owned(),
                     };
                     return Err(Fault::python("AssertionError", format!("the program asserts: {message}")));
                 }
@@ -227,6 +228,7 @@ impl Interpreter {
             };
             if catches {
                 if let Some(name) = &handler.name {
+                    self.cells(fault.0.message.len())?;
                     env.scope.set(name, Value::str(&fault.0.message));
                 }
                 return self.block(env, &handler.body);
@@ -238,7 +240,8 @@ impl Interpreter {
     fn catches(&mut self, wanted: &Value, fault: &Fault) -> Result<bool> {
         if let Value::Tuple(all) = wanted {
             for one in all.iter() {
-                if self.catches(one, fault)? {
+                self.step(1)?;
+                if self.deeper(|this| this.catches(one, fault))? {
                     return Ok(true);
                 }
             }
@@ -281,6 +284,7 @@ impl Interpreter {
             Expr::Attribute(attribute) => {
                 let object = self.eval(env, &attribute.value)?;
                 if let Value::Object(object) = object {
+                    self.step(object.attributes.borrow().len() as u64 / 32)?;
                     object.attributes.borrow_mut().shift_remove(&*attribute.attr.id);
                     object.buffers.borrow_mut().shift_remove(&*attribute.attr.id);
                 }

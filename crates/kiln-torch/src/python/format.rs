@@ -198,7 +198,7 @@ impl Interpreter {
                 Some(i) => i.to_string(),
                 None => repr(value),
             },
-            ("f" | "F" | "", _) if value.as_f64().is_some() && (kind != "" || precision.is_some()) => {
+            ("f" | "F" | "", _) if value.as_f64().is_some() && (!kind.is_empty() || precision.is_some()) => {
                 format!("{:.*}", precision.unwrap_or(6), value.as_f64().unwrap_or(0.0))
             }
             ("%", _) if value.as_f64().is_some() => {
@@ -226,7 +226,10 @@ impl Interpreter {
     /// `"format" % values`
     pub(crate) fn percent(&mut self, format: &str, values: &Value) -> Result<Value> {
         let mut values = match values {
-            Value::Tuple(items) => items.to_vec(),
+            Value::Tuple(items) => {
+                self.step(items.len() as u64 / 8)?;
+                items.to_vec()
+            }
             other => vec![other.clone()],
         }
         .into_iter();

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
+use ruff_text_size::Ranged;
 
 use super::Interpreter;
 use super::call::Args;
@@ -11,7 +12,7 @@ use super::exec::Flow;
 use super::fault::{Fault, Kind, Result};
 use super::native::Bound;
 use super::scope::Env;
-use super::value::{Body, Dict, Function, Value, Wrapper};
+use super::value::{Body, Code, Dict, Function, Value, Wrapper};
 use crate::source::Span;
 
 impl Interpreter {
@@ -20,15 +21,14 @@ impl Interpreter {
         if def.is_async {
             return Err(Fault::unsupported("coroutines (`async def`) are not supported"));
         }
-        let range = def.range;
-        // The body is kept with the function; a loop that defines functions pays for it.
-        self.step(u64::from(u32::from(range.len())) / 16)?;
         let defaults = self.defaults(env, &def.parameters)?;
         let function = Function {
             name: RefCell::new(def.name.as_str().into()),
             file: env.file,
-            parameters: (*def.parameters).clone(),
-            body: Body::Statements(def.body.to_vec()),
+            code: self.code(env, def, || Code {
+                parameters: (*def.parameters).clone(),
+                body: Body::Statements(def.body.to_vec()),
+            })?,
             defaults,
             scope: env.closure(),
             owner: RefCell::default(),
@@ -65,18 +65,35 @@ impl Interpreter {
 
     /// What `lambda` makes.
     pub(crate) fn lambda(&mut self, env: &Env, lambda: &ExprLambda) -> Result<Value> {
-        self.step(u64::from(u32::from(lambda.range.len())) / 16)?;
-        let parameters = lambda.parameters.as_deref().cloned().unwrap_or_default();
-        let defaults = self.defaults(env, &parameters)?;
+        let code = self.code(env, lambda, || Code {
+            parameters: lambda.parameters.as_deref().cloned().unwrap_or_default(),
+            body: Body::Expression(lambda.body.clone()),
+        })?;
+        let defaults = self.defaults(env, &code.parameters)?;
         Ok(Value::Function(Rc::new(Function {
             name: RefCell::new("lambda".into()),
             file: env.file,
-            parameters,
-            body: Body::Expression(lambda.body.clone()),
+            code,
             defaults,
             scope: env.closure(),
             owner: RefCell::default(),
         })))
+    }
+
+    /// What a definition says. It is kept once, however often the definition is met.
+    fn code(&mut self, env: &Env, place: &impl Ranged, make: impl FnOnce() -> Code) -> Result<Rc<Code>> {
+        let span = Span::of(env.file, place);
+        // Arguments of the command line are texts of their own, without a number.
+        let is_kept = env.file != u32::MAX;
+        if let Some(code) = self.bodies.get(&(env.file, span)).filter(|_| is_kept) {
+            return Ok(code.clone());
+        }
+        self.step(u64::from(u32::from(place.range().len())) / 16)?;
+        let code = Rc::new(make());
+        if is_kept {
+            self.bodies.insert((env.file, span), code.clone());
+        }
+        Ok(code)
     }
 
     fn defaults(&mut self, env: &Env, parameters: &Parameters) -> Result<Vec<(Rc<str>, Value)>> {
@@ -98,7 +115,9 @@ impl Interpreter {
         args: Args,
     ) -> Result<Vec<(Rc<str>, Value)>> {
         let Args { positional, mut named } = args;
-        self.step(u64::try_from(positional.len() + named.len()).unwrap_or(u64::MAX))?;
+        let count = parameters.posonlyargs.len() + parameters.args.len() + parameters.kwonlyargs.len();
+        let looked_up = count.saturating_mul(named.len() + defaults.len()) / 64;
+        self.step(u64::try_from(positional.len() + named.len() + looked_up).unwrap_or(u64::MAX))?;
         let mut bound: Vec<(Rc<str>, Value)> = vec![];
         let mut positional = positional.into_iter();
         let by_place = parameters.posonlyargs.iter().chain(&parameters.args);
@@ -168,6 +187,15 @@ impl Interpreter {
         signature: &'static str,
         args: Args,
     ) -> Result<Bound> {
+        // Functions in Rust go through what they get.
+        for value in args.positional.iter().chain(args.named.iter().map(|(_, value)| value)) {
+            match value {
+                Value::Str(text) => self.text(text)?,
+                Value::Tuple(items) => self.step(items.len() as u64 / 64)?,
+                Value::List(items) => self.step(items.borrow().len() as u64 / 64)?,
+                _ => {}
+            }
+        }
         let key = signature.as_ptr().addr() ^ signature.len();
         let parameters = match self.signatures.get(&key) {
             Some(parameters) => parameters.clone(),
@@ -191,13 +219,14 @@ impl Interpreter {
     /// Calls a function of the program.
     pub(crate) fn call_function(&mut self, function: &Rc<Function>, args: Args) -> Result<Value> {
         let bound =
-            self.bind(&super::advice::callee(function), &function.parameters, &function.defaults, args)?;
+            self.bind(&super::advice::callee(function), &function.code.parameters, &function.defaults, args)?;
         let scope = self.scope_within(&function.scope);
         let first = function
+            .code
             .parameters
             .posonlyargs
             .iter()
-            .chain(&function.parameters.args)
+            .chain(&function.code.parameters.args)
             .next()
             .and_then(|p| bound.iter().find(|(name, _)| &**name == p.name().as_str()))
             .map(|(_, value)| value.clone());
@@ -205,7 +234,7 @@ impl Interpreter {
             scope.set(&name, value);
         }
         let env = Env { scope, file: function.file, method: Some((function.clone(), first)), around: None };
-        self.deeper_call(|this| match &function.body {
+        self.deeper_call(|this| match &function.code.body {
             Body::Expression(body) => this.eval(&env, body),
             Body::Statements(body) => match this.block(&env, body)? {
                 Flow::Return(value) => Ok(value),

@@ -68,6 +68,7 @@ impl Interpreter {
     /// A name that is near, for a message.
     pub(crate) fn near(&mut self, env: &Env, name: &str) -> Option<String> {
         let names = env.scope.names();
+        self.step(names.len() as u64 + 50).ok()?;
         nearest(name, names.iter().map(|name| &**name).chain(super::builtins::names().collect::<Vec<&str>>()))
     }
 
@@ -218,7 +219,7 @@ impl Interpreter {
         self.files.push(source.clone());
         let parsed = source.parse(number)?;
         let scope = Rc::new(Scope::default());
-        self.scopes.push(scope.clone());
+        self.cycles.scope(&scope);
         scope.set("__name__", Value::str("model"));
         let env = Env { scope: scope.clone(), file: number, method: None, around: None };
         for statement in parsed.suite() {

@@ -58,11 +58,13 @@ static STR: Table = natives! {
 static LIST: Table = natives! {
     "list.append" "self, item, /" => |i, b| {
         i.cells(1)?;
+        i.cycles.changed(&b.get("self"), &b.get("item"));
         list(b)?.borrow_mut().push(b.get("item"));
         Ok(Value::None)
     },
     "list.extend" "self, items, /" => |i, b| {
         let items = i.items(&b.get("items"))?;
+        i.cycles.changed(&b.get("self"), &b.get("items"));
         list(b)?.borrow_mut().extend(items);
         Ok(Value::None)
     },
@@ -73,6 +75,7 @@ static LIST: Table = natives! {
         i.step(list.borrow().len() as u64 / 64)?;
         let index = b.int("index")?;
         let index = (if index < 0 { index.saturating_add(length) } else { index }).clamp(0, length);
+        i.cycles.changed(&b.get("self"), &b.get("item"));
         list.borrow_mut().insert(usize::try_from(index).unwrap_or(0), b.get("item"));
         Ok(Value::None)
     },
@@ -140,12 +143,14 @@ static DICT: Table = natives! {
     },
     "dict.pop" "self, key, default=None, /" => |i, b| {
         let key = i.key(&b.get("key"))?;
+        i.step(dict(b)?.borrow().entries.len() as u64 / 32)?;
         let found = dict(b)?.borrow_mut().entries.shift_remove(&key);
         Ok(found.map_or_else(|| b.get("default"), |(_, v)| v))
     },
     "dict.setdefault" "self, key, default=None, /" => |i, b| {
         let key = i.key(&b.get("key"))?;
         i.cells(1)?;
+        i.cycles.changed(&b.get("self"), &b.get("default"));
         let dict = dict(b)?;
         let mut dict = dict.borrow_mut();
         let entry = dict.entries.entry(key).or_insert_with(|| (b.get("key"), b.get("default")));
@@ -155,6 +160,7 @@ static DICT: Table = natives! {
         let dict = dict(b)?;
         let mut merged = Dict { entries: dict.borrow().entries.clone() };
         i.cells(merged.entries.len())?;
+        i.cycles.changed(&b.get("self"), &b.get("self"));
         i.update_dict(&mut merged, &b.get("other"))?;
         i.update_dict(&mut merged, &b.get("kwargs"))?;
         *dict.borrow_mut() = merged;
@@ -172,6 +178,7 @@ static SET: Table = natives! {
         let item = b.get("item");
         let key = i.key(&item)?;
         i.cells(1)?;
+        i.cycles.changed(&b.get("self"), &item);
         dict(b)?.borrow_mut().entries.insert(key, (item.clone(), item));
         Ok(Value::None)
     },
@@ -206,10 +213,8 @@ fn dict(b: &Bound) -> Result<Rc<std::cell::RefCell<Dict>>> {
 
 fn affix(b: &Bound, test: fn(&str, &str) -> bool) -> Result<Value> {
     let text = b.string("self")?;
-    let parts = match b.get("prefix") {
-        Value::Tuple(parts) => parts.to_vec(),
-        part => vec![part],
-    };
+    let prefix = b.get("prefix");
+    let parts = if let Value::Tuple(parts) = &prefix { &parts[..] } else { std::slice::from_ref(&prefix) };
     Ok(Value::Bool(parts.iter().filter_map(Value::as_str).any(|part| test(&text, part))))
 }
 

@@ -11,6 +11,7 @@ mod advice;
 mod builtins;
 mod call;
 mod class;
+mod cycles;
 mod eval;
 mod exec;
 mod fault;
@@ -29,7 +30,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use kiln_graph::Graph;
+use kiln_graph::{Def, Graph};
 use ruff_python_ast::Parameters;
 
 pub(crate) use call::Args;
@@ -39,6 +40,7 @@ pub(crate) use library::dtype as native_dtype;
 pub(crate) use native::Bound;
 pub(crate) use scope::{Env, Scope};
 pub(crate) use sequence::position;
+use value::Code;
 pub(crate) use value::{Class, Namespace, Object, Value};
 
 use crate::limits::Limits;
@@ -59,8 +61,12 @@ pub(crate) struct Interpreter {
     signatures: HashMap<usize, Rc<Parameters>>,
     /// Classes that PyTorch and Python define, by full name.
     classes: HashMap<&'static str, Rc<Class>>,
-    /// All scopes, to be cleared in the end.
-    scopes: Vec<Rc<Scope>>,
+    /// What has to be emptied in the end.
+    pub cycles: cycles::Cycles,
+    /// What functions do, by file and place: a definition in a loop is kept once.
+    bodies: HashMap<(u32, Span), Rc<Code>>,
+    /// How many values of the graph have been looked at by [`Interpreter::nodes`].
+    seen_values: usize,
     /// Where the innermost call of the program is.
     pub here: Option<Span>,
     /// Whether what comes from unknown imports may be called and passed over.
@@ -81,6 +87,9 @@ pub(crate) struct Interpreter {
     calls: usize,
 }
 
+/// Dimensions of a tensor, as many as PyTorch's.
+const MAX_RANK: usize = 64;
+
 /// Levels of evaluation within each other: expressions in expressions, statements in statements, calls.
 const MAX_DEPTH: usize = 20_000;
 
@@ -94,7 +103,9 @@ impl Interpreter {
             modules: HashMap::new(),
             signatures: HashMap::new(),
             classes: HashMap::new(),
-            scopes: vec![],
+            cycles: cycles::Cycles::default(),
+            bodies: HashMap::new(),
+            seen_values: 0,
             here: None,
             lenient: false,
             training: false,
@@ -110,10 +121,17 @@ impl Interpreter {
         }
     }
 
+    /// An object without attributes.
+    pub fn object(&mut self, class: Rc<Class>) -> Rc<Object> {
+        let object = Object::new(class);
+        self.cycles.object(&object);
+        object
+    }
+
     /// A scope that is cleared when all is done.
     pub fn scope_within(&mut self, parent: &Rc<Scope>) -> Rc<Scope> {
         let scope = Scope::within(parent);
-        self.scopes.push(scope.clone());
+        self.cycles.scope(&scope);
         scope
     }
 
@@ -153,8 +171,29 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Counts nodes of the graph.
-    pub fn nodes(&self) -> Result<()> {
+    /// Counts the work on a text.
+    pub fn text(&mut self, text: &str) -> Result<()> {
+        if text.len() < 64 { Ok(()) } else { self.step(text.len() as u64 / 64) }
+    }
+
+    /// Counts nodes of the graph, and the work on the sizes and constants that are new.
+    pub fn nodes(&mut self) -> Result<()> {
+        let values = self.graph.values();
+        let mut work = 0u64;
+        for value in values.get(self.seen_values..).unwrap_or_default() {
+            if value.ty.rank() > MAX_RANK {
+                return Err(Fault::limit(format!("a tensor has more than {MAX_RANK} dimensions")));
+            }
+            let weights: u64 = value.ty.shape.iter().map(|dim| dim.weight() as u64).sum();
+            let terms =
+                value.ty.shape.iter().fold(1u64, |n, dim| n.saturating_mul(dim.terms().len().max(1) as u64));
+            work = work.saturating_add(weights.saturating_mul(terms) / 16);
+            if let Def::Constant(tensor) = &value.def {
+                work = work.saturating_add(8 + tensor.len().min(4096) as u64 / 8);
+            }
+        }
+        self.seen_values = values.len();
+        self.step(work)?;
         if self.graph.nodes().len() > self.limits.nodes {
             return Err(Fault::limit(format!(
                 "the model has more than {} nodes; is there a loop that does not end?",
@@ -175,6 +214,13 @@ impl Interpreter {
         result
     }
 
+    /// The text of a place as far as it is worth showing: its line, shortened.
+    fn words_of(&self, span: Span) -> &str {
+        let line = self.text_of(span).lines().next().unwrap_or_default();
+        let end = line.char_indices().nth(200).map_or(line.len(), |(at, _)| at);
+        &line[..end]
+    }
+
     /// The text of a place.
     pub fn text_of(&self, span: Span) -> &str {
         let file = usize::try_from(span.file).ok().and_then(|file| self.files.get(file));
@@ -184,11 +230,7 @@ impl Interpreter {
 }
 
 impl Drop for Interpreter {
-    /// Scopes hold functions, and functions hold scopes.
     fn drop(&mut self) {
-        for scope in &self.scopes {
-            scope.clear();
-        }
         for class in self.classes.values() {
             class.attributes.borrow_mut().clear();
         }

@@ -135,8 +135,8 @@ impl Bound {
         let wanted = || if n == 1 { "an integer".to_owned() } else { format!("an integer or {n} of them") };
         let value = self.get(name);
         let items = match &value {
-            Value::Tuple(items) => items.to_vec(),
-            Value::List(items) => items.borrow().to_vec(),
+            Value::Tuple(items) if items.len() <= 16 => items.to_vec(),
+            Value::List(items) if items.borrow().len() <= 16 => items.borrow().to_vec(),
             _ => return Ok(vec![value.as_int().ok_or_else(|| self.wrong(name, &wanted()))?; n]),
         };
         let ints: Option<Vec<i64>> = items.iter().map(Value::as_int).collect();

@@ -12,10 +12,7 @@ use super::value::Value;
 
 /// Whether a size is above zero: symbols are at least one.
 pub(crate) fn is_positive(dim: &Dim) -> Option<bool> {
-    let all = dim
-        .terms()
-        .iter()
-        .all(|(atoms, coefficient)| *coefficient > 0 && !atoms.is_empty() || *coefficient > 0);
+    let all = dim.terms().iter().all(|(_, coefficient)| *coefficient > 0);
     match dim.as_const() {
         Some(value) => Some(value > 0),
         None => all.then_some(true),
@@ -66,7 +63,11 @@ impl Interpreter {
                 let (a, b) = (left.as_f64().unwrap_or(0.0), right.as_f64().unwrap_or(0.0));
                 floats(op, a, b).map(Float)
             }
-            (Size(_), Size(_) | Int(_) | Bool(_)) | (Int(_) | Bool(_), Size(_)) => sizes(op, left, right),
+            (Size(_), Size(_) | Int(_) | Bool(_)) | (Int(_) | Bool(_), Size(_)) => {
+                let weight = |value: &Value| value.as_dim().map_or(1, |dim| dim.weight() as u64);
+                self.step(weight(left) * weight(right) / 16)?;
+                sizes(op, left, right)
+            }
             (Size(dim), Float(_)) | (Float(_), Size(dim)) => Err(unknown_size(dim)),
             (Str(a), Str(b)) if op == Operator::Add => {
                 self.cells(a.len() + b.len())?;
@@ -228,7 +229,7 @@ impl Interpreter {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Training, Value::Bool(b)) | (Value::Bool(b), Value::Training) => self.training == *b,
             (Value::Int(a), Value::Int(b)) => a == b,
-            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.len() < 1000 && a == b,
             (Value::Tuple(a), Value::Tuple(b)) => Rc::ptr_eq(a, b),
             _ => {
                 std::mem::discriminant(left) == std::mem::discriminant(right)
@@ -252,12 +253,19 @@ impl Interpreter {
                 }
                 _ => false,
             },
-            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => {
+                self.text(if a.len() == b.len() { a } else { "" })?;
+                a == b
+            }
             (Value::Tuple(a), Value::Tuple(b)) => self.all_equal(a, b)?,
             (Value::List(a), Value::List(b)) => {
                 if Rc::ptr_eq(a, b) {
                     return Ok(true);
                 }
+                if a.borrow().len() != b.borrow().len() {
+                    return Ok(false);
+                }
+                self.step(a.borrow().len() as u64 / 8)?;
                 let (a, b) = (a.borrow().clone(), b.borrow().clone());
                 self.all_equal(&a, &b)?
             }
@@ -265,10 +273,11 @@ impl Interpreter {
                 if Rc::ptr_eq(a, b) {
                     return Ok(true);
                 }
-                let (a, b) = (a.borrow().entries.clone(), b.borrow().entries.clone());
-                if a.len() != b.len() {
+                if a.borrow().entries.len() != b.borrow().entries.len() {
                     return Ok(false);
                 }
+                self.step(a.borrow().entries.len() as u64)?;
+                let (a, b) = (a.borrow().entries.clone(), b.borrow().entries.clone());
                 for (key, (_, value)) in &a {
                     let Some((_, other)) = b.get(key) else { return Ok(false) };
                     if !self.deeper(|this| this.is_equal(value, other))? {
@@ -342,11 +351,18 @@ impl Interpreter {
             return Ok(a.partial_cmp(&b));
         }
         if let (Value::Str(a), Value::Str(b)) = (left, right) {
+            self.text(if a.len() < b.len() { a } else { b })?;
             return Ok(Some(a.cmp(b)));
         }
         let sequences = match (left, right) {
-            (Value::Tuple(a), Value::Tuple(b)) => Some((a.to_vec(), b.to_vec())),
-            (Value::List(a), Value::List(b)) => Some((a.borrow().clone(), b.borrow().clone())),
+            (Value::Tuple(a), Value::Tuple(b)) => {
+                self.step((a.len() + b.len()) as u64 / 8)?;
+                Some((a.to_vec(), b.to_vec()))
+            }
+            (Value::List(a), Value::List(b)) => {
+                self.step((a.borrow().len() + b.borrow().len()) as u64 / 8)?;
+                Some((a.borrow().clone(), b.borrow().clone()))
+            }
             _ => None,
         };
         if let Some((a, b)) = sequences {

@@ -26,7 +26,10 @@ impl Interpreter {
                 NativeClass::Container(Container::ModuleDict) => {
                     object.children().into_iter().map(|(name, _)| Value::Str(name)).collect()
                 }
-                NativeClass::Container(_) => self.members(object),
+                NativeClass::Container(_) => {
+                    self.crowd(object)?;
+                    self.members(object)
+                }
                 _ => match object.class.find("__iter__") {
                     Some(method) => {
                         let method = Value::Method(Rc::new((method, value.clone())));
@@ -47,6 +50,9 @@ impl Interpreter {
 
     /// How many elements there are.
     pub(crate) fn length(&mut self, value: &Value) -> Result<usize> {
+        if let Value::Object(object) = value {
+            self.crowd(object)?;
+        }
         Ok(match value {
             Value::Tuple(items) => items.len(),
             Value::List(items) => items.borrow().len(),
@@ -74,7 +80,10 @@ impl Interpreter {
     pub(crate) fn contains(&mut self, container: &Value, item: &Value) -> Result<bool> {
         match container {
             Value::Str(text) => match item {
-                Value::Str(part) => Ok(text.contains(&**part)),
+                Value::Str(part) => {
+                    self.text(text)?;
+                    Ok(text.contains(&**part))
+                }
                 other => Err(Fault::type_error(format!("a {} cannot be in a str", other.type_name()))),
             },
             Value::Dict(dict) | Value::Set(dict) => {
@@ -108,10 +117,7 @@ impl Interpreter {
                 }
             },
             Value::List(items) => match key {
-                Value::Slice(slice) => {
-                    let items = items.borrow().clone();
-                    self.sliced(&items, slice).map(Value::list)
-                }
+                Value::Slice(slice) => self.sliced(&items.borrow(), slice).map(Value::list),
                 _ => {
                     let items = items.borrow();
                     let at = position(key, items.len(), "list")?;
@@ -180,11 +186,14 @@ impl Interpreter {
                     }
                     let (start, stop) =
                         (usize::try_from(start).unwrap_or(0), usize::try_from(stop).unwrap_or(0));
+                    self.step(length as u64 / 64)?;
+                    self.cycles.changed(container, &value);
                     items.borrow_mut().splice(start..stop.max(start), new);
                     Ok(())
                 }
                 _ => {
                     let at = position(key, items.borrow().len(), "list")?;
+                    self.cycles.changed(container, &value);
                     items.borrow_mut()[at] = value;
                     Ok(())
                 }
@@ -192,6 +201,8 @@ impl Interpreter {
             Value::Dict(dict) => {
                 let key_of = self.key(key)?;
                 self.cells(1)?;
+                self.cycles.changed(container, &value);
+                self.cycles.changed(container, key);
                 dict.borrow_mut().entries.insert(key_of, (key.clone(), value));
                 Ok(())
             }
@@ -214,10 +225,12 @@ impl Interpreter {
         match container {
             Value::List(items) => {
                 let at = position(key, items.borrow().len(), "list")?;
+                self.step(items.borrow().len() as u64 / 64)?;
                 items.borrow_mut().remove(at);
             }
             Value::Dict(dict) => {
                 let key = self.key(key)?;
+                self.step(dict.borrow().entries.len() as u64 / 32)?;
                 dict.borrow_mut().entries.shift_remove(&key);
             }
             Value::Object(object) if object.class.is_module() => {

@@ -71,14 +71,20 @@ pub(crate) struct Function {
     /// `functools.wraps` gives a function the name of another.
     pub name: RefCell<Rc<str>>,
     pub file: u32,
-    pub parameters: Parameters,
-    pub body: Body,
+    pub code: Rc<Code>,
     /// Defaults, as they were when the function was defined, by parameter.
     pub defaults: Vec<(Rc<str>, Value)>,
     /// Where names of the surroundings are looked up.
     pub scope: Rc<Scope>,
     /// The class whose method it is.
     pub owner: RefCell<Option<Rc<Class>>>,
+}
+
+/// What a function takes and does.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub parameters: Parameters,
+    pub body: Body,
 }
 
 /// What a function does.

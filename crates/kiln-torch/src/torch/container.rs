@@ -34,6 +34,7 @@ pub(super) fn extend(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 /// `ModuleList.insert(index, module)`
 pub(super) fn insert(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let object = b.object("self")?;
+    i.crowd(&object)?;
     let mut members = i.members(&object);
     let length = i64::try_from(members.len()).unwrap_or(i64::MAX);
     let index = b.int("index")?;
@@ -47,6 +48,11 @@ pub(super) fn insert(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 }
 
 impl Interpreter {
+    /// Counts what it takes to go through the attributes of a module.
+    pub(crate) fn crowd(&mut self, object: &Rc<Object>) -> Result<()> {
+        self.step(object.attributes.borrow().len() as u64 / 8)
+    }
+
     /// What a container holds, in order.
     pub(crate) fn members(&mut self, object: &Rc<Object>) -> Vec<Value> {
         let wanted = |value: &Value| value.as_module().is_some() || matches!(value, Value::Parameter(_));
@@ -145,18 +151,25 @@ impl Interpreter {
         };
         if kind == Container::ModuleDict {
             let name = key.as_str().ok_or_else(|| Fault::type_error("names of modules are strings"))?;
+            if object.get(name).is_none() {
+                self.crowd(object)?;
+            }
             return object.get(name).ok_or_else(|| {
                 let names: Vec<String> =
-                    object.children().iter().map(|(name, _)| format!("'{name}'")).collect();
+                    object.children().iter().take(12).map(|(name, _)| format!("'{name}'")).collect();
                 Fault::python("KeyError", format!("there is no module '{name}'"))
                     .help(format!("there are {}", names.join(", ")))
             });
         }
+        self.crowd(object)?;
         let members = self.members(object);
         if let Value::Slice(slice) = key {
             // The same kind of container, numbered anew. Its members keep the names under which the model knows them.
             let taken = self.sliced(&members, slice)?;
-            let part = Object::new(self.container_class(kind)?);
+            let part = {
+                let class = self.container_class(kind)?;
+                self.object(class)
+            };
             part.is_initialized.set(true);
             for (number, member) in taken.into_iter().enumerate() {
                 part.set(&number.to_string(), member);
@@ -198,6 +211,7 @@ impl Interpreter {
     }
 
     fn member_name(&mut self, object: &Rc<Object>, key: &Value) -> Result<Rc<str>> {
+        self.crowd(object)?;
         match (object.class.native(), key) {
             (NativeClass::Container(Container::ModuleDict), Value::Str(name)) => Ok(name.clone()),
             (NativeClass::Container(_), key) if key.as_int().is_some() => {

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use kiln_graph::ops::uniform;
+use kiln_graph::ops::{erf, uniform};
 use kiln_graph::{Data, Tensor};
 
 use super::Parameter;
@@ -43,28 +43,37 @@ impl Init {
 
     /// The values of a tensor of `shape`; random ones depend on the seed and the parameter's number.
     pub fn values(&self, shape: &[usize], seed: u64, number: u32) -> Vec<f32> {
-        let count: usize = shape.iter().product();
+        let count = size(shape);
         match self {
             Init::Constant(value) => vec![*value; count],
             Init::Uniform(low, high) => {
                 draw(seed, number, count).map(|x| (low + f64::from(x) * (high - low)) as f32).collect()
             }
-            Init::Normal(mean, std) => normal(seed, number, count, |x| Some(mean + std * x)),
-            Init::Truncated { mean, std, low, high } => normal(seed, number, count, |x| {
-                let x = mean + std * x;
-                (*low..=*high).contains(&x).then_some(x)
-            }),
+            Init::Normal(mean, std) => normal(seed, number, count).map(|x| (mean + std * x) as f32).collect(),
+            Init::Truncated { mean, std, low, high } => {
+                // As in PyTorch: what is uniform between the limits' shares becomes normal.
+                let [from, to] =
+                    [low, high].map(|limit| erf((limit - mean) / (std * std::f64::consts::SQRT_2)));
+                let at =
+                    |x: f32| std * std::f64::consts::SQRT_2 * erf_inverse(from + f64::from(x) * (to - from));
+                draw(seed, number, count).map(|x| (mean + at(x)).max(*low).min(*high) as f32).collect()
+            }
             Init::Orthogonal(gain) => orthogonal(shape, *gain, seed, number),
             Init::Identity => identity(shape),
             Init::WithoutRow(init, row) => {
                 let mut values = init.values(shape, seed, number);
-                let width: usize = shape.iter().skip(1).product();
+                let width = size(shape.get(1..).unwrap_or_default());
                 values.iter_mut().skip(row * width).take(width).for_each(|x| *x = 0.0);
                 values
             }
             Init::Given(tensor) => tensor.to_f64().into_iter().map(|x| x as f32).collect(),
         }
     }
+}
+
+/// The elements of a shape.
+fn size(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |n, size| n.saturating_mul(*size))
 }
 
 /// Uniform numbers in `[0, 1)`. The last words of the counter keep these apart from other uses of the same seed.
@@ -74,41 +83,67 @@ fn draw(seed: u64, number: u32, count: usize) -> impl Iterator<Item = f32> {
     uniform(key, [number, 0, 1], count)
 }
 
-/// Normal numbers (Box and Muller 1958) that `accept` lets through, changed by it.
-fn normal(seed: u64, number: u32, count: usize, accept: impl Fn(f64) -> Option<f64>) -> Vec<f32> {
-    let mut out = Vec::with_capacity(count);
-    let mut round = 0u32;
-    while out.len() < count {
-        // A share is rejected; limits that reject nearly all give up after some rounds with the nearest allowed number.
-        let wanted = (count - out.len()).max(16) * 2;
-        let numbers: Vec<f32> = draw(seed ^ (u64::from(round) << 40), number, wanted).collect();
-        for pair in numbers.chunks_exact(2) {
-            let radius = (-2.0 * (1.0 - f64::from(pair[0])).ln()).sqrt();
-            let angle = std::f64::consts::TAU * f64::from(pair[1]);
-            let both = [radius * angle.cos(), radius * angle.sin()];
-            out.extend(both.into_iter().filter_map(&accept).map(|x| x as f32));
-        }
-        round += 1;
-        if round > 64 {
-            let least = accept(0.0).unwrap_or(0.0) as f32;
-            out.resize(count.max(out.len()), least);
-        }
-    }
-    out.truncate(count);
-    out
+/// Normal numbers (Box and Muller 1958).
+fn normal(seed: u64, number: u32, count: usize) -> impl Iterator<Item = f64> {
+    let mut uniform = draw(seed, number, count + 1);
+    let pairs = std::iter::from_fn(move || Some((f64::from(uniform.next()?), f64::from(uniform.next()?))));
+    let both = pairs.flat_map(|(first, second)| {
+        let radius = (-2.0 * (1.0 - first).ln()).sqrt();
+        let angle = std::f64::consts::TAU * second;
+        [radius * angle.cos(), radius * angle.sin()]
+    });
+    both.take(count)
+}
+
+/// The inverse of the error function to seven digits (Giles 2010).
+fn erf_inverse(x: f64) -> f64 {
+    let x = x.clamp(-0.999_999_999_999, 0.999_999_999_999);
+    let w = -((1.0 - x) * (1.0 + x)).ln();
+    let (w, coefficients) = if w < 5.0 {
+        (
+            w - 2.5,
+            [
+                2.81022636e-8,
+                3.43273939e-7,
+                -3.5233877e-6,
+                -4.39150654e-6,
+                0.00021858087,
+                -0.00125372503,
+                -0.00417768164,
+                0.246640727,
+                1.50140941,
+            ],
+        )
+    } else {
+        (
+            w.sqrt() - 3.0,
+            [
+                -0.000200214257,
+                0.000100950558,
+                0.00134934322,
+                -0.00367342844,
+                0.00573950773,
+                -0.0076224613,
+                0.00943887047,
+                1.00167406,
+                2.83297682,
+            ],
+        )
+    };
+    x * coefficients.into_iter().fold(0.0, |sum, c| sum * w + c)
 }
 
 /// Gram and Schmidt's process on normal rows, the shorter side being the rows.
 fn orthogonal(shape: &[usize], gain: f64, seed: u64, number: u32) -> Vec<f32> {
     let rows = shape.first().copied().unwrap_or(1);
-    let columns: usize = shape.iter().skip(1).product();
+    let columns = size(shape.get(1..).unwrap_or_default());
     let (short, long) = (rows.min(columns), rows.max(columns));
-    let flat: Vec<f64> = normal(seed, number, rows * columns, Some).into_iter().map(f64::from).collect();
+    let flat: Vec<f64> = normal(seed, number, size(shape)).collect();
     let mut basis: Vec<Vec<f64>> = vec![];
     for row in flat.chunks(long.max(1)).take(short) {
         let mut row = row.to_vec();
         for other in &basis {
-            let along: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+            let along = dot(&row, other);
             row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
         }
         let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt().max(1e-12);
@@ -119,13 +154,21 @@ fn orthogonal(shape: &[usize], gain: f64, seed: u64, number: u32) -> Vec<f32> {
     (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))).map(|(r, c)| (gain * at(r, c)) as f32).collect()
 }
 
+/// The sum of products, in eight parts: one after the other they would wait for each other.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (whole, rest) = (a.chunks_exact(8).zip(b.chunks_exact(8)), a.len() / 8 * 8);
+    whole.for_each(|(a, b)| (0..8).for_each(|k| sums[k] += a[k] * b[k]));
+    let rest: f64 = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
 fn identity(shape: &[usize]) -> Vec<f32> {
     let columns = shape.get(1).copied().unwrap_or(1);
-    let taps: usize = shape.iter().skip(2).product();
+    let taps = size(shape.get(2..).unwrap_or_default());
     // The middle tap, of each spatial dimension.
     let centre = shape.iter().skip(2).fold(0, |at, size| at * size + size / 2);
-    let count = shape.iter().product::<usize>();
-    (0..count)
+    (0..size(shape))
         .map(|at| {
             let (tap, pair) = (at % taps.max(1), at / taps.max(1));
             f32::from(u8::from(tap == centre && pair / columns.max(1) == pair % columns.max(1)))
@@ -169,9 +212,12 @@ static FUNCTIONS: &[Native] = natives! {
     "torch.nn.init.orthogonal_" "tensor, gain=1, generator=None" => |_, b| {
         let parameter = b.parameter("tensor")?;
         let shorter = parameter.shape.first().copied().unwrap_or(1);
-        let others: usize = parameter.shape.iter().skip(1).product();
-        if shorter.min(others) > 2048 {
-            return Err(Fault::limit("an orthogonal matrix of more than 2,048 rows takes too long to make"));
+        let others = size(parameter.shape.get(1..).unwrap_or_default());
+        let short = shorter.min(others);
+        if short.saturating_mul(short).saturating_mul(shorter.max(others)) > 1 << 32 {
+            return Err(Fault::limit(format!(
+                "an orthogonal matrix of {shorter} x {others} takes too long to make"
+            )));
         }
         set(b, Init::Orthogonal(b.float("gain")?))
     },
@@ -214,9 +260,9 @@ fn fans(b: &Bound) -> Result<(f64, f64)> {
         ))
         .help("biases are set with `nn.init.zeros_` or `constant_`"));
     };
-    let taps: usize = taps.iter().product();
+    let taps = size(taps);
     #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
-    Ok(((inputs * taps) as f64, (outputs * taps) as f64))
+    Ok((*inputs as f64 * taps as f64, *outputs as f64 * taps as f64))
 }
 
 /// `gain / sqrt(fan)`
@@ -243,12 +289,33 @@ fn gain(nonlinearity: &str, param: f64) -> Result<f64> {
     })
 }
 
+/// What drawing costs, in steps of a program.
+fn work(init: &Init, shape: &[usize]) -> u64 {
+    let count = size(shape);
+    let each = match init {
+        // Every row takes its part out of all behind it.
+        Init::Orthogonal(_) => {
+            let rows = shape.first().copied().unwrap_or(1);
+            1 + rows.min(count / rows.max(1)) / 4
+        }
+        Init::WithoutRow(init, _) => return work(init, shape),
+        Init::Constant(_)
+        | Init::Uniform(..)
+        | Init::Normal(..)
+        | Init::Truncated { .. }
+        | Init::Identity
+        | Init::Given(_) => 1,
+    };
+    count.saturating_mul(each) as u64 / 512
+}
+
 impl Interpreter {
     /// The values that a parameter begins with.
     pub(crate) fn first_values(&mut self, parameter: &Rc<Parameter>) -> Result<Tensor> {
         if let Init::Given(tensor) = &*parameter.init.borrow() {
             return Ok(tensor.clone());
         }
+        self.step(work(&parameter.init.borrow(), &parameter.shape))?;
         let number = self.draws;
         self.draws += 1;
         let values = parameter.init.borrow().values(&parameter.shape, self.seed, number);

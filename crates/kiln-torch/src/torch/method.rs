@@ -86,8 +86,8 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let classes = b.count("num_classes")?;
         let mut shape = i.shape(x);
         shape.push(1.into());
+        i.elements(classes)?;
         let row: Vec<i64> = (0..classes).filter_map(|k| i64::try_from(k).ok()).collect();
-        i.elements(row.len())?;
         let row = i.tensor_of(&[classes], kiln_graph::Data::I64(row))?;
         let row = i.constant(row)?;
         let column = i.formula().reshape(x, shape)?;
@@ -221,7 +221,7 @@ impl Interpreter {
                 copy
             }
             Value::Object(object) => {
-                let copy = crate::python::Object::new(object.class.clone());
+                let copy = self.object(object.class.clone());
                 copy.is_initialized.set(object.is_initialized.get());
                 copy.buffers.borrow_mut().clone_from(&object.buffers.borrow());
                 if let Some(key) = key {

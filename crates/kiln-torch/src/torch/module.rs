@@ -55,12 +55,12 @@ static METHODS: &[Native] = natives! {
         let pairs = all.modules.into_iter().map(|(n, m)| Value::tuple([Value::str(n), Value::Object(m)]));
         Ok(Value::iterator(pairs.collect()))
     },
-    "children" "self" => |_, b| {
-        let children = b.object("self")?.children();
+    "children" "self" => |i, b| {
+        let children = i.children(&b.object("self")?)?;
         Ok(Value::iterator(children.into_iter().map(|(_, m)| Value::Object(m)).collect()))
     },
-    "named_children" "self" => |_, b| {
-        let children = b.object("self")?.children();
+    "named_children" "self" => |i, b| {
+        let children = i.children(&b.object("self")?)?;
         let pairs = children.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), Value::Object(m)]));
         Ok(Value::iterator(pairs.collect()))
     },
@@ -123,16 +123,16 @@ static METHODS: &[Native] = natives! {
     "append" "self, module" => container::append,
     "extend" "self, modules" => container::extend,
     "insert" "self, index, module" => container::insert,
-    "keys" "self" => |_, b| {
-        let children = b.object("self")?.children();
+    "keys" "self" => |i, b| {
+        let children = i.children(&b.object("self")?)?;
         Ok(Value::list(children.into_iter().map(|(n, _)| Value::Str(n))))
     },
-    "values" "self" => |_, b| {
-        let children = b.object("self")?.children();
+    "values" "self" => |i, b| {
+        let children = i.children(&b.object("self")?)?;
         Ok(Value::list(children.into_iter().map(|(_, m)| Value::Object(m))))
     },
-    "items" "self" => |_, b| {
-        let children = b.object("self")?.children();
+    "items" "self" => |i, b| {
+        let children = i.children(&b.object("self")?)?;
         Ok(Value::list(children.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), Value::Object(m)]))))
     },
     "update" "self, modules" => |i, b| {
@@ -203,6 +203,9 @@ pub(crate) struct Walk {
 /// Modules that are nested deeper come from programs that go wrong.
 const MAX_NESTING: usize = 100;
 
+/// Nodes are called after modules: each has the path of one.
+const MAX_PATH: usize = 1000;
+
 /// Walks through a module.
 pub(crate) fn walk(i: &mut Interpreter, root: &Rc<Object>) -> Result<Walk> {
     let mut found = Walk::default();
@@ -230,11 +233,15 @@ fn visit(
     if depth > MAX_NESTING {
         return Err(Fault::limit("modules are nested too deeply; is one in itself?"));
     }
+    if path.len() > MAX_PATH {
+        return Err(Fault::limit(format!("the path of a module is longer than {MAX_PATH} letters")));
+    }
     // Modules that are met again are walked through for the other names of what is in them.
     if met.modules.insert(Rc::as_ptr(module).addr()) {
         found.modules.push((path.to_owned(), module.clone()));
     }
     let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    i.crowd(module)?;
     let attributes: Vec<(Rc<str>, Value)> =
         module.attributes.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     let buffers = module.buffers.borrow().clone();
@@ -287,6 +294,14 @@ impl Interpreter {
             return None;
         }
         method(name)
+    }
+
+    /// The modules in a module.
+    fn children(&mut self, object: &Rc<Object>) -> Result<Vec<(Rc<str>, Rc<Object>)>> {
+        let children = object.children();
+        self.cells(children.len())?;
+        self.crowd(object)?;
+        Ok(children)
     }
 
     /// The constructor of PyTorch's part of a module.
@@ -396,6 +411,7 @@ impl Interpreter {
                 drop(attributes);
                 bound.values.push(("training".into(), Value::Training));
                 let result = (layer.forward)(self, &bound).map_err(|fault| fault.made(object.made.get()))?;
+                self.nodes()?;
                 self.in_place(&bound, result)
             }
             NativeClass::Container(Container::Sequential) => {
@@ -404,7 +420,7 @@ impl Interpreter {
                         .help("a module with several inputs has a `forward` of its own"));
                 };
                 let mut value = input.clone();
-                for (_, module) in object.children() {
+                for (_, module) in self.children(object)? {
                     value = self.deeper_call(|this| this.call_module(&module, Args::of([value.clone()])))?;
                 }
                 Ok(value)

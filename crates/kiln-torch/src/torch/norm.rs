@@ -264,7 +264,7 @@ fn group(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let shape = i.shape(x);
     let channels = weight.and_then(|id| i.shape(id).first().and_then(Dim::as_usize));
     if let Some(channels) = channels
-        && !shape.get(1).is_some_and(|found| *found == Dim::from(channels))
+        && shape.get(1).is_none_or(|found| *found != Dim::from(channels))
     {
         let found = shape.get(1).map_or_else(String::new, ToString::to_string);
         return Err(i.wrong_channels(

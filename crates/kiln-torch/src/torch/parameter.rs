@@ -95,6 +95,8 @@ impl Interpreter {
             ));
         }
         let tensor = self.first_values(parameter)?;
+        self.elements(tensor.len())?;
+        self.step(tensor.len() as u64 / 16)?;
         Ok(self.graph.constant("constant", tensor))
     }
 

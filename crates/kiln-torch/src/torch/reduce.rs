@@ -2,7 +2,7 @@
 
 use kiln_graph::functions::reduce::{Running, cumulative_sum, l1_norm, l2_norm, log_sum_exp, variance};
 use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind, UnaryOp};
-use kiln_graph::{DType, Op, ValueId};
+use kiln_graph::{DType, Dim, Op, ValueId};
 
 use super::{Function, functions};
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
@@ -44,6 +44,10 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let x = i.tensor(b, "input")?;
         let axis = i.axis(b.int("dim")?, i.graph.ty(x).rank())?;
         let how = Running { exclusive: false, reverse: false };
+        // It is a product with a triangle of ones.
+        let length = i.shape(x).get(axis).and_then(Dim::as_usize).unwrap_or(0);
+        i.elements(length.saturating_mul(length))?;
+        i.step(length.saturating_mul(length) as u64 / 64)?;
         Ok(Value::tensor(cumulative_sum(&mut i.formula(), x, axis, how)?))
     },
     TM "all" ("input") => |i, b| truth(i, b, ReduceKind::Min),

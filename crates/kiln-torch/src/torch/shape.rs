@@ -255,6 +255,9 @@ pub(super) fn sizes(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Vec<Di
     if let [one @ (Value::Tuple(_) | Value::List(_))] = &items[..] {
         items = i.items(&one.clone())?;
     }
+    if items.len() > 64 {
+        return Err(Fault::value(format!("{}: tensors have up to 64 dimensions", b.callee)));
+    }
     let dims: Option<Vec<Dim>> = items.iter().map(Value::as_dim).collect();
     dims.ok_or_else(|| {
         let fault = Fault::type_error(format!("{}: sizes should be integers", b.callee));

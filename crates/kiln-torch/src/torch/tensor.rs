@@ -15,11 +15,7 @@ impl Interpreter {
         if let Value::Parameter(parameter) = of {
             match name {
                 // Both are the parameter here: what is done to `weight.data` is done to the weight.
-                "data" | "detach" => {
-                    if name == "data" {
-                        return Ok(Some(of.clone()));
-                    }
-                }
+                "data" => return Ok(Some(of.clone())),
                 "requires_grad" => return Ok(Some(Value::Bool(!parameter.is_frozen.get()))),
                 "shape" => {
                     let sizes = parameter.shape.iter().map(|n| Value::size(Dim::from(*n)));

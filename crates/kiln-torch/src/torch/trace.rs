@@ -27,12 +27,15 @@ pub(crate) struct Trace {
 /// Constants up to this size are computed with at once.
 const MAX_FOLDED: i64 = 1 << 24;
 
+/// Steps of arithmetic for which a result is computed at once.
+const MAX_WORK: u64 = 1 << 26;
+
 impl Trace {
     /// The path of a module; its class where it belongs to no other.
     pub fn path(&self, module: &Rc<Object>) -> String {
         match self.paths.get(&Rc::as_ptr(module).addr()) {
             Some(path) => path.clone(),
-            None => module.class.name.rsplit('.').next().unwrap_or_default().to_owned(),
+            None => module.class.name.rsplit('.').next().unwrap_or_default().chars().take(100).collect(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Interpreter {
     /// Applies a core operator. What depends on constants alone is computed at once: constructors compute the first values
     /// of parameters, whatever their size.
     pub(crate) fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
-        self.step(1)?;
+        self.step(4)?;
         self.nodes()?;
         if !self.trace.is_running
             && let Some(tensor) = self.folded(&op, inputs)?
@@ -100,15 +103,17 @@ impl Interpreter {
         let types: Vec<_> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
         let Ok(outputs) = op.infer(&types) else { return Ok(None) };
         let [output] = &outputs[..] else { return Ok(None) };
+        let work = kiln_graph::work(op, &types, output);
         let Some(count) = output.elements().as_const().filter(|n| *n <= MAX_FOLDED) else { return Ok(None) };
         let largest = constants.iter().map(Tensor::len).max().unwrap_or(0);
+        if work > MAX_WORK {
+            return Ok(None);
+        }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.elements(count)?;
         // Work is paid for by its size.
-        self.step(u64::try_from(count.saturating_add(largest) / 256).unwrap_or(u64::MAX))?;
-        if matches!(op, Op::Conv(_) | Op::MatMul(_)) && count > 4096 {
-            return Ok(None);
-        }
+        let largest = u64::try_from(largest).unwrap_or(u64::MAX);
+        self.step(work.saturating_add(largest) / 64)?;
         let borrowed: Vec<&Tensor> = constants.iter().collect();
         let Ok(mut results) = op.evaluate(&borrowed, Precision::F32, &Bindings::new()) else {
             return Ok(None);
