@@ -34,7 +34,7 @@ pub struct Recipe {
     #[arg(long, value_name = "SHARE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
-    /// Use only the first so many samples of each part
+    /// Use only so many samples of each part, from all over it
     #[arg(long, value_name = "COUNT", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,

@@ -45,7 +45,7 @@ impl Splits {
         Ok(self)
     }
 
-    /// At most so many samples of each part, the first ones.
+    /// At most so many samples of each part, from all over it: folders are in the order of their classes.
     pub fn limited(mut self, most: usize) -> Self {
         self.train = limited(&self.train, most);
         self.validation = self.validation.map(|data| limited(&data, most));
@@ -55,6 +55,28 @@ impl Splits {
 }
 
 fn limited(data: &Dataset, most: usize) -> Dataset {
-    let kept: Vec<usize> = (0..data.len().min(most)).collect();
+    let count = data.len().min(most);
+    let kept: Vec<usize> = (0..count).map(|k| k * data.len() / count).collect();
     data.subset(&kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limited;
+    use crate::data::{Dataset, Samples, Targets};
+
+    #[test]
+    fn a_limit_takes_of_all_classes() {
+        let labels = vec![0, 0, 0, 0, 1, 1, 1, 1];
+        let names = vec!["airplane".to_owned(), "bird".to_owned()];
+        let data = Dataset {
+            shape: vec![1],
+            samples: Samples::Bytes((0..8).collect()),
+            targets: Targets::Classes { labels, names },
+        };
+        let samples = |most| limited(&data, most).samples;
+        assert_eq!(samples(4), Samples::Bytes(vec![0, 2, 4, 6]));
+        assert_eq!(samples(3), Samples::Bytes(vec![0, 2, 5]));
+        assert_eq!(samples(9), data.samples);
+    }
 }
