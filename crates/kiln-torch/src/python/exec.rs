@@ -1,6 +1,5 @@
 //! Statements.
 
-use std::rc::Rc;
 
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtIf, StmtTry, StmtWhile, StmtWith};
 
@@ -49,6 +48,18 @@ impl Interpreter {
                 }
             }
             Stmt::AugAssign(s) => {
+                // `x[:, 0] += 1` changes the part of the tensor, not a copy of it.
+                if let Expr::Subscript(part) = &*s.target {
+                    let whole = self.eval(env, &part.value)?;
+                    if matches!(whole, Value::Tensor(_) | Value::Parameter(_)) {
+                        let key = self.eval(env, &part.slice)?;
+                        let old = self.item(&whole, &key)?;
+                        let value = self.eval(env, &s.value)?;
+                        let new = self.binary(s.op, &old, &value)?;
+                        self.set_item(&whole, &key, new)?;
+                        return Ok(Flow::Next);
+                    }
+                }
                 let old = self.eval(env, &s.target)?;
                 let value = self.eval(env, &s.value)?;
                 // `list += items` changes the list itself.
@@ -364,13 +375,8 @@ impl Interpreter {
             Value::List(items) => !items.borrow().is_empty(),
             Value::Dict(dict) | Value::Set(dict) => !dict.borrow().entries.is_empty(),
             Value::Range(_) => !self.items(value)?.is_empty(),
-            Value::Object(object) => match self.length(value) {
-                Ok(length) => length != 0,
-                Err(_) => {
-                    let _: &Rc<_> = object;
-                    true
-                }
-            },
+            // What has no length is true.
+            Value::Object(_) => self.length(value).map_or(true, |length| length != 0),
             Value::Tensor(_) => {
                 return Err(Fault::unsupported(
                     "whether this is true depends on the values in the tensor, which are not known yet: `forward` is read once, for all inputs",

@@ -96,21 +96,8 @@ static LIST: Table = natives! {
         let items = i.items(&b.get("self"))?;
         Ok(Value::list(items))
     },
-    "list.index" "self, item, /" => |i, b| {
-        for (at, item) in i.items(&b.get("self"))?.iter().enumerate() {
-            if i.is_equal(item, &b.get("item"))? {
-                return Ok(Value::Int(i64::try_from(at).unwrap_or(i64::MAX)));
-            }
-        }
-        Err(Fault::value("that is not in the list"))
-    },
-    "list.count" "self, item, /" => |i, b| {
-        let mut count = 0;
-        for item in i.items(&b.get("self"))? {
-            count += i64::from(i.is_equal(&item, &b.get("item"))?);
-        }
-        Ok(Value::Int(count))
-    },
+    "list.index" "self, item, /" => index,
+    "list.count" "self, item, /" => count,
     "list.sort" "self, /" => |i, b| {
         let items = i.items(&b.get("self"))?;
         let sorted = i.sorted(items)?;
@@ -193,9 +180,28 @@ static SIZE: Table = natives! {
         }
         Ok(product)
     },
-    "tuple.index" "self, item, /" => |i, b| (LIST[6].call)(i, b),
-    "tuple.count" "self, item, /" => |i, b| (LIST[7].call)(i, b),
+    "tuple.index" "self, item, /" => index,
+    "tuple.count" "self, item, /" => count,
 };
+
+/// Where an element is first.
+fn index(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    for (at, item) in i.items(&b.get("self"))?.iter().enumerate() {
+        if i.is_equal(item, &b.get("item"))? {
+            return Ok(Value::Int(i64::try_from(at).unwrap_or(i64::MAX)));
+        }
+    }
+    Err(Fault::value("that is not among the elements"))
+}
+
+/// How often an element is there.
+fn count(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let mut count = 0;
+    for item in i.items(&b.get("self"))? {
+        count += i64::from(i.is_equal(&item, &b.get("item"))?);
+    }
+    Ok(Value::Int(count))
+}
 
 fn list(b: &Bound) -> Result<Rc<std::cell::RefCell<Vec<Value>>>> {
     match b.get("self") {

@@ -26,6 +26,8 @@ pub(crate) struct Native {
 pub(crate) struct Layer {
     /// The name in `torch.nn`.
     pub name: &'static str,
+    /// The full name.
+    pub full: &'static str,
     /// The constructor's parameters.
     pub signature: &'static str,
     /// Makes parameters and buffers; gets the constructor's arguments.

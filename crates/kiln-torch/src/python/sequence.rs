@@ -161,7 +161,6 @@ impl Interpreter {
             Value::Object(object) if object.class.is_module() => self.module_item(&object.clone(), key),
             Value::Object(object) if object.class.find("__getitem__").is_some() => {
                 let method = self.attribute(container, "__getitem__")?;
-                let _ = object;
                 self.call(&method, super::Args::of([key.clone()]))
             }
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_item(container, key),
@@ -209,10 +208,7 @@ impl Interpreter {
             Value::Object(object) if object.class.is_module() => {
                 self.set_module_item(&object.clone(), key, value)
             }
-            Value::Tensor(_) | Value::Parameter(_) => {
-                Err(Fault::unsupported("assigning to parts of a tensor is not supported")
-                    .help("`torch.cat` puts parts together, `torch.where` chooses element by element"))
-            }
+            Value::Tensor(_) | Value::Parameter(_) => self.set_tensor_item(container, key, &value),
             Value::Opaque(_) => Ok(()),
             other => {
                 Err(Fault::type_error(format!("elements of a {} cannot be assigned", other.type_name())))

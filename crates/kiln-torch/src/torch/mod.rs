@@ -7,6 +7,7 @@
 mod activation;
 mod advice;
 mod arithmetic;
+mod assign;
 mod container;
 mod conv;
 mod create;
@@ -22,6 +23,7 @@ mod pool;
 mod reduce;
 mod resize;
 mod shape;
+mod sharing;
 mod tensor;
 mod trace;
 mod window;
@@ -35,6 +37,7 @@ use crate::python::{Interpreter, Namespace, Result, Value};
 pub(crate) use init::Init;
 pub(crate) use module::{init as module_init, method as module_method, walk};
 pub(crate) use parameter::Parameter;
+pub(crate) use sharing::Sharing;
 pub(crate) use trace::Trace;
 
 /// Where a function is found.
@@ -72,7 +75,7 @@ pub(crate) use functions;
 macro_rules! layers {
     ($($name:literal ($signature:literal) => $setup:expr, $forward:expr);* $(;)?) => {
         &[$(crate::python::native::Layer {
-            name: $name, signature: $signature, setup: $setup, forward: $forward,
+            name: $name, full: concat!("torch.nn.", $name), signature: $signature, setup: $setup, forward: $forward,
         }),*]
     };
 }
@@ -194,7 +197,7 @@ pub(crate) fn native_class(name: &'static str) -> Option<(&'static str, NativeCl
         "torch.nn._BatchNorm" | "torch.nn._ConvNd" => (module, NativeClass::Module),
         "torch.Size" => ("builtins.tuple", NativeClass::Type(&create::SIZE)),
         _ => {
-            let layer = all_layers().find(|layer| name.strip_prefix("torch.nn.") == Some(layer.name))?;
+            let layer = all_layers().find(|layer| layer.full == name)?;
             // `isinstance(m, nn.modules.batchnorm._BatchNorm)` finds all three.
             let base = match layer.name {
                 "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => "torch.nn._BatchNorm",
@@ -226,17 +229,8 @@ fn class_name(module: &str, name: &str) -> Option<&'static str> {
     let plain = CLASSES.iter().chain(BASES).find(|full| **full == format!("{module}.{name}"));
     plain.copied().or_else(|| {
         let is_nn = module == "torch.nn";
-        all_layers().find(|layer| is_nn && layer.name == name).map(|layer| full_layer_name(layer))
+        all_layers().find(|layer| is_nn && layer.name == name).map(|layer| layer.full)
     })
-}
-
-/// `torch.nn.` and the name of a layer. The few strings are made once.
-fn full_layer_name(layer: &'static Layer) -> &'static str {
-    use std::collections::HashMap;
-    use std::sync::{LazyLock, Mutex, PoisonError};
-    static NAMES: LazyLock<Mutex<HashMap<&'static str, &'static str>>> = LazyLock::new(Mutex::default);
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.entry(layer.name).or_insert_with(|| format!("torch.nn.{}", layer.name).leak())
 }
 
 /// A member of a part of PyTorch.
