@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
-use kiln::{CompiledProgram, Plan};
+use kiln::{CompiledProgram, Model, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
 
@@ -24,7 +24,8 @@ Examples:
   kiln dump net.onnx --stage backward             how gradients are computed
   kiln dump net.onnx --stage plan                 memory and dispatches
   kiln dump net.onnx --stage wgsl                 the kernels
-  kiln dump net.onnx --format onnx -o copy.onnx   for other tools")]
+  kiln dump net.onnx --format onnx -o copy.onnx   for other tools
+  kiln dump net.py --stage weights -o net.pt      the weights it begins with, as a state dict")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -56,6 +57,8 @@ enum Stage {
     Plan,
     /// The source of all kernels
     Wgsl,
+    /// The weights under PyTorch's names; a state dict with -o FILE.pt or FILE.safetensors
+    Weights,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return match arguments.stage {
             Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
-            Stage::Import | Stage::Fused | Stage::Backward | Stage::Step => {
+            Stage::Import | Stage::Fused | Stage::Backward | Stage::Step | Stage::Weights => {
                 bail!(
                     "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
                 )
@@ -114,6 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Stage::Plan => {
             plan_form(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
         }
+        Stage::Weights => return weights(arguments, &definition),
         Stage::Wgsl => {
             wgsl(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
         }
@@ -134,6 +138,24 @@ fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the weights, or writes them as a state dict.
+fn weights(arguments: &Arguments, model: &Model) -> Result<ExitCode> {
+    let dict = model.state_dict();
+    if let Some(path) = &arguments.output {
+        dict.write(path).into_diagnostic()?;
+        note!("wrote {} tensors to {}", dict.len(), path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.format != Format::Text {
+        bail!("weights are listed as text; `-o weights.pt` or `-o weights.safetensors` writes them");
+    }
+    let mut table = Table::new(&[("name", Align::Left), ("type", Align::Left)]);
+    for (name, tensor) in dict.iter() {
+        table.row([name.to_owned(), tensor.ty().to_string()]);
+    }
+    write(arguments, table.to_string().into_bytes())
 }
 
 fn graph_form(graph: &Graph, format: Format) -> Result<Vec<u8>> {

@@ -209,9 +209,15 @@ impl Object {
         self.attributes.borrow().get(name).cloned()
     }
 
-    /// Sets an attribute of the object itself.
+    /// Sets an attribute of the object itself. Parameters and modules are in the order in which they are registered,
+    /// whatever the attribute was before.
     pub fn set(&self, name: &str, value: Value) {
-        self.attributes.borrow_mut().insert(name.into(), value);
+        let registered = |value: &Value| matches!(value, Value::Parameter(_)) || value.as_module().is_some();
+        let mut attributes = self.attributes.borrow_mut();
+        if registered(&value) && attributes.get(name).is_some_and(|old| !registered(old)) {
+            attributes.shift_remove(name);
+        }
+        attributes.insert(name.into(), value);
     }
 
     /// The modules in it, by name, in the order of their registration.
