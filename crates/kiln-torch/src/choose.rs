@@ -1,5 +1,6 @@
 //! Which model of a file is meant.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use ruff_python_ast::Stmt;
@@ -8,6 +9,9 @@ use ruff_text_size::Ranged;
 use crate::advice;
 use crate::error::ImportError;
 use crate::python::{Args, Fault, Interpreter, Namespace, Object, Result, Value, assigned, nearest};
+
+/// Names in a message.
+const MAX_LISTED: usize = 50;
 
 /// A name that may stand for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +24,7 @@ enum Kind {
 /// The names of a file that could be models, in its order.
 fn candidates(namespace: &Namespace, statements: &[Stmt]) -> Vec<(Kind, String)> {
     let Some(scope) = &namespace.scope else { return vec![] };
-    let mut found = vec![];
+    let (mut found, mut met) = (vec![], HashSet::new());
     for statement in statements {
         for name in assigned(statement) {
             let kind = match (statement, scope.own(&name)) {
@@ -43,7 +47,7 @@ fn candidates(namespace: &Namespace, statements: &[Stmt]) -> Vec<(Kind, String)>
                 }
                 _ => continue,
             };
-            if !found.iter().any(|(_, other)| *other == name) {
+            if met.insert(name.clone()) {
                 found.push((kind, name));
             }
         }
@@ -51,16 +55,22 @@ fn candidates(namespace: &Namespace, statements: &[Stmt]) -> Vec<(Kind, String)>
     found
 }
 
-/// Whether a name is used in another definition of the file.
-fn is_part(text: &str, statements: &[Stmt], name: &str) -> bool {
-    let others = statements.iter().filter(|s| matches!(s, Stmt::ClassDef(_) | Stmt::FunctionDef(_)));
-    others.filter(|s| !assigned(s).iter().any(|own| own == name)).any(|statement| {
+/// The words that definitions of the file use, but for each one's own name.
+fn parts<'a>(text: &'a str, statements: &[Stmt]) -> HashSet<&'a str> {
+    let mut parts = HashSet::new();
+    for statement in statements {
+        let own = match statement {
+            Stmt::ClassDef(s) => &s.name,
+            Stmt::FunctionDef(s) => &s.name,
+            _ => continue,
+        };
         let range = statement.range();
         let (start, end) = (u32::from(range.start()), u32::from(range.end()));
         let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
         let words = text.get(range).unwrap_or_default().split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        words.into_iter().any(|word| word == name)
-    })
+        parts.extend(words.filter(|word| *word != own.as_str()));
+    }
+    parts
 }
 
 /// The name that is meant: the one that is given, the only object that is already made, or the only definition that no
@@ -73,8 +83,10 @@ pub(crate) fn choose(
     given: Option<&str>,
 ) -> Result<String, ImportError> {
     let all = candidates(namespace, statements);
-    let listed =
-        |names: &[&String]| names.iter().map(|name| format!("{file}:{name}")).collect::<Vec<_>>().join(", ");
+    let listed = |names: &[&String]| {
+        let shown = names.iter().take(MAX_LISTED).map(|name| format!("{file}:{name}")).collect::<Vec<_>>();
+        shown.join(", ") + if names.len() > MAX_LISTED { ", ..." } else { "" }
+    };
     let names: Vec<&String> = all.iter().map(|(_, name)| name).collect();
     if let Some(given) = given {
         let scope = namespace.scope.as_ref();
@@ -96,7 +108,8 @@ pub(crate) fn choose(
     {
         return Ok(name);
     }
-    let whole: Vec<&String> = names.iter().copied().filter(|name| !is_part(text, statements, name)).collect();
+    let parts = parts(text, statements);
+    let whole: Vec<&String> = names.iter().copied().filter(|name| !parts.contains(name.as_str())).collect();
     match (&objects[..], &whole[..], &names[..]) {
         ([one], ..) | (_, [one], _) | (_, _, [one]) => return Ok((*one).clone()),
         ([], [], []) => {}

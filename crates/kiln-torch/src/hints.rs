@@ -5,6 +5,9 @@
 use ruff_python_ast::Stmt;
 use ruff_text_size::Ranged;
 
+/// Comments for Kiln in a file.
+const MAX_COMMENTS: usize = 200;
+
 /// What comments say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hints {
@@ -17,11 +20,15 @@ pub(crate) struct Hints {
 /// The comments for the definition called `name`.
 pub(crate) fn find(text: &str, statements: &[Stmt], name: &str) -> Result<Hints, String> {
     let (mut own, mut common) = (Hints::default(), Hints::default());
-    let mut offset = 0;
+    let (mut offset, mut count) = (0, 0);
     for line in text.split_inclusive('\n') {
         let start = offset;
         offset += line.len();
         let Some(words) = line.trim().strip_prefix("# kiln:") else { continue };
+        count += 1;
+        if count > MAX_COMMENTS {
+            return Err(format!("there are more than {MAX_COMMENTS} comments for Kiln"));
+        }
         match owner(text, statements, start) {
             Some(names) if names.iter().any(|other| other == name) => read(words, &mut own)?,
             Some(_) => {}

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ruff_python_ast::ModModule;
-use ruff_python_parser::Parsed;
+use ruff_python_ast::token::TokenKind;
+use ruff_python_parser::{Mode, Parsed, lexer};
 
 use crate::advice;
 use crate::limits::{MAX_LINE_TOKENS, MAX_SOURCE};
@@ -64,7 +65,10 @@ impl SourceFile {
 
     /// Parses the file, which is number `file`.
     pub fn parse(&self, file: u32) -> Result<Parsed<ModModule>, Fault> {
-        self.refuse_depth(file)?;
+        if u64::try_from(self.text.len()).unwrap_or(u64::MAX) > MAX_SOURCE {
+            return Err(Fault::limit(format!("a file that defines a model has at most {MAX_SOURCE} bytes")));
+        }
+        self.refuse_depth()?;
         ruff_python_parser::parse_module(&self.text).map_err(|error| {
             let span = Span { file, start: error.location.start().into(), end: error.location.end().into() };
             advice::syntax(&self.text, &error.error.to_string(), span)
@@ -73,41 +77,39 @@ impl SourceFile {
 
     /// Syntax trees are walked by recursion, so what nests as deep as a hostile file likes is refused beforehand. What is
     /// nested within a line has as many words and signs there; deeper blocks are indented further.
-    fn refuse_depth(&self, file: u32) -> Result<(), Fault> {
-        let (mut tokens, mut in_word, mut brackets, mut column, mut fresh) =
-            (0usize, false, 0usize, 0usize, true);
-        for (at, c) in self.text.char_indices() {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            if c == '\n' && brackets == 0 {
-                (tokens, column, fresh) = (0, 0, true);
-            }
-            if fresh && matches!(c, ' ' | '\t') {
-                column += 1;
-            } else if c != '\n' {
-                fresh = false;
-            }
-            match c {
-                '(' | '[' | '{' => brackets += 1,
-                ')' | ']' | '}' => brackets = brackets.saturating_sub(1),
+    fn refuse_depth(&self) -> Result<(), Fault> {
+        let mut lexer = lexer::lex(&self.text, Mode::Module);
+        let (mut tokens, mut brackets, mut blocks) = (0usize, 0usize, 0usize);
+        loop {
+            match lexer.next_token() {
+                TokenKind::EndOfFile => return Ok(()),
+                TokenKind::Comment | TokenKind::NonLogicalNewline => continue,
+                TokenKind::Newline => (tokens, brackets) = (0, 0),
+                TokenKind::Indent => blocks += 1,
+                TokenKind::Dedent => blocks = blocks.saturating_sub(1),
+                TokenKind::Lpar
+                | TokenKind::Lsqb
+                | TokenKind::Lbrace
+                | TokenKind::FStringStart
+                | TokenKind::TStringStart => brackets += 1,
+                TokenKind::Rpar
+                | TokenKind::Rsqb
+                | TokenKind::Rbrace
+                | TokenKind::FStringEnd
+                | TokenKind::TStringEnd => brackets = brackets.saturating_sub(1),
                 _ => {}
             }
-            let word = c.is_alphanumeric() || c == '_';
-            if !(c.is_whitespace() || word && in_word) {
-                tokens += 1;
-            }
-            in_word = word;
+            tokens += 1;
             // CPython's own limits are 200 brackets and 100 levels of indentation.
-            let what = if brackets > 200 {
-                "brackets are nested too deeply"
-            } else if column > 800 {
-                "blocks are nested too deeply"
-            } else if tokens > MAX_LINE_TOKENS {
-                "an expression is too long"
-            } else {
-                continue;
-            };
-            return Err(Fault::limit(what).at(Span { file, start: at, end: at.saturating_add(1) }));
+            if brackets > 200 {
+                return Err(Fault::limit("brackets are nested too deeply"));
+            }
+            if blocks > 100 {
+                return Err(Fault::limit("blocks are nested too deeply"));
+            }
+            if tokens > MAX_LINE_TOKENS {
+                return Err(Fault::limit("an expression is too long"));
+            }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Statements.
 
-
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFor, StmtIf, StmtTry, StmtWhile, StmtWith};
+use ruff_python_ast::{
+    ExceptHandler, Expr, Stmt, StmtFor, StmtGlobal, StmtIf, StmtNonlocal, StmtTry, StmtWhile, StmtWith,
+};
 
 use super::fault::{Fault, Kind, Result};
 use super::scope::Env;
@@ -106,8 +107,10 @@ impl Interpreter {
             }
             Stmt::Import(s) => self.import_statement(env, s)?,
             Stmt::ImportFrom(s) => self.import_from(env, s)?,
-            Stmt::Global(s) => s.names.iter().for_each(|name| env.scope.declare_elsewhere(name)),
-            Stmt::Nonlocal(s) => s.names.iter().for_each(|name| env.scope.declare_elsewhere(name)),
+            Stmt::Global(StmtGlobal { names, .. }) | Stmt::Nonlocal(StmtNonlocal { names, .. }) => {
+                self.step(names.len() as u64)?;
+                names.iter().for_each(|name| env.scope.declare_elsewhere(name));
+            }
             Stmt::Assert(s) => {
                 let value = self.eval(env, &s.test)?;
                 if !self.truth(&value)? {

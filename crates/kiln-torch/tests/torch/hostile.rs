@@ -53,6 +53,10 @@ fn net(init: &str, forward: &str) -> String {
 
 #[test]
 fn what_never_ends_is_stopped() {
+    let many_classes: String = (0..10_000).map(|i| format!("class A{i}(nn.Module):\n    pass\n")).collect();
+    let many_hints = "# kiln: --input 3\n".repeat(50_000) + "m = nn.Sequential(nn.ReLU())\n";
+    let names: String = (0..5000).map(|i| format!(", a{i}")).collect();
+    let many_names = format!("def f():\n    global a{names}\nwhile True:\n    f()\n");
     check(
         few(),
         &[
@@ -65,6 +69,9 @@ fn what_never_ends_is_stopped() {
                 "class A:\n    def __len__(self):\n        return len(self)\nbool(A())\nlen(A())\n",
                 "calls are nested",
             ),
+            (&many_classes, "several models"),
+            (&many_hints, "comments for Kiln"),
+            (&many_names, "steps"),
             ("f = functools.partial(print)\nwhile True:\n    f = functools.partial(f)\n", "steps"),
         ],
     );
@@ -196,6 +203,15 @@ fn what_is_nested_without_end_is_refused() {
     ] {
         assert!(!said(&program, few()).is_empty());
     }
+    // As deep as is allowed, and brackets that are none.
+    for program in
+        ["-".repeat(15_000), "not ".repeat(15_000), "lambda: ".repeat(5_000), "1 if 1 else ".repeat(3_000)]
+    {
+        assert_eq!(said(&format!("a = {program}1\nm = nn.Sequential(nn.ReLU())\n"), few()), "");
+    }
+    let comments = "# :(\n".repeat(30_000);
+    let smileys = comments + "x = '(((('\ny = f'[[['\nm = nn.Sequential(nn.ReLU())\n";
+    assert_eq!(said(&smileys, few()), "");
     assert!(!said(&format!("a = 1{}\n", ".a".repeat(50_000)), few()).is_empty());
     assert!(!said(&format!("a = 1{}\n", "+1".repeat(50_000)), few()).is_empty());
     check(
