@@ -22,6 +22,15 @@ static FUNCTIONS: &[Native] = natives! {
         }
     },
     "builtins.range" "start, stop=None, step=1, /" => range,
+    "builtins.slice" "*parts" => |i, b| {
+        let parts = match &i.items(&b.get("parts"))?[..] {
+            [stop] => [Value::None, stop.clone(), Value::None],
+            [start, stop] => [start.clone(), stop.clone(), Value::None],
+            [start, stop, step] => [start.clone(), stop.clone(), step.clone()],
+            _ => return Err(b.wrong("parts", "one to three integers")),
+        };
+        Ok(Value::Slice(Rc::new(parts)))
+    },
     "builtins.print" "*args, **kwargs" => |_, _| Ok(Value::None),
     "builtins.enumerate" "iterable, start=0" => |i, b| {
         let start = b.int("start")?;

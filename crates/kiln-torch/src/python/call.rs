@@ -84,7 +84,7 @@ impl Interpreter {
         self.trace.function(native.name);
         let result = (native.call)(self, &bound)?;
         self.nodes()?;
-        Ok(result)
+        self.shared(native.name, &bound, result)
     }
 
     fn call_object(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {

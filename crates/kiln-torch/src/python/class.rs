@@ -165,6 +165,10 @@ impl Interpreter {
             Value::Function(function) if name == "__name__" => {
                 Ok(Some(Value::Str(function.name.borrow().clone())))
             }
+            // What `x.max(dim)` gives.
+            Value::Tuple(parts) if parts.len() == 2 && matches!(name, "values" | "indices") => {
+                Ok(Some(parts[usize::from(name == "indices")].clone()))
+            }
             other => self.method_of(other, name),
         }
     }

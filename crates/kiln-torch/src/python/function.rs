@@ -210,6 +210,16 @@ impl Interpreter {
                 parameters
             }
         };
+        // `x.permute(dims=(0, 2, 1))`: what is meant for `*dims` may come under its name.
+        let mut args = args;
+        let by_place = parameters.posonlyargs.len() + parameters.args.len();
+        if let Some(vararg) = &parameters.vararg
+            && args.positional.len() == by_place
+            && let Some(at) = args.named.iter().position(|(name, _)| **name == *vararg.name.as_str())
+        {
+            let (_, value) = args.named.remove(at);
+            args.positional.push(value);
+        }
         let env = Env { scope: Rc::default(), file: 0, method: None, around: None };
         let defaults = self.defaults(&env, &parameters)?;
         let values = self.bind(callee, &parameters, &defaults, args)?;

@@ -39,7 +39,7 @@ pub(crate) use imports::{assigned, nearest, unknown};
 pub(crate) use library::dtype as native_dtype;
 pub(crate) use native::Bound;
 pub(crate) use scope::{Env, Scope};
-pub(crate) use sequence::position;
+pub(crate) use sequence::{position, slice_indices};
 use value::Code;
 pub(crate) use value::{Class, Namespace, Object, Value};
 
@@ -79,6 +79,8 @@ pub(crate) struct Interpreter {
     pub seed: u64,
     /// How many random tensors were drawn.
     pub draws: u32,
+    /// Which tensors are views of others.
+    pub sharing: crate::torch::Sharing,
     limits: Limits,
     steps: u64,
     cells: u64,
@@ -112,6 +114,7 @@ impl Interpreter {
             asked_for_training: false,
             seed: 0,
             draws: 0,
+            sharing: crate::torch::Sharing::default(),
             limits,
             steps: 0,
             cells: 0,

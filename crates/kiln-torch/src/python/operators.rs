@@ -205,7 +205,13 @@ impl Interpreter {
             (UnaryOp::USub, Value::Bool(b)) => Value::Int(-i64::from(*b)),
             (UnaryOp::USub, Value::Float(x)) => Value::Float(-x),
             (UnaryOp::USub, Value::Size(dim)) => Value::size(Dim::from(0) - (**dim).clone()),
-            (UnaryOp::UAdd, Value::Int(_) | Value::Float(_) | Value::Size(_)) => operand.clone(),
+            (UnaryOp::UAdd, Value::Int(_) | Value::Float(_) | Value::Size(_) | Value::Tensor(_)) => {
+                operand.clone()
+            }
+            (UnaryOp::UAdd | UnaryOp::Invert, Value::Bool(b)) => {
+                let number = i64::from(*b);
+                Value::Int(if op == UnaryOp::Invert { !number } else { number })
+            }
             (UnaryOp::Invert, Value::Int(i)) => Value::Int(!i),
             (UnaryOp::USub | UnaryOp::Invert, Value::Tensor(_) | Value::Parameter(_)) => {
                 self.tensor_unary(op, operand)?

@@ -21,7 +21,8 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     F "gelu" ("input, approximate='none'") => gelu,
     F "silu" ("input, inplace=False") => silu,
     F "mish" ("input, inplace=False") => mish,
-    TFM "sigmoid" or "expit" ("input") => sigmoid,
+    TFM "sigmoid" ("input") => sigmoid,
+    T "expit" ("input") => sigmoid,
     TFM "tanh" ("input") => tanh,
     F "softplus" ("input, beta=1.0, threshold=20.0") => softplus,
     F "softsign" ("input") => softsign,
@@ -84,16 +85,23 @@ fn unary(i: &mut Interpreter, b: &Bound, op: UnaryOp) -> Result<Value> {
     Ok(Value::tensor(i.op(Op::Unary(op), &[x])?))
 }
 
+/// Of integers and truth values, too.
+fn real(i: &mut Interpreter, b: &Bound, op: UnaryOp) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let x = i.as_float(x)?;
+    Ok(Value::tensor(i.op(Op::Unary(op), &[x])?))
+}
+
 fn relu(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     unary(i, b, UnaryOp::Relu)
 }
 
 fn sigmoid(i: &mut Interpreter, b: &Bound) -> Result<Value> {
-    unary(i, b, UnaryOp::Sigmoid)
+    real(i, b, UnaryOp::Sigmoid)
 }
 
 fn tanh(i: &mut Interpreter, b: &Bound) -> Result<Value> {
-    unary(i, b, UnaryOp::Tanh)
+    real(i, b, UnaryOp::Tanh)
 }
 
 /// A formula of the input.
@@ -171,16 +179,23 @@ fn mish(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     of_input(i, b, act::mish)
 }
 
-/// `log(1 + exp(beta * x)) / beta`; beyond the threshold PyTorch gives `x`, which is the same to within rounding.
+/// `log(1 + exp(beta * x)) / beta`; where `beta * x` is beyond the threshold, `x`. From the default threshold on, both
+/// are the same to within rounding.
 fn softplus(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let beta = b.float("beta")?;
     if beta <= 0.0 {
         return Err(b.wrong("beta", "positive"));
     }
+    let threshold = b.float("threshold")?;
     of_input(i, b, |f, x| {
         let scaled = f.scale(x, beta)?;
         let soft = f.unary(UnaryOp::Softplus, scaled)?;
-        f.scale(soft, 1.0 / beta)
+        let soft = f.scale(soft, 1.0 / beta)?;
+        if threshold >= 20.0 {
+            return Ok(soft);
+        }
+        let beyond = f.with(BinaryOp::Greater, scaled, threshold)?;
+        f.select(beyond, x, soft)
     })
 }
 

@@ -17,6 +17,16 @@ macro_rules! unary {
     };
 }
 
+/// Whole numbers are as they are.
+macro_rules! rounding {
+    ($op:ident) => {
+        |i, b| {
+            let x = i.tensor(b, "input")?;
+            Ok(Value::tensor(if i.dtype(x).is_float() { i.op(Op::Unary(UnaryOp::$op), &[x])? } else { x }))
+        }
+    };
+}
+
 macro_rules! binary {
     ($op:ident) => {
         |i, b| i.combine(BinaryOp::$op, &b.get("input"), &b.get("other"))
@@ -52,9 +62,9 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "acosh" ("input") => unary!(Acosh),
     TM "atanh" ("input") => unary!(Atanh),
     TM "erf" ("input") => unary!(Erf),
-    TM "floor" ("input") => unary!(Floor),
-    TM "ceil" ("input") => unary!(Ceil),
-    TM "round" ("input") => unary!(Round),
+    TM "floor" ("input") => rounding!(Floor),
+    TM "ceil" ("input") => rounding!(Ceil),
+    TM "round" ("input") => rounding!(Round),
     TM "isnan" ("input") => unary!(IsNan),
     TM "isinf" ("input") => unary!(IsInf),
     TM "logical_not" ("input") => |i, b| {
@@ -64,6 +74,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
     TM "rsqrt" ("input") => |i, b| {
         let x = i.tensor(b, "input")?;
+        let x = i.as_float(x)?;
         let root = i.op(Op::Unary(UnaryOp::Sqrt), &[x])?;
         Ok(Value::tensor(i.op(Op::Unary(UnaryOp::Reciprocal), &[root])?))
     },
@@ -80,6 +91,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
     TM "expm1" ("input") => |i, b| {
         let x = i.tensor(b, "input")?;
+        let x = i.as_float(x)?;
         let exp = Value::tensor(i.op(Op::Unary(UnaryOp::Exp), &[x])?);
         i.combine(BinaryOp::Sub, &exp, &Value::Float(1.0))
     },
@@ -107,7 +119,8 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let op = match b.get("rounding_mode") {
             Value::None => Operator::Div,
             Value::Str(mode) if &*mode == "floor" => Operator::FloorDiv,
-            _ => return Err(b.wrong("rounding_mode", "None or 'floor'")),
+            Value::Str(mode) if &*mode == "trunc" => return truncated(i, b),
+            _ => return Err(b.wrong("rounding_mode", "None, 'floor' or 'trunc'")),
         };
         i.tensor_binary(op, &b.get("input"), &b.get("other"))
     },
@@ -125,11 +138,8 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "logical_and" ("input, other") => binary!(And),
     TM "logical_or" ("input, other") => binary!(Or),
     TM "logical_xor" ("input, other") => binary!(Xor),
-    T "where" ("condition, input, other") => |i, b| {
-        let condition = i.tensor(b, "condition")?;
-        let [x, y] = i.promoted(&b.get("input"), &b.get("other"))?;
-        Ok(Value::tensor(i.op(Op::Select, &[condition, x, y])?))
-    },
+    T "where" ("condition, input, other") => choose,
+    M "where" ("input, condition, other") => choose,
     M "masked_fill" ("input, mask, value") => |i, b| {
         let mask = i.tensor(b, "mask")?;
         let [x, y] = i.promoted(&b.get("input"), &b.get("value"))?;
@@ -142,8 +152,40 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
 };
 
+/// `where(condition, input, other)`, of which both may be numbers.
+fn choose(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let condition = i.tensor(b, "condition")?;
+    let (mut input, other) = (b.get("input"), b.get("other"));
+    if i.optional_tensor_of(&input)?.is_none() && i.optional_tensor_of(&other)?.is_none() {
+        let dtype = match (&input, &other) {
+            (Value::Bool(_), Value::Bool(_)) => DType::Bool,
+            (Value::Int(_) | Value::Bool(_), Value::Int(_) | Value::Bool(_)) => DType::I64,
+            _ => DType::F32,
+        };
+        let number = input.as_f64().ok_or_else(|| b.wrong("input", "a tensor or a number"))?;
+        let number = i.formula().number(number);
+        input = Value::tensor(i.as_type(number, dtype)?);
+    }
+    let [x, y] = i.promoted(&input, &other)?;
+    Ok(Value::tensor(i.op(Op::Select, &[condition, x, y])?))
+}
+
+/// A quotient without what is behind its point. The core operator does this with integers.
+fn truncated(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let pair = i.promoted(&b.get("input"), &b.get("other"))?;
+    let quotient = i.op(Op::Binary(BinaryOp::Div), &pair)?;
+    if !i.dtype(quotient).is_float() {
+        return Ok(Value::tensor(quotient));
+    }
+    let sign = i.op(Op::Unary(UnaryOp::Sign), &[quotient])?;
+    let size = i.op(Op::Unary(UnaryOp::Abs), &[quotient])?;
+    let size = i.op(Op::Unary(UnaryOp::Floor), &[size])?;
+    Ok(Value::tensor(i.op(Op::Binary(BinaryOp::Mul), &[sign, size])?))
+}
+
 fn scaled_log(i: &mut Interpreter, b: &Bound, factor: f64) -> Result<Value> {
     let x = i.tensor(b, "input")?;
+    let x = i.as_float(x)?;
     let log = Value::tensor(i.op(Op::Unary(UnaryOp::Log), &[x])?);
     i.combine(BinaryOp::Mul, &log, &Value::Float(factor))
 }
@@ -237,6 +279,12 @@ impl Interpreter {
     /// An elementwise function of two operands, with broadcasting.
     pub(crate) fn combine(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
         let mut pair = self.promoted(left, right)?;
+        // Of truth values, PyTorch's sums and products are truth values, too.
+        let op = match op {
+            BinaryOp::Add | BinaryOp::Max if self.dtype(pair[0]) == DType::Bool => BinaryOp::Or,
+            BinaryOp::Mul | BinaryOp::Min if self.dtype(pair[0]) == DType::Bool => BinaryOp::And,
+            op => op,
+        };
         let is_logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
         if is_logic {
             pair = [self.as_type(pair[0], DType::Bool)?, self.as_type(pair[1], DType::Bool)?];
@@ -275,7 +323,10 @@ impl Interpreter {
             Operator::FloorDiv => {
                 let [a, b] = self.promoted(left, right)?;
                 if !self.dtype(a).is_float() {
-                    return Err(Fault::unsupported("`//` of whole-number tensors is not supported"));
+                    // What is left once the remainder, which has the divisor's sign, is taken away can be divided.
+                    let rest = self.op(Op::Binary(BinaryOp::Mod), &[a, b])?;
+                    let whole = self.op(Op::Binary(BinaryOp::Sub), &[a, rest])?;
+                    return Ok(Value::tensor(self.op(Op::Binary(BinaryOp::Div), &[whole, b])?));
                 }
                 let quotient = self.op(Op::Binary(BinaryOp::Div), &[a, b])?;
                 Ok(Value::tensor(self.op(Op::Unary(UnaryOp::Floor), &[quotient])?))
@@ -294,13 +345,22 @@ impl Interpreter {
                 };
                 Ok(Value::tensor(kiln_graph::functions::linear::matmul(&mut self.formula(), a, b)?))
             }
-            Operator::BitAnd => self.combine(BinaryOp::And, left, right),
-            Operator::BitOr => self.combine(BinaryOp::Or, left, right),
-            Operator::BitXor => self.combine(BinaryOp::Xor, left, right),
+            Operator::BitAnd => self.bits(BinaryOp::And, left, right),
+            Operator::BitOr => self.bits(BinaryOp::Or, left, right),
+            Operator::BitXor => self.bits(BinaryOp::Xor, left, right),
             Operator::LShift | Operator::RShift => {
                 Err(Fault::unsupported("shifts of tensors are not supported"))
             }
         }
+    }
+
+    /// `&`, `|`, `^`: the logical functions for truth values, another one for numbers.
+    fn bits(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
+        let [a, _] = self.promoted(left, right)?;
+        if self.dtype(a) != DType::Bool {
+            return Err(Fault::unsupported("`&`, `|` and `^` are for tensors of truth values"));
+        }
+        self.combine(op, left, right)
     }
 
     /// `-x`, `~x`

@@ -12,9 +12,15 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     T "zeros" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 0.0),
     T "ones" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 1.0),
     T "empty" ("*size, dtype=None, device=None, requires_grad=False") => |i, b| filled(i, b, 0.0),
-    T "full" ("size, fill_value, *, dtype=None, device=None") => |i, b| {
+    T "full" ("size, fill_value, *, dtype=None, device=None, requires_grad=False") => |i, b| {
         let value = b.float("fill_value")?;
-        filled(i, b, value)
+        let shape = shape::sizes(i, b, "size")?;
+        let dtype = dtype_of(b, match b.get("fill_value") {
+            Value::Bool(_) => DType::Bool,
+            Value::Int(_) => DType::I64,
+            _ => DType::F32,
+        })?;
+        spread(i, shape, value, dtype)
     },
     T "zeros_like" ("input, *, dtype=None, device=None") => |i, b| like(i, b, 0.0),
     T "ones_like" ("input, *, dtype=None, device=None") => |i, b| like(i, b, 1.0),
@@ -30,7 +36,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         #[allow(clippy::as_conversions, reason = "counts are far below 2^53")]
         let at = |k: usize| (start + (end - start) * k as f64 / (steps.max(2) - 1) as f64) as f32;
         let tensor = i.tensor_of(&[steps], Data::F32((0..steps).map(at).collect()))?;
-        i.constant(tensor)
+        typed(i, tensor, dtype_of(b, DType::F32)?)
     },
     T "eye" ("n, m=None, *, dtype=None, device=None") => |i, b| {
         let n = b.count("n")?;
@@ -38,7 +44,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         i.elements(n.saturating_mul(m))?;
         let values = Init::Identity.values(&[n, m], 0, 0);
         let tensor = i.tensor_of(&[n, m], Data::F32(values))?;
-        i.constant(tensor)
+        typed(i, tensor, dtype_of(b, DType::F32)?)
     },
     T "tensor" or "as_tensor" ("data, *, dtype=None, device=None, requires_grad=False") => |i, b| {
         let data = b.get("data");
@@ -47,6 +53,14 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         }
         nested(i, b, &data)
     },
+    M "new_zeros" ("input, *size, dtype=None, device=None, requires_grad=False") => |i, b| new(i, b, 0.0),
+    M "new_ones" ("input, *size, dtype=None, device=None, requires_grad=False") => |i, b| new(i, b, 1.0),
+    M "new_full" ("input, size, fill_value, *, dtype=None, device=None, requires_grad=False") => |i, b| {
+        let value = b.float("fill_value")?;
+        new(i, b, value)
+    },
+    TM "tril" ("input, diagonal=0") => |i, b| triangle(i, b, true),
+    TM "triu" ("input, diagonal=0") => |i, b| triangle(i, b, false),
     T "randn" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Normal(0.0, 1.0)),
     T "rand" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Uniform(0.0, 1.0)),
     T "is_tensor" ("obj") => |_, b| Ok(Value::Bool(matches!(b.get("obj"), Value::Tensor(_) | Value::Parameter(_)))),
@@ -154,6 +168,40 @@ fn like(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
     spread(i, shape, value, dtype)
 }
 
+/// A number in a shape, of another tensor's element type.
+fn new(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let dtype = dtype_of(b, i.dtype(x))?;
+    let shape = shape::sizes(i, b, "size")?;
+    spread(i, shape, value, dtype)
+}
+
+/// A matrix with zeros above a diagonal, or below it.
+fn triangle(i: &mut Interpreter, b: &Bound, lower: bool) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let shape = i.shape(x);
+    let sizes = shape
+        .len()
+        .checked_sub(2)
+        .and_then(|front| shape[front..].iter().map(Dim::as_usize).collect::<Option<Vec<usize>>>());
+    let Some([rows, columns]) = sizes.as_deref() else {
+        return Err(Fault::unsupported(format!("{} takes matrices of known size", b.callee)));
+    };
+    i.elements(rows.saturating_mul(*columns))?;
+    let diagonal = b.int("diagonal")?;
+    let kept = |row: usize, column: usize| {
+        let ahead = i64::try_from(column).unwrap_or(0) - i64::try_from(row).unwrap_or(0);
+        if lower { ahead <= diagonal } else { ahead >= diagonal }
+    };
+    let mask = (0..*rows).flat_map(|row| (0..*columns).map(move |column| (row, column)));
+    let mask = Data::Bool(mask.map(|(row, column)| kept(row, column)).collect());
+    let mask = i.tensor_of(&[*rows, *columns], mask)?;
+    let mask = i.constant(mask)?;
+    let mask = i.optional_tensor_of(&mask)?.ok_or_else(|| b.wrong("input", "a tensor"))?;
+    let zero = i.formula().number_like(0.0, x);
+    Ok(Value::tensor(i.op(Op::Select, &[mask, x, zero])?))
+}
+
 fn random(i: &mut Interpreter, b: &Bound, init: &Init) -> Result<Value> {
     if i.trace.is_running {
         return Err(Fault::unsupported(format!(
@@ -200,7 +248,16 @@ fn arange(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         Data::I64(values.map(|x| x as i64).collect())
     };
     let tensor = i.tensor_of(&[count], data)?;
-    i.constant(tensor)
+    typed(i, tensor, dtype)
+}
+
+/// A constant of an element type.
+fn typed(i: &mut Interpreter, tensor: Tensor, dtype: DType) -> Result<Value> {
+    let value = i.constant(tensor)?;
+    match i.optional_tensor_of(&value)? {
+        Some(id) => Ok(Value::tensor(i.as_type(id, dtype)?)),
+        None => Ok(value),
+    }
 }
 
 /// Numbers in lists of lists.
@@ -242,12 +299,12 @@ fn nested(i: &mut Interpreter, b: &Bound, data: &Value) -> Result<Value> {
     #[allow(clippy::as_conversions, reason = "PyTorch rounds, too")]
     let data = match dtype {
         DType::Bool => Data::Bool(numbers.iter().map(|x| *x != 0.0).collect()),
-        DType::I64 => Data::I64(level.iter().map(|v| v.as_int().unwrap_or(0)).collect()),
-        DType::I32 => Data::I32(numbers.iter().map(|x| *x as i32).collect()),
-        DType::F32 | DType::F16 | DType::F64 | DType::U8 => {
-            Data::F32(numbers.iter().map(|x| *x as f32).collect())
+        DType::I64 | DType::I32 | DType::U8 => {
+            let whole = level.iter().zip(&numbers).map(|(v, x)| v.as_int().unwrap_or(*x as i64));
+            Data::I64(whole.collect())
         }
+        DType::F32 | DType::F16 | DType::F64 => Data::F32(numbers.iter().map(|x| *x as f32).collect()),
     };
-    let tensor: Tensor = i.tensor_of(&shape, data)?;
-    i.constant(tensor)
+    let tensor = i.tensor_of(&shape, data)?;
+    typed(i, tensor, dtype)
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use kiln_graph::{DType, Dim, ShapeDisplay, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Tensor, ValueId};
 
 use super::{Function, Init, functions};
 use crate::python::methods::natives;
@@ -23,12 +23,25 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let x = i.tensor(b, "input")?;
         Ok(Value::Int(i64::try_from(i.graph.ty(x).rank()).unwrap_or(0)))
     },
-    TM "numel" or "nelement" ("input") => |i, b| {
+    TM "numel" ("input") => elements,
+    M "nelement" ("input") => elements,
+    M "contiguous" ("input, memory_format=None") => same,
+    TM "clone" ("input, *, memory_format=None") => |i, b| {
+        // A value of its own: what is done to the other one in place leaves it alone.
         let x = i.tensor(b, "input")?;
-        Ok(Value::size(i.graph.ty(x).elements()))
+        let shape = i.shape(x);
+        Ok(Value::tensor(i.op(kiln_graph::Op::Reshape(kiln_graph::ops::Reshape { shape }), &[x])?))
     },
-    M "contiguous" or "clone" ("input, memory_format=None") => same,
-    TM "clone" ("input") => same,
+    M "fill_" ("input, value") => |i, b| {
+        let value = b.float("value")?;
+        filled(i, b, value)
+    },
+    M "zero_" ("input") => |i, b| filled(i, b, 0.0),
+    M "copy_" ("input, src, non_blocking=False") => |i, b| {
+        let all = Value::Slice(Rc::new([Value::None, Value::None, Value::None]));
+        i.set_tensor_item(&b.get("input"), &all, &b.get("src"))?;
+        Ok(b.get("input"))
+    },
     TM "detach" ("input") => |i, b| {
         if i.training {
             return Err(Fault::unsupported("`detach` is not supported in training: gradients would have to stop there"));
@@ -164,6 +177,19 @@ fn known(i: &Interpreter, x: ValueId) -> Result<Tensor> {
     })
 }
 
+/// How many elements there are.
+fn elements(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    Ok(Value::size(i.graph.ty(x).elements()))
+}
+
+/// One number everywhere, in place.
+fn filled(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
+    let all = Value::Slice(Rc::new([Value::None, Value::None, Value::None]));
+    i.set_tensor_item(&b.get("input"), &all, &Value::Float(value))?;
+    Ok(b.get("input"))
+}
+
 /// The same values as another tensor.
 fn same(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let x = i.tensor(b, "input")?;
@@ -176,21 +202,6 @@ fn cast(i: &mut Interpreter, b: &Bound, to: DType) -> Result<Value> {
 }
 
 impl Interpreter {
-    /// Changes a tensor in place, for all who use it.
-    pub(crate) fn change(&mut self, tensor: &Value, to: ValueId) -> Result<()> {
-        let Value::Tensor(cell) = tensor else { return Ok(()) };
-        let (old, new) = (self.shape(cell.get()), self.shape(to));
-        if old != new {
-            return Err(Fault::value(format!(
-                "a tensor of shape {} cannot become {} in place",
-                ShapeDisplay(&old),
-                ShapeDisplay(&new)
-            )));
-        }
-        cell.set(to);
-        Ok(())
-    }
-
     /// A copy of a value that shares nothing with it: new parameters for modules, which begin as the old ones do.
     pub(crate) fn deep_copy(&mut self, value: &Value) -> Result<Value> {
         self.copied(value, &mut Default::default())

@@ -303,7 +303,8 @@ pub(crate) fn supported() -> Vec<String> {
         let names = std::iter::once(&function.native.name).chain(function.aliases);
         names.flat_map(move |name| function.homes.iter().map(move |h| format!("{}.{name}", home(h))))
     });
-    let short = |name: &str| name.strip_prefix("torch.nn.").map_or(name.to_owned(), |name| format!("nn.{name}"));
+    let short =
+        |name: &str| name.strip_prefix("torch.nn.").map_or(name.to_owned(), |name| format!("nn.{name}"));
     let mut all: Vec<String> = CLASSES.iter().map(|name| short(name)).collect();
     all.extend(all_layers().map(|layer| format!("nn.{}", layer.name)));
     all.extend(init::names().into_iter().map(|name| format!("nn.init.{name}")));

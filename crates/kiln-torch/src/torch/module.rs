@@ -412,7 +412,7 @@ impl Interpreter {
                 bound.values.push(("training".into(), Value::Training));
                 let result = (layer.forward)(self, &bound).map_err(|fault| fault.made(object.made.get()))?;
                 self.nodes()?;
-                self.in_place(&bound, result)
+                self.shared(layer.name, &bound, result)
             }
             NativeClass::Container(Container::Sequential) => {
                 let [input] = &args.positional[..] else {
@@ -436,16 +436,5 @@ impl Interpreter {
             | NativeClass::Exception
             | NativeClass::Type(_) => Err(super::advice::no_forward(&object.class)),
         }
-    }
-
-    /// With `inplace=True` the input is changed, too, for all who use it.
-    pub(crate) fn in_place(&mut self, bound: &Bound, result: Value) -> Result<Value> {
-        if matches!(bound.given("inplace"), Some(Value::Bool(true)))
-            && let (Some(Value::Tensor(input)), Value::Tensor(output)) = (bound.given("input"), &result)
-        {
-            input.set(output.get());
-            return Ok(Value::Tensor(input.clone()));
-        }
-        Ok(result)
     }
 }

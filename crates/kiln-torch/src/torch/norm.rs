@@ -11,24 +11,20 @@ use crate::python::native::Layer;
 use crate::python::{Bound, Fault, Interpreter, Object, Result, Value};
 
 pub(super) static FUNCTIONS: &[Function] = functions! {
-    TF "batch_norm" ("input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05") => batch_norm,
+    F "batch_norm" ("input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05") => batch_norm,
+    T "batch_norm" ("input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True") => batch_norm,
     TF "layer_norm" ("input, normalized_shape, weight=None, bias=None, eps=1e-05") => layer_norm,
     TF "group_norm" ("input, num_groups, weight=None, bias=None, eps=1e-05") => group,
-    TF "instance_norm" ("input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05") => instance_norm,
+    F "instance_norm" ("input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05") => instance_norm,
+    T "instance_norm" ("input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled=True") => instance_norm,
     F "local_response_norm" ("input, size, alpha=0.0001, beta=0.75, k=1.0") => local_response,
     TF "rms_norm" ("input, normalized_shape, weight=None, eps=None") => rms_norm,
     F "normalize" ("input, p=2.0, dim=1, eps=1e-12, out=None") => |i, b| {
         let x = i.tensor(b, "input")?;
-        let axis = i.axis(b.int("dim")?, i.graph.ty(x).rank())?;
+        let (axes, _) = super::reduce::axes(i, b, x)?;
         let (p, eps) = (b.float("p")?, b.float("eps")?);
+        let norm = super::reduce::norm(i, b, p, x, &axes, true)?;
         let mut f = i.formula();
-        let norm = if p == 1.0 {
-            kiln_graph::functions::reduce::l1_norm(&mut f, x, &[axis], true)?
-        } else if p == 2.0 {
-            kiln_graph::functions::reduce::l2_norm(&mut f, x, &[axis], true)?
-        } else {
-            return Err(b.wrong("p", "1 or 2"));
-        };
         let norm = f.with(BinaryOp::Max, norm, eps)?;
         Ok(Value::tensor(f.div(x, norm)?))
     },

@@ -78,7 +78,10 @@ impl Interpreter {
     /// A tensor or parameter as a value of the graph.
     pub(crate) fn optional_tensor_of(&mut self, value: &Value) -> Result<Option<ValueId>> {
         match value {
-            Value::Tensor(id) => Ok(Some(id.get())),
+            Value::Tensor(id) => {
+                self.up_to_date(id.get())?;
+                Ok(Some(id.get()))
+            }
             Value::Parameter(parameter) => self.state_of(parameter).map(Some),
             Value::Failed(fault) => Err((**fault).clone()),
             _ => Ok(None),

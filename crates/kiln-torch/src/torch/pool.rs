@@ -13,14 +13,14 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TF "max_pool2d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 2),
     TF "max_pool3d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 3),
     TF "avg_pool1d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |i, b| average(i, b, 1),
-    TF "avg_pool2d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 2),
-    TF "avg_pool3d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 3),
+    F "avg_pool2d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 2),
+    F "avg_pool3d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 3),
     TF "adaptive_avg_pool1d" ("input, output_size") => |i, b| adaptive(i, b, 1, ReduceKind::Mean),
-    TF "adaptive_avg_pool2d" ("input, output_size") => |i, b| adaptive(i, b, 2, ReduceKind::Mean),
-    TF "adaptive_avg_pool3d" ("input, output_size") => |i, b| adaptive(i, b, 3, ReduceKind::Mean),
-    TF "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::Max),
-    TF "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::Max),
-    TF "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::Max),
+    F "adaptive_avg_pool2d" ("input, output_size") => |i, b| adaptive(i, b, 2, ReduceKind::Mean),
+    F "adaptive_avg_pool3d" ("input, output_size") => |i, b| adaptive(i, b, 3, ReduceKind::Mean),
+    F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::Max),
+    F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::Max),
+    F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::Max),
     F "lp_pool1d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 1),
     F "lp_pool2d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 2),
 };
@@ -82,16 +82,36 @@ fn max(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
 }
 
 fn average(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
-    if !b.is_none("divisor_override") {
-        return Err(Fault::unsupported(format!("{}: `divisor_override` is not supported", b.callee)));
-    }
     let x = i.tensor(b, "input")?;
-    let kind = PoolKind::Average { count_include_pad: b.bool("count_include_pad")? };
-    let pool = window(i, b, x, spatial, kind)?;
-    Ok(Value::tensor(i.op(Op::Pool(pool), &[x])?))
+    if b.is_none("divisor_override") {
+        let kind = PoolKind::Average { count_include_pad: b.bool("count_include_pad")? };
+        let pool = window(i, b, x, spatial, kind)?;
+        return Ok(Value::tensor(i.op(Op::Pool(pool), &[x])?));
+    }
+    if b.bool("ceil_mode")? {
+        return Err(Fault::unsupported(format!(
+            "{}: `divisor_override` is not supported with `ceil_mode=True`",
+            b.callee
+        )));
+    }
+    let divisor = b.float("divisor_override")?;
+    if divisor == 0.0 {
+        return Err(b.wrong("divisor_override", "other than zero"));
+    }
+    let pool = window(i, b, x, spatial, PoolKind::Average { count_include_pad: true })?;
+    let count = elements(&pool);
+    let mut f = i.formula();
+    let mean = f.apply(Op::Pool(pool), &[x])?;
+    Ok(Value::tensor(f.with(BinaryOp::Mul, mean, count / divisor)?))
 }
 
-/// `sum(|x|^p)^(1/p)` over windows.
+/// How many elements are in a window.
+#[allow(clippy::as_conversions, reason = "a window's size is small")]
+fn elements(pool: &Pool) -> f64 {
+    pool.kernel.iter().fold(1usize, |n, k| n.saturating_mul(*k)) as f64
+}
+
+/// `sum(x^p)^(1/p)` over windows; PyTorch takes `x` itself where `p` is 1.
 fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let p = b.float("norm_type")?;
@@ -99,10 +119,9 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
         return Err(b.wrong("norm_type", "1 or 2"));
     }
     let pool = window(i, b, x, spatial, PoolKind::Average { count_include_pad: true })?;
-    #[allow(clippy::as_conversions, reason = "a window's size is small")]
-    let count = pool.kernel.iter().fold(1usize, |n, k| n.saturating_mul(*k)) as f64;
+    let count = elements(&pool);
     let mut f = i.formula();
-    let powers = if p == 1.0 { f.unary(UnaryOp::Abs, x)? } else { f.mul(x, x)? };
+    let powers = if p == 1.0 { x } else { f.mul(x, x)? };
     let mean = f.apply(Op::Pool(pool), &[powers])?;
     let sum = f.with(BinaryOp::Mul, mean, count)?;
     Ok(Value::tensor(if p == 1.0 { sum } else { f.unary(UnaryOp::Sqrt, sum)? }))

@@ -10,15 +10,15 @@ use crate::python::{Bound, Fault, Interpreter, Result, Value};
 pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "sum" ("input, dim=None, keepdim=False, *, dtype=None") => |i, b| plain(i, b, ReduceKind::Sum),
     TM "mean" ("input, dim=None, keepdim=False, *, dtype=None") => |i, b| plain(i, b, ReduceKind::Mean),
-    TM "prod" ("input, dim=None, keepdim=False") => |i, b| plain(i, b, ReduceKind::Prod),
+    TM "prod" ("input, dim=None, keepdim=False, *, dtype=None") => |i, b| plain(i, b, ReduceKind::Prod),
     TM "amax" ("input, dim=None, keepdim=False") => |i, b| plain(i, b, ReduceKind::Max),
     TM "amin" ("input, dim=None, keepdim=False") => |i, b| plain(i, b, ReduceKind::Min),
     TM "max" ("input, dim=None, keepdim=False") => |i, b| extreme(i, b, ReduceKind::Max, ArgKind::Max),
     TM "min" ("input, dim=None, keepdim=False") => |i, b| extreme(i, b, ReduceKind::Min, ArgKind::Min),
     TM "argmax" ("input, dim=None, keepdim=False") => |i, b| arg(i, b, ArgKind::Max),
     TM "argmin" ("input, dim=None, keepdim=False") => |i, b| arg(i, b, ArgKind::Min),
-    TM "var" ("input, dim=None, keepdim=False, *, unbiased=True, correction=None") => |i, b| spread(i, b, false),
-    TM "std" ("input, dim=None, keepdim=False, *, unbiased=True, correction=None") => |i, b| spread(i, b, true),
+    TM "var" ("input, dim=None, unbiased=True, keepdim=False, *, correction=None") => |i, b| spread(i, b, false),
+    TM "std" ("input, dim=None, unbiased=True, keepdim=False, *, correction=None") => |i, b| spread(i, b, true),
     TM "logsumexp" ("input, dim, keepdim=False") => |i, b| {
         let x = i.tensor(b, "input")?;
         let (axes, keep) = axes(i, b, x)?;
@@ -31,14 +31,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
             Value::Str(name) if &*name == "fro" => 2.0,
             _ => b.float("p")?,
         };
-        let mut f = i.formula();
-        if p == 2.0 {
-            return Ok(Value::tensor(l2_norm(&mut f, x, &axes, keep)?));
-        }
-        if p == 1.0 {
-            return Ok(Value::tensor(l1_norm(&mut f, x, &axes, keep)?));
-        }
-        Err(b.wrong("p", "1 or 2"))
+        norm(i, b, p, x, &axes, keep).map(Value::tensor)
     },
     TM "cumsum" ("input, dim") => |i, b| {
         let x = i.tensor(b, "input")?;
@@ -50,12 +43,40 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         i.step(length.saturating_mul(length) as u64 / 64)?;
         Ok(Value::tensor(cumulative_sum(&mut i.formula(), x, axis, how)?))
     },
-    TM "all" ("input") => |i, b| truth(i, b, ReduceKind::Min),
-    TM "any" ("input") => |i, b| truth(i, b, ReduceKind::Max),
+    TM "all" ("input, dim=None, keepdim=False") => |i, b| truth(i, b, ReduceKind::Min),
+    TM "any" ("input, dim=None, keepdim=False") => |i, b| truth(i, b, ReduceKind::Max),
 };
 
+/// `sum(|x|^p)^(1/p)`, the largest size for an infinite `p`.
+pub(super) fn norm(
+    i: &mut Interpreter,
+    b: &Bound,
+    p: f64,
+    x: ValueId,
+    axes: &[usize],
+    keep: bool,
+) -> Result<ValueId> {
+    let mut f = i.formula();
+    if p == 2.0 {
+        return Ok(l2_norm(&mut f, x, axes, keep)?);
+    }
+    if p == 1.0 {
+        return Ok(l1_norm(&mut f, x, axes, keep)?);
+    }
+    if p.is_nan() || p <= 0.0 {
+        return Err(b.wrong("p", "positive"));
+    }
+    let size = f.unary(UnaryOp::Abs, x)?;
+    if p.is_infinite() {
+        return Ok(f.reduce(ReduceKind::Max, size, axes.to_vec(), keep)?);
+    }
+    let powers = f.with(BinaryOp::Pow, size, p)?;
+    let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep)?;
+    Ok(f.with(BinaryOp::Pow, sum, 1.0 / p)?)
+}
+
 /// The dimensions that `dim` names, all if it names none, and whether they stay as 1.
-fn axes(i: &mut Interpreter, b: &Bound, x: ValueId) -> Result<(Vec<usize>, bool)> {
+pub(super) fn axes(i: &mut Interpreter, b: &Bound, x: ValueId) -> Result<(Vec<usize>, bool)> {
     let rank = i.graph.ty(x).rank();
     let mut axes = match b.get("dim") {
         Value::None => (0..rank).collect(),
@@ -87,8 +108,13 @@ fn reduced(i: &mut Interpreter, b: &Bound, x: ValueId, kind: ReduceKind) -> Resu
 
 fn plain(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {
     let mut x = i.tensor(b, "input")?;
-    if i.dtype(x) == DType::Bool {
-        x = i.as_type(x, DType::I64)?;
+    match b.get("dtype") {
+        Value::DType(dtype) => x = i.as_type(x, dtype)?,
+        // Sums and products of small integers are large ones.
+        _ if matches!(kind, ReduceKind::Sum | ReduceKind::Prod) && !i.dtype(x).is_float() => {
+            x = i.as_type(x, DType::I64)?;
+        }
+        _ => {}
     }
     if kind == ReduceKind::Mean && !i.dtype(x).is_float() {
         return Err(Fault::type_error(format!(
@@ -127,10 +153,17 @@ fn arg(i: &mut Interpreter, b: &Bound, kind: ArgKind) -> Result<Value> {
     Ok(Value::tensor(i.op(Op::ArgReduce(op), &[x])?))
 }
 
+/// Variance and its root. `x.var(False)` is `x.var(unbiased=False)`.
 fn spread(i: &mut Interpreter, b: &Bound, root: bool) -> Result<Value> {
     let x = i.tensor(b, "input")?;
-    let (axes, keep) = axes(i, b, x)?;
-    let correction = match (b.is_none("correction"), b.bool("unbiased")?) {
+    let (axes, keep, unbiased) = match b.get("dim") {
+        Value::Bool(unbiased) => ((0..i.graph.ty(x).rank()).collect(), false, unbiased),
+        _ => {
+            let (axes, keep) = axes(i, b, x)?;
+            (axes, keep, b.bool("unbiased")?)
+        }
+    };
+    let correction = match (b.is_none("correction"), unbiased) {
         (false, _) => b.float("correction")?,
         (true, true) => 1.0,
         (true, false) => 0.0,
@@ -144,7 +177,6 @@ fn truth(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let x = i.as_type(x, DType::Bool)?;
     let numbers = i.as_type(x, DType::I32)?;
-    let axes = (0..i.graph.ty(x).rank()).collect();
-    let y = i.op(Op::Reduce(Reduce { kind, axes, keep_dims: false }), &[numbers])?;
+    let y = reduced(i, b, numbers, kind)?;
     Ok(Value::tensor(i.as_type(y, DType::Bool)?))
 }

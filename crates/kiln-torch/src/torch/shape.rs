@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use kiln_graph::functions::movement::tile;
 use kiln_graph::ops::{
-    Concat, Expand, Gather, GatherElements, Pad, PadMode, Reshape, Slice, SliceAxis, Transpose,
+    BinaryOp, Concat, Expand, Gather, GatherElements, Pad, PadMode, Reshape, Slice, SliceAxis, Transpose,
     broadcast_shapes,
 };
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId, product};
@@ -65,9 +65,14 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "movedim" or "moveaxis" ("input, source, destination") => |i, b| {
         let x = i.tensor(b, "input")?;
         let rank = i.graph.ty(x).rank();
-        let (from, to) = (i.axis(b.int("source")?, rank)?, i.axis(b.int("destination")?, rank)?);
-        let mut perm: Vec<usize> = (0..rank).filter(|axis| *axis != from).collect();
-        perm.insert(to, from);
+        let (from, to) = (some_axes(i, b, "source", rank)?, some_axes(i, b, "destination", rank)?);
+        let distinct = |axes: &[usize]| axes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        if from.len() != to.len() || distinct(&from) != from.len() || distinct(&to) != to.len() {
+            return Err(Fault::value(format!("{}: each dimension is named once, with its new place", b.callee)));
+        }
+        let mut rest = (0..rank).filter(|axis| !from.contains(axis));
+        let place = |at: usize| to.iter().position(|place| *place == at).map(|k| from[k]);
+        let perm = (0..rank).filter_map(|at| place(at).or_else(|| rest.next())).collect();
         permuted(i, x, perm)
     },
     M "expand" ("input, *sizes") => |i, b| {
@@ -92,7 +97,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let (x, repeats) = (i.tensor(b, "input")?, sizes(i, b, "sizes")?);
         Ok(Value::tensor(tile(&mut i.formula(), x, &repeats)?))
     },
-    TM "cat" or "concat" or "concatenate" ("tensors, dim=0") => |i, b| {
+    T "cat" or "concat" or "concatenate" ("tensors, dim=0") => |i, b| {
         let tensors = i.items(&b.get("tensors"))?;
         cat(i, b, &tensors)
     },
@@ -146,7 +151,11 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "narrow" ("input, dim, start, length") => |i, b| {
         let x = i.tensor(b, "input")?;
         let axis = i.axis(b.int("dim")?, i.graph.ty(x).rank())?;
-        let cut = SliceAxis { axis, start: b.dim("start")?, length: b.dim("length")?, step: 1 };
+        let mut start = b.dim("start")?;
+        if start.as_const().is_some_and(|start| start < 0) {
+            start = start + i.shape(x)[axis].clone();
+        }
+        let cut = SliceAxis { axis, start, length: b.dim("length")?, step: 1 };
         Ok(Value::tensor(i.op(Op::Slice(Slice { axes: vec![cut] }), &[x])?))
     },
     TM "select" ("input, dim, index") => |i, b| {
@@ -168,25 +177,39 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         Ok(Value::tensor(i.op(Op::Slice(Slice { axes: cuts }), &[x])?))
     },
     TM "roll" ("input, shifts, dims") => |i, b| {
-        let x = i.tensor(b, "input")?;
-        let axis = i.axis(b.sizes("dims", 1)?[0], i.graph.ty(x).rank())?;
-        let size = i.shape(x)[axis].as_const().ok_or_else(|| b.wrong("dims", "a dimension of known size"))?;
-        let shift = b.sizes("shifts", 1)?[0].rem_euclid(size.max(1));
-        let mut part = |start: i64, length: i64| {
-            let cut = SliceAxis { axis, start: start.into(), length: length.into(), step: 1 };
-            i.op(Op::Slice(Slice { axes: vec![cut] }), &[x])
-        };
-        if shift == 0 {
-            return Ok(b.get("input"));
+        let mut x = i.tensor(b, "input")?;
+        let axes = some_axes(i, b, "dims", i.graph.ty(x).rank())?;
+        for (axis, shift) in axes.iter().zip(b.sizes("shifts", axes.len())?) {
+            x = rolled(i, b, x, *axis, shift)?;
         }
-        let parts = [part(size - shift, shift)?, part(0, size - shift)?];
-        Ok(Value::tensor(i.op(Op::Concat(Concat { axis }), &parts)?))
+        Ok(Value::tensor(x))
     },
-    TM "diff" ("input") => |i, b| {
-        let slice = |start, end| Value::Slice(Rc::new([start, end, Value::None]));
-        let after = i.tensor_item(&b.get("input"), &slice(Value::Int(1), Value::None))?;
-        let before = i.tensor_item(&b.get("input"), &slice(Value::None, Value::Int(-1)))?;
-        i.combine(kiln_graph::ops::BinaryOp::Sub, &after, &before)
+    TM "diff" ("input, n=1, dim=-1") => |i, b| {
+        let mut x = i.tensor(b, "input")?;
+        let axis = i.axis(b.int("dim")?, i.graph.ty(x).rank())?;
+        for _ in 0..b.count("n")? {
+            let length = i.shape(x)[axis].clone() - 1.into();
+            let mut part = |start: i64| {
+                let cut = SliceAxis { axis, start: start.into(), length: length.clone(), step: 1 };
+                i.op(Op::Slice(Slice { axes: vec![cut] }), &[x])
+            };
+            let (after, before) = (part(1)?, part(0)?);
+            x = i.op(Op::Binary(BinaryOp::Sub), &[after, before])?;
+        }
+        Ok(Value::tensor(x))
+    },
+    TM "repeat_interleave" ("input, repeats, dim") => |i, b| {
+        let x = i.tensor(b, "input")?;
+        let mut shape = i.shape(x);
+        let axis = i.axis(b.int("dim")?, shape.len())?;
+        let repeats = Dim::from(b.count("repeats")?);
+        let mut spread = shape.clone();
+        spread.insert(axis + 1, 1.into());
+        let y = i.op(Op::Reshape(Reshape { shape: spread.clone() }), &[x])?;
+        spread[axis + 1] = repeats.clone();
+        let y = i.op(Op::Expand(Expand { shape: spread }), &[y])?;
+        shape[axis] = &shape[axis] * &repeats;
+        reshaped(i, y, shape)
     },
     TM "gather" ("input, dim, index") => |i, b| {
         let (x, index) = (i.tensor(b, "input")?, i.tensor(b, "index")?);
@@ -215,9 +238,27 @@ pub(super) static LAYERS: &[Layer] = layers! {
     "ReflectionPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Reflect);
     "ReplicationPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Edge);
     "ReplicationPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Edge);
+    "ReflectionPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Reflect);
+    "ReplicationPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Edge);
+    "CircularPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Wrap);
     "CircularPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Wrap);
     "CircularPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Wrap);
 };
+
+/// Elements that leave at the end come back at the beginning.
+fn rolled(i: &mut Interpreter, b: &Bound, x: ValueId, axis: usize, shift: i64) -> Result<ValueId> {
+    let size = i.shape(x)[axis].as_const().ok_or_else(|| b.wrong("dims", "a dimension of known size"))?;
+    let shift = shift.rem_euclid(size.max(1));
+    if shift == 0 {
+        return Ok(x);
+    }
+    let mut part = |start: i64, length: i64| {
+        let cut = SliceAxis { axis, start: start.into(), length: length.into(), step: 1 };
+        i.op(Op::Slice(Slice { axes: vec![cut] }), &[x])
+    };
+    let parts = [part(size - shift, shift)?, part(0, size - shift)?];
+    i.op(Op::Concat(Concat { axis }), &parts)
+}
 
 fn reshaped(i: &mut Interpreter, x: ValueId, shape: Vec<Dim>) -> Result<Value> {
     if i.shape(x) == shape {

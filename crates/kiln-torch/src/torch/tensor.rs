@@ -102,6 +102,9 @@ impl Interpreter {
             Value::Tuple(keys) => keys.to_vec(),
             other => vec![other.clone()],
         };
+        if let Some(result) = self.chosen_by_list(of, &keys)? {
+            return Ok(result);
+        }
         let rank = self.graph.ty(id).rank();
         let named = keys.iter().filter(|k| !matches!(k, Value::Ellipsis | Value::None)).count();
         if named > rank {
@@ -138,9 +141,10 @@ impl Interpreter {
                     .help("`torch.where(mask, x, 0)` keeps the shape"));
                 }
                 Value::List(_) => {
-                    return Err(Fault::unsupported("indexing by a list is not supported").help(
-                        "`torch.index_select(x, dim, torch.tensor([...]))` chooses along one dimension",
-                    ));
+                    return Err(Fault::unsupported(
+                        "indexing by several lists or by lists of lists is not supported",
+                    )
+                    .help("`torch.index_select(x, dim, torch.tensor([...]))` chooses along one dimension"));
                 }
                 other => {
                     let at = other.as_int().ok_or_else(|| {
@@ -153,7 +157,51 @@ impl Interpreter {
         while index.axis < rank {
             index.keep();
         }
-        Ok(Value::tensor(index.finish(self)?))
+        let is_part = !index.cuts.is_empty();
+        let result = index.finish(self)?;
+        if result == id {
+            return Ok(of.clone());
+        }
+        let result = Value::tensor(result);
+        self.view(&result, id, is_part);
+        Ok(result)
+    }
+
+    /// `x[:, [2, 0]]`, `x[:, indices]`: one list or tensor of indices among slices.
+    fn chosen_by_list(&mut self, of: &Value, keys: &[Value]) -> Result<Option<Value>> {
+        let is_list = |key: &Value| match key {
+            Value::List(_) => true,
+            Value::Tensor(indices) => {
+                let dtype = self.dtype(indices.get());
+                keys.len() > 1 && !dtype.is_float() && dtype != kiln_graph::DType::Bool
+            }
+            _ => false,
+        };
+        let Some(at) = keys.iter().position(is_list) else { return Ok(None) };
+        // Indices beside it would be chosen together with it.
+        let others = |(place, key): (usize, &Value)| {
+            place == at || matches!(key, Value::Slice(_) | Value::Ellipsis | Value::None)
+        };
+        if !keys.iter().enumerate().all(others) || keys[..at].iter().any(|key| matches!(key, Value::Ellipsis))
+        {
+            return Ok(None);
+        }
+        let mut around = keys.to_vec();
+        around[at] = Value::Slice(Rc::new([Value::None, Value::None, Value::None]));
+        let x = self.tensor_item(of, &Value::tuple(around))?;
+        let Some(x) = self.optional_tensor_of(&x)? else { return Ok(None) };
+        if let Value::List(places) = &keys[at] {
+            let Some(size) = self.shape(x)[at].as_usize() else { return Ok(None) };
+            let places = places.borrow().clone();
+            if places.iter().any(|place| !matches!(place, Value::Int(_))) {
+                return Ok(None);
+            }
+            let place = |place: &Value| crate::python::position(place, size, "tensor");
+            let places = places.iter().map(place).collect::<Result<Vec<_>>>()?;
+            return self.gathered(x, at, &places).map(|id| Some(Value::tensor(id)));
+        }
+        let Some(indices) = self.optional_tensor_of(&keys[at])? else { return Ok(None) };
+        Ok(Some(Value::tensor(self.op(Op::Gather(Gather { axis: at }), &[x, indices])?)))
     }
 }
 

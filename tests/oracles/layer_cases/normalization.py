@@ -1,0 +1,46 @@
+"""Normalizations."""
+
+from .case import Case, function, layer
+
+ROW, IMAGE, VOLUME = "4,5", "4,3,3", "4,2,2,3"
+
+CASES = [
+    layer("batch_norm1d_flat", "nn.BatchNorm1d(4)", "4"),
+    layer("batch_norm1d", "nn.BatchNorm1d(4)", ROW),
+    layer("batch_norm2d", "nn.BatchNorm2d(4)", IMAGE),
+    layer("batch_norm2d_eps", "nn.BatchNorm2d(4, eps=0.1, momentum=0.3)", IMAGE),
+    layer("batch_norm2d_plain", "nn.BatchNorm2d(4, affine=False)", IMAGE),
+    layer("batch_norm2d_untracked", "nn.BatchNorm2d(4, track_running_stats=False)", IMAGE),
+    layer("batch_norm2d_neither", "nn.BatchNorm2d(4, affine=False, track_running_stats=False)", IMAGE),
+    layer("batch_norm2d_mean", "nn.BatchNorm2d(4, momentum=None)", IMAGE),
+    layer("batch_norm3d", "nn.BatchNorm3d(4)", VOLUME),
+    Case("f_batch_norm", (IMAGE,), "nn.BatchNorm2d(4)", "F.batch_norm(x, self.layer.running_mean, self.layer.running_var, self.layer.weight, self.layer.bias, False, 0.1, 0.01)"),
+    Case("f_batch_norm_training", (IMAGE,), "nn.BatchNorm2d(4)", "F.batch_norm(x, self.layer.running_mean, self.layer.running_var, training=self.training)"),
+    Case("torch_instance_norm", (IMAGE,), "nn.InstanceNorm2d(4, affine=True)", "torch.instance_norm(x, self.layer.weight, self.layer.bias, None, None, True, 0.1, 0.01, True)"),
+    Case("torch_batch_norm", (IMAGE,), "nn.BatchNorm2d(4)", "torch.batch_norm(x, self.layer.weight, self.layer.bias, self.layer.running_mean, self.layer.running_var, False, 0.1, 0.01, True)"),
+    layer("layer_norm", "nn.LayerNorm(5)", ROW),
+    layer("layer_norm_two", "nn.LayerNorm((4, 5))", ROW),
+    layer("layer_norm_plain", "nn.LayerNorm([3, 3], elementwise_affine=False)", IMAGE),
+    layer("layer_norm_no_bias", "nn.LayerNorm(5, eps=0.1, bias=False)", ROW),
+    Case("f_layer_norm", (ROW,), "nn.LayerNorm(5)", "F.layer_norm(x, (5,), self.layer.weight, self.layer.bias, 0.01) + F.layer_norm(x, x.shape[1:]) + torch.layer_norm(x, [5])"),
+    layer("group_norm", "nn.GroupNorm(2, 4)", IMAGE),
+    layer("group_norm_one", "nn.GroupNorm(1, 4, eps=0.1)", ROW),
+    layer("group_norm_plain", "nn.GroupNorm(4, 4, affine=False)", IMAGE),
+    layer("group_norm_flat", "nn.GroupNorm(2, 4)", "4"),
+    Case("f_group_norm", (IMAGE,), "nn.GroupNorm(2, 4)", "F.group_norm(x, 2, self.layer.weight, self.layer.bias) + torch.group_norm(x, 4)"),
+    layer("instance_norm1d", "nn.InstanceNorm1d(4)", ROW),
+    layer("instance_norm2d", "nn.InstanceNorm2d(4, affine=True)", IMAGE),
+    layer("instance_norm2d_tracked", "nn.InstanceNorm2d(4, track_running_stats=True)", IMAGE),
+    layer("instance_norm3d", "nn.InstanceNorm3d(4, eps=0.1)", VOLUME),
+    Case("f_instance_norm", (IMAGE,), "nn.InstanceNorm2d(4, affine=True)", "F.instance_norm(x, weight=self.layer.weight, bias=self.layer.bias) + F.instance_norm(x)"),
+    layer("local_response_norm", "nn.LocalResponseNorm(2)", IMAGE),
+    layer("local_response_norm_options", "nn.LocalResponseNorm(3, alpha=0.5, beta=0.6, k=2.0)", IMAGE),
+    layer("local_response_norm_row", "nn.LocalResponseNorm(3, alpha=0.5)", ROW),
+    function("f_local_response_norm", "F.local_response_norm(x, 4, 0.1, 0.5, 1.5)", IMAGE),
+    layer("rms_norm", "nn.RMSNorm(5)", ROW),
+    layer("rms_norm_options", "nn.RMSNorm((4, 5), eps=0.1, elementwise_affine=False)", ROW),
+    Case("f_rms_norm", (ROW,), "nn.RMSNorm(5)", "F.rms_norm(x, (5,), self.layer.weight, 1e-3) + torch.rms_norm(x, [5])"),
+    function("f_normalize", "F.normalize(x) + F.normalize(x, dim=-1) * 2 + F.normalize(x, p=1, dim=0) + F.normalize(x, 2.0, (1, 2))", ROW),
+    function("f_normalize_options", "F.normalize(x, p=2, dim=1) * 3 + F.normalize(x, 1.0, -1, 1e-3)", ROW),
+    function("f_normalize_three", "F.normalize(x, p=3.0, dim=1) + F.normalize(x, p=float('inf'), dim=1)", ROW),
+]
