@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use kiln_graph::Dim;
 
-use super::names;
+use super::{loss, names};
 use crate::python::format::repr;
 use crate::python::native::Layer;
 use crate::python::value::Class;
@@ -24,8 +24,7 @@ pub(super) fn no_forward(class: &Class) -> Fault {
 
 /// `nn.ReLU(x)`: what the class makes has to be called, not the class.
 pub(super) fn not_a_function(layer: &Layer, args: &Args) -> Result<()> {
-    let is_loss = layer.name.ends_with("Loss");
-    if is_loss || !matches!(args.positional.first(), Some(Value::Tensor(_))) {
+    if loss::is_loss(layer) || !matches!(args.positional.first(), Some(Value::Tensor(_))) {
         return Ok(());
     }
     let lower = layer.name.to_lowercase();

@@ -25,6 +25,11 @@ pub(super) static LAYERS: &[Layer] = layers! {
     "BCEWithLogitsLoss" ("weight=None, size_average=None, reduce=None, reduction='mean', pos_weight=None") => |_, _, _| Ok(()), outside;
 };
 
+/// Whether a layer is a loss, which is called with a target, too.
+pub(super) fn is_loss(layer: &Layer) -> bool {
+    LAYERS.iter().any(|loss| loss.name == layer.name)
+}
+
 fn outside(_: &mut Interpreter, b: &Bound) -> Result<Value> {
     Err(Fault::unsupported(format!("{} is a loss, which a model does not compute itself", b.callee))
         .help("the model gives its scores; `kiln train --loss cross-entropy` compares them with the classes"))

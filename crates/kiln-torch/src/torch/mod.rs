@@ -18,7 +18,9 @@ mod loss;
 mod method;
 mod module;
 mod norm;
+mod pad;
 mod parameter;
+mod parts;
 mod pool;
 mod reduce;
 mod resize;
@@ -93,7 +95,7 @@ mod homes {
 }
 
 /// All functions.
-fn tables() -> [&'static [Function]; 13] {
+fn tables() -> [&'static [Function]; 15] {
     [
         activation::FUNCTIONS,
         arithmetic::FUNCTIONS,
@@ -102,6 +104,8 @@ fn tables() -> [&'static [Function]; 13] {
         dropout::FUNCTIONS,
         linear::FUNCTIONS,
         norm::FUNCTIONS,
+        pad::FUNCTIONS,
+        parts::FUNCTIONS,
         pool::FUNCTIONS,
         reduce::FUNCTIONS,
         resize::FUNCTIONS,
@@ -119,6 +123,7 @@ fn all_layers() -> impl Iterator<Item = &'static Layer> {
         dropout::LAYERS,
         linear::LAYERS,
         norm::LAYERS,
+        pad::LAYERS,
         pool::LAYERS,
         resize::LAYERS,
         shape::LAYERS,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Parameter, container};
+use super::{Parameter, container, loss};
 use crate::python::methods::natives;
 use crate::python::native::{Layer, Native};
 use crate::python::value::{Class, Container, NativeClass};
@@ -405,7 +405,8 @@ impl Interpreter {
             NativeClass::Layer(layer) => {
                 let path = self.trace.path(object);
                 let callee = format!("`{path}` (nn.{})", layer.name);
-                let mut bound = self.bind_signature(&callee, "input", args)?;
+                let inputs = if loss::is_loss(layer) { "input, target" } else { "input" };
+                let mut bound = self.bind_signature(&callee, inputs, args)?;
                 let attributes = object.attributes.borrow();
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
                 drop(attributes);

@@ -1,0 +1,73 @@
+//! Padding.
+
+use kiln_graph::Op;
+use kiln_graph::ops::{Pad, PadMode};
+
+use super::{Function, functions, layers};
+use crate::python::native::Layer;
+use crate::python::{Bound, Fault, Interpreter, Result, Value};
+
+pub(super) static FUNCTIONS: &[Function] = functions! {
+    F "pad" ("input, pad, mode='constant', value=None") => pad,
+};
+
+pub(super) static LAYERS: &[Layer] = layers! {
+    "ZeroPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Constant(0.0));
+    "ZeroPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Constant(0.0));
+    "ZeroPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Constant(0.0));
+    "ConstantPad1d" ("padding, value") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Constant(b.float("value")? as f32));
+    "ConstantPad2d" ("padding, value") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Constant(b.float("value")? as f32));
+    "ConstantPad3d" ("padding, value") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Constant(b.float("value")? as f32));
+    "ReflectionPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Reflect);
+    "ReflectionPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Reflect);
+    "ReplicationPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Edge);
+    "ReplicationPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Edge);
+    "ReflectionPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Reflect);
+    "ReplicationPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Edge);
+    "CircularPad3d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 3, PadMode::Wrap);
+    "CircularPad1d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 1, PadMode::Wrap);
+    "CircularPad2d" ("padding") => |_, _, _| Ok(()), |i, b| pad_layer(i, b, 2, PadMode::Wrap);
+};
+
+/// `F.pad`: amounts begin with the last dimension.
+fn pad(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let amounts = i.items(&b.get("pad"))?;
+    let amounts: Option<Vec<i64>> = amounts.iter().map(Value::as_int).collect();
+    let amounts =
+        amounts.filter(|a| a.len().is_multiple_of(2)).ok_or_else(|| b.wrong("pad", "pairs of integers"))?;
+    let mode = match &*b.string("mode")? {
+        "constant" => PadMode::Constant(if b.is_none("value") { 0.0 } else { b.float("value")? as f32 }),
+        "reflect" => PadMode::Reflect,
+        "replicate" => PadMode::Edge,
+        "circular" => PadMode::Wrap,
+        _ => return Err(b.wrong("mode", "'constant', 'reflect', 'replicate' or 'circular'")),
+    };
+    padded(i, b, &amounts, mode)
+}
+
+fn pad_layer(i: &mut Interpreter, b: &Bound, spatial: usize, mode: PadMode) -> Result<Value> {
+    let amounts = match b.get("padding") {
+        Value::Int(n) => vec![n; 2 * spatial],
+        _ => b.sizes("padding", 2 * spatial)?,
+    };
+    padded(i, b, &amounts, mode)
+}
+
+fn padded(i: &mut Interpreter, b: &Bound, amounts: &[i64], mode: PadMode) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let rank = i.graph.ty(x).rank();
+    if amounts.len() / 2 > rank {
+        return Err(Fault::value(format!(
+            "{}: more dimensions are padded than there are ({rank})",
+            b.callee
+        )));
+    }
+    let mut pads = vec![[0, 0]; rank];
+    for (n, pair) in amounts.chunks_exact(2).enumerate() {
+        if pair.iter().any(|p| p.unsigned_abs() > 1 << 24) {
+            return Err(b.wrong("pad", "reasonable"));
+        }
+        pads[rank - 1 - n] = [pair[0], pair[1]];
+    }
+    Ok(Value::tensor(i.op(Op::Pad(Pad { pads, mode }), &[x])?))
+}
