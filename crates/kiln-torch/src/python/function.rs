@@ -129,6 +129,8 @@ impl Interpreter {
         {
             let name = parameter.name().as_str();
             let by_name = named.iter().position(|(n, _)| &**n == name);
+            let by_name =
+                by_name.filter(|_| !parameters.posonlyargs.iter().any(|p| p.name().as_str() == name));
             let placed = if by_place { positional.next() } else { None };
             let value = match (placed, by_name) {
                 (Some(_), Some(_)) => {
@@ -193,6 +195,7 @@ impl Interpreter {
                 Value::Str(text) => self.text(text)?,
                 Value::Tuple(items) => self.step(items.len() as u64 / 64)?,
                 Value::List(items) => self.step(items.borrow().len() as u64 / 64)?,
+                Value::Tensor(_) => self.constants(&[value])?,
                 _ => {}
             }
         }

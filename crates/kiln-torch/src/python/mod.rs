@@ -79,6 +79,8 @@ pub(crate) struct Interpreter {
     pub seed: u64,
     /// How many random tensors were drawn.
     pub draws: u32,
+    /// The exceptions whose handlers run, innermost last.
+    handled: Vec<Fault>,
     /// Which tensors are views of others.
     pub sharing: crate::torch::Sharing,
     limits: Limits,
@@ -114,6 +116,7 @@ impl Interpreter {
             asked_for_training: false,
             seed: 0,
             draws: 0,
+            handled: vec![],
             sharing: crate::torch::Sharing::default(),
             limits,
             steps: 0,
@@ -177,6 +180,16 @@ impl Interpreter {
     /// Counts the work on a text.
     pub fn text(&mut self, text: &str) -> Result<()> {
         if text.len() < 64 { Ok(()) } else { self.step(text.len() as u64 / 64) }
+    }
+
+    /// Counts the work on constants: with small ones is computed at once.
+    pub fn constants(&mut self, values: &[&Value]) -> Result<()> {
+        let small = |value: &&Value| match value {
+            Value::Tensor(id) => self.graph.as_constant(id.get()).map_or(0, |tensor| tensor.len().min(4096)),
+            _ => 0,
+        };
+        let count: usize = values.iter().map(small).sum();
+        self.step(count as u64 / 16)
     }
 
     /// Counts nodes of the graph, and the work on the sizes and constants that are new.

@@ -49,13 +49,33 @@ fn methods(op: Operator) -> (&'static str, &'static str) {
     }
 }
 
+fn unary_method(op: UnaryOp) -> &'static str {
+    match op {
+        UnaryOp::USub => "__neg__",
+        UnaryOp::UAdd => "__pos__",
+        UnaryOp::Invert | UnaryOp::Not => "__invert__",
+    }
+}
+
 impl Interpreter {
+    /// What a class of the program says about two values: `__eq__`, `__lt__`.
+    fn compared(&mut self, method: &'static str, left: &Value, right: &Value) -> Result<Option<bool>> {
+        let Value::Object(object) = left else { return Ok(None) };
+        if object.class.find(method).is_none() {
+            return Ok(None);
+        }
+        let method = self.attribute(left, method)?;
+        let answer = self.deeper_call(|this| this.call(&method, super::Args::of([right.clone()])))?;
+        self.truth(&answer).map(Some)
+    }
+
     /// `left op right`
     pub(crate) fn binary(&mut self, op: Operator, left: &Value, right: &Value) -> Result<Value> {
         use Value::{Bool, Dict, Float, Int, List, Object, Opaque, Parameter, Size, Str, Tensor, Tuple};
         match (left, right) {
             (Value::Failed(fault), _) | (_, Value::Failed(fault)) => Err((**fault).clone()),
             (Tensor(_) | Parameter(_), _) | (_, Tensor(_) | Parameter(_)) => {
+                self.constants(&[left, right])?;
                 self.tensor_binary(op, left, right)
             }
             (Int(_) | Bool(_), Int(_) | Bool(_)) => self.integers(op, left, right),
@@ -105,6 +125,27 @@ impl Interpreter {
                 merged.entries.extend(b.borrow().entries.clone());
                 self.cells(merged.entries.len())?;
                 Ok(Dict(Rc::new(merged.into())))
+            }
+            (Value::Set(a), Value::Set(b))
+                if matches!(op, Operator::BitOr | Operator::BitAnd | Operator::Sub | Operator::BitXor) =>
+            {
+                let (a, b) = (a.borrow(), b.borrow());
+                self.cells(a.entries.len() + b.entries.len())?;
+                let only = |of: &super::value::Dict, other: &super::value::Dict, there: bool| {
+                    let kept = of.entries.iter().filter(|(key, _)| other.entries.contains_key(*key) == there);
+                    kept.map(|(key, entry)| (key.clone(), entry.clone())).collect::<Vec<_>>()
+                };
+                let mut entries = only(&a, &b, op == Operator::BitAnd);
+                match op {
+                    Operator::BitOr => {
+                        entries = a.entries.clone().into_iter().collect();
+                        entries.extend(only(&b, &a, false));
+                    }
+                    Operator::BitXor => entries.extend(only(&b, &a, false)),
+                    _ => {}
+                }
+                let entries = entries.into_iter().collect();
+                Ok(Value::Set(Rc::new(super::value::Dict { entries }.into())))
             }
             // `int | None` where a type is written.
             (Value::Class(_) | Value::None, Value::Class(_) | Value::None) if op == Operator::BitOr => {
@@ -213,6 +254,12 @@ impl Interpreter {
                 Value::Int(if op == UnaryOp::Invert { !number } else { number })
             }
             (UnaryOp::Invert, Value::Int(i)) => Value::Int(!i),
+            (UnaryOp::USub | UnaryOp::UAdd | UnaryOp::Invert, Value::Object(object))
+                if object.class.find(unary_method(op)).is_some() =>
+            {
+                let method = self.attribute(operand, unary_method(op))?;
+                self.call(&method, super::Args::default())?
+            }
             (UnaryOp::USub | UnaryOp::Invert, Value::Tensor(_) | Value::Parameter(_)) => {
                 self.tensor_unary(op, operand)?
             }
@@ -296,6 +343,21 @@ impl Interpreter {
             (Value::Opaque(opaque), _) | (_, Value::Opaque(opaque)) => {
                 return Err(super::imports::unknown(opaque));
             }
+            (Value::Object(a), Value::Object(b)) if Rc::ptr_eq(a, b) => true,
+            (Value::Object(_), _) | (_, Value::Object(_)) => {
+                if let Some(answer) = self.compared("__eq__", left, right)? {
+                    return Ok(answer);
+                }
+                if let Some(answer) = self.compared("__eq__", right, left)? {
+                    return Ok(answer);
+                }
+                match (self.data_of(left)?, self.data_of(right)?) {
+                    (Some((class, a)), Some((other, b))) if Rc::ptr_eq(&class, &other) => {
+                        self.all_equal(&a, &b)?
+                    }
+                    _ => false,
+                }
+            }
             _ => match (left.as_f64(), right.as_f64()) {
                 (Some(a), Some(b)) => a == b,
                 _ => self.is_same(left, right),
@@ -328,6 +390,32 @@ impl Interpreter {
         if matches!(op, CmpOp::Eq | CmpOp::NotEq) {
             return Ok(Value::Bool(self.is_equal(left, right)? == (op == CmpOp::Eq)));
         }
+        if let (Value::Set(a), Value::Set(b)) = (left, right) {
+            let (a, b) = (a.borrow(), b.borrow());
+            self.step((a.entries.len() + b.entries.len()) as u64 / 8)?;
+            let within = |a: &super::value::Dict, b: &super::value::Dict| {
+                a.entries.keys().all(|k| b.entries.contains_key(k))
+            };
+            let (less, more) = (within(&a, &b), within(&b, &a));
+            return Ok(Value::Bool(match op {
+                CmpOp::Lt => less && !more,
+                CmpOp::LtE => less,
+                CmpOp::Gt => more && !less,
+                _ => more,
+            }));
+        }
+        let (own, mirrored) = match op {
+            CmpOp::Lt => ("__lt__", "__gt__"),
+            CmpOp::LtE => ("__le__", "__ge__"),
+            CmpOp::Gt => ("__gt__", "__lt__"),
+            _ => ("__ge__", "__le__"),
+        };
+        if let Some(answer) = self.compared(own, left, right)? {
+            return Ok(Value::Bool(answer));
+        }
+        if let Some(answer) = self.compared(mirrored, right, left)? {
+            return Ok(Value::Bool(answer));
+        }
         let ordering = self.ordering(left, right)?;
         Ok(Value::Bool(match op {
             CmpOp::Lt => ordering == Some(Ordering::Less),
@@ -359,6 +447,14 @@ impl Interpreter {
         if let (Value::Str(a), Value::Str(b)) = (left, right) {
             self.text(if a.len() < b.len() { a } else { b })?;
             return Ok(Some(a.cmp(b)));
+        }
+        if let Some(less) = self.compared("__lt__", left, right)? {
+            let more = !less && self.compared("__lt__", right, left)? == Some(true);
+            return Ok(Some(match (less, more) {
+                (true, _) => Ordering::Less,
+                (_, true) => Ordering::Greater,
+                _ => Ordering::Equal,
+            }));
         }
         let sequences = match (left, right) {
             (Value::Tuple(a), Value::Tuple(b)) => {
