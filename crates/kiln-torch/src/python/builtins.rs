@@ -55,10 +55,14 @@ static FUNCTIONS: &[Native] = natives! {
         }
         Ok(Value::iterator(rows))
     },
-    "builtins.map" "function, iterable, /" => |i, b| {
+    "builtins.map" "function, iterable, /, *more" => |i, b| {
+        let mut columns = vec![i.items(&b.get("iterable"))?.into_iter()];
+        for more in i.items(&b.get("more"))? {
+            columns.push(i.items(&more)?.into_iter());
+        }
         let mut out = vec![];
-        for item in i.items(&b.get("iterable"))? {
-            out.push(i.call(&b.get("function"), Args::of([item]))?);
+        while let Some(row) = columns.iter_mut().map(Iterator::next).collect::<Option<Vec<Value>>>() {
+            out.push(i.call(&b.get("function"), Args::of(row))?);
         }
         Ok(Value::iterator(out))
     },
@@ -80,9 +84,26 @@ static FUNCTIONS: &[Native] = natives! {
         items.reverse();
         Ok(Value::iterator(items))
     },
-    "builtins.sorted" "items, /" => |i, b| {
+    "builtins.sorted" "items, /, *, key=None, reverse=False" => |i, b| {
         let items = i.items(&b.get("items"))?;
-        Ok(Value::list(i.sorted(items)?))
+        Ok(Value::list(i.sorted(items, &b.get("key"), b.bool("reverse")?)?))
+    },
+    "builtins.ord" "c, /" => |_, b| {
+        let text = b.string("c")?;
+        let mut letters = text.chars();
+        match (letters.next(), letters.next()) {
+            (Some(c), None) => Ok(Value::Int(i64::from(u32::from(c)))),
+            _ => Err(b.wrong("c", "one character")),
+        }
+    },
+    "builtins.chr" "i, /" => |_, b| {
+        let code = u32::try_from(b.int("i")?).ok().and_then(char::from_u32);
+        code.map(|c| Value::str(c.to_string())).ok_or_else(|| b.wrong("i", "the number of a character"))
+    },
+    "builtins.format" "value, spec='', /" => |i, b| {
+        let text = i.formatted(&b.get("value"), &b.string("spec")?)?;
+        i.cells(text.len())?;
+        Ok(Value::str(text))
     },
     "builtins.iter" "items, /" => |i, b| Ok(Value::iterator(i.items(&b.get("items"))?)),
     "builtins.next" "items, /, *default" => |i, b| {
@@ -116,8 +137,15 @@ static FUNCTIONS: &[Native] = natives! {
             return integer(x.round_ties_even());
         }
         let digits = i32::try_from(b.int("ndigits")?.clamp(-300, 300)).unwrap_or(0);
-        let factor = 10f64.powi(digits);
-        Ok(Value::Float((x * factor).round_ties_even() / factor))
+        let rounded = match usize::try_from(digits) {
+            // The decimals of the number itself count: `round(2.675, 2)` is 2.67.
+            Ok(digits) => format!("{x:.digits$}").parse().unwrap_or(x),
+            Err(_) => {
+                let unit = 10f64.powi(-digits);
+                (x / unit).round_ties_even() * unit
+            }
+        };
+        if matches!(b.get("x"), Value::Int(_) | Value::Bool(_)) { integer(rounded) } else { Ok(Value::Float(rounded)) }
     },
     "builtins.pow" "base, exp, /" => |i, b| i.binary(ruff_python_ast::Operator::Pow, &b.get("base"), &b.get("exp")),
     "builtins.divmod" "a, b, /" => |i, b| {
@@ -166,7 +194,7 @@ static FUNCTIONS: &[Native] = natives! {
         b.get("obj"),
         Value::Function(_) | Value::Method(_) | Value::Native(_) | Value::Partial(_) | Value::Class(_) | Value::Object(_)
     ))),
-    "builtins.repr" "obj, /" => |_, b| Ok(Value::str(super::format::repr(&b.get("obj")))),
+    "builtins.repr" "obj, /" => |i, b| Ok(Value::str(i.repr_of(&b.get("obj"))?)),
     "builtins.id" "obj, /" => |_, b| Ok(Value::Int(i64::try_from(b.get("obj").identity().unwrap_or(0)).unwrap_or(0))),
     "builtins.super" "cls, obj, /" => |_, b| match (b.get("cls"), b.get("obj")) {
         (Value::Class(class), this) => Ok(Value::Super(Rc::new((class, this)))),
@@ -179,14 +207,19 @@ static FUNCTIONS: &[Native] = natives! {
 
 /// Types that are called like functions.
 static TYPES: &[Native] = natives! {
-    "builtins.int" "x=0, /" => |_, b| match b.get("x") {
+    "builtins.int" "x=0, /, base=10" => |_, b| match b.get("x") {
         Value::Size(dim) => Ok(Value::Size(dim)),
-        Value::Str(text) => text.trim().parse().map(Value::Int).map_err(|_| b.wrong("x", "a number")),
+        Value::Str(text) => {
+            let base = u32::try_from(b.int("base")?).ok().filter(|base| (2..=36).contains(base));
+            let base = base.ok_or_else(|| b.wrong("base", "between 2 and 36"))?;
+            let digits = text.trim().replace('_', "");
+            i64::from_str_radix(&digits, base).map(Value::Int).map_err(|_| no_number(b))
+        }
         Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
         _ => integer(b.float("x")?.trunc()),
     },
     "builtins.float" "x=0.0, /" => |_, b| match b.get("x") {
-        Value::Str(text) => text.trim().parse().map(Value::Float).map_err(|_| b.wrong("x", "a number")),
+        Value::Str(text) => text.trim().parse().map(Value::Float).map_err(|_| no_number(b)),
         Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
         _ => b.float("x").map(Value::Float),
     },
@@ -260,6 +293,11 @@ fn integer(x: f64) -> Result<Value> {
         return Ok(Value::Int(x as i64));
     }
     Err(Fault::value(format!("{x} is no integer of 64 bits")))
+}
+
+/// A text that is no number, which programs may catch.
+fn no_number(b: &Bound) -> Fault {
+    Fault::value(b.wrong("x", "a number").0.message.clone())
 }
 
 fn range(_: &mut Interpreter, b: &Bound) -> Result<Value> {

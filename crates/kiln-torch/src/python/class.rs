@@ -136,7 +136,10 @@ impl Interpreter {
             }
             Value::Class(class) => {
                 match name {
-                    "__name__" | "__qualname__" => return Ok(Some(Value::str(&class.name))),
+                    // `Conv2d`; messages say `nn.Conv2d`.
+                    "__name__" | "__qualname__" => {
+                        return Ok(Some(Value::str(class.name.rsplit('.').next().unwrap_or_default())));
+                    }
                     "__module__" => return Ok(Some(Value::str(""))),
                     _ => {}
                 }
@@ -281,14 +284,38 @@ impl Interpreter {
         }
     }
 
-    /// The constructor of a data class.
-    fn init_data(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
+    /// The fields of a data class, those of its ancestors first.
+    pub(super) fn data_fields(class: &Rc<Class>) -> Vec<Rc<str>> {
         let mut names: Vec<Rc<str>> = vec![];
         for part in class.mro().collect::<Vec<_>>().into_iter().rev() {
             if let Some(Value::Tuple(fields)) = part.attributes.borrow().get(FIELDS) {
-                names.extend(fields.iter().filter_map(|name| name.as_str().map(Rc::from)));
+                let own = fields.iter().filter_map(|name| name.as_str().map(Rc::from));
+                own.for_each(|name| {
+                    if !names.contains(&name) {
+                        names.push(name)
+                    }
+                });
             }
         }
+        names
+    }
+
+    /// The class and the fields' values of an object of a data class.
+    pub(crate) fn data_of(&mut self, value: &Value) -> Result<Option<(Rc<Class>, Vec<Value>)>> {
+        let Value::Object(object) = value else { return Ok(None) };
+        if object.class.find(super::library::DATA_CLASS).is_none() {
+            return Ok(None);
+        }
+        let names = Self::data_fields(&object.class);
+        self.cells(names.len())?;
+        let value =
+            |name: &Rc<str>| object.get(name).or_else(|| object.class.find(name)).unwrap_or(Value::None);
+        Ok(Some((object.class.clone(), names.iter().map(value).collect())))
+    }
+
+    /// The constructor of a data class.
+    fn init_data(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
+        let names = Self::data_fields(class);
         let wrong = |what: &str| Fault::type_error(format!("`{}` {what}", class.name));
         if args.positional.len() > names.len() {
             return Err(wrong(&format!("takes {} arguments", names.len())));
@@ -300,11 +327,24 @@ impl Interpreter {
             object.set(&name, value);
         }
         for name in names {
-            if object.get(&name).is_none() && class.find(&name).is_none() {
-                return Err(wrong(&format!("needs `{name}`")));
+            match class.find(&name) {
+                _ if object.get(&name).is_some() => {}
+                // `field(default_factory=list)`: a new one for each object.
+                Some(Value::Partial(partial)) if super::library::is_factory(&partial.callee) => {
+                    let value = self.call(&partial.positional[0].clone(), Args::default())?;
+                    object.set(&name, value);
+                }
+                Some(_) => {}
+                None => return Err(wrong(&format!("needs `{name}`"))),
             }
         }
-        Ok(())
+        match class.find("__post_init__") {
+            Some(method) => {
+                let method = Value::Method(Rc::new((method, Value::Object(object.clone()))));
+                self.call(&method, Args::default()).map(drop)
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ruff_python_ast::{BoolOp, CmpOp, Comprehension, Expr, ExprCall, Number};
 
 use super::call::Args;
 use super::fault::{Fault, Result};
-use super::scope::Env;
+use super::scope::{Env, Scope};
 use super::value::{Dict, Key, Value};
 use super::{Interpreter, imports};
 use crate::source::Span;
@@ -120,7 +120,8 @@ impl Interpreter {
             }
             Expr::Named(e) => {
                 let value = self.eval(env, &e.value)?;
-                self.assign(env, &e.target, value.clone())?;
+                // A comprehension has names of its own, but for this.
+                self.assign(&env.with_scope(Scope::outside(&env.scope)), &e.target, value.clone())?;
                 value
             }
             Expr::Lambda(e) => self.lambda(env, e)?,
@@ -253,6 +254,7 @@ impl Interpreter {
         each: &mut dyn FnMut(&mut Self, &Env) -> Result<()>,
     ) -> Result<()> {
         let scope = self.scope_within(&env.scope);
+        scope.is_comprehension.set(true);
         self.comprehend_in(&env.with_scope(scope), generators, each)
     }
 
@@ -272,7 +274,10 @@ impl Interpreter {
             let mut taken = true;
             for condition in &first.ifs {
                 let value = self.eval(env, condition)?;
-                taken = taken && self.truth_at(env, &value, condition)?;
+                taken = self.truth_at(env, &value, condition)?;
+                if !taken {
+                    break;
+                }
             }
             if taken {
                 self.deeper(|this| this.comprehend_in(env, rest, each))?;

@@ -207,13 +207,26 @@ impl Interpreter {
 
     /// Contexts such as `torch.no_grad()` do nothing here.
     fn with_statement(&mut self, env: &Env, s: &StmtWith) -> Result<Flow> {
+        let mut entered = vec![];
         for item in &s.items {
-            let value = self.eval(env, &item.context_expr)?;
+            let mut value = self.eval(env, &item.context_expr)?;
+            // The program's own contexts do something.
+            if let Value::Object(object) = &value
+                && object.class.find("__enter__").is_some()
+            {
+                entered.push(value.clone());
+                value = self.call_method(&value, "__enter__", super::Args::default())?;
+            }
             if let Some(target) = &item.optional_vars {
                 self.assign(env, target, value)?;
             }
         }
-        self.block(env, &s.body)
+        let outcome = self.block(env, &s.body);
+        for context in entered.into_iter().rev() {
+            let nothing = super::Args::of([Value::None, Value::None, Value::None]);
+            self.call_method(&context, "__exit__", nothing)?;
+        }
+        outcome
     }
 
     fn try_statement(&mut self, env: &Env, s: &StmtTry) -> Result<Flow> {
@@ -242,13 +255,35 @@ impl Interpreter {
             };
             if catches {
                 if let Some(name) = &handler.name {
-                    self.cells(fault.0.message.len())?;
-                    env.scope.set(name, Value::str(&fault.0.message));
+                    let exception = self.exception(&fault)?;
+                    env.scope.set(name, exception);
                 }
-                return self.block(env, &handler.body);
+                self.handled.push(fault);
+                let result = self.block(env, &handler.body);
+                self.handled.pop();
+                return result;
             }
         }
         Err(fault)
+    }
+
+    /// What `except ... as error` binds.
+    fn exception(&mut self, fault: &Fault) -> Result<Value> {
+        self.cells(fault.0.message.len())?;
+        let (class, args) = match &fault.0.kind {
+            Kind::Raised(object @ Value::Object(_)) => return Ok(object.clone()),
+            Kind::Raised(Value::Class(class)) => (class.clone(), vec![]),
+            Kind::Python(name) => {
+                // Assertions say what the program says about them.
+                let message = &fault.0.message;
+                let message = message.strip_prefix("the program asserts: ").unwrap_or(message);
+                (self.class(name)?, vec![Value::str(message)])
+            }
+            Kind::Raised(_) | Kind::Unsupported | Kind::Limit => return Ok(Value::str(&fault.0.message)),
+        };
+        let object = self.object(class);
+        object.set("args", Value::tuple(args));
+        Ok(Value::Object(object))
     }
 
     fn catches(&mut self, wanted: &Value, fault: &Fault) -> Result<bool> {
@@ -272,7 +307,10 @@ impl Interpreter {
 
     fn raise(&mut self, env: &Env, s: &ruff_python_ast::StmtRaise) -> Result<Fault> {
         let Some(exception) = &s.exc else {
-            return Ok(Fault::unsupported("`raise` without an exception is not supported"));
+            let handled = self.handled.last().cloned();
+            return Ok(
+                handled.unwrap_or_else(|| Fault::python("RuntimeError", "there is nothing to raise again"))
+            );
         };
         let exception = self.eval(env, exception)?;
         let (name, text) = match &exception {
@@ -379,6 +417,11 @@ impl Interpreter {
             Value::Dict(dict) | Value::Set(dict) => !dict.borrow().entries.is_empty(),
             Value::Range(_) => !self.items(value)?.is_empty(),
             // What has no length is true.
+            Value::Object(object) if object.class.find("__bool__").is_some() => {
+                let method = self.attribute(value, "__bool__")?;
+                let answer = self.deeper_call(|this| this.call(&method, super::Args::default()))?;
+                matches!(answer, Value::Bool(true))
+            }
             Value::Object(_) => self.length(value).map_or(true, |length| length != 0),
             Value::Tensor(_) => {
                 return Err(Fault::unsupported(

@@ -5,7 +5,7 @@ use ruff_python_ast::{ConversionFlag, ExprFString, FStringPart, InterpolatedStri
 use super::Interpreter;
 use super::fault::{Fault, Result};
 use super::scope::Env;
-use super::value::Value;
+use super::value::{NativeClass, Value};
 
 /// How a value is written in a program, shortened.
 pub(crate) fn repr(value: &Value) -> String {
@@ -43,7 +43,15 @@ fn write_repr(value: &Value, depth: usize, out: &mut String) {
         Value::Float(x) => out.push_str(&float(*x)),
         Value::Str(s) => {
             let short: String = s.chars().take(LONGEST).collect();
-            out.push_str(&format!("'{}'", short.escape_debug().to_string().replace("\\\"", "\"")));
+            let quote = if short.contains('\'') && !short.contains('"') { '"' } else { '\'' };
+            out.push(quote);
+            for c in short.chars() {
+                match c {
+                    '\'' | '"' if c != quote => out.push(c),
+                    c => out.extend(c.escape_debug()),
+                }
+            }
+            out.push(quote);
         }
         Value::Size(dim) => out.push_str(&dim.to_string()),
         Value::Training => out.push_str("self.training"),
@@ -64,6 +72,11 @@ fn write_repr(value: &Value, depth: usize, out: &mut String) {
                 }
             }
             out.push('}');
+        }
+        Value::Set(set) if set.borrow().entries.is_empty() => out.push_str("set()"),
+        Value::Set(set) => {
+            let items: Vec<Value> = set.borrow().entries.values().map(|(key, _)| key.clone()).collect();
+            list("{", &items, "}");
         }
         Value::Range(range) => out.push_str(&format!("range({}, {}, {})", range[0], range[1], range[2])),
         Value::Class(class) => out.push_str(&class.name),
@@ -104,7 +117,40 @@ impl Interpreter {
                 let text = self.call(&method, Default::default())?;
                 text.as_str().unwrap_or_default().to_owned()
             }
-            other => repr(other),
+            Value::Object(object) if matches!(object.class.native(), NativeClass::Exception) => {
+                match object.get("args") {
+                    Some(Value::Tuple(args)) if args.is_empty() => String::new(),
+                    Some(Value::Tuple(args)) if args.len() == 1 => {
+                        self.deeper(|this| this.string_of(&args[0]))?
+                    }
+                    args => repr(&args.unwrap_or(Value::None)),
+                }
+            }
+            other => return self.repr_of(other),
+        };
+        self.cells(text.len())?;
+        Ok(text)
+    }
+
+    /// `repr(value)`
+    pub(crate) fn repr_of(&mut self, value: &Value) -> Result<String> {
+        let text = match value {
+            Value::Object(object) if object.class.find("__repr__").is_some() => {
+                let method = self.attribute(value, "__repr__")?;
+                let text = self.deeper_call(|this| this.call(&method, Default::default()))?;
+                text.as_str().unwrap_or_default().to_owned()
+            }
+            _ => match self.data_of(value)? {
+                Some((class, values)) => {
+                    let names = Self::data_fields(&class);
+                    let mut parts = vec![];
+                    for (name, value) in names.iter().zip(&values) {
+                        parts.push(format!("{name}={}", self.deeper(|this| this.repr_of(value))?));
+                    }
+                    format!("{}({})", class.name, parts.join(", "))
+                }
+                None => repr(value),
+            },
         };
         self.cells(text.len())?;
         Ok(text)
@@ -139,8 +185,11 @@ impl Interpreter {
                         out.push_str(self.text_of(crate::source::Span::of(env.file, &*hole.expression)));
                         out.push_str(text.trailing());
                     }
+                    // `f"{n=}"` writes values as in a program.
+                    let plain = hole.debug_text.is_some() && hole.format_spec.is_none();
                     let value = match hole.conversion {
-                        ConversionFlag::Repr | ConversionFlag::Ascii => Value::str(repr(&value)),
+                        ConversionFlag::None if plain => Value::str(self.repr_of(&value)?),
+                        ConversionFlag::Repr | ConversionFlag::Ascii => Value::str(self.repr_of(&value)?),
                         ConversionFlag::Str => Value::str(self.string_of(&value)?),
                         ConversionFlag::None => value,
                     };
@@ -156,76 +205,54 @@ impl Interpreter {
         Ok(())
     }
 
-    /// `format(value, spec)`, as far as names of layers need it: width, alignment, zeros, decimals.
+    /// `format(value, spec)`
     pub(crate) fn formatted(&mut self, value: &Value, spec: &str) -> Result<String> {
         if spec.is_empty() {
             return self.string_of(value);
         }
         let odd = || Fault::unsupported(format!("the format `{spec}` is not supported"));
-        let mut rest = spec;
-        let (mut fill, mut align) = (' ', None);
-        let mut characters = spec.chars();
-        if let (Some(first), Some(second)) = (characters.next(), characters.next())
-            && matches!(second, '<' | '>' | '^')
-        {
-            (fill, align, rest) = (first, Some(second), &spec[first.len_utf8() + 1..]);
-        } else if let Some(first @ ('<' | '>' | '^')) = spec.chars().next() {
-            (align, rest) = (Some(first), &spec[1..]);
-        }
-        if let Some(zeros) = rest.strip_prefix('0') {
-            (fill, rest) = ('0', zeros);
-            align.get_or_insert('>');
-        }
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let width: usize = if digits == 0 { 0 } else { rest[..digits].parse().map_err(|_| odd())? };
-        let rest = &rest[digits..];
-        let (rest, thousands) = rest.strip_prefix(',').map_or((rest, false), |rest| (rest, true));
-        let (precision, kind) = match rest.strip_prefix('.') {
-            Some(rest) => {
-                let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                let precision: usize = rest[..digits].parse().map_err(|_| odd())?;
-                (Some(precision), &rest[digits..])
+        let spec = Spec::read(spec).ok_or_else(odd)?;
+        let text = match (spec.kind, value) {
+            ("" | "s", Value::Str(text)) => {
+                let text: String = text.chars().take(spec.precision.unwrap_or(usize::MAX)).collect();
+                return Ok(spec.filled("", &text, '<'));
             }
-            None => (None, rest),
-        };
-        if width > 1000 || precision.is_some_and(|p| p > 100) {
-            return Err(odd());
-        }
-        let text = match (kind, value) {
-            ("" | "s", Value::Str(text)) => text.chars().take(precision.unwrap_or(usize::MAX)).collect(),
-            ("" | "d", Value::Int(i)) if thousands => grouped(*i),
-            ("" | "d", Value::Int(_) | Value::Bool(_) | Value::Size(_)) => match value.as_int() {
-                Some(i) => i.to_string(),
-                None => repr(value),
-            },
-            ("f" | "F" | "", _) if value.as_f64().is_some() && (!kind.is_empty() || precision.is_some()) => {
-                format!("{:.*}", precision.unwrap_or(6), value.as_f64().unwrap_or(0.0))
+            ("" | "d" | "b" | "o" | "x" | "X", Value::Int(_) | Value::Bool(_))
+                if spec.precision.is_none() =>
+            {
+                if spec.kind.is_empty() && matches!(value, Value::Bool(_)) {
+                    let text = self.string_of(value)?;
+                    return Ok(spec.filled("", &text, '<'));
+                }
+                let number = value.as_int().unwrap_or(0);
+                let size = number.unsigned_abs();
+                let (digits, prefix) = match spec.kind {
+                    "b" => (format!("{size:b}"), "0b"),
+                    "o" => (format!("{size:o}"), "0o"),
+                    "x" => (format!("{size:x}"), "0x"),
+                    "X" => (format!("{size:X}"), "0X"),
+                    _ => (size.to_string(), ""),
+                };
+                let prefix = if spec.alternate { prefix } else { "" };
+                return Ok(spec.signed(number < 0, prefix, &digits));
             }
-            ("%", _) if value.as_f64().is_some() => {
-                format!("{:.*}%", precision.unwrap_or(6), value.as_f64().unwrap_or(0.0) * 100.0)
+            ("e" | "E" | "f" | "F" | "g" | "G" | "%" | "", _) if value.as_f64().is_some() => {
+                let x = value.as_f64().unwrap_or(0.0);
+                (real(x.abs(), &spec), x.is_sign_negative() && !x.is_nan())
             }
-            ("e", _) if value.as_f64().is_some() => {
-                format!("{:.*e}", precision.unwrap_or(6), value.as_f64().unwrap_or(0.0))
+            ("" | "d", Value::Size(_)) => (repr(value), false),
+            ("", _) => {
+                let text = self.string_of(value)?;
+                return Ok(spec.filled("", &text, '<'));
             }
-            ("g", _) if value.as_f64().is_some() => repr(value),
-            ("x", Value::Int(i)) => format!("{i:x}"),
-            ("", _) => self.string_of(value)?,
             _ => return Err(odd()),
         };
-        let missing = width.saturating_sub(text.chars().count());
-        let left = align.unwrap_or(if value.as_f64().is_some() { '>' } else { '<' });
-        let (before, after) = match left {
-            '<' => (0, missing),
-            '>' => (missing, 0),
-            _ => (missing / 2, missing - missing / 2),
-        };
-        let pad = |count| std::iter::repeat_n(fill, count).collect::<String>();
-        Ok(format!("{}{text}{}", pad(before), pad(after)))
+        Ok(spec.signed(text.1, "", &text.0))
     }
 
     /// `"format" % values`
     pub(crate) fn percent(&mut self, format: &str, values: &Value) -> Result<Value> {
-        let mut values = match values {
+        let mut positional = match values {
             Value::Tuple(items) => {
                 self.step(items.len() as u64 / 8)?;
                 items.to_vec()
@@ -243,20 +270,35 @@ impl Interpreter {
                 rest = after;
                 continue;
             }
+            let mut named = None;
+            if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+                named = Some(self.item(values, &Value::str(name))?);
+                rest = after;
+            }
             let end = rest
                 .find(|c: char| c.is_ascii_alphabetic())
                 .ok_or_else(|| Fault::value("a format ends early"))?;
             let (spec, kind) = (&rest[..end], &rest[end..=end]);
             rest = &rest[end + 1..];
-            let value = values
-                .next()
-                .ok_or_else(|| Fault::type_error("there are fewer values than the format has places"))?;
-            let kind = match kind {
-                "s" | "r" => "",
-                "i" => "d",
-                other => other,
+            let value = match named {
+                Some(value) => value,
+                None => positional
+                    .next()
+                    .ok_or_else(|| Fault::type_error("there are fewer values than the format has places"))?,
             };
-            let value = if kind.is_empty() { Value::str(self.string_of(&value)?) } else { value };
+            // All is to the right here, but for what has a `-`.
+            let spec = match spec.strip_prefix('-') {
+                Some(spec) => format!("<{spec}"),
+                None if matches!(kind, "s" | "r") => format!(">{spec}"),
+                None => spec.to_owned(),
+            };
+            let (value, kind) = match (kind, &value) {
+                ("s", _) => (Value::str(self.string_of(&value)?), "s"),
+                ("r", _) => (Value::str(self.repr_of(&value)?), "s"),
+                ("d" | "i" | "u", Value::Float(x)) if x.abs() < 9e15 => (Value::Int(x.trunc() as i64), "d"),
+                ("i" | "u", _) => (value, "d"),
+                (kind, _) => (value, kind),
+            };
             out.push_str(&self.formatted(&value, &format!("{spec}{kind}"))?);
         }
         out.push_str(rest);
@@ -265,14 +307,138 @@ impl Interpreter {
     }
 }
 
-fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
+/// What stands behind the colon: `[[fill]align][sign][#][0][width][,][.precision][type]`.
+struct Spec<'a> {
+    fill: char,
+    align: Option<char>,
+    sign: Option<char>,
+    alternate: bool,
+    width: usize,
+    thousands: Option<char>,
+    precision: Option<usize>,
+    kind: &'a str,
+}
+
+impl<'a> Spec<'a> {
+    fn read(spec: &'a str) -> Option<Self> {
+        let is_align = |c: &char| matches!(c, '<' | '>' | '^' | '=');
+        let (mut fill, mut align, mut rest) = (' ', None, spec);
+        let mut letters = spec.chars();
+        match (letters.next(), letters.next()) {
+            (Some(first), Some(second)) if is_align(&second) => {
+                (fill, align, rest) = (first, Some(second), letters.as_str());
+            }
+            (Some(first), _) if is_align(&first) => (align, rest) = (Some(first), &spec[1..]),
+            _ => {}
+        }
+        let sign = rest.chars().next().filter(|c| matches!(c, '+' | '-' | ' '));
+        rest = &rest[usize::from(sign.is_some())..];
+        let alternate = rest.starts_with('#');
+        rest = &rest[usize::from(alternate)..];
+        if let Some(zeros) = rest.strip_prefix('0') {
+            rest = zeros;
+            if align.is_none() {
+                (fill, align) = ('0', Some('='));
+            }
+        }
+        let number = |rest: &mut &'a str| {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (number, behind) = rest.split_at(digits);
+            *rest = behind;
+            if number.is_empty() { Some(None) } else { number.parse::<usize>().ok().map(Some) }
+        };
+        let width = number(&mut rest)?.unwrap_or(0);
+        let thousands = rest.chars().next().filter(|c| matches!(c, ',' | '_'));
+        rest = &rest[usize::from(thousands.is_some())..];
+        let mut precision = None;
+        if let Some(behind) = rest.strip_prefix('.') {
+            rest = behind;
+            precision = Some(number(&mut rest)??);
+        }
+        let is_small = width <= 1000 && precision.is_none_or(|p| p <= 100);
+        is_small.then_some(Self { fill, align, sign, alternate, width, thousands, precision, kind: rest })
+    }
+
+    /// A number's size with its sign.
+    fn signed(&self, is_negative: bool, prefix: &str, size: &str) -> String {
+        let sign = match (is_negative, self.sign) {
+            (true, _) => "-",
+            (false, Some('+')) => "+",
+            (false, Some(' ')) => " ",
+            _ => "",
+        };
+        let size = match self.thousands {
+            Some(separator) => {
+                let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+                grouped(&size[..end], separator) + &size[end..]
+            }
+            None => size.to_owned(),
+        };
+        self.filled(&format!("{sign}{prefix}"), &size, '>')
+    }
+
+    fn filled(&self, front: &str, text: &str, usual: char) -> String {
+        let missing = self.width.saturating_sub(front.chars().count() + text.chars().count());
+        let pad = |count| std::iter::repeat_n(self.fill, count).collect::<String>();
+        match self.align.unwrap_or(usual) {
+            '<' => format!("{front}{text}{}", pad(missing)),
+            '>' => format!("{}{front}{text}", pad(missing)),
+            '=' => format!("{front}{}{text}", pad(missing)),
+            _ => format!("{}{front}{text}{}", pad(missing / 2), pad(missing - missing / 2)),
+        }
+    }
+}
+
+/// The size of a number with a point.
+fn real(x: f64, spec: &Spec<'_>) -> String {
+    if !x.is_finite() {
+        return float(x);
+    }
+    let precision = spec.precision.unwrap_or(6);
+    match spec.kind {
+        "f" | "F" => format!("{x:.precision$}"),
+        "%" => format!("{:.precision$}%", x * 100.0),
+        "e" | "E" => exponential(x, precision),
+        "" if spec.precision.is_none() => float(x),
+        _ => {
+            // As many digits as asked for, as a power only where that is shorter.
+            let digits = precision.max(1);
+            let scientific = exponential(x, digits - 1);
+            let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+            let power: i32 = power.parse().unwrap_or(0);
+            let limit = i32::try_from(digits).unwrap_or(i32::MAX);
+            let trimmed = |text: &str| match text.contains('.') {
+                true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                false => text.to_owned(),
+            };
+            if (-4..limit).contains(&power) {
+                let decimals = usize::try_from(limit - 1 - power).unwrap_or(0);
+                let text = trimmed(&format!("{x:.decimals$}"));
+                if spec.kind.is_empty() && !text.contains('.') { text + ".0" } else { text }
+            } else {
+                let (_, exponent) = scientific.split_at(mantissa.len());
+                trimmed(mantissa) + exponent
+            }
+        }
+    }
+}
+
+/// `1.50e-07`: Python writes exponents of two digits.
+fn exponential(x: f64, precision: usize) -> String {
+    let text = format!("{x:.precision$e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+/// `1,234,567`
+fn grouped(digits: &str, separator: char) -> String {
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
+            out.push(separator);
         }
         out.push(digit);
     }
-    if number < 0 { format!("-{out}") } else { out }
+    out
 }

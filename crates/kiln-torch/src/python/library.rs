@@ -48,6 +48,31 @@ static FUNCTIONS: &[Native] = natives! {
     "math.floor" "x, /" => |_, b| whole(b, f64::floor),
     "math.ceil" "x, /" => |_, b| whole(b, f64::ceil),
     "math.trunc" "x, /" => |_, b| whole(b, f64::trunc),
+    "math.fabs" "x, /" => |_, b| number(b, f64::abs),
+    "math.hypot" "x, y, /" => |_, b| finite(b.float("x")?.hypot(b.float("y")?)),
+    "math.isnan" "x, /" => |_, b| Ok(Value::Bool(b.float("x")?.is_nan())),
+    "math.isinf" "x, /" => |_, b| Ok(Value::Bool(b.float("x")?.is_infinite())),
+    "math.isclose" "a, b, *, rel_tol=1e-09, abs_tol=0.0" => |_, b| {
+        let (x, y) = (b.float("a")?, b.float("b")?);
+        let tolerance = (b.float("rel_tol")? * x.abs().max(y.abs())).max(b.float("abs_tol")?);
+        Ok(Value::Bool(x == y || (x - y).abs() <= tolerance))
+    },
+    "math.gcd" "a, b, /" => |_, b| {
+        let (mut x, mut y) = (b.int("a")?.unsigned_abs(), b.int("b")?.unsigned_abs());
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        i64::try_from(x).map(Value::Int).map_err(|_| b.wrong("a", "smaller"))
+    },
+    "math.factorial" "n, /" => |_, b| {
+        let n = u64::try_from(b.int("n")?).map_err(|_| b.wrong("n", "at least zero"))?;
+        let product = (1..=n).take(30).try_fold(1i64, |all, k| all.checked_mul(i64::try_from(k).ok()?));
+        product.filter(|_| n < 30).map(Value::Int).ok_or_else(|| b.wrong("n", "at most 20"))
+    },
+    "math.isqrt" "n, /" => |_, b| {
+        let n = u64::try_from(b.int("n")?).map_err(|_| b.wrong("n", "at least zero"))?;
+        Ok(Value::Int(i64::try_from(n.isqrt()).unwrap_or(0)))
+    },
     "math.prod" "items, /" => |i, b| product(i, b),
     "numpy.prod" "items" => |i, b| product(i, b),
     "numpy.sqrt" "x" => |_, b| number(b, f64::sqrt),
@@ -87,9 +112,13 @@ static FUNCTIONS: &[Native] = natives! {
         let named = Partial { callee: Value::Native(&NAMED), positional: vec![b.get("function")], named: vec![] };
         Ok(Value::Partial(Rc::new(named)))
     },
-    "dataclasses.field" "*, default=None, default_factory=None, **kwargs" => |i, b| match b.get("default_factory") {
+    "dataclasses.field" "*, default=None, default_factory=None, **kwargs" => |_, b| match b.get("default_factory") {
         Value::None => Ok(b.get("default")),
-        factory => i.call(&factory, Args::default()),
+        // Called when an object is made.
+        factory => {
+            let partial = Partial { callee: Value::Native(&FACTORY), positional: vec![factory], named: vec![] };
+            Ok(Value::Partial(Rc::new(partial)))
+        }
     },
     "copy.deepcopy" "x, /" => |i, b| i.deep_copy(&b.get("x")),
     "copy.copy" "x, /" => |i, b| match b.get("x") {
@@ -98,7 +127,16 @@ static FUNCTIONS: &[Native] = natives! {
             i.cells(items.len())?;
             Ok(Value::list(items))
         }
-        other => i.deep_copy(&other),
+        Value::Dict(_) => i.call_method(&b.get("x"), "copy", Args::default()),
+        Value::Set(_) => i.call_method(&b.get("x"), "copy", Args::default()),
+        Value::Object(object) if !object.class.is_module() => {
+            let copy = i.object(object.class.clone());
+            i.cells(object.attributes.borrow().len())?;
+            copy.attributes.borrow_mut().clone_from(&object.attributes.borrow());
+            Ok(Value::Object(copy))
+        }
+        other @ Value::Object(_) => i.deep_copy(&other),
+        other => Ok(other),
     },
     "itertools.chain" "*iterables" => |i, b| {
         let mut all = vec![];
@@ -128,6 +166,18 @@ static FUNCTIONS: &[Native] = natives! {
     "warnings.warn" "*args, **kwargs" => |_, _| Ok(Value::None),
     "warnings.filterwarnings" "*args, **kwargs" => |_, _| Ok(Value::None),
 };
+
+/// What makes a field's value for each object.
+static FACTORY: Native = Native {
+    name: "dataclasses.field",
+    signature: "factory",
+    call: |i, b| i.call(&b.get("factory"), Args::default()),
+};
+
+/// Whether a function is that of `field(default_factory=...)`.
+pub(crate) fn is_factory(function: &Value) -> bool {
+    matches!(function, Value::Native(native) if std::ptr::eq(*native, &FACTORY))
+}
 
 /// The mark of a data class, whose constructor takes its fields.
 pub(crate) const DATA_CLASS: &str = "__dataclass__";

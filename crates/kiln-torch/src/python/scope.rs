@@ -1,6 +1,6 @@
 //! Names and what they stand for, in a file, a function or a comprehension.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -12,6 +12,8 @@ pub(crate) struct Scope {
     names: RefCell<HashMap<Rc<str>, Value>>,
     /// Names declared `global` or `nonlocal`: they are assigned further out.
     elsewhere: RefCell<HashSet<Rc<str>>>,
+    /// Whether it is a comprehension's.
+    pub is_comprehension: Cell<bool>,
     parent: Option<Rc<Scope>>,
 }
 
@@ -19,6 +21,15 @@ impl Scope {
     /// A scope within `parent`.
     pub fn within(parent: &Rc<Scope>) -> Rc<Self> {
         Rc::new(Self { parent: Some(parent.clone()), ..Self::default() })
+    }
+
+    /// The scope around all comprehensions.
+    pub fn outside(scope: &Rc<Scope>) -> Rc<Scope> {
+        let mut at = scope;
+        while let (true, Some(parent)) = (at.is_comprehension.get(), &at.parent) {
+            at = parent;
+        }
+        at.clone()
     }
 
     /// What a name stands for.

@@ -95,6 +95,11 @@ impl Interpreter {
             {
                 Ok(item.as_str().is_some_and(|name| object.get(name).is_some()))
             }
+            Value::Object(object) if object.class.find("__contains__").is_some() => {
+                let method = self.attribute(container, "__contains__")?;
+                let answer = self.call(&method, super::Args::of([item.clone()]))?;
+                self.truth(&answer)
+            }
             other => {
                 for element in self.items(other)? {
                     if self.is_equal(&element, item)? {
@@ -181,7 +186,16 @@ impl Interpreter {
                     let length = items.borrow().len();
                     let (start, stop, step) = bounds(slice, length)?;
                     if step != 1 {
-                        return Err(Fault::unsupported("assigning to a slice with a step is not supported"));
+                        let places = slice_indices(slice, length)?;
+                        if places.len() != new.len() {
+                            let message =
+                                format!("{} values cannot be given to {} places", new.len(), places.len());
+                            return Err(Fault::value(message));
+                        }
+                        self.cycles.changed(container, &value);
+                        let mut items = items.borrow_mut();
+                        places.into_iter().zip(new).for_each(|(at, item)| items[at] = item);
+                        return Ok(());
                     }
                     let (start, stop) =
                         (usize::try_from(start).unwrap_or(0), usize::try_from(stop).unwrap_or(0));
@@ -210,6 +224,10 @@ impl Interpreter {
             }
             Value::Tensor(_) | Value::Parameter(_) => self.set_tensor_item(container, key, &value),
             Value::Opaque(_) => Ok(()),
+            Value::Object(object) if object.class.find("__setitem__").is_some() => {
+                let method = self.attribute(container, "__setitem__")?;
+                self.call(&method, super::Args::of([key.clone(), value])).map(drop)
+            }
             other => {
                 Err(Fault::type_error(format!("elements of a {} cannot be assigned", other.type_name())))
             }
@@ -219,6 +237,15 @@ impl Interpreter {
     /// `del container[key]`
     pub(crate) fn delete_item(&mut self, container: &Value, key: &Value) -> Result<()> {
         match container {
+            Value::List(items) if matches!(key, Value::Slice(_)) => {
+                let Value::Slice(slice) = key else { return Ok(()) };
+                let mut gone = slice_indices(slice, items.borrow().len())?;
+                self.step(items.borrow().len() as u64 / 8)?;
+                gone.sort_unstable();
+                let old = std::mem::take(&mut *items.borrow_mut());
+                let kept = old.into_iter().enumerate().filter(|(at, _)| gone.binary_search(at).is_err());
+                *items.borrow_mut() = kept.map(|(_, item)| item).collect();
+            }
             Value::List(items) => {
                 let at = position(key, items.borrow().len(), "list")?;
                 self.step(items.borrow().len() as u64 / 64)?;

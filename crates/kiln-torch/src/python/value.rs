@@ -273,6 +273,8 @@ impl Key {
             Value::None => Key::None,
             Value::Bool(b) => Key::Int(i64::from(*b)),
             Value::Int(i) => Key::Int(*i),
+            // `1.0` and `1` are one key.
+            Value::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Key::Int(*x as i64),
             Value::Float(x) => Key::Float(x.to_bits()),
             Value::Str(s) => Key::Str(s.clone()),
             Value::Tuple(items) if depth > 0 => {

@@ -224,6 +224,14 @@ impl Interpreter {
                 let items = items.iter().map(|v| self.copied_deeper(v, done)).collect::<Result<Vec<_>>>()?;
                 Value::tuple(items)
             }
+            Value::Dict(dict) | Value::Set(dict) => {
+                let mut entries = dict.borrow().entries.clone();
+                for (_, value) in entries.values_mut() {
+                    *value = self.copied_deeper(value, done)?;
+                }
+                let dict = std::rc::Rc::new(crate::python::value::Dict { entries }.into());
+                if matches!(value, Value::Dict(_)) { Value::Dict(dict) } else { Value::Set(dict) }
+            }
             Value::Parameter(parameter) => {
                 let copy = self.parameter(&parameter.shape, parameter.init.borrow().clone())?;
                 if let Value::Parameter(copy) = &copy {

@@ -8,6 +8,8 @@ use kiln_graph::{DType, Data, Graph, Precision, Tensor, evaluate};
 use kiln_torch::{ImportOptions, import_text};
 use serde_json::Value;
 
+use crate::numbers::{noise, weights};
+
 /// What is refused, with words of the message: each is a decision or a gap that is known.
 const REFUSED: &[(&str, &str)] = &[
     ("conv_transpose2d_size", "no argument `output_size`"),
@@ -68,45 +70,6 @@ fn source(case: &Value) -> String {
     format!(
         "{HEAD}    def __init__(self):\n        super().__init__()\n{init}\n    def forward(self, {inputs}):\n{forward}"
     )
-}
-
-fn splitmix(z: u64) -> u64 {
-    let z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// The formula of `tests/oracles/source_oracles.py` for the weights of a tensor.
-fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
-    let first = u64::from(crc32fast::hash(name.as_bytes())) << 32;
-    let fan_in: usize = shape.iter().skip(1).product();
-    let scale = |u: f64| {
-        if shape.len() > 1 {
-            u * (3.0 / fan_in as f64).sqrt() * 1.2
-        } else if name.ends_with("running_var") {
-            1.0 + 0.5 * u
-        } else if name.ends_with("running_mean") {
-            0.2 * u
-        } else if name.ends_with("weight") {
-            1.0 + 0.3 * u
-        } else {
-            0.1 * u
-        }
-    };
-    let count: usize = shape.iter().product();
-    let u = (0..count as u64).map(|i| (splitmix(first + i) >> 40) as f64 / f64::from(1u32 << 23) - 1.0);
-    u.map(|u| scale(u) as f32).collect()
-}
-
-/// The numbers of `noise` in `tests/oracles/trace_oracles.py`.
-fn noise(seed: u64, count: usize) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / f64::from(1u32 << 30) - 1.0
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 /// An input, from the shape of one sample.

@@ -2,5 +2,8 @@
 
 mod docs;
 mod hostile;
+mod language;
 mod layers;
+#[path = "../../../../tests/end_to_end/numbers.rs"]
+mod numbers;
 mod wrong_programs;

@@ -1,0 +1,115 @@
+//! The language itself: a file of assertions that CPython passes, too (`python tests/torch/language.py`).
+
+use std::path::Path;
+
+use kiln_torch::{ImportOptions, import_text};
+
+/// What CPython does and Kiln refuses, with a word of the message. There is no program for it in books' models; most
+/// could be had by the way that is named in `docs/pytorch.md`.
+const REFUSED: &[(&str, &str)] = &[
+    ("pow(2, 5, 7)", "takes 2 arguments"),
+    ("(5).__class__", "no attribute"),
+    ("(3).bit_length()", "no attribute"),
+    ("(2.0).is_integer()", "no attribute"),
+    ("hash(3)", "not defined"),
+    ("vars(nn.ReLU())", "not defined"),
+    ("frozenset([1])", "not defined"),
+    ("nn.ReLU.__mro__", "no attribute"),
+    ("nn.ReLU().__dict__", "__dict__"),
+    ("dict.fromkeys('ab')", "no attribute"),
+    ("math.comb(5, 2)", "known here"),
+    ("itertools.accumulate([1, 2])", "known here"),
+    ("itertools.islice([1, 2], 1)", "known here"),
+    ("itertools.combinations([1, 2], 2)", "known here"),
+    ("itertools.chain.from_iterable([[1]])", "no attribute"),
+    ("generator()", "generators"),
+    ("WithSetter()", "no attribute `setter`"),
+    ("WithGetattr().missing", "no attribute"),
+];
+
+const DEFINITIONS: &str = "
+import itertools
+import math
+
+import torch.nn as nn
+
+
+def generator():
+    yield 1
+
+
+def WithSetter():
+    class Inner:
+        @property
+        def a(self):
+            return 1
+
+        @a.setter
+        def a(self, value):
+            pass
+
+    return Inner()
+
+
+class WithGetattr:
+    def __getattr__(self, name):
+        return name
+
+
+";
+
+#[test]
+fn what_is_refused_is_said() {
+    let mut wrong = vec![];
+    for (expression, words) in REFUSED {
+        let text = format!(
+            "{DEFINITIONS}def one():\n    value = {expression}\n    return nn.Sequential(nn.Linear(1, 1))\n"
+        );
+        let options =
+            ImportOptions { model: Some("one".into()), inputs: vec!["1".into()], ..ImportOptions::default() };
+        match import_text(&text, Path::new("language.py"), &options) {
+            Ok(_) => wrong.push(format!("`{expression}` is listed as refused, but works")),
+            Err(error) if error.report().contains(words) => {}
+            Err(error) => wrong.push(format!("`{expression}`: {}", error.report())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// In evaluation `self.training` is false from the beginning, where PyTorch's constructors see true: a network is read
+/// for what it is used for.
+#[test]
+fn training_is_known_in_constructors() {
+    let text = "
+import torch.nn as nn
+
+
+def one():
+    assert not nn.ReLU().training
+    return nn.Sequential(nn.Linear(1, 1))
+";
+    let mut options =
+        ImportOptions { model: Some("one".into()), inputs: vec!["1".into()], ..ImportOptions::default() };
+    assert!(import_text(text, Path::new("language.py"), &options).is_ok());
+    options.training = true;
+    assert!(import_text(text, Path::new("language.py"), &options).is_err());
+}
+
+#[test]
+fn the_language_is_as_in_python() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torch/language.py");
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    // One theme at a time, so that a failure hides no other.
+    let themes =
+        text.lines().skip_while(|line| !line.starts_with("THEMES")).nth(1).expect("the list of themes");
+    let mut wrong = vec![];
+    for theme in themes.split(',').map(str::trim).filter(|theme| !theme.is_empty()) {
+        let model = format!("\n\ndef one():\n    {theme}()\n    return nn.Sequential(nn.Linear(1, 1))\n");
+        let options =
+            ImportOptions { model: Some("one".into()), inputs: vec!["1".into()], ..ImportOptions::default() };
+        if let Err(error) = import_text(&format!("{text}{model}"), Path::new("language.py"), &options) {
+            wrong.push(format!("{theme}: {}", error.report()));
+        }
+    }
+    assert!(wrong.is_empty(), "{} themes differ:\n{}", wrong.len(), wrong.join("\n"));
+}
