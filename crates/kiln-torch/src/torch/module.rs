@@ -405,7 +405,7 @@ impl Interpreter {
             NativeClass::Layer(layer) => {
                 let path = self.trace.path(object);
                 let callee = format!("`{path}` (nn.{})", layer.name);
-                let inputs = if loss::is_loss(layer) { "input, target" } else { "input" };
+                let inputs = if loss::is_loss(layer) { "input, target=None" } else { "input" };
                 let mut bound = self.bind_signature(&callee, inputs, args)?;
                 let attributes = object.attributes.borrow();
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
