@@ -57,6 +57,9 @@ pub(crate) fn offsets(axes: &[Vec<usize>]) -> Vec<usize> {
 
 /// For each element of `to`, the position of the element of `from` that is stretched to it.
 pub(crate) fn broadcast_positions(from: &[usize], to: &[usize]) -> Vec<usize> {
+    if to.contains(&0) {
+        return vec![];
+    }
     let missing = to.len() - from.len();
     let strides = strides(from);
     let axes: Vec<Vec<usize>> = to

@@ -17,7 +17,10 @@ const MAX_WORK: u64 = 1 << 16;
 /// Steps of arithmetic that evaluating takes, roughly.
 pub fn work(op: &Op, inputs: &[&TensorType], output: &TensorType) -> u64 {
     let positive = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(u64::MAX);
-    let count = |ty: &TensorType| positive(ty.elements().as_const());
+    // Loops go over the other axes of an empty tensor, too.
+    let count = |ty: &TensorType| {
+        ty.shape.iter().fold(1u64, |n, dim| n.saturating_mul(positive(dim.as_const()).max(1)))
+    };
     let read = inputs.iter().fold(0u64, |sum, ty| sum.saturating_add(count(ty)));
     let each = match (op, inputs) {
         (Op::Conv(_), [_, weight, ..]) => {

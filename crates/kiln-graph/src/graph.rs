@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::contents;
-use crate::dim::Dim;
+use crate::dim::{Dim, product};
 use crate::error::{GraphError, ShapeError};
 use crate::ops::Op;
 use crate::tensor::{MAX_ELEMENTS, Tensor, TensorType};
@@ -355,7 +355,8 @@ fn check_size(ty: &TensorType) -> Result<(), ShapeError> {
     // Symbolic sizes are checked with the largest value of the symbol when a plan is made.
     let negative = ty.shape.iter().any(|d| d.as_const().is_some_and(|n| n < 0));
     let large = ty.shape.iter().any(|d| d.as_const().is_some_and(|n| n > MAX_ELEMENTS))
-        || ty.elements().as_const().is_some_and(|n| n > MAX_ELEMENTS);
+        // An empty tensor has other axes, too.
+        || product(ty.shape.iter().filter(|d| !d.is(0))).as_const().is_some_and(|n| n > MAX_ELEMENTS);
     if negative {
         return Err(ShapeError::Mismatch(format!("{ty} has a negative dimension")));
     }

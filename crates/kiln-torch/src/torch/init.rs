@@ -324,6 +324,13 @@ impl Interpreter {
 
     /// A tensor whose data has the right length.
     pub(crate) fn tensor_of(&mut self, shape: &[usize], data: Data) -> Result<Tensor> {
+        // An empty tensor has other axes, too.
+        let spread = shape
+            .iter()
+            .fold(1i64, |n, size| n.saturating_mul(i64::try_from(*size).unwrap_or(i64::MAX).max(1)));
+        if spread > kiln_graph::MAX_ELEMENTS {
+            return Err(Fault::limit(format!("a tensor of shape {shape:?} is too large")));
+        }
         Tensor::new(shape, data).map_err(|error| Fault::value(error.to_string()))
     }
 }

@@ -142,6 +142,8 @@ fn large_numbers_are_refused_or_mean_nothing() {
             ("pass", "return x * ((x.size(0) * ?) // -1)"),
             ("pass", "return x * (-(x.size(0) * ?) - ?)"),
             ("pass", "return x.transpose(?, 0)"),
+            ("pass", "return x.sum() + torch.ones(0, 3, 3, ?).sum(1) + torch.zeros(?, 0).t()"),
+            ("self.a = torch.ones(0, ?).expand(?, 0, ?).sum(0)", "return x + self.a.sum()"),
             ("self.a = [0] * ?", "return x"),
             ("self.a = 'a' * ?", "return x"),
             ("self.a = [list(range(?)), range(?)[?], len(range(?, ?))]", "return x"),
