@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::noise::noise;
+use crate::numbers::noise;
 use kiln::graph::ops::{BinaryOp, Reduce, ReduceKind, UnaryOp};
 use kiln::graph::{
     DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, evaluate_with,

@@ -5,7 +5,7 @@ mod damage;
 mod fixtures;
 mod forms;
 mod gradient;
-mod noise;
+mod numbers;
 mod source;
 mod trace;
 mod traces;

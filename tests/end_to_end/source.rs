@@ -14,7 +14,7 @@ use kiln::training::normalize::Normalize;
 use kiln::{Device, DeviceOptions, HostTensor, Model, Options, Session};
 use serde_json::Value;
 
-use crate::noise::noise;
+use crate::numbers::{noise, weights};
 use crate::trace::{Followed, apart, follow, follow_exactly};
 
 /// What single relus that rounding switches may do to the training of a deep network; the same training with double
@@ -23,34 +23,6 @@ const DEEP: f64 = 5e-3;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The formula of `tests/oracles/source_oracles.py` for the weights of a tensor.
-fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
-    let splitmix = |z: u64| {
-        let z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    let first = u64::from(crc32fast::hash(name.as_bytes())) << 32;
-    let fan_in: usize = shape.iter().skip(1).product();
-    let scale = |u: f64| {
-        if shape.len() > 1 {
-            u * (3.0 / fan_in as f64).sqrt() * 1.2
-        } else if name.ends_with("running_var") {
-            1.0 + 0.5 * u
-        } else if name.ends_with("running_mean") {
-            0.2 * u
-        } else if name.ends_with("weight") {
-            1.0 + 0.3 * u
-        } else {
-            0.1 * u
-        }
-    };
-    let count: usize = shape.iter().product();
-    let u = (0..count as u64).map(|i| (splitmix(first + i) >> 40) as f64 / f64::from(1u32 << 23) - 1.0);
-    u.map(|u| scale(u) as f32).collect()
 }
 
 fn with_weights(mut graph: Graph) -> Graph {

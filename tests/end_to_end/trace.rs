@@ -7,7 +7,7 @@ use kiln::train::{Optimizer, Training};
 use kiln::{Device, HostTensor, Options, Session};
 use serde_json::Value;
 
-use crate::noise::noise;
+use crate::numbers::noise;
 
 const BATCH: usize = 8;
 

@@ -9,7 +9,7 @@ use kiln::train::{Loss, Optimizer, Training};
 use kiln::{Device, DeviceOptions, Options, Session, test_data};
 use serde_json::Value;
 
-use crate::noise::noise;
+use crate::numbers::noise;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures")
