@@ -1,6 +1,7 @@
 //! Classes, attributes, `super()`.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -286,15 +287,11 @@ impl Interpreter {
 
     /// The fields of a data class, those of its ancestors first.
     pub(super) fn data_fields(class: &Rc<Class>) -> Vec<Rc<str>> {
-        let mut names: Vec<Rc<str>> = vec![];
+        let (mut names, mut met): (Vec<Rc<str>>, HashSet<Rc<str>>) = (vec![], HashSet::new());
         for part in class.mro().collect::<Vec<_>>().into_iter().rev() {
             if let Some(Value::Tuple(fields)) = part.attributes.borrow().get(FIELDS) {
                 let own = fields.iter().filter_map(|name| name.as_str().map(Rc::from));
-                own.for_each(|name| {
-                    if !names.contains(&name) {
-                        names.push(name)
-                    }
-                });
+                names.extend(own.filter(|name: &Rc<str>| met.insert(name.clone())));
             }
         }
         names
@@ -316,6 +313,8 @@ impl Interpreter {
     /// The constructor of a data class.
     fn init_data(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
         let names = Self::data_fields(class);
+        let looked_up = names.len().saturating_mul(args.positional.len() + args.named.len() + 1) / 16;
+        self.step((names.len() + looked_up) as u64)?;
         let wrong = |what: &str| Fault::type_error(format!("`{}` {what}", class.name));
         if args.positional.len() > names.len() {
             return Err(wrong(&format!("takes {} arguments", names.len())));

@@ -1,5 +1,6 @@
 //! Methods of strings, lists, tuples and dictionaries.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use ruff_python_ast::Operator;
@@ -26,11 +27,11 @@ static STR: Table = natives! {
         let items = i.items(&b.get("items"))?;
         let mut parts = vec![];
         for item in &items {
-            parts.push(item.as_str().ok_or_else(|| Fault::type_error("`join` puts strings together"))?.to_owned());
+            let part = item.as_str().ok_or_else(|| Fault::type_error("`join` puts strings together"))?;
+            i.cells(part.len().saturating_add(separator.len()))?;
+            parts.push(part);
         }
-        let joined = parts.join(&separator);
-        i.cells(joined.len())?;
-        Ok(Value::str(joined))
+        Ok(Value::str(parts.join(&*separator)))
     },
     "str.split" "self, sep=None, maxsplit=-1" => |i, b| {
         let text = b.string("self")?;
@@ -243,13 +244,13 @@ static DICT: Table = natives! {
     },
     // Of `OrderedDict`.
     "dict.move_to_end" "self, key, last=True" => |i, b| {
-        let key = i.key(&b.get("key"))?;
+        let (key, is_last) = (i.key(&b.get("key"))?, b.bool("last")?);
         let dict = dict(b)?;
         let mut dict = dict.borrow_mut();
         i.step(dict.entries.len() as u64 / 32)?;
         let entry = dict.entries.shift_remove(&key);
         let entry = entry.ok_or_else(|| Fault::python("KeyError", "there is no such key"))?;
-        let place = if b.bool("last")? { dict.entries.len() } else { 0 };
+        let place = if is_last { dict.entries.len() } else { 0 };
         dict.entries.shift_insert(place, key, entry);
         Ok(Value::None)
     },
@@ -367,10 +368,10 @@ fn joined(i: &mut Interpreter, b: &Bound, op: Operator) -> Result<Value> {
 fn stripped(b: &Bound, start: bool, end: bool) -> Result<Value> {
     let text = b.string("self")?;
     let chars = match b.get("chars") {
-        Value::Str(chars) => Some(chars),
+        Value::Str(chars) => Some(chars.chars().collect::<HashSet<char>>()),
         _ => None,
     };
-    let goes = |c: char| chars.as_ref().map_or(c.is_whitespace(), |chars| chars.contains(c));
+    let goes = |c: char| chars.as_ref().map_or(c.is_whitespace(), |chars| chars.contains(&c));
     let mut rest = &*text;
     if start {
         rest = rest.trim_start_matches(goes);
@@ -404,6 +405,9 @@ fn missing(i: &mut Interpreter, b: &Bound, text: &str) -> Result<usize> {
 fn filled(i: &mut Interpreter, b: &Bound, before: fn(usize) -> usize) -> Result<Value> {
     let (text, fill) = (b.string("self")?, b.string("fillchar")?);
     let missing = missing(i, b, &text)?;
+    if fill.chars().count() != 1 {
+        return Err(b.wrong("fillchar", "one character"));
+    }
     let front = before(missing);
     Ok(Value::str(format!("{}{text}{}", fill.repeat(front), fill.repeat(missing - front))))
 }
@@ -499,7 +503,9 @@ fn format(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         let mut value = value
             .ok_or_else(|| Fault::python("IndexError", format!("there is no value for `{{{hole}}}`")))?;
         while let Some(first) = path.chars().next() {
-            let rest = &path[1..];
+            let Some(rest) = path.strip_prefix(['.', '[']) else {
+                return Err(Fault::value(format!("`{{{hole}}}` goes on behind a `]`")));
+            };
             let end = rest.find(if first == '[' { &[']'][..] } else { &['.', '['] }).unwrap_or(rest.len());
             let part = &rest[..end];
             path = &rest[if first == '[' { (end + 1).min(rest.len()) } else { end }..];

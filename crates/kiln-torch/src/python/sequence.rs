@@ -185,6 +185,7 @@ impl Interpreter {
                     let new = self.items(&value)?;
                     let length = items.borrow().len();
                     let (start, stop, step) = bounds(slice, length)?;
+                    self.step(length as u64 / 64)?;
                     if step != 1 {
                         let places = slice_indices(slice, length)?;
                         if places.len() != new.len() {
@@ -199,7 +200,6 @@ impl Interpreter {
                     }
                     let (start, stop) =
                         (usize::try_from(start).unwrap_or(0), usize::try_from(stop).unwrap_or(0));
-                    self.step(length as u64 / 64)?;
                     self.cycles.changed(container, &value);
                     items.borrow_mut().splice(start..stop.max(start), new);
                     Ok(())

@@ -90,6 +90,9 @@ fn work_is_counted() {
         ("a = [0] * 200000\nb = [1] * 200000", "a < b"),
         ("a = [0] * 200000", "a[0:0] = [1]"),
         ("a = [0] * 200000", "del a[0]"),
+        ("a = [0] * 200000", "a[::2] = []"),
+        ("s = 'a' * 100000\nt = 'b' * 100000 + 'a'", "s.strip(t)"),
+        ("s = 'a' * 100000\na = [''] * 1000", "s.join(a)"),
         ("a = (0,) * 200000", "'' % a"),
         ("a = (int,) * 200000", "isinstance('a', a)"),
         ("a = ('b',) * 200000", "'a'.startswith(a)"),
@@ -161,6 +164,18 @@ fn large_numbers_are_refused_or_mean_nothing() {
             said(&net(&init.replace('?', n), &forward.replace('?', n)), few());
         }
     }
+}
+
+#[test]
+fn odd_arguments_are_refused() {
+    check(
+        few(),
+        &[
+            ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "behind a `]`"),
+            ("m = nn.ReLU(print('x'.ljust(1000, 'a' * 1000)))\n", "one character"),
+            ("d = {1: 2}\nm = nn.ReLU(d.move_to_end(1, last=(d,)))\n", "`last` should be"),
+        ],
+    );
 }
 
 #[test]
