@@ -44,7 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // Half of the texts are read as in training; which half is a matter of the text.
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-    let limits = Limits { steps: 200_000, cells: 200_000, elements: 1 << 22, nodes: 5000, ..Limits::default() };
+    let limits =
+        Limits { steps: 200_000, cells: 200_000, elements: 1 << 22, nodes: 5000, ..Limits::default() };
     let mut options = ImportOptions {
         training: sum.is_multiple_of(2),
         lenient_imports: sum.is_multiple_of(3),
