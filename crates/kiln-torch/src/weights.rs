@@ -44,24 +44,23 @@ const SHOWN: usize = 12;
 
 impl fmt::Display for Fit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut list = |title: &str, names: &[String]| {
-            if names.is_empty() {
-                return Ok(());
+        let misshapen = self.misshapen.iter().map(|(name, found, wanted)| {
+            format!("{name} is {}, the model has {}", ShapeDisplay(found), ShapeDisplay(wanted))
+        });
+        let lists = [
+            ("missing in the weights", self.missing.clone()),
+            ("unknown to the model", self.unexpected.clone()),
+            ("of another shape", misshapen.collect()),
+        ];
+        let mut lines = vec![];
+        for (title, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+            lines.push(format!("{title}:"));
+            lines.extend(names.iter().take(SHOWN).map(|name| format!("  {name}")));
+            if names.len() > SHOWN {
+                lines.push(format!("  and {} more", names.len() - SHOWN));
             }
-            writeln!(f, "{title}:")?;
-            names.iter().take(SHOWN).try_for_each(|name| writeln!(f, "  {name}"))?;
-            if names.len() > SHOWN { writeln!(f, "  and {} more", names.len() - SHOWN) } else { Ok(()) }
-        };
-        list("missing in the weights", &self.missing)?;
-        list("unknown to the model", &self.unexpected)?;
-        let misshapen: Vec<String> = self
-            .misshapen
-            .iter()
-            .map(|(name, found, wanted)| {
-                format!("{name} is {}, the model has {}", ShapeDisplay(found), ShapeDisplay(wanted))
-            })
-            .collect();
-        list("of another shape", &misshapen)
+        }
+        f.write_str(&lines.join("\n"))
     }
 }
 

@@ -24,7 +24,7 @@
 //! use kiln::training::{Settings, data::Source, loader::Loader, schedule::Schedule};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let model = kiln::onnx::import("net.onnx".as_ref(), &Default::default())?.graph;
+//! let model = kiln::Model::read("net.py:Net".as_ref(), &Default::default())?.graph;
 //! let mut trainer = kiln::trainer(&model, &Training::new(Loss::cross_entropy(), Optimizer::adam()), 64)?;
 //! let data = "mnist:data".parse::<Source>()?.load(&Default::default())?;
 //! let train = Loader { shuffle: true, ..Loader::new(data.train, trainer.interface(), 64) };

@@ -6,4 +6,5 @@ mod language;
 mod layers;
 #[path = "../../../../tests/end_to_end/numbers.rs"]
 mod numbers;
+mod weights;
 mod wrong_programs;
