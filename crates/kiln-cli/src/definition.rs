@@ -65,15 +65,12 @@ impl DefinitionArguments {
             let partial = self.partial_weights.unwrap_or(false);
             let fit = model.load_weights(file, partial).map_err(|error| match error {
                 Error::Weights(error) => {
-                    let error = error.to_string();
-                    let help = "`--partial-weights` takes what fits";
-                    miette!(help = help, "`{}`: {}", file.display(), error.trim_end())
+                    miette!(help = "`--partial-weights` takes what fits", "`{}`: {error}", file.display())
                 }
                 other => miette!("{other}"),
             })?;
             if !fit.is_perfect() {
-                let fit = fit.to_string();
-                note!("note: of `{}` only what fits was taken\n{}", file.display(), fit.trim_end());
+                note!("note: of `{}` only what fits was taken\n{fit}", file.display());
             }
         }
         Ok(model)
