@@ -6,6 +6,12 @@ pub(crate) const MAX_SOURCE: u64 = 4 << 20;
 /// Words and signs of one logical line: as deep as an expression can nest.
 pub(crate) const MAX_LINE_TOKENS: usize = 20_000;
 
+/// Bytes of an argument of the constructor: as deep as it can nest.
+pub(crate) const MAX_ARGUMENT: usize = 10_000;
+
+/// Arguments in comments.
+pub(crate) const MAX_ARGUMENTS: usize = 1000;
+
 /// Files that a model is spread over.
 pub(crate) const MAX_FILES: usize = 200;
 

@@ -10,7 +10,7 @@ use ruff_python_ast::Stmt;
 use crate::error::ImportError;
 use crate::hints::Hints;
 use crate::input::Input;
-use crate::limits::{Limits, STACK};
+use crate::limits::{Limits, MAX_ARGUMENT, MAX_ARGUMENTS, STACK};
 use crate::python::value::{Body, Function};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
 use crate::source::{SourceFile, Span};
@@ -110,7 +110,13 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
 /// The constructor's arguments: what is said in Python's words, any other word as a string.
 fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Result<Vec<(String, Value)>> {
     let mut args: Vec<(String, Value)> = vec![];
+    if hints.args.len() > MAX_ARGUMENTS {
+        return Err(Fault::limit(format!("comments say more than {MAX_ARGUMENTS} arguments")));
+    }
     for text in hints.args.iter().chain(&options.args) {
+        if text.len() > MAX_ARGUMENT {
+            return Err(Fault::limit(format!("an argument is longer than {MAX_ARGUMENT} bytes")));
+        }
         let (name, value) = text.split_once('=').ok_or_else(|| {
             Fault::value(format!("`--arg {text}` should be NAME=VALUE, as in `--arg n_blocks=100`"))
         })?;

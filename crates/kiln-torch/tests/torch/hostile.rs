@@ -168,9 +168,15 @@ fn large_numbers_are_refused_or_mean_nothing() {
 
 #[test]
 fn odd_arguments_are_refused() {
+    let net = net("pass", "return x");
+    let deep = format!("# kiln: --arg a={}\n{net}", "(".repeat(100_000));
+    let many: String = (0..2000).map(|i| format!(" --arg a{i}=1")).collect();
+    let many = format!("# kiln:{many}\n{net}");
     check(
         few(),
         &[
+            (&deep, "longer than"),
+            (&many, "more than 1000 arguments"),
             ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "behind a `]`"),
             ("m = nn.ReLU(print('x'.ljust(1000, 'a' * 1000)))\n", "one character"),
             ("d = {1: 2}\nm = nn.ReLU(d.move_to_end(1, last=(d,)))\n", "`last` should be"),
