@@ -55,9 +55,12 @@ def check(kiln, file, name, folder):
     if done.returncode != 0:
         return f"failed:\n{done.stderr.strip()}"
     with torch.no_grad():
+        single = network(x).numpy()
         wanted = network.double()(x.double()).numpy()
-    apart = np.abs(np.load(folder / "y.npy") - wanted).max() / np.abs(wanted).max()
-    return f"{'ok' if apart <= TOLERANCE else 'WRONG'}, off by {apart:.1e}"
+    apart, own = (np.abs(y - wanted).max() / np.abs(wanted).max() for y in (np.load(folder / "y.npy"), single))
+    # Random weights make some networks grow what rounding does beyond all measure, in PyTorch, too.
+    verdict = "ok" if apart <= TOLERANCE else "no oracle" if own > TOLERANCE else "WRONG"
+    return f"{verdict}, off by {apart:.1e}; PyTorch's single precision by {own:.1e}"
 
 
 def main():
