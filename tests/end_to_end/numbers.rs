@@ -1,5 +1,7 @@
 //! Numbers that look random, from formulas that the scripts for oracles have, too: inputs and weights that need no file.
 
+use kiln_graph::{Graph, Tensor};
+
 /// Numbers between -1 and 1 that look random (a linear congruential generator; Knuth, MMIX).
 pub fn noise(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
@@ -12,7 +14,7 @@ pub fn noise(seed: u64, count: usize) -> Vec<f64> {
 
 /// Weights for the tensor of a state dict called `name`, as `tests/oracles/source_oracles.py` has them: from the name and
 /// the place of each element (a counter through SplitMix64; Steele, Lea and Flood 2014), scaled to what the name says.
-pub fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
+fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
     let splitmix = |z: u64| {
         let z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -37,4 +39,14 @@ pub fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
     let count: usize = shape.iter().product();
     let u = (0..count as u64).map(|i| (splitmix(first + i) >> 40) as f64 / f64::from(1u32 << 23) - 1.0);
     u.map(|u| scale(u) as f32).collect()
+}
+
+/// A graph whose states are all such weights.
+pub fn with_weights(mut graph: Graph) -> Graph {
+    for id in graph.states().to_vec() {
+        let shape = graph.ty(id).static_shape().expect("numbers");
+        let values = weights(&graph.value(id).name, &shape);
+        graph.set_state(id, Tensor::f32(shape, values).expect("as many as the shape says")).expect("a state");
+    }
+    graph
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kiln::graph::{Graph, Tensor};
+use kiln::graph::Graph;
 use kiln::torch::{ImportOptions, Imported};
 use kiln::train::{Loss, Optimizer, Training};
 use kiln::training::Interface;
@@ -14,7 +14,7 @@ use kiln::training::normalize::Normalize;
 use kiln::{Device, DeviceOptions, HostTensor, Model, Options, Session};
 use serde_json::Value;
 
-use crate::numbers::{noise, weights};
+use crate::numbers::{noise, with_weights};
 use crate::trace::{Followed, apart, follow, follow_exactly};
 
 /// What single relus that rounding switches may do to the training of a deep network; the same training with double
@@ -23,15 +23,6 @@ const DEEP: f64 = 5e-3;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn with_weights(mut graph: Graph) -> Graph {
-    for id in graph.states().to_vec() {
-        let shape = graph.ty(id).static_shape().expect("numbers");
-        let values = weights(&graph.value(id).name, &shape);
-        graph.set_state(id, Tensor::f32(shape, values).expect("as many as the shape says")).expect("a state");
-    }
-    graph
 }
 
 /// A value as Python writes it.

@@ -87,15 +87,8 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
     let file = source.path.display().to_string();
     let text = source.text.clone();
     let plain = |message: String| ImportError::plain(message, None);
-    let parsed = match source.parse(0) {
-        Ok(parsed) => parsed,
-        Err(fault) => {
-            i.files.push(Rc::new(source));
-            return Err(ImportError::new(&fault.0, &i));
-        }
-    };
     let result = i.run_file(source);
-    let namespace = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
+    let (namespace, parsed) = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
     let name = choose::choose(&file, &text, parsed.suite(), &namespace, options.model.as_deref())?;
     let hints = hints::find(&text, parsed.suite(), &name).map_err(plain)?;
     let value = namespace.scope.as_ref().and_then(|scope| scope.own(&name)).unwrap_or(Value::None);

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ruff_python_ast::{Stmt, StmtImport, StmtImportFrom};
+use ruff_python_ast::{ModModule, Stmt, StmtImport, StmtImportFrom};
+use ruff_python_parser::Parsed;
 
 use super::fault::{Fault, Result};
 use super::scope::{Env, Scope};
@@ -207,13 +208,13 @@ impl Interpreter {
         }
         let source = SourceFile::read(path).map_err(|message| Fault::python("ImportError", message))?;
         self.modules.insert(path.to_owned(), None);
-        let namespace = self.run_file(source)?;
+        let (namespace, _) = self.run_file(source)?;
         self.modules.insert(path.to_owned(), Some(namespace.clone()));
         Ok(Value::Namespace(namespace))
     }
 
     /// Runs the statements of a file. What fails leaves its reason behind under the names that it would have defined.
-    pub(crate) fn run_file(&mut self, source: SourceFile) -> Result<Rc<Namespace>> {
+    pub(crate) fn run_file(&mut self, source: SourceFile) -> Result<(Rc<Namespace>, Parsed<ModModule>)> {
         let source = Rc::new(source);
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(source.clone());
@@ -236,7 +237,8 @@ impl Interpreter {
             }
         }
         let stem = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Rc::new(Namespace { name: stem.into(), scope: Some(scope) }))
+        let namespace = Rc::new(Namespace { name: stem.into(), scope: Some(scope) });
+        Ok((namespace, parsed))
     }
 }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kiln_graph::{DType, Data, Graph, Precision, Tensor, evaluate};
+use kiln_graph::{DType, Data, Precision, Tensor, evaluate};
 use kiln_torch::{ImportOptions, import_text};
 use serde_json::Value;
 
-use crate::numbers::{noise, weights};
+use crate::numbers::{noise, with_weights};
 
 /// What is refused, with words of the message: each is a decision or a gap that is known.
 const REFUSED: &[(&str, &str)] = &[
@@ -83,15 +83,6 @@ fn input(place: usize, shape: &str, batch: usize) -> Tensor {
         _ => Data::F32(values.collect()),
     };
     Tensor::new(shape, data).expect("as many as the shape says")
-}
-
-fn with_weights(mut graph: Graph) -> Graph {
-    for id in graph.states().to_vec() {
-        let shape = graph.ty(id).static_shape().expect("numbers");
-        let values = weights(&graph.value(id).name, &shape);
-        graph.set_state(id, Tensor::f32(shape, values).expect("as many as the shape says")).expect("a state");
-    }
-    graph
 }
 
 /// A number of the file, where infinities are strings.
