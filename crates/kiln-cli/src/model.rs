@@ -72,7 +72,7 @@ impl ModelArguments {
     /// What the reader of ONNX files is told.
     pub fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
-        ImportOptions { dims, lenient: self.lenient }
+        ImportOptions { dims, lenient: self.lenient, ..ImportOptions::default() }
     }
 
     /// Compiles a graph; `seen` are values of symbols that are known from inputs.

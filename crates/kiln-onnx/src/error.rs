@@ -83,6 +83,24 @@ pub enum ImportError {
         /// What there is, in words.
         known: String,
     },
+    /// The caller gives a value to an input that does not occur.
+    #[error("the model has no input called `{name}`; its inputs are `{}`", .known.join("`, `"))]
+    UnknownInput {
+        /// What was asked for.
+        name: String,
+        /// The inputs there are.
+        known: Vec<String>,
+    },
+    /// The caller gives an input a value of another type.
+    #[error("input `{input}` is {expected}, but the value given for it is {given}")]
+    Value {
+        /// The input.
+        input: String,
+        /// Its type.
+        expected: TensorType,
+        /// The type of the value.
+        given: TensorType,
+    },
     /// An operator does not fit its inputs.
     #[error("`{node}` ({operator}): {source}")]
     Node {

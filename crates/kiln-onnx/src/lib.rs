@@ -20,5 +20,7 @@ pub use check::{Report, check};
 pub use error::{ExportError, ImportError, Unsupported};
 pub use export::{export, export_model};
 pub use external::ExternalError;
-pub use import::{ImportOptions, Imported, OPSETS, import, import_bytes, supported_operators};
+pub use import::{
+    ImportOptions, Imported, OPSETS, import, import_bytes, inputs_to_know, supported_operators,
+};
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

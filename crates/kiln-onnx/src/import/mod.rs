@@ -9,6 +9,7 @@ mod constants;
 mod cx;
 mod file;
 mod function;
+mod known;
 mod model;
 mod ops;
 mod order;
@@ -17,7 +18,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kiln_graph::Graph;
+use kiln_graph::{Graph, Tensor};
 
 use crate::error::ImportError;
 use crate::names::printable;
@@ -36,6 +37,9 @@ pub struct ImportOptions {
     pub dims: BTreeMap<String, i64>,
     /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
     pub lenient: bool,
+    /// Inputs that are known beforehand, by name: they become constants. Shapes, axes and sizes have to be, since a
+    /// plan is laid out ahead of time; [`inputs_to_know`] names them.
+    pub values: BTreeMap<String, Tensor>,
 }
 
 /// An imported model.
@@ -67,6 +71,17 @@ pub fn import_bytes(
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
     model::import_model(read_model(bytes)?, directory, options)
+}
+
+/// The inputs of the model in `bytes` on which sizes and the like hang, so that [`ImportOptions::values`] has to say what
+/// they are.
+pub fn inputs_to_know(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
+    let model = read_model(bytes)?;
+    let Some(graph) = &model.graph else { return Ok(vec![]) };
+    let known = known::names(graph)?;
+    let given = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
+    let inputs = graph.input.iter().map(|input| input.name.clone());
+    Ok(inputs.filter(|name| known.contains(name.as_str()) && !given(name)).collect())
 }
 
 /// The operators that are supported, with the version of the operator set each came with.

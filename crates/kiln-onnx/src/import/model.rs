@@ -1,6 +1,6 @@
 //! The walk over a model's nodes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use kiln_graph::{Graph, GraphError, Tensor, ValueId};
@@ -39,6 +39,7 @@ pub(crate) fn import_model(
         graph: Graph::new(if proto.name.is_empty() { "model" } else { &proto.name }),
         external: External::new(directory),
         symbols: Symbols::new(options.dims.clone()),
+        values: options.values.clone(),
         lenient: options.lenient,
         functions: &functions,
         unsupported: Vec::new(),
@@ -87,6 +88,8 @@ struct Importer<'a> {
     graph: Graph,
     external: External,
     symbols: Symbols,
+    /// What the caller says of inputs; those that occurred are taken out.
+    values: BTreeMap<String, Tensor>,
     lenient: bool,
     functions: &'a Functions,
     unsupported: Vec<Unsupported>,
@@ -129,7 +132,7 @@ impl Importer<'_> {
             };
             define(&mut scope, &name, slot, "the initializers")?;
         }
-        self.check_bindings()?;
+        self.check_bindings(&proto.input)?;
         for index in order(&proto.node)? {
             self.node(&mut scope, &proto.node[index])?;
         }
@@ -150,7 +153,16 @@ impl Importer<'_> {
 
     fn input(&mut self, input: &ValueInfoProto, opset: i64) -> Result<Slot, ImportError> {
         match types::input_type(&input.name, input.r#type.as_ref(), &mut self.symbols) {
-            Ok(ty) => Ok(Slot::Value(self.graph.input(input.name.clone(), ty)?)),
+            Ok(ty) => Ok(Slot::Value(match self.values.remove(&input.name) {
+                Some(tensor) if input.r#type.as_ref().is_some_and(|ty| types::agrees(ty, &tensor.ty())) => {
+                    self.graph.constant(input.name.clone(), tensor)
+                }
+                Some(tensor) => {
+                    let (input, given) = (input.name.clone(), tensor.ty());
+                    return Err(ImportError::Value { input, expected: ty, given });
+                }
+                None => self.graph.input(input.name.clone(), ty)?,
+            })),
             Err(TypeProblem::Wrong(error)) => Err(error),
             Err(TypeProblem::Unsupported(reason)) => {
                 self.unsupported(&input.name, "input", opset, reason);
@@ -182,8 +194,12 @@ impl Importer<'_> {
         }))
     }
 
-    /// A number for a symbol that does not occur is a slip of the pen.
-    fn check_bindings(&self) -> Result<(), ImportError> {
+    /// A number for a symbol that does not occur is a slip of the pen, and so is a value for an input that does not.
+    fn check_bindings(&self, inputs: &[ValueInfoProto]) -> Result<(), ImportError> {
+        if let Some(name) = self.values.keys().next() {
+            let known = inputs.iter().map(|input| input.name.clone()).collect();
+            return Err(ImportError::UnknownInput { name: name.clone(), known });
+        }
         let Some(name) = self.symbols.unused() else { return Ok(()) };
         let known = self.symbols.known();
         let known = match known.as_slice() {

@@ -1,0 +1,45 @@
+//! Which values have to be known when the graph is built.
+
+use std::collections::HashSet;
+
+use super::is_standard;
+use super::ops::{self, Support};
+use super::order::{each_read, order};
+use crate::error::ImportError;
+use crate::proto::{GraphProto, NodeProto};
+
+/// The names of values that an operator has to know, and of all they are computed from.
+pub(crate) fn names(graph: &GraphProto) -> Result<HashSet<&str>, ImportError> {
+    let mut known = HashSet::new();
+    for index in order(&graph.node)?.into_iter().rev() {
+        if let Some(node) = graph.node.get(index) {
+            visit(node, &mut known);
+        }
+    }
+    Ok(known)
+}
+
+fn visit<'a>(node: &'a NodeProto, known: &mut HashSet<&'a str>) {
+    if !is_standard(&node.domain) {
+        return;
+    }
+    let from_shapes = matches!(node.op_type.as_str(), "Shape" | "Size");
+    if !from_shapes && node.output.iter().any(|output| known.contains(output.as_str())) {
+        each_read(node, &mut |name| {
+            known.insert(name);
+        });
+    }
+    if node.op_type == "If" {
+        known.extend(node.input.first().map(String::as_str));
+    }
+    if let Support::Yes(operator) = ops::support(&node.op_type, super::OPSETS.1) {
+        let wanted = operator.constants.iter().filter_map(|i| node.input.get(*i));
+        known.extend(wanted.map(String::as_str).filter(|name| !name.is_empty()));
+    }
+    // Branches read names from outside; their nodes ask as any others.
+    for branch in node.attribute.iter().flat_map(|attribute| &attribute.g) {
+        for inner in branch.node.iter().rev() {
+            visit(inner, known);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One case: from its model to its answers.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use kiln::graph::{Tensor, TensorType};
+use kiln::onnx::ImportOptions;
+use kiln::{Device, DeviceOptions, Options, Plan, Session, Target, test_data};
+
+use crate::suite::Case;
+
+/// What became of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All outputs are as they should be.
+    Passed,
+    /// An error, or how an output differs.
+    Failed(String),
+}
+
+/// Runs cases on one device.
+pub struct Runner {
+    device: Device,
+    target: Target,
+}
+
+impl Runner {
+    pub fn new() -> Self {
+        let capabilities = kiln::default_device().expect("a Vulkan driver; scripts/driver installs one");
+        let requirements = kiln::requirements_of(&capabilities);
+        let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
+        Self { device, target: kiln::target_for(&capabilities) }
+    }
+
+    /// Runs a case; a panic is a failure like any other.
+    pub fn run(&self, case: &Case) -> Outcome {
+        match catch_unwind(AssertUnwindSafe(|| self.answers(case))) {
+            Ok(Ok(())) => Outcome::Passed,
+            Ok(Err(message)) => Outcome::Failed(message),
+            Err(panic) => {
+                let message = panic.downcast_ref::<String>().map(String::as_str);
+                let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+                Outcome::Failed(format!("panicked: {message}"))
+            }
+        }
+    }
+
+    fn answers(&self, case: &Case) -> Result<(), String> {
+        let folder = case.folder();
+        let bytes = std::fs::read(folder.join("model.onnx")).map_err(text)?;
+        let to_know = kiln::onnx::inputs_to_know(&bytes).map_err(text)?;
+        for number in 0.. {
+            let set = folder.join(format!("test_data_set_{number}"));
+            if !set.is_dir() {
+                break;
+            }
+            // Inputs that cannot be read are of types that the import refuses, which says more.
+            let inputs: Vec<(&str, Result<Tensor, String>)> = case
+                .inputs
+                .iter()
+                .enumerate()
+                .map(|(i, name)| (name.as_str(), tensor(&set.join(format!("input_{i}.pb")))))
+                .collect();
+            let values = inputs.iter().filter(|(name, _)| to_know.iter().any(|known| known == name));
+            let values = values.filter_map(|(name, value)| Some(((*name).to_owned(), value.clone().ok()?)));
+            let options = ImportOptions { values: values.collect(), ..ImportOptions::default() };
+            let graph = kiln::onnx::import_bytes(&bytes, Some(&folder), &options).map_err(text)?.graph;
+            let given: Vec<(String, Tensor)> = inputs
+                .into_iter()
+                .filter(|(name, _)| !to_know.iter().any(|known| known == name))
+                .map(|(name, value)| Ok((name.to_owned(), value?)))
+                .collect::<Result<_, String>>()?;
+            let found = self.replay(&graph, &given)?;
+            for (i, name) in case.outputs.iter().enumerate() {
+                let expected = tensor(&set.join(format!("output_{i}.pb")))?;
+                let found = found.get(name).ok_or_else(|| format!("there is no output `{name}`"))?;
+                compare(&expected, found, case).map_err(|message| format!("{name}: {message}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The outputs by name, from a plan that went through its file.
+    fn replay(
+        &self,
+        graph: &kiln::Graph,
+        given: &[(String, Tensor)],
+    ) -> Result<BTreeMap<String, Tensor>, String> {
+        let set = test_data::DataSet { name: String::new(), inputs: given.to_vec(), outputs: vec![] };
+        let max = test_data::largest_symbols(graph, &[set]).map_err(text)?;
+        let compiled = kiln::compile(graph, &Options { target: self.target.clone(), max }).map_err(text)?;
+        let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
+        let mut session = Session::load(&self.device, &plan).map_err(text)?;
+        let host =
+            |(name, tensor): &(String, Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
+        let host: Vec<_> = given.iter().map(host).collect::<Result<_, String>>()?;
+        let inputs: Vec<_> = host.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let outputs = session.run(&inputs).map_err(text)?;
+        let names = graph.outputs().iter().map(|output| output.name.clone());
+        names
+            .map(|name| {
+                let found = kiln::from_host(outputs.get(&name).map_err(text)?).map_err(text)?;
+                Ok((name, found))
+            })
+            .collect()
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn tensor(path: &Path) -> Result<Tensor, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    kiln::onnx::read_tensor_pb(&bytes).map_err(text)
+}
+
+/// As the suite compares: same type and shape, and every element within `atol + rtol * |expected|`.
+fn compare(expected: &Tensor, found: &Tensor, case: &Case) -> Result<(), String> {
+    let (wanted, is): (TensorType, TensorType) = (expected.ty(), found.ty());
+    if wanted != is {
+        return Err(format!("is {is}, but should be {wanted}"));
+    }
+    let (expected, found) = (expected.to_f64(), found.to_f64());
+    let near = |(a, b): (&f64, &f64)| {
+        a.is_nan() && b.is_nan() || a == b || (a - b).abs() <= case.atol + case.rtol * a.abs()
+    };
+    match expected.iter().zip(&found).position(|pair| !near(pair)) {
+        None => Ok(()),
+        Some(at) => {
+            let wrong = expected.iter().zip(&found).filter(|pair| !near(*pair)).count();
+            let count = expected.len();
+            Err(format!(
+                "element {at} is {}, but should be {} ({wrong} of {count} differ)",
+                found[at], expected[at]
+            ))
+        }
+    }
+}

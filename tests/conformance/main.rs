@@ -1,0 +1,82 @@
+//! ONNX's published backend tests, each through import, compiler, plan file and runtime on the device that is there.
+//!
+//! `scripts/onnx-suite` lays the tests out as files; without them, the tests here say so and pass.
+//! `tests/onnx-expectations.toml` lists what is not expected to pass, and why.
+
+mod case;
+mod expectations;
+mod suite;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use case::{Outcome, Runner};
+use expectations::Expectations;
+use suite::Case;
+
+/// Runs cases on as many threads as there are processors; they share the device.
+fn run(cases: &[Case]) -> BTreeMap<String, Outcome> {
+    let runner = Runner::new();
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = runner.run(case);
+                    outcomes.lock().expect("no thread panics").insert(case.key(), outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().expect("no thread panics")
+}
+
+/// Runs the cases and compares with what is expected of them.
+fn check(cases: &[Case]) -> BTreeMap<String, Outcome> {
+    let expectations = Expectations::read();
+    let outcomes = run(cases);
+    let mut wrong = String::new();
+    let mut failures = String::new();
+    for (case, outcome) in &outcomes {
+        if let Some(message) = expectations.contradiction(case, outcome) {
+            let _ = writeln!(wrong, "{case}: {message}");
+        }
+        if let Outcome::Failed(message) = outcome {
+            let _ = writeln!(failures, "{case}\t{}", message.replace('\n', " "));
+        }
+    }
+    let passed = outcomes.values().filter(|outcome| **outcome == Outcome::Passed).count();
+    println!("{passed} of {} cases pass", outcomes.len());
+    let report = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx-failures.tsv");
+    std::fs::write(&report, failures).expect("a report can be written");
+    let count = wrong.lines().count();
+    assert!(
+        wrong.is_empty(),
+        "{count} cases are not as tests/onnx-expectations.toml says (all failures: {}):\n{wrong}",
+        report.display()
+    );
+    outcomes
+}
+
+/// One case of each operator: for every day.
+#[test]
+fn one_case_of_each_operator() {
+    let Some(cases) = suite::cases() else { return };
+    let mut seen = std::collections::BTreeSet::new();
+    let quick: Vec<Case> =
+        cases.into_iter().filter(|case| case.kind == "node" && seen.insert(case.operator.clone())).collect();
+    check(&quick);
+}
+
+#[test]
+#[ignore = "minutes; `scripts/conformance` runs it"]
+fn every_case() {
+    let Some(cases) = suite::cases() else { return };
+    let only = std::env::var("KILN_ONLY").unwrap_or_default();
+    let cases: Vec<Case> = cases.into_iter().filter(|case| case.key().contains(&only)).collect();
+    check(&cases);
+}
