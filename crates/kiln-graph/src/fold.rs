@@ -3,10 +3,11 @@
 //! Models write shapes as little programs (`Where(Equal(shape, -1), ones, shape)`). Their results are needed while
 //! the graph is being built, so they are computed as they appear. Large constants are left to the passes.
 
+use crate::contents;
 use crate::dim::{Bindings, Dim};
 use crate::graph::{Graph, ValueId};
 use crate::ops::{Op, Precision};
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{DType, Data, Tensor, TensorType};
 
 /// Larger results are data, not shapes.
 const MAX_ELEMENTS: i64 = 4096;
@@ -38,8 +39,11 @@ pub fn work(op: &Op, inputs: &[&TensorType], output: &TensorType) -> u64 {
     count(output).saturating_mul(each).max(read)
 }
 
-/// The result of `op`, if it has one output and all it depends on is constant and small.
+/// The result of `op`, if it has one output and all it depends on is constant and small, or sizes that are numbers.
 pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor> {
+    if let Some(tensor) = from_sizes(graph, op, inputs) {
+        return Some(tensor);
+    }
     let tensors: Vec<&Tensor> = inputs.iter().map(|id| graph.as_constant(*id)).collect::<Option<_>>()?;
     let small = |elements: Option<i64>| elements.is_some_and(|n| n <= MAX_ELEMENTS);
     if !tensors.iter().all(|t| small(t.ty().elements().as_const())) {
@@ -54,4 +58,19 @@ pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor>
     }
     let [result] = op.evaluate(&tensors, Precision::F32, &Bindings::new()).ok()?.try_into().ok()?;
     Some(result)
+}
+
+/// The result of `op` where its elements follow from sizes, and those are numbers: what a model makes of them need not be
+/// integer arithmetic (`Where(Equal(heads, groups), ..)`).
+fn from_sizes(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor> {
+    let contents = contents::of_node(graph, op, inputs)?;
+    let numbers: Vec<i64> = contents.iter().map(Dim::as_const).collect::<Option<_>>()?;
+    let types: Vec<_> = inputs.iter().map(|id| graph.ty(*id)).collect();
+    let [output] = op.infer(&types).ok()?.try_into().ok()?;
+    let data = match output.dtype {
+        DType::I64 => Data::I64(numbers),
+        DType::I32 => Data::I32(numbers.into_iter().map(|n| i32::try_from(n).ok()).collect::<Option<_>>()?),
+        DType::F32 | DType::F16 | DType::F64 | DType::U8 | DType::Bool => return None,
+    };
+    Tensor::new(output.static_shape()?, data).ok()
 }

@@ -36,6 +36,8 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             (0, most.unwrap_or(0))
         };
         let range = match &node.op {
+            // What functions write for a zero of the type of something.
+            Op::Binary(BinaryOp::Sub) if node.inputs[0] == node.inputs[1] => (0, 0),
             Op::Binary(op) => binary(*op, of(0), of(1)),
             Op::Select => union(of(1), of(2)),
             Op::Cast(_) if graph.ty(node.inputs[0]).dtype == DType::Bool => (0, 1),
