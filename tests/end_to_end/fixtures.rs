@@ -14,7 +14,6 @@ const EXPECTED: &[(&str, &str)] = &[
     ("cast_float_to_int64", "i64, which cannot be computed on the device"),
     ("einsum_matrix", "not supported"),
     ("mul_int64", "i64, which cannot be computed on the device"),
-    ("topk", "not supported"),
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -20,9 +20,9 @@ from onnx_testdata import draw_values, fresh_directory, generator, write_data_se
 CASES = {}
 
 
-def case(name, function, *inputs, bend=True):
+def case(name, function, *inputs, bend=True, opset=17):
     """`inputs`: (shape, distribution), or an array for what is not differentiated."""
-    CASES[name] = (function, inputs, bend)
+    CASES[name] = (function, inputs, bend, opset)
 
 
 def unary(name, function, draw="normal"):
@@ -124,6 +124,17 @@ case("expand", lambda x: x.expand(4, 3, 5), ((3, 1), "normal"))
 case("index_select", lambda x, i: torch.index_select(x, 0, i), ((5, 4), "normal"), np.int64([3, 0, 3, 1]))
 case("embedding", lambda w, i: F.embedding(i, w), ((6, 3), "normal"), np.int64([[1, 5, 1], [0, 2, 5]]))
 case("gather", lambda x, i: torch.gather(x, 1, i), ((3, 5), "normal"), np.int64([[0, 4], [2, 2], [3, 1]]))
+PLACES = np.int64([[0, 0, 2, 0], [0, 1, 2, 1]])
+DATA, UPDATES = ((3, 4), "normal"), ((2, 4), "normal")
+case("scatter", lambda x, u, i: torch.scatter(x, 0, i, u), DATA, UPDATES, np.int64([[0, 1, 2, 0], [1, 0, 0, 2]]))
+case("scatter_add", lambda x, u, i: torch.scatter_add(x, 0, i, u), DATA, UPDATES, PLACES)
+for reduction in ["prod", "amax", "amin"]:
+    case(f"scatter_{reduction}", lambda x, u, i, r=reduction: torch.scatter_reduce(x, 0, i, u, r), DATA, UPDATES, PLACES, opset=18)
+case("scatter_amax_ties", lambda x, u, i: torch.scatter_reduce(x, 0, i, u, "amax"), ((3, 4), "steps"), ((2, 4), "steps"), PLACES, bend=False, opset=18)
+case("scatter_prod_of_zeros", lambda x, u, i: torch.scatter_reduce(x, 0, i, torch.relu(u), "prod"), DATA, ((2, 4), "steps"), PLACES, bend=False, opset=18)
+case("index_put", lambda x, u, i: torch.index_put(x, (i,), u), ((5, 3), "normal"), ((2, 3), "normal"), np.int64([3, 1]))
+case("topk", lambda x: torch.topk(x, 3, 1)[0], ((3, 7), "normal"))
+case("sort_descending", lambda x: torch.topk(x, 5, 0)[0], ((5, 3), "normal"))
 case("upsample_nearest", lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), ((2, 3, 3, 4), "normal"))
 case("upsample_bilinear", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ((2, 3, 3, 4), "normal"))
 case("upsample_align_corners", lambda x: F.interpolate(x, size=(5, 7), mode="bilinear", align_corners=True), ((2, 3, 3, 4), "normal"))
@@ -147,7 +158,7 @@ class Middle(torch.nn.Module):
 
 
 def write_case(name, directory):
-    function, sources, bend = CASES[name]
+    function, sources, bend, opset = CASES[name]
     rng = generator("gradient", name)
     drawn = [s if isinstance(s, np.ndarray) else draw_values(rng, s[0], np.float32, s[1]) for s in sources]
     tensors = [torch.from_numpy(x) for x in drawn]
@@ -167,7 +178,7 @@ def write_case(name, directory):
             target / "model.onnx",
             input_names=names,
             output_names=["loss"],
-            opset_version=17,
+            opset_version=opset,
             dynamo=False,
             do_constant_folding=True,
         )

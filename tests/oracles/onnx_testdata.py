@@ -37,6 +37,8 @@ def draw_values(rng, shape, dtype, draw):
         # Multiples of one half in -2.5..2.5: halves to round, equals to compare, ties for arg-max.
         "steps": lambda: rng.integers(-5, 6, shape) / 2,
         "index": lambda: rng.integers(0, 11, shape),
+        # Each position along the last axis once.
+        "place": lambda: np.argsort(rng.random(shape), axis=-1),
         "bit": lambda: rng.integers(0, 2, shape),
     }
     return np.asarray(distributions[draw](), dtype=dtype)

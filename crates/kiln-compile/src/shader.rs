@@ -21,6 +21,7 @@ macro_rules! templates {
 /// Every template, by file name.
 const TEMPLATES: &[(&str, &str)] = &templates![
     "arg_reduce",
+    "arg_sort",
     "broadcast",
     "conv_broadcast",
     "conv_depthwise",
@@ -43,6 +44,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "reduce",
     "reduce_columns",
     "resize",
+    "scatter",
     "shape_of",
     "softmax",
     "workgroup_tile",

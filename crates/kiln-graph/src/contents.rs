@@ -85,6 +85,8 @@ pub(crate) fn of_node(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Vec<
         | Op::Pad(_)
         | Op::Gather(_)
         | Op::GatherElements(_)
+        | Op::Scatter(_)
+        | Op::ArgSort(_)
         | Op::Resize(_)
         | Op::Iota(_)
         | Op::Size(_)

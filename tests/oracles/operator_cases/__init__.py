@@ -1,6 +1,6 @@
 """The table of single-operator oracles."""
 
-from . import convolution, linear, movement, normalization, pointwise, pooling, reduction, resize
+from . import convolution, indexing, linear, movement, normalization, pointwise, pooling, reduction, resize
 
 CASES = [
     *convolution.CASES,
@@ -8,6 +8,7 @@ CASES = [
     *linear.CASES,
     *reduction.CASES,
     *movement.CASES,
+    *indexing.CASES,
     *resize.CASES,
     *normalization.CASES,
     *pointwise.CASES,

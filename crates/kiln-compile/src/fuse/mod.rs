@@ -117,6 +117,8 @@ fn role(op: &Op) -> Role {
         | Op::Pad(_)
         | Op::Gather(_)
         | Op::GatherElements(_)
+        | Op::Scatter(_)
+        | Op::ArgSort(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Iota(_)

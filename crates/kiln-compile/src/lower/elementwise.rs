@@ -329,6 +329,8 @@ fn compute(
         | Op::Pad(_)
         | Op::Gather(_)
         | Op::GatherElements(_)
+        | Op::Scatter(_)
+        | Op::ArgSort(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Iota(_)

@@ -3,7 +3,7 @@
 //! Devices compute with 32 bits. A 64-bit value is computed there only where its range, which follows from sizes,
 //! constants and indices, is known to fit; nothing is narrowed without proof.
 
-use kiln_graph::ops::{BinaryOp, Iota, ReduceKind, ShapeOf};
+use kiln_graph::ops::{BinaryOp, Iota, ReduceKind, ScatterReduction, ShapeOf};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
 
 use super::context::{Contents, Context, View};
@@ -44,6 +44,11 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             Op::Cast(_) if graph.ty(node.inputs[0]).dtype.is_float() => ANY,
             Op::Iota(op) => dims(&op.shape),
             Op::ShapeOf(_) => dims(&graph.ty(node.inputs[0]).shape),
+            Op::ArgSort(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
+            Op::Scatter(op) => match op.reduction {
+                ScatterReduction::None | ScatterReduction::Max | ScatterReduction::Min => union(of(0), of(2)),
+                ScatterReduction::Add | ScatterReduction::Mul => ANY,
+            },
             Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
             Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
             Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => of(0),

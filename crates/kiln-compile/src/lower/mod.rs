@@ -23,6 +23,8 @@ mod random;
 mod reduce;
 mod reduce_columns;
 mod resize;
+mod scatter;
+mod sort;
 mod rows;
 pub mod states;
 mod tile;
@@ -116,6 +118,8 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
         Op::Reduce(op) => reduce::lower(ctx, group, node, op),
         Op::ArgReduce(op) => reduce::lower_arg(ctx, group, node, op),
         Op::Softmax(op) => reduce::lower_softmax(ctx, group, node, op),
+        Op::Scatter(op) => scatter::lower(ctx, group, node, op),
+        Op::ArgSort(op) => sort::lower(ctx, group, node, op),
         Op::Resize(op) => resize::lower(ctx, group, node, op),
         Op::Reshape(_) => movement::reshape(ctx, node),
         Op::Transpose(op) => movement::transpose(ctx, node, &op.perm),

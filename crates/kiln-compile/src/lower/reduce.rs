@@ -28,7 +28,7 @@ fn walk(view: &View, shape: &[Dim], axes: &[usize], order: &[usize]) -> Vec<(Dim
     loops
 }
 
-fn check_iterations(ctx: &Context<'_>, node: &str, count: &Dim) -> Result<(), CompileError> {
+pub fn check_iterations(ctx: &Context<'_>, node: &str, count: &Dim) -> Result<(), CompileError> {
     let most = ctx.largest(count);
     if most <= MAX_ITERATIONS {
         return Ok(());

@@ -79,6 +79,8 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
         | Op::ArgReduce(_)
         | Op::Gather(_)
         | Op::GatherElements(_)
+        | Op::Scatter(_)
+        | Op::ArgSort(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Size(_)

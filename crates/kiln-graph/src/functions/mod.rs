@@ -10,6 +10,7 @@
 
 pub mod activation;
 pub mod convolution;
+pub mod indexing;
 pub mod linear;
 pub mod movement;
 pub mod normalization;

@@ -160,6 +160,13 @@ impl Op {
             Op::GatherElements(op) => with_number!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]))?, dtype)
             }),
+            Op::Scatter(op) => with_number!(dtype, T => {
+                let (data, indices) = (Array::<T>::of(&inputs[0]), Array::of(&inputs[1]));
+                T::write(op.eval::<T>(&data, &indices, &Array::of(&inputs[2]))?, dtype)
+            }),
+            Op::ArgSort(op) => {
+                with_number!(from, T => i64::write(op.eval::<T>(&Array::of(&inputs[0])), dtype))
+            }
             Op::Resize(op) => match op.mode {
                 ResizeMode::Nearest(mode) => with_number!(dtype, T => {
                     T::write(op.eval_nearest::<T>(&Array::of(&inputs[0]), mode, shape), dtype)

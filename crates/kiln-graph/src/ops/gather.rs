@@ -9,7 +9,7 @@ use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
-fn check_indices(indices: &TensorType) -> Result<(), ShapeError> {
+pub(super) fn check_indices(indices: &TensorType) -> Result<(), ShapeError> {
     if matches!(indices.dtype, DType::I32 | DType::I64) {
         return Ok(());
     }
@@ -17,10 +17,32 @@ fn check_indices(indices: &TensorType) -> Result<(), ShapeError> {
 }
 
 /// An index as a position; negative ones count from the end.
-fn position(index: i64, axis: usize, size: usize) -> Result<usize, EvalError> {
+pub(super) fn position(index: i64, axis: usize, size: usize) -> Result<usize, EvalError> {
     let from_start = if index < 0 { index.saturating_add_unsigned(size as u64) } else { index };
     let inside = usize::try_from(from_start).ok().filter(|at| *at < size);
     inside.ok_or(EvalError::Index { index, axis, size })
+}
+
+/// Checks that `indices` along `axis` find the lines of `x` they are for.
+pub(super) fn fits_beside(x: &TensorType, indices: &TensorType, along: usize) -> Result<(), ShapeError> {
+    if indices.rank() != x.rank() {
+        return Err(ShapeError::Mismatch(format!(
+            "indices {} and input {} should have the same number of dimensions",
+            ShapeDisplay(&indices.shape),
+            ShapeDisplay(&x.shape)
+        )));
+    }
+    for (axis, (size, taken)) in x.shape.iter().zip(&indices.shape).enumerate() {
+        let missing = (taken.clone() - size.clone()).as_const().filter(|n| *n > 0);
+        if let Some(missing) = missing.filter(|_| axis != along) {
+            return Err(ShapeError::Mismatch(format!(
+                "indices {} reach {missing} beyond the input {} in dimension {axis}",
+                ShapeDisplay(&indices.shape),
+                ShapeDisplay(&x.shape)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Selection along an axis. Inputs `x`, `indices` (i32 or i64, negative ones count from the end);
@@ -65,23 +87,7 @@ impl GatherElements {
         let [x, indices] = take(inputs)?;
         check_axis("axis", self.axis, x.rank())?;
         check_indices(indices)?;
-        if indices.rank() != x.rank() {
-            return Err(ShapeError::Mismatch(format!(
-                "indices {} and input {} should have the same number of dimensions",
-                ShapeDisplay(&indices.shape),
-                ShapeDisplay(&x.shape)
-            )));
-        }
-        for (axis, (size, taken)) in x.shape.iter().zip(&indices.shape).enumerate() {
-            let missing = (taken.clone() - size.clone()).as_const().filter(|n| *n > 0);
-            if let Some(missing) = missing.filter(|_| axis != self.axis) {
-                return Err(ShapeError::Mismatch(format!(
-                    "indices {} reach {missing} beyond the input {} in dimension {axis}",
-                    ShapeDisplay(&indices.shape),
-                    ShapeDisplay(&x.shape)
-                )));
-            }
-        }
+        fits_beside(x, indices, self.axis)?;
         Ok(TensorType::new(x.dtype, indices.shape.iter().cloned()))
     }
 

@@ -181,12 +181,16 @@ impl Op {
             Op::Pad(op) => op.gradient(at),
             Op::Gather(op) => op.gradient(at),
             Op::GatherElements(op) => op.gradient(at),
+            Op::Scatter(op) => op.gradient(at),
             Op::Resize(op) => op.gradient(at),
             Op::Dropout(_) => Ok(vec![Some(at.dy()?)]),
             // Indices and sizes do not change when the elements do a little.
-            Op::ArgReduce(_) | Op::ShapeOf(_) | Op::Iota(_) | Op::Size(_) | Op::Random(_) => {
-                Ok(vec![None; at.inputs().len()])
-            }
+            Op::ArgReduce(_)
+            | Op::ArgSort(_)
+            | Op::ShapeOf(_)
+            | Op::Iota(_)
+            | Op::Size(_)
+            | Op::Random(_) => Ok(vec![None; at.inputs().len()]),
             Op::ConvGradWeight(_) | Op::PoolGrad(_) => {
                 Err(at.none("it is a gradient itself, and second derivatives are not supported"))
             }

@@ -9,6 +9,7 @@
 //! [`Adjoint`]. [`Op::gradient`] is one more exhaustive match beside [`Op::infer`] and [`Op::evaluate`].
 
 mod arg_reduce;
+mod arg_sort;
 mod batch_norm;
 mod binary;
 mod cast;
@@ -29,6 +30,7 @@ mod random;
 mod reduce;
 mod reshape;
 mod resize;
+mod scatter;
 mod select;
 mod shape_of;
 mod size;
@@ -38,6 +40,7 @@ mod transpose;
 mod unary;
 
 pub use arg_reduce::{ArgKind, ArgReduce};
+pub use arg_sort::ArgSort;
 pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use binary::{BinaryOp, broadcast_shapes};
 pub use cast::Cast;
@@ -57,6 +60,7 @@ pub use pool_grad::PoolGrad;
 pub use random::{Random, uniform};
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::Reshape;
+pub use scatter::{Scatter, ScatterReduction};
 pub use resize::{CoordinateMode, NearestMode, Resize, ResizeMode};
 pub use shape_of::ShapeOf;
 pub use size::Size;
@@ -110,6 +114,10 @@ pub enum Op {
     Gather(Gather),
     /// Elementwise selection along an axis by indices.
     GatherElements(GatherElements),
+    /// Elements changed along an axis by indices.
+    Scatter(Scatter),
+    /// Indices that sort along an axis.
+    ArgSort(ArgSort),
     /// Interpolation to another spatial size.
     Resize(Resize),
     /// The dimensions of a value as an int64 tensor.
@@ -151,6 +159,8 @@ impl Op {
             Op::Pad(_) => "pad",
             Op::Gather(_) => "gather",
             Op::GatherElements(_) => "gather_elements",
+            Op::Scatter(_) => "scatter",
+            Op::ArgSort(_) => "arg_sort",
             Op::Resize(_) => "resize",
             Op::ShapeOf(_) => "shape_of",
             Op::Iota(_) => "iota",
@@ -184,6 +194,8 @@ impl Op {
             Op::Pad(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Gather(op) => op.infer(inputs).map(|t| vec![t]),
             Op::GatherElements(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Scatter(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::ArgSort(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Resize(op) => op.infer(inputs).map(|t| vec![t]),
             Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Iota(op) => op.infer(inputs).map(|t| vec![t]),
@@ -229,6 +241,8 @@ impl Op {
             | Op::Pad(_)
             | Op::Gather(_)
             | Op::GatherElements(_)
+            | Op::Scatter(_)
+            | Op::ArgSort(_)
             | Op::Dropout(_)
             | Op::ConvGradWeight(_)
             | Op::ShapeOf(_) => self.clone(),

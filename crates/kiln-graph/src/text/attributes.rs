@@ -5,9 +5,9 @@ use std::fmt;
 use super::dims;
 use crate::dim::Dim;
 use crate::ops::{
-    ArgKind, ArgReduce, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode, Dropout,
+    ArgKind, ArgReduce, ArgSort, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode, Dropout,
     Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolGrad, PoolKind,
-    Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, ShapeOf, Size, Slice, SliceAxis, Softmax,
+    Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, Scatter, ScatterReduction, ShapeOf, Size, Slice, SliceAxis, Softmax,
     Transpose, UnaryOp,
 };
 use crate::tensor::{DType, ShapeDisplay, TensorType};
@@ -145,6 +145,8 @@ pub fn of(op: &Op) -> Attributes {
         }
         Op::Gather(op) => w.word("axis", op.axis),
         Op::GatherElements(op) => w.word("axis", op.axis),
+        Op::Scatter(op) => w.word("axis", op.axis).unless("none", "reduction", op.reduction.name()),
+        Op::ArgSort(op) => w.word("axis", op.axis).flag("descending", op.descending),
         Op::Resize(op) => {
             let mode = match op.mode {
                 ResizeMode::Linear => "linear",
@@ -404,6 +406,17 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
         }
         "gather" => Op::Gather(Gather { axis: r.size("axis")? }),
         "gather_elements" => Op::GatherElements(GatherElements { axis: r.size("axis")? }),
+        "scatter" => Op::Scatter(Scatter {
+            axis: r.size("axis")?,
+            reduction: match r.word("reduction")? {
+                None => ScatterReduction::None,
+                Some(word) => ScatterReduction::ALL
+                    .into_iter()
+                    .find(|reduction| reduction.name() == word)
+                    .ok_or_else(|| format!("`{word}` is no reduction; none, add, mul, max and min are"))?,
+            },
+        }),
+        "arg_sort" => Op::ArgSort(ArgSort { axis: r.size("axis")?, descending: r.flag("descending")? }),
         "resize" => Op::Resize(Resize {
             shape: r.dims("shape")?,
             scales: r.list("scales", |item| word(item)?.parse().ok())?,

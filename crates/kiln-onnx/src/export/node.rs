@@ -139,6 +139,17 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         Op::Pad(op) => pad(w, node, op, &inputs, &outputs),
         Op::Gather(op) => plain("Gather", vec![int("axis", wide(op.axis))]),
         Op::GatherElements(op) => plain("GatherElements", vec![int("axis", wide(op.axis))]),
+        Op::Scatter(op) => plain(
+            "ScatterElements",
+            vec![int("axis", wide(op.axis)), string("reduction", op.reduction.name())],
+        ),
+        Op::ArgSort(op) => {
+            let size = graph.ty(node.inputs[0]).shape[op.axis].clone();
+            let k = sizes(w, node, &[size])?;
+            let attributes = vec![int("axis", wide(op.axis)), int("largest", i64::from(op.descending))];
+            w.node(name, "TopK", &[inputs[0], &k], &["", outputs[0]], attributes);
+            Ok(())
+        }
         Op::Resize(op) => resize(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
         Op::Iota(op) => iota(w, node, op, &outputs),

@@ -6,6 +6,7 @@
 mod activation;
 mod conv;
 mod elementwise;
+mod indexing;
 mod linear;
 mod movement;
 mod normalization;
@@ -142,6 +143,9 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Reshape", 1, shape::reshape).constants(&[1]),
     op("Resize", 10, resize::resize).constants(&[1, 2, 3]),
     op("Round", 11, elementwise::round),
+    op("Scatter", 9, indexing::scatter_elements).until(11),
+    op("ScatterElements", 11, indexing::scatter_elements),
+    op("ScatterND", 11, indexing::scatter_nd),
     op("Selu", 1, activation::selu),
     op("Shape", 1, shape::shape),
     op("Shrink", 9, activation::shrink),
@@ -165,6 +169,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Tanh", 1, elementwise::tanh),
     op("ThresholdedRelu", 10, activation::thresholded_relu),
     op("Tile", 6, shape::tile).constants(&[1]),
+    op("TopK", 1, indexing::top_k).constants(&[1]),
     op("Transpose", 1, shape::transpose),
     op("Unsqueeze", 1, shape::unsqueeze).constants(&[1]),
     op("Upsample", 7, resize::upsample).until(10).constants(&[1]),

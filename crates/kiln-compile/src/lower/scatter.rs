@@ -1,0 +1,70 @@
+//! Writing to places that are data.
+
+use kiln_graph::ops::{Scatter, ScatterReduction};
+use kiln_graph::{NodeId, product};
+use kiln_plan::Access;
+
+use super::context::{Contents, Context};
+use super::kernel::{Params, Request};
+use super::operand::memory_scalar;
+use super::reduce::check_iterations;
+use crate::error::CompileError;
+use crate::fuse::Group;
+use crate::layout::row_major;
+
+/// Lowers a scatter to a kernel that looks from each element for what it gets.
+pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let (inputs, out) = (&graph.node(node).inputs, graph.node(node).outputs[0]);
+    let (data, indices, updates) = (inputs[0], inputs[1], inputs[2]);
+    let ty = graph.ty(out).clone();
+    let taken = graph.ty(indices).shape.clone();
+    check_iterations(ctx, &group.name, &taken[op.axis])?;
+    let views = [ctx.view(data)?, ctx.view(indices)?, ctx.view(updates)?];
+    let placed = ctx.place(out, row_major(ty.rank(), 1), Contents::Activation)?;
+    let mut params = Params::default();
+    params.uint("count", product(&ty.shape));
+    for (name, view) in ["data", "index", "update"].into_iter().zip(&views) {
+        params.int(format!("{name}_base"), view.base.clone());
+        for (axis, stride) in view.strides.iter().enumerate() {
+            params.int(format!("{name}_{axis}"), stride.clone());
+        }
+    }
+    for (axis, (size, taken)) in ty.shape.iter().zip(&taken).enumerate() {
+        params.int(format!("size_{axis}"), size.clone());
+        params.int(format!("taken_{axis}"), taken.clone());
+    }
+    let float = ty.dtype.is_float();
+    let (combine, used) = match op.reduction {
+        ScatterReduction::None => ("update", None),
+        ScatterReduction::Add => ("acc + update", None),
+        ScatterReduction::Mul => ("acc * update", None),
+        ScatterReduction::Max if float => ("maximum(acc, update)", Some("maximum")),
+        ScatterReduction::Max => ("max(acc, update)", None),
+        ScatterReduction::Min if float => ("minimum(acc, update)", Some("minimum")),
+        ScatterReduction::Min => ("min(acc, update)", None),
+    };
+    let holes = minijinja::context! {
+        rank => ty.rank(),
+        axis => op.axis,
+        element_type => memory_scalar(views[0].element),
+        combine,
+        used => used.into_iter().collect::<Vec<_>>(),
+        T => "f32", I => "i32", B => "bool",
+    };
+    let mut bindings: Vec<_> = views.iter().map(|view| (view.storage, Access::Read)).collect();
+    bindings.push((ctx.placed[placed].storage, Access::ReadWrite));
+    let workgroups = ctx.grid(&product(&ty.shape));
+    ctx.request(Request {
+        template: "scatter",
+        kernel: format!("scatter_{}", op.reduction.name()),
+        name: &group.name,
+        holes,
+        bindings,
+        params,
+        workgroups,
+        writes: vec![placed],
+        flops: product(&taken),
+    })?;
+    ctx.register(out, placed)
+}

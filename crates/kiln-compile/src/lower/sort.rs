@@ -1,0 +1,51 @@
+//! Sorting.
+
+use kiln_graph::ops::ArgSort;
+use kiln_graph::{NodeId, product};
+use kiln_plan::{Access, Storage};
+
+use super::context::{Contents, Context, storage_type};
+use super::kernel::{Params, Request};
+use super::operand::memory_scalar;
+use super::reduce::check_iterations;
+use crate::error::CompileError;
+use crate::fuse::Group;
+use crate::layout::row_major;
+
+/// Lowers a sort to a kernel in which each element finds its own place.
+pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -> Result<(), CompileError> {
+    let graph = ctx.graph;
+    let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
+    let ty = graph.ty(x).clone();
+    let size = ty.shape[op.axis].clone();
+    check_iterations(ctx, &group.name, &size)?;
+    let layout = row_major(ty.rank(), 1);
+    let from = ctx.version(x, &layout)?;
+    let placed = ctx.place(out, layout, Contents::Activation)?;
+    let count = product(&ty.shape);
+    let mut params = Params::default();
+    params.uint("count", count.clone());
+    params.uint("size", size.clone());
+    params.uint("step", product(&ty.shape[op.axis + 1..]));
+    let element = storage_type(&group.name, ty.dtype)?;
+    let holes = minijinja::context! {
+        element_type => memory_scalar(element),
+        float => element == Storage::F32,
+        descending => op.descending,
+    };
+    let bindings =
+        vec![(ctx.placed[from].storage, Access::Read), (ctx.placed[placed].storage, Access::ReadWrite)];
+    let workgroups = ctx.grid(&count);
+    ctx.request(Request {
+        template: "arg_sort",
+        kernel: "arg_sort".into(),
+        name: &group.name,
+        holes,
+        bindings,
+        params,
+        workgroups,
+        writes: vec![placed],
+        flops: count * size,
+    })?;
+    ctx.register(out, placed)
+}

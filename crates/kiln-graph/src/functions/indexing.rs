@@ -1,0 +1,90 @@
+//! Selecting and changing by indices: what follows from gathering, scattering and sorting.
+
+use crate::dim::{Dim, product};
+use crate::error::GraphError;
+use crate::formula::{Formula, Made};
+use crate::graph::ValueId;
+use crate::ops::{ArgSort, BinaryOp, GatherElements, Op, Scatter, ScatterReduction, SliceAxis};
+use crate::tensor::DType;
+
+/// The `k` largest (or smallest) elements along an axis, in order, and their indices (int64); of equal elements the
+/// first. The values can be differentiated.
+pub fn top_k(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    axis: usize,
+    k: &Dim,
+    largest: bool,
+) -> Result<[ValueId; 2], GraphError> {
+    let order = f.apply(Op::ArgSort(ArgSort { axis, descending: largest }), &[x])?;
+    let indices = if f.shape(x).get(axis) == Some(k) {
+        order
+    } else {
+        f.slice(order, vec![SliceAxis { axis, start: 0.into(), length: k.clone(), step: 1 }])?
+    };
+    let values = f.apply(Op::GatherElements(GatherElements { axis }), &[x, indices])?;
+    Ok([values, indices])
+}
+
+/// Index tuples `[.., m]` into dimensions of `sizes` as positions in the product of these: `[count, 1]`, i32. Negative
+/// indices count from the end.
+pub fn positions(f: &mut Formula<'_>, indices: ValueId, sizes: &[Dim]) -> Made {
+    let shape = f.shape(indices);
+    let Some((_, outer)) = shape.split_last() else {
+        return f.mismatch("gather_nd", "the indices have no dimensions");
+    };
+    let last = shape.len() - 1;
+    // A device cannot hold more than 2^31 elements, so 32 bits are enough for what is inside.
+    let indices = f.cast(indices, DType::I32)?;
+    let zero = f.number_like(0.0, indices);
+    let count = product(outer);
+    let mut position = f.expand(zero, vec![count.clone(), 1.into()])?;
+    for (m, size) in sizes.iter().enumerate() {
+        let Some(size) = size.as_const() else {
+            let message = format!("dimension {m}, into which indices point, is the symbol {size}");
+            return Err(GraphError::Unsuitable(message));
+        };
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+        let size = size as f64;
+        let part = SliceAxis { axis: last, start: m.into(), length: 1.into(), step: 1 };
+        let index = f.slice(indices, vec![part])?;
+        let index = f.reshape(index, vec![count.clone(), 1.into()])?;
+        let wrapped = f.with(BinaryOp::Add, index, size)?;
+        let negative = f.with(BinaryOp::Less, index, 0.0)?;
+        let index = f.select(negative, wrapped, index)?;
+        let scaled = f.with(BinaryOp::Mul, position, size)?;
+        position = f.add(scaled, index)?;
+    }
+    Ok(position)
+}
+
+/// The data with slices changed (ONNX's ScatterND): the last dimension of `indices` `[.., m]` points into the first `m`
+/// dimensions of the data, and `updates` `[.., rest]` has a slice of the others for each.
+pub fn scatter_nd(
+    f: &mut Formula<'_>,
+    data: ValueId,
+    indices: ValueId,
+    updates: ValueId,
+    reduction: ScatterReduction,
+) -> Made {
+    let (shape, index_shape) = (f.shape(data), f.shape(indices));
+    let depth = index_shape.last().and_then(Dim::as_usize).filter(|m| *m <= shape.len());
+    let (Some(depth), Some((_, outer))) = (depth, index_shape.split_last()) else {
+        let message = format!("the last dimension of the indices {} is no number of dimensions", f.ty(indices));
+        return f.mismatch("scatter_nd", message);
+    };
+    let (into, rest) = shape.split_at(depth);
+    let wanted = [outer, rest].concat();
+    if f.shape(updates) != wanted {
+        let wanted = crate::tensor::ShapeDisplay(&wanted).to_string();
+        return f.mismatch("scatter_nd", format!("the updates {} should have the shape {wanted}", f.ty(updates)));
+    }
+    let (count, width) = (product(outer), product(rest));
+    let position = positions(f, indices, into)?;
+    let position = f.expand(position, vec![count.clone(), width.clone()])?;
+    let flat = f.reshape(data, vec![product(into), width.clone()])?;
+    let updates = f.reshape(updates, vec![count, width])?;
+    let scatter = Op::Scatter(Scatter { axis: 0, reduction });
+    let changed = f.apply(scatter, &[flat, position, updates])?;
+    f.reshape(changed, shape)
+}

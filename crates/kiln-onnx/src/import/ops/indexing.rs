@@ -1,0 +1,49 @@
+//! Selecting and changing by indices that are data.
+
+use kiln_graph::functions::indexing;
+use kiln_graph::ops::{Scatter, ScatterReduction};
+use kiln_graph::{DType, Dim, Op};
+
+use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
+
+/// Opset 16 brought the attribute, with sums and products, 18 the largest and the smallest.
+fn reduction(cx: &Cx<'_>) -> Result<ScatterReduction> {
+    let word = cx.attributes.string_or("reduction", "none")?;
+    match ScatterReduction::ALL.into_iter().find(|reduction| reduction.name() == word) {
+        Some(reduction) => Ok(reduction),
+        None => invalid(format!("attribute `reduction` is \"{word}\"; none, add, mul, max and min are")),
+    }
+}
+
+pub(crate) fn scatter_elements(cx: &mut Cx<'_>) -> Outputs {
+    let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let axis = cx.axis_of(0, data)?;
+    let reduction = reduction(cx)?;
+    Ok(vec![cx.op(Op::Scatter(Scatter { axis, reduction }), &[data, indices, updates])?])
+}
+
+pub(crate) fn scatter_nd(cx: &mut Cx<'_>) -> Outputs {
+    let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let reduction = reduction(cx)?;
+    Ok(vec![indexing::scatter_nd(&mut cx.formula(), data, indices, updates, reduction)?])
+}
+
+/// `k` is an attribute before opset 10; the smallest can be asked for since 11.
+pub(crate) fn top_k(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let axis = cx.axis_of(-1, x)?;
+    let k = match cx.attributes.int("k")? {
+        Some(k) => Dim::from(k),
+        None => match cx.dims(1, "K")?.as_slice() {
+            [k] => k.clone(),
+            several => return invalid(format!("`K` has {} elements instead of one", several.len())),
+        },
+    };
+    let largest = cx.attributes.flag("largest", true)?;
+    // Without order any will do.
+    cx.attributes.ignore("sorted");
+    if cx.dtype(x) == DType::Bool {
+        return unsupported("its input is bool, which has no order");
+    }
+    Ok(indexing::top_k(&mut cx.formula(), x, axis, &k, largest)?.to_vec())
+}

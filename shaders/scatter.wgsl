@@ -1,0 +1,48 @@
+// Elements changed along an axis, one output an invocation.
+//
+// An element looks for the indices that mean it: so nothing is written by several invocations, and what is combined is
+// combined in the order of the indices. The cost is that of looking at all indices of a line for each of its elements.
+// Holes: params, rank, axis, element_type, combine (of acc and update).
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> data: array<${ element_type }>;
+@group(0) @binding(2) var<storage, read> indices: array<i32>;
+@group(0) @binding(3) var<storage, read> updates: array<${ element_type }>;
+@group(0) @binding(4) var<storage, read_write> out: array<${ element_type }>;
+
+//% include "grid"
+//% include "functions"
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = grid_index(id, groups);
+  if i >= params.count {
+    return;
+  }
+  var rest = i32(i);
+  var data_at = params.data_base;
+  var index_at = params.index_base;
+  var update_at = params.update_base;
+  var inside = true;
+//% for d in range(rank)|reverse
+  let k${ d } = rest % params.size_${ d };
+  rest = rest / params.size_${ d };
+  data_at += k${ d } * params.data_${ d };
+//% if d != axis
+  index_at += k${ d } * params.index_${ d };
+  update_at += k${ d } * params.update_${ d };
+  inside = inside && k${ d } < params.taken_${ d };
+//% endif
+//% endfor
+  var acc = data[u32(data_at)];
+  if inside {
+    for (var j = 0; j < params.taken_${ axis }; j++) {
+      let index = indices[u32(index_at + j * params.index_${ axis })];
+      if index == k${ axis } || index + params.size_${ axis } == k${ axis } {
+        let update = updates[u32(update_at + j * params.update_${ axis })];
+        acc = ${ combine };
+      }
+    }
+  }
+  out[i] = acc;
+}
