@@ -70,14 +70,16 @@ pub fn scatter_nd(
     let (shape, index_shape) = (f.shape(data), f.shape(indices));
     let depth = index_shape.last().and_then(Dim::as_usize).filter(|m| *m <= shape.len());
     let (Some(depth), Some((_, outer))) = (depth, index_shape.split_last()) else {
-        let message = format!("the last dimension of the indices {} is no number of dimensions", f.ty(indices));
+        let message =
+            format!("the last dimension of the indices {} is no number of dimensions", f.ty(indices));
         return f.mismatch("scatter_nd", message);
     };
     let (into, rest) = shape.split_at(depth);
     let wanted = [outer, rest].concat();
     if f.shape(updates) != wanted {
         let wanted = crate::tensor::ShapeDisplay(&wanted).to_string();
-        return f.mismatch("scatter_nd", format!("the updates {} should have the shape {wanted}", f.ty(updates)));
+        return f
+            .mismatch("scatter_nd", format!("the updates {} should have the shape {wanted}", f.ty(updates)));
     }
     let (count, width) = (product(outer), product(rest));
     let position = positions(f, indices, into)?;

@@ -107,7 +107,8 @@ impl Scatter {
     /// What was replaced had no influence. Of equal largest (smallest) elements each gets the same share, as in
     /// PyTorch; a factor's gradient is the product of all others, which a division gives where it is not zero.
     pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
-        let (data, indices, updates, out, dy) = (at.input(0), at.input(1), at.input(2), at.output(0), at.dy()?);
+        let (data, indices, updates, out, dy) =
+            (at.input(0), at.input(1), at.input(2), at.output(0), at.dy()?);
         let zero = at.number(0.0, dy)?;
         let (d_data, d_updates) = match self.reduction {
             ScatterReduction::None => {
@@ -152,7 +153,8 @@ impl Scatter {
         at: &mut Adjoint<'_>,
         zero: ValueId,
     ) -> Result<(ValueId, ValueId), crate::GraphError> {
-        let (data, indices, updates, out, dy) = (at.input(0), at.input(1), at.input(2), at.output(0), at.dy()?);
+        let (data, indices, updates, out, dy) =
+            (at.input(0), at.input(1), at.input(2), at.output(0), at.dy()?);
         let (to, shape, taken) = (at.ty(dy).dtype, at.shape(data), at.shape(indices));
         let one = at.number(1.0, dy)?;
         let ones = at.expand(one, shape.clone())?;

@@ -5,10 +5,10 @@ use std::fmt;
 use super::dims;
 use crate::dim::Dim;
 use crate::ops::{
-    ArgKind, ArgReduce, ArgSort, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode, Dropout,
-    Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolGrad, PoolKind,
-    Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, Scatter, ScatterReduction, ShapeOf, Size, Slice, SliceAxis, Softmax,
-    Transpose, UnaryOp,
+    ArgKind, ArgReduce, ArgSort, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode,
+    Dropout, Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolGrad,
+    PoolKind, Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, Scatter, ScatterReduction, ShapeOf,
+    Size, Slice, SliceAxis, Softmax, Transpose, UnaryOp,
 };
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
