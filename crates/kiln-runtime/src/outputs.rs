@@ -3,10 +3,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::RuntimeError;
 use crate::session::{Session, physical_bytes};
@@ -74,6 +74,39 @@ struct Mapping {
     waker: Option<Waker>,
 }
 
+/// A mapping that is asked for, and those who wait for it.
+#[derive(Default)]
+struct Awaited {
+    mapping: Mutex<Mapping>,
+    told: Condvar,
+}
+
+impl Awaited {
+    fn lock(&self) -> MutexGuard<'_, Mapping> {
+        self.mapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, result: Result<(), wgpu::BufferAsyncError>) {
+        let mut mapping = self.lock();
+        mapping.result = Some(result);
+        if let Some(waker) = mapping.waker.take() {
+            waker.wake();
+        }
+        self.told.notify_all();
+    }
+
+    /// The callback's word, once the device has been waited for. Another thread that waits for the same device may have
+    /// taken the callback along and be about to call it.
+    fn told(&self) -> Option<Result<(), wgpu::BufferAsyncError>> {
+        let waiting = self.told.wait_timeout_while(self.lock(), CALLBACK, |mapping| mapping.result.is_none());
+        let (mapping, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        mapping.result.clone()
+    }
+}
+
+/// How long a callback may take that is already on another thread.
+const CALLBACK: Duration = Duration::from_secs(10);
+
 /// Part of a buffer: its first byte and the number of bytes.
 pub type Part = (wgpu::Buffer, u64, u64);
 
@@ -81,7 +114,7 @@ pub type Part = (wgpu::Buffer, u64, u64);
 pub struct Readback {
     buffer: Option<wgpu::Buffer>,
     size: u64,
-    mapping: Arc<Mutex<Mapping>>,
+    mapping: Arc<Awaited>,
     submission: wgpu::SubmissionIndex,
 }
 
@@ -94,7 +127,7 @@ impl Readback {
     ) -> Result<Self, RuntimeError> {
         let size = parts.iter().map(|(_, _, size)| *size).fold(0, u64::saturating_add);
         let buffer = (size > 0).then(|| session.staging.reserve(&session.device.device, size));
-        let mapping = Arc::new(Mutex::new(Mapping::default()));
+        let mapping = Arc::new(Awaited::default());
         if let Some(staging) = &buffer {
             let mut to = 0;
             for (from, offset, size) in parts {
@@ -105,11 +138,7 @@ impl Readback {
             }
             let mapping = mapping.clone();
             encoder.map_buffer_on_submit(staging, wgpu::MapMode::Read, 0..size, move |result| {
-                let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
-                mapping.result = Some(result);
-                if let Some(waker) = mapping.waker.take() {
-                    waker.wake();
-                }
+                mapping.tell(result);
             });
         }
         let submission = session.device.queue.submit([encoder.finish()]);
@@ -131,8 +160,7 @@ impl Readback {
     fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
         let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
         let failed = |reason: String| RuntimeError::Device { doing: "reading memory back", reason };
-        let result = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.clone();
-        match result {
+        match self.mapping.told() {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 session.device.fault("reading memory back", 0)?;
@@ -150,8 +178,7 @@ impl Readback {
 
 impl Drop for Readback {
     fn drop(&mut self) {
-        let failed =
-            matches!(self.mapping.lock().unwrap_or_else(PoisonError::into_inner).result, Some(Err(_)));
+        let failed = matches!(self.mapping.lock().result, Some(Err(_)));
         if let Some(buffer) = self.buffer.as_ref().filter(|_| !failed) {
             buffer.unmap();
         }
@@ -205,7 +232,7 @@ impl<'a> Pending<'a> {
     }
 
     fn mapped(&self) -> bool {
-        self.readback.mapping.lock().unwrap_or_else(PoisonError::into_inner).result.is_some()
+        self.readback.mapping.lock().result.is_some()
     }
 
     fn finish(&mut self) -> Result<Outputs, RuntimeError> {
@@ -236,7 +263,7 @@ impl Future for Pending<'_> {
             return Poll::Ready(Err(error));
         }
         // Looked at and left to be woken under one lock, or the news could fall in between.
-        let mut mapping = self.readback.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mapping = self.readback.mapping.lock();
         if let Some(error) = mapping.given_up.take() {
             return Poll::Ready(Err(error));
         }
@@ -253,7 +280,7 @@ impl Future for Pending<'_> {
             let mapping = self.readback.mapping.clone();
             thread::spawn(move || {
                 let result = device.wait(Some(submission), timeout);
-                let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut mapping = mapping.lock();
                 if mapping.result.is_none() {
                     mapping.given_up = result.err();
                 }

@@ -28,7 +28,7 @@ use cx::OpError;
 pub(crate) use file::{read, read_model};
 
 /// First and last version of the operator set that are read.
-pub const OPSETS: (i64, i64) = (7, 28);
+pub const OPSETS: (i64, i64) = (1, 28);
 
 /// What the caller can say about an import.
 #[derive(Clone, Debug, Default)]

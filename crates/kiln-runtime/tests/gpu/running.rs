@@ -52,6 +52,24 @@ fn awaiting_gives_the_same_as_waiting() {
     assert_eq!(pending.wait().unwrap(), outputs);
 }
 
+/// Whoever polls a device may be given what another thread waits for.
+#[test]
+fn threads_share_a_device() {
+    let plan = plans::vector_add();
+    let device = open(&plan).device().clone();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut session = Session::load(&device, &plan).unwrap();
+                for _ in 0..200 {
+                    let outputs = session.run(&[("x", &ramp(2, 0.0)), ("y", &ramp(2, 100.0))]).unwrap();
+                    assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(2, 1.0));
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn sessions_move_between_threads() {
     let plan = plans::vector_add();
