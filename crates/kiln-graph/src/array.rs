@@ -30,6 +30,9 @@ impl<'a, T: Number> Array<'a, T> {
         if self.shape == shape {
             return Cow::Borrowed(&self.data);
         }
+        if let [one] = self.data[..] {
+            return Cow::Owned(vec![one; shape.iter().product()]);
+        }
         Cow::Owned(self.pick(&broadcast_positions(self.shape, shape)))
     }
 }

@@ -5,18 +5,30 @@
 //! after:  const r: f32[1, 64, 1, 1]                                 y = add(x, r)
 //! ```
 
+use std::collections::HashSet;
+
 use kiln_graph::{Bindings, DType, Data, Dim, Graph, GraphError, Op, Precision, Rewriter, Tensor, ValueId};
 
 /// Larger results stay computed: a plan must not grow because a number was expanded.
 const MAX_GROWTH: usize = 1 << 16;
 
+/// What an expanded number may grow to where it is a weight: a plan expects these to be known, and they would be large in
+/// any other model as well.
+const MAX_WEIGHT: usize = 1 << 28;
+
 /// Replaces nodes whose results are known by constants.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewriter = Rewriter::new(graph)?;
+    let mut weights = HashSet::new();
+    for node in graph.nodes() {
+        if let (Op::Conv(_) | Op::MatMul(_), [_, weight, ..]) = (&node.op, &node.inputs[..]) {
+            weights.insert(*weight);
+        }
+    }
     for id in graph.node_ids() {
         let node = graph.node(id);
         let inputs = rewriter.inputs(id)?;
-        match known(&rewriter.graph, graph, &node.op, &inputs, &node.outputs) {
+        match known(&rewriter.graph, graph, &node.op, &inputs, &node.outputs, &weights) {
             Some(results) => {
                 for (output, tensor) in node.outputs.iter().zip(results) {
                     let name = graph.value(*output).name.clone();
@@ -30,7 +42,14 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     rewriter.finish()
 }
 
-fn known(new: &Graph, old: &Graph, op: &Op, inputs: &[ValueId], outputs: &[ValueId]) -> Option<Vec<Tensor>> {
+fn known(
+    new: &Graph,
+    old: &Graph,
+    op: &Op,
+    inputs: &[ValueId],
+    outputs: &[ValueId],
+    weights: &HashSet<ValueId>,
+) -> Option<Vec<Tensor>> {
     if let [output] = outputs
         && let Some(tensor) = from_shapes(old, *output)
     {
@@ -40,7 +59,8 @@ fn known(new: &Graph, old: &Graph, op: &Op, inputs: &[ValueId], outputs: &[Value
     let before: usize = tensors.iter().map(|t| t.len()).sum();
     let sizes = outputs.iter().map(|id| old.ty(*id).static_shape().map(|s| s.iter().product::<usize>()));
     let after: usize = sizes.sum::<Option<usize>>()?;
-    if after > before.max(MAX_GROWTH) {
+    let is_weight = outputs.iter().any(|id| weights.contains(id));
+    if after > before.max(if is_weight { MAX_WEIGHT } else { MAX_GROWTH }) {
         return None;
     }
     op.evaluate(&tensors, Precision::F32, &Bindings::new()).ok()

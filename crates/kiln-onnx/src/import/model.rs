@@ -268,6 +268,10 @@ impl Importer<'_> {
             outputs_used: node.output.iter().map(|o| scope.read.contains(o)).collect(),
             attributes: Attributes::new(&node.attribute),
         };
+        if cx.opset < 6 {
+            // A hint about memory that the first operators had.
+            cx.attributes.ignore("consumed_inputs");
+        }
         let outputs = (table.import)(&mut cx);
         let unread: Vec<String> = cx.attributes.unread().into_iter().map(String::from).collect();
         let outputs = match outputs {

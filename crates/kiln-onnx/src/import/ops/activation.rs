@@ -4,6 +4,7 @@ use kiln_graph::functions::activation::{self, SELU_ALPHA, SELU_GAMMA};
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 
 use super::super::cx::{Cx, Outputs, Result, unsupported};
+use super::legacy;
 
 pub(crate) fn relu(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
@@ -38,6 +39,7 @@ pub(crate) fn leaky_relu(cx: &mut Cx<'_>) -> Outputs {
 /// The slope broadcasts in one direction: from its last dimension.
 pub(crate) fn p_relu(cx: &mut Cx<'_>) -> Outputs {
     let (x, slope) = (cx.input(0)?, cx.input(1)?);
+    let slope = legacy::slope(cx, x, slope)?;
     Ok(vec![activation::prelu(&mut cx.formula(), x, slope)?])
 }
 
@@ -49,8 +51,10 @@ pub(crate) fn elu(cx: &mut Cx<'_>) -> Outputs {
 
 pub(crate) fn selu(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
-    let alpha = attribute(cx, "alpha", SELU_ALPHA)?;
-    let gamma = attribute(cx, "gamma", SELU_GAMMA)?;
+    // Version 6 made them exact.
+    let usual = if cx.opset < 6 { (1.6732, 1.0507) } else { (SELU_ALPHA, SELU_GAMMA) };
+    let alpha = attribute(cx, "alpha", usual.0)?;
+    let gamma = attribute(cx, "gamma", usual.1)?;
     Ok(vec![activation::selu(&mut cx.formula(), x, alpha, gamma)?])
 }
 

@@ -4,6 +4,8 @@ use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use super::legacy;
+use crate::proto::DataType;
 use crate::tensor::dtype_of;
 
 macro_rules! unary {
@@ -25,7 +27,7 @@ unary! {
 macro_rules! binary {
     ($($name:ident => $op:ident),* $(,)?) => {
         $(pub(crate) fn $name(cx: &mut Cx<'_>) -> Outputs {
-            let (a, b) = (cx.input(0)?, cx.input(1)?);
+            let (a, b) = legacy::operands(cx)?;
             Ok(vec![cx.binary(BinaryOp::$op, a, b)?])
         })*
     };
@@ -47,7 +49,7 @@ pub(crate) fn is_inf(cx: &mut Cx<'_>) -> Outputs {
 
 /// The exponent may be of another type; it is read in the base's.
 pub(crate) fn pow(cx: &mut Cx<'_>) -> Outputs {
-    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let (a, b) = legacy::operands(cx)?;
     let dtype = cx.dtype(a);
     if !dtype.is_float() && cx.dtype(b).is_float() {
         return unsupported("an integer to a fractional power is not supported");
@@ -97,8 +99,18 @@ pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {
     // How numbers beyond the range of 8-bit floats are rounded; there are none here.
     cx.attributes.ignore("saturate");
     cx.attributes.ignore("round_mode");
-    let to = cx.attributes.int("to")?.ok_or_else(|| OpError::Invalid("attribute `to` is missing".into()))?;
-    let to = i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?;
+    let missing = || OpError::Invalid("attribute `to` is missing".into());
+    let to = if cx.opset < 6 {
+        // The name of the type, then.
+        let name = cx.attributes.string("to")?.ok_or_else(missing)?;
+        let known = (1..=16).find(|n| {
+            DataType::try_from(*n).is_ok_and(|known| format!("{known:?}").eq_ignore_ascii_case(name))
+        });
+        known.ok_or_else(|| OpError::Invalid(format!("\"{name}\" is no element type")))?
+    } else {
+        let to = cx.attributes.int("to")?.ok_or_else(missing)?;
+        i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?
+    };
     let to =
         dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;
     Ok(vec![cx.cast(x, to)?])

@@ -14,6 +14,8 @@ pub(crate) fn mat_mul(cx: &mut Cx<'_>) -> Outputs {
 /// `alpha * A * B + beta * C`
 pub(crate) fn gemm(cx: &mut Cx<'_>) -> Outputs {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
+    // Up to version 6 it had to be said that C is stretched.
+    cx.attributes.ignore("broadcast");
     let transpose_a = cx.attributes.flag("transA", false)?;
     let transpose_b = cx.attributes.flag("transB", false)?;
     let alpha = cx.attributes.float_or("alpha", 1.0)?;

@@ -7,6 +7,7 @@ mod activation;
 mod conv;
 mod elementwise;
 mod indexing;
+mod legacy;
 mod linear;
 mod movement;
 mod normalization;

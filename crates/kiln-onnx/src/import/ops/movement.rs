@@ -80,7 +80,8 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let rank = cx.rank(x);
     let (amounts, value) = if cx.opset < 11 {
-        let amounts = cx.attributes.ints("pads")?.map(<[i64]>::to_vec).unwrap_or_default();
+        let name = if cx.opset < 2 { "paddings" } else { "pads" };
+        let amounts = cx.attributes.ints(name)?.map(<[i64]>::to_vec).unwrap_or_default();
         (amounts, f64::from(cx.attributes.float_or("value", 0.0)?))
     } else {
         let value = match cx.optional(2) {

@@ -12,6 +12,8 @@ pub(crate) fn batch_normalization(cx: &mut Cx<'_>) -> Outputs {
     if cx.opset < 9 && !cx.attributes.flag("spatial", true)? {
         return unsupported("`spatial` = 0 is not supported");
     }
+    // Up to version 6; more than one output says the same.
+    cx.attributes.ignore("is_test");
     if cx.attributes.flag("training_mode", false)? {
         return unsupported("`training_mode` = 1 is not supported; export the model in evaluation mode");
     }
