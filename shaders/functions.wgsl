@@ -1,5 +1,5 @@
 /*# Elementwise functions that WGSL does not have, or not as ONNX means them, for one type.
-   Holes: T the float type (f32 or vec4<f32>), B the bool type, I the int type, used: the names of those needed. #*/
+   Holes: T the float type (f32 or vec4<f32>), B the bool type, I, U and L the types of integers, used: the names of those needed. #*/
 //% if "relu" in used
 // NaN stays NaN, which max(x, 0) does not promise.
 fn relu(x: ${ T }) -> ${ T } {
@@ -82,6 +82,33 @@ fn floor_mod_int(a: ${ I }, b: ${ I }) -> ${ I } {
   return select(r, r + b, (r != ${ I }(0)) & ((r < ${ I }(0)) != (b < ${ I }(0))));
 }
 //% endif
+//% if "floor_mod_long" in used
+fn floor_mod_long(a: ${ L }, b: ${ L }) -> ${ L } {
+  let r = a % b;
+  return select(r, r + b, (r != ${ L }()) & ((r < ${ L }()) != (b < ${ L }())));
+}
+//% endif
+//% for name, Z in [("power_int", I), ("power_unsigned", U), ("power_long", L)]
+//% if name in used
+// By squaring; to a negative power only 1 and -1 are something else than zero.
+fn ${ name }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
+  var power = ${ Z }(1);
+  var base = a;
+  var left = b;
+  for (var bit = 0; bit < 64 && any(left > ${ Z }()); bit++) {
+    power = select(power, power * base, left % ${ Z }(2) == ${ Z }(1));
+    base = base * base;
+    left = left / ${ Z }(2);
+  }
+//% if name != "power_unsigned"
+  let unit = select(${ Z }(), ${ Z }(1), a == ${ Z }(1) | (a == ${ Z }(-1) & b % ${ Z }(2) == ${ Z }()));
+  return select(power, select(unit, ${ Z }(-1), a == ${ Z }(-1) & b % ${ Z }(2) != ${ Z }()), b < ${ Z }());
+//% else
+  return power;
+//% endif
+}
+//% endif
+//% endfor
 //% if "is_nan" in used or "minimum" in used or "maximum" in used or "tanh_safe" in used
 // By the bits: drivers may assume that x != x is false.
 fn is_nan(x: ${ T }) -> ${ B } {

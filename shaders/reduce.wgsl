@@ -2,18 +2,20 @@
 //
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
-// walked fastest is read four elements at a time; float, element_type: what is read.
+// walked fastest is read four elements at a time; element_type: what is read; total_type: what it is
+// combined in.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 //% set read = "vec4<" ~ element_type ~ ">" if vectors or along else element_type
+//% set sum = "vec4<" ~ total_type ~ ">" if vectors or along else total_type
 @group(0) @binding(1) var<storage, read> x: array<${ read }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
 //% include "functions"
 ${ place }${ element }${ store }
-fn combine(a: ${ read }, b: ${ read }) -> ${ read } {
+fn combine(a: ${ sum }, b: ${ sum }) -> ${ sum } {
 //% if kind == "reduce_max"
   return max(a, b);
 //% elif kind == "reduce_min"
@@ -34,20 +36,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let c = i % params.inner;
   let first = i32(place(i, c));
 //% if kind == "reduce_max" or kind == "reduce_min"
-  var acc = x[first];
+  var acc = ${ sum }(x[first]);
 //% elif kind == "reduce_prod"
-  var acc = ${ read }() + 1;
+  var acc = ${ sum }(1);
 //% else
-  var acc = ${ read }();
+  var acc = ${ sum }();
 //% endif
 //% for n in range(loops)
   for (var k${ n } = 0; k${ n } < params.r${ n }; k${ n }++) {
 //% endfor
-    acc = combine(acc, x[first
+    acc = combine(acc, ${ sum }(x[first
 //% for n in range(loops)
       + k${ n } * params.r${ n }_step
 //% endfor
-    ]);
+    ]));
 //% for n in range(loops)
   }
 //% endfor
@@ -58,11 +60,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var total = acc;
 //% endif
 //% if kind == "reduce_mean"
-//% if float
-  total = total / f32(params.combined);
-//% else
-  total = total / params.combined;
-//% endif
+  total = total / ${ total_type }(params.combined);
 //% endif
   store(i, c, element(i, c, total));
 }

@@ -309,8 +309,8 @@ def refused_otherwise():
 
 
 # What Kiln widens.
-WIDENED = {"bfloat16": "f32", "int16": "i32", "int8": "i32"}
-NAMES = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32", "uint8": "u8"}
+WIDENED = {"bfloat16": "f32"}
+NAMES = {"float32": "f32", "float16": "f16", "float64": "f64", "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8"}
 
 
 def described(state_dict):

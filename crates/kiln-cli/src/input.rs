@@ -178,6 +178,18 @@ fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor>
             HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<i64>>())
         }
         kiln::DType::U8 => HostTensor::new(shape, floats().iter().map(digit).collect::<Vec<u8>>()),
+        kiln::DType::I8 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).cast_signed()).collect::<Vec<i8>>())
+        }
+        kiln::DType::U16 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<u16>>())
+        }
+        kiln::DType::I16 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<i16>>())
+        }
+        kiln::DType::U32 => {
+            HostTensor::new(shape, floats().iter().map(|x| digit(x).into()).collect::<Vec<u32>>())
+        }
         kiln::DType::Bool => HostTensor::new(shape, floats().iter().map(|x| *x > 0.0).collect::<Vec<bool>>()),
     };
     tensor.into_diagnostic()

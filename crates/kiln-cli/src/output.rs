@@ -70,6 +70,10 @@ fn npy(path: &Path, tensor: &HostTensor) -> Result<()> {
         Data::I32(v) => to(path, &shape, v),
         Data::I64(v) => to(path, &shape, v),
         Data::U8(v) => to(path, &shape, v),
+        Data::I8(v) => to(path, &shape, v),
+        Data::U16(v) => to(path, &shape, v),
+        Data::I16(v) => to(path, &shape, v),
+        Data::U32(v) => to(path, &shape, v),
         Data::Bool(v) => to(path, &shape, v),
     };
     written.map_err(|error| miette!("cannot write `{}`: {error}", path.display()))

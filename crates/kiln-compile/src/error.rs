@@ -21,7 +21,7 @@ pub enum CompileError {
     },
     /// A value has a type that devices do not have.
     #[error(
-        "`{value}` is {dtype}, which cannot be computed on the device without losing digits; f32, i32 and bool can"
+        "`{value}` is {dtype}, which cannot be computed on the device without losing digits; 32 bits can"
     )]
     DType {
         /// The value.

@@ -137,6 +137,9 @@ impl Shaders {
         needs.max_compute_workgroup_storage_size = needs.max_compute_workgroup_storage_size.max(bytes);
         needs.max_compute_invocations_per_workgroup =
             needs.max_compute_invocations_per_workgroup.max(invocations);
+        let has = |scalar: naga::Scalar| module.types.iter().any(|(_, ty)| ty.inner.scalar() == Some(scalar));
+        needs.shader_int64 |= has(naga::Scalar::I64);
+        needs.shader_float64 |= has(naga::Scalar::F64);
         if text.contains("@builtin(subgroup_") {
             // A kernel with subgroups is written for workgroups that are one subgroup.
             needs.subgroup_size = Some(invocations);
@@ -162,7 +165,10 @@ fn validate(name: &str, text: &str) -> Result<naga::Module, CompileError> {
     let module =
         naga::front::wgsl::parse_str(text).map_err(|e| defect(name, &e.emit_to_string(text), text))?;
     use naga::valid::Capabilities;
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let capabilities = Capabilities::SUBGROUP
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | Capabilities::SHADER_INT64
+        | Capabilities::FLOAT64;
     naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
         .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .subgroup_operations(naga::valid::SubgroupOperationSet::all())

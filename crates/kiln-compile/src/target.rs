@@ -33,6 +33,10 @@ pub struct Target {
     pub max_compute_workgroup_storage_size: u32,
     /// Most invocations of a workgroup.
     pub max_compute_invocations_per_workgroup: u32,
+    /// Whether kernels may compute with 64-bit integers.
+    pub int64: bool,
+    /// Whether kernels may compute with 64-bit floats.
+    pub float64: bool,
 }
 
 impl Default for Target {
@@ -45,6 +49,8 @@ impl Default for Target {
             max_compute_workgroups_per_dimension: 65_535,
             max_compute_workgroup_storage_size: 16 << 10,
             max_compute_invocations_per_workgroup: 256,
+            int64: false,
+            float64: false,
         }
     }
 }

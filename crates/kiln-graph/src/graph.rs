@@ -9,7 +9,7 @@ use crate::contents;
 use crate::dim::{Dim, product};
 use crate::error::{GraphError, ShapeError};
 use crate::ops::Op;
-use crate::tensor::{MAX_ELEMENTS, Tensor, TensorType};
+use crate::tensor::{DType, MAX_ELEMENTS, Tensor, TensorType};
 
 /// A value of a [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -285,6 +285,16 @@ impl Graph {
     /// A value's type.
     pub fn ty(&self, id: ValueId) -> &TensorType {
         &self.values[id.index()].ty
+    }
+
+    /// A copy in which values have the element types that `of` says: for a backend that holds them in others than the
+    /// operators' own, without a word about it in the nodes. Constants keep their data.
+    pub fn held_as(&self, of: impl Fn(ValueId) -> DType) -> Self {
+        let mut held = self.clone();
+        for id in self.value_ids() {
+            held.values[id.index()].ty.dtype = of(id);
+        }
+        held
     }
 
     /// The data of a value that is a constant.

@@ -115,6 +115,10 @@ macro_rules! real {
                     DType::I32 => Data::I32(values.into_iter().map(|x| x as i32).collect()),
                     DType::I64 => Data::I64(values.into_iter().map(|x| x as i64).collect()),
                     DType::U8 => Data::U8(values.into_iter().map(|x| x as u8).collect()),
+                    DType::I8 => Data::I8(values.into_iter().map(|x| x as i8).collect()),
+                    DType::U16 => Data::U16(values.into_iter().map(|x| x as u16).collect()),
+                    DType::I16 => Data::I16(values.into_iter().map(|x| x as i16).collect()),
+                    DType::U32 => Data::U32(values.into_iter().map(|x| x as u32).collect()),
                     DType::Bool => Data::Bool(values.into_iter().map(|x| x != 0.0).collect()),
                 }
             }
@@ -188,7 +192,16 @@ impl Number for i64 {
     fn read(tensor: &Tensor) -> Cow<'_, [Self]> {
         match tensor.data() {
             Data::I64(v) => Cow::Borrowed(v),
-            Data::I32(_) | Data::U8(_) | Data::Bool(_) | Data::F32(_) | Data::F16(_) | Data::F64(_) => {
+            Data::I32(_)
+            | Data::U8(_)
+            | Data::I8(_)
+            | Data::U16(_)
+            | Data::I16(_)
+            | Data::U32(_)
+            | Data::Bool(_)
+            | Data::F32(_)
+            | Data::F16(_)
+            | Data::F64(_) => {
                 // Floats truncate; only a cast reads them so.
                 let of_floats = || tensor.to_f64().into_iter().map(|x| x as i64).collect();
                 Cow::Owned(tensor.to_ints().unwrap_or_else(of_floats))
@@ -202,6 +215,10 @@ impl Number for i64 {
             DType::I64 => Data::I64(values),
             DType::I32 => Data::I32(values.into_iter().map(|x| x as i32).collect()),
             DType::U8 => Data::U8(values.into_iter().map(|x| x as u8).collect()),
+            DType::I8 => Data::I8(values.into_iter().map(|x| x as i8).collect()),
+            DType::U16 => Data::U16(values.into_iter().map(|x| x as u16).collect()),
+            DType::I16 => Data::I16(values.into_iter().map(|x| x as i16).collect()),
+            DType::U32 => Data::U32(values.into_iter().map(|x| x as u32).collect()),
             DType::Bool => Data::Bool(values.into_iter().map(|x| x != 0).collect()),
             DType::F32 => Data::F32(values.into_iter().map(|x| x as f32).collect()),
             DType::F64 => Data::F64(values.into_iter().map(|x| x as f64).collect()),
@@ -210,19 +227,10 @@ impl Number for i64 {
     }
 
     fn lowest(dtype: DType) -> Self {
-        match dtype {
-            DType::I32 => i32::MIN.into(),
-            DType::U8 | DType::Bool => 0,
-            DType::I64 | DType::F32 | DType::F16 | DType::F64 => i64::MIN,
-        }
+        dtype.integer_range().map_or(i64::MIN, |(low, _)| low)
     }
     fn highest(dtype: DType) -> Self {
-        match dtype {
-            DType::I32 => i32::MAX.into(),
-            DType::U8 => u8::MAX.into(),
-            DType::Bool => 1,
-            DType::I64 | DType::F32 | DType::F16 | DType::F64 => i64::MAX,
-        }
+        dtype.integer_range().map_or(i64::MAX, |(_, high)| high)
     }
     fn from_f64(value: f64) -> Self {
         value as i64

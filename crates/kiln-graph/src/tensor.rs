@@ -25,14 +25,33 @@ pub enum DType {
     I64,
     /// 8-bit unsigned integer.
     U8,
+    /// 8-bit signed integer.
+    I8,
+    /// 16-bit unsigned integer.
+    U16,
+    /// 16-bit signed integer.
+    I16,
+    /// 32-bit unsigned integer.
+    U32,
     /// Truth value.
     Bool,
 }
 
 impl DType {
     /// All element types.
-    pub const ALL: [DType; 7] =
-        [DType::F32, DType::F16, DType::F64, DType::I32, DType::I64, DType::U8, DType::Bool];
+    pub const ALL: [DType; 11] = [
+        DType::F32,
+        DType::F16,
+        DType::F64,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::I8,
+        DType::U16,
+        DType::I16,
+        DType::U32,
+        DType::Bool,
+    ];
 
     /// The name in the text form: `f32`, `i64`, `bool`.
     pub fn name(self) -> &'static str {
@@ -43,6 +62,10 @@ impl DType {
             DType::I32 => "i32",
             DType::I64 => "i64",
             DType::U8 => "u8",
+            DType::I8 => "i8",
+            DType::U16 => "u16",
+            DType::I16 => "i16",
+            DType::U32 => "u32",
             DType::Bool => "bool",
         }
     }
@@ -51,15 +74,30 @@ impl DType {
     pub fn size(self) -> usize {
         match self {
             DType::F64 | DType::I64 => 8,
-            DType::F32 | DType::I32 => 4,
-            DType::F16 => 2,
-            DType::U8 | DType::Bool => 1,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::F16 | DType::I16 | DType::U16 => 2,
+            DType::U8 | DType::I8 | DType::Bool => 1,
         }
     }
 
     /// Whether this is a floating point type.
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F16 | DType::F64)
+    }
+
+    /// Smallest and largest value, if this is an integer type or bool.
+    pub fn integer_range(self) -> Option<(i64, i64)> {
+        match self {
+            DType::I8 => Some((i8::MIN.into(), i8::MAX.into())),
+            DType::I16 => Some((i16::MIN.into(), i16::MAX.into())),
+            DType::I32 => Some((i32::MIN.into(), i32::MAX.into())),
+            DType::I64 => Some((i64::MIN, i64::MAX)),
+            DType::U8 => Some((0, u8::MAX.into())),
+            DType::U16 => Some((0, u16::MAX.into())),
+            DType::U32 => Some((0, u32::MAX.into())),
+            DType::Bool => Some((0, 1)),
+            DType::F32 | DType::F16 | DType::F64 => None,
+        }
     }
 }
 
@@ -142,6 +180,14 @@ pub enum Data {
     I64(Vec<i64>),
     /// See [`DType::U8`].
     U8(Vec<u8>),
+    /// See [`DType::I8`].
+    I8(Vec<i8>),
+    /// See [`DType::U16`].
+    U16(Vec<u16>),
+    /// See [`DType::I16`].
+    I16(Vec<i16>),
+    /// See [`DType::U32`].
+    U32(Vec<u32>),
     /// See [`DType::Bool`].
     Bool(Vec<bool>),
 }
@@ -156,6 +202,10 @@ impl Data {
             Data::I32(_) => DType::I32,
             Data::I64(_) => DType::I64,
             Data::U8(_) => DType::U8,
+            Data::I8(_) => DType::I8,
+            Data::U16(_) => DType::U16,
+            Data::I16(_) => DType::I16,
+            Data::U32(_) => DType::U32,
             Data::Bool(_) => DType::Bool,
         }
     }
@@ -169,6 +219,10 @@ impl Data {
             Data::I32(v) => v.len(),
             Data::I64(v) => v.len(),
             Data::U8(v) => v.len(),
+            Data::I8(v) => v.len(),
+            Data::U16(v) => v.len(),
+            Data::I16(v) => v.len(),
+            Data::U32(v) => v.len(),
             Data::Bool(v) => v.len(),
         }
     }
@@ -236,6 +290,10 @@ impl Tensor {
             DType::I32 => Data::I32(vec![value as i32]),
             DType::I64 => Data::I64(vec![value as i64]),
             DType::U8 => Data::U8(vec![value as u8]),
+            DType::I8 => Data::I8(vec![value as i8]),
+            DType::U16 => Data::U16(vec![value as u16]),
+            DType::I16 => Data::I16(vec![value as i16]),
+            DType::U32 => Data::U32(vec![value as u32]),
             DType::Bool => Data::Bool(vec![value != 0.0]),
         };
         Self::of_len([], data)
@@ -281,7 +339,16 @@ impl Tensor {
     pub fn as_f32(&self) -> Option<&[f32]> {
         match self.data() {
             Data::F32(v) => Some(v),
-            Data::F16(_) | Data::F64(_) | Data::I32(_) | Data::I64(_) | Data::U8(_) | Data::Bool(_) => None,
+            Data::F16(_)
+            | Data::F64(_)
+            | Data::I32(_)
+            | Data::I64(_)
+            | Data::U8(_)
+            | Data::I8(_)
+            | Data::U16(_)
+            | Data::I16(_)
+            | Data::U32(_)
+            | Data::Bool(_) => None,
         }
     }
 
@@ -291,6 +358,10 @@ impl Tensor {
             Data::I64(v) => Some(v.clone()),
             Data::I32(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
             Data::U8(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+            Data::I8(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+            Data::U16(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+            Data::I16(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
+            Data::U32(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
             Data::Bool(v) => Some(v.iter().map(|x| i64::from(*x)).collect()),
             Data::F32(_) | Data::F16(_) | Data::F64(_) => None,
         }
@@ -306,6 +377,10 @@ impl Tensor {
             // Beyond 2^53 this rounds; such values are no sizes and no class indices.
             Data::I64(v) => v.iter().map(|x| *x as f64).collect(),
             Data::U8(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::I8(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::U16(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::I16(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::U32(v) => v.iter().map(|x| f64::from(*x)).collect(),
             Data::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
         }
     }

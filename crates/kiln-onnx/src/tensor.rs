@@ -16,7 +16,7 @@ use crate::proto::{DataLocation, DataType, TensorProto};
 pub enum TensorError {
     /// The element type is not one that is computed with here.
     #[error(
-        "tensor `{name}` has elements of type {found}; f32, f16, f64, int32, int64, uint8 and bool are supported"
+        "tensor `{name}` has elements of type {found}; floats of 16 to 64 bits, integers (but uint64) and bool are supported"
     )]
     Type {
         /// The tensor.
@@ -54,7 +54,7 @@ pub enum TensorError {
         /// Position of the element.
         index: usize,
         /// What stands there.
-        found: i32,
+        found: String,
         /// The element type.
         dtype: DType,
     },
@@ -81,13 +81,13 @@ pub(crate) fn dtype_of(data_type: i32) -> Result<DType, String> {
         DataType::Int32 => Ok(DType::I32),
         DataType::Int64 => Ok(DType::I64),
         DataType::Uint8 => Ok(DType::U8),
+        DataType::Int8 => Ok(DType::I8),
+        DataType::Uint16 => Ok(DType::U16),
+        DataType::Int16 => Ok(DType::I16),
+        DataType::Uint32 => Ok(DType::U32),
         DataType::Bool => Ok(DType::Bool),
         DataType::Undefined
-        | DataType::Int8
-        | DataType::Uint16
-        | DataType::Int16
         | DataType::String
-        | DataType::Uint32
         | DataType::Uint64
         | DataType::Complex64
         | DataType::Complex128
@@ -116,6 +116,10 @@ pub(crate) fn data_type_of(dtype: DType) -> i32 {
         DType::I32 => DataType::Int32,
         DType::I64 => DataType::Int64,
         DType::U8 => DataType::Uint8,
+        DType::I8 => DataType::Int8,
+        DType::U16 => DataType::Uint16,
+        DType::I16 => DataType::Int16,
+        DType::U32 => DataType::Uint32,
         DType::Bool => DataType::Bool,
     };
     data_type.into()
@@ -141,6 +145,10 @@ pub(crate) fn encode(name: &str, tensor: &Tensor) -> TensorProto {
         Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::U8(v) => v.clone(),
+        Data::I8(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
+        Data::U16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::U32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::Bool(v) => v.iter().map(|x| u8::from(*x)).collect(),
     };
     TensorProto {
@@ -208,20 +216,33 @@ fn from_bytes(dtype: DType, raw: Vec<u8>) -> Data {
         DType::I32 => Data::I32(each(&raw, i32::from_le_bytes)),
         DType::I64 => Data::I64(each(&raw, i64::from_le_bytes)),
         DType::U8 => Data::U8(raw),
+        DType::I8 => Data::I8(raw.iter().map(|x| x.cast_signed()).collect()),
+        DType::U16 => Data::U16(each(&raw, u16::from_le_bytes)),
+        DType::I16 => Data::I16(each(&raw, i16::from_le_bytes)),
+        DType::U32 => Data::U32(each(&raw, u32::from_le_bytes)),
         DType::Bool => Data::Bool(raw.iter().map(|b| *b != 0).collect()),
     }
 }
 
-/// The small types share the field of the 32-bit integers.
-fn from_fields(dtype: DType, proto: &mut TensorProto, name: &str) -> Result<Data, TensorError> {
-    let narrow = |(index, found): (usize, &i32)| {
-        u16::try_from(*found).map_err(|_| TensorError::Element {
+/// Elements that a larger type holds in the file.
+fn small<F: Copy + TryInto<T> + std::fmt::Display, T>(
+    elements: &[F],
+    name: &str,
+    dtype: DType,
+) -> Result<Vec<T>, TensorError> {
+    let narrow = |(index, found): (usize, &F)| {
+        (*found).try_into().map_err(|_| TensorError::Element {
             name: name.into(),
             index,
-            found: *found,
+            found: found.to_string(),
             dtype,
         })
     };
+    elements.iter().enumerate().map(narrow).collect()
+}
+
+/// The small types share the field of the 32-bit integers.
+fn from_fields(dtype: DType, proto: &mut TensorProto, name: &str) -> Result<Data, TensorError> {
     Ok(match dtype {
         DType::F32 => Data::F32(std::mem::take(&mut proto.float_data)),
         DType::F64 => Data::F64(std::mem::take(&mut proto.double_data)),
@@ -229,19 +250,13 @@ fn from_fields(dtype: DType, proto: &mut TensorProto, name: &str) -> Result<Data
         DType::I32 => Data::I32(std::mem::take(&mut proto.int32_data)),
         DType::Bool => Data::Bool(proto.int32_data.iter().map(|x| *x != 0).collect()),
         DType::F16 => {
-            let bits = proto.int32_data.iter().enumerate().map(narrow);
-            Data::F16(bits.map(|b| b.map(f16::from_bits)).collect::<Result<_, _>>()?)
+            let bits = small(&proto.int32_data, name, dtype)?;
+            Data::F16(bits.into_iter().map(f16::from_bits).collect())
         }
-        DType::U8 => {
-            let bytes = proto.int32_data.iter().enumerate().map(|(index, found)| {
-                u8::try_from(*found).map_err(|_| TensorError::Element {
-                    name: name.into(),
-                    index,
-                    found: *found,
-                    dtype,
-                })
-            });
-            Data::U8(bytes.collect::<Result<_, _>>()?)
-        }
+        DType::U8 => Data::U8(small(&proto.int32_data, name, dtype)?),
+        DType::I8 => Data::I8(small(&proto.int32_data, name, dtype)?),
+        DType::U16 => Data::U16(small(&proto.int32_data, name, dtype)?),
+        DType::I16 => Data::I16(small(&proto.int32_data, name, dtype)?),
+        DType::U32 => Data::U32(small(&proto.uint64_data, name, dtype)?),
     })
 }

@@ -55,6 +55,8 @@ impl Requirements {
     pub const GUARANTEED: Self = Self {
         subgroup_size: None,
         shader_f16: false,
+        shader_int64: false,
+        shader_float64: false,
         max_storage_buffer_binding_size: 128 << 20,
         max_buffer_size: 256 << 20,
         max_storage_buffers_per_shader_stage: 8,
@@ -237,7 +239,7 @@ impl Checker<'_> {
             return Err(Problem::Order { order: tensor.layout.order.clone(), rank: sizes.len() });
         }
         let fastest = tensor.layout.order.last();
-        let mut needs = 4u128;
+        let mut needs = u128::from(tensor.storage.size());
         for (axis, size) in sizes.iter().enumerate() {
             let lanes = if Some(&axis) == fastest { tensor.layout.lanes } else { 1 };
             needs = needs.saturating_mul(u128::from(*size).next_multiple_of(lanes as u128));

@@ -77,6 +77,10 @@ pub struct Requirements {
     pub subgroup_size: Option<u32>,
     /// Whether kernels use `f16`.
     pub shader_f16: bool,
+    /// Whether kernels use `i64`.
+    pub shader_int64: bool,
+    /// Whether kernels use `f64`.
+    pub shader_float64: bool,
     /// Largest storage buffer binding, in bytes.
     pub max_storage_buffer_binding_size: u64,
     /// Largest buffer, in bytes.
@@ -144,18 +148,27 @@ pub enum DType {
     I32,
     I64,
     U8,
+    I8,
+    U16,
+    I16,
+    U32,
     Bool,
 }
 
-/// Element type as the device stores it, four bytes each.
+/// Element type as the device stores it, of four bytes or eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
     /// Floats.
     F32,
-    /// Signed integers. `I64` host values are stored so where the compiler has proven that they fit.
+    /// Signed integers. `I64` host values are stored so where the compiler has proven that they fit, or where they
+    /// are inputs, which are checked to.
     I32,
     /// Truth values (0 or 1) and unsigned integers.
     U32,
+    /// 64-bit integers, for devices that have them ([`Requirements::shader_int64`]).
+    I64,
+    /// 64-bit floats, for devices that have them ([`Requirements::shader_float64`]).
+    F64,
 }
 
 /// A tensor in memory.

@@ -12,14 +12,24 @@ impl DType {
             Self::I32 => "i32",
             Self::I64 => "i64",
             Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
             Self::Bool => "bool",
         }
     }
 
     /// Whether the runtime can convert between this and the type in memory.
     pub fn fits(self, storage: Storage) -> bool {
-        let float = matches!(self, Self::F32 | Self::F16 | Self::F64);
-        float == (storage == Storage::F32)
+        match self {
+            Self::F32 | Self::F16 => storage == Storage::F32,
+            Self::F64 => storage == Storage::F64,
+            Self::I64 => matches!(storage, Storage::I32 | Storage::U32 | Storage::I64),
+            Self::I32 | Self::U8 | Self::I8 | Self::U16 | Self::I16 | Self::U32 | Self::Bool => {
+                matches!(storage, Storage::I32 | Storage::U32)
+            }
+        }
     }
 }
 
@@ -30,6 +40,16 @@ impl Storage {
             Self::F32 => "f32",
             Self::I32 => "i32",
             Self::U32 => "u32",
+            Self::I64 => "i64",
+            Self::F64 => "f64",
+        }
+    }
+
+    /// Bytes of an element.
+    pub fn size(self) -> u64 {
+        match self {
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::I64 | Self::F64 => 8,
         }
     }
 }

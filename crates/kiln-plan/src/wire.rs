@@ -45,6 +45,10 @@ struct Requirements {
     subgroup_size: Option<u32>,
     #[prost(bool, tag = "2")]
     shader_f16: bool,
+    #[prost(bool, tag = "8")]
+    shader_int64: bool,
+    #[prost(bool, tag = "9")]
+    shader_float64: bool,
     #[prost(uint64, tag = "3")]
     max_storage_buffer_binding_size: u64,
     #[prost(uint64, tag = "4")]
@@ -125,6 +129,10 @@ enum DType {
     I64 = 5,
     U8 = 6,
     Bool = 7,
+    I8 = 8,
+    U16 = 9,
+    I16 = 10,
+    U32 = 11,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -134,6 +142,8 @@ enum Storage {
     F32 = 1,
     I32 = 2,
     U32 = 3,
+    I64 = 4,
+    F64 = 5,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

@@ -60,6 +60,10 @@ pub struct Capabilities {
     pub subgroup_max_size: u32,
     /// Whether kernels may use `f16`.
     pub shader_f16: bool,
+    /// Whether kernels may use `i64`.
+    pub shader_int64: bool,
+    /// Whether kernels may use `f64`.
+    pub shader_float64: bool,
     /// Whether kernels can be timed.
     pub timestamps: bool,
     /// Whether there are cooperative matrices.
@@ -98,6 +102,8 @@ impl Capabilities {
             subgroup_min_size: info.subgroup_min_size,
             subgroup_max_size: info.subgroup_max_size,
             shader_f16: has(wgpu::Features::SHADER_F16),
+            shader_int64: has(wgpu::Features::SHADER_INT64),
+            shader_float64: has(wgpu::Features::SHADER_F64),
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,

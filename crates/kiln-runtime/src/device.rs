@@ -43,6 +43,8 @@ impl Device {
         features.set(wgpu::Features::TIMESTAMP_QUERY, capabilities.timestamps);
         features.set(wgpu::Features::SUBGROUP, requirements.subgroup_size.is_some());
         features.set(wgpu::Features::SHADER_F16, requirements.shader_f16);
+        features.set(wgpu::Features::SHADER_INT64, requirements.shader_int64);
+        features.set(wgpu::Features::SHADER_F64, requirements.shader_float64);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
             required_features: features,
@@ -81,6 +83,8 @@ impl Device {
         let opened = Capabilities {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             shader_f16: features.contains(wgpu::Features::SHADER_F16),
+            shader_int64: features.contains(wgpu::Features::SHADER_INT64),
+            shader_float64: features.contains(wgpu::Features::SHADER_F64),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_buffer_size: limits.max_buffer_size,
             max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
@@ -206,8 +210,15 @@ fn check(requirements: &Requirements, has: &Capabilities) -> Result<(), RuntimeE
             return Err(RuntimeError::Limit { what, needs, has, adapter: adapter() });
         }
     }
-    if requirements.shader_f16 && !has.shader_f16 {
-        return Err(RuntimeError::Feature { feature: "16-bit floats in kernels", adapter: adapter() });
+    let features = [
+        (requirements.shader_f16, has.shader_f16, "16-bit floats in kernels"),
+        (requirements.shader_int64, has.shader_int64, "64-bit integers in kernels"),
+        (requirements.shader_float64, has.shader_float64, "64-bit floats in kernels"),
+    ];
+    for (needs, has, feature) in features {
+        if needs && !has {
+            return Err(RuntimeError::Feature { feature, adapter: adapter() });
+        }
     }
     let Some(needs) = requirements.subgroup_size else { return Ok(()) };
     if !has.subgroups {

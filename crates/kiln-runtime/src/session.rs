@@ -345,7 +345,7 @@ fn without_data(plan: &Plan) -> Plan {
 /// with sizes that fall as symbols grow can bring about.
 pub fn physical_bytes(plan: &Plan, tensor: &Tensor, symbols: &[i64]) -> Result<u64, RuntimeError> {
     let strides = tensor.shape_at(symbols).and_then(|shape| tensor.layout.strides(&shape));
-    let bytes = strides.and_then(|(_, count)| u64::try_from(count).ok()?.checked_mul(4));
+    let bytes = strides.and_then(|(_, count)| u64::try_from(count).ok()?.checked_mul(tensor.storage.size()));
     bytes.filter(|bytes| *bytes <= tensor.place.size).ok_or_else(|| RuntimeError::Size {
         what: format!("the size of tensor `{}`", tensor.name),
         value: bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1),

@@ -1,5 +1,5 @@
-//! Tensors on the host, and the way of their elements to the device and back. The device has four bytes for each
-//! element; the host has what the user has.
+//! Tensors on the host, and the way of their elements to the device and back. The device has four or eight
+//! bytes for each element; the host has what the user has.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,10 @@ pub enum Data {
     I32(Vec<i32>),
     I64(Vec<i64>),
     U8(Vec<u8>),
+    I8(Vec<i8>),
+    U16(Vec<u16>),
+    I16(Vec<i16>),
+    U32(Vec<u32>),
     Bool(Vec<bool>),
 }
 
@@ -75,6 +79,10 @@ element_types! {
     I32 i32, as_i32;
     I64 i64, as_i64;
     U8 u8, as_u8;
+    I8 i8, as_i8;
+    U16 u16, as_u16;
+    I16 i16, as_i16;
+    U32 u32, as_u32;
     Bool bool, as_bool;
 }
 
@@ -133,6 +141,10 @@ impl HostTensor {
             Data::I32(v) => v.iter().map(|x| f64::from(*x)).collect(),
             Data::I64(v) => v.iter().map(|x| *x as f64).collect(),
             Data::U8(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::I8(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::U16(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::I16(v) => v.iter().map(|x| f64::from(*x)).collect(),
+            Data::U32(v) => v.iter().map(|x| f64::from(*x)).collect(),
             Data::Bool(v) => v.iter().map(|x| f64::from(u8::from(*x))).collect(),
         }
     }
@@ -151,12 +163,17 @@ impl HostTensor {
         match &self.data {
             Data::F32(v) => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::F16(v) => Ok(Cow::Owned(v.iter().flat_map(|x| f32::from(*x).to_ne_bytes()).collect())),
-            // Rounding to the device's precision is what the user of `f64` gets.
-            Data::F64(v) => Ok(Cow::Owned(v.iter().flat_map(|x| (*x as f32).to_ne_bytes()).collect())),
+            Data::F64(v) => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::I32(v) if storage == Storage::I32 => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::I32(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
+            Data::I64(v) if storage == Storage::I64 => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::I64(v) => integers(&mut v.iter().copied()),
-            Data::U8(v) => Ok(Cow::Owned(v.iter().flat_map(|x| u32::from(*x).to_ne_bytes()).collect())),
+            Data::U8(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
+            Data::I8(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
+            Data::U16(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
+            Data::I16(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
+            Data::U32(v) if storage == Storage::U32 => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
+            Data::U32(v) => integers(&mut v.iter().map(|x| i64::from(*x))),
             Data::Bool(v) => Ok(Cow::Owned(v.iter().flat_map(|x| u32::from(*x).to_ne_bytes()).collect())),
         }
     }
@@ -166,17 +183,31 @@ impl HostTensor {
         let data = match (dtype, storage) {
             (DType::F32, _) => Data::F32(bytemuck::pod_collect_to_vec(bytes)),
             (DType::F16, _) => Data::F16(words(bytes).map(|w| f16::from_f32(f32::from_bits(w))).collect()),
-            (DType::F64, _) => Data::F64(words(bytes).map(|w| f64::from(f32::from_bits(w))).collect()),
+            (DType::F64, _) => Data::F64(bytemuck::pod_collect_to_vec(bytes)),
             (DType::I32, _) => Data::I32(bytemuck::pod_collect_to_vec(bytes)),
+            (DType::I64, Storage::I64) => Data::I64(bytemuck::pod_collect_to_vec(bytes)),
             (DType::I64, Storage::U32) => Data::I64(words(bytes).map(i64::from).collect()),
-            (DType::I64, Storage::I32 | Storage::F32) => {
+            (DType::I64, Storage::I32 | Storage::F32 | Storage::F64) => {
                 Data::I64(words(bytes).map(|w| i64::from(w.cast_signed())).collect())
             }
-            (DType::U8, _) => Data::U8(words(bytes).map(|w| w.to_le_bytes()[0]).collect()),
+            (DType::U8, _) => Data::U8(words(bytes).map(|w| low(w)[0]).collect()),
+            (DType::I8, _) => Data::I8(words(bytes).map(|w| low(w)[0].cast_signed()).collect()),
+            (DType::U16, _) => {
+                Data::U16(words(bytes).map(|w| u16::from_le_bytes([low(w)[0], low(w)[1]])).collect())
+            }
+            (DType::I16, _) => {
+                Data::I16(words(bytes).map(|w| i16::from_le_bytes([low(w)[0], low(w)[1]])).collect())
+            }
+            (DType::U32, _) => Data::U32(bytemuck::pod_collect_to_vec(bytes)),
             (DType::Bool, _) => Data::Bool(words(bytes).map(|w| w != 0).collect()),
         };
         Self { shape, data }
     }
+}
+
+/// The bytes of a word, the lowest first.
+fn low(word: u32) -> [u8; 4] {
+    word.to_le_bytes()
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
@@ -192,7 +223,9 @@ fn integer_bytes(
     for (index, value) in values.enumerate() {
         let word = match storage {
             Storage::I32 => i32::try_from(value).map(i32::to_ne_bytes),
-            Storage::U32 | Storage::F32 => u32::try_from(value).map(u32::to_ne_bytes),
+            Storage::U32 | Storage::F32 | Storage::I64 | Storage::F64 => {
+                u32::try_from(value).map(u32::to_ne_bytes)
+            }
         };
         let storage = storage.name();
         let word = word.map_err(|_| RuntimeError::Range { name: name.to_string(), index, value, storage })?;

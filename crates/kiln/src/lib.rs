@@ -90,7 +90,8 @@ pub enum Error {
 ///
 /// Subgroup broadcasts serve CPU adapters with subgroups of one size, register tiles those without; GPUs get tiles in
 /// workgroup memory. Limits are
-/// those every WebGPU device has, so that the plan runs elsewhere too.
+/// those every WebGPU device has, so that the plan runs elsewhere too; 64-bit numbers are computed with where a model has
+/// them and the device can.
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     let strategy = match device.kind {
@@ -102,7 +103,8 @@ pub fn target_for(device: &Capabilities) -> Target {
             Strategy::WorkgroupTile
         }
     };
-    Target { strategy, ..Target::default() }
+    let (int64, float64) = (device.shader_int64, device.shader_float64);
+    Target { strategy, int64, float64, ..Target::default() }
 }
 
 /// All that a device has to offer, for one that is to run many plans.
@@ -111,6 +113,8 @@ pub fn requirements_of(device: &Capabilities) -> Requirements {
     Requirements {
         subgroup_size: fixed.then_some(device.subgroup_min_size),
         shader_f16: device.shader_f16,
+        shader_int64: device.shader_int64,
+        shader_float64: device.shader_float64,
         max_storage_buffer_binding_size: device.max_storage_buffer_binding_size,
         max_buffer_size: device.max_buffer_size,
         max_storage_buffers_per_shader_stage: device.max_storage_buffers_per_shader_stage,

@@ -12,6 +12,10 @@ pub fn to_host(tensor: &Tensor) -> Result<HostTensor, RuntimeError> {
         Data::I32(v) => v.clone().into(),
         Data::I64(v) => v.clone().into(),
         Data::U8(v) => v.clone().into(),
+        Data::I8(v) => v.clone().into(),
+        Data::U16(v) => v.clone().into(),
+        Data::I16(v) => v.clone().into(),
+        Data::U32(v) => v.clone().into(),
         Data::Bool(v) => v.clone().into(),
     };
     HostTensor::new(tensor.shape(), data)
@@ -27,6 +31,10 @@ pub fn from_host(tensor: &HostTensor) -> Result<Tensor, DataLengthError> {
         Host::I32(v) => Data::I32(v.clone()),
         Host::I64(v) => Data::I64(v.clone()),
         Host::U8(v) => Data::U8(v.clone()),
+        Host::I8(v) => Data::I8(v.clone()),
+        Host::U16(v) => Data::U16(v.clone()),
+        Host::I16(v) => Data::I16(v.clone()),
+        Host::U32(v) => Data::U32(v.clone()),
         Host::Bool(v) => Data::Bool(v.clone()),
     };
     Tensor::new(tensor.shape(), data)

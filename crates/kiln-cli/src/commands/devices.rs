@@ -75,6 +75,8 @@ fn as_json(device: &Capabilities) -> serde_json::Value {
         "subgroup_min_size": device.subgroup_min_size,
         "subgroup_max_size": device.subgroup_max_size,
         "shader_f16": device.shader_f16,
+        "shader_int64": device.shader_int64,
+        "shader_float64": device.shader_float64,
         "timestamps": device.timestamps,
         "cooperative_matrix": device.cooperative_matrix,
         "max_buffer_size": device.max_buffer_size,

@@ -14,9 +14,9 @@ use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor}
 use crate::MemoryReport;
 use crate::error::CompileError;
 use crate::lower::Lowered;
-use crate::lower::context::{Contents, Placed, storage_type};
+use crate::lower::context::{Contents, Placed};
 use crate::lower::kernel::Launch;
-use crate::lower::states::States;
+use crate::lower::states::{States, state_element};
 use crate::shader::Shaders;
 use crate::target::Target;
 use place::Places;
@@ -72,6 +72,10 @@ pub fn host_dtype(dtype: DType) -> kiln_plan::DType {
         DType::I32 => kiln_plan::DType::I32,
         DType::I64 => kiln_plan::DType::I64,
         DType::U8 => kiln_plan::DType::U8,
+        DType::I8 => kiln_plan::DType::I8,
+        DType::U16 => kiln_plan::DType::U16,
+        DType::I16 => kiln_plan::DType::I16,
+        DType::U32 => kiln_plan::DType::U32,
         DType::Bool => kiln_plan::DType::Bool,
     }
 }
@@ -94,7 +98,7 @@ impl Emitter<'_> {
             self.tensors.push(Tensor {
                 name: state.name.clone(),
                 dtype: host_dtype(ty.dtype),
-                storage: storage_type(&state.name, ty.dtype)?,
+                storage: state_element(ty.dtype),
                 shape: ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
                 layout: state.layout.clone(),
                 place,
@@ -118,7 +122,7 @@ impl Emitter<'_> {
         let tensor = Tensor {
             name: of.name.clone(),
             dtype: host_dtype(of.ty.dtype),
-            storage: storage_type(&of.name, of.ty.dtype)?,
+            storage: of.element,
             shape: of.ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
             layout: of.layout.clone(),
             place,

@@ -51,6 +51,8 @@ pub struct Placed {
     pub name: String,
     /// Element type and shape.
     pub ty: TensorType,
+    /// Element type in memory.
+    pub element: Storage,
     /// Order of elements.
     pub layout: Layout,
     /// The memory, from its first byte.
@@ -75,8 +77,10 @@ pub struct View {
 
 /// Everything the lowering of a graph collects.
 pub struct Context<'a> {
-    /// The graph.
+    /// The graph, its values of the element types that they are held in on the device.
     pub graph: &'a Graph,
+    /// The same graph with the element types that the host sees.
+    pub seen: &'a Graph,
     /// The device.
     pub target: &'a Target,
     /// Largest values of the symbols.
@@ -105,8 +109,6 @@ pub struct Context<'a> {
     is_output: Vec<bool>,
     /// Where parts of concatenations go.
     pub homes: Homes,
-    /// By value: smallest and largest integer.
-    pub ranges: Vec<(i64, i64)>,
     /// Weights as tile kernels want them.
     pub packed: HashMap<ValueId, Vec<Packed>>,
     /// Inputs whose taps are channels.
@@ -119,6 +121,7 @@ impl<'a> Context<'a> {
     /// Nothing yet but the graph's inputs.
     pub fn new(
         graph: &'a Graph,
+        seen: &'a Graph,
         target: &'a Target,
         max: &'a kiln_graph::Bindings,
         fusion: &Fusion,
@@ -144,6 +147,7 @@ impl<'a> Context<'a> {
         }
         let mut this = Self {
             graph,
+            seen,
             target,
             max,
             shaders,
@@ -159,7 +163,6 @@ impl<'a> Context<'a> {
             is_read,
             is_output,
             homes: homes(graph, fusion),
-            ranges: super::integers::ranges(graph, max),
             packed: HashMap::new(),
             unfolds: Vec::new(),
             group: 0,
@@ -196,12 +199,30 @@ impl<'a> Context<'a> {
 
     /// A new tensor for a value in memory of its own.
     pub fn place(&mut self, id: ValueId, layout: Layout, contents: Contents) -> Result<usize, CompileError> {
-        let value = self.graph.value(id);
-        storage_type(&value.name, value.ty.dtype)?;
-        let bytes = layout::elements(&layout, &value.ty.shape) * 4.into();
-        let storage = self.allocate(&value.name.clone(), bytes, contents);
-        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), layout, storage });
+        let element = self.element(id)?;
+        let value = self.seen.value(id);
+        let bytes = layout::elements(&layout, &value.ty.shape) * bytes_of(element);
+        let storage = self.allocate(&value.name, bytes, contents);
+        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
         Ok(self.placed.len() - 1)
+    }
+
+    /// The element type in memory of a value.
+    pub fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
+        let dtype = self.graph.ty(id).dtype;
+        let element = storage_type(dtype);
+        let possible = match element {
+            Storage::I64 => self.target.int64,
+            Storage::F64 => self.target.float64,
+            Storage::F32 | Storage::I32 | Storage::U32 => true,
+        };
+        if possible { Ok(element) } else { Err(self.no_such_type(id)) }
+    }
+
+    /// That a value is of a type that the device does not compute with.
+    pub fn no_such_type(&self, id: ValueId) -> CompileError {
+        let value = self.seen.value(id);
+        CompileError::DType { value: value.name.clone(), dtype: value.ty.dtype }
     }
 
     /// Lets a tensor be a way to read a value.
@@ -218,7 +239,7 @@ impl<'a> Context<'a> {
         let tensor = &self.placed[placed];
         Ok(View {
             storage: tensor.storage,
-            element: storage_type(&tensor.name, tensor.ty.dtype)?,
+            element: tensor.element,
             base: 0.into(),
             strides: layout::strides(&tensor.layout, &tensor.ty.shape),
             zero_lanes: true,
@@ -270,8 +291,9 @@ impl<'a> Context<'a> {
         let Some(storage) = over else {
             return self.place(id, layout, Contents::Activation);
         };
-        let value = self.graph.value(id);
-        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), layout, storage });
+        let element = self.element(id)?;
+        let value = self.seen.value(id);
+        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
         Ok(self.placed.len() - 1)
     }
 
@@ -319,7 +341,8 @@ impl<'a> Context<'a> {
                 || layout.order.last().is_none_or(|axis| layout::is_multiple(&ty.shape[*axis], layout.lanes));
             // A view that runs exactly as the layout would is that tensor, if its memory is as large.
             let large_enough = {
-                let bytes = layout::round_up(&(layout::elements(layout, &ty.shape) * 4.into()), 16);
+                let bytes =
+                    layout::round_up(&(layout::elements(layout, &ty.shape) * bytes_of(view.element)), 16);
                 self.memory[view.storage.0].bytes == bytes
             };
             if view.base.is(0) && padded && large_enough && same_strides(&ty.shape, &view.strides, &want) {
@@ -327,7 +350,8 @@ impl<'a> Context<'a> {
             }
         }
         if let Some(tensor) = self.graph.as_constant(id) {
-            let bytes = pack(tensor, layout, &self.graph.value(id).name)?;
+            let element = self.element(id)?;
+            let bytes = pack(tensor, layout, element).ok_or_else(|| self.no_such_type(id))?;
             let placed = self.place(id, layout.clone(), Contents::Weights(bytes))?;
             self.register(id, placed)?;
             return Ok(placed);
@@ -346,10 +370,12 @@ impl<'a> Context<'a> {
                 return Ok(*placed);
             }
         }
-        let value = self.graph.value(id);
+        let element = self.element(id)?;
+        let value = self.seen.value(id);
         self.placed.push(Placed {
             name: value.name.clone(),
             ty: value.ty.clone(),
+            element,
             layout: layout.clone(),
             storage,
         });
@@ -381,14 +407,20 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The element type in device memory.
-pub fn storage_type(value: &str, dtype: DType) -> Result<Storage, CompileError> {
+/// The element type in device memory of what is held as `dtype`.
+pub fn storage_type(dtype: DType) -> Storage {
     match dtype {
-        DType::F32 | DType::F16 => Ok(Storage::F32),
-        DType::I32 | DType::I64 => Ok(Storage::I32),
-        DType::Bool | DType::U8 => Ok(Storage::U32),
-        DType::F64 => Err(CompileError::DType { value: value.into(), dtype }),
+        DType::F32 | DType::F16 => Storage::F32,
+        DType::I32 | DType::I16 | DType::I8 => Storage::I32,
+        DType::Bool | DType::U8 | DType::U16 | DType::U32 => Storage::U32,
+        DType::I64 => Storage::I64,
+        DType::F64 => Storage::F64,
     }
+}
+
+/// Bytes of an element in memory.
+pub fn bytes_of(element: Storage) -> Dim {
+    i64::try_from(element.size()).unwrap_or(8).into()
 }
 
 /// Whether two ways to stride through `shape` visit the same places; dimensions of one element do not matter.

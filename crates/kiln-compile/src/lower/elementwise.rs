@@ -9,7 +9,7 @@ use kiln_plan::{Access, Layout};
 use super::context::{Contents, Context, StorageId, View};
 use super::expression::{Element, Ends, Finished};
 use super::kernel::{Params, Request};
-use super::operand::{Operand, Space, literal};
+use super::operand::{Operand, Space, constant, literal, register_type};
 use crate::error::CompileError;
 use crate::fuse::{Group, is_size};
 use crate::layout::{self, row_major};
@@ -109,8 +109,12 @@ pub struct Copy<'a> {
 pub fn launch_copy(ctx: &mut Context<'_>, copy: Copy<'_>) -> Result<(), CompileError> {
     let Copy { name, kernel, operands, space, dtype, to, placed, view } = copy;
     let ends = Ends { destination: view, ..Ends::default() };
-    let element = Element::new(space.clone(), &operands, ends, 1, &[]);
-    let result = format!("x{}", operands.len() - 1);
+    let mut element = Element::new(space.clone(), &operands, ends, 1, &[]);
+    let mut result = format!("x{}", operands.len() - 1);
+    if let Some(from) = operands.last().map(|operand| operand.dtype).filter(|from| *from != dtype) {
+        // Parts of a concatenation may need fewer bits than the whole.
+        result = element.define(dtype, &converted(&element, from, dtype, &result));
+    }
     let finished = element.finish(&result, dtype, DType::F32, ends);
     let flops = Dim::from(0);
     launch_map(ctx, Map { kernel: kernel.into(), name, space, finished, to, placed, flops })
@@ -177,8 +181,7 @@ pub fn expression(
     for id in group.inputs.iter().filter(|id| reads_in_expression.contains(id)) {
         let dtype = graph.ty(*id).dtype;
         if let Some(tensor) = graph.as_constant(*id).filter(|t| t.len() == 1) {
-            let value = tensor.to_f64().first().copied().unwrap_or(0.0);
-            names.insert(*id, (literal(dtype, value, width), dtype));
+            names.insert(*id, (constant(dtype, tensor, width), dtype));
             continue;
         }
         let view = broadcast_view(ctx, *id, &space)?;
@@ -300,20 +303,38 @@ fn compute(
     let dtype = arguments.first().map_or(result, |(_, dtype)| *dtype);
     match &node.op {
         Op::Unary(op) => {
-            if dtype == DType::I64 {
+            if dtype == DType::F64 && !in_doubles(*op) {
                 return Err(wrong(dtype));
             }
-            Ok(unary(element, *op, dtype, arg(0)))
+            let x = converted(element, dtype, wider(dtype, result), arg(0));
+            let code = unary(element, *op, wider(dtype, result), &x);
+            Ok(wrapped(element, result, code))
         }
         Op::Binary(op) => {
-            // Sums and products of 64-bit integers may need all 64 bits; comparisons of what is stored do not.
-            if result == DType::I64 && !ctx.fits(node.outputs[0]) || result == DType::U8 {
-                return Err(wrong(result));
+            if dtype == DType::F64 && matches!(op, BinaryOp::Pow | BinaryOp::Mod) {
+                return Err(wrong(dtype));
             }
-            Ok(binary(element, *op, dtype, arg(0), arg(1)))
+            // What one of them needs 64 bits for is computed with so many.
+            let types = arguments.iter().map(|(_, dtype)| *dtype);
+            let common = types.chain([result]).reduce(wider).unwrap_or(dtype);
+            let common = if common == DType::I64 { common } else { dtype };
+            let operand = |i: usize| arguments.get(i).map_or(dtype, |(_, dtype)| *dtype);
+            let a = converted(element, operand(0), common, arg(0));
+            let b = converted(element, operand(1), common, arg(1));
+            let code = binary(element, *op, common, &a, &b);
+            Ok(match result {
+                DType::Bool => code,
+                DType::I32 if common == DType::I64 => converted(element, common, result, &code),
+                _ => wrapped(element, result, code),
+            })
         }
-        Op::Select => Ok(format!("select({}, {}, {})", arg(2), arg(1), arg(0))),
-        Op::Cast(cast) => cast_to(element, dtype, cast.to, arg(0)).ok_or_else(|| wrong(cast.to)),
+        Op::Select => {
+            let operand = |i: usize| arguments.get(i).map_or(result, |(_, dtype)| *dtype);
+            let a = converted(element, operand(1), result, arg(1));
+            let b = converted(element, operand(2), result, arg(2));
+            Ok(format!("select({b}, {a}, {})", arg(0)))
+        }
+        Op::Cast(_) => Ok(cast_to(element, dtype, result, arg(0))),
         Op::Conv(_)
         | Op::Pool(_)
         | Op::MatMul(_)
@@ -345,24 +366,74 @@ fn compute(
     }
 }
 
-fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> Option<String> {
-    let ty = super::operand::register_type(to, element.width());
-    let float = |d: DType| matches!(d, DType::F32 | DType::F16);
-    Some(match (from, to) {
-        (_, DType::F64) | (DType::F64, _) => return None,
-        // What does not fit into 32 bits would be lost without a word.
-        (from, DType::I64 | DType::U8) if float(from) => return None,
-        (DType::I32 | DType::I64, DType::U8) => return None,
-        // What is i64 to the host has been shown to fit.
-        (DType::I64, DType::I32) => x.into(),
-        (DType::Bool, DType::Bool) => x.into(),
-        (DType::Bool, _) => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
-        (from, DType::Bool) => {
-            format!("{x} != {}()", super::operand::register_type(from, element.width()))
+/// `x` of type `from` as `to`, where one of them is a 64-bit integer that the other is known to fit.
+fn converted(element: &Element, from: DType, to: DType, x: &str) -> String {
+    if from == to {
+        return x.to_owned();
+    }
+    format!("{}({x})", register_type(to, element.width()))
+}
+
+/// The type of two that holds both, where one is a 64-bit integer that is held in 32 bits and the other is not.
+fn wider(a: DType, b: DType) -> DType {
+    if b == DType::I64 && a == DType::I32 { b } else { a }
+}
+
+/// Whether devices have a function for 64-bit floats, too.
+fn in_doubles(op: UnaryOp) -> bool {
+    matches!(
+        op,
+        UnaryOp::Neg
+            | UnaryOp::Abs
+            | UnaryOp::Sign
+            | UnaryOp::Reciprocal
+            | UnaryOp::Sqrt
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+    )
+}
+
+/// An integer that may have left the range of its type, back in it: it wraps around.
+fn wrapped(element: &Element, dtype: DType, code: String) -> String {
+    let spread = |n: u32| if element.width() == 4 { format!("vec4<u32>({n}u)") } else { format!("{n}u") };
+    match dtype {
+        DType::I8 => format!("(({code}) << {0}) >> {0}", spread(24)),
+        DType::I16 => format!("(({code}) << {0}) >> {0}", spread(16)),
+        DType::U8 => format!("({code}) & {}", spread(0xff)),
+        DType::U16 => format!("({code}) & {}", spread(0xffff)),
+        DType::F32 | DType::F16 | DType::F64 | DType::I32 | DType::I64 | DType::U32 | DType::Bool => code,
+    }
+}
+
+/// As the evaluator casts: floats are truncated, and saturate; integers wrap around.
+fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
+    let width = element.width();
+    let ty = register_type(to, width);
+    if to == DType::Bool {
+        return if from == DType::Bool {
+            x.into()
+        } else {
+            format!("{x} != {}()", register_type(from, width))
+        };
+    }
+    match (from.is_float(), to.is_float()) {
+        _ if from == DType::Bool => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
+        (true, true) if to == DType::F16 && from != to => {
+            format!("quantizeToF16({}({x}))", register_type(DType::F32, width))
         }
-        (DType::F32, DType::F16) => format!("quantizeToF16({x})"),
-        _ => format!("{ty}({x})"),
-    })
+        (_, true) if to == DType::F16 => format!("quantizeToF16({ty}({x}))"),
+        (_, true) => format!("{ty}({x})"),
+        (true, false) => match to.integer_range() {
+            // The conversion itself saturates for the types that devices have.
+            Some((low, high)) if matches!(to, DType::I8 | DType::I16 | DType::U8 | DType::U16) => {
+                let limit = |n: i64| literal(from, n as f64, width);
+                format!("{ty}(clamp({x}, {}, {}))", limit(low), limit(high))
+            }
+            Some(_) | None => format!("{ty}({x})"),
+        },
+        (false, false) => wrapped(element, to, format!("{ty}({x})")),
+    }
 }
 
 fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
@@ -371,10 +442,16 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         format!("{function}({x})")
     };
     match op {
+        UnaryOp::Neg if dtype.integer_range().is_some_and(|(low, _)| low == 0) => {
+            format!("{}() - {x}", register_type(dtype, element.width()))
+        }
         UnaryOp::Neg => format!("-{x}"),
         UnaryOp::Abs => format!("abs({x})"),
+        UnaryOp::Sign if dtype.integer_range().is_some_and(|(low, _)| low == 0) => {
+            format!("min({x}, {})", literal(dtype, 1.0, element.width()))
+        }
         UnaryOp::Sign => format!("sign({x})"),
-        UnaryOp::Reciprocal => format!("1.0 / {x}"),
+        UnaryOp::Reciprocal => format!("{} / {x}", literal(dtype, 1.0, element.width())),
         UnaryOp::Exp => format!("exp({x})"),
         UnaryOp::Log => format!("log({x})"),
         UnaryOp::Sqrt => format!("sqrt({x})"),
@@ -423,17 +500,23 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Mul => format!("{a} * {b}"),
         BinaryOp::Div => format!("{a} / {b}"),
         BinaryOp::Pow if float => call("power"),
-        BinaryOp::Pow => {
-            element.used.insert("power");
-            let ty = |d| super::operand::register_type(d, element.width());
-            format!("{}(power({}({a}), {}({b})))", ty(dtype), ty(DType::F32), ty(DType::F32))
-        }
+        BinaryOp::Pow if dtype == DType::I64 => call("power_long"),
+        BinaryOp::Pow if dtype.integer_range().is_some_and(|(low, _)| low == 0) => call("power_unsigned"),
+        BinaryOp::Pow => call("power_int"),
         BinaryOp::Mod if float => call("floor_mod"),
+        BinaryOp::Mod if dtype == DType::I64 => call("floor_mod_long"),
+        BinaryOp::Mod if dtype.integer_range().is_some_and(|(low, _)| low == 0) => format!("{a} % {b}"),
         BinaryOp::Mod => call("floor_mod_int"),
         BinaryOp::Rem => format!("{a} % {b}"),
         // A number that is no NaN needs only one comparison, which is false for NaN.
         BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),
         BinaryOp::Max if float && number(b) => format!("select({a}, {b}, {a} < {b})"),
+        BinaryOp::Min if dtype == DType::F64 => {
+            format!("select(min({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
+        }
+        BinaryOp::Max if dtype == DType::F64 => {
+            format!("select(max({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
+        }
         BinaryOp::Min if float => call("minimum"),
         BinaryOp::Min => format!("min({a}, {b})"),
         BinaryOp::Max if float => call("maximum"),

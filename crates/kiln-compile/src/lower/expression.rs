@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use kiln_graph::{DType, Dim};
-use kiln_plan::{Access, Storage};
+use kiln_plan::Access;
 
-use super::context::{StorageId, View};
+use super::context::{StorageId, View, storage_type};
 use super::kernel::Params;
 use super::operand::{Operand, Remap, Space, literal, memory_scalar, register_type};
 use crate::layout::is_multiple;
@@ -57,8 +57,8 @@ pub struct Element {
     pub used: BTreeSet<&'static str>,
     needs_coordinates: bool,
     axes: Vec<Axis>,
-    /// How many operands there are.
-    operands: usize,
+    /// The types of the operands.
+    operands: Vec<DType>,
     count: usize,
     in_place: Option<StorageId>,
 }
@@ -82,7 +82,7 @@ impl Element {
             used: BTreeSet::new(),
             needs_coordinates: false,
             axes: Vec::new(),
-            operands: operands.len(),
+            operands: operands.iter().map(|operand| operand.dtype).collect(),
             count: 0,
             in_place: None,
             space,
@@ -206,9 +206,13 @@ impl Element {
                 self.params.int(format!("{prefix}_size"), size.clone());
                 self.params.int(format!("{prefix}_step"), stride.clone());
                 let zero = if width == 4 { "vec4<i32>(0)" } else { "0" };
+                let given = match self.operands.get(*index) {
+                    Some(DType::I64) => format!("{}(x{index})", register_type(DType::I32, width)),
+                    Some(_) | None => format!("x{index}"),
+                };
                 let _ = writeln!(
                     self.body,
-                    "  let {prefix}_index = x{index} + select({zero}, {zero} + params.{prefix}_size, x{index} < {zero});"
+                    "  let {prefix}_index = {given} + select({zero}, {zero} + params.{prefix}_size, {given} < {zero});"
                 );
                 format!("{prefix}_index")
             });
@@ -241,7 +245,7 @@ impl Element {
             DType::Bool => {
                 format!("{value} != {}", if width == 4 { "vec4<u32>(0u)" } else { "0u" })
             }
-            DType::F32 | DType::F16 | DType::F64 | DType::I32 | DType::I64 | DType::U8 => value,
+            _ => value,
         };
         match outside {
             Some((inside, fill)) => {
@@ -324,12 +328,7 @@ impl Element {
                 format!("select(0u, 1u, {value})")
             };
         }
-        let stored = match dtype {
-            DType::Bool | DType::U8 => Storage::U32,
-            DType::I32 | DType::I64 => Storage::I32,
-            DType::F32 | DType::F16 | DType::F64 => Storage::F32,
-        };
-        let scalar = memory_scalar(stored);
+        let scalar = memory_scalar(storage_type(dtype));
         let ty = if width == 4 { format!("vec4<{scalar}>") } else { scalar.to_owned() };
         let padded = if width == 4 {
             !is_multiple(&self.space.valid, 4)
@@ -377,7 +376,7 @@ impl Element {
 
     /// The numbers of the source and the destination among the strides.
     fn ends(&self, ends: Ends<'_>) -> (Option<usize>, Option<usize>) {
-        let first = self.operands;
+        let first = self.operands.len();
         let source = ends.source.map(|_| first);
         (source, ends.destination.map(|_| first + usize::from(source.is_some())))
     }
@@ -489,6 +488,8 @@ impl Finished {
         minijinja::context! {
             T => vector("f32"),
             I => vector("i32"),
+            U => vector("u32"),
+            L => vector("i64"),
             B => vector("bool"),
             used => &self.used,
             element => &self.element,

@@ -1,10 +1,13 @@
 //! Integers on the device.
 //!
-//! Devices compute with 32 bits. A 64-bit value is computed there only where its range, which follows from sizes,
-//! constants and indices, is known to fit; nothing is narrowed without proof.
+//! Most devices compute with 32 bits. A 64-bit value is held in so many only where its range, which follows from sizes,
+//! constants and indices, is known to fit; nothing is narrowed without proof. What does not fit is computed with 64
+//! bits where the device can, and refused by name where it cannot.
 
 use kiln_graph::ops::{BinaryOp, Iota, ReduceKind, ScatterReduction, ShapeOf};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
+
+use kiln_plan::Storage;
 
 use super::context::{Contents, Context, View};
 use super::kernel::{Params, Request};
@@ -24,7 +27,10 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
     let mut ranges = vec![ANY; graph.values().len()];
     for id in graph.value_ids() {
         ranges[id.index()] = match &graph.value(id).def {
-            Def::Input | Def::State(_) => GIVEN,
+            Def::Input | Def::State(_) => match graph.ty(id).dtype {
+                DType::I64 => GIVEN,
+                dtype => dtype.integer_range().unwrap_or(ANY),
+            },
             Def::Constant(tensor) => constant(tensor),
             Def::Node { .. } => ANY,
         };
@@ -75,7 +81,10 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             | Op::Resize(_) => ANY,
         };
         for id in &node.outputs {
-            ranges[id.index()] = range;
+            // What is smaller wraps around in its own type.
+            let own = graph.ty(*id).dtype.integer_range().unwrap_or(ANY);
+            let inside = range.0 >= own.0 && range.1 <= own.1;
+            ranges[id.index()] = if inside { range } else { own };
         }
     }
     ranges
@@ -84,8 +93,7 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
 fn constant(tensor: &Tensor) -> Range {
     match tensor.data() {
         Data::I64(v) => (v.iter().min().copied().unwrap_or(0), v.iter().max().copied().unwrap_or(0)),
-        Data::I32(_) | Data::U8(_) | Data::Bool(_) => GIVEN,
-        Data::F32(_) | Data::F16(_) | Data::F64(_) => ANY,
+        _ => tensor.dtype().integer_range().unwrap_or(ANY),
     }
 }
 
@@ -102,7 +110,8 @@ fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
         BinaryOp::Add => corners(i64::saturating_add),
         BinaryOp::Sub => corners(i64::saturating_sub),
         BinaryOp::Mul => corners(i64::saturating_mul),
-        BinaryOp::Min | BinaryOp::Max => union(a, b),
+        BinaryOp::Min => (a.0.min(b.0), a.1.min(b.1)),
+        BinaryOp::Max => (a.0.max(b.0), a.1.max(b.1)),
         BinaryOp::Div | BinaryOp::Rem | BinaryOp::Mod => {
             let most = a.0.saturating_abs().max(a.1.saturating_abs()).max(b.0.saturating_abs());
             let most = most.max(b.1.saturating_abs());
@@ -120,29 +129,32 @@ fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
     }
 }
 
-impl Context<'_> {
-    /// Whether every element of an integer value fits into 32 bits.
-    pub fn fits(&self, id: ValueId) -> bool {
-        let (low, high) = self.ranges[id.index()];
-        low >= GIVEN.0 && high <= GIVEN.1
-    }
+/// The graph with the element types that its values are held in: those of 64 bits that fit into 32 are.
+pub fn held(graph: &Graph, max: &Bindings) -> Graph {
+    let ranges = ranges(graph, max);
+    graph.held_as(|id| {
+        let (low, high) = ranges[id.index()];
+        match graph.ty(id).dtype {
+            DType::I64 if low >= GIVEN.0 && high <= GIVEN.1 => DType::I32,
+            dtype => dtype,
+        }
+    })
 }
 
 /// Counting along an axis: a view of numbers that are known, as many as there can be.
 pub fn iota(ctx: &mut Context<'_>, node: NodeId, op: &Iota) -> Result<(), CompileError> {
     let out = ctx.graph.node(node).outputs[0];
     let name = ctx.graph.value(out).name.clone();
-    let element = super::context::storage_type(&name, op.dtype)?;
+    let element = ctx.element(out)?;
     let count = ctx.largest(&op.shape[op.axis]).max(1);
-    let count =
-        i32::try_from(count).map_err(|_| CompileError::DType { value: name.clone(), dtype: op.dtype })?;
-    let words: Vec<u32> = if op.dtype.is_float() {
+    let count = i32::try_from(count).map_err(|_| ctx.no_such_type(out))?;
+    let bytes: Vec<u8> = match element {
         // Beyond 2^24 a 32-bit float skips numbers, as it does in any engine.
-        (0..count).map(|i| (f64::from(i) as f32).to_bits()).collect()
-    } else {
-        (0..count).map(i32::cast_unsigned).collect()
+        Storage::F32 => (0..count).flat_map(|i| (f64::from(i) as f32).to_ne_bytes()).collect(),
+        Storage::F64 => (0..count).flat_map(|i| f64::from(i).to_ne_bytes()).collect(),
+        Storage::I64 => (0..count).flat_map(|i| i64::from(i).to_ne_bytes()).collect(),
+        Storage::I32 | Storage::U32 => (0..count).flat_map(i32::to_ne_bytes).collect(),
     };
-    let bytes: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
     let storage = ctx.allocate(&name, bytes.len().into(), Contents::Weights(bytes));
     let strides = (0..op.shape.len()).map(|axis| Dim::from(usize::from(axis == op.axis))).collect();
     ctx.register_view(out, View { storage, element, base: 0.into(), strides, zero_lanes: false });
@@ -159,6 +171,9 @@ pub fn shape_of(
     let graph = ctx.graph;
     let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let dims = graph.ty(x).shape[op.start..op.end].to_vec();
+    if graph.ty(out).dtype != DType::I32 {
+        return Err(ctx.no_such_type(out));
+    }
     let placed = ctx.place(out, row_major(1, 1), Contents::Activation)?;
     let mut params = Params::default();
     for (n, dim) in dims.iter().enumerate() {

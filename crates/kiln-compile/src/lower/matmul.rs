@@ -5,7 +5,7 @@ use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
 use kiln_plan::Layout;
 
 use super::anchor::{Biased, biased_tail, launch, launch_part, tail};
-use super::context::{Contents, Context, Placed, StorageId};
+use super::context::{Contents, Context, Placed, StorageId, storage_type};
 use super::conv::MAX_ITERATIONS;
 use super::elementwise::{Copy, launch_copy, stretch};
 use super::kernel::Params;
@@ -253,6 +253,7 @@ fn operand(
     ctx.placed.push(Placed {
         name: name.clone(),
         ty: TensorType::new(dtype, full.clone()),
+        element: storage_type(dtype),
         layout: layout.clone(),
         storage,
     });

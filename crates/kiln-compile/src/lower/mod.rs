@@ -33,7 +33,7 @@ mod update;
 
 use std::sync::Arc;
 
-use kiln_graph::{Bindings, Graph, Op};
+use kiln_graph::{Bindings, DType, Graph, NodeId, Op};
 
 use crate::error::CompileError;
 use crate::fuse::{Fusion, Group};
@@ -54,7 +54,9 @@ pub fn lower(
     shaders: &mut Shaders,
     states: &States,
 ) -> Result<Lowered, CompileError> {
-    let mut ctx = Context::new(graph, target, max, fusion, shaders, states)?;
+    let held = integers::held(graph, max);
+    let (seen, graph) = (graph, &held);
+    let mut ctx = Context::new(graph, seen, target, max, fusion, shaders, states)?;
     for (n, group) in fusion.groups.iter().enumerate() {
         ctx.group = n;
         lower_group(&mut ctx, group)?;
@@ -104,11 +106,31 @@ impl Lowered {
     }
 }
 
+/// Refuses a node whose kernels are written for 32-bit floats, where its operands have 64.
+fn doubles(ctx: &Context<'_>, node: NodeId) -> Result<(), CompileError> {
+    let node = ctx.graph.node(node);
+    let double = node.inputs.iter().find(|id| ctx.graph.ty(**id).dtype == DType::F64);
+    match (&node.op, double) {
+        (
+            Op::Conv(_)
+            | Op::Pool(_)
+            | Op::MatMul(_)
+            | Op::Softmax(_)
+            | Op::Resize(_)
+            | Op::ConvGradWeight(_)
+            | Op::PoolGrad(_),
+            Some(id),
+        ) => Err(ctx.no_such_type(*id)),
+        _ => Ok(()),
+    }
+}
+
 fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError> {
     let Some(node) = group.anchor else {
         return elementwise::lower(ctx, group);
     };
     let graph = ctx.graph;
+    doubles(ctx, node)?;
     let refuse = |message: String| Err(CompileError::Unsupported { node: group.name.clone(), message });
     match &graph.node(node).op {
         Op::Conv(op) => conv::lower(ctx, group, node, op),

@@ -1,9 +1,9 @@
 //! What an elementwise kernel walks and reads: the space of its results, and operands wherever they lie.
 
-use kiln_graph::{DType, Dim};
+use kiln_graph::{DType, Dim, Tensor};
 use kiln_plan::Storage;
 
-use super::context::View;
+use super::context::{View, storage_type};
 use crate::layout::{Layout, is_multiple};
 
 /// The elements a kernel makes, in memory order.
@@ -94,10 +94,17 @@ impl Operand {
 /// WGSL type of a vector (or scalar) of `dtype` in registers.
 pub fn register_type(dtype: DType, width: usize) -> String {
     let scalar = match dtype {
-        DType::F32 | DType::F16 | DType::F64 => "f32",
-        DType::I32 | DType::I64 => "i32",
-        DType::U8 => "u32",
         DType::Bool => "bool",
+        DType::F32
+        | DType::F16
+        | DType::F64
+        | DType::I32
+        | DType::I16
+        | DType::I8
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32 => memory_scalar(storage_type(dtype)),
     };
     if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
 }
@@ -108,18 +115,38 @@ pub fn memory_scalar(storage: Storage) -> &'static str {
         Storage::F32 => "f32",
         Storage::I32 => "i32",
         Storage::U32 => "u32",
+        Storage::I64 => "i64",
+        Storage::F64 => "f64",
     }
 }
 
 /// A number as WGSL.
 pub fn literal(dtype: DType, value: f64, width: usize) -> String {
     let scalar = match dtype {
-        DType::F32 | DType::F16 | DType::F64 => float(value as f32),
-        DType::I32 | DType::I64 => format!("i32({})", value as i64),
-        DType::U8 => format!("{}u", value as u64),
+        DType::F32 | DType::F16 => float(value as f32),
+        DType::F64 if value.is_finite() => format!("{value:?}lf"),
+        DType::F64 => format!("f64({})", float(value as f32)),
+        DType::I32 | DType::I16 | DType::I8 => format!("i32({})", value as i64),
+        DType::I64 => long(value as i64),
+        DType::U8 | DType::U16 | DType::U32 => format!("{}u", value as u64),
         DType::Bool => (value != 0.0).to_string(),
     };
     if width == 4 { format!("{}({scalar})", register_type(dtype, 4)) } else { scalar }
+}
+
+/// The one element of a constant as WGSL, held as `dtype`.
+pub fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
+    match (dtype, tensor.to_ints().as_deref()) {
+        // By way of a float it would lose digits.
+        (DType::I64, Some([value])) if width == 4 => format!("vec4<i64>({})", long(*value)),
+        (DType::I64, Some([value])) => long(*value),
+        _ => literal(dtype, tensor.to_f64().first().copied().unwrap_or(0.0), width),
+    }
+}
+
+/// The smallest number has no literal of its own: the sign is no part of one.
+fn long(value: i64) -> String {
+    if value == i64::MIN { format!("({}li - 1li)", i64::MIN + 1) } else { format!("i64({value}li)") }
 }
 
 fn float(value: f32) -> String {

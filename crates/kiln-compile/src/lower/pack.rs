@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use kiln_graph::{DType, Data, Dim, Tensor, ValueId};
-use kiln_plan::Layout;
+use kiln_graph::{Data, Dim, Tensor, ValueId};
+use kiln_plan::{Layout, Storage};
 
 use super::context::{Contents, Context, StorageId};
 use super::tile::Tile;
@@ -71,7 +71,8 @@ impl Context<'_> {
             return Ok(packed.panels.clone());
         }
         let name = self.graph.value(id).name.clone();
-        let floats = pack_panels(&words(tensor, &name)?, tensor.shape(), shape);
+        let words = words(tensor).ok_or_else(|| self.no_such_type(id))?;
+        let floats = pack_panels(&words, tensor.shape(), shape);
         let panel = shape.depth(tensor.shape()) * shape.width();
         let count = floats.len() / panel.max(1);
         let limit = usize::try_from(self.target.max_storage_buffer_binding_size / 4).unwrap_or(usize::MAX);
@@ -127,36 +128,49 @@ fn advance(index: &mut [usize], at: &mut usize, shape: &[usize], steps: &[usize]
     }
 }
 
-/// A constant's bytes in `layout`, four bytes an element.
-pub fn pack(tensor: &Tensor, layout: &Layout, name: &str) -> Result<Vec<u8>, CompileError> {
-    let shape = tensor.shape();
+/// A constant's bytes in `layout`; nothing if its elements do not fit the type that they are held in.
+pub fn pack(tensor: &Tensor, layout: &Layout, element: Storage) -> Option<Vec<u8>> {
+    Some(match (element, tensor.data()) {
+        (Storage::F64, Data::F64(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
+        (Storage::I64, _) => arrange(tensor.to_ints()?, tensor.shape(), layout),
+        _ => arrange(words(tensor)?, tensor.shape(), layout),
+    })
+}
+
+fn arrange<T: bytemuck::NoUninit + bytemuck::Zeroable>(
+    elements: impl IntoIterator<Item = T>,
+    shape: &[usize],
+    layout: &Layout,
+) -> Vec<u8> {
     let dims: Vec<Dim> = shape.iter().map(|n| Dim::from(*n)).collect();
     let strides: Vec<usize> =
         layout::strides(layout, &dims).iter().map(|s| s.as_usize().unwrap_or(0)).collect();
     let size = layout::elements(layout, &dims).as_usize().unwrap_or(0);
-    let mut out = vec![0u32; size.next_multiple_of(4)];
+    let mut out = vec![T::zeroed(); size.next_multiple_of(4)];
     let mut index = vec![0usize; shape.len()];
     let mut at = 0;
-    for word in words(tensor, name)? {
-        out[at] = word;
+    for element in elements {
+        out[at] = element;
         advance(&mut index, &mut at, shape, &strides);
     }
-    Ok(bytemuck::cast_slice(&out).to_vec())
+    bytemuck::cast_slice(&out).to_vec()
 }
 
-/// The elements as the device has them.
-fn words(tensor: &Tensor, name: &str) -> Result<Vec<u32>, CompileError> {
-    Ok(match tensor.data() {
+/// The elements in 32 bits.
+fn words(tensor: &Tensor) -> Option<Vec<u32>> {
+    Some(match tensor.data() {
         Data::F32(v) => v.iter().map(|x| x.to_bits()).collect(),
         Data::F16(v) => v.iter().map(|x| x.to_f32().to_bits()).collect(),
-        Data::F64(_) => return Err(CompileError::DType { value: name.into(), dtype: DType::F64 }),
+        Data::F64(_) => return None,
         Data::I32(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
-        Data::I64(v) => v
-            .iter()
-            .map(|x| i32::try_from(*x).map(i32::cast_unsigned))
-            .collect::<Result<_, _>>()
-            .map_err(|_| CompileError::DType { value: name.into(), dtype: DType::I64 })?,
+        Data::I64(v) => {
+            v.iter().map(|x| i32::try_from(*x).ok().map(i32::cast_unsigned)).collect::<Option<_>>()?
+        }
         Data::U8(v) => v.iter().map(|x| u32::from(*x)).collect(),
+        Data::U16(v) => v.iter().map(|x| u32::from(*x)).collect(),
+        Data::U32(v) => v.clone(),
+        Data::I8(v) => v.iter().map(|x| i32::from(*x).cast_unsigned()).collect(),
+        Data::I16(v) => v.iter().map(|x| i32::from(*x).cast_unsigned()).collect(),
         Data::Bool(v) => v.iter().map(|x| u32::from(*x)).collect(),
     })
 }

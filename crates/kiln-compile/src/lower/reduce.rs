@@ -10,7 +10,7 @@ use super::conv::MAX_ITERATIONS;
 use super::elementwise::expression;
 use super::expression::{Element, Ends};
 use super::kernel::{Params, Request};
-use super::operand::Space;
+use super::operand::{Space, memory_scalar, register_type};
 use crate::error::CompileError;
 use crate::fuse::{Group, sums_columns};
 use crate::layout::{self, is_multiple};
@@ -53,9 +53,6 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     let graph = ctx.graph;
     let (x, anchor) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let ty = graph.ty(x).clone();
-    if ty.dtype == DType::I64 && matches!(op.kind, ReduceKind::Sum | ReduceKind::Prod | ReduceKind::Mean) {
-        return Err(CompileError::DType { value: group.name.clone(), dtype: ty.dtype });
-    }
     if sums_columns(graph, node, op) {
         return super::reduce_columns::lower(ctx, group, node, op);
     }
@@ -154,7 +151,9 @@ pub fn combine(
         vectors,
         along,
         float => dtype.is_float(),
-        element_type => match view.element { Storage::F32 => "f32", Storage::I32 => "i32", Storage::U32 => "u32" },
+        element_type => memory_scalar(view.element),
+        // Sums may need more digits than what is summed.
+        total_type => register_type(dtype, 1),
     };
     let storage = view.storage;
     let tail = Tail { output, space, finished };
@@ -196,7 +195,7 @@ pub fn lower_arg(
     let largest = op.kind == ArgKind::Max;
     let holes = minijinja::context! {
         compare => match (largest, op.select_last_index) { (true, false) => ">", (true, true) => ">=", (false, false) => "<", (false, true) => "<=" },
-        element_type => match view.element { Storage::F32 => "f32", Storage::I32 => "i32", Storage::U32 => "u32" },
+        element_type => memory_scalar(view.element),
         ..finished.holes()
     };
     params.extend(finished.params);

@@ -47,10 +47,13 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -
     let holes = minijinja::context! {
         rank => ty.rank(),
         axis => op.axis,
-        element_type => memory_scalar(views[0].element),
+        element_type => memory_scalar(ctx.element(out)?),
+        data_type => memory_scalar(views[0].element),
+        index_type => memory_scalar(views[1].element),
+        update_type => memory_scalar(views[2].element),
         combine,
         used => used.into_iter().collect::<Vec<_>>(),
-        T => "f32", I => "i32", B => "bool",
+        T => "f32", I => "i32", U => "u32", L => "i64", B => "bool",
     };
     let mut bindings: Vec<_> = views.iter().map(|view| (view.storage, Access::Read)).collect();
     bindings.push((ctx.placed[placed].storage, Access::ReadWrite));

@@ -4,7 +4,7 @@ use kiln_graph::ops::ArgSort;
 use kiln_graph::{NodeId, product};
 use kiln_plan::{Access, Storage};
 
-use super::context::{Contents, Context, storage_type};
+use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
 use super::operand::memory_scalar;
 use super::reduce::check_iterations;
@@ -27,7 +27,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -
     params.uint("count", count.clone());
     params.uint("size", size.clone());
     params.uint("step", product(&ty.shape[op.axis + 1..]));
-    let element = storage_type(&group.name, ty.dtype)?;
+    let element = ctx.element(x)?;
     let holes = minijinja::context! {
         element_type => memory_scalar(element),
         float => element == Storage::F32,

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use kiln_graph::{Def, Graph, Op, Tensor, ValueId};
-use kiln_plan::Layout;
+use kiln_graph::{DType, Def, Graph, Op, Tensor, ValueId};
+use kiln_plan::{Layout, Storage};
 
+use super::context::storage_type;
 use super::conv::weight_layout;
 use super::pack::pack;
 use crate::error::CompileError;
@@ -27,7 +28,9 @@ pub struct State {
 impl State {
     /// What it is at first, as it lies in memory.
     pub fn bytes(&self) -> Result<Vec<u8>, CompileError> {
-        pack(&self.first, &self.layout, &self.name)
+        let dtype = self.first.dtype();
+        let bytes = pack(&self.first, &self.layout, state_element(dtype));
+        bytes.ok_or_else(|| CompileError::DType { value: self.name.clone(), dtype })
     }
 }
 
@@ -90,6 +93,11 @@ impl States {
     pub fn index(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
+}
+
+/// The element type in memory of a state: as of an input, 64-bit integers are checked to fit into 32.
+pub fn state_element(dtype: DType) -> Storage {
+    storage_type(if dtype == DType::I64 { DType::I32 } else { dtype })
 }
 
 /// The layouts that the nodes of a graph want its states in.

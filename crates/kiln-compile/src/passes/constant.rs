@@ -9,7 +9,14 @@ pub fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) 
         DType::F32 => Data::F32(values.map(|v| v as f32).collect()),
         DType::F16 => Data::F16(values.map(f16::from_f64).collect()),
         DType::F64 => Data::F64(values.collect()),
-        DType::I32 | DType::I64 | DType::U8 | DType::Bool => return None,
+        DType::I32
+        | DType::I64
+        | DType::U8
+        | DType::I8
+        | DType::U16
+        | DType::I16
+        | DType::U32
+        | DType::Bool => return None,
     };
     Tensor::new(shape, data).ok()
 }
@@ -58,7 +65,16 @@ pub fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Option<Tenso
             tensor.shape(),
             values.iter().enumerate().map(|(i, v)| f64::from(*v) * factor(i)),
         ),
-        Data::F16(_) | Data::F64(_) | Data::I32(_) | Data::I64(_) | Data::U8(_) | Data::Bool(_) => {
+        Data::F16(_)
+        | Data::F64(_)
+        | Data::I32(_)
+        | Data::I64(_)
+        | Data::U8(_)
+        | Data::I8(_)
+        | Data::U16(_)
+        | Data::I16(_)
+        | Data::U32(_)
+        | Data::Bool(_) => {
             let values = tensor.to_f64();
             floats(tensor.dtype(), tensor.shape(), values.iter().enumerate().map(|(i, v)| v * factor(i)))
         }

@@ -73,7 +73,15 @@ fn from_shapes(graph: &Graph, id: ValueId) -> Option<Tensor> {
     let data = match value.ty.dtype {
         DType::I64 => Data::I64(numbers),
         DType::I32 => Data::I32(numbers.iter().map(|n| i32::try_from(*n).ok()).collect::<Option<_>>()?),
-        DType::F32 | DType::F16 | DType::F64 | DType::U8 | DType::Bool => return None,
+        DType::F32
+        | DType::F16
+        | DType::F64
+        | DType::U8
+        | DType::I8
+        | DType::U16
+        | DType::I16
+        | DType::U32
+        | DType::Bool => return None,
     };
     Tensor::new(value.ty.static_shape()?, data).ok()
 }

@@ -43,7 +43,14 @@ macro_rules! with_number {
                 type $T = f64;
                 $body
             }
-            DType::I32 | DType::I64 | DType::U8 | DType::Bool => {
+            DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::Bool => {
                 type $T = i64;
                 $body
             }
@@ -63,7 +70,14 @@ macro_rules! with_real {
                 type $T = f64;
                 $body
             }
-            found @ (DType::I32 | DType::I64 | DType::U8 | DType::Bool) => {
+            found @ (DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::I8
+            | DType::U16
+            | DType::I16
+            | DType::U32
+            | DType::Bool) => {
                 let expected = "floating point".into();
                 return Err(ShapeError::DType { operand: "the input", expected, found }.into());
             }

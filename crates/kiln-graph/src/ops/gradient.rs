@@ -85,7 +85,12 @@ impl<'a> Adjoint<'a> {
             crate::DType::F32 => Data::F32(vec![value as f32]),
             crate::DType::I32 => Data::I32(vec![value as i32]),
             crate::DType::I64 => Data::I64(vec![value as i64]),
-            crate::DType::U8 | crate::DType::Bool => {
+            crate::DType::U8
+            | crate::DType::I8
+            | crate::DType::U16
+            | crate::DType::I16
+            | crate::DType::U32
+            | crate::DType::Bool => {
                 return Err(self.none(format!("numbers of type {dtype} have no gradient")));
             }
         };

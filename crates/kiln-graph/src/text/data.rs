@@ -14,6 +14,10 @@ pub fn print(tensor: &Tensor, most: usize) -> String {
         Data::I32(v) => v.iter().map(ToString::to_string).collect(),
         Data::I64(v) => v.iter().map(ToString::to_string).collect(),
         Data::U8(v) => v.iter().map(ToString::to_string).collect(),
+        Data::I8(v) => v.iter().map(ToString::to_string).collect(),
+        Data::U16(v) => v.iter().map(ToString::to_string).collect(),
+        Data::I16(v) => v.iter().map(ToString::to_string).collect(),
+        Data::U32(v) => v.iter().map(ToString::to_string).collect(),
         Data::Bool(v) => v.iter().map(ToString::to_string).collect(),
     };
     match words.as_slice() {
@@ -34,6 +38,10 @@ fn all_same(tensor: &Tensor) -> bool {
         Data::I32(v) => same(v),
         Data::I64(v) => same(v),
         Data::U8(v) => same(v),
+        Data::I8(v) => same(v),
+        Data::U16(v) => same(v),
+        Data::I16(v) => same(v),
+        Data::U32(v) => same(v),
         Data::Bool(v) => same(v),
     }
 }
@@ -59,6 +67,10 @@ pub fn parse(dtype: DType, shape: Vec<usize>, text: &str) -> Result<Tensor, Stri
         DType::I32 => Data::I32(all(&words, |w| w.parse().ok())?),
         DType::I64 => Data::I64(all(&words, |w| w.parse().ok())?),
         DType::U8 => Data::U8(all(&words, |w| w.parse().ok())?),
+        DType::I8 => Data::I8(all(&words, |w| w.parse().ok())?),
+        DType::U16 => Data::U16(all(&words, |w| w.parse().ok())?),
+        DType::I16 => Data::I16(all(&words, |w| w.parse().ok())?),
+        DType::U32 => Data::U32(all(&words, |w| w.parse().ok())?),
         DType::Bool => Data::Bool(all(&words, |w| w.parse().ok())?),
     };
     Tensor::new(shape, data).map_err(|e| e.to_string())

@@ -94,7 +94,7 @@ pub(crate) fn input_type(
         tensor_type(ty).map_err(|found| unsupported(format!("is {found}; only tensors are supported")))?;
     let dtype = dtype_of(tensor.elem_type).map_err(|found| {
         unsupported(format!(
-            "has elements of type {found}; f32, f16, f64, int32, int64, uint8 and bool are supported"
+            "has elements of type {found}; floats of 16 to 64 bits, integers (but uint64) and bool are supported"
         ))
     })?;
     let shape = tensor.shape.as_ref().ok_or_else(|| {

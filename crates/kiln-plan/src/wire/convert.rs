@@ -74,6 +74,8 @@ impl Requirements {
         Self {
             subgroup_size: r.subgroup_size,
             shader_f16: r.shader_f16,
+            shader_int64: r.shader_int64,
+            shader_float64: r.shader_float64,
             max_storage_buffer_binding_size: r.max_storage_buffer_binding_size,
             max_buffer_size: r.max_buffer_size,
             max_storage_buffers_per_shader_stage: r.max_storage_buffers_per_shader_stage,
@@ -86,6 +88,8 @@ impl Requirements {
         crate::Requirements {
             subgroup_size: self.subgroup_size,
             shader_f16: self.shader_f16,
+            shader_int64: self.shader_int64,
+            shader_float64: self.shader_float64,
             max_storage_buffer_binding_size: self.max_storage_buffer_binding_size,
             max_buffer_size: self.max_buffer_size,
             max_storage_buffers_per_shader_stage: self.max_storage_buffers_per_shader_stage,
@@ -154,12 +158,18 @@ impl Tensor {
             crate::DType::I32 => DType::I32,
             crate::DType::I64 => DType::I64,
             crate::DType::U8 => DType::U8,
+            crate::DType::I8 => DType::I8,
+            crate::DType::U16 => DType::U16,
+            crate::DType::I16 => DType::I16,
+            crate::DType::U32 => DType::U32,
             crate::DType::Bool => DType::Bool,
         };
         let storage = match tensor.storage {
             crate::Storage::F32 => Storage::F32,
             crate::Storage::I32 => Storage::I32,
             crate::Storage::U32 => Storage::U32,
+            crate::Storage::I64 => Storage::I64,
+            crate::Storage::F64 => Storage::F64,
         };
         Self {
             name: tensor.name.clone(),
@@ -180,6 +190,10 @@ impl Tensor {
             Ok(DType::I32) => crate::DType::I32,
             Ok(DType::I64) => crate::DType::I64,
             Ok(DType::U8) => crate::DType::U8,
+            Ok(DType::I8) => crate::DType::I8,
+            Ok(DType::U16) => crate::DType::U16,
+            Ok(DType::I16) => crate::DType::I16,
+            Ok(DType::U32) => crate::DType::U32,
             Ok(DType::Bool) => crate::DType::Bool,
             Ok(DType::Unknown) | Err(_) => {
                 return Err(invalid(at, Problem::Unknown { what: "element type", value: self.dtype }));
@@ -189,6 +203,8 @@ impl Tensor {
             Ok(Storage::F32) => crate::Storage::F32,
             Ok(Storage::I32) => crate::Storage::I32,
             Ok(Storage::U32) => crate::Storage::U32,
+            Ok(Storage::I64) => crate::Storage::I64,
+            Ok(Storage::F64) => crate::Storage::F64,
             Ok(Storage::Unknown) | Err(_) => {
                 return Err(invalid(at, Problem::Unknown { what: "stored type", value: self.storage }));
             }

@@ -32,9 +32,10 @@ pub fn buffer(name: &str, kind: BufferKind, size: u64) -> Buffer {
 
 pub fn tensor(name: &str, dtype: DType, shape: Vec<Expr>, place: Range) -> Tensor {
     let storage = match dtype {
-        DType::F32 | DType::F16 | DType::F64 => Storage::F32,
-        DType::I32 | DType::I64 => Storage::I32,
-        DType::U8 | DType::Bool => Storage::U32,
+        DType::F32 | DType::F16 => Storage::F32,
+        DType::F64 => Storage::F64,
+        DType::I32 | DType::I64 | DType::I16 | DType::I8 => Storage::I32,
+        DType::U32 | DType::U16 | DType::U8 | DType::Bool => Storage::U32,
     };
     let layout = Layout::dense(shape.len());
     Tensor { name: name.to_string(), dtype, storage, shape, layout, place }
@@ -203,7 +204,10 @@ pub fn copy(dtype: DType) -> Plan {
         @compute @workgroup_size(2) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             y[id.x] = x[id.x];
         }";
-    let [x, y] = [0, 1].map(|buffer| range(buffer, 0, 32));
+    let wide = matches!(dtype, DType::F64);
+    let words = if wide { 2 } else { 1 };
+    let [x, y] = [0, 1].map(|buffer| range(buffer, 0, 32 * words));
+    let workgroups = Expr { terms: vec![Term { coefficient: words.cast_signed(), ..n().terms.remove(0) }] };
     Plan {
         symbols: vec![Symbol { name: "N".to_string(), max: 4 }],
         shaders: vec![shader("copy", &[Access::Read, Access::ReadWrite], 0, wgsl)],
@@ -213,7 +217,7 @@ pub fn copy(dtype: DType) -> Plan {
             name: "inference".to_string(),
             inputs: vec![0],
             outputs: vec![output("y", 1), output("the input itself", 0)],
-            dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], n())],
+            dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], workgroups)],
         }],
         ..empty("copy")
     }

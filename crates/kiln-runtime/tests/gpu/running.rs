@@ -134,13 +134,17 @@ fn a_padded_layout_is_read_and_written_in_logical_order() {
 #[test]
 fn every_element_type_goes_there_and_back() {
     let half = |x: &[f32]| x.iter().map(|x| f16::from_f32(*x)).collect::<Vec<_>>();
-    let cases: [Data; 7] = [
+    let cases: [Data; 11] = [
         vec![1.5f32, -0.0, f32::MIN_POSITIVE, f32::INFINITY].into(),
         half(&[1.5, -2.0, 65504.0, 0.000_061]).into(),
-        vec![0.1f32, -2.0, 1e30, 0.0].into_iter().map(f64::from).collect::<Vec<_>>().into(),
+        vec![0.1f64, -2.0, 1e300, 0.0].into(),
         vec![i32::MIN, -1, 0, i32::MAX].into(),
         vec![i64::from(i32::MIN), -1, 0, i64::from(i32::MAX)].into(),
         vec![0u8, 1, 128, 255].into(),
+        vec![i8::MIN, -1, 0, i8::MAX].into(),
+        vec![0u16, 1, 32768, u16::MAX].into(),
+        vec![i16::MIN, -1, 0, i16::MAX].into(),
+        vec![0u32, 1, 1 << 31, u32::MAX].into(),
         vec![false, true, true, false].into(),
     ];
     for data in cases {

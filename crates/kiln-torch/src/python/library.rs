@@ -333,6 +333,8 @@ pub(crate) fn dtype(name: &str) -> Option<DType> {
         "int32" | "int" => DType::I32,
         "int64" | "long" => DType::I64,
         "uint8" => DType::U8,
+        "int8" => DType::I8,
+        "int16" | "short" => DType::I16,
         "bool" => DType::Bool,
         _ => return None,
     })

@@ -15,9 +15,7 @@ pub(crate) enum Element {
     F64,
     I64,
     I32,
-    /// Becomes `i32`.
     I16,
-    /// Becomes `i32`.
     I8,
     U8,
     Bool,
@@ -43,8 +41,8 @@ impl Element {
             Element::F64 => Data::F64(view.gather(bytes, f64::from_le_bytes)),
             Element::I64 => Data::I64(view.gather(bytes, i64::from_le_bytes)),
             Element::I32 => Data::I32(view.gather(bytes, i32::from_le_bytes)),
-            Element::I16 => Data::I32(view.gather(bytes, |bits| i16::from_le_bytes(bits).into())),
-            Element::I8 => Data::I32(view.gather(bytes, |bits| i8::from_le_bytes(bits).into())),
+            Element::I16 => Data::I16(view.gather(bytes, i16::from_le_bytes)),
+            Element::I8 => Data::I8(view.gather(bytes, i8::from_le_bytes)),
             Element::U8 => Data::U8(view.gather(bytes, u8::from_le_bytes)),
             Element::Bool => Data::Bool(view.gather(bytes, |[byte]: [u8; 1]| byte != 0)),
         }
@@ -60,6 +58,10 @@ pub(super) fn to_bytes(data: &Data) -> Vec<u8> {
         Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::U8(v) => v.clone(),
+        Data::I8(v) => v.iter().map(|x| x.cast_unsigned()).collect(),
+        Data::U16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::U32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::Bool(v) => v.iter().map(|x| u8::from(*x)).collect(),
     }
 }

@@ -87,7 +87,7 @@ impl Pickle {
         self.global("torch._utils", "_rebuild_tensor_v2");
         self.0.extend(b"((");
         self.text("storage")?;
-        self.global("torch", storage_class(tensor.dtype()));
+        self.global("torch", storage_class(tensor.dtype())?);
         self.text(&key.to_string())?;
         self.text("cpu")?;
         self.int(tensor.len());
@@ -139,16 +139,22 @@ impl Pickle {
     }
 }
 
-fn storage_class(dtype: DType) -> &'static str {
-    match dtype {
+fn storage_class(dtype: DType) -> Result<&'static str, StateDictError> {
+    Ok(match dtype {
         DType::F32 => "FloatStorage",
         DType::F16 => "HalfStorage",
         DType::F64 => "DoubleStorage",
         DType::I32 => "IntStorage",
         DType::I64 => "LongStorage",
         DType::U8 => "ByteStorage",
+        DType::I8 => "CharStorage",
+        DType::I16 => "ShortStorage",
+        DType::U16 | DType::U32 => {
+            let reason = format!("PyTorch's files have no storage for {dtype}; `.safetensors` has");
+            return Err(StateDictError::Unwritable(reason));
+        }
         DType::Bool => "BoolStorage",
-    }
+    })
 }
 
 #[cfg(test)]

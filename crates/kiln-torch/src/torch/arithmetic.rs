@@ -405,12 +405,17 @@ fn whole(value: &Value) -> Option<i64> {
 pub(super) fn wider(a: DType, b: DType) -> DType {
     let rank = |dtype| match dtype {
         DType::Bool => 0,
-        DType::U8 => 1,
-        DType::I32 => 2,
-        DType::I64 => 3,
-        DType::F16 => 4,
-        DType::F32 => 5,
-        DType::F64 => 6,
+        DType::U8 | DType::I8 => 1,
+        DType::I16 | DType::U16 => 2,
+        DType::I32 | DType::U32 => 3,
+        DType::I64 => 4,
+        DType::F16 => 5,
+        DType::F32 => 6,
+        DType::F64 => 7,
     };
-    if rank(a) >= rank(b) { a } else { b }
+    match (a, b) {
+        (DType::U8, DType::I8) | (DType::I8, DType::U8) => DType::I16,
+        _ if rank(a) >= rank(b) => a,
+        _ => b,
+    }
 }

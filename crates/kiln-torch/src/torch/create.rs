@@ -299,7 +299,7 @@ fn nested(i: &mut Interpreter, b: &Bound, data: &Value) -> Result<Value> {
     #[allow(clippy::as_conversions, reason = "PyTorch rounds, too")]
     let data = match dtype {
         DType::Bool => Data::Bool(numbers.iter().map(|x| *x != 0.0).collect()),
-        DType::I64 | DType::I32 | DType::U8 => {
+        DType::I64 | DType::I32 | DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 => {
             let whole = level.iter().zip(&numbers).map(|(v, x)| v.as_int().unwrap_or(*x as i64));
             Data::I64(whole.collect())
         }

@@ -105,6 +105,10 @@ fn differs(dtype: DType, found: &Tensor, wanted: &Value) -> Option<String> {
         DType::I64 => "int64",
         DType::I32 => "int32",
         DType::U8 => "uint8",
+        DType::I8 => "int8",
+        DType::U16 => "uint16",
+        DType::I16 => "int16",
+        DType::U32 => "uint32",
         DType::Bool => "bool",
     };
     if kind != wanted["type"] {
