@@ -104,15 +104,20 @@ fn binary(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
         BinaryOp::Sub => Some(a.clone() - b.clone()),
         BinaryOp::Mul => Some(a * b),
         BinaryOp::Div => {
+            if let (Some(a), Some(b)) = (a.as_const(), b.as_const()) {
+                return a.checked_div(b).map(Dim::from);
+            }
             // Truncation equals the floor for sizes, which are not negative.
             let exact = a.exact_div(b);
             exact.or_else(|| b.as_const().filter(|b| *b > 0).map(|b| a.floor_div(b)))
         }
+        BinaryOp::Min | BinaryOp::Max => {
+            let left = (a.clone() - b.clone()).as_const()? >= 0;
+            Some(if left == (op == BinaryOp::Max) { a.clone() } else { b.clone() })
+        }
         BinaryOp::Pow
         | BinaryOp::Mod
         | BinaryOp::Rem
-        | BinaryOp::Min
-        | BinaryOp::Max
         | BinaryOp::Equal
         | BinaryOp::Less
         | BinaryOp::LessOrEqual

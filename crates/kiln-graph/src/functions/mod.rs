@@ -10,10 +10,16 @@
 
 pub mod activation;
 pub mod convolution;
+pub mod deformable;
 pub mod indexing;
 pub mod linear;
 pub mod movement;
 pub mod normalization;
+pub mod patches;
+pub mod pooling;
 pub mod ranges;
 pub mod reduce;
+pub mod regions;
+pub mod resampling;
+pub mod sampling;
 pub mod slicing;

@@ -80,7 +80,7 @@ fn same_padding(input: &Dim, reach: usize, stride: usize) -> Result<i64> {
 }
 
 /// The number of groups.
-fn groups(cx: &Cx<'_>) -> Result<usize> {
+pub(super) fn groups(cx: &Cx<'_>) -> Result<usize> {
     let groups = cx.attributes.int_or("group", 1)?;
     usize::try_from(groups)
         .ok()
@@ -89,7 +89,7 @@ fn groups(cx: &Cx<'_>) -> Result<usize> {
 }
 
 /// The kernel's size, from the weight; the attribute may repeat it.
-fn kernel_of(cx: &Cx<'_>, w: ValueId) -> Result<Vec<usize>> {
+pub(super) fn kernel_of(cx: &Cx<'_>, w: ValueId) -> Result<Vec<usize>> {
     let spatial = cx.spatial(w)?;
     let shape = cx.ty(w).static_shape();
     let Some(shape) = shape.filter(|shape| shape.iter().all(|n| *n > 0)) else {

@@ -39,12 +39,18 @@ binary! {
 }
 
 pub(crate) fn is_inf(cx: &mut Cx<'_>) -> Outputs {
-    let both = cx.attributes.flag("detect_negative", true)? && cx.attributes.flag("detect_positive", true)?;
-    if !both {
-        return unsupported("telling positive from negative infinity is not supported");
-    }
+    let (negative, positive) =
+        (cx.attributes.flag("detect_negative", true)?, cx.attributes.flag("detect_positive", true)?);
     let x = cx.input(0)?;
-    Ok(vec![cx.unary(UnaryOp::IsInf, x)?])
+    let infinite = cx.unary(UnaryOp::IsInf, x)?;
+    let wanted = match (negative, positive) {
+        (true, true) => return Ok(vec![infinite]),
+        (true, false) => cx.with(BinaryOp::Less, x, 0.0)?,
+        (false, true) => cx.with(BinaryOp::Greater, x, 0.0)?,
+        // Nothing is both.
+        (false, false) => cx.unary(UnaryOp::IsNan, x)?,
+    };
+    Ok(vec![cx.binary(BinaryOp::And, infinite, wanted)?])
 }
 
 /// The exponent may be of another type; it is read in the base's.

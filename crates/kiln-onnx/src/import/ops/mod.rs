@@ -6,6 +6,7 @@
 mod activation;
 mod conv;
 mod elementwise;
+mod image;
 mod indexing;
 mod legacy;
 mod linear;
@@ -57,6 +58,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Acos", 7, elementwise::acos),
     op("Acosh", 9, elementwise::acosh),
     op("Add", 1, elementwise::add),
+    op("AffineGrid", 20, image::affine_grid).constants(&[1]),
     op("And", 1, elementwise::and),
     op("ArgMax", 1, reduce::arg_max),
     op("ArgMin", 1, reduce::arg_min),
@@ -70,7 +72,9 @@ pub(crate) const TABLE: &[Operator] = &[
     op("CastLike", 15, elementwise::cast_like),
     op("Ceil", 1, elementwise::ceil),
     op("Celu", 12, activation::celu),
+    op("CenterCropPad", 18, image::center_crop_pad).constants(&[1]),
     op("Clip", 1, activation::clip).constants(&[1, 2]),
+    op("Col2Im", 18, image::col2im).constants(&[1, 2]),
     op("Concat", 1, movement::concat),
     op("Constant", 1, shape::constant),
     op("ConstantOfShape", 9, shape::constant_of_shape).constants(&[0]),
@@ -79,6 +83,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Cos", 7, elementwise::cos),
     op("Cosh", 9, elementwise::cosh),
     op("CumSum", 11, reduce::cum_sum).constants(&[1]),
+    op("DeformConv", 19, image::deform_conv).weights(&[1, 3]),
     op("DepthToSpace", 1, movement::depth_to_space),
     op("Div", 1, elementwise::div),
     op("Dropout", 1, shape::dropout).constants(&[1, 2]),
@@ -97,6 +102,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("GlobalMaxPool", 1, pool::global_max_pool),
     op("Greater", 1, elementwise::greater),
     op("GreaterOrEqual", 12, elementwise::greater_or_equal),
+    op("GridSample", 16, image::grid_sample),
     op("GroupNormalization", 18, normalization::group_normalization).weights(&[1, 2]),
     op("HardSigmoid", 1, activation::hard_sigmoid),
     op("HardSwish", 14, activation::hard_swish),
@@ -143,6 +149,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Relu", 1, activation::relu),
     op("Reshape", 1, shape::reshape).constants(&[1]),
     op("Resize", 10, resize::resize).constants(&[1, 2, 3]),
+    op("RoiAlign", 10, image::roi_align),
     op("Round", 11, elementwise::round),
     op("Scatter", 9, indexing::scatter_elements).until(11),
     op("ScatterElements", 11, indexing::scatter_elements),

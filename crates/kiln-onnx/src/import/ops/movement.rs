@@ -136,17 +136,22 @@ fn blocks(cx: &Cx<'_>) -> Result<(ValueId, usize)> {
     }
 }
 
+fn order(cx: &Cx<'_>) -> Result<BlockOrder> {
+    match cx.attributes.string_or("mode", "DCR")? {
+        "DCR" => Ok(BlockOrder::PlaceFirst),
+        "CRD" => Ok(BlockOrder::ChannelFirst),
+        other => invalid(format!("`mode` is \"{other}\", but should be \"DCR\" or \"CRD\"")),
+    }
+}
+
 pub(crate) fn depth_to_space(cx: &mut Cx<'_>) -> Outputs {
     let (x, block) = blocks(cx)?;
-    let order = match cx.attributes.string_or("mode", "DCR")? {
-        "DCR" => BlockOrder::PlaceFirst,
-        "CRD" => BlockOrder::ChannelFirst,
-        other => return invalid(format!("`mode` is \"{other}\", but should be \"DCR\" or \"CRD\"")),
-    };
+    let order = order(cx)?;
     Ok(vec![movement::depth_to_space(&mut cx.formula(), x, block, order)?])
 }
 
 pub(crate) fn space_to_depth(cx: &mut Cx<'_>) -> Outputs {
     let (x, block) = blocks(cx)?;
-    Ok(vec![movement::space_to_depth(&mut cx.formula(), x, block, BlockOrder::PlaceFirst)?])
+    let order = order(cx)?;
+    Ok(vec![movement::space_to_depth(&mut cx.formula(), x, block, order)?])
 }

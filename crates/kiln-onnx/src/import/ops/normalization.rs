@@ -106,14 +106,25 @@ pub(crate) fn mean_variance_normalization(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.div(centred, deviation)?])
 }
 
+/// What has no length stays as it is.
 pub(crate) fn lp_normalization(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let axis = cx.axis_of(-1, x)?;
-    let norm = match cx.attributes.int_or("p", 2)? {
+    let p = cx.attributes.int_or("p", 2)?;
+    let sum = match p {
         1 => reduce::l1_norm(&mut cx.formula(), x, &[axis], true)?,
-        2 => reduce::l2_norm(&mut cx.formula(), x, &[axis], true)?,
+        2 => {
+            let square = cx.mul(x, x)?;
+            cx.reduce(ReduceKind::Sum, square, &[axis], true)?
+        }
         other => return invalid(format!("`p` is {other}, but should be 1 or 2")),
     };
+    // Before the root, which has no slope at zero.
+    let f = &mut cx.formula();
+    let (zero, one) = (f.number_like(0.0, sum), f.number_like(1.0, sum));
+    let none = f.binary(BinaryOp::Equal, sum, zero)?;
+    let sum = f.select(none, one, sum)?;
+    let norm = if p == 1 { sum } else { f.unary(UnaryOp::Sqrt, sum)? };
     Ok(vec![cx.div(x, norm)?])
 }
 

@@ -1,54 +1,79 @@
 //! Pooling.
 
+use kiln_graph::functions::pooling::{self, Numbering};
 use kiln_graph::ops::{BinaryOp, Pool, PoolKind, ReduceKind, UnaryOp};
 use kiln_graph::{Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
 use super::conv::{sizes, window};
 
-fn pool(cx: &mut Cx<'_>, x: ValueId, kind: PoolKind) -> Result<ValueId> {
+fn pool(cx: &Cx<'_>, x: ValueId, kind: PoolKind) -> Result<Pool> {
     let spatial = cx.spatial(x)?;
     let kernel = sizes(cx, "kernel_shape", spatial)?
         .ok_or_else(|| OpError::Invalid("attribute `kernel_shape` is missing".into()))?;
     let window = window(cx, x, kernel)?;
     let ceil_mode = cx.attributes.flag("ceil_mode", false)?;
-    let pool = Pool {
+    Ok(Pool {
         kind,
         kernel: window.kernel,
         strides: window.strides,
         dilations: window.dilations,
         pads: window.pads,
         ceil_mode,
-    };
-    cx.op(Op::Pool(pool), &[x])
+    })
 }
 
+/// The second output says which elements were the largest.
 pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
-    // Says how indices are counted, which are not given.
-    cx.attributes.ignore("storage_order");
+    let numbering = match cx.attributes.int_or("storage_order", 0)? {
+        0 => Numbering::All,
+        1 => Numbering::AllColumnMajor,
+        other => return invalid(format!("`storage_order` is {other}, but should be 0 or 1")),
+    };
     let x = cx.input(0)?;
-    Ok(vec![pool(cx, x, PoolKind::Max)?])
+    let pool = pool(cx, x, PoolKind::Max)?;
+    let y = cx.op(Op::Pool(pool.clone()), &[x])?;
+    if !cx.outputs_used.get(1).copied().unwrap_or(false) {
+        return Ok(vec![y]);
+    }
+    let indices = pooling::max_pool_indices(&mut cx.formula(), x, y, &pool, numbering)?;
+    Ok(vec![y, indices])
 }
 
 pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
     let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let x = cx.input(0)?;
-    Ok(vec![pool(cx, x, PoolKind::Average { count_include_pad })?])
+    let pool = pool(cx, x, PoolKind::Average { count_include_pad })?;
+    Ok(vec![cx.op(Op::Pool(pool), &[x])?])
 }
 
 /// The `p`-th root of the sum of `p`-th powers: from the mean over the whole window, padding included.
 pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
-    let p = cx.attributes.int_or("p", 2)?;
-    if p != 1 && p != 2 {
-        return unsupported(format!("`p` = {p} is not supported; 1 and 2 are"));
+    // A floating point number in the first version.
+    let p = if cx.opset < 2 {
+        cx.attributes.float_or("p", 2.0)?.into()
+    } else {
+        i32::try_from(cx.attributes.int_or("p", 2)?).map_or(0.0, f64::from)
+    };
+    if !(p > 0.0 && p.is_finite()) {
+        return invalid(format!("`p` is {p}, but should be positive"));
     }
-    let kernel = cx.attributes.ints("kernel_shape")?.unwrap_or_default();
-    let count: f64 = kernel.iter().filter_map(|n| i32::try_from(*n).ok()).map(f64::from).product();
-    let powers = if p == 1 { cx.unary(UnaryOp::Abs, x)? } else { cx.mul(x, x)? };
-    let mean = pool(cx, powers, PoolKind::Average { count_include_pad: true })?;
+    let pool = pool(cx, x, PoolKind::Average { count_include_pad: true })?;
+    let count: f64 = pool.kernel.iter().filter_map(|n| i32::try_from(*n).ok()).map(f64::from).product();
+    let powers = if p == 2.0 {
+        cx.mul(x, x)?
+    } else {
+        let size = cx.unary(UnaryOp::Abs, x)?;
+        if p == 1.0 { size } else { cx.with(BinaryOp::Pow, size, p)? }
+    };
+    let mean = cx.op(Op::Pool(pool), &[powers])?;
     let sum = cx.with(BinaryOp::Mul, mean, count)?;
-    Ok(vec![if p == 1 { sum } else { cx.unary(UnaryOp::Sqrt, sum)? }])
+    Ok(vec![match p {
+        1.0 => sum,
+        2.0 => cx.unary(UnaryOp::Sqrt, sum)?,
+        p => cx.with(BinaryOp::Pow, sum, 1.0 / p)?,
+    }])
 }
 
 fn global(cx: &mut Cx<'_>, kind: ReduceKind) -> Outputs {

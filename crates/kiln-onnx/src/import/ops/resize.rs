@@ -1,7 +1,12 @@
 //! Interpolation.
+//!
+//! Nearest and linear interpolation of images is a core operator. All else that `Resize` can do (cubic filters,
+//! antialiasing, parts of an image, other axes) is written axis by axis, as the shares that each element has of the
+//! input's; see [`resampling`].
 
+use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode};
-use kiln_graph::{Dim, Op, ValueId};
+use kiln_graph::{Dim, Op, Tensor, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 
@@ -16,18 +21,55 @@ pub(crate) fn upsample(cx: &mut Cx<'_>) -> Outputs {
 }
 
 fn old_style(cx: &mut Cx<'_>, x: ValueId, scales: Vec<f32>) -> Outputs {
-    let mode = mode(cx, NearestMode::Floor)?;
+    let mode = match cx.attributes.string_or("mode", "nearest")? {
+        "nearest" => Mode::Nearest(NearestMode::Floor),
+        "linear" | "bilinear" => Mode::Filter(Filter::Linear),
+        other => return invalid(format!("`mode` is \"{other}\", but should be \"nearest\" or \"linear\"")),
+    };
+    let places = Places::Core(CoordinateMode::Asymmetric);
+    let how = How { mode, places, antialias: false, beyond: Beyond::Edge, extrapolation: 0.0 };
     let shape = scaled(&cx.shape(x), &scales)?;
-    let resize = Resize { shape, scales: Some(scales), mode, coordinates: CoordinateMode::Asymmetric };
-    Ok(vec![cx.op(Op::Resize(resize), &[x])?])
+    let sizes = Sizes { axes: (0..shape.len()).collect(), shape, scales: Some(scales) };
+    write(cx, x, &how, sizes)
 }
 
-fn mode(cx: &Cx<'_>, nearest: NearestMode) -> Result<ResizeMode> {
-    match cx.attributes.string_or("mode", "nearest")? {
-        "nearest" => Ok(ResizeMode::Nearest(nearest)),
-        "linear" | "bilinear" => Ok(ResizeMode::Linear),
-        other => unsupported(format!("`mode` = \"{other}\" is not supported; nearest and linear are")),
-    }
+/// How values between elements are made.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Nearest(NearestMode),
+    Filter(Filter),
+}
+
+/// How places are found.
+#[derive(Clone, Copy, PartialEq)]
+enum Places {
+    /// As the core operator knows them.
+    Core(CoordinateMode),
+    /// `HalfPixel` about the middle of the image, wherever a fractional size puts it.
+    HalfPixelSymmetric,
+    /// `AlignCorners` of a part of the image, given by its first and last place as shares of the axis.
+    CropAndResize,
+}
+
+/// One axis of an interpolation.
+struct Line {
+    axis: usize,
+    from: usize,
+    to: usize,
+    /// As the model gives it, or `to / from`.
+    scale: f64,
+    /// First and last place, for [`Places::CropAndResize`].
+    part: [f32; 2],
+}
+
+/// All that an interpolation is told.
+struct How {
+    mode: Mode,
+    places: Places,
+    antialias: bool,
+    beyond: Beyond,
+    /// What is outside of the image, for [`Places::CropAndResize`].
+    extrapolation: f32,
 }
 
 pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
@@ -36,15 +78,43 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
         let scales = as_f32(&cx.floats(1, "scales")?);
         return old_style(cx, x, scales);
     }
-    // These speak of modes that are not supported, and are reported with them.
-    for attribute in ["cubic_coeff_a", "extrapolation_value"] {
-        cx.attributes.ignore(attribute);
+    let how = read(cx)?;
+    let sizes = sizes(cx, &cx.shape(x))?;
+    write(cx, x, &how, sizes)
+}
+
+fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
+    let from = cx.shape(x);
+    let Sizes { axes, shape, scales } = sizes;
+    if let Some(resize) = core(how, &from, &shape, scales.as_deref()) {
+        return Ok(vec![cx.op(Op::Resize(resize), &[x])?]);
     }
-    for attribute in ["exclude_outside", "antialias"] {
-        if cx.attributes.flag(attribute, false)? {
-            return unsupported(format!("`{attribute}` is not supported"));
+    let parts = parts(cx, how.places, &axes)?;
+    let mut lines = Vec::new();
+    for (axis, part) in axes.into_iter().zip(parts) {
+        let scale = scales.as_ref().map(|scales| scales[axis]);
+        if from[axis] == shape[axis] && scale.is_none_or(|scale| scale == 1.0) && part == [0.0, 1.0] {
+            continue;
         }
+        let (Some(old), Some(new)) = (from[axis].as_usize(), shape[axis].as_usize()) else {
+            let reason = format!("axis {axis} of size `{}` cannot be resized in this mode; bind it", from[axis]);
+            return unsupported(reason);
+        };
+        if old == 0 && new > 0 {
+            return invalid(format!("axis {axis} has no elements to make {new} from"));
+        }
+        if old.max(new) > 1 << 20 {
+            return unsupported(format!("{old} elements cannot be resized to {new} in this mode"));
+        }
+        #[allow(clippy::as_conversions, reason = "sizes are below a million")]
+        let scale = scale.map_or(new as f64 / old as f64, f64::from);
+        lines.push(Line { axis, from: old, to: new, scale, part });
     }
+    Ok(vec![interpolate(cx, x, &lines, how)?])
+}
+
+/// The attributes.
+fn read(cx: &Cx<'_>) -> Result<How> {
     let nearest = match cx.attributes.string_or("nearest_mode", "round_prefer_floor")? {
         "round_prefer_floor" => NearestMode::RoundPreferFloor,
         "round_prefer_ceil" => NearestMode::RoundPreferCeil,
@@ -52,44 +122,212 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
         "ceil" => NearestMode::Ceil,
         other => return invalid(format!("`nearest_mode` is \"{other}\", which is none of those there are")),
     };
-    let mode = mode(cx, nearest)?;
-    let coordinates = match cx.attributes.string_or("coordinate_transformation_mode", "half_pixel")? {
-        "half_pixel" => CoordinateMode::HalfPixel,
-        "pytorch_half_pixel" => CoordinateMode::PytorchHalfPixel,
-        "align_corners" => CoordinateMode::AlignCorners,
-        "asymmetric" => CoordinateMode::Asymmetric,
+    let coefficient = f64::from(cx.attributes.float_or("cubic_coeff_a", -0.75)?);
+    let mode = match cx.attributes.string_or("mode", "nearest")? {
+        "nearest" => Mode::Nearest(nearest),
+        "linear" => Mode::Filter(Filter::Linear),
+        "cubic" if coefficient.is_finite() => Mode::Filter(Filter::Cubic(coefficient)),
+        "cubic" => return invalid(format!("`cubic_coeff_a` is {coefficient}")),
         other => {
-            return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported"));
+            return invalid(format!(
+                "`mode` is \"{other}\", but should be \"nearest\", \"linear\" or \"cubic\""
+            ));
         }
     };
-    match cx.attributes.string_or("keep_aspect_ratio_policy", "stretch")? {
-        "stretch" => {}
-        other => return unsupported(format!("`keep_aspect_ratio_policy` = \"{other}\" is not supported")),
+    let antialias = cx.attributes.flag("antialias", false)?;
+    if antialias && matches!(mode, Mode::Nearest(_)) {
+        return invalid("`antialias` is for `mode` = \"linear\" and \"cubic\"");
     }
-    let rank = cx.rank(x);
+    let excluded = cx.attributes.flag("exclude_outside", false)?;
+    let name = cx.attributes.string_or("coordinate_transformation_mode", "half_pixel")?;
+    let places = match name {
+        "half_pixel" => Places::Core(CoordinateMode::HalfPixel),
+        "pytorch_half_pixel" => Places::Core(CoordinateMode::PytorchHalfPixel),
+        "align_corners" => Places::Core(CoordinateMode::AlignCorners),
+        "asymmetric" => Places::Core(CoordinateMode::Asymmetric),
+        "half_pixel_symmetric" => Places::HalfPixelSymmetric,
+        "tf_crop_and_resize" => Places::CropAndResize,
+        other => return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported")),
+    };
+    Ok(How {
+        mode,
+        places,
+        antialias,
+        beyond: if excluded { Beyond::Nothing } else { Beyond::Edge },
+        extrapolation: cx.attributes.float_or("extrapolation_value", 0.0)?,
+    })
+}
+
+/// What is resized, and to what.
+struct Sizes {
+    axes: Vec<usize>,
+    shape: Vec<Dim>,
+    /// For every axis, if the model gives them or they follow from how the proportions are to be kept.
+    scales: Option<Vec<f32>>,
+}
+
+fn sizes(cx: &Cx<'_>, from: &[Dim]) -> Result<Sizes> {
+    let rank = from.len();
     let axes = match cx.attributes.ints("axes")? {
         Some(axes) => axes.iter().map(|axis| cx.axis(*axis, rank)).collect::<Result<Vec<_>>>()?,
         None => (0..rank).collect(),
     };
+    let policy = cx.attributes.string_or("keep_aspect_ratio_policy", "stretch")?;
     let given = if cx.optional(2).is_some() { as_f32(&cx.floats(2, "scales")?) } else { vec![] };
-    let from = cx.shape(x);
-    let (shape, scales) = if given.is_empty() {
-        let sizes = cx.dims(3, "sizes")?;
-        check_count("sizes", sizes.len(), axes.len())?;
-        let mut shape = from;
-        for (axis, size) in axes.into_iter().zip(sizes) {
-            shape[axis] = size;
-        }
-        (shape, None)
-    } else {
+    if !given.is_empty() {
         check_count("scales", given.len(), axes.len())?;
         let mut scales = vec![1.0; rank];
-        for (axis, scale) in axes.into_iter().zip(given) {
-            scales[axis] = scale;
+        for (axis, scale) in axes.iter().zip(given) {
+            scales[*axis] = scale;
         }
-        (scaled(&from, &scales)?, Some(scales))
+        return Ok(Sizes { axes, shape: scaled(from, &scales)?, scales: Some(scales) });
+    }
+    let sizes = cx.dims(3, "sizes")?;
+    check_count("sizes", sizes.len(), axes.len())?;
+    let mut shape = from.to_vec();
+    if policy == "stretch" {
+        for (axis, size) in axes.iter().zip(sizes) {
+            shape[*axis] = size;
+        }
+        return Ok(Sizes { axes, shape, scales: None });
+    }
+    let ratio = |(axis, size): (&usize, &Dim)| {
+        let pair = Some((from[*axis].as_usize().filter(|n| *n > 0)?, size.as_usize()?));
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+        pair.map(|(from, to)| to as f64 / from as f64)
     };
-    Ok(vec![cx.op(Op::Resize(Resize { shape, scales, mode, coordinates }), &[x])?])
+    let Some(ratios) = axes.iter().zip(&sizes).map(ratio).collect::<Option<Vec<f64>>>() else {
+        return unsupported(format!("`keep_aspect_ratio_policy` = \"{policy}\" needs sizes that are numbers"));
+    };
+    let scale = match policy {
+        "not_larger" => ratios.into_iter().fold(f64::INFINITY, f64::min),
+        "not_smaller" => ratios.into_iter().fold(0.0, f64::max),
+        other => return invalid(format!("`keep_aspect_ratio_policy` is \"{other}\"")),
+    };
+    let mut scales = vec![1.0; rank];
+    for axis in &axes {
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53; halves are rounded up")]
+        if let Some(old) = shape[*axis].as_usize() {
+            shape[*axis] = Dim::from((old as f64 * scale + 0.5) as i64);
+            scales[*axis] = scale as f32;
+        }
+    }
+    Ok(Sizes { axes, shape, scales: Some(scales) })
+}
+
+/// First and last place of each axis, as a share of it.
+fn parts(cx: &Cx<'_>, places: Places, axes: &[usize]) -> Result<Vec<[f32; 2]>> {
+    if places != Places::CropAndResize {
+        return Ok(vec![[0.0, 1.0]; axes.len()]);
+    }
+    let roi = as_f32(&cx.floats(1, "roi")?);
+    check_count("roi", roi.len(), 2 * axes.len())?;
+    let (first, last) = roi.split_at(axes.len());
+    Ok(first.iter().zip(last).map(|(first, last)| [*first, *last]).collect())
+}
+
+/// The core operator, where it does all that is asked for.
+fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f32]>) -> Option<Resize> {
+    let Places::Core(coordinates) = how.places else { return None };
+    let mode = match how.mode {
+        Mode::Nearest(nearest) => ResizeMode::Nearest(nearest),
+        Mode::Filter(Filter::Linear) if !how.antialias && how.beyond == Beyond::Edge => ResizeMode::Linear,
+        Mode::Filter(_) => return None,
+    };
+    if !(3..=5).contains(&from.len()) || from[..2] != shape[..2] {
+        return None;
+    }
+    // Where a scale gives no whole size, the corners are aligned with the size that it does give.
+    let fraction = scales.is_some_and(|scales| scales.iter().any(|scale| scale.fract() != 0.0));
+    if coordinates == CoordinateMode::AlignCorners && fraction {
+        return None;
+    }
+    Some(Resize { shape: shape.to_vec(), scales: scales.map(<[f32]>::to_vec), mode, coordinates })
+}
+
+fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result<ValueId> {
+    if matches!(how.mode, Mode::Filter(_)) && !cx.dtype(x).is_float() {
+        return unsupported(format!("only `mode` = \"nearest\" is supported for {}", cx.ty(x)));
+    }
+    let mut y = x;
+    for line in lines {
+        let rows = (0..line.to).map(|out| line.shares(out, how)).collect::<Result<Vec<_>>>()?;
+        y = resampling::resample(&mut cx.formula(), y, line.axis, &rows)?;
+    }
+    if how.places != Places::CropAndResize {
+        return Ok(y);
+    }
+    for line in lines {
+        let inside: Vec<bool> = (0..line.to).map(|out| line.is_inside(line.place(out, how.places))).collect();
+        if inside.iter().all(|inside| *inside) {
+            continue;
+        }
+        let mut shape = vec![1; cx.rank(x)];
+        shape[line.axis] = line.to;
+        let mask = Tensor::new(shape, kiln_graph::Data::Bool(inside));
+        let mask = cx.constant_value(mask.map_err(|e| OpError::Invalid(e.to_string()))?);
+        let f = &mut cx.formula();
+        let outside = f.number_like(how.extrapolation.into(), y);
+        y = f.select(mask, y, outside)?;
+    }
+    Ok(y)
+}
+
+impl Line {
+    /// Where element `out` lies, in elements of the input.
+    #[allow(clippy::as_conversions, reason = "sizes are below a million")]
+    fn place(&self, out: usize, places: Places) -> f64 {
+        let (out, last) = (out as f64, self.from as f64 - 1.0);
+        // As the scale gives it; the output has the whole number below.
+        let size = self.from as f64 * self.scale;
+        let half_pixel = (out + 0.5) / self.scale - 0.5;
+        match places {
+            Places::Core(CoordinateMode::HalfPixel) => half_pixel,
+            Places::Core(CoordinateMode::PytorchHalfPixel) if size == 1.0 => -0.5,
+            Places::Core(CoordinateMode::PytorchHalfPixel) => half_pixel,
+            Places::Core(CoordinateMode::AlignCorners) if size == 1.0 => 0.0,
+            Places::Core(CoordinateMode::AlignCorners) => out * last / (size - 1.0),
+            Places::Core(CoordinateMode::Asymmetric) => out / self.scale,
+            Places::HalfPixelSymmetric => {
+                self.from as f64 / 2.0 * (1.0 - self.to as f64 / size) + half_pixel
+            }
+            Places::CropAndResize => {
+                let [first, extent] = [self.part[0].into(), f64::from(self.part[1] - self.part[0]) * last];
+                let along = if size == 1.0 { extent / 2.0 } else { out * extent / (size - 1.0) };
+                along + first * last
+            }
+        }
+    }
+
+    #[allow(clippy::as_conversions, reason = "sizes are below a million")]
+    fn is_inside(&self, place: f64) -> bool {
+        (0.0..=self.from as f64 - 1.0).contains(&place)
+    }
+
+    fn shares(&self, out: usize, how: &How) -> Result<Shares> {
+        let place = self.place(out, how.places);
+        if how.places == Places::CropAndResize && !self.is_inside(place) {
+            // Something else is put there.
+            return Ok(vec![(0, 1.0)]);
+        }
+        match how.mode {
+            Mode::Filter(filter) => {
+                let width = if how.antialias { (1.0 / self.scale).max(1.0) } else { 1.0 };
+                Ok(filter.shares(place, width, self.from, how.beyond)?)
+            }
+            #[allow(clippy::as_conversions, reason = "clamped between zero and a size; engines round in 32 bits")]
+            Mode::Nearest(mode) => {
+                let place = place as f32;
+                let nearest = match mode {
+                    NearestMode::RoundPreferFloor => (place - 0.5).ceil(),
+                    NearestMode::RoundPreferCeil => (place + 0.5).floor(),
+                    NearestMode::Floor => place.floor(),
+                    NearestMode::Ceil => place.ceil(),
+                };
+                Ok(vec![(nearest.clamp(0.0, self.from as f32 - 1.0) as usize, 1.0)])
+            }
+        }
+    }
 }
 
 fn check_count(what: &str, found: usize, wanted: usize) -> Result<()> {

@@ -1,0 +1,125 @@
+//! What max pooling chose, and putting it back there.
+
+use crate::dim::{Dim, product};
+use crate::error::GraphError;
+use crate::formula::{Formula, Made};
+use crate::graph::ValueId;
+use crate::ops::{ArgKind, ArgReduce, BinaryOp, Gather, GatherElements, Iota, Op, Pool};
+use crate::tensor::{DType, Data, Tensor};
+
+const NAME: &str = "max_pool_indices";
+
+/// The most elements of all windows over a plane.
+const MAX_TAPS: usize = 1 << 22;
+
+/// How the elements of an image `[N, C, spatial...]` are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Numbering {
+    /// Within their plane, the last dimension fastest (PyTorch).
+    Plane,
+    /// From the first of all, the last dimension fastest (ONNX).
+    All,
+    /// From the first of all, but within a plane the first dimension is the fastest (ONNX, `storage_order` = 1).
+    AllColumnMajor,
+}
+
+/// The numbers of the elements that `pooled`, the result of the max pooling `pool` of `x`, consists of: of equal ones
+/// the first in its window.
+///
+/// The elements of all windows are selected side by side, and the largest of each is looked up in a table.
+pub fn max_pool_indices(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    pooled: ValueId,
+    pool: &Pool,
+    numbering: Numbering,
+) -> Made {
+    let (shape, out) = (f.shape(x), f.shape(pooled));
+    let [n, c, sizes @ ..] = &shape[..] else { return f.mismatch(NAME, "its input has too few dimensions") };
+    let known = |sizes: &[Dim]| sizes.iter().map(Dim::as_usize).collect::<Option<Vec<_>>>();
+    let (Some(size), Some(count)) = (known(sizes), known(&out[2..])) else {
+        let message = format!("indices into planes of {} need sizes that are numbers; bind them", f.ty(x));
+        return Err(GraphError::Unsuitable(message));
+    };
+    let windows: usize = count.iter().fold(1, |n, m| n.saturating_mul(*m));
+    let taps: usize = pool.kernel.iter().fold(1, |n, m| n.saturating_mul(*m));
+    if windows.saturating_mul(taps) > MAX_TAPS {
+        let message = format!("{windows} windows of {taps} elements are too many to tell which was the largest");
+        return Err(GraphError::Unsuitable(message));
+    }
+    let Table { at, inside, numbers } = Table::of(pool, &size, &count, numbering);
+    let (planes, plane) = (n * c, product(sizes));
+    let lines = f.reshape(x, vec![planes.clone(), plane.clone()])?;
+    let at = f.constant(Tensor::ints(at));
+    let all = f.apply(Op::Gather(Gather { axis: 1 }), &[lines, at])?;
+    let mut all = f.reshape(all, vec![planes.clone(), windows.into(), taps.into()])?;
+    if inside.contains(&false) {
+        let inside = f.constant(Tensor::new([1, windows, taps], Data::Bool(inside))?);
+        let lowest = f.number_like(f64::NEG_INFINITY, all);
+        all = f.select(inside, all, lowest)?;
+    }
+    let largest = ArgReduce { kind: ArgKind::Max, axis: 2, keep_dims: true, select_last_index: false };
+    let tap = f.apply(Op::ArgReduce(largest), &[all])?;
+    let numbers = f.constant(Tensor::new([1, windows, taps], Data::I64(numbers))?);
+    let numbers = f.expand(numbers, vec![planes.clone(), windows.into(), taps.into()])?;
+    let mut index = f.apply(Op::GatherElements(GatherElements { axis: 2 }), &[numbers, tap])?;
+    if numbering != Numbering::Plane {
+        let start = Iota { dtype: DType::I64, shape: vec![planes, 1.into(), 1.into()], axis: 0 };
+        let start = f.apply(Op::Iota(start), &[])?;
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+        let start = f.with(BinaryOp::Mul, start, plane.as_const().unwrap_or(0) as f64)?;
+        index = f.add(index, start)?;
+    }
+    f.reshape(index, out)
+}
+
+/// For each window over a plane and each tap of it.
+struct Table {
+    /// Where the element lies (anywhere, for padding).
+    at: Vec<i64>,
+    /// Whether it is none of the padding.
+    inside: Vec<bool>,
+    /// Its number.
+    numbers: Vec<i64>,
+}
+
+impl Table {
+    #[allow(clippy::as_conversions, reason = "sizes are those of tensors, far below 2^53")]
+    fn of(pool: &Pool, size: &[usize], count: &[usize], numbering: Numbering) -> Self {
+        let spatial = size.len();
+        let step = |i: usize| size[i + 1..].iter().product::<usize>() as i64;
+        let numbered = |i: usize| match numbering {
+            Numbering::Plane | Numbering::All => step(i),
+            Numbering::AllColumnMajor => size[..i].iter().product::<usize>() as i64,
+        };
+        // One axis after the other: position, whether inside, number; of all windows, then of all their taps.
+        let mut table: Vec<Vec<(i64, bool, i64)>> = vec![vec![(0, true, 0)]];
+        for i in 0..spatial {
+            let along = |window: usize, tap: usize| {
+                let at = (window * pool.strides[i] + tap * pool.dilations[i]) as i64 - pool.pads[i][0];
+                (at, (0..size[i] as i64).contains(&at))
+            };
+            table = table
+                .iter()
+                .flat_map(|before| {
+                    (0..count[i]).map(move |window| {
+                        let taps = |(at, inside, number): &(i64, bool, i64)| {
+                            let next = |tap| {
+                                let (place, here) = along(window, tap);
+                                (at + place * step(i), *inside && here, number + place * numbered(i))
+                            };
+                            (0..pool.kernel[i]).map(next).collect::<Vec<_>>()
+                        };
+                        before.iter().flat_map(taps).collect()
+                    })
+                })
+                .collect();
+        }
+        let all = || table.iter().flatten();
+        Self {
+            at: all().map(|(at, inside, _)| if *inside { *at } else { 0 }).collect(),
+            inside: all().map(|(_, inside, _)| *inside).collect(),
+            numbers: all().map(|(_, inside, number)| if *inside { *number } else { 0 }).collect(),
+        }
+    }
+}
