@@ -47,10 +47,10 @@ pub fn deform_conv(f: &mut Formula<'_>, inputs: Deformed, how: &DeformConv) -> M
     let Deformed { x, weight, offset, bias, mask } = inputs;
     let (shape, moves) = (f.shape(x), f.shape(offset));
     let kernel = f.ty(weight).static_shape();
-    let (Some(&[c_out, _, kh, kw]), [n, c, h, w], [_, _, oh, ow]) = (kernel.as_deref(), &shape[..], &moves[..])
+    let (Some(&[c_out, _, kh, kw]), [n, c, h, w], [_, _, oh, ow]) =
+        (kernel.as_deref(), &shape[..], &moves[..])
     else {
-        let message =
-            format!("an input {}, a weight {} and offsets {}", f.ty(x), f.ty(weight), f.ty(offset));
+        let message = format!("an input {}, a weight {} and offsets {}", f.ty(x), f.ty(weight), f.ty(offset));
         return f.mismatch(NAME, format!("{message} are no deformable convolution of images"));
     };
     let taps = kh.saturating_mul(kw);
@@ -79,7 +79,8 @@ pub fn deform_conv(f: &mut Formula<'_>, inputs: Deformed, how: &DeformConv) -> M
         let steps = f.cast(steps, f.ty(moved).dtype)?;
         let out = [oh, ow][axis];
         let Some(out) = out.as_usize().filter(|n| *n <= 1 << 24) else {
-            let message = format!("offsets {} have sizes that are symbols or too large", ShapeDisplay(&moves));
+            let message =
+                format!("offsets {} have sizes that are symbols or too large", ShapeDisplay(&moves));
             return Err(GraphError::Unsuitable(message));
         };
         let starts = numbers((0..out).map(|o| o.saturating_mul(how.strides[axis])), 0);

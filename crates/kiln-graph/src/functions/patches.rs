@@ -31,7 +31,8 @@ impl Windows {
         let lengths = [self.strides.len(), self.pads.len(), self.dilations.len()];
         let zero = self.kernel.iter().chain(&self.strides).chain(&self.dilations).any(|n| *n == 0);
         if !(1..=3).contains(&spatial) || lengths.iter().any(|n| *n != spatial) || zero {
-            let message = "kernel, strides, pads and dilations need a positive entry for each of 1 to 3 dimensions";
+            let message =
+                "kernel, strides, pads and dilations need a positive entry for each of 1 to 3 dimensions";
             return f.mismatch(name, message);
         }
         let taps = self.kernel.iter().fold(1usize, |n, k| n.saturating_mul(*k));

@@ -4,7 +4,9 @@ use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{ArgKind, ArgReduce, BinaryOp, Gather, GatherElements, Iota, Op, Pool};
+use crate::ops::{
+    ArgKind, ArgReduce, BinaryOp, Gather, GatherElements, Iota, Op, Pool, Scatter, ScatterReduction,
+};
 use crate::tensor::{DType, Data, Tensor};
 
 const NAME: &str = "max_pool_indices";
@@ -44,7 +46,8 @@ pub fn max_pool_indices(
     let windows: usize = count.iter().fold(1, |n, m| n.saturating_mul(*m));
     let taps: usize = pool.kernel.iter().fold(1, |n, m| n.saturating_mul(*m));
     if windows.saturating_mul(taps) > MAX_TAPS {
-        let message = format!("{windows} windows of {taps} elements are too many to tell which was the largest");
+        let message =
+            format!("{windows} windows of {taps} elements are too many to tell which was the largest");
         return Err(GraphError::Unsuitable(message));
     }
     let Table { at, inside, numbers } = Table::of(pool, &size, &count, numbering);
@@ -71,6 +74,50 @@ pub fn max_pool_indices(
         index = f.add(index, start)?;
     }
     f.reshape(index, out)
+}
+
+/// `x [N, C, pooled...]` at the places `indices` (as [`max_pool_indices`] gives them) of an image `[N, C, image...]` that is
+/// zero elsewhere; of several for one place the last. Where elements are numbered from the first of all, they belong to
+/// the plane they come from nevertheless.
+pub fn max_unpool(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    indices: ValueId,
+    image: &[Dim],
+    numbering: Numbering,
+) -> Made {
+    const NAME: &str = "max_unpool";
+    let (shape, found) = (f.shape(x), f.shape(indices));
+    let [n, c, pooled @ ..] = &shape[..] else { return f.mismatch(NAME, "its input has too few dimensions") };
+    if found != shape || pooled.len() != image.len() {
+        return f.mismatch(NAME, format!("{} has indices {}", f.ty(x), f.ty(indices)));
+    }
+    let (planes, lines, plane) = (n * c, product(pooled), product(image));
+    let updates = f.reshape(x, vec![planes.clone(), lines.clone()])?;
+    // A device cannot hold more than 2^31 elements, so 32 bits are enough for what is inside.
+    let indices = f.cast(indices, DType::I32)?;
+    let mut indices = f.reshape(indices, vec![planes.clone(), lines])?;
+    match numbering {
+        Numbering::Plane => {}
+        Numbering::All => {
+            let Some(plane) = plane.as_const().filter(|n| *n > 0) else {
+                let message =
+                    format!("planes of {plane} elements are not supported; bind the symbol to a number");
+                return Err(GraphError::Unsuitable(message));
+            };
+            #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+            let plane = plane as f64;
+            indices = f.with(BinaryOp::Mod, indices, plane)?;
+        }
+        Numbering::AllColumnMajor => {
+            return Err(GraphError::Unsuitable("indices by columns are not supported".into()));
+        }
+    }
+    let zero = f.number_like(0.0, x);
+    let zeros = f.expand(zero, vec![planes, plane])?;
+    let scatter = Op::Scatter(Scatter { axis: 1, reduction: ScatterReduction::None });
+    let y = f.apply(scatter, &[zeros, indices, updates])?;
+    f.reshape(y, [&shape[..2], image].concat())
 }
 
 /// For each window over a plane and each tap of it.

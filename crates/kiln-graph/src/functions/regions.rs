@@ -41,13 +41,7 @@ pub struct RoiAlign {
 /// Of `x [N, C, H, W]` the regions `regions [R, 4]` (left, top, right, bottom) of the images `images [R]`, each as
 /// `[C, height, width]` bins, which have samples at regular places (He et al. 2017, Mask R-CNN). Gives `[R, C, height,
 /// width]`.
-pub fn roi_align(
-    f: &mut Formula<'_>,
-    x: ValueId,
-    regions: ValueId,
-    images: ValueId,
-    how: &RoiAlign,
-) -> Made {
+pub fn roi_align(f: &mut Formula<'_>, x: ValueId, regions: ValueId, images: ValueId, how: &RoiAlign) -> Made {
     let (shape, of) = (f.shape(x), f.shape(regions));
     let ([_, _, h, w], [r, four]) = (&shape[..], &of[..]) else {
         let message = format!("an image {} and regions {} do not belong together", f.ty(x), f.ty(regions));

@@ -298,7 +298,8 @@ pub struct Corners {
 pub fn grid_sample(f: &mut Formula<'_>, x: ValueId, grid: ValueId, how: Sampling, corners: Corners) -> Made {
     let (shape, sizes) = (f.shape(grid), f.shape(x));
     let spatial = sizes.len().saturating_sub(2);
-    let fits = spatial > 0 && shape.len() == spatial + 2 && shape.last().is_some_and(|d| *d == spatial.into());
+    let fits =
+        spatial > 0 && shape.len() == spatial + 2 && shape.last().is_some_and(|d| *d == spatial.into());
     if !fits || shape.first() != sizes.first() {
         return f.mismatch("grid_sample", format!("{} has no places for {}", f.ty(grid), f.ty(x)));
     }
@@ -329,7 +330,8 @@ pub fn grid_sample(f: &mut Formula<'_>, x: ValueId, grid: ValueId, how: Sampling
 pub fn affine_grid(f: &mut Formula<'_>, theta: ValueId, sizes: &[Dim], corners: Corners) -> Made {
     let (shape, d) = (f.shape(theta), sizes.len());
     let [n, rows, columns] = &shape[..] else {
-        return f.mismatch("affine_grid", format!("its input is {}, but should be [N, d, d + 1]", f.ty(theta)));
+        return f
+            .mismatch("affine_grid", format!("its input is {}, but should be [N, d, d + 1]", f.ty(theta)));
     };
     if d == 0 || *rows != d.into() || *columns != (d + 1).into() {
         return f.mismatch("affine_grid", format!("{} is no map of {d} dimensions", f.ty(theta)));

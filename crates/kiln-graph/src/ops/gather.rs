@@ -1,10 +1,11 @@
 //! Selection by indices.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{BinaryOp, Cast, Iota, MatMul, Op, Pad, PadMode, ReduceKind, check_axis, take};
+use super::{BinaryOp, Cast, Iota, MatMul, Op, Scatter, ScatterReduction, check_axis, take};
 use crate::array::{Array, around, offsets, strides};
 use crate::dim::{Dim, product};
 use crate::error::{EvalError, GraphError, ShapeError};
+use crate::formula::Made;
 use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
@@ -126,24 +127,44 @@ fn integer_size(at: &mut Adjoint<'_>, size: &Dim, like: ValueId) -> Result<Value
     at.number(size as f64, like)
 }
 
+/// The largest matrix of ones and zeros that is made instead of looking for each element's indices.
+const MAX_MATRIX: i64 = 1 << 24;
+
 impl Gather {
-    /// The product with the matrix that has a one where an index points: no two kernels add to one place.
+    /// The product with the matrix that has a one where an index points: no two kernels add to one place. Where that
+    /// would be large, each element looks for the indices that point to it.
     pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
         let (x, indices, dy) = (at.input(0), at.input(1), at.dy()?);
         let (shape, dtype) = (at.shape(x), at.ty(x).dtype);
         let size = shape[self.axis].clone();
         let taken = at.ty(indices).elements();
-        let dtype_of_index = at.ty(indices).dtype;
-        let column = Op::Iota(Iota { dtype: dtype_of_index, shape: vec![size.clone(), 1.into()], axis: 0 });
-        let column = at.apply(column, &[])?;
-        let row = at.reshape(indices, vec![1.into(), taken.clone()])?;
-        let hits = hits(at, row, column, &size)?;
-        let ones = at.apply(Op::Cast(Cast { to: dtype }), &[hits])?;
         let (before, after) = (product(&shape[..self.axis]), product(&shape[self.axis + 1..]));
-        let stack = at.reshape(dy, vec![before, taken, after])?;
-        let sums = at.matmul(MatMul::default(), ones, stack)?;
+        let stack = at.reshape(dy, vec![before.clone(), taken.clone(), after.clone()])?;
+        let large = (&size * &taken).as_const().is_some_and(|n| n > MAX_MATRIX);
+        let sums = if size.as_const().is_none() || large {
+            let line = at.reshape(indices, vec![1.into(), taken.clone(), 1.into()])?;
+            let indices = at.expand(line, vec![before.clone(), taken, after.clone()])?;
+            added(at, vec![before, size, after], 1, indices, stack)?
+        } else {
+            let dtype_of_index = at.ty(indices).dtype;
+            let column =
+                Op::Iota(Iota { dtype: dtype_of_index, shape: vec![size.clone(), 1.into()], axis: 0 });
+            let column = at.apply(column, &[])?;
+            let row = at.reshape(indices, vec![1.into(), taken])?;
+            let hits = hits(at, row, column, &size)?;
+            let ones = at.apply(Op::Cast(Cast { to: dtype }), &[hits])?;
+            at.matmul(MatMul::default(), ones, stack)?
+        };
         Ok(vec![Some(at.reshape(sums, shape)?), None])
     }
+}
+
+/// Zeros of `shape`, to which `dy` is added where `indices` along `axis` point.
+fn added(at: &mut Adjoint<'_>, shape: Vec<Dim>, axis: usize, indices: ValueId, dy: ValueId) -> Made {
+    let zero = at.number(0.0, dy)?;
+    let zeros = at.expand(zero, shape)?;
+    let scatter = Scatter { axis, reduction: ScatterReduction::Add };
+    at.apply(Op::Scatter(scatter), &[zeros, indices, dy])
 }
 
 impl GatherElements {
@@ -152,39 +173,16 @@ impl GatherElements {
         let (x, indices, dy) = (at.input(0), at.input(1), at.dy()?);
         let (shape, taken, axis) = (at.shape(x), at.shape(indices), self.axis);
         let size = shape[axis].clone();
-        let dtype = at.ty(indices).dtype;
-        let zero = at.number(0.0, dy)?;
-        let dx = if taken[axis].is(1) {
-            let mut line = vec![Dim::from(1); shape.len()];
-            line[axis] = size.clone();
-            let position = at.apply(Op::Iota(Iota { dtype, shape: line, axis }), &[])?;
-            let hits = hits(at, indices, position, &size)?;
-            at.select(hits, dy, zero)?
-        } else {
-            // One more dimension: [.., size, taken, ..]
-            let mut line = vec![Dim::from(1); shape.len() + 1];
-            line[axis] = size.clone();
-            let position = at.apply(Op::Iota(Iota { dtype, shape: line, axis }), &[])?;
-            let mut apart = taken.clone();
-            apart.insert(axis, 1.into());
-            let (indices, dy) = (at.reshape(indices, apart.clone())?, at.reshape(dy, apart)?);
-            let hits = hits(at, indices, position, &size)?;
-            let chosen = at.select(hits, dy, zero)?;
-            at.reduce(ReduceKind::Sum, chosen, vec![axis + 1], false)?
-        };
-        // Of the other dimensions the indices may have covered only the beginning.
-        let mut pads = vec![[0, 0]; shape.len()];
-        for other in (0..shape.len()).filter(|other| *other != axis) {
-            let left = shape[other].clone() - taken[other].clone();
-            pads[other][1] = left.as_const().ok_or_else(|| {
-                at.none(format!("how many elements of axis {other} are left out is not known"))
-            })?;
+        let others = |shape: &[Dim]| [&shape[..axis], &shape[axis + 1..]].concat();
+        if !taken[axis].is(1) || size.as_const().is_none() || others(&taken) != others(&shape) {
+            return Ok(vec![Some(added(at, shape, axis, indices, dy)?), None]);
         }
-        let dx = if pads.iter().all(|pad| *pad == [0, 0]) {
-            dx
-        } else {
-            at.apply(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[dx])?
-        };
-        Ok(vec![Some(dx), None])
+        let mut line = vec![Dim::from(1); shape.len()];
+        line[axis] = size.clone();
+        let dtype = at.ty(indices).dtype;
+        let position = at.apply(Op::Iota(Iota { dtype, shape: line, axis }), &[])?;
+        let hits = hits(at, indices, position, &size)?;
+        let zero = at.number(0.0, dy)?;
+        Ok(vec![Some(at.select(hits, dy, zero)?), None])
     }
 }

@@ -59,7 +59,9 @@ pub(crate) fn roi_align(cx: &mut Cx<'_>) -> Outputs {
             "half_pixel" => true,
             "output_half_pixel" => false,
             other => {
-                return invalid(format!("`coordinate_transformation_mode` is \"{other}\", which there is not"));
+                return invalid(format!(
+                    "`coordinate_transformation_mode` is \"{other}\", which there is not"
+                ));
             }
         };
     let pooled = match cx.attributes.string_or("mode", "avg")? {
@@ -104,7 +106,11 @@ pub(crate) fn deform_conv(cx: &mut Cx<'_>) -> Outputs {
         let size = window_output(&size, kernel[axis], strides[axis], dilations[axis], pads, false);
         let found = cx.dim(offset, axis + 2)?;
         if found != size {
-            return invalid(format!("the offsets are {}, but axis {} should be {size}", cx.ty(offset), axis + 2));
+            return invalid(format!(
+                "the offsets are {}, but axis {} should be {size}",
+                cx.ty(offset),
+                axis + 2
+            ));
         }
     }
     let pads = [window.pads[0][0], window.pads[1][0]];

@@ -122,6 +122,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("MatMul", 1, linear::mat_mul).weights(&[1]),
     op("Max", 1, elementwise::max),
     op("MaxPool", 1, pool::max_pool),
+    op("MaxUnpool", 9, pool::max_unpool).constants(&[2]),
     op("Mean", 1, elementwise::mean),
     op("MeanVarianceNormalization", 9, normalization::mean_variance_normalization),
     op("Min", 1, elementwise::min),

@@ -1,10 +1,10 @@
 //! Pooling.
 
 use kiln_graph::functions::pooling::{self, Numbering};
-use kiln_graph::ops::{BinaryOp, Pool, PoolKind, ReduceKind, UnaryOp};
-use kiln_graph::{Op, ValueId};
+use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
+use kiln_graph::{Dim, Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use super::conv::{sizes, window};
 
 fn pool(cx: &Cx<'_>, x: ValueId, kind: PoolKind) -> Result<Pool> {
@@ -45,6 +45,35 @@ pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let pool = pool(cx, x, PoolKind::Average { count_include_pad })?;
     Ok(vec![cx.op(Op::Pool(pool), &[x])?])
+}
+
+/// The indices are into what the window says the image was; a given `output_shape` may be more.
+pub(crate) fn max_unpool(cx: &mut Cx<'_>) -> Outputs {
+    let (x, indices) = (cx.input(0)?, cx.input(1)?);
+    let spatial = cx.spatial(x)?;
+    let kernel = sizes(cx, "kernel_shape", spatial)?
+        .ok_or_else(|| OpError::Invalid("attribute `kernel_shape` is missing".into()))?;
+    let window = window(cx, x, kernel)?;
+    let shape = cx.shape(x);
+    let size = |(i, pooled): (usize, &Dim)| {
+        let [before, after] = window.pads[i].map(Dim::from);
+        (pooled.clone() - 1.into()) * window.strides[i].into() - before - after + window.kernel[i].into()
+    };
+    let image: Vec<Dim> = shape[2..].iter().enumerate().map(size).collect();
+    let y = pooling::max_unpool(&mut cx.formula(), x, indices, &image, Numbering::All)?;
+    if cx.optional(2).is_none() {
+        return Ok(vec![y]);
+    }
+    let (wanted, found) = (cx.dims(2, "output_shape")?, cx.shape(y));
+    if wanted.len() != found.len() {
+        return invalid(format!("`output_shape` has {} numbers for {}", wanted.len(), cx.ty(y)));
+    }
+    let more = wanted.into_iter().zip(found).map(|(wanted, found)| (wanted - found).as_const());
+    let Some(more) = more.collect::<Option<Vec<i64>>>() else {
+        return unsupported("`output_shape` differs from the image by something that is not a number");
+    };
+    let pads = more.into_iter().map(|more| [0, more]).collect();
+    Ok(vec![cx.op(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[y])?])
 }
 
 /// The `p`-th root of the sum of `p`-th powers: from the mean over the whole window, padding included.

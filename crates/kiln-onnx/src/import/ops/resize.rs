@@ -97,7 +97,8 @@ fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
             continue;
         }
         let (Some(old), Some(new)) = (from[axis].as_usize(), shape[axis].as_usize()) else {
-            let reason = format!("axis {axis} of size `{}` cannot be resized in this mode; bind it", from[axis]);
+            let reason =
+                format!("axis {axis} of size `{}` cannot be resized in this mode; bind it", from[axis]);
             return unsupported(reason);
         };
         if old == 0 && new > 0 {
@@ -147,7 +148,9 @@ fn read(cx: &Cx<'_>) -> Result<How> {
         "asymmetric" => Places::Core(CoordinateMode::Asymmetric),
         "half_pixel_symmetric" => Places::HalfPixelSymmetric,
         "tf_crop_and_resize" => Places::CropAndResize,
-        other => return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported")),
+        other => {
+            return unsupported(format!("`coordinate_transformation_mode` = \"{other}\" is not supported"));
+        }
     };
     Ok(How {
         mode,
@@ -197,7 +200,9 @@ fn sizes(cx: &Cx<'_>, from: &[Dim]) -> Result<Sizes> {
         pair.map(|(from, to)| to as f64 / from as f64)
     };
     let Some(ratios) = axes.iter().zip(&sizes).map(ratio).collect::<Option<Vec<f64>>>() else {
-        return unsupported(format!("`keep_aspect_ratio_policy` = \"{policy}\" needs sizes that are numbers"));
+        return unsupported(format!(
+            "`keep_aspect_ratio_policy` = \"{policy}\" needs sizes that are numbers"
+        ));
     };
     let scale = match policy {
         "not_larger" => ratios.into_iter().fold(f64::INFINITY, f64::min),
@@ -288,9 +293,7 @@ impl Line {
             Places::Core(CoordinateMode::AlignCorners) if size == 1.0 => 0.0,
             Places::Core(CoordinateMode::AlignCorners) => out * last / (size - 1.0),
             Places::Core(CoordinateMode::Asymmetric) => out / self.scale,
-            Places::HalfPixelSymmetric => {
-                self.from as f64 / 2.0 * (1.0 - self.to as f64 / size) + half_pixel
-            }
+            Places::HalfPixelSymmetric => self.from as f64 / 2.0 * (1.0 - self.to as f64 / size) + half_pixel,
             Places::CropAndResize => {
                 let [first, extent] = [self.part[0].into(), f64::from(self.part[1] - self.part[0]) * last];
                 let along = if size == 1.0 { extent / 2.0 } else { out * extent / (size - 1.0) };
@@ -315,7 +318,10 @@ impl Line {
                 let width = if how.antialias { (1.0 / self.scale).max(1.0) } else { 1.0 };
                 Ok(filter.shares(place, width, self.from, how.beyond)?)
             }
-            #[allow(clippy::as_conversions, reason = "clamped between zero and a size; engines round in 32 bits")]
+            #[allow(
+                clippy::as_conversions,
+                reason = "clamped between zero and a size; engines round in 32 bits"
+            )]
             Mode::Nearest(mode) => {
                 let place = place as f32;
                 let nearest = match mode {
