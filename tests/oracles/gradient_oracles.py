@@ -29,6 +29,21 @@ def unary(name, function, draw="normal"):
     case(name, function, ((3, 5), draw))
 
 
+def written(function, write):
+    """`function`, which the exporter does not know: it is exported as `write(g, *inputs)` says."""
+
+    class Written(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *inputs):
+            return function(*inputs)
+
+        @staticmethod
+        def symbolic(g, *inputs):
+            return write(g, *inputs)
+
+    return lambda *inputs: Written.apply(*inputs) if torch.onnx.is_in_onnx_export() else function(*inputs)
+
+
 IMAGE = ((2, 3, 7, 6), "normal")
 TIES = ((2, 3, 8, 6), "steps")
 
@@ -138,6 +153,90 @@ case("sort_descending", lambda x: torch.topk(x, 5, 0)[0], ((5, 3), "normal"))
 case("upsample_nearest", lambda x: F.interpolate(x, scale_factor=2, mode="nearest"), ((2, 3, 3, 4), "normal"))
 case("upsample_bilinear", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ((2, 3, 3, 4), "normal"))
 case("upsample_align_corners", lambda x: F.interpolate(x, size=(5, 7), mode="bilinear", align_corners=True), ((2, 3, 3, 4), "normal"))
+case("upsample_bicubic", lambda x: F.interpolate(x, size=(5, 9), mode="bicubic"), ((2, 3, 3, 4), "normal"))
+case("upsample_bicubic_align_corners", lambda x: F.interpolate(x, size=(2, 7), mode="bicubic", align_corners=True), ((2, 3, 3, 4), "normal"))
+ANTIALIAS = {"coordinate_transformation_mode_s": "half_pixel", "antialias_i": 1, "exclude_outside_i": 1, "cubic_coeff_a_f": -0.5}
+
+
+def antialiased(mode, size):
+    def write(g, x):
+        sizes = g.op("Constant", value_t=torch.tensor(size))
+        none = g.op("prim::Constant")
+        none.setType(torch._C.OptionalType.ofTensor())
+        name = mode.removeprefix("bi")
+        return g.op("Resize", x, none, none, sizes, mode_s=name, axes_i=[2, 3], **ANTIALIAS)
+
+    return written(lambda x: F.interpolate(x, size=size, mode=mode, antialias=True), write)
+
+
+case("downsample_bilinear_antialias", antialiased("bilinear", (3, 4)), ((2, 3, 8, 7), "normal"), opset=18)
+case("downsample_bicubic_antialias", antialiased("bicubic", (3, 4)), ((2, 3, 8, 7), "normal"), opset=18)
+PLACES_2D = ((2, 4, 3, 2), "unit")
+FAR_PLACES_2D = ((2, 4, 3, 2), "normal")
+SMALL_IMAGE = ((2, 3, 5, 6), "normal")
+for padding in ["zeros", "border", "reflection"]:
+    for corners in [False, True]:
+        name = f"grid_sample_{padding}" + "_corners" * corners
+        case(name, lambda x, g, p=padding, c=corners: F.grid_sample(x, g, padding_mode=p, align_corners=c), SMALL_IMAGE, FAR_PLACES_2D, opset=16)
+case("grid_sample_bicubic", lambda x, g: F.grid_sample(x, g, mode="bicubic", padding_mode="reflection", align_corners=False), SMALL_IMAGE, FAR_PLACES_2D, opset=16)
+case("grid_sample_nearest", lambda x, g: F.grid_sample(x, g, mode="nearest", align_corners=False) + g[..., 0].sum(), SMALL_IMAGE, FAR_PLACES_2D, opset=16)
+case("grid_sample_3d", written(lambda x, g: F.grid_sample(x, g, align_corners=False), lambda g, x, places: g.op("GridSample", x, places, mode_s="linear")), ((2, 3, 3, 4, 3), "normal"), ((2, 2, 2, 3, 3), "normal"), opset=20)
+
+
+def spatial_transformer(x, theta):
+    return F.grid_sample(x, affine_grid(theta), align_corners=False)
+
+
+affine_grid = written(
+    lambda theta: F.affine_grid(theta, [2, 3, 4, 5], align_corners=False),
+    lambda g, theta: g.op("AffineGrid", theta, g.op("Constant", value_t=torch.tensor([2, 3, 4, 5]))),
+)
+case("spatial_transformer", spatial_transformer, SMALL_IMAGE, ((2, 2, 3), "unit"), opset=20)
+REGIONS = np.float32([[0, 0.4, 0.7, 4.8, 3.9], [1, -2, -1.5, 3, 4], [0, 1, 2, 2.5, 2.6]])
+
+
+def roi_align(x, regions):
+    import torchvision
+
+    return torchvision.ops.roi_align(x, regions, (2, 3), spatial_scale=0.9, sampling_ratio=2, aligned=True)
+
+
+case("roi_align", roi_align, SMALL_IMAGE, REGIONS, opset=16)
+
+
+def deform_conv(x, weight, offset, mask):
+    import torchvision
+
+    return torchvision.ops.deform_conv2d(x, offset, weight, padding=1, stride=(2, 1), mask=mask)
+
+
+case(
+    "deform_conv",
+    written(
+        deform_conv,
+        lambda g, x, w, o, m: g.op("DeformConv", x, w, o, g.op("Constant", value_t=torch.zeros(6)), m, group_i=2, offset_group_i=2, pads_i=[1, 1, 1, 1], strides_i=[2, 1]),
+    ),
+    ((2, 4, 5, 4), "normal"),
+    ((6, 2, 3, 3), "normal"),
+    ((2, 36, 3, 4), "normal"),
+    ((2, 18, 3, 4), "positive"),
+    opset=19,
+)
+case("fold", lambda x: F.fold(x, (5, 6), (3, 2), stride=2, padding=1), ((2, 18, 12), "normal"), opset=18)
+
+
+def unpooled(x, small):
+    y, indices = F.max_pool2d(x, 2, return_indices=True)
+    return torch.ops.aten.max_unpool2d(y * small, indices, x.shape[2:])
+
+
+def write_unpooled(g, x, small):
+    y, indices = g.op("MaxPool", x, kernel_shape_i=[2, 2], strides_i=[2, 2], outputs=2)
+    return g.op("MaxUnpool", g.op("Mul", y, small), indices, kernel_shape_i=[2, 2], strides_i=[2, 2])
+
+
+case("max_unpool", written(unpooled, write_unpooled), ((2, 3, 6, 4), "normal"), ((2, 3, 3, 2), "normal"), opset=11)
+case("lp_pool", lambda x: F.lp_pool2d(x, 2, 2), ((2, 3, 6, 4), "normal"))
 case("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), ((2, 8, 3, 3), "normal"))
 case("shared_weight", lambda x, w: F.conv2d(torch.tanh(F.conv2d(x, w, padding=1)), w, padding=1), IMAGE, ((3, 3, 3, 3), "normal"))
 case("residual", lambda x, w: F.relu(F.conv2d(x, w, padding=1)) + x, IMAGE, ((3, 3, 3, 3), "normal"))

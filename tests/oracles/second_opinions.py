@@ -74,6 +74,20 @@ def upsample_linear_by_two(x, *_):
     return x
 
 
+def grid_sample(x, grid, **how):
+    import torch
+
+    return torch.nn.functional.grid_sample(torch.from_numpy(x), torch.from_numpy(grid), **how).numpy()
+
+
+def roi_align(x, regions, images, **how):
+    import torch
+    import torchvision
+
+    boxes = np.concatenate([images[:, None].astype(np.float32), regions], axis=1)
+    return torchvision.ops.roi_align(torch.from_numpy(x), torch.from_numpy(boxes), **how).numpy()
+
+
 SECOND_OPINIONS = {
     # The evaluator mixes up the channels of a group when a group has more than one output.
     "conv_transpose_2d_groups": partial(conv_transpose, stride=(2, 1), crop_low=(1, 0), crop_high=(1, 0), group=3),
@@ -100,4 +114,12 @@ SECOND_OPINIONS = {
     # It walks as many channels as there are images.
     "lrn_size_5": partial(local_response_norm, size=5, alpha=0.05, beta=0.75, bias=1.0),
     "lrn_size_3": partial(local_response_norm, size=3, alpha=0.3, beta=0.5, bias=2.0),
+    # It does not know the names that modes had in opset 16.
+    "grid_sample_opset_16": partial(grid_sample, mode="bilinear", align_corners=False),
+    # It moves the place to the border, not the elements around it.
+    "grid_sample_cubic_border": partial(grid_sample, mode="bicubic", padding_mode="border", align_corners=True),
+    # It applies the default of opset 16 to older models.
+    "roi_align_opset_10": partial(roi_align, output_size=(2, 2), sampling_ratio=3, aligned=False),
+    # It counts from the beginning of a line instead of that of the tensor. (The values are compared.)
+    "max_pool_indices_1d": lambda x: np.maximum(np.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:]),
 }

@@ -1,6 +1,6 @@
 """The table of single-operator oracles."""
 
-from . import convolution, indexing, linear, movement, normalization, pointwise, pooling, reduction, resize
+from . import convolution, images, indexing, linear, movement, normalization, pointwise, pooling, reduction, resize
 
 CASES = [
     *convolution.CASES,
@@ -10,6 +10,7 @@ CASES = [
     *movement.CASES,
     *indexing.CASES,
     *resize.CASES,
+    *images.CASES,
     *normalization.CASES,
     *pointwise.CASES,
 ]

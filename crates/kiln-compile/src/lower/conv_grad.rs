@@ -182,7 +182,8 @@ pub fn lower_product(ctx: &mut Context<'_>, group: &Group, node: NodeId) -> Resu
     let rank = graph.ty(anchor).rank();
     let shape = graph.ty(anchor).shape.clone();
     let (rows, columns) = (shape[rank - 2].as_usize().unwrap_or(0), shape[rank - 1].as_usize().unwrap_or(0));
-    let places = graph.ty(a).shape[rank - 2].clone();
+    // The operands may differ in how many ones are in front.
+    let places = graph.ty(a).shape[graph.ty(a).rank() - 2].clone();
     let job = Job {
         group,
         anchor,

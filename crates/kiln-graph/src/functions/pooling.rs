@@ -64,16 +64,26 @@ pub fn max_pool_indices(
     let largest = ArgReduce { kind: ArgKind::Max, axis: 2, keep_dims: true, select_last_index: false };
     let tap = f.apply(Op::ArgReduce(largest), &[all])?;
     let numbers = f.constant(Tensor::new([1, windows, taps], Data::I64(numbers))?);
-    let numbers = f.expand(numbers, vec![planes.clone(), windows.into(), taps.into()])?;
+    let numbers = f.expand(numbers, vec![planes, windows.into(), taps.into()])?;
     let mut index = f.apply(Op::GatherElements(GatherElements { axis: 2 }), &[numbers, tap])?;
-    if numbering != Numbering::Plane {
-        let start = Iota { dtype: DType::I64, shape: vec![planes, 1.into(), 1.into()], axis: 0 };
-        let start = f.apply(Op::Iota(start), &[])?;
-        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
-        let start = f.with(BinaryOp::Mul, start, plane.as_const().unwrap_or(0) as f64)?;
-        index = f.add(index, start)?;
+    index = f.reshape(index, out)?;
+    if numbering == Numbering::Plane {
+        return Ok(index);
     }
-    f.reshape(index, out)
+    // Of the planes before, those of the images before and those of the channels before.
+    for (axis, (size, planes)) in [(n, c.clone()), (c, 1.into())].into_iter().enumerate() {
+        let mut shape = vec![Dim::from(1); f.ty(index).rank()];
+        shape[axis] = size.clone();
+        let before = f.apply(Op::Iota(Iota { dtype: DType::I64, shape, axis }), &[])?;
+        let Some(elements) = (&planes * &plane).as_const() else {
+            let message = format!("indices into {} need a number of channels; bind it", f.ty(x));
+            return Err(GraphError::Unsuitable(message));
+        };
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+        let before = f.with(BinaryOp::Mul, before, elements as f64)?;
+        index = f.add(index, before)?;
+    }
+    Ok(index)
 }
 
 /// `x [N, C, pooled...]` at the places `indices` (as [`max_pool_indices`] gives them) of an image `[N, C, image...]` that is

@@ -172,7 +172,7 @@ pub(super) fn taps(
         let rows = f.reshape(rows, vec![n.clone(), product(sizes), c.clone()])?;
         f.apply(Op::GatherElements(GatherElements { axis: 1 }), &[rows, at])?
     };
-    let mut values = f.reshape(values, [&shape[..], &[c.clone()]].concat())?;
+    let mut values = f.reshape(values, [&shape[..], std::slice::from_ref(c)].concat())?;
     if let Some(weight) = weight {
         let own = f.shape(weight);
         let weight = f.reshape(weight, [&own[..], &[1.into()]].concat())?;
@@ -340,7 +340,7 @@ pub fn affine_grid(f: &mut Formula<'_>, theta: ValueId, sizes: &[Dim], corners: 
         let cut = SliceAxis { axis: 2, start: column.into(), length: 1.into(), step: 1 };
         let part = f.slice(theta, vec![cut])?;
         let ones = vec![Dim::from(1); d];
-        f.reshape(part, [&[n.clone()], &ones[..], &[d.into()]].concat())
+        f.reshape(part, [std::slice::from_ref(n), &ones[..], &[d.into()]].concat())
     };
     let mut sum = part(f, d)?;
     for (axis, size) in sizes.iter().enumerate() {
@@ -367,6 +367,6 @@ pub fn affine_grid(f: &mut Formula<'_>, theta: ValueId, sizes: &[Dim], corners: 
         let term = f.mul(factor, numbers)?;
         sum = f.add(sum, term)?;
     }
-    let whole = [&[n.clone()], sizes, &[d.into()]].concat();
+    let whole = [std::slice::from_ref(n), sizes, &[d.into()]].concat();
     f.expand(sum, whole)
 }
