@@ -74,7 +74,9 @@ pub fn max_pool_indices(
     for (axis, (size, planes)) in [(n, c.clone()), (c, 1.into())].into_iter().enumerate() {
         let mut shape = vec![Dim::from(1); f.ty(index).rank()];
         shape[axis] = size.clone();
-        let before = f.apply(Op::Iota(Iota { dtype: DType::I64, shape, axis }), &[])?;
+        let count = Op::Iota(Iota { dtype: DType::I64, shape: vec![size.clone()], axis: 0 });
+        let before = f.apply(count, &[])?;
+        let before = f.reshape(before, shape)?;
         let Some(elements) = (&planes * &plane).as_const() else {
             let message = format!("indices into {} need a number of channels; bind it", f.ty(x));
             return Err(GraphError::Unsuitable(message));
