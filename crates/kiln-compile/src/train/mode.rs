@@ -46,7 +46,9 @@ pub fn training(
                 }
                 let op = BatchNorm { training: true, unbiased: true, ..op.clone() };
                 let outputs = rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op), &inputs)?;
-                rewriter.map(node.outputs[0], outputs[0]);
+                for (old, new) in node.outputs.iter().zip(&outputs) {
+                    rewriter.map(*old, *new);
+                }
                 for (old, new) in node.inputs[3..].iter().zip(&outputs[1..]) {
                     if matches!(model.value(*old).def, Def::State(_)) {
                         statistics.insert(model.value(*old).name.clone(), *new);

@@ -9,10 +9,13 @@
 //! cannot be done here is [`GraphError::Unsuitable`](crate::GraphError::Unsuitable).
 
 pub mod activation;
+pub mod attention;
 pub mod convolution;
 pub mod deformable;
+pub mod embedding;
 pub mod indexing;
 pub mod linear;
+pub mod loss;
 pub mod movement;
 pub mod normalization;
 pub mod patches;

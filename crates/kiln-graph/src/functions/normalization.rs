@@ -1,6 +1,7 @@
 //! Normalizations, without the scale and shift that follow most of them.
 
 use crate::dim::{Dim, product};
+use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
 use crate::ops::{BinaryOp, Op, Pool, PoolKind, ReduceKind, UnaryOp};
@@ -24,12 +25,46 @@ pub fn centre(f: &mut Formula<'_>, x: ValueId, axes: &[usize]) -> Made {
 /// `(x - mean) / sqrt(variance + epsilon)` over `axes`: layer normalization over the last ones (Ba et al. 2016),
 /// instance normalization over the spatial ones (Ulyanov et al. 2016).
 pub fn normalize(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Made {
-    let centred = centre(f, x, axes)?;
-    let square = f.mul(centred, centred)?;
-    let variance = f.reduce(ReduceKind::Mean, square, axes.to_vec(), true)?;
-    let variance = f.with(BinaryOp::Add, variance, epsilon)?;
-    let deviation = f.unary(UnaryOp::Sqrt, variance)?;
-    f.div(centred, deviation)
+    Ok(normalized(f, x, axes, epsilon)?.result)
+}
+
+/// What is normalized, and by what.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalized {
+    /// `(x - mean) / deviation`
+    pub result: ValueId,
+    /// The mean, with 1 in place of the axes.
+    pub mean: ValueId,
+    /// `sqrt(variance + epsilon)`, likewise.
+    pub deviation: ValueId,
+}
+
+/// As [`normalize`], with the statistics.
+pub fn normalized(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    axes: &[usize],
+    epsilon: f64,
+) -> Result<Normalized, GraphError> {
+    let mean = f.reduce(ReduceKind::Mean, x, axes.to_vec(), true)?;
+    let centred = f.sub(x, mean)?;
+    let deviation = root_mean_square(f, centred, axes, epsilon)?;
+    let result = f.div(centred, deviation)?;
+    Ok(Normalized { result, mean, deviation })
+}
+
+/// `sqrt(mean(x^2) + epsilon)` over `axes`, which are kept as 1.
+pub fn root_mean_square(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Made {
+    let square = f.mul(x, x)?;
+    let mean = f.reduce(ReduceKind::Mean, square, axes.to_vec(), true)?;
+    let mean = f.with(BinaryOp::Add, mean, epsilon)?;
+    f.unary(UnaryOp::Sqrt, mean)
+}
+
+/// `x / sqrt(mean(x^2) + epsilon)` over `axes` (Zhang and Sennrich 2019).
+pub fn rms_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Made {
+    let size = root_mean_square(f, x, axes, epsilon)?;
+    f.div(x, size)
 }
 
 /// `[N, C, ...]` as `[N, groups, C / groups * ...]`.

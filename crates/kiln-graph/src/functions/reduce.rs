@@ -5,7 +5,7 @@ use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{BinaryOp, MatMul, ReduceKind, UnaryOp};
+use crate::ops::{ArgKind, ArgReduce, BinaryOp, Iota, MatMul, Op, ReduceKind, UnaryOp};
 use crate::tensor::Tensor;
 
 /// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows.
@@ -109,4 +109,20 @@ pub fn cumulative_sum(f: &mut Formula<'_>, x: ValueId, axis: usize, how: Running
     let sums = f.matmul(MatMul { transpose_a: false, transpose_b: false }, rows, triangle)?;
     let sums = f.reshape(sums, shape)?;
     f.transpose(sums, perm)
+}
+
+/// A one where `x` is largest along `axis`, the first of equals, and zeros.
+pub fn hard_max(f: &mut Formula<'_>, x: ValueId, axis: usize) -> Made {
+    let ty = f.ty(x).clone();
+    let Some(size) = ty.shape.get(axis) else {
+        return f.mismatch("hard_max", format!("{ty} has no axis {axis}"));
+    };
+    let best = ArgReduce { kind: ArgKind::Max, axis, keep_dims: true, select_last_index: false };
+    let best = f.apply(Op::ArgReduce(best), &[x])?;
+    let mut shape = vec![Dim::from(1); ty.rank()];
+    shape[axis] = size.clone();
+    let dtype = f.ty(best).dtype;
+    let place = f.apply(Op::Iota(Iota { dtype, shape, axis }), &[])?;
+    let hit = f.binary(BinaryOp::Equal, place, best)?;
+    f.cast(hit, ty.dtype)
 }

@@ -55,9 +55,9 @@ impl<'a> Uses<'a> {
             }
             return;
         }
-        let operator = match ops::support(&node.op_type, super::OPSETS.1) {
-            Support::Yes(operator) if is_standard(&node.domain) => Some(operator),
-            Support::Yes(_) | Support::TooNew(_) | Support::Gone(_) | Support::No => None,
+        let operator = match ops::support(&node.domain, &node.op_type, super::OPSETS.1) {
+            Support::Yes(operator) => Some(operator),
+            Support::TooNew(_) | Support::Gone(_) | Support::No => None,
         };
         for (i, name) in node.input.iter().enumerate() {
             if operator.is_some_and(|o| o.weights.contains(&i)) {

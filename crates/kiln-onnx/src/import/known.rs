@@ -20,19 +20,17 @@ pub(crate) fn names(graph: &GraphProto) -> Result<HashSet<&str>, ImportError> {
 }
 
 fn visit<'a>(node: &'a NodeProto, known: &mut HashSet<&'a str>) {
-    if !is_standard(&node.domain) {
-        return;
-    }
-    let from_shapes = matches!(node.op_type.as_str(), "Shape" | "Size");
+    let standard = is_standard(&node.domain);
+    let from_shapes = standard && matches!(node.op_type.as_str(), "Shape" | "Size");
     if !from_shapes && node.output.iter().any(|output| known.contains(output.as_str())) {
         each_read(node, &mut |name| {
             known.insert(name);
         });
     }
-    if node.op_type == "If" {
+    if standard && node.op_type == "If" {
         known.extend(node.input.first().map(String::as_str));
     }
-    if let Support::Yes(operator) = ops::support(&node.op_type, super::OPSETS.1) {
+    if let Support::Yes(operator) = ops::support(&node.domain, &node.op_type, super::OPSETS.1) {
         let wanted = operator.constants.iter().filter_map(|i| node.input.get(*i));
         known.extend(wanted.map(String::as_str).filter(|name| !name.is_empty()));
     }

@@ -84,15 +84,17 @@ pub fn inputs_to_know(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
     Ok(inputs.filter(|name| known.contains(name.as_str()) && !given(name)).collect())
 }
 
-/// The operators that are supported, with the version of the operator set each came with.
+/// ONNX's own operators that are supported, with the version of the operator set each came with.
 pub fn supported_operators() -> Vec<(&'static str, i64)> {
-    ops::TABLE.iter().map(|o| (o.name, o.since)).collect()
+    ops::TABLE.iter().filter(|o| is_standard(o.domain)).map(|o| (o.name, o.since)).collect()
 }
 
 /// Version of ONNX's own operators that a model uses.
 pub(crate) fn opset_of(model: &ModelProto) -> i64 {
-    // The format's first version did not write it down.
-    model.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(1, |o| o.version)
+    let standard = model.opset_import.iter().find(|o| is_standard(&o.domain));
+    // The format's first version did not write it down; a model of others' operators alone need not.
+    let without = if model.opset_import.is_empty() { 1 } else { OPSETS.1 };
+    standard.map_or(without, |o| o.version)
 }
 
 pub(crate) fn is_standard(domain: &str) -> bool {

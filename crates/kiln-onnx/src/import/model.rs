@@ -34,6 +34,7 @@ pub(crate) fn import_model(
         return Err(ImportError::Opset { found: opset, range: OPSETS });
     }
     let functions = Functions::of(&mut model);
+    let versions = versions(&model.opset_import);
     let proto = model.graph.take().unwrap_or_default();
     let mut importer = Importer {
         graph: Graph::new(if proto.name.is_empty() { "model" } else { &proto.name }),
@@ -42,6 +43,7 @@ pub(crate) fn import_model(
         values: options.values.clone(),
         lenient: options.lenient,
         functions: &functions,
+        versions,
         unsupported: Vec::new(),
         failed: None,
         nodes: 0,
@@ -92,6 +94,8 @@ struct Importer<'a> {
     values: BTreeMap<String, Tensor>,
     lenient: bool,
     functions: &'a Functions,
+    /// Versions of the operator sets that are not ONNX's own, by domain.
+    versions: HashMap<String, i64>,
     unsupported: Vec<Unsupported>,
     /// The first thing that is wrong; it may be a consequence of something unsupported, which is reported instead.
     failed: Option<ImportError>,
@@ -236,15 +240,18 @@ impl Importer<'_> {
             return self.call(scope, node, &name, &function, inputs);
         }
         let operator = operator_name(node);
-        let found =
-            if is_standard(&node.domain) { ops::support(&node.op_type, scope.opset) } else { Support::No };
+        let opset = match self.versions.get(&node.domain) {
+            Some(version) if !is_standard(&node.domain) => *version,
+            Some(_) | None => scope.opset,
+        };
+        let found = ops::support(&node.domain, &node.op_type, opset);
         let table = match found {
             Support::Yes(table) => Some(table),
             Support::TooNew(_) | Support::Gone(_) | Support::No => None,
         };
         let branch = is_standard(&node.domain) && node.op_type == "If";
         if table.is_none() && !branch {
-            self.unsupported(&name, &operator, scope.opset, found.reason());
+            self.unsupported(&name, &operator, opset, found.reason());
             return self.give_up(scope, node);
         }
         let mut values = Vec::with_capacity(inputs.len());
@@ -263,7 +270,7 @@ impl Importer<'_> {
             graph: &mut self.graph,
             external: &mut self.external,
             name: &name,
-            opset: scope.opset,
+            opset,
             inputs: values,
             outputs_used: node.output.iter().map(|o| scope.read.contains(o)).collect(),
             attributes: Attributes::new(&node.attribute),
@@ -278,12 +285,12 @@ impl Importer<'_> {
             Ok(outputs) => {
                 for attribute in &unread {
                     let reason = format!("attribute `{attribute}` is not supported");
-                    self.unsupported(&name, &operator, scope.opset, reason);
+                    self.unsupported(&name, &operator, opset, reason);
                 }
                 outputs
             }
             Err(OpError::Unsupported(reason)) => {
-                self.unsupported(&name, &operator, scope.opset, reason);
+                self.unsupported(&name, &operator, opset, reason);
                 return self.give_up(scope, node);
             }
             Err(other) => {
@@ -305,7 +312,7 @@ impl Importer<'_> {
                 None => {
                     if scope.read.contains(output) {
                         let reason = format!("its output {i} (`{output}`) is not supported");
-                        self.unsupported(&name, &operator, scope.opset, reason);
+                        self.unsupported(&name, &operator, opset, reason);
                     }
                     scope.slots.insert(output.clone(), Slot::Unknown);
                 }
@@ -462,6 +469,11 @@ impl OpError {
             }
         }
     }
+}
+
+/// Versions of operator sets by domain.
+fn versions(imports: &[crate::proto::OperatorSetIdProto]) -> HashMap<String, i64> {
+    imports.iter().map(|import| (import.domain.clone(), import.version)).collect()
 }
 
 /// Declared types by name.

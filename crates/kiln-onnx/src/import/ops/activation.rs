@@ -3,7 +3,7 @@
 use kiln_graph::functions::activation::{self, SELU_ALPHA, SELU_GAMMA};
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 
-use super::super::cx::{Cx, Outputs, Result, unsupported};
+use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
 use super::legacy;
 
 pub(crate) fn relu(cx: &mut Cx<'_>) -> Outputs {
@@ -113,4 +113,15 @@ pub(crate) fn gelu(cx: &mut Cx<'_>) -> Outputs {
         other => return unsupported(format!("`approximate` = \"{other}\" is not supported")),
     };
     Ok(vec![activation::gelu(&mut cx.formula(), x, approximate_tanh)?])
+}
+
+/// A gate that passes another input: `swish(a) * b`.
+pub(crate) fn swi_glu(cx: &mut Cx<'_>) -> Outputs {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    if cx.ty(a) != cx.ty(b) {
+        return invalid(format!("its inputs are {} and {}, but should be alike", cx.ty(a), cx.ty(b)));
+    }
+    let alpha = attribute(cx, "alpha", 1.0)?;
+    let gate = activation::swish(&mut cx.formula(), a, alpha)?;
+    Ok(vec![cx.mul(gate, b)?])
 }

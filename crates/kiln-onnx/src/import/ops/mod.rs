@@ -1,27 +1,33 @@
 //! The operators of ONNX, each written in core operators.
 //!
-//! [`TABLE`] lists them all: the name, the version of the operator set it came with, which inputs are weights and
+//! [`TABLE`] lists them all: domain and name, the version of the operator set it came with, which inputs are weights and
 //! which are numbers that have to be known, and the function that writes it.
 
 mod activation;
+mod attention;
 mod conv;
 mod elementwise;
 mod image;
 mod indexing;
 mod legacy;
 mod linear;
+mod loss;
 mod movement;
 mod normalization;
 mod pool;
 mod reduce;
 mod resize;
+mod sequence;
 mod shape;
+mod training;
 
 use super::cx::{Cx, Outputs};
 
 /// An operator that can be imported.
 #[derive(Debug)]
 pub(crate) struct Operator {
+    /// Whose operator it is; nothing for ONNX's own.
+    pub domain: &'static str,
     pub name: &'static str,
     /// The first version of the operator set that has it.
     pub since: i64,
@@ -35,10 +41,14 @@ pub(crate) struct Operator {
 }
 
 const fn op(name: &'static str, since: i64, import: fn(&mut Cx<'_>) -> Outputs) -> Operator {
-    Operator { name, since, until: None, weights: &[], constants: &[], import }
+    Operator { domain: "", name, since, until: None, weights: &[], constants: &[], import }
 }
 
 impl Operator {
+    const fn of(self, domain: &'static str) -> Self {
+        Self { domain, ..self }
+    }
+
     const fn until(self, version: i64) -> Self {
         Self { until: Some(version), ..self }
     }
@@ -52,7 +62,7 @@ impl Operator {
     }
 }
 
-/// All operators, by name.
+/// All operators, by domain and name.
 pub(crate) const TABLE: &[Operator] = &[
     op("Abs", 1, elementwise::abs),
     op("Acos", 7, elementwise::acos),
@@ -66,10 +76,12 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Asinh", 9, elementwise::asinh),
     op("Atan", 7, elementwise::atan),
     op("Atanh", 9, elementwise::atanh),
+    op("Attention", 23, attention::attention),
     op("AveragePool", 1, pool::average_pool),
     op("BatchNormalization", 1, normalization::batch_normalization).weights(&[1, 2, 3, 4]),
     op("Cast", 1, elementwise::cast),
     op("CastLike", 15, elementwise::cast_like),
+    op("CausalConvWithState", 27, sequence::causal_conv).weights(&[1, 2]),
     op("Ceil", 1, elementwise::ceil),
     op("Celu", 12, activation::celu),
     op("CenterCropPad", 18, image::center_crop_pad).constants(&[1]),
@@ -106,6 +118,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("GroupNormalization", 18, normalization::group_normalization).weights(&[1, 2]),
     op("HardSigmoid", 1, activation::hard_sigmoid),
     op("HardSwish", 14, activation::hard_swish),
+    op("Hardmax", 1, reduce::hard_max),
     op("Identity", 1, shape::identity),
     op("InstanceNormalization", 1, normalization::instance_normalization).weights(&[1, 2]),
     op("IsInf", 10, elementwise::is_inf),
@@ -115,6 +128,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("LeakyRelu", 1, activation::leaky_relu),
     op("Less", 1, elementwise::less),
     op("LessOrEqual", 12, elementwise::less_or_equal),
+    op("LinearAttention", 27, sequence::linear_attention),
     op("Log", 1, elementwise::log),
     op("LogSoftmax", 1, reduce::log_softmax),
     op("LpNormalization", 1, normalization::lp_normalization),
@@ -130,11 +144,13 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Mod", 10, elementwise::modulo),
     op("Mul", 1, elementwise::mul),
     op("Neg", 1, elementwise::neg),
+    op("NegativeLogLikelihoodLoss", 12, loss::negative_log_likelihood),
     op("Not", 1, elementwise::not),
     op("Or", 1, elementwise::or),
     op("PRelu", 1, activation::p_relu).weights(&[1]),
     op("Pad", 1, movement::pad).constants(&[1, 2, 3]),
     op("Pow", 1, elementwise::pow),
+    op("RMSNormalization", 23, normalization::rms_normalization).weights(&[1]),
     op("Range", 11, shape::range).constants(&[0, 1, 2]),
     op("Reciprocal", 1, elementwise::reciprocal),
     op("ReduceL1", 1, reduce::l1).constants(&[1]),
@@ -151,6 +167,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Reshape", 1, shape::reshape).constants(&[1]),
     op("Resize", 10, resize::resize).constants(&[1, 2, 3]),
     op("RoiAlign", 10, image::roi_align),
+    op("RotaryEmbedding", 23, sequence::rotary_embedding),
     op("Round", 11, elementwise::round),
     op("Scatter", 9, indexing::scatter_elements).until(11),
     op("ScatterElements", 11, indexing::scatter_elements),
@@ -165,6 +182,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Size", 1, shape::size),
     op("Slice", 1, movement::slice).constants(&[1, 2, 3, 4]),
     op("Softmax", 1, reduce::softmax),
+    op("SoftmaxCrossEntropyLoss", 12, loss::softmax_cross_entropy),
     op("Softplus", 1, elementwise::softplus),
     op("Softsign", 1, activation::softsign),
     op("SpaceToDepth", 1, movement::space_to_depth),
@@ -173,9 +191,11 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Squeeze", 1, shape::squeeze).constants(&[1]),
     op("Sub", 1, elementwise::sub),
     op("Sum", 1, elementwise::sum),
+    op("SwiGLU", 28, activation::swi_glu),
     op("Swish", 24, activation::swish),
     op("Tan", 7, elementwise::tan),
     op("Tanh", 1, elementwise::tanh),
+    op("TensorScatter", 24, sequence::tensor_scatter),
     op("ThresholdedRelu", 10, activation::thresholded_relu),
     op("Tile", 6, shape::tile).constants(&[1]),
     op("TopK", 1, indexing::top_k).constants(&[1]),
@@ -184,6 +204,9 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Upsample", 7, resize::upsample).until(10).constants(&[1]),
     op("Where", 9, elementwise::select),
     op("Xor", 1, elementwise::xor),
+    op("Adagrad", 1, training::adagrad).of("ai.onnx.preview.training"),
+    op("Adam", 1, training::adam).of("ai.onnx.preview.training"),
+    op("Momentum", 1, training::momentum).of("ai.onnx.preview.training"),
 ];
 
 /// Whether an operator can be imported.
@@ -213,9 +236,11 @@ impl Support {
     }
 }
 
-/// Looks up an operator in version `opset` of the operator set.
-pub(crate) fn support(name: &str, opset: i64) -> Support {
-    let Ok(index) = TABLE.binary_search_by_key(&name, |o| o.name) else { return Support::No };
+/// Looks up an operator in version `opset` of its domain's operator set.
+pub(crate) fn support(domain: &str, name: &str, opset: i64) -> Support {
+    let domain = if super::is_standard(domain) { "" } else { domain };
+    let found = TABLE.binary_search_by_key(&(domain, name), |o| (o.domain, o.name));
+    let Ok(index) = found else { return Support::No };
     let Some(operator) = TABLE.get(index) else { return Support::No };
     match operator.until {
         // Asked about the newest version, whoever asks wants to know of the operator at all.
@@ -231,6 +256,6 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(TABLE.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(TABLE.is_sorted_by_key(|o| (o.domain, o.name)));
     }
 }

@@ -2,9 +2,10 @@
 
 use kiln_graph::functions::{normalization, reduce};
 use kiln_graph::ops::{BatchNorm, BinaryOp, ReduceKind, UnaryOp};
-use kiln_graph::{Op, ValueId};
+use kiln_graph::{DType, Op, ValueId};
 
 use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
+use crate::tensor::dtype_of;
 
 pub(crate) fn batch_normalization(cx: &mut Cx<'_>) -> Outputs {
     let inputs = (0..5).map(|i| cx.input(i)).collect::<Result<Vec<_>>>()?;
@@ -14,16 +15,14 @@ pub(crate) fn batch_normalization(cx: &mut Cx<'_>) -> Outputs {
     }
     // Up to version 6; more than one output says the same.
     cx.attributes.ignore("is_test");
-    if cx.attributes.flag("training_mode", false)? {
-        return unsupported("`training_mode` = 1 is not supported; export the model in evaluation mode");
-    }
     let op = BatchNorm {
         epsilon: cx.attributes.float_or("epsilon", 1e-5)?,
         momentum: cx.attributes.float_or("momentum", 0.9)?,
-        training: false,
+        training: cx.attributes.flag("training_mode", false)?,
         unbiased: false,
     };
-    Ok(vec![cx.op(Op::BatchNorm(op), &inputs)?])
+    // In training the new running statistics are outputs, too.
+    Ok(cx.graph.apply(cx.name, Op::BatchNorm(op), &inputs)?)
 }
 
 fn epsilon(cx: &Cx<'_>) -> Result<f64> {
@@ -63,13 +62,36 @@ pub(crate) fn instance_normalization(cx: &mut Cx<'_>) -> Outputs {
 
 pub(crate) fn layer_normalization(cx: &mut Cx<'_>) -> Outputs {
     let (x, scale, shift) = (cx.input(0)?, cx.input(1)?, cx.optional(2));
-    // The type in which the statistics are computed.
+    // The type in which the statistics are computed; here that of the input.
+    let stash = stash_type(cx)?;
+    let axis = cx.axis_of(-1, x)?;
+    let epsilon = epsilon(cx)?;
+    let axes: Vec<usize> = (axis..cx.rank(x)).collect();
+    let parts = normalization::normalized(&mut cx.formula(), x, &axes, epsilon)?;
+    let mean = cx.cast(parts.mean, stash)?;
+    let deviation = cx.cast(parts.deviation, stash)?;
+    let inverse = cx.unary(UnaryOp::Reciprocal, deviation)?;
+    Ok(vec![scale_and_shift(cx, parts.result, scale, shift)?, mean, inverse])
+}
+
+/// The type of statistics that are outputs.
+fn stash_type(cx: &Cx<'_>) -> Result<DType> {
+    let stash = cx.attributes.int_or("stash_type", 1)?;
+    let dtype = i32::try_from(stash).ok().and_then(|stash| dtype_of(stash).ok());
+    match dtype.filter(|dtype| dtype.is_float()) {
+        Some(dtype) => Ok(dtype),
+        None => unsupported(format!("`stash_type` = {stash} is not supported")),
+    }
+}
+
+pub(crate) fn rms_normalization(cx: &mut Cx<'_>) -> Outputs {
+    let (x, scale) = (cx.input(0)?, cx.input(1)?);
     cx.attributes.ignore("stash_type");
     let axis = cx.axis_of(-1, x)?;
     let epsilon = epsilon(cx)?;
     let axes: Vec<usize> = (axis..cx.rank(x)).collect();
-    let y = normalization::normalize(&mut cx.formula(), x, &axes, epsilon)?;
-    Ok(vec![scale_and_shift(cx, y, scale, shift)?])
+    let y = normalization::rms_norm(&mut cx.formula(), x, &axes, epsilon)?;
+    Ok(vec![cx.mul(y, scale)?])
 }
 
 /// Scale and shift are per group in version 18 and per channel since 21.

@@ -104,6 +104,19 @@ pub(crate) fn log_softmax(cx: &mut Cx<'_>) -> Outputs {
     soft_max(cx, true)
 }
 
+pub(crate) fn hard_max(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let axis = cx.axis_of(if cx.opset < 13 { 1 } else { -1 }, x)?;
+    let shape = cx.shape(x);
+    if cx.opset >= 13 || axis + 1 == shape.len() {
+        return Ok(vec![functions::hard_max(&mut cx.formula(), x, axis)?]);
+    }
+    let (outer, inner) = shape.split_at(axis);
+    let rows = cx.reshape(x, [product(outer), product(inner)])?;
+    let y = functions::hard_max(&mut cx.formula(), rows, 1)?;
+    Ok(vec![cx.reshape(y, shape)?])
+}
+
 fn arg_reduce(cx: &mut Cx<'_>, kind: ArgKind) -> Outputs {
     let x = cx.input(0)?;
     let op = ArgReduce {

@@ -23,7 +23,11 @@ pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
         cx.optional(1).and_then(|id| cx.graph.as_constant(id)).and_then(|t| t.to_f64().first().copied());
     let ratio = attribute.or(input.map(|ratio| ratio as f32)).unwrap_or(0.5);
     let x = cx.input(0)?;
-    Ok(vec![cx.op(Op::Dropout(Dropout { ratio, leading: None }), &[x])?])
+    let y = cx.op(Op::Dropout(Dropout { ratio, leading: None }), &[x])?;
+    let kept = cx.constant_value(Tensor::number(1.0, DType::Bool));
+    // Until version 10 the mask was of the type of the input.
+    let kept = if cx.opset < 10 { cx.cast(kept, cx.dtype(x))? } else { kept };
+    Ok(vec![y, cx.expand(kept, cx.shape(x))?])
 }
 
 pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {
