@@ -58,10 +58,12 @@ def main():
         complaints += doubts
     if options.gradients:
         import gradient_oracles
+        import node_gradients
 
-        written, doubts = gradient_oracles.write_all(options.output / "gradients")
-        print(f"{written} gradient cases in {options.output / 'gradients'}", file=sys.stderr)
-        complaints += doubts
+        for oracles in (gradient_oracles, node_gradients):
+            written, doubts = oracles.write_all(options.output / "gradients")
+            print(f"{written} gradient cases in {options.output / 'gradients'}", file=sys.stderr)
+            complaints += doubts
     if options.traces:
         import trace_oracles
 

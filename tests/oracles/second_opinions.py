@@ -17,6 +17,13 @@ def softmax_of_flattened(x, axis, log=False):
     return (logs if log else np.exp(logs)).reshape(x.shape)
 
 
+def hardmax_of_flattened(x, axis):
+    """Before opset 13: coerce to a matrix at `axis`, then along its rows."""
+    rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
+    ones = np.arange(rows.shape[1]) == rows.argmax(axis=1)[:, None]
+    return ones.astype(x.dtype).reshape(x.shape)
+
+
 def batch_norm(x, scale, bias, mean, variance, epsilon=1e-5):
     spread = (1, -1) + (1,) * (x.ndim - 2)
     normal = (x - mean.reshape(spread)) / np.sqrt(variance.reshape(spread) + epsilon)
@@ -89,6 +96,8 @@ def roi_align(x, regions, images, **how):
 
 
 SECOND_OPINIONS = {
+    # Taken along one axis only.
+    "hardmax_flattened": partial(hardmax_of_flattened, axis=1),
     # The evaluator mixes up the channels of a group when a group has more than one output.
     "conv_transpose_2d_groups": partial(conv_transpose, stride=(2, 1), crop_low=(1, 0), crop_high=(1, 0), group=3),
     "conv_transpose_3d_groups": partial(conv_transpose, stride=(1, 2, 2), crop_low=1, crop_high=1, group=2),

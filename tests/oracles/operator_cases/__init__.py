@@ -1,6 +1,6 @@
 """The table of single-operator oracles."""
 
-from . import convolution, images, indexing, linear, movement, normalization, pointwise, pooling, reduction, resize
+from . import convolution, images, indexing, linear, losses, movement, normalization, pointwise, pooling, reduction, resize, sequences
 
 CASES = [
     *convolution.CASES,
@@ -12,6 +12,8 @@ CASES = [
     *resize.CASES,
     *images.CASES,
     *normalization.CASES,
+    *losses.CASES,
+    *sequences.CASES,
     *pointwise.CASES,
 ]
 

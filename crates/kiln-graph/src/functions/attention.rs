@@ -186,7 +186,8 @@ fn masks(
         });
         Ok::<(), GraphError>(())
     };
-    let column = f.apply(Op::Iota(Iota { dtype: DType::F32, shape: vec![1.into(), s.clone()], axis: 1 }), &[])?;
+    let column =
+        f.apply(Op::Iota(Iota { dtype: DType::F32, shape: vec![1.into(), s.clone()], axis: 1 }), &[])?;
     let lengths = match of.lengths {
         Some(lengths) => {
             let lengths = f.cast(lengths, DType::F32)?;
@@ -195,7 +196,8 @@ fn masks(
         None => None,
     };
     if how.causal || how.left.is_some() || how.right.is_some() {
-        let row = f.apply(Op::Iota(Iota { dtype: DType::F32, shape: vec![l.clone(), 1.into()], axis: 0 }), &[])?;
+        let row =
+            f.apply(Op::Iota(Iota { dtype: DType::F32, shape: vec![l.clone(), 1.into()], axis: 0 }), &[])?;
         let first = match lengths {
             Some(lengths) => {
                 let queries = f.size(l)?;

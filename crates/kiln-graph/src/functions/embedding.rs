@@ -35,11 +35,8 @@ pub fn rotary(f: &mut Formula<'_>, x: ValueId, cos: ValueId, sin: ValueId, inter
     let real = f.sub(real, other)?;
     let (imaginary, other) = (product(f, sin, a)?, product(f, cos, b)?);
     let imaginary = f.add(imaginary, other)?;
-    let mut parts = if interleaved {
-        vec![interleave(f, real, imaginary, &turned)?]
-    } else {
-        vec![real, imaginary]
-    };
+    let mut parts =
+        if interleaved { vec![interleave(f, real, imaginary, &turned)?] } else { vec![real, imaginary] };
     if !rest.is(0) {
         parts.push(part(f, turned, &rest, 1)?);
     }

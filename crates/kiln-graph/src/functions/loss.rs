@@ -88,6 +88,7 @@ pub fn nll(
 }
 
 fn mismatch(f: &Formula<'_>, log: ValueId, target: ValueId) -> Result<ValueId, GraphError> {
-    let message = format!("{} should be classes for {} (without its second dimension)", f.ty(target), f.ty(log));
+    let message =
+        format!("{} should be classes for {} (without its second dimension)", f.ty(target), f.ty(log));
     f.mismatch("nll", message)
 }

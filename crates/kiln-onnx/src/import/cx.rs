@@ -50,6 +50,16 @@ pub(crate) fn invalid<T>(message: impl Into<String>) -> Result<T> {
     Err(OpError::Invalid(message.into()))
 }
 
+/// An axis, counted from the end if negative, of something of `rank` dimensions.
+pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize> {
+    let signed = i64::try_from(rank).unwrap_or(i64::MAX);
+    let counted = if axis < 0 { axis.saturating_add(signed) } else { axis };
+    usize::try_from(counted)
+        .ok()
+        .filter(|axis| *axis < rank)
+        .ok_or_else(|| OpError::Invalid(format!("axis {axis} is out of range for {rank} dimensions")))
+}
+
 pub(crate) struct Cx<'a> {
     pub graph: &'a mut Graph,
     pub external: &'a mut External,
@@ -127,13 +137,8 @@ impl Cx<'_> {
     }
 
     /// An axis, counted from the end if negative, of something of `rank` dimensions.
-    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
-        let signed = i64::try_from(rank).unwrap_or(i64::MAX);
-        let counted = if axis < 0 { axis.saturating_add(signed) } else { axis };
-        usize::try_from(counted)
-            .ok()
-            .filter(|axis| *axis < rank)
-            .ok_or_else(|| OpError::Invalid(format!("axis {axis} is out of range for {rank} dimensions")))
+    pub fn axis(&self, given: i64, rank: usize) -> Result<usize> {
+        axis(given, rank)
     }
 
     /// Axes as [`Cx::axis`], ascending, each once.

@@ -1,10 +1,13 @@
 //! The walk over a model's nodes.
 
+mod bodies;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use kiln_graph::{Graph, GraphError, Tensor, ValueId};
 
+use self::bodies::Control;
 use super::attributes::Attributes;
 use super::constants::Uses;
 use super::cx::{Cx, OpError};
@@ -249,8 +252,8 @@ impl Importer<'_> {
             Support::Yes(table) => Some(table),
             Support::TooNew(_) | Support::Gone(_) | Support::No => None,
         };
-        let branch = is_standard(&node.domain) && node.op_type == "If";
-        if table.is_none() && !branch {
+        let control = Control::of(node, opset);
+        if table.is_none() && control.is_none() {
             self.unsupported(&name, &operator, opset, found.reason());
             return self.give_up(scope, node);
         }
@@ -262,8 +265,8 @@ impl Importer<'_> {
                 Some(Slot::Unknown) => return self.give_up(scope, node),
             }
         }
-        if branch {
-            return self.branch(scope, node, &name, &values);
+        if let Some(control) = control {
+            return self.control(scope, node, &name, control, &values);
         }
         let Some(table) = table else { return Ok(()) };
         let mut cx = Cx {

@@ -3,6 +3,7 @@
 use kiln_graph::functions::attention::{self, Attended, Attention};
 use kiln_graph::{DType, Dim, ValueId};
 
+use super::super::attributes::Attributes;
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor::dtype_of;
 
@@ -74,13 +75,13 @@ fn how(cx: &Cx<'_>) -> Result<Attention> {
         causal: cx.attributes.flag("is_causal", false)?,
         left: window("left_window_size")?,
         right: window("right_window_size")?,
-        precision: precision(cx)?,
+        precision: softmax_precision(&cx.attributes)?,
     })
 }
 
 /// The type of the softmax, if it is said.
-pub(crate) fn precision(cx: &Cx<'_>) -> Result<Option<DType>> {
-    let Some(given) = cx.attributes.int("softmax_precision")? else { return Ok(None) };
+pub(crate) fn softmax_precision(attributes: &Attributes<'_>) -> Result<Option<DType>> {
+    let Some(given) = attributes.int("softmax_precision")? else { return Ok(None) };
     let given = i32::try_from(given).map_err(|_| OpError::Invalid(format!("{given} is no element type")))?;
     match dtype_of(given) {
         Ok(dtype) if dtype.is_float() => Ok(Some(dtype)),

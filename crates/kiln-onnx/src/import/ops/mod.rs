@@ -21,6 +21,8 @@ mod sequence;
 mod shape;
 mod training;
 
+pub(crate) use attention::softmax_precision;
+
 use super::cx::{Cx, Outputs};
 
 /// An operator that can be imported.

@@ -57,12 +57,17 @@ pub(crate) fn tensor_scatter(cx: &mut Cx<'_>) -> Outputs {
         other => return invalid(format!("`mode` is \"{other}\", but should be \"linear\" or \"circular\"")),
     };
     let (shape, new) = (cx.shape(cache), cx.shape(update));
-    let (Some(size), Some(count)) = (cx.dim(cache, axis)?.as_usize(), cx.dim(update, axis)?.as_usize()) else {
+    let (Some(size), Some(count)) = (cx.dim(cache, axis)?.as_usize(), cx.dim(update, axis)?.as_usize())
+    else {
         return unsupported("the lengths of the cache and of what is written have to be numbers");
     };
     let fits = new.len() == shape.len() && (0..shape.len()).all(|i| i == axis || shape[i] == new[i]);
     if axis == 0 || !fits || count > size || count == 0 {
-        return invalid(format!("{} cannot be written into {} along axis {axis}", cx.ty(update), cx.ty(cache)));
+        return invalid(format!(
+            "{} cannot be written into {} along axis {axis}",
+            cx.ty(update),
+            cx.ty(cache)
+        ));
     }
     let mut line = vec![Dim::from(1); shape.len()];
     line[axis] = size.into();
@@ -100,10 +105,13 @@ pub(crate) fn causal_conv(cx: &mut Cx<'_>) -> Outputs {
         "none" => false,
         "silu" | "swish" => true,
         other => {
-            return invalid(format!("`activation` is \"{other}\", but should be \"none\", \"silu\" or \"swish\""));
+            return invalid(format!(
+                "`activation` is \"{other}\", but should be \"none\", \"silu\" or \"swish\""
+            ));
         }
     };
-    let (Some(groups), Some(carried)) = (channels.as_usize(), kernel.as_usize().and_then(|k| k.checked_sub(1)))
+    let (Some(groups), Some(carried)) =
+        (channels.as_usize(), kernel.as_usize().and_then(|k| k.checked_sub(1)))
     else {
         return unsupported("the number of channels and the size of the kernel have to be numbers");
     };
@@ -190,7 +198,9 @@ pub(crate) fn linear_attention(cx: &mut Cx<'_>) -> Outputs {
     let mut read = Vec::with_capacity(steps);
     for step in 0..steps {
         let at = |cx: &mut Cx<'_>, x: ValueId, axis: usize| -> Result<ValueId> {
-            Ok(cx.formula().slice(x, vec![SliceAxis { axis, start: step.into(), length: 1.into(), step: 1 }])?)
+            Ok(cx
+                .formula()
+                .slice(x, vec![SliceAxis { axis, start: step.into(), length: 1.into(), step: 1 }])?)
         };
         if let Some(decay) = decay {
             let rate = at(cx, decay, 2)?;

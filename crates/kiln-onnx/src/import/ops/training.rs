@@ -118,7 +118,9 @@ pub(crate) fn momentum(cx: &mut Cx<'_>) -> Outputs {
     let ahead = match cx.attributes.string_or("mode", "standard")? {
         "standard" => false,
         "nesterov" => true,
-        other => return invalid(format!("`mode` is \"{other}\", but should be \"standard\" or \"nesterov\"")),
+        other => {
+            return invalid(format!("`mode` is \"{other}\", but should be \"standard\" or \"nesterov\""));
+        }
     };
     let (rate, steps) = (cx.input(0)?, steps(cx)?);
     // The first gradient counts in full.

@@ -1,0 +1,294 @@
+//! Operators that have graphs as attributes, which are written out in their place.
+
+use kiln_graph::functions::attention;
+use kiln_graph::ops::{Concat, SliceAxis, Softmax};
+use kiln_graph::{DType, Formula, Op, ValueId};
+
+use super::super::cx::{invalid, unsupported};
+use super::super::ops::softmax_precision;
+use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, Uses, order};
+use crate::proto::{GraphProto, NodeProto};
+
+/// A scan of more steps is not written out.
+const MAX_STEPS: usize = 1024;
+
+/// An operator with graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// `If`
+    Branch,
+    /// `Scan`, since version 9.
+    Scan,
+    /// `ai.onnx.preview.FlexAttention`
+    FlexAttention,
+}
+
+impl Control {
+    /// What `node` is in version `opset` of its operator set.
+    pub(super) fn of(node: &NodeProto, opset: i64) -> Option<Self> {
+        match (node.domain.as_str(), node.op_type.as_str()) {
+            ("" | "ai.onnx", "If") => Some(Control::Branch),
+            ("" | "ai.onnx", "Scan") if opset >= 9 => Some(Control::Scan),
+            ("ai.onnx.preview", "FlexAttention") => Some(Control::FlexAttention),
+            _ => None,
+        }
+    }
+}
+
+/// Why an operator with graphs could not be written out.
+enum Stop {
+    /// The operator itself is the reason.
+    Op(OpError),
+    /// Something in a graph is wrong.
+    Import(ImportError),
+    /// Something in a graph is not supported, which has been reported.
+    Reported,
+}
+
+impl<E: Into<OpError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Stop::Op(error.into())
+    }
+}
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// The node that is written out.
+struct At<'a> {
+    node: &'a NodeProto,
+    name: &'a str,
+    inputs: Vec<ValueId>,
+    attributes: Attributes<'a>,
+}
+
+impl Importer<'_> {
+    /// Writes out `node`, which is no branch.
+    pub(super) fn control(
+        &mut self,
+        scope: &mut Scope,
+        node: &NodeProto,
+        name: &str,
+        control: Control,
+        inputs: &[Option<ValueId>],
+    ) -> std::result::Result<(), ImportError> {
+        if control == Control::Branch {
+            return self.branch(scope, node, name, inputs);
+        }
+        let at = At {
+            node,
+            name,
+            inputs: inputs.iter().copied().flatten().collect(),
+            attributes: Attributes::new(&node.attribute),
+        };
+        let written = match control {
+            _ if at.inputs.len() < inputs.len() => invalid("an input is missing").map_err(Stop::Op),
+            Control::Scan => self.scan(scope, &at),
+            Control::FlexAttention | Control::Branch => self.flex_attention(scope, &at),
+        };
+        let operator = super::operator_name(node);
+        for attribute in at.attributes.unread() {
+            let reason = format!("attribute `{attribute}` is not supported");
+            self.unsupported(name, &operator, scope.opset, reason);
+        }
+        match written {
+            Ok(outputs) => {
+                for (output, value) in
+                    node.output.iter().zip(outputs).filter(|(output, _)| !output.is_empty())
+                {
+                    if let Err(error) = self.check_declared(scope, name, &operator, output, value) {
+                        self.failed.get_or_insert(error);
+                    }
+                    scope.slots.insert(output.clone(), Slot::Value(value));
+                }
+                return Ok(());
+            }
+            Err(Stop::Op(OpError::Unsupported(reason))) => {
+                self.unsupported(name, &operator, scope.opset, reason);
+            }
+            Err(Stop::Op(error)) => {
+                self.failed.get_or_insert(error.at(name, &operator));
+            }
+            Err(Stop::Import(error)) => return Err(error),
+            Err(Stop::Reported) => {}
+        }
+        self.give_up(scope, node)
+    }
+
+    /// The results of `body` for these inputs. Its names are its own: afterwards they are what they were.
+    fn body(
+        &mut self,
+        scope: &mut Scope,
+        at: &At<'_>,
+        body: &GraphProto,
+        inputs: &[ValueId],
+    ) -> Result<Vec<ValueId>> {
+        if body.input.len() != inputs.len() {
+            let (has, gets) = (body.input.len(), inputs.len());
+            return invalid(format!("its graph has {has} inputs, but gets {gets}")).map_err(Stop::Op);
+        }
+        let made = body.node.iter().flat_map(|node| &node.output);
+        let named = body.input.iter().map(|input| &input.name);
+        let named = named.chain(body.initializer.iter().map(|tensor| &tensor.name)).chain(made);
+        let names: HashSet<&String> = named.filter(|name| !name.is_empty()).collect();
+        let outside: Vec<_> = names.iter().map(|name| scope.slots.remove(*name)).collect();
+        let call = scope.call.replace(at.name.to_owned());
+        scope.depth += 1;
+        let results = self.written(scope, at, body, inputs);
+        scope.depth -= 1;
+        scope.call = call;
+        for (name, slot) in names.into_iter().zip(outside) {
+            match slot {
+                Some(slot) => scope.slots.insert(name.clone(), slot),
+                None => scope.slots.remove(name),
+            };
+        }
+        let values = results.map_err(Stop::Import)?.into_iter().map(|slot| match slot {
+            Slot::Value(value) => Ok(value),
+            Slot::Unknown => Err(Stop::Reported),
+        });
+        values.collect()
+    }
+
+    fn written(
+        &mut self,
+        scope: &mut Scope,
+        at: &At<'_>,
+        body: &GraphProto,
+        inputs: &[ValueId],
+    ) -> std::result::Result<Vec<Slot>, ImportError> {
+        for tensor in &body.initializer {
+            let slot = self.initializer(tensor.clone(), &Uses::default(), scope.opset)?;
+            scope.slots.insert(tensor.name.clone(), slot);
+        }
+        for (input, value) in body.input.iter().zip(inputs) {
+            scope.slots.insert(input.name.clone(), Slot::Value(*value));
+        }
+        for index in order(&body.node)? {
+            self.node(scope, &body.node[index])?;
+        }
+        body.output.iter().map(|output| self.find(scope, &output.name, || super::describe(at.node))).collect()
+    }
+
+    /// `Q K^T * scale`, softmax and the product with the values, with graphs that may change scores and weights.
+    fn flex_attention(&mut self, scope: &mut Scope, at: &At<'_>) -> Result<Vec<ValueId>> {
+        let [query, key, value] = at.inputs[..] else {
+            return invalid("queries, keys and values are needed").map_err(Stop::Op);
+        };
+        let scale = at.attributes.float("scale")?.map(f64::from);
+        let own = self.graph.ty(query).dtype;
+        let precision = softmax_precision(&at.attributes)?;
+        let precision = precision.unwrap_or(if own == DType::F64 { own } else { DType::F32 });
+        let f = &mut Formula::folding(&mut self.graph, at.name);
+        let scores = attention::scores(f, query, key, scale)?;
+        let scores = f.cast(scores, precision)?;
+        let scores = self.modified(scope, at, "score_mod", scores)?;
+        let axis = self.graph.ty(scores).rank() - 1;
+        let f = &mut Formula::folding(&mut self.graph, at.name);
+        let weights = f.apply(Op::Softmax(Softmax { axis, log: false }), &[scores])?;
+        let weights = self.modified(scope, at, "prob_mod", weights)?;
+        let f = &mut Formula::folding(&mut self.graph, at.name);
+        let weights = f.cast(weights, own)?;
+        Ok(vec![attention::weighted(f, weights, value)?])
+    }
+
+    /// What the graph `which` makes of `x`, something of the same type; `x` if there is no such graph.
+    fn modified(&mut self, scope: &mut Scope, at: &At<'_>, which: &str, x: ValueId) -> Result<ValueId> {
+        let Some(body) = at.attributes.graph(which)? else { return Ok(x) };
+        match self.body(scope, at, body, &[x])?[..] {
+            [y] if self.graph.ty(y) == self.graph.ty(x) => Ok(y),
+            [y] => {
+                let (from, to) = (self.graph.ty(x), self.graph.ty(y));
+                invalid(format!("`{which}` makes {to} of {from}")).map_err(Stop::Op)
+            }
+            _ => invalid(format!("`{which}` should have one output")).map_err(Stop::Op),
+        }
+    }
+
+    /// A graph over the elements of sequences: some inputs carry a state from step to step, the others are read along
+    /// an axis; some outputs are the last states, the others are put together along an axis.
+    fn scan(&mut self, scope: &mut Scope, at: &At<'_>) -> Result<Vec<ValueId>> {
+        let Some(body) = at.attributes.graph("body")? else {
+            return invalid("it has no `body`").map_err(Stop::Op);
+        };
+        let scanned = at.attributes.int("num_scan_inputs")?.and_then(|n| usize::try_from(n).ok());
+        let carried = scanned.and_then(|scanned| at.inputs.len().checked_sub(scanned));
+        let (Some(carried), Some(made)) = (carried, carried.and_then(|n| body.output.len().checked_sub(n)))
+        else {
+            return invalid("`num_scan_inputs` does not fit its inputs and the outputs of `body`")
+                .map_err(Stop::Op);
+        };
+        let (mut states, sequences) = (at.inputs[..carried].to_vec(), at.inputs[carried..].to_vec());
+        let list = |what: &str, length: usize| -> Result<Vec<i64>> {
+            let given = at.attributes.ints(what)?.map_or_else(|| vec![0; length], <[i64]>::to_vec);
+            if given.len() == length {
+                return Ok(given);
+            }
+            invalid(format!("`{what}` has {} numbers; {length} are needed", given.len())).map_err(Stop::Op)
+        };
+        let axes = list("scan_input_axes", sequences.len())?;
+        let backwards = list("scan_input_directions", sequences.len())?;
+        let axes_made = list("scan_output_axes", made)?;
+        let backwards_made = list("scan_output_directions", made)?;
+        let mut walks = Vec::new();
+        let mut steps = None;
+        for ((x, axis), backwards) in sequences.iter().zip(axes).zip(backwards) {
+            let shape = self.graph.ty(*x).shape.clone();
+            let axis = super::super::cx::axis(axis, shape.len())?;
+            let length = shape[axis].as_usize().filter(|n| (1..=MAX_STEPS).contains(n));
+            let Some(length) = length else {
+                let size = &shape[axis];
+                let reason = format!("a scan over `{size}` steps is not supported; 1 to {MAX_STEPS} are");
+                return unsupported(reason).map_err(Stop::Op);
+            };
+            if *steps.get_or_insert(length) != length {
+                return invalid("its sequences differ in length").map_err(Stop::Op);
+            }
+            walks.push((*x, axis, backwards != 0));
+        }
+        let Some(steps) = steps else {
+            return unsupported("a scan over nothing is not supported").map_err(Stop::Op);
+        };
+        let mut elements = vec![Vec::with_capacity(steps); made];
+        for step in 0..steps {
+            let mut inputs = states;
+            for (x, axis, backwards) in &walks {
+                let place = if *backwards { steps - 1 - step } else { step };
+                let f = &mut Formula::folding(&mut self.graph, at.name);
+                let cut = SliceAxis { axis: *axis, start: place.into(), length: 1.into(), step: 1 };
+                let element = f.slice(*x, vec![cut])?;
+                let mut shape = f.shape(element);
+                shape.remove(*axis);
+                inputs.push(f.reshape(element, shape)?);
+            }
+            let mut outputs = self.body(scope, at, body, &inputs)?;
+            let results = outputs.split_off(carried);
+            for (state, before) in outputs.iter().zip(&inputs) {
+                let (is, was) = (self.graph.ty(*state), self.graph.ty(*before));
+                if is != was {
+                    let reason = format!("a state that changes from {was} to {is} is not supported");
+                    return unsupported(reason).map_err(Stop::Op);
+                }
+            }
+            states = outputs;
+            elements.iter_mut().zip(results).for_each(|(list, element)| list.push(element));
+        }
+        for ((mut list, axis), backwards) in elements.into_iter().zip(axes_made).zip(backwards_made) {
+            if backwards != 0 {
+                list.reverse();
+            }
+            let f = &mut Formula::folding(&mut self.graph, at.name);
+            let rank = list.first().map_or(0, |x| f.ty(*x).rank());
+            let axis = super::super::cx::axis(axis, rank + 1)?;
+            for element in &mut list {
+                let mut shape = f.shape(*element);
+                if shape.len() != rank {
+                    return invalid("the elements of an output differ in shape").map_err(Stop::Op);
+                }
+                shape.insert(axis, 1.into());
+                *element = f.reshape(*element, shape)?;
+            }
+            states.push(f.apply(Op::Concat(Concat { axis }), &list)?);
+        }
+        Ok(states)
+    }
+}
