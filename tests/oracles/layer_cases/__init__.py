@@ -1,6 +1,6 @@
 """The table of layers, functions, methods and their options."""
 
-from . import activation, arithmetic, convolution, create, in_place, indexing, normalization, pooling, reduction, resize, shape
+from . import activation, arithmetic, convolution, create, images, in_place, indexing, normalization, pooling, reduction, resize, shape
 
 CASES = [
     *convolution.CASES,
@@ -14,6 +14,7 @@ CASES = [
     *indexing.CASES,
     *create.CASES,
     *in_place.CASES,
+    *images.CASES,
 ]
 
 NAMES = [c.name for c in CASES]

@@ -160,7 +160,7 @@ pub fn pad(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) -> Resu
     let operand = Operand { remaps, ..Operand::plain(view, ty.dtype) };
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let space = Space::new(&ty.shape, &layout);
-    write(ctx, group, "pad", vec![operand], space, placed)?;
+    write(ctx, group, "pad", vec![operand], space, out, placed)?;
     ctx.register(out, placed)
 }
 
@@ -177,21 +177,22 @@ fn pad_everywhere(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) 
     let placed = ctx.place(out, row_major(rank, 1), Contents::Activation)?;
     let shape: Vec<Dim> = ty.shape.iter().cloned().chain([1.into()]).collect();
     let space = Space { width: 1, ..Space::new(&shape, &row_major(rank + 1, 1)) };
-    write(ctx, group, "pad", vec![operand], space, placed)?;
+    write(ctx, group, "pad", vec![operand], space, out, placed)?;
     ctx.register(out, placed)
 }
 
-/// Stores the last operand in a tensor.
+/// Stores the last operand in the tensor of `out`.
 fn write(
     ctx: &mut Context<'_>,
     group: &Group,
     kernel: &'static str,
     operands: Vec<Operand>,
     space: Space,
+    out: ValueId,
     placed: usize,
 ) -> Result<(), CompileError> {
-    let tensor = &ctx.placed[placed];
-    let (dtype, to) = (tensor.ty.dtype, tensor.storage);
+    // The type that it is held in; the host may see another.
+    let (dtype, to) = (ctx.graph.ty(out).dtype, ctx.placed[placed].storage);
     launch_copy(
         ctx,
         Copy { name: &group.name, kernel, operands, space, dtype, to, placed: Some(placed), view: None },
@@ -259,7 +260,7 @@ fn gather_with(
     let layout = row_major(ty.rank(), if single { 1 } else { 4 });
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let space = Space::new(&ty.shape, &layout);
-    write(ctx, group, "gather", operands, space, placed)?;
+    write(ctx, group, "gather", operands, space, out, placed)?;
     ctx.register(out, placed)
 }
 

@@ -155,17 +155,21 @@ impl Table {
         let mut table: Vec<Vec<(i64, bool, i64)>> = vec![vec![(0, true, 0)]];
         for i in 0..spatial {
             let along = |window: usize, tap: usize| {
-                let at = (window * pool.strides[i] + tap * pool.dilations[i]) as i64 - pool.pads[i][0];
-                (at, (0..size[i] as i64).contains(&at))
+                let shift = tap.saturating_mul(pool.dilations[i]);
+                let at = window.saturating_mul(pool.strides[i]).saturating_add(shift);
+                let at = i64::try_from(at).unwrap_or(i64::MAX).saturating_sub(pool.pads[i][0]);
+                (0..size[i] as i64).contains(&at).then_some(at)
             };
             table = table
                 .iter()
                 .flat_map(|before| {
                     (0..count[i]).map(move |window| {
                         let taps = |(at, inside, number): &(i64, bool, i64)| {
-                            let next = |tap| {
-                                let (place, here) = along(window, tap);
-                                (at + place * step(i), *inside && here, number + place * numbered(i))
+                            let next = |tap| match along(window, tap) {
+                                Some(place) if *inside => {
+                                    (at + place * step(i), true, number + place * numbered(i))
+                                }
+                                Some(_) | None => (0, false, 0),
                             };
                             (0..pool.kernel[i]).map(next).collect::<Vec<_>>()
                         };
@@ -176,9 +180,9 @@ impl Table {
         }
         let all = || table.iter().flatten();
         Self {
-            at: all().map(|(at, inside, _)| if *inside { *at } else { 0 }).collect(),
+            at: all().map(|(at, ..)| *at).collect(),
             inside: all().map(|(_, inside, _)| *inside).collect(),
-            numbers: all().map(|(_, inside, number)| if *inside { *number } else { 0 }).collect(),
+            numbers: all().map(|(.., number)| *number).collect(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod parts;
 mod pool;
 mod reduce;
 mod resize;
+mod sampling;
 mod shape;
 mod sharing;
 mod tensor;
@@ -95,7 +96,7 @@ mod homes {
 }
 
 /// All functions.
-fn tables() -> [&'static [Function]; 15] {
+fn tables() -> [&'static [Function]; 16] {
     [
         activation::FUNCTIONS,
         arithmetic::FUNCTIONS,
@@ -109,6 +110,7 @@ fn tables() -> [&'static [Function]; 15] {
         pool::FUNCTIONS,
         reduce::FUNCTIONS,
         resize::FUNCTIONS,
+        sampling::FUNCTIONS,
         shape::FUNCTIONS,
         method::FUNCTIONS,
         loss::FUNCTIONS,
@@ -126,6 +128,7 @@ fn all_layers() -> impl Iterator<Item = &'static Layer> {
         pad::LAYERS,
         pool::LAYERS,
         resize::LAYERS,
+        sampling::LAYERS,
         shape::LAYERS,
         loss::LAYERS,
     ]
@@ -334,8 +337,6 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         | "scaled_dot_product_attention" => {
             "attention can be written with `nn.Linear`, `torch.matmul` and `softmax`"
         }
-        "MaxUnpool2d" | "max_unpool2d" => "`nn.Upsample` or `nn.ConvTranspose2d` enlarge, too",
-        "Fold" | "Unfold" | "fold" | "unfold" => "`nn.Conv2d` does this and the product behind it at once",
         "einsum" => "`torch.matmul`, `permute` and `sum` do the same",
         "topk" | "sort" | "argsort" => "sorting is not supported; `max` and `argmax` are",
         "no_grad" | "enable_grad" => "gradients are not computed while a model is read",

@@ -405,7 +405,11 @@ impl Interpreter {
             NativeClass::Layer(layer) => {
                 let path = self.trace.path(object);
                 let callee = format!("`{path}` (nn.{})", layer.name);
-                let inputs = if loss::is_loss(layer) { "input, target=None" } else { "input" };
+                let inputs = match layer.name {
+                    _ if loss::is_loss(layer) => "input, target=None",
+                    "MaxUnpool1d" | "MaxUnpool2d" | "MaxUnpool3d" => "input, indices, output_size=None",
+                    _ => "input",
+                };
                 let mut bound = self.bind_signature(&callee, inputs, args)?;
                 let attributes = object.attributes.borrow();
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));

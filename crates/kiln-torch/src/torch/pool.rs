@@ -1,5 +1,6 @@
 //! Pooling.
 
+use kiln_graph::functions::pooling::{self, Numbering};
 use kiln_graph::ops::{BinaryOp, Concat, Pool, PoolKind, Reduce, ReduceKind, Slice, SliceAxis, UnaryOp};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
 
@@ -21,8 +22,12 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::Max),
     F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::Max),
     F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::Max),
+    F "max_unpool1d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 1),
+    F "max_unpool2d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 2),
+    F "max_unpool3d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 3),
     F "lp_pool1d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 1),
     F "lp_pool2d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 2),
+    F "lp_pool3d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 3),
 };
 
 pub(super) static LAYERS: &[Layer] = layers! {
@@ -38,16 +43,17 @@ pub(super) static LAYERS: &[Layer] = layers! {
     "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Max);
     "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Max);
     "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Max);
+    "MaxUnpool1d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 1);
+    "MaxUnpool2d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 2);
+    "MaxUnpool3d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 3);
     "LPPool1d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 1);
     "LPPool2d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 2);
+    "LPPool3d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 3);
 };
 
 /// A window with its steps, as the arguments say.
 fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind) -> Result<Pool> {
     let shape = i.image(b, x, spatial)?;
-    if b.given("return_indices").is_some_and(|v| matches!(v, Value::Bool(true))) {
-        return Err(Fault::unsupported(format!("{}: `return_indices=True` is not supported", b.callee)));
-    }
     let kernel = b.counts("kernel_size", spatial)?;
     let strides = if b.is_none("stride") { kernel.clone() } else { b.counts("stride", spatial)? };
     let dilations =
@@ -78,7 +84,49 @@ fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind
 fn max(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let pool = window(i, b, x, spatial, PoolKind::Max)?;
-    Ok(Value::tensor(i.op(Op::Pool(pool), &[x])?))
+    let y = i.op(Op::Pool(pool.clone()), &[x])?;
+    if !b.bool("return_indices")? {
+        return Ok(Value::tensor(y));
+    }
+    let indices = pooling::max_pool_indices(&mut i.formula(), x, y, &pool, Numbering::Plane)?;
+    Ok(Value::tuple([Value::tensor(y), Value::tensor(indices)]))
+}
+
+/// What was the largest goes back to where it was; all else is zero.
+fn unpool(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    let (x, indices) = (i.tensor(b, "input")?, i.tensor(b, "indices")?);
+    let shape = i.image(b, x, spatial)?;
+    if i.shape(indices) != shape {
+        let found = i.shape(indices);
+        return Err(Fault::value(format!(
+            "{}: `indices` is {}, but `input` is {}",
+            b.callee,
+            ShapeDisplay(&found),
+            ShapeDisplay(&shape)
+        )));
+    }
+    let kernel = b.counts("kernel_size", spatial)?;
+    let strides = if b.is_none("stride") { kernel.clone() } else { b.counts("stride", spatial)? };
+    let padding = b.sizes("padding", spatial)?;
+    let size = |(axis, pooled): (usize, &Dim)| {
+        let covered = (pooled.clone() - 1.into()) * strides[axis].into();
+        covered + kernel[axis].into() - Dim::from(padding[axis].saturating_mul(2))
+    };
+    let mut image: Vec<Dim> = shape[2..].iter().enumerate().map(size).collect();
+    if !b.is_none("output_size") {
+        let sizes = i.items(&b.get("output_size"))?;
+        // With batch and channels, or without.
+        let sizes = sizes.get(sizes.len().saturating_sub(spatial)..).unwrap_or_default();
+        let sizes = sizes.iter().map(Value::as_dim).collect::<Option<Vec<Dim>>>();
+        let near = |(axis, size): (usize, &Dim)| {
+            let more = (size.clone() - image[axis].clone()).as_const().map(i64::unsigned_abs);
+            more.is_some_and(|more| usize::try_from(more).is_ok_and(|more| more < strides[axis]))
+        };
+        image = sizes
+            .filter(|sizes| sizes.len() == spatial && sizes.iter().enumerate().all(near))
+            .ok_or_else(|| b.wrong("output_size", "a size that is pooled to that of the input"))?;
+    }
+    Ok(Value::tensor(pooling::max_unpool(&mut i.formula(), x, indices, &image, Numbering::Plane)?))
 }
 
 fn average(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
@@ -111,20 +159,34 @@ fn elements(pool: &Pool) -> f64 {
     pool.kernel.iter().fold(1usize, |n, k| n.saturating_mul(*k)) as f64
 }
 
-/// `sum(x^p)^(1/p)` over windows; PyTorch takes `x` itself where `p` is 1.
+/// `sum(x^p)^(1/p)` over windows; PyTorch takes powers of `x` itself, and no root of what is negative.
 fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let p = b.float("norm_type")?;
-    if p != 1.0 && p != 2.0 {
-        return Err(b.wrong("norm_type", "1 or 2"));
+    if !(p > 0.0 && p.is_finite()) {
+        return Err(b.wrong("norm_type", "a positive number"));
     }
     let pool = window(i, b, x, spatial, PoolKind::Average { count_include_pad: true })?;
     let count = elements(&pool);
     let mut f = i.formula();
-    let powers = if p == 1.0 { x } else { f.mul(x, x)? };
+    let powers = match p {
+        1.0 => x,
+        2.0 => f.mul(x, x)?,
+        p => f.with(BinaryOp::Pow, x, p)?,
+    };
     let mean = f.apply(Op::Pool(pool), &[powers])?;
     let sum = f.with(BinaryOp::Mul, mean, count)?;
-    Ok(Value::tensor(if p == 1.0 { sum } else { f.unary(UnaryOp::Sqrt, sum)? }))
+    Ok(Value::tensor(match p {
+        1.0 => sum,
+        2.0 => f.unary(UnaryOp::Sqrt, sum)?,
+        p => {
+            let sign = f.unary(UnaryOp::Sign, sum)?;
+            let size = f.unary(UnaryOp::Abs, sum)?;
+            let size = f.unary(UnaryOp::Relu, size)?;
+            let signed = f.mul(sign, size)?;
+            f.with(BinaryOp::Pow, signed, 1.0 / p)?
+        }
+    }))
 }
 
 /// As many windows as asked for, over `floor(k * in / out)` to `ceil((k + 1) * in / out)`; a rectangle's mean is the mean
@@ -133,6 +195,22 @@ fn adaptive(i: &mut Interpreter, b: &Bound, spatial: usize, kind: ReduceKind) ->
     let x = i.tensor(b, "input")?;
     let shape = i.image(b, x, spatial)?;
     let sizes = output_sizes(i, b, &shape, spatial)?;
+    if b.given("return_indices").is_some_and(|v| matches!(v, Value::Bool(true))) {
+        return Err(Fault::unsupported(format!("{}: `return_indices=True` is not supported", b.callee)));
+    }
+    adaptively(i, b, x, sizes, kind)
+}
+
+/// To the spatial sizes `sizes`.
+pub(super) fn adaptively(
+    i: &mut Interpreter,
+    b: &Bound,
+    x: ValueId,
+    sizes: Vec<Dim>,
+    kind: ReduceKind,
+) -> Result<Value> {
+    let shape = i.shape(x);
+    let spatial = sizes.len();
     if sizes.iter().all(|size| size.is(1)) {
         let op = Reduce { kind, axes: (2..2 + spatial).collect(), keep_dims: true };
         return Ok(Value::tensor(i.op(Op::Reduce(op), &[x])?));

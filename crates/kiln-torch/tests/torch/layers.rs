@@ -15,10 +15,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("conv_transpose2d_size", "no argument `output_size`"),
     ("batch_norm2d_mean", "`momentum=None` (a mean of all steps) is not supported"),
     ("instance_norm2d_tracked", "`track_running_stats=True` is not supported"),
-    ("upsample_bicubic", "is 'bicubic'"),
-    ("interpolate_cubic", "is 'bicubic'"),
-    ("interpolate_area", "is 'area'"),
-    ("interpolate_antialias", "`antialias=True` is not supported"),
     // A sum is a product with a triangle, which only numbers with a point have.
     ("cumsum_whole", "sums of integers are not supported"),
     ("cumsum_bool", "sums of integers are not supported"),
