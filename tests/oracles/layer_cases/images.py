@@ -29,4 +29,7 @@ CASES = [
     function("interpolate_bicubic_antialias", "F.interpolate(x, size=(3, 8), mode='bicubic', antialias=True)", IMAGE),
     function("interpolate_bilinear_antialias_scale", "F.interpolate(x, scale_factor=0.45, mode='bilinear', antialias=True)", "2,9,11"),
     function("interpolate_antialias_aligned", "F.interpolate(x, size=(3, 4), mode='bilinear', align_corners=True, antialias=True)", IMAGE),
+    function("f_lp_pool3d", "F.lp_pool3d(x, 2, (1, 2, 3))", VOLUME),
+    Case("max_unpool1d_layer", ("2,8",), "self.unpool = nn.MaxUnpool1d(2)", "y, i = F.max_pool1d(x, 2, return_indices=True); return self.unpool(y, i)"),
+    Case("max_unpool3d_layer", ("2,4,4,6",), "self.unpool = nn.MaxUnpool3d((1, 2, 2))", "y, i = F.max_pool3d(x, (1, 2, 2), return_indices=True); return self.unpool(y, i, output_size=x.size())"),
 ]
