@@ -30,14 +30,30 @@ fn visit<'a>(node: &'a NodeProto, known: &mut HashSet<&'a str>) {
     if standard && node.op_type == "If" {
         known.extend(node.input.first().map(String::as_str));
     }
+    let repeated = standard && node.op_type == "Loop";
+    if repeated {
+        // How often, and whether at all.
+        known.extend(node.input.iter().take(2).map(String::as_str).filter(|name| !name.is_empty()));
+    }
     if let Support::Yes(operator) = ops::support(&node.domain, &node.op_type, super::OPSETS.1) {
         let wanted = operator.constants.iter().filter_map(|i| node.input.get(*i));
         known.extend(wanted.map(String::as_str).filter(|name| !name.is_empty()));
     }
     // Branches read names from outside; their nodes ask as any others.
     for branch in node.attribute.iter().flat_map(|attribute| &attribute.g) {
+        if repeated {
+            known.extend(branch.output.first().map(|goes_on| goes_on.name.as_str()));
+        }
         for inner in branch.node.iter().rev() {
             visit(inner, known);
+        }
+        // What a graph has to know of its inputs is to be known of what it gets.
+        if repeated {
+            let pairs = branch.input.iter().zip(&node.input);
+            let pairs =
+                pairs.filter(|(inner, outer)| known.contains(inner.name.as_str()) && !outer.is_empty());
+            let outer: Vec<&str> = pairs.map(|(_, outer)| outer.as_str()).collect();
+            known.extend(outer);
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn import_model(
         unsupported: Vec::new(),
         failed: None,
         nodes: 0,
+        unrolled: 0,
     };
     importer.graph_proto(proto, opset)?;
     if !importer.unsupported.is_empty() {
@@ -103,6 +104,8 @@ struct Importer<'a> {
     /// The first thing that is wrong; it may be a consequence of something unsupported, which is reported instead.
     failed: Option<ImportError>,
     nodes: usize,
+    /// Nodes of graphs within nodes that have been written out.
+    unrolled: usize,
 }
 
 impl Importer<'_> {

@@ -1,6 +1,7 @@
 //! The reader and writer of ONNX against files that others made.
 
 mod check;
+mod control;
 mod export;
 mod fixtures;
 mod hostile;

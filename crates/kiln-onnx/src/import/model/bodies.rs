@@ -2,21 +2,25 @@
 
 use kiln_graph::functions::attention;
 use kiln_graph::ops::{Concat, SliceAxis, Softmax};
-use kiln_graph::{DType, Formula, Op, ValueId};
+use kiln_graph::{DType, Data, Formula, Graph, GraphError, Op, Tensor, ValueId};
 
 use super::super::cx::{invalid, unsupported};
 use super::super::ops::softmax_precision;
 use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, Uses, order};
 use crate::proto::{GraphProto, NodeProto};
 
-/// A scan of more steps is not written out.
+/// What takes more steps is not written out.
 const MAX_STEPS: usize = 1024;
+/// Nor are more nodes, in all steps of all graphs together.
+const MAX_NODES: usize = 1 << 15;
 
 /// An operator with graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
     /// `If`
     Branch,
+    /// `Loop`
+    Loop,
     /// `Scan`, since version 9.
     Scan,
     /// `ai.onnx.preview.FlexAttention`
@@ -28,6 +32,7 @@ impl Control {
     pub(super) fn of(node: &NodeProto, opset: i64) -> Option<Self> {
         match (node.domain.as_str(), node.op_type.as_str()) {
             ("" | "ai.onnx", "If") => Some(Control::Branch),
+            ("" | "ai.onnx", "Loop") => Some(Control::Loop),
             ("" | "ai.onnx", "Scan") if opset >= 9 => Some(Control::Scan),
             ("ai.onnx.preview", "FlexAttention") => Some(Control::FlexAttention),
             _ => None,
@@ -45,19 +50,42 @@ enum Stop {
     Reported,
 }
 
-impl<E: Into<OpError>> From<E> for Stop {
-    fn from(error: E) -> Self {
+impl From<OpError> for Stop {
+    fn from(error: OpError) -> Self {
+        Stop::Op(error)
+    }
+}
+
+impl From<GraphError> for Stop {
+    fn from(error: GraphError) -> Self {
         Stop::Op(error.into())
+    }
+}
+
+impl From<ImportError> for Stop {
+    fn from(error: ImportError) -> Self {
+        Stop::Import(error)
     }
 }
 
 type Result<T> = std::result::Result<T, Stop>;
 
+/// A graph within a node, as often as it is needed.
+struct Body<'a> {
+    graph: &'a GraphProto,
+    /// Nodes that are the same each time, until they have been written out.
+    constants: Vec<&'a NodeProto>,
+    /// The other nodes, in order.
+    nodes: Vec<&'a NodeProto>,
+    /// What names stand for each time.
+    shared: Vec<(&'a String, Slot)>,
+}
+
 /// The node that is written out.
 struct At<'a> {
     node: &'a NodeProto,
     name: &'a str,
-    inputs: Vec<ValueId>,
+    inputs: Vec<Option<ValueId>>,
     attributes: Attributes<'a>,
 }
 
@@ -74,14 +102,9 @@ impl Importer<'_> {
         if control == Control::Branch {
             return self.branch(scope, node, name, inputs);
         }
-        let at = At {
-            node,
-            name,
-            inputs: inputs.iter().copied().flatten().collect(),
-            attributes: Attributes::new(&node.attribute),
-        };
+        let at = At { node, name, inputs: inputs.to_vec(), attributes: Attributes::new(&node.attribute) };
         let written = match control {
-            _ if at.inputs.len() < inputs.len() => invalid("an input is missing").map_err(Stop::Op),
+            Control::Loop => self.repeated(scope, &at),
             Control::Scan => self.scan(scope, &at),
             Control::FlexAttention | Control::Branch => self.flex_attention(scope, &at),
         };
@@ -114,21 +137,47 @@ impl Importer<'_> {
         self.give_up(scope, node)
     }
 
+    /// Begins with a graph that is written out `steps` times: its initializers and constants, which it shares with itself.
+    fn begin<'b>(&mut self, scope: &Scope, body: &'b GraphProto, steps: usize) -> Result<Body<'b>> {
+        let constant = |node: &&NodeProto| super::is_standard(&node.domain) && node.op_type == "Constant";
+        let (constants, nodes): (Vec<_>, Vec<_>) =
+            order(&body.node)?.into_iter().map(|index| &body.node[index]).partition(constant);
+        if nodes.len().saturating_mul(steps) > MAX_NODES {
+            let (count, most) = (nodes.len(), MAX_NODES);
+            let reason = format!(
+                "{steps} steps of {count} nodes are too many to be written out; {most} nodes are the most"
+            );
+            return unsupported(reason).map_err(Stop::Op);
+        }
+        let mut shared = vec![];
+        for tensor in &body.initializer {
+            shared.push((&tensor.name, self.initializer(tensor.clone(), &Uses::default(), scope.opset)?));
+        }
+        Ok(Body { graph: body, constants, nodes, shared })
+    }
+
     /// The results of `body` for these inputs. Its names are its own: afterwards they are what they were.
     fn body(
         &mut self,
         scope: &mut Scope,
         at: &At<'_>,
-        body: &GraphProto,
+        body: &mut Body<'_>,
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>> {
-        if body.input.len() != inputs.len() {
-            let (has, gets) = (body.input.len(), inputs.len());
+        let formal = &body.graph.input;
+        self.unrolled = self.unrolled.saturating_add(body.nodes.len());
+        if self.unrolled > MAX_NODES {
+            let reason =
+                format!("graphs within nodes are more than {MAX_NODES} nodes when they are written out");
+            return unsupported(reason).map_err(Stop::Op);
+        }
+        if formal.len() != inputs.len() {
+            let (has, gets) = (formal.len(), inputs.len());
             return invalid(format!("its graph has {has} inputs, but gets {gets}")).map_err(Stop::Op);
         }
-        let made = body.node.iter().flat_map(|node| &node.output);
-        let named = body.input.iter().map(|input| &input.name);
-        let named = named.chain(body.initializer.iter().map(|tensor| &tensor.name)).chain(made);
+        let made = body.graph.node.iter().flat_map(|node| &node.output);
+        let named = formal.iter().map(|input| &input.name);
+        let named = named.chain(body.graph.initializer.iter().map(|tensor| &tensor.name)).chain(made);
         let names: HashSet<&String> = named.filter(|name| !name.is_empty()).collect();
         let outside: Vec<_> = names.iter().map(|name| scope.slots.remove(*name)).collect();
         let call = scope.call.replace(at.name.to_owned());
@@ -142,7 +191,7 @@ impl Importer<'_> {
                 None => scope.slots.remove(name),
             };
         }
-        let values = results.map_err(Stop::Import)?.into_iter().map(|slot| match slot {
+        let values = results?.into_iter().map(|slot| match slot {
             Slot::Value(value) => Ok(value),
             Slot::Unknown => Err(Stop::Reported),
         });
@@ -153,25 +202,31 @@ impl Importer<'_> {
         &mut self,
         scope: &mut Scope,
         at: &At<'_>,
-        body: &GraphProto,
+        body: &mut Body<'_>,
         inputs: &[ValueId],
     ) -> std::result::Result<Vec<Slot>, ImportError> {
-        for tensor in &body.initializer {
-            let slot = self.initializer(tensor.clone(), &Uses::default(), scope.opset)?;
-            scope.slots.insert(tensor.name.clone(), slot);
+        for (name, slot) in &body.shared {
+            scope.slots.insert((*name).clone(), slot.clone());
         }
-        for (input, value) in body.input.iter().zip(inputs) {
+        for node in std::mem::take(&mut body.constants) {
+            self.node(scope, node)?;
+            for output in &node.output {
+                body.shared.extend(scope.slots.get(output).map(|slot| (output, slot.clone())));
+            }
+        }
+        for (input, value) in body.graph.input.iter().zip(inputs) {
             scope.slots.insert(input.name.clone(), Slot::Value(*value));
         }
-        for index in order(&body.node)? {
-            self.node(scope, &body.node[index])?;
+        for node in &body.nodes {
+            self.node(scope, node)?;
         }
-        body.output.iter().map(|output| self.find(scope, &output.name, || super::describe(at.node))).collect()
+        let outputs = body.graph.output.iter();
+        outputs.map(|output| self.find(scope, &output.name, || super::describe(at.node))).collect()
     }
 
     /// `Q K^T * scale`, softmax and the product with the values, with graphs that may change scores and weights.
     fn flex_attention(&mut self, scope: &mut Scope, at: &At<'_>) -> Result<Vec<ValueId>> {
-        let [query, key, value] = at.inputs[..] else {
+        let [Some(query), Some(key), Some(value)] = at.inputs[..] else {
             return invalid("queries, keys and values are needed").map_err(Stop::Op);
         };
         let scale = at.attributes.float("scale")?.map(f64::from);
@@ -194,7 +249,8 @@ impl Importer<'_> {
     /// What the graph `which` makes of `x`, something of the same type; `x` if there is no such graph.
     fn modified(&mut self, scope: &mut Scope, at: &At<'_>, which: &str, x: ValueId) -> Result<ValueId> {
         let Some(body) = at.attributes.graph(which)? else { return Ok(x) };
-        match self.body(scope, at, body, &[x])?[..] {
+        let mut body = self.begin(scope, body, 1)?;
+        match self.body(scope, at, &mut body, &[x])?[..] {
             [y] if self.graph.ty(y) == self.graph.ty(x) => Ok(y),
             [y] => {
                 let (from, to) = (self.graph.ty(x), self.graph.ty(y));
@@ -210,14 +266,17 @@ impl Importer<'_> {
         let Some(body) = at.attributes.graph("body")? else {
             return invalid("it has no `body`").map_err(Stop::Op);
         };
+        let Some(inputs) = at.inputs.iter().copied().collect::<Option<Vec<ValueId>>>() else {
+            return invalid("an input is missing").map_err(Stop::Op);
+        };
         let scanned = at.attributes.int("num_scan_inputs")?.and_then(|n| usize::try_from(n).ok());
-        let carried = scanned.and_then(|scanned| at.inputs.len().checked_sub(scanned));
+        let carried = scanned.and_then(|scanned| inputs.len().checked_sub(scanned));
         let (Some(carried), Some(made)) = (carried, carried.and_then(|n| body.output.len().checked_sub(n)))
         else {
             return invalid("`num_scan_inputs` does not fit its inputs and the outputs of `body`")
                 .map_err(Stop::Op);
         };
-        let (mut states, sequences) = (at.inputs[..carried].to_vec(), at.inputs[carried..].to_vec());
+        let (mut states, sequences) = (inputs[..carried].to_vec(), inputs[carried..].to_vec());
         let list = |what: &str, length: usize| -> Result<Vec<i64>> {
             let given = at.attributes.ints(what)?.map_or_else(|| vec![0; length], <[i64]>::to_vec);
             if given.len() == length {
@@ -248,6 +307,7 @@ impl Importer<'_> {
         let Some(steps) = steps else {
             return unsupported("a scan over nothing is not supported").map_err(Stop::Op);
         };
+        let mut body = self.begin(scope, body, steps)?;
         let mut elements = vec![Vec::with_capacity(steps); made];
         for step in 0..steps {
             let mut inputs = states;
@@ -260,7 +320,7 @@ impl Importer<'_> {
                 shape.remove(*axis);
                 inputs.push(f.reshape(element, shape)?);
             }
-            let mut outputs = self.body(scope, at, body, &inputs)?;
+            let mut outputs = self.body(scope, at, &mut body, &inputs)?;
             let results = outputs.split_off(carried);
             for (state, before) in outputs.iter().zip(&inputs) {
                 let (is, was) = (self.graph.ty(*state), self.graph.ty(*before));
@@ -276,19 +336,82 @@ impl Importer<'_> {
             if backwards != 0 {
                 list.reverse();
             }
-            let f = &mut Formula::folding(&mut self.graph, at.name);
-            let rank = list.first().map_or(0, |x| f.ty(*x).rank());
-            let axis = super::super::cx::axis(axis, rank + 1)?;
-            for element in &mut list {
-                let mut shape = f.shape(*element);
-                if shape.len() != rank {
-                    return invalid("the elements of an output differ in shape").map_err(Stop::Op);
-                }
-                shape.insert(axis, 1.into());
-                *element = f.reshape(*element, shape)?;
-            }
-            states.push(f.apply(Op::Concat(Concat { axis }), &list)?);
+            states.push(self.stacked(at, list, axis)?);
         }
         Ok(states)
+    }
+
+    /// A graph that is repeated a number of times, or as long as something is true that does not hang on data.
+    fn repeated(&mut self, scope: &mut Scope, at: &At<'_>) -> Result<Vec<ValueId>> {
+        let Some(body) = at.attributes.graph("body")? else {
+            return invalid("it has no `body`").map_err(Stop::Op);
+        };
+        let known = |graph: &Graph, id: ValueId, what: &str| -> Result<i64> {
+            let number =
+                graph.as_constant(id).and_then(Tensor::to_ints).and_then(|ints| ints.first().copied());
+            number.ok_or_else(|| {
+                Stop::Op(OpError::Unsupported(format!(
+                    "{what} has to be constant, but is computed from data"
+                )))
+            })
+        };
+        let input = |i: usize| at.inputs.get(i).copied().flatten();
+        let limit = match input(0) {
+            Some(count) => Some(known(&self.graph, count, "how often it is repeated")?),
+            None => None,
+        };
+        let states = at.inputs.iter().skip(2).copied().collect::<Option<Vec<ValueId>>>();
+        let Some(mut states) = states else { return invalid("an input is missing").map_err(Stop::Op) };
+        let made = body.output.len().checked_sub(states.len() + 1);
+        let Some(made) = made else { return invalid("`body` has too few outputs").map_err(Stop::Op) };
+        let mut goes_on = match input(1) {
+            Some(condition) => condition,
+            None => self.graph.constant(at.name, Tensor::number(1.0, DType::Bool)),
+        };
+        let mut elements = vec![vec![]; made];
+        let least = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1);
+        let mut body = self.begin(scope, body, least)?;
+        for step in 0.. {
+            let ends = limit.is_some_and(|limit| step >= limit);
+            if ends || known(&self.graph, goes_on, "its condition")? == 0 {
+                break;
+            }
+            if usize::try_from(step).map_or(true, |step| step >= MAX_STEPS) {
+                return unsupported(format!("more than {MAX_STEPS} steps are not supported"))
+                    .map_err(Stop::Op);
+            }
+            let number = self
+                .graph
+                .constant(at.name, Tensor::new([], Data::I64(vec![step])).map_err(GraphError::from)?);
+            let inputs: Vec<ValueId> = [number, goes_on].into_iter().chain(states).collect();
+            let mut outputs = self.body(scope, at, &mut body, &inputs)?;
+            let results = outputs.split_off(inputs.len() - 1);
+            goes_on = outputs.remove(0);
+            states = outputs;
+            elements.iter_mut().zip(results).for_each(|(list, element)| list.push(element));
+        }
+        for list in elements {
+            if list.is_empty() {
+                return unsupported("results of no steps are not supported").map_err(Stop::Op);
+            }
+            states.push(self.stacked(at, list, 0)?);
+        }
+        Ok(states)
+    }
+
+    /// Values of one shape along a new axis.
+    fn stacked(&mut self, at: &At<'_>, mut list: Vec<ValueId>, axis: i64) -> Result<ValueId> {
+        let f = &mut Formula::folding(&mut self.graph, at.name);
+        let rank = list.first().map_or(0, |x| f.ty(*x).rank());
+        let axis = super::super::cx::axis(axis, rank + 1)?;
+        for element in &mut list {
+            let mut shape = f.shape(*element);
+            if shape.len() != rank {
+                return invalid("the elements of an output differ in shape").map_err(Stop::Op);
+            }
+            shape.insert(axis, 1.into());
+            *element = f.reshape(*element, shape)?;
+        }
+        Ok(f.apply(Op::Concat(Concat { axis }), &list)?)
     }
 }

@@ -15,6 +15,7 @@ mod loss;
 mod movement;
 mod normalization;
 mod pool;
+mod random;
 mod reduce;
 mod resize;
 mod sequence;
@@ -81,6 +82,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Attention", 23, attention::attention),
     op("AveragePool", 1, pool::average_pool),
     op("BatchNormalization", 1, normalization::batch_normalization).weights(&[1, 2, 3, 4]),
+    op("Bernoulli", 15, random::bernoulli),
     op("Cast", 1, elementwise::cast),
     op("CastLike", 15, elementwise::cast_like),
     op("CausalConvWithState", 27, sequence::causal_conv).weights(&[1, 2]),
@@ -153,6 +155,10 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Pad", 1, movement::pad).constants(&[1, 2, 3]),
     op("Pow", 1, elementwise::pow),
     op("RMSNormalization", 23, normalization::rms_normalization).weights(&[1]),
+    op("RandomNormal", 1, random::random_normal),
+    op("RandomNormalLike", 1, random::random_normal_like),
+    op("RandomUniform", 1, random::random_uniform),
+    op("RandomUniformLike", 1, random::random_uniform_like),
     op("Range", 11, shape::range).constants(&[0, 1, 2]),
     op("Reciprocal", 1, elementwise::reciprocal),
     op("ReduceL1", 1, reduce::l1).constants(&[1]),
