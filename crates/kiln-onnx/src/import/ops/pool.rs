@@ -2,7 +2,7 @@
 
 use kiln_graph::functions::pooling::{self, Numbering};
 use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
-use kiln_graph::{Dim, Op, ValueId};
+use kiln_graph::{DType, Dim, Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use super::conv::{sizes, window};
@@ -32,7 +32,15 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
     };
     let x = cx.input(0)?;
     let pool = pool(cx, x, PoolKind::Max)?;
-    let y = cx.op(Op::Pool(pool.clone()), &[x])?;
+    let y = match cx.dtype(x) {
+        // Small integers are floating point numbers, too.
+        dtype @ (DType::U8 | DType::I8 | DType::U16 | DType::I16) => {
+            let wide = cx.cast(x, DType::F32)?;
+            let y = cx.op(Op::Pool(pool.clone()), &[wide])?;
+            cx.cast(y, dtype)?
+        }
+        _ => cx.op(Op::Pool(pool.clone()), &[x])?,
+    };
     if !cx.outputs_used.get(1).copied().unwrap_or(false) {
         return Ok(vec![y]);
     }

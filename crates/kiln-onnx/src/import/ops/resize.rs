@@ -29,6 +29,7 @@ fn old_style(cx: &mut Cx<'_>, x: ValueId, scales: Vec<f32>) -> Outputs {
     let places = Places::Core(CoordinateMode::Asymmetric);
     let how = How { mode, places, antialias: false, beyond: Beyond::Edge, extrapolation: 0.0 };
     let shape = scaled(&cx.shape(x), &scales)?;
+    let scales = scales.into_iter().map(f64::from).collect();
     let sizes = Sizes { axes: (0..shape.len()).collect(), shape, scales: Some(scales) };
     write(cx, x, &how, sizes)
 }
@@ -108,7 +109,7 @@ fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
             return unsupported(format!("{old} elements cannot be resized to {new} in this mode"));
         }
         #[allow(clippy::as_conversions, reason = "sizes are below a million")]
-        let scale = scale.map_or(new as f64 / old as f64, f64::from);
+        let scale = scale.unwrap_or(new as f64 / old as f64);
         lines.push(Line { axis, from: old, to: new, scale, part });
     }
     Ok(vec![interpolate(cx, x, &lines, how)?])
@@ -166,7 +167,7 @@ struct Sizes {
     axes: Vec<usize>,
     shape: Vec<Dim>,
     /// For every axis, if the model gives them or they follow from how the proportions are to be kept.
-    scales: Option<Vec<f32>>,
+    scales: Option<Vec<f64>>,
 }
 
 fn sizes(cx: &Cx<'_>, from: &[Dim]) -> Result<Sizes> {
@@ -183,7 +184,8 @@ fn sizes(cx: &Cx<'_>, from: &[Dim]) -> Result<Sizes> {
         for (axis, scale) in axes.iter().zip(given) {
             scales[*axis] = scale;
         }
-        return Ok(Sizes { axes, shape: scaled(from, &scales)?, scales: Some(scales) });
+        let shape = scaled(from, &scales)?;
+        return Ok(Sizes { axes, shape, scales: Some(scales.into_iter().map(f64::from).collect()) });
     }
     let sizes = cx.dims(3, "sizes")?;
     check_count("sizes", sizes.len(), axes.len())?;
@@ -214,7 +216,7 @@ fn sizes(cx: &Cx<'_>, from: &[Dim]) -> Result<Sizes> {
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53; halves are rounded up")]
         if let Some(old) = shape[*axis].as_usize() {
             shape[*axis] = Dim::from((old as f64 * scale + 0.5) as i64);
-            scales[*axis] = scale as f32;
+            scales[*axis] = scale;
         }
     }
     Ok(Sizes { axes, shape, scales: Some(scales) })
@@ -232,7 +234,7 @@ fn parts(cx: &Cx<'_>, places: Places, axes: &[usize]) -> Result<Vec<[f32; 2]>> {
 }
 
 /// The core operator, where it does all that is asked for.
-fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f32]>) -> Option<Resize> {
+fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f64]>) -> Option<Resize> {
     let Places::Core(coordinates) = how.places else { return None };
     let mode = match how.mode {
         Mode::Nearest(nearest) => ResizeMode::Nearest(nearest),
@@ -247,7 +249,7 @@ fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f32]>) -> Optio
     if coordinates == CoordinateMode::AlignCorners && fraction {
         return None;
     }
-    Some(Resize { shape: shape.to_vec(), scales: scales.map(<[f32]>::to_vec), mode, coordinates })
+    Some(Resize { shape: shape.to_vec(), scales: scales.map(as_f32), mode, coordinates })
 }
 
 fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result<ValueId> {
@@ -285,18 +287,19 @@ impl Line {
         let (out, last) = (out as f64, self.from as f64 - 1.0);
         // As the scale gives it; the output has the whole number below.
         let size = self.from as f64 * self.scale;
+        let single = (size - 1.0).abs() < 1e-9;
         let half_pixel = (out + 0.5) / self.scale - 0.5;
         match places {
             Places::Core(CoordinateMode::HalfPixel) => half_pixel,
-            Places::Core(CoordinateMode::PytorchHalfPixel) if size == 1.0 => -0.5,
+            Places::Core(CoordinateMode::PytorchHalfPixel) if self.to == 1 => 0.0,
             Places::Core(CoordinateMode::PytorchHalfPixel) => half_pixel,
-            Places::Core(CoordinateMode::AlignCorners) if size == 1.0 => 0.0,
+            Places::Core(CoordinateMode::AlignCorners) if single => 0.0,
             Places::Core(CoordinateMode::AlignCorners) => out * last / (size - 1.0),
             Places::Core(CoordinateMode::Asymmetric) => out / self.scale,
             Places::HalfPixelSymmetric => self.from as f64 / 2.0 * (1.0 - self.to as f64 / size) + half_pixel,
             Places::CropAndResize => {
                 let [first, extent] = [self.part[0].into(), f64::from(self.part[1] - self.part[0]) * last];
-                let along = if size == 1.0 { extent / 2.0 } else { out * extent / (size - 1.0) };
+                let along = if single { extent / 2.0 } else { out * extent / (size - 1.0) };
                 along + first * last
             }
         }
@@ -344,7 +347,7 @@ fn check_count(what: &str, found: usize, wanted: usize) -> Result<()> {
     }
 }
 
-#[allow(clippy::as_conversions, reason = "they were 32-bit numbers in the file")]
+#[allow(clippy::as_conversions, reason = "rounding is what is meant; most were 32-bit numbers in the file")]
 fn as_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|x| *x as f32).collect()
 }
