@@ -108,7 +108,8 @@ fn bias(
     let along = (axis + shape.len()).checked_sub(ty.rank());
     let matches =
         along.is_some_and(|along| shape.get(along).is_some_and(|n| ty.shape[axis] == Dim::from(*n)));
-    let only = shape.iter().filter(|n| **n != 1).count() == 1;
+    // Also where the axis has one element: another one that has more would be no bias.
+    let only = shape.iter().enumerate().all(|(i, n)| along == Some(i) || *n == 1);
     if node.op != Op::Binary(BinaryOp::Add) || !once || !matches || !only || tensor.dtype() != DType::F32 {
         return Ok(None);
     }

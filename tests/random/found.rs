@@ -1,0 +1,57 @@
+//! Graphs that were once wrong, as small as they became.
+
+use std::collections::BTreeMap;
+
+use kiln::graph::{Precision, Tensor, evaluate, text};
+
+use crate::device::Machine;
+use crate::recipe::{Answer, Case};
+use crate::sketch::{BATCH, Sketch};
+
+/// What was wrong, and the graph.
+const FOUND: &[(&str, &str)] = &[
+    (
+        "a column was taken for a bias, since there was only one output column",
+        "input %x : f32[N, 24, 16]\nconst @w : f32[16, 1] = fill(0.25)\nconst @b : f32[3, 1] = [1, 2, 3]\n\
+         %s = slice(%x) axes=[[1, 0, 3, 1]]\n%m = matmul(%s, @w)\n%y = add(%m, @b)\noutput y = %y",
+    ),
+    (
+        "heights were taken for a bias, since there was only one channel",
+        "input %x : f32[1, 2, 3, 4]\nconst @w : f32[1, 2, 1, 1] = fill(0.5)\nconst @b : f32[3, 1] = [1, 2, 3]\n\
+         %c = conv(%x, @w)\n%y = add(%c, @b)\noutput y = %y",
+    ),
+];
+
+/// The graph in `text` with inputs that look random.
+fn case(text: &str) -> Case {
+    let graph = text::parse(text).expect("a graph");
+    graph.verify().expect("a valid graph");
+    let mut sketch = Sketch::new(false);
+    for id in graph.inputs() {
+        let ty = graph.ty(*id);
+        sketch.input(ty.dtype, ty.shape.clone());
+    }
+    let names = graph.inputs().iter().map(|id| graph.value(*id).name.clone());
+    let inputs: BTreeMap<String, Tensor> =
+        names.zip(sketch.values.iter().map(|known| known.single.clone())).collect();
+    let answers =
+        |precision| evaluate(&graph, &inputs, precision).expect("it can be evaluated").outputs().to_vec();
+    let answers = answers(Precision::F32).into_iter().zip(answers(Precision::F64));
+    let answers =
+        answers.map(|((name, single), (_, double))| Answer { name, single, double, tolerance: 1e-4 });
+    let answers = answers.collect();
+    let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
+    Case { graph, inputs, max, answers }
+}
+
+#[test]
+fn what_was_wrong_is_right() {
+    let machine = Machine::new();
+    let mut wrong = vec![];
+    for (what, text) in FOUND {
+        let case = case(text);
+        let checks = [machine.check(&case), crate::passes::check(&case)];
+        wrong.extend(checks.into_iter().filter_map(|check| Some(format!("{what}: {}", check.err()?))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

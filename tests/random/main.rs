@@ -1,0 +1,93 @@
+//! Graphs that nobody would think of: drawn at random over all core operators and odd shapes, small and far from where
+//! rounding decides, so that every way of computing them has to agree.
+//!
+//! A test draws the same few hundred graphs every day. `KILN_RANDOM=5000` draws so many, `KILN_RANDOM_SEED=7` draws
+//! others. What fails is made as small as it gets, and written to a file as text; once its cause is found, that text
+//! goes to `found.rs`.
+
+mod cut;
+mod device;
+mod dice;
+mod found;
+mod gradients;
+mod jumps;
+mod passes;
+mod recipe;
+mod sketch;
+mod steps;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use device::Machine;
+use recipe::{Case, recipes};
+
+/// A number from the environment.
+fn setting(name: &str, usual: u32) -> u32 {
+    std::env::var(name)
+        .ok()
+        .map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+/// Draws `usual` graphs, or as many as the environment says.
+fn draw(what: &str, usual: u32, smooth: bool, check: impl Fn(&Case) -> Result<(), String>) {
+    let config = Config {
+        cases: setting("KILN_RANDOM", usual),
+        failure_persistence: None,
+        max_shrink_iters: setting("KILN_RANDOM_SHRINK", 100),
+        ..Config::default()
+    };
+    let mut seed = [0; 32];
+    seed[..4].copy_from_slice(&setting("KILN_RANDOM_SEED", 1).to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let nodes = std::cell::Cell::new(0);
+    let result = runner.run(&recipes(), |recipe| {
+        let case = recipe.case(smooth);
+        nodes.set(nodes.get() + case.graph.nodes().len());
+        check(&case).map_err(TestCaseError::fail)
+    });
+    println!("{what}: {} nodes", nodes.get());
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, recipe)) => {
+            let fails = |case: &Case| catch_unwind(AssertUnwindSafe(|| check(case).is_err())).unwrap_or(true);
+            let graph = cut::down(recipe.case(smooth), fails).graph;
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("random-{what}.txt"));
+            std::fs::write(&file, graph.with_data().to_string()).expect("a file can be written");
+            panic!("{what}: {reason}\n{graph}\nwith all data: {}", file.display());
+        }
+        Err(TestError::Abort(reason)) => panic!("{what}: {reason}"),
+    }
+}
+
+#[test]
+fn compiled_is_evaluated() {
+    let machine = Machine::new();
+    draw("compiled", 100, false, |case| machine.check(case));
+    println!("refused: {:#?}", machine.refused());
+}
+
+#[test]
+fn passes_keep_the_meaning() {
+    draw("passes", 400, false, passes::check);
+}
+
+#[test]
+fn gradients_are_those_of_differences() {
+    draw("gradients", 300, true, |case| match gradients::differentiated(case)? {
+        Some((case, sources)) => gradients::check(&case, &sources),
+        None => Ok(()),
+    });
+}
+
+#[test]
+fn gradients_compiled_are_evaluated() {
+    let machine = Machine::new();
+    draw("compiled gradients", 60, true, |case| match gradients::differentiated(case)? {
+        Some((case, _)) => machine.check(&case),
+        None => Ok(()),
+    });
+    println!("refused: {:#?}", machine.refused());
+}

@@ -1,0 +1,114 @@
+//! From random bytes to a graph with known answers.
+
+use std::collections::BTreeMap;
+
+use kiln::Graph;
+use kiln::graph::{DType, Def, Tensor};
+use proptest::prelude::{Strategy, any};
+
+use crate::dice::Dice;
+use crate::sketch::{At, BATCH, Sketch};
+use crate::steps;
+
+/// The bytes of a graph: how it begins, and its steps. Any bytes will do.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    start: [u8; 24],
+    steps: Vec<[u8; 32]>,
+}
+
+/// Graphs of one to forty steps, few of which add more than one node.
+pub fn recipes() -> impl Strategy<Value = Recipe> {
+    let steps = proptest::collection::vec(any::<[u8; 32]>(), 1..=40);
+    (any::<[u8; 24]>(), steps).prop_map(|(start, steps)| Recipe { start, steps })
+}
+
+/// What an output should be.
+pub struct Answer {
+    pub name: String,
+    pub single: Tensor,
+    pub double: Tensor,
+    /// What the difference may be.
+    pub tolerance: f64,
+}
+
+/// A graph, what it is given, and what should come out.
+pub struct Case {
+    pub graph: Graph,
+    pub inputs: BTreeMap<String, Tensor>,
+    /// The largest values of symbols.
+    pub max: BTreeMap<String, u32>,
+    pub answers: Vec<Answer>,
+}
+
+impl Recipe {
+    /// The graph. With `smooth` it is small, and differentiable where it is evaluated.
+    pub fn case(&self, smooth: bool) -> Case {
+        let mut sketch = Sketch::new(smooth);
+        let mut dice = Dice::new(&self.start);
+        let symbolic = dice.odds(30);
+        for _ in 0..1 + dice.below(3) {
+            let rank = dice.of(&[4, 2, 3, 4, 1, 5, 0]);
+            steps::input(&mut sketch, &mut dice, DType::F32, rank, symbolic);
+        }
+        let mut wanted: Vec<At> = vec![];
+        for bytes in &self.steps {
+            let (decides, rest) = (bytes[31], &bytes[..31]);
+            if let Some(made) = steps::step(&mut sketch, &mut Dice::new(rest))
+                && decides > 225
+            {
+                wanted.push(made);
+            }
+        }
+        finished(sketch, wanted)
+    }
+}
+
+/// What nobody reads is an output, and what is wanted besides.
+fn finished(sketch: Sketch, mut wanted: Vec<At>) -> Case {
+    let Sketch { mut graph, inputs, values, .. } = sketch;
+    let consumers = graph.consumers();
+    let unread = (0..values.len()).filter(|at| {
+        let id = values[*at].id;
+        consumers[id.index()].is_empty() && matches!(graph.value(id).def, Def::Node { .. })
+    });
+    wanted.extend(unread);
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut answers = vec![];
+    for (n, at) in wanted.into_iter().enumerate() {
+        let known = &values[at];
+        let name = format!("y{n}");
+        graph.output(name.clone(), known.id).expect("a new name");
+        let (single, double) = (known.single.clone(), known.double.clone());
+        let mut answer = Answer { name, tolerance: 0.0, single, double };
+        answer.tolerance = 1e-4 * known.largest().max(0.1) + 30.0 * answer.doubt();
+        answers.push(answer);
+    }
+    let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
+    Case { graph, inputs, max, answers }
+}
+
+impl Answer {
+    /// How far the two precisions are apart.
+    pub fn doubt(&self) -> f64 {
+        let pairs = self.single.to_f64().into_iter().zip(self.double.to_f64());
+        pairs.fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+    }
+
+    /// What is wrong with `found`, if something is.
+    pub fn check(&self, found: &Tensor) -> Result<(), String> {
+        if (found.dtype(), found.shape()) != (self.single.dtype(), self.single.shape()) {
+            return Err(format!("`{}` is {}, but should be {}", self.name, found.ty(), self.single.ty()));
+        }
+        let tolerance = if found.dtype().is_float() { self.tolerance } else { 0.0 };
+        let found = found.to_f64();
+        for (at, (found, expected)) in found.iter().zip(self.double.to_f64()).enumerate() {
+            let apart = (found - expected).abs();
+            if apart.is_nan() || apart > tolerance {
+                return Err(format!("`{}`: element {at} is {found}, but should be {expected}", self.name));
+            }
+        }
+        Ok(())
+    }
+}
