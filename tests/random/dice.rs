@@ -13,7 +13,7 @@ impl<'a> Dice<'a> {
 
     /// A number below `count`, which is not zero.
     pub fn below(&mut self, count: usize) -> usize {
-        usize::from(self.bytes.next().copied().unwrap_or(0)) * count >> 8
+        (usize::from(self.bytes.next().copied().unwrap_or(0)) * count) >> 8
     }
 
     /// A number from `low` to `high`.

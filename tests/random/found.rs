@@ -20,6 +20,13 @@ const FOUND: &[(&str, &str)] = &[
         "input %x : f32[1, 2, 3, 4]\nconst @w : f32[1, 2, 1, 1] = fill(0.5)\nconst @b : f32[3, 1] = [1, 2, 3]\n\
          %c = conv(%x, @w)\n%y = add(%c, @b)\noutput y = %y",
     ),
+    (
+        "64-bit integers that were held in 32 bits were stored with 64",
+        "input %x : i64[2, 3, 1]\nconst @i : i64[5, 7] = fill(0)\nconst @j : i64[2, 2, 1] = fill(-1)\n\
+         %g = gather(%x, @i) axis=2\n%e = gather_elements(%x, @j) axis=1\n%p = pad(%x) pads=[[0, 0], [1, 0], [0, 2]]\n\
+         %c = concat(%x, %x) axis=1\n%z = pad(%e) pads=[[1, 1], [1, 0], [0, 2]] value=3\n\
+         output g = %g\noutput e = %e\noutput p = %p\noutput c = %c\noutput z = %z",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.

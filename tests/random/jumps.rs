@@ -1,6 +1,6 @@
 //! Functions with jumps, and whether values are near one: there, rounding decides what comes out.
 
-use kiln::graph::ops::{BinaryOp, PoolKind, ReduceKind, UnaryOp};
+use kiln::graph::ops::{BinaryOp, PoolKind, ReduceKind, ScatterReduction, UnaryOp};
 use kiln::graph::{DType, Op};
 
 use crate::sketch::Known;
@@ -16,7 +16,7 @@ pub fn has(op: &Op) -> bool {
         Op::Unary(UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Sign) => true,
         Op::Binary(op) => compares(*op) || matches!(op, BinaryOp::Mod | BinaryOp::Rem),
         Op::Cast(cast) => !cast.to.is_float(),
-        Op::ArgReduce(_) => true,
+        Op::ArgReduce(_) | Op::ArgSort(_) => true,
         _ => false,
     }
 }
@@ -52,9 +52,14 @@ pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
             x.numbers().iter().any(|x| x.abs() > 0.5 && near_integer(*x))
         }
         Op::Cast(cast) if cast.to == DType::Bool => x.numbers().iter().any(|x| within(*x, MARGIN)),
-        Op::ArgReduce(_) => crowded(x, MARGIN / 100.0),
-        Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => kinks && crowded(x, FINE),
-        Op::Pool(pool) if pool.kind == PoolKind::Max => kinks && crowded(x, FINE),
+        Op::ArgReduce(_) | Op::ArgSort(_) => crowded(&[x], MARGIN / 100.0),
+        Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => {
+            kinks && crowded(&[x], FINE)
+        }
+        Op::Pool(pool) if pool.kind == PoolKind::Max => kinks && crowded(&[x], FINE),
+        Op::Scatter(op) if matches!(op.reduction, ScatterReduction::Max | ScatterReduction::Min) => {
+            kinks && crowded(&[x, operands[2]], FINE)
+        }
         _ => false,
     }
 }
@@ -91,8 +96,8 @@ fn pairs(operands: &[&Known]) -> Vec<(f64, f64)> {
 }
 
 /// Whether any two elements are near each other without being equal.
-fn crowded(x: &Known, margin: f64) -> bool {
-    let mut sorted = x.numbers();
+fn crowded(of: &[&Known], margin: f64) -> bool {
+    let mut sorted: Vec<f64> = of.iter().flat_map(|x| x.numbers()).collect();
     sorted.sort_by(f64::total_cmp);
     sorted.windows(2).any(|pair| within(pair[1] - pair[0], margin))
 }

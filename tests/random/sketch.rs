@@ -101,7 +101,7 @@ impl Sketch {
             DType::I32 => Data::I32(small().map(|x| x as i32).collect()),
             DType::I64 => Data::I64(small().map(|x| x as i64).collect()),
             DType::Bool => Data::Bool(noise.iter().map(|x| *x > 0.0).collect()),
-            DType::F16 | DType::F64 | DType::U8 => unreachable!("no such inputs are drawn"),
+            other => unreachable!("no inputs of {other} are drawn"),
         };
         let tensor = Tensor::new(sizes, data).expect("as many as the shape says");
         let name = format!("x{}", self.inputs.len());
@@ -192,7 +192,7 @@ impl Sketch {
             Op::Binary(BinaryOp::Mul) => corners(i64::saturating_mul),
             Op::Binary(BinaryOp::Min | BinaryOp::Max) => union(of(0), of(1)),
             Op::Select => union(of(1), of(2)),
-            Op::Iota(_) | Op::ShapeOf(_) | Op::ArgReduce(_) => (0, 1 << 14),
+            Op::Iota(_) | Op::ShapeOf(_) | Op::ArgReduce(_) | Op::ArgSort(_) => (0, 1 << 14),
             Op::Concat(_) => inputs.iter().map(|at| self.values[*at].range).reduce(union).unwrap_or(ANY),
             Op::Pad(_) => union(of(0), (0, 0)),
             Op::Cast(_) if self.values[inputs[0]].dtype.is_float() => ANY,

@@ -1,7 +1,7 @@
 //! Integers and truth values.
 
 use kiln::graph::ops::{BinaryOp, Iota, ShapeOf, Size, UnaryOp};
-use kiln::graph::{DType, Data, Dim, Op, Tensor};
+use kiln::graph::{DType, Dim, Op, Tensor};
 
 use super::{SIZES, input};
 use crate::dice::Dice;
@@ -24,7 +24,7 @@ const BINARY: [BinaryOp; 13] = [
 ];
 
 pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
-    let is_integer = |dtype| matches!(dtype, DType::I32 | DType::I64);
+    let is_integer = |dtype: DType| !dtype.is_float() && dtype != DType::Bool;
     let a = match sketch.pick(dice, |known| is_integer(known.dtype)) {
         Some(found) => found,
         None => {
@@ -40,9 +40,8 @@ pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let (dtype, dims) = (sketch.values[a].dtype, sketch.values[a].dims.clone());
     let never_zero = matches!(op, BinaryOp::Div | BinaryOp::Mod | BinaryOp::Rem);
     let b = if never_zero || dice.odds(50) {
-        let number = dice.of(&[2i64, 3, 1, -1, -2, 7, -5]);
-        let data = if dtype == DType::I64 { Data::I64(vec![number]) } else { Data::I32(vec![number as i32]) };
-        sketch.constant(Tensor::new([], data).expect("one element"))
+        let number = dice.of(&[2.0, 3.0, 1.0, -1.0, -2.0, 7.0, -5.0]);
+        sketch.constant(Tensor::number(number, dtype))
     } else {
         sketch.pick(dice, |known| known.dtype == dtype && known.dims == dims)?
     };

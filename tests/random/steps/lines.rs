@@ -1,6 +1,6 @@
 //! What combines whole lines: matrix products, reductions, softmax.
 
-use kiln::graph::ops::{ArgKind, ArgReduce, MatMul, Reduce, ReduceKind, Softmax};
+use kiln::graph::ops::{ArgKind, ArgReduce, ArgSort, GatherElements, MatMul, Reduce, ReduceKind, Softmax};
 use kiln::graph::{DType, Op};
 
 use super::{SIZES, float};
@@ -82,4 +82,15 @@ pub fn arg_reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let kind = dice.of(&[ArgKind::Max, ArgKind::Min]);
     let op = ArgReduce { kind, axis, keep_dims: dice.odds(50), select_last_index: dice.odds(30) };
     sketch.apply(Op::ArgReduce(op), &[x])
+}
+
+/// The order of the elements, or the elements in order.
+pub fn sort(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+    let x = sketch.pick(dice, |known| known.rank() > 0 && matches!(known.dtype, DType::F32 | DType::I32))?;
+    let axis = dice.below(sketch.values[x].rank());
+    let order = sketch.apply(Op::ArgSort(ArgSort { axis, descending: dice.odds(50) }), &[x])?;
+    if dice.odds(40) {
+        return Some(order);
+    }
+    sketch.apply(Op::GatherElements(GatherElements { axis }), &[x, order])
 }

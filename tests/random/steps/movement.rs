@@ -1,13 +1,14 @@
 //! What moves elements without computing.
 
 use kiln::graph::ops::{
-    Concat, Expand, Gather, GatherElements, Pad, PadMode, Reshape, Slice, SliceAxis, Transpose,
+    Concat, Expand, Gather, GatherElements, Pad, PadMode, Reshape, Scatter, ScatterReduction, Slice,
+    SliceAxis, Transpose,
 };
 use kiln::graph::{DType, Data, Dim, Op, Tensor};
 
 use super::{elements, fixed_axis, shape};
 use crate::dice::Dice;
-use crate::sketch::{At, Sketch};
+use crate::sketch::{At, Known, Sketch};
 
 pub fn transpose(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 1)?;
@@ -108,7 +109,7 @@ pub fn concat(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let axis = if dims.len() > 1 && dice.odds(60) { 1 } else { dice.below(dims.len()) };
     let mut parts = vec![x];
     for _ in 0..1 + dice.below(3) {
-        let fits = |known: &crate::sketch::Known| {
+        let fits = |known: &Known| {
             known.dtype == dtype
                 && known.rank() == dims.len()
                 && (0..dims.len()).all(|i| i == axis || known.dims[i] == dims[i])
@@ -171,7 +172,7 @@ pub fn gather(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let axis = fixed_axis(sketch, dice, x)?;
     let size = sketch.values[x].sizes[axis];
     // What was computed may serve as a position, if it is one.
-    let fits = |known: &crate::sketch::Known| {
+    let fits = |known: &Known| {
         matches!(known.dtype, DType::I32 | DType::I64)
             && known.rank() < 3
             && known.numbers().iter().all(|i| (-(size as f64)..size as f64).contains(i))
@@ -188,17 +189,37 @@ pub fn gather(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Gather(Gather { axis }), &[x, indices])
 }
 
-pub fn gather_elements(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
-    let x = sketch.pick(dice, |known| known.rank() > 0)?;
-    let axis = fixed_axis(sketch, dice, x)?;
+/// A value and positions along one of its axes, one for each element of a smaller shape.
+fn scattered(
+    sketch: &mut Sketch,
+    dice: &mut Dice<'_>,
+    fits: impl Fn(&Known) -> bool,
+) -> Option<(At, At, usize)> {
+    let x = sketch.pick(dice, |known| {
+        known.rank() > 0 && known.dims.iter().all(|dim| dim.as_const().is_some()) && fits(known)
+    })?;
     let own = sketch.values[x].sizes.clone();
-    let dims = &sketch.values[x].dims;
-    if dims.iter().any(|dim| dim.as_const().is_none()) {
-        return None;
-    }
+    let axis = dice.below(own.len());
     let sizes: Vec<usize> = (0..own.len())
-        .map(|i| if i == axis { dice.of(&[2, 1, 3, 5]) } else { 1 + dice.below(own[i]) })
+        .map(|i| if i == axis { dice.of(&[2, 1, 3, 5]) } else { own[i] - dice.below(own[i]) })
         .collect();
     let indices = positions(sketch, dice, own[axis], &sizes);
+    Some((x, indices, axis))
+}
+
+pub fn gather_elements(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+    let (x, indices, axis) = scattered(sketch, dice, |_| true)?;
     sketch.apply(Op::GatherElements(GatherElements { axis }), &[x, indices])
+}
+
+pub fn scatter(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+    let (x, indices, axis) = scattered(sketch, dice, Known::is_float)?;
+    let (sizes, dims) = (sketch.values[indices].sizes.clone(), sketch.values[indices].dims.clone());
+    let found = sketch.pick(dice, |known| known.is_float() && known.dims == dims);
+    let updates = match found {
+        Some(found) => found,
+        None => sketch.weights(dice, &sizes, 1.5, 0.0),
+    };
+    let reduction = dice.of(&ScatterReduction::ALL);
+    sketch.apply(Op::Scatter(Scatter { axis, reduction }), &[x, indices, updates])
 }

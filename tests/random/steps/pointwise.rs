@@ -165,10 +165,13 @@ pub fn cast(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let from = sketch.values[x].dtype;
     let to = match from {
         DType::F32 => dice.of(&[DType::I32, DType::Bool, DType::F32, DType::F16]),
-        DType::I32 => dice.of(&[DType::F32, DType::I64, DType::Bool]),
+        DType::I32 => {
+            dice.of(&[DType::F32, DType::I64, DType::Bool, DType::U8, DType::I8, DType::I16, DType::U16])
+        }
         DType::I64 => dice.of(&[DType::I32, DType::F32, DType::Bool]),
         DType::Bool => dice.of(&[DType::F32, DType::I32, DType::I64]),
-        DType::F16 | DType::F64 | DType::U8 => DType::F32,
+        DType::U8 | DType::I8 | DType::U16 | DType::I16 => dice.of(&[DType::I32, DType::F32]),
+        _ => DType::F32,
     };
     let y = sketch.apply(Op::Cast(Cast { to }), &[x])?;
     // Little can be done with 16 bits but to go back.

@@ -25,12 +25,12 @@ pub fn conv(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let out = if groups == 1 && dice.odds(70) { dice.of(&[4, 8, 3, 16, 17, 33, 7, 64]) } else { out };
     let mut op = Conv { groups, ..Conv::new(spatial) };
     let mut kernel = vec![1; spatial];
-    for axis in 0..spatial {
-        kernel[axis] = dice.of(&[1, 3, 2, 3, 5]);
+    for (axis, kernel) in kernel.iter_mut().enumerate() {
+        *kernel = dice.of(&[1, 3, 2, 3, 5]);
         op.dilations[axis] = dice.of(&[1, 1, 1, 2, 3]);
         op.input_dilations[axis] = dice.of(&[1, 1, 1, 1, 1, 2, 3]);
         op.strides[axis] = dice.of(&[1, 1, 2, 3]);
-        let same = (op.dilations[axis] * (kernel[axis] - 1) / 2) as i64;
+        let same = (op.dilations[axis] * (*kernel - 1) / 2) as i64;
         op.pads[axis] = match dice.below(4) {
             0 => [same, same],
             1 => [0, 0],

@@ -4,7 +4,7 @@
 //! constants and indices, is known to fit; nothing is narrowed without proof. What does not fit is computed with 64
 //! bits where the device can, and refused by name where it cannot.
 
-use kiln_graph::ops::{BinaryOp, Iota, ReduceKind, ScatterReduction, ShapeOf};
+use kiln_graph::ops::{BinaryOp, Iota, PadMode, ReduceKind, ScatterReduction, ShapeOf};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
 
 use kiln_plan::Storage;
@@ -58,7 +58,10 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
             Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
             Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => of(0),
-            Op::Pad(_) => union(of(0), (0, 0)),
+            Op::Pad(op) => match op.mode {
+                PadMode::Constant(value) => union(of(0), (value.floor() as i64, value.ceil() as i64)),
+                PadMode::Reflect | PadMode::Edge | PadMode::Wrap => of(0),
+            },
             Op::Cast(_)
             | Op::Reshape(_)
             | Op::Expand(_)

@@ -112,7 +112,7 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
             let copy = Copy {
                 name: &group.name,
                 kernel: "concat",
-                operands: vec![Operand::plain(view, ty.dtype)],
+                operands: vec![Operand::plain(view, graph.ty(*id).dtype)],
                 space,
                 dtype: ty.dtype,
                 to: to.storage,
@@ -157,7 +157,7 @@ pub fn pad(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) -> Resu
         .filter(|(_, pads)| **pads != [0, 0])
         .map(|(axis, [before, _])| (axis, from[axis].clone(), remap(op.mode, *before)))
         .collect();
-    let operand = Operand { remaps, ..Operand::plain(view, ty.dtype) };
+    let operand = Operand { remaps, ..Operand::plain(view, ctx.graph.ty(x).dtype) };
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
     let space = Space::new(&ty.shape, &layout);
     write(ctx, group, "pad", vec![operand], space, out, placed)?;
@@ -173,7 +173,7 @@ fn pad_everywhere(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) 
     view.strides.push(0.into());
     let rank = ty.rank();
     let remaps = (0..rank).map(|axis| (axis, from[axis].clone(), remap(op.mode, op.pads[axis][0]))).collect();
-    let operand = Operand { remaps, ..Operand::plain(view, ty.dtype) };
+    let operand = Operand { remaps, ..Operand::plain(view, ctx.graph.ty(x).dtype) };
     let placed = ctx.place(out, row_major(rank, 1), Contents::Activation)?;
     let shape: Vec<Dim> = ty.shape.iter().cloned().chain([1.into()]).collect();
     let space = Space { width: 1, ..Space::new(&shape, &row_major(rank + 1, 1)) };
@@ -253,7 +253,7 @@ fn gather_with(
         Operand::plain(View { strides: index_strides, ..index_view }, graph.ty(indices).dtype),
         Operand {
             gather: Some((0, size, step)),
-            ..Operand::plain(View { strides: x_strides, ..x_view }, ty.dtype)
+            ..Operand::plain(View { strides: x_strides, ..x_view }, graph.ty(x).dtype)
         },
     ];
     let single = ty.shape.last().is_none_or(|dim| dim.is(1));

@@ -331,12 +331,20 @@ fn nodes(graph: &mut GraphProto, random: &mut Random) {
             let Some(node) = random.within(&mut graph.node) else { return };
             let body = GraphProto {
                 node: vec![node.clone()],
-                output: node.output.iter().map(|name| ValueInfoProto { name: name.clone(), r#type: None }).collect(),
+                output: node
+                    .output
+                    .iter()
+                    .map(|name| ValueInfoProto { name: name.clone(), r#type: None })
+                    .collect(),
                 ..GraphProto::default()
             };
             let condition = random.of(&outputs).unwrap_or_default();
-            let branch =
-                |name: &str| AttributeProto { name: name.into(), g: Some(body.clone()), r#type: 5, ..Default::default() };
+            let branch = |name: &str| AttributeProto {
+                name: name.into(),
+                g: Some(body.clone()),
+                r#type: 5,
+                ..Default::default()
+            };
             *node = NodeProto {
                 input: vec![condition],
                 output: node.output.clone(),
@@ -383,10 +391,14 @@ fn attributes(node: &mut NodeProto, random: &mut Random) {
     let at = random.below(node.attribute.len());
     match random.below(8) {
         0 if !node.attribute.is_empty() => drop(node.attribute.remove(at)),
-        1 if !node.attribute.is_empty() => node.attribute[at].name = random.of(ATTRIBUTES).unwrap_or_default().into(),
+        1 if !node.attribute.is_empty() => {
+            node.attribute[at].name = random.of(ATTRIBUTES).unwrap_or_default().into()
+        }
         2 => {
-            let mut new =
-                AttributeProto { name: random.of(ATTRIBUTES).unwrap_or_default().into(), ..Default::default() };
+            let mut new = AttributeProto {
+                name: random.of(ATTRIBUTES).unwrap_or_default().into(),
+                ..Default::default()
+            };
             new.r#type = [1, 2, 3, 6, 7][random.below(5)];
             match new.r#type {
                 1 => new.f = random.of(FLOATS),

@@ -37,7 +37,8 @@ fn fields(mut bytes: &[u8], depth: usize) -> Option<Vec<Field>> {
                 let length = usize::try_from(varint(&mut bytes)?).ok()?;
                 let inner = split(&mut bytes, length)?;
                 // A text is a message in appearance only.
-                let text = inner.len() > 2 && inner.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+                let text =
+                    inner.len() > 2 && inner.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
                 let message = if text || depth == 0 { None } else { fields(inner, depth - 1) };
                 message.map_or_else(|| Value::Bytes(inner.to_vec()), Value::Message)
             }

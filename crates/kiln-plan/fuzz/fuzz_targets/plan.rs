@@ -25,7 +25,10 @@ fuzz_target!(|bytes: &[u8]| {
             let written = plan.to_bytes().expect("what is read can be written");
             let again = Plan::read(&written).expect("what is written can be read");
             // By their bytes: no NaN equals itself.
-            assert!(again.to_bytes().expect("it was") == written, "what is written is the same when it is read");
+            assert!(
+                again.to_bytes().expect("it was") == written,
+                "what is written is the same when it is read"
+            );
             looked_at(&plan);
         }
         Err(error) => drop(error.to_string()),
