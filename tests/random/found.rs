@@ -27,6 +27,12 @@ const FOUND: &[(&str, &str)] = &[
          %c = concat(%x, %x) axis=1\n%z = pad(%e) pads=[[1, 1], [1, 0], [0, 2]] value=3\n\
          output g = %g\noutput e = %e\noutput p = %p\noutput c = %c\noutput z = %z",
     ),
+    (
+        "what was cropped came back where a convolution padded",
+        "input %x : f32[N, 2, 5, 6]\nconst @w : f32[4, 1, 1, 3] = fill(0.5)\n\
+         %p = pad(%x) pads=[[0, 0], [0, 0], [1, 2], [2, -1]]\n\
+         %y = conv(%p, @w) strides=[1, 3] pads=[[0, 0], [-1, 2]] groups=2\noutput y = %y",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.

@@ -48,6 +48,11 @@ fn conv(op: &Conv, pads: &[[i64; 2]], value: f32) -> Option<Conv> {
     if value != 0.0 || op.input_dilations.iter().any(|d| *d > 1) {
         return None;
     }
+    // What was cropped does not come back: zeros are put in its place.
+    let crops = |(own, before): (&i64, &i64)| *before < 0 && *own > 0;
+    if op.pads.iter().flatten().zip(pads.iter().flatten()).any(crops) {
+        return None;
+    }
     let sum = op.pads.iter().zip(pads).map(|(a, b)| [a[0] + b[0], a[1] + b[1]]).collect();
     Some(Conv { pads: sum, ..op.clone() })
 }
