@@ -70,10 +70,18 @@ fn power(a: ${ T }, b: ${ T }) -> ${ T } {
   return select(select(magnitude, negative, a < ${ T }(0.0)), ${ T }(1.0), b == ${ T }(0.0));
 }
 //% endif
+//% if "remainder" in used or "floor_mod" in used
+// The sign of the dividend, as fmod of C. By an infinite divisor nothing is divided.
+fn remainder(a: ${ T }, b: ${ T }) -> ${ T } {
+  let largest = ${ T }(3.4028234e38);
+  return select(a - trunc(a / b) * b, a, (abs(b) > largest) & (abs(a) <= largest));
+}
+//% endif
 //% if "floor_mod" in used
 // The sign of the divisor, as Python's %.
 fn floor_mod(a: ${ T }, b: ${ T }) -> ${ T } {
-  return a - floor(a / b) * b;
+  let r = remainder(a, b);
+  return select(r, r + b, (r != ${ T }(0.0)) & ((r < ${ T }(0.0)) != (b < ${ T }(0.0))));
 }
 //% endif
 //% if "floor_mod_int" in used

@@ -9,7 +9,7 @@ use kiln::{Device, DeviceOptions, Options, Plan, Session, Strategy, Target};
 const TOLERANCE: f64 = 1e-4;
 
 /// Cases that are not expected to pass, with the words of the error.
-const EXPECTED: &[(&str, &str)] = &[("einsum_matrix", "not supported")];
+const EXPECTED: &[(&str, &str)] = &[];
 
 /// The same for devices without 64-bit arithmetic.
 const WITHOUT_64_BITS: &[(&str, &str)] = &[

@@ -240,6 +240,29 @@ case("lp_pool", lambda x: F.lp_pool2d(x, 2, 2), ((2, 3, 6, 4), "normal"))
 case("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), ((2, 8, 3, 3), "normal"))
 case("shared_weight", lambda x, w: F.conv2d(torch.tanh(F.conv2d(x, w, padding=1)), w, padding=1), IMAGE, ((3, 3, 3, 3), "normal"))
 case("residual", lambda x, w: F.relu(F.conv2d(x, w, padding=1)) + x, IMAGE, ((3, 3, 3, 3), "normal"))
+case("tril", lambda x: torch.tril(x, -1), ((2, 4, 5), "normal"))
+case("einsum", lambda a, b: torch.einsum("bij,bkj->bik", a, b), ((2, 3, 4), "normal"), ((2, 5, 4), "normal"))
+case("einsum_diagonal", lambda a, b: torch.einsum("bii,ij->bj", a, b), ((2, 4, 4), "normal"), ((4, 3), "normal"))
+case("cumsum", lambda x: torch.cumsum(x, 1), ((2, 5, 3), "normal"))
+case("det", torch.det, ((2, 4, 4), "normal"))
+
+
+def recurrent(run, gates, cell=False):
+    """One layer in one direction: input [T, N, I], first states, the weights of its input and state, and biases."""
+
+    def function(x, h, *rest):
+        weights = list(rest[1:] if cell else rest)
+        states = (h, rest[0]) if cell else h
+        return torch.cat(run(x, states, weights, True, 1, 0.0, False, False, False)[:2])
+
+    states = [((1, 2, 3), "normal")] * (2 if cell else 1)
+    weights = [((gates * 3, 5), "unit"), ((gates * 3, 3), "unit"), ((gates * 3,), "unit"), ((gates * 3,), "unit")]
+    return function, ((4, 2, 5), "normal"), *states, *weights
+
+
+case("rnn", *recurrent(torch._VF.rnn_tanh, 1))
+case("gru", *recurrent(torch._VF.gru, 3))
+case("lstm", *recurrent(torch._VF.lstm, 4, cell=True))
 
 
 class Middle(torch.nn.Module):

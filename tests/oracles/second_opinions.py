@@ -8,6 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from second_opinions_recurrent import gru, leaky_relu, lstm, relu, hard_sigmoid, rnn, softsign
+
 
 def softmax_of_flattened(x, axis, log=False):
     """Before opset 13: coerce to a matrix at `axis`, then along its rows."""
@@ -131,4 +133,13 @@ SECOND_OPINIONS = {
     "roi_align_opset_10": partial(roi_align, output_size=(2, 2), sampling_ratio=3, aligned=False),
     # It counts from the beginning of a line instead of that of the tensor. (The values are compared.)
     "max_pool_indices_1d": lambda x: np.maximum(np.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:]),
+    # Of recurrent layers it leaves out lengths and clipping, most activations, and the coupling of gates.
+    "rnn_lengths_reverse": partial(rnn, reverse=[True]),
+    "rnn_relu_clip": partial(rnn, functions=[relu], clip=0.4),
+    "rnn_bidirectional_alphas": partial(rnn, reverse=[False, True], functions=[leaky_relu(0.1), hard_sigmoid(0.3, 0.4)]),
+    "gru_bidirectional_lengths": partial(gru, reverse=[False, True], linear_before_reset=True),
+    "gru_softsign_clip": partial(gru, gate=hard_sigmoid(0.2, 0.5), hidden=softsign, clip=0.5),
+    "lstm_peepholes_lengths": lstm,
+    "lstm_reverse_clip": partial(lstm, reverse=[True], clip=0.3),
+    "lstm_input_forget": partial(lstm, input_forget=True),
 }

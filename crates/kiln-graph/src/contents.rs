@@ -125,6 +125,11 @@ fn binary(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
         | BinaryOp::GreaterOrEqual
         | BinaryOp::And
         | BinaryOp::Or
-        | BinaryOp::Xor => None,
+        | BinaryOp::Xor
+        | BinaryOp::BitAnd
+        | BinaryOp::BitOr
+        | BinaryOp::BitXor
+        | BinaryOp::ShiftLeft
+        | BinaryOp::ShiftRight => None,
     }
 }

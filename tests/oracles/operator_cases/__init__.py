@@ -1,6 +1,24 @@
 """The table of single-operator oracles."""
 
-from . import convolution, images, indexing, linear, losses, movement, normalization, pointwise, pooling, reduction, resize, sequences
+from . import (
+    convolution,
+    einsum,
+    images,
+    indexing,
+    integers,
+    linear,
+    losses,
+    masks,
+    movement,
+    normalization,
+    pointwise,
+    pooling,
+    recurrent,
+    reduction,
+    resize,
+    sequences,
+    signal,
+)
 
 CASES = [
     *convolution.CASES,
@@ -15,6 +33,11 @@ CASES = [
     *losses.CASES,
     *sequences.CASES,
     *pointwise.CASES,
+    *masks.CASES,
+    *einsum.CASES,
+    *integers.CASES,
+    *signal.CASES,
+    *recurrent.CASES,
 ]
 
 NAMES = [c.name for c in CASES]

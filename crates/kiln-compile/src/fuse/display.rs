@@ -117,6 +117,11 @@ fn sign(op: BinaryOp) -> Option<char> {
         | BinaryOp::GreaterOrEqual
         | BinaryOp::And
         | BinaryOp::Or
-        | BinaryOp::Xor => None,
+        | BinaryOp::Xor
+        | BinaryOp::BitAnd
+        | BinaryOp::BitOr
+        | BinaryOp::BitXor
+        | BinaryOp::ShiftLeft
+        | BinaryOp::ShiftRight => None,
     }
 }

@@ -201,7 +201,7 @@ impl<'a> Context<'a> {
     pub fn place(&mut self, id: ValueId, layout: Layout, contents: Contents) -> Result<usize, CompileError> {
         let element = self.element(id)?;
         let value = self.seen.value(id);
-        let bytes = layout::elements(&layout, &value.ty.shape) * bytes_of(element);
+        let bytes = in_fours(&layout, &value.ty.shape, element);
         let storage = self.allocate(&value.name, bytes, contents);
         self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
         Ok(self.placed.len() - 1)
@@ -341,8 +341,7 @@ impl<'a> Context<'a> {
                 || layout.order.last().is_none_or(|axis| layout::is_multiple(&ty.shape[*axis], layout.lanes));
             // A view that runs exactly as the layout would is that tensor, if its memory is as large.
             let large_enough = {
-                let bytes =
-                    layout::round_up(&(layout::elements(layout, &ty.shape) * bytes_of(view.element)), 16);
+                let bytes = in_fours(layout, &ty.shape, view.element);
                 self.memory[view.storage.0].bytes == bytes
             };
             if view.base.is(0) && padded && large_enough && same_strides(&ty.shape, &view.strides, &want) {
@@ -421,6 +420,11 @@ pub fn storage_type(dtype: DType) -> Storage {
 /// Bytes of an element in memory.
 pub fn bytes_of(element: Storage) -> Dim {
     i64::try_from(element.size()).unwrap_or(8).into()
+}
+
+/// Bytes of a tensor in memory: all of it can be read and written four elements at a time.
+fn in_fours(layout: &Layout, shape: &[Dim], element: Storage) -> Dim {
+    layout::round_up(&layout::elements(layout, shape), 4) * bytes_of(element)
 }
 
 /// Whether two ways to stride through `shape` visit the same places; dimensions of one element do not matter.

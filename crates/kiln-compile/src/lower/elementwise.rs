@@ -306,9 +306,13 @@ fn compute(
             if dtype == DType::F64 && !in_doubles(*op) {
                 return Err(wrong(dtype));
             }
-            let x = converted(element, dtype, wider(dtype, result), arg(0));
-            let code = unary(element, *op, wider(dtype, result), &x);
-            Ok(wrapped(element, result, code))
+            let common = wider(dtype, result);
+            let x = converted(element, dtype, common, arg(0));
+            let code = unary(element, *op, common, &x);
+            Ok(match result {
+                DType::I32 if common == DType::I64 => converted(element, common, result, &code),
+                _ => wrapped(element, result, code),
+            })
         }
         Op::Binary(op) => {
             if dtype == DType::F64 && matches!(op, BinaryOp::Pow | BinaryOp::Mod) {
@@ -478,6 +482,9 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         UnaryOp::Not => format!("!{x}"),
         UnaryOp::IsNan => call("is_nan"),
         UnaryOp::IsInf => call("is_inf"),
+        UnaryOp::BitNot => format!("~{x}"),
+        UnaryOp::ToBits => format!("bitcast<{}>({x})", register_type(DType::I32, element.width())),
+        UnaryOp::FromBits => format!("bitcast<{}>({x})", register_type(DType::F32, element.width())),
     }
 }
 
@@ -507,6 +514,7 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Mod if dtype == DType::I64 => call("floor_mod_long"),
         BinaryOp::Mod if dtype.integer_range().is_some_and(|(low, _)| low == 0) => format!("{a} % {b}"),
         BinaryOp::Mod => call("floor_mod_int"),
+        BinaryOp::Rem if float && dtype != DType::F64 => call("remainder"),
         BinaryOp::Rem => format!("{a} % {b}"),
         // A number that is no NaN needs only one comparison, which is false for NaN.
         BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),
@@ -529,6 +537,25 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::And => format!("{a} & {b}"),
         BinaryOp::Or => format!("{a} | {b}"),
         BinaryOp::Xor if is_bool => format!("{a} != {b}"),
-        BinaryOp::Xor => format!("{a} ^ {b}"),
+        BinaryOp::Xor | BinaryOp::BitXor => format!("{a} ^ {b}"),
+        BinaryOp::BitAnd => format!("{a} & {b}"),
+        BinaryOp::BitOr => format!("{a} | {b}"),
+        BinaryOp::ShiftLeft | BinaryOp::ShiftRight => shift(op, dtype, a, b, element.width()),
+    }
+}
+
+/// By as many places as there can be at most: to the right of a signed number that leaves copies of the sign, which is
+/// what more places, or less than none, leave too. Of other numbers they leave zero.
+fn shift(op: BinaryOp, dtype: DType, a: &str, b: &str, width: usize) -> String {
+    let most = if dtype == DType::I64 { 63.0 } else { 31.0 };
+    let (zero, limit) = (literal(dtype, 0.0, width), literal(dtype, most, width));
+    let signed = dtype.integer_range().is_some_and(|(low, _)| low < 0);
+    let inside =
+        if signed { format!("({b} >= {zero}) & ({b} <= {limit})") } else { format!("{b} <= {limit}") };
+    let places = format!("{}(select({limit}, {b}, {inside}))", register_type(DType::U32, width));
+    match op {
+        BinaryOp::ShiftRight if signed => format!("{a} >> {places}"),
+        BinaryOp::ShiftRight => format!("select({zero}, {a} >> {places}, {inside})"),
+        _ => format!("select({zero}, {a} << {places}, {inside})"),
     }
 }

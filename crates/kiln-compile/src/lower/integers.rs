@@ -4,7 +4,7 @@
 //! constants and indices, is known to fit; nothing is narrowed without proof. What does not fit is computed with 64
 //! bits where the device can, and refused by name where it cannot.
 
-use kiln_graph::ops::{BinaryOp, Iota, PadMode, ReduceKind, ScatterReduction, ShapeOf};
+use kiln_graph::ops::{BinaryOp, Iota, PadMode, ReduceKind, ScatterReduction, ShapeOf, UnaryOp};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
 
 use kiln_plan::Storage;
@@ -44,6 +44,7 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
         let range = match &node.op {
             // What functions write for a zero of the type of something.
             Op::Binary(BinaryOp::Sub) if node.inputs[0] == node.inputs[1] => (0, 0),
+            Op::Unary(op) => unary(*op, of(0)),
             Op::Binary(op) => binary(*op, of(0), of(1)),
             Op::Select => union(of(1), of(2)),
             Op::Cast(_) if graph.ty(node.inputs[0]).dtype == DType::Bool => (0, 1),
@@ -58,6 +59,14 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
             Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
             Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => of(0),
+            Op::Reduce(op) if op.kind == ReduceKind::Sum => {
+                let shape = &graph.ty(node.inputs[0]).shape;
+                let count = op.axes.iter().map(|axis| shape[*axis].eval(max).unwrap_or(i64::MAX));
+                let count = count.fold(1, i64::saturating_mul).max(1);
+                let (low, high) = of(0);
+                // Partial sums, too, lie between zero and the largest sums.
+                (low.min(0).saturating_mul(count), high.max(0).saturating_mul(count))
+            }
             Op::Pad(op) => match op.mode {
                 PadMode::Constant(value) => union(of(0), (value.floor() as i64, value.ceil() as i64)),
                 PadMode::Reflect | PadMode::Edge | PadMode::Wrap => of(0),
@@ -74,7 +83,6 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             | Op::MatMul(_)
             | Op::BatchNorm(_)
             | Op::Softmax(_)
-            | Op::Unary(_)
             | Op::Reduce(_)
             | Op::Size(_)
             | Op::Random(_)
@@ -104,23 +112,55 @@ fn union(a: Range, b: Range) -> Range {
     (a.0.min(b.0), a.1.max(b.1))
 }
 
+fn unary(op: UnaryOp, x: Range) -> Range {
+    match op {
+        UnaryOp::Neg => (x.1.saturating_neg(), x.0.saturating_neg()),
+        UnaryOp::Abs => (0, x.0.saturating_abs().max(x.1.saturating_abs())),
+        UnaryOp::Sign => (-1, 1),
+        UnaryOp::Relu => (x.0.max(0), x.1.max(0)),
+        // `-1 - x`
+        UnaryOp::BitNot => (!x.1, !x.0),
+        _ => ANY,
+    }
+}
+
 fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
     let corners = |f: fn(i64, i64) -> i64| {
         let all = [f(a.0, b.0), f(a.0, b.1), f(a.1, b.0), f(a.1, b.1)];
         (all.into_iter().min().unwrap_or(i64::MIN), all.into_iter().max().unwrap_or(i64::MAX))
     };
+    // A remainder is nearer to zero than the divisor, and no farther from it than the dividend.
+    let rest = b.0.saturating_abs().max(b.1.saturating_abs()).saturating_sub(1).max(0);
     match op {
         BinaryOp::Add => corners(i64::saturating_add),
         BinaryOp::Sub => corners(i64::saturating_sub),
         BinaryOp::Mul => corners(i64::saturating_mul),
         BinaryOp::Min => (a.0.min(b.0), a.1.min(b.1)),
         BinaryOp::Max => (a.0.max(b.0), a.1.max(b.1)),
-        BinaryOp::Div | BinaryOp::Rem | BinaryOp::Mod => {
-            let most = a.0.saturating_abs().max(a.1.saturating_abs()).max(b.0.saturating_abs());
-            let most = most.max(b.1.saturating_abs());
+        // Only a divisor of -1 leads out of the range of the dividend.
+        BinaryOp::Div if b.0 >= 0 => (a.0.min(0), a.1.max(0)),
+        BinaryOp::Div => {
+            let most = a.0.saturating_abs().max(a.1.saturating_abs());
             (most.saturating_neg(), most)
         }
+        BinaryOp::Rem => (a.0.min(0).max(rest.saturating_neg()), a.1.max(0).min(rest)),
+        BinaryOp::Mod => (if b.0 < 0 { -rest } else { 0 }, if b.1 > 0 { rest } else { 0 }),
+        // All bits above the highest of either are copies of the sign.
+        BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor => {
+            let highest = |x: i64| if x < 0 { !x } else { x };
+            let all = [a.0, a.1, b.0, b.1].map(highest).into_iter().fold(0, |all, x| all | x);
+            let most = i64::MAX.unbounded_shr(all.leading_zeros().saturating_sub(1));
+            let low = if a.0 < 0 || b.0 < 0 { !most } else { 0 };
+            (low, most)
+        }
+        // Places that are out of range leave zero.
+        BinaryOp::ShiftLeft if b.0 >= 0 && b.1 < 32 => {
+            let shifted = |x: i64| x.saturating_mul(1i64.wrapping_shl(b.1 as u32));
+            union((0, 0), union((shifted(a.0), shifted(a.1)), a))
+        }
+        BinaryOp::ShiftRight => (a.0.min(-1), a.1.max(0)),
         BinaryOp::Pow
+        | BinaryOp::ShiftLeft
         | BinaryOp::Equal
         | BinaryOp::Less
         | BinaryOp::LessOrEqual

@@ -66,7 +66,12 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
             | BinaryOp::GreaterOrEqual
             | BinaryOp::And
             | BinaryOp::Or
-            | BinaryOp::Xor,
+            | BinaryOp::Xor
+            | BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight,
         )
         | Op::Conv(_)
         | Op::Pool(_)

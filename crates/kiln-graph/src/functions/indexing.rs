@@ -1,10 +1,14 @@
 //! Selecting and changing by indices: what follows from gathering, scattering and sorting.
 
+use std::ops::Range;
+
 use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{ArgSort, BinaryOp, GatherElements, Op, Scatter, ScatterReduction, SliceAxis};
+use crate::ops::{
+    ArgSort, BinaryOp, Gather, GatherElements, Iota, Op, Scatter, ScatterReduction, ShapeOf, SliceAxis,
+};
 use crate::tensor::DType;
 
 /// The `k` largest (or smallest) elements along an axis, in order, and their indices (int64); of equal elements the
@@ -26,10 +30,10 @@ pub fn top_k(
     Ok([values, indices])
 }
 
-/// Index tuples `[.., m]` into dimensions of `sizes` as positions in the product of these: `[count, 1]`, i32. Negative
-/// indices count from the end.
-pub fn positions(f: &mut Formula<'_>, indices: ValueId, sizes: &[Dim]) -> Made {
-    let shape = f.shape(indices);
+/// Index tuples `[.., m]` into the dimensions `axes` of `data` as positions in the product of these: `[count, 1]`, i32.
+/// Negative indices count from the end.
+fn positions(f: &mut Formula<'_>, indices: ValueId, data: ValueId, axes: Range<usize>) -> Made {
+    let (shape, sizes) = (f.shape(indices), f.shape(data));
     let Some((_, outer)) = shape.split_last() else {
         return f.mismatch("gather_nd", "the indices have no dimensions");
     };
@@ -39,23 +43,57 @@ pub fn positions(f: &mut Formula<'_>, indices: ValueId, sizes: &[Dim]) -> Made {
     let zero = f.number_like(0.0, indices);
     let count = product(outer);
     let mut position = f.expand(zero, vec![count.clone(), 1.into()])?;
-    for (m, size) in sizes.iter().enumerate() {
-        let Some(size) = size.as_const() else {
-            let message = format!("dimension {m}, into which indices point, is the symbol {size}");
-            return Err(GraphError::Unsuitable(message));
-        };
+    for (m, axis) in axes.enumerate() {
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
-        let size = size as f64;
+        let size = match sizes.get(axis).and_then(Dim::as_const) {
+            Some(size) => f.number_like(size as f64, indices),
+            None => {
+                let size = f.apply(Op::ShapeOf(ShapeOf { start: axis, end: axis + 1 }), &[data])?;
+                f.cast(size, DType::I32)?
+            }
+        };
         let part = SliceAxis { axis: last, start: m.into(), length: 1.into(), step: 1 };
         let index = f.slice(indices, vec![part])?;
         let index = f.reshape(index, vec![count.clone(), 1.into()])?;
-        let wrapped = f.with(BinaryOp::Add, index, size)?;
+        let wrapped = f.add(index, size)?;
         let negative = f.with(BinaryOp::Less, index, 0.0)?;
         let index = f.select(negative, wrapped, index)?;
-        let scaled = f.with(BinaryOp::Mul, position, size)?;
+        let scaled = f.mul(position, size)?;
         position = f.add(scaled, index)?;
     }
     Ok(position)
+}
+
+/// `out[b.., i.., :] = x[b.., indices[b.., i.., :], :]`: the last dimension of `indices` names a place in the dimensions
+/// behind the `batch` first ones, which both have.
+pub fn gather_nd(f: &mut Formula<'_>, x: ValueId, indices: ValueId, batch: usize) -> Made {
+    let (shape, taken) = (f.shape(x), f.shape(indices));
+    let fits = |depth: &usize| taken.len() > batch && batch.saturating_add(*depth) <= shape.len();
+    let depth = taken.last().and_then(Dim::as_usize).filter(fits);
+    let Some(depth) = depth.filter(|_| shape[..batch] == taken[..batch]) else {
+        let message =
+            format!("{} cannot be places in {} with {batch} dimensions in common", f.ty(indices), f.ty(x));
+        return f.mismatch("gather_nd", message);
+    };
+    let (lead, rest) = (&shape[..batch], &shape[batch + depth..]);
+    let chosen = &shape[batch..batch + depth];
+    let places = &taken[batch..taken.len() - 1];
+    let (images, count) = (product(lead), product(places));
+    let mut at = positions(f, indices, x, batch..batch + depth)?;
+    if batch > 0 {
+        // The images lie one behind the other.
+        let index = Iota { dtype: DType::I32, shape: vec![images.clone(), 1.into()], axis: 0 };
+        let image = f.apply(Op::Iota(index), &[])?;
+        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+        let size = product(chosen).as_const().unwrap_or(i64::MAX) as f64;
+        let first = f.with(BinaryOp::Mul, image, size)?;
+        let inside = f.reshape(at, vec![images.clone(), count.clone()])?;
+        at = f.add(first, inside)?;
+    }
+    let at = f.reshape(at, vec![&images * &count])?;
+    let rows = f.reshape(x, vec![&images * &product(chosen), product(rest)])?;
+    let y = f.apply(Op::Gather(Gather { axis: 0 }), &[rows, at])?;
+    f.reshape(y, [lead, places, rest].concat())
 }
 
 /// The data with slices changed (ONNX's ScatterND): the last dimension of `indices` `[.., m]` points into the first `m`
@@ -82,7 +120,7 @@ pub fn scatter_nd(
             .mismatch("scatter_nd", format!("the updates {} should have the shape {wanted}", f.ty(updates)));
     }
     let (count, width) = (product(outer), product(rest));
-    let position = positions(f, indices, into)?;
+    let position = positions(f, indices, data, 0..depth)?;
     let position = f.expand(position, vec![count.clone(), width.clone()])?;
     let flat = f.reshape(data, vec![product(into), width.clone()])?;
     let updates = f.reshape(updates, vec![count, width])?;

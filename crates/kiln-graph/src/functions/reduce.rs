@@ -5,8 +5,7 @@ use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{ArgKind, ArgReduce, BinaryOp, Iota, MatMul, Op, ReduceKind, UnaryOp};
-use crate::tensor::Tensor;
+use crate::ops::{ArgKind, ArgReduce, BinaryOp, Iota, Op, ReduceKind, UnaryOp};
 
 /// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows.
 pub fn log_sum_exp(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
@@ -66,49 +65,6 @@ pub fn l2_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool)
     let square = f.mul(x, x)?;
     let sum = f.reduce(ReduceKind::Sum, square, axes.to_vec(), keep_dims)?;
     f.unary(UnaryOp::Sqrt, sum)
-}
-
-/// Which elements a running sum takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Running {
-    /// Only those before (or in reverse, behind) its own place.
-    pub exclusive: bool,
-    /// From the end to the beginning.
-    pub reverse: bool,
-}
-
-/// The sum of all elements up to each along `axis`: a product with a triangle of ones.
-pub fn cumulative_sum(f: &mut Formula<'_>, x: ValueId, axis: usize, how: Running) -> Made {
-    /// The triangle has this many elements squared.
-    const LONGEST: usize = 2048;
-    let shape = f.shape(x);
-    let Some(size) = shape.get(axis) else {
-        return f.mismatch("cumulative_sum", format!("{} has no axis {axis}", f.ty(x)));
-    };
-    let Some(size) = size.as_usize().filter(|n| *n <= LONGEST) else {
-        let message = format!("sums along {size} elements; up to {LONGEST} are supported");
-        return Err(GraphError::Unsuitable(message));
-    };
-    if !f.ty(x).dtype.is_float() {
-        return Err(GraphError::Unsuitable("sums of integers are not supported".into()));
-    }
-    let counts = |from: usize, to: usize| {
-        let (from, to) = if how.reverse { (to, from) } else { (from, to) };
-        if how.exclusive { from < to } else { from <= to }
-    };
-    let ones = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
-    let ones = ones.map(|(from, to)| if counts(from, to) { 1.0 } else { 0.0 }).collect();
-    let triangle = f.constant(Tensor::f32([size, size], ones)?);
-    let triangle = f.cast(triangle, f.ty(x).dtype)?;
-    let last = shape.len() - 1;
-    let mut perm: Vec<usize> = (0..=last).collect();
-    perm.swap(axis, last);
-    let moved = f.transpose(x, perm.clone())?;
-    let shape = f.shape(moved);
-    let rows = f.reshape(moved, vec![product(&shape[..last]), Dim::from(size)])?;
-    let sums = f.matmul(MatMul { transpose_a: false, transpose_b: false }, rows, triangle)?;
-    let sums = f.reshape(sums, shape)?;
-    f.transpose(sums, perm)
 }
 
 /// A one where `x` is largest along `axis`, the first of equals, and zeros.

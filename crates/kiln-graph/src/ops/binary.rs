@@ -36,11 +36,23 @@ pub enum BinaryOp {
     And,
     Or,
     Xor,
+    /// Of the bits of integers.
+    BitAnd,
+    /// Of the bits of integers.
+    BitOr,
+    /// Of the bits of integers.
+    BitXor,
+    /// Of integers. Bits that leave their type are lost; a number of places that is negative or not less than the bits
+    /// of the type leaves 0.
+    ShiftLeft,
+    /// Of integers, with copies of the sign. A number of places that is negative or not less than the bits of the type
+    /// leaves nothing but them.
+    ShiftRight,
 }
 
 impl BinaryOp {
     /// All functions.
-    pub const ALL: [BinaryOp; 17] = [
+    pub const ALL: [BinaryOp; 22] = [
         BinaryOp::Add,
         BinaryOp::Sub,
         BinaryOp::Mul,
@@ -58,6 +70,11 @@ impl BinaryOp {
         BinaryOp::And,
         BinaryOp::Or,
         BinaryOp::Xor,
+        BinaryOp::BitAnd,
+        BinaryOp::BitOr,
+        BinaryOp::BitXor,
+        BinaryOp::ShiftLeft,
+        BinaryOp::ShiftRight,
     ];
 
     /// The name in the text form.
@@ -80,6 +97,11 @@ impl BinaryOp {
             BinaryOp::And => "and",
             BinaryOp::Or => "or",
             BinaryOp::Xor => "xor",
+            BinaryOp::BitAnd => "bit_and",
+            BinaryOp::BitOr => "bit_or",
+            BinaryOp::BitXor => "bit_xor",
+            BinaryOp::ShiftLeft => "shift_left",
+            BinaryOp::ShiftRight => "shift_right",
         }
     }
 
@@ -90,6 +112,13 @@ impl BinaryOp {
                 operand: "the right operand",
                 expected: format!("{} like the left one", a.dtype),
                 found: b.dtype,
+            });
+        }
+        if self.is_bitwise() && (a.dtype.is_float() || a.dtype == DType::Bool) {
+            return Err(ShapeError::DType {
+                operand: "the left operand",
+                expected: "an integer".into(),
+                found: a.dtype,
             });
         }
         let logic = matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
@@ -118,9 +147,43 @@ impl BinaryOp {
             | BinaryOp::Mod
             | BinaryOp::Rem
             | BinaryOp::Min
-            | BinaryOp::Max => a.dtype,
+            | BinaryOp::Max
+            | BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => a.dtype,
         };
         Ok(TensorType::new(dtype, broadcast_shapes(&a.shape, &b.shape)?))
+    }
+
+    /// Whether it is a function of the bits of integers.
+    pub fn is_bitwise(self) -> bool {
+        matches!(
+            self,
+            BinaryOp::BitAnd
+                | BinaryOp::BitOr
+                | BinaryOp::BitXor
+                | BinaryOp::ShiftLeft
+                | BinaryOp::ShiftRight
+        )
+    }
+
+    /// The functions of bits.
+    pub(crate) fn eval_bits(self, a: &Array<i64>, b: &Array<i64>, out_shape: &[usize]) -> Vec<i64> {
+        let bits = i64::from_size(a.dtype.size() * 8);
+        let (a, b) = (a.broadcast(out_shape), b.broadcast(out_shape));
+        let of = |(a, b): (&i64, &i64)| {
+            let places = u32::try_from(*b).ok().filter(|_| *b < bits);
+            match self {
+                BinaryOp::BitAnd => a & b,
+                BinaryOp::BitOr => a | b,
+                BinaryOp::BitXor => a ^ b,
+                BinaryOp::ShiftLeft => places.map_or(0, |places| a.wrapping_shl(places)),
+                _ => a.wrapping_shr(places.unwrap_or(63)),
+            }
+        };
+        a.iter().zip(b.iter()).map(of).collect()
     }
 
     pub(crate) fn eval<T: Number>(
@@ -160,6 +223,12 @@ impl BinaryOp {
             BinaryOp::And => truth(p && q),
             BinaryOp::Or => truth(p || q),
             BinaryOp::Xor => truth(p != q),
+            // See `eval_bits`: floating point numbers have no bits here.
+            BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => return None,
         })
     }
 }
@@ -239,7 +308,12 @@ impl BinaryOp {
             | BinaryOp::GreaterOrEqual
             | BinaryOp::And
             | BinaryOp::Or
-            | BinaryOp::Xor => return Ok(None),
+            | BinaryOp::Xor
+            | BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => return Ok(None),
         }))
     }
 
@@ -284,7 +358,12 @@ impl BinaryOp {
             | BinaryOp::GreaterOrEqual
             | BinaryOp::And
             | BinaryOp::Or
-            | BinaryOp::Xor => return Ok(None),
+            | BinaryOp::Xor
+            | BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => return Ok(None),
         }))
     }
 

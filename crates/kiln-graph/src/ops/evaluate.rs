@@ -1,6 +1,6 @@
 //! From tensors to the operators' loops and back.
 
-use super::{Op, ResizeMode, select};
+use super::{Op, ResizeMode, UnaryOp, select};
 use crate::array::Array;
 use crate::dim::Bindings;
 use crate::error::{EvalError, ShapeError};
@@ -135,10 +135,18 @@ impl Op {
                 return Ok(results.into_iter().zip(outputs).map(|(v, (dtype, _))| T::write(v, *dtype)).collect());
             }),
             Op::Softmax(op) => with_real!(dtype, T => T::write(op.eval::<T>(&Array::of(&inputs[0])), dtype)),
+            Op::Unary(op @ (UnaryOp::ToBits | UnaryOp::FromBits)) => {
+                // An f32 is held in f64 where that is asked for.
+                let tensor = Tensor::of_len(shape.clone(), op.eval_bits(&inputs[0]));
+                if tensor.dtype() == dtype { tensor.data().clone() } else { Data::F64(tensor.to_f64()) }
+            }
             Op::Unary(op) if from.is_float() => with_real!(from, T => {
                 T::write(op.eval_real::<T>(&Array::of(&inputs[0])), dtype)
             }),
             Op::Unary(op) => i64::write(op.eval_int(&Array::of(&inputs[0]))?, dtype),
+            Op::Binary(op) if op.is_bitwise() => {
+                i64::write(op.eval_bits(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
+            }
             Op::Binary(op) => with_number!(from, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape)?, dtype)
             }),

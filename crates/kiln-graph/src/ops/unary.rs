@@ -5,10 +5,10 @@ use super::{BinaryOp, take};
 use crate::array::Array;
 use crate::error::ShapeError;
 use crate::number::{Number, Real};
-use crate::tensor::{DType, TensorType};
+use crate::tensor::{DType, Data, Tensor, TensorType};
 
 /// An elementwise function of one operand. The output has the input's type, but for [`UnaryOp::IsNan`] and
-/// [`UnaryOp::IsInf`], which give bool.
+/// [`UnaryOp::IsInf`], which give bool, and [`UnaryOp::ToBits`] and [`UnaryOp::FromBits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the variants are the mathematical functions of the same name")]
 pub enum UnaryOp {
@@ -48,11 +48,17 @@ pub enum UnaryOp {
     Not,
     IsNan,
     IsInf,
+    /// Every bit of an integer the other way.
+    BitNot,
+    /// The bits of an f32 as i32.
+    ToBits,
+    /// The f32 whose bits are those of an i32.
+    FromBits,
 }
 
 impl UnaryOp {
     /// All functions.
-    pub const ALL: [UnaryOp; 29] = [
+    pub const ALL: [UnaryOp; 32] = [
         UnaryOp::Neg,
         UnaryOp::Abs,
         UnaryOp::Sign,
@@ -82,6 +88,9 @@ impl UnaryOp {
         UnaryOp::Not,
         UnaryOp::IsNan,
         UnaryOp::IsInf,
+        UnaryOp::BitNot,
+        UnaryOp::ToBits,
+        UnaryOp::FromBits,
     ];
 
     /// The name in the text form.
@@ -116,6 +125,9 @@ impl UnaryOp {
             UnaryOp::Not => "not",
             UnaryOp::IsNan => "is_nan",
             UnaryOp::IsInf => "is_inf",
+            UnaryOp::BitNot => "bit_not",
+            UnaryOp::ToBits => "to_bits",
+            UnaryOp::FromBits => "from_bits",
         }
     }
 
@@ -123,6 +135,10 @@ impl UnaryOp {
         let [x] = take(inputs)?;
         let (fits, expected) = match self {
             UnaryOp::Not => (x.dtype == DType::Bool, "bool"),
+            UnaryOp::BitNot => (!x.dtype.is_float() && x.dtype != DType::Bool, "an integer"),
+            // Where everything is held in f64, so is what is f32 in the graph.
+            UnaryOp::ToBits => (matches!(x.dtype, DType::F32 | DType::F64), "f32"),
+            UnaryOp::FromBits => (x.dtype == DType::I32, "i32"),
             UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Relu => {
                 (x.dtype != DType::Bool, "a number")
             }
@@ -158,7 +174,12 @@ impl UnaryOp {
                 found: x.dtype,
             });
         }
-        let dtype = if matches!(self, UnaryOp::IsNan | UnaryOp::IsInf) { DType::Bool } else { x.dtype };
+        let dtype = match self {
+            UnaryOp::IsNan | UnaryOp::IsInf => DType::Bool,
+            UnaryOp::ToBits => DType::I32,
+            UnaryOp::FromBits => DType::F32,
+            _ => x.dtype,
+        };
         Ok(TensorType::new(dtype, x.shape.iter().cloned()))
     }
 
@@ -198,6 +219,22 @@ impl UnaryOp {
             UnaryOp::Not => truth(x == T::ZERO),
             UnaryOp::IsNan => truth(x.is_nan()),
             UnaryOp::IsInf => truth(x.is_infinite()),
+            // See `eval_bits` and `eval_int`.
+            UnaryOp::BitNot | UnaryOp::ToBits | UnaryOp::FromBits => x,
+        }
+    }
+
+    /// From the bits of a number to the number or back.
+    pub(crate) fn eval_bits(self, x: &Tensor) -> Data {
+        #[allow(clippy::as_conversions, reason = "what is f32 in the graph is rounded to f32")]
+        match self {
+            UnaryOp::FromBits => {
+                let bits = Array::<i64>::of(x);
+                Data::F32(
+                    bits.data.iter().map(|bits| f32::from_bits((*bits as i32).cast_unsigned())).collect(),
+                )
+            }
+            _ => Data::I32(Array::<f32>::of(x).data.iter().map(|x| x.to_bits().cast_signed()).collect()),
         }
     }
 
@@ -209,6 +246,7 @@ impl UnaryOp {
             UnaryOp::Sign => Number::sign,
             UnaryOp::Relu => |x| x.max(0),
             UnaryOp::Not => |x| i64::from(x == 0),
+            UnaryOp::BitNot => |x| !x,
             UnaryOp::Reciprocal
             | UnaryOp::Exp
             | UnaryOp::Log
@@ -232,7 +270,9 @@ impl UnaryOp {
             | UnaryOp::Ceil
             | UnaryOp::Round
             | UnaryOp::IsNan
-            | UnaryOp::IsInf => {
+            | UnaryOp::IsInf
+            | UnaryOp::ToBits
+            | UnaryOp::FromBits => {
                 let expected = "floating point".into();
                 return Err(ShapeError::DType { operand: "the operand", expected, found: x.dtype });
             }
@@ -355,7 +395,10 @@ impl UnaryOp {
             | UnaryOp::Round
             | UnaryOp::Not
             | UnaryOp::IsNan
-            | UnaryOp::IsInf => return Ok(vec![None]),
+            | UnaryOp::IsInf
+            | UnaryOp::BitNot
+            | UnaryOp::ToBits
+            | UnaryOp::FromBits => return Ok(vec![None]),
         };
         Ok(vec![Some(dx)])
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::functions::convolution::{ConvTranspose, conv_transpose};
-use kiln_graph::functions::{activation, linear, movement, normalization, ranges, reduce, slicing};
+use kiln_graph::functions::{activation, linear, movement, normalization, ranges, reduce, running, slicing};
 use kiln_graph::{
     DType, EvaluateOptions, Formula, Graph, Made, Precision, Tensor, TensorType, ValueId, evaluate_with,
 };
@@ -173,11 +173,26 @@ fn reductions() {
     check("log_sum_exp", &x, of, &[2], &[4.169_846_02, 9.004_945_26]);
     let of = function(|f, x| l2_norm(f, x, &[1], true));
     check("l2_norm", &x, of, &[2, 1], &[21f64.sqrt(), 99f64.sqrt()]);
+}
+
+#[test]
+fn running_sums_and_products() {
+    use running::*;
+    let x = t(&[2, 3], &[1.0, 2.0, 4.0, 3.0, 3.0, 9.0]);
     let of = function(|f, x| cumulative_sum(f, x, 1, Running::default()));
     check("cumulative_sum", &x, of, &[2, 3], &[1.0, 3.0, 7.0, 3.0, 6.0, 15.0]);
     let backwards = Running { exclusive: true, reverse: true };
     let of = function(move |f, x| cumulative_sum(f, x, 1, backwards));
     check("from the end", &x, of, &[2, 3], &[6.0, 4.0, 0.0, 12.0, 9.0, 0.0]);
+    let of = function(|f, x| {
+        let x = f.cast(x, DType::I32)?;
+        cumulative_sum(f, x, 1, Running { exclusive: true, reverse: false })
+    });
+    check("of integers", &x, of, &[2, 3], &[0.0, 1.0, 3.0, 0.0, 3.0, 6.0]);
+    let of = function(|f, x| cumulative_product(f, x, 1, Running::default()));
+    check("cumulative_product", &x, of, &[2, 3], &[1.0, 2.0, 8.0, 3.0, 9.0, 81.0]);
+    let of = function(move |f, x| cumulative_product(f, x, 1, backwards));
+    check("from the end", &x, of, &[2, 3], &[8.0, 4.0, 1.0, 27.0, 9.0, 1.0]);
 }
 
 #[test]

@@ -77,7 +77,17 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         Op::Softmax(op) => {
             plain(if op.log { "LogSoftmax" } else { "Softmax" }, vec![int("axis", wide(op.axis))])
         }
+        Op::Unary(UnaryOp::ToBits | UnaryOp::FromBits) => {
+            refuse(node, "bits of numbers came to ONNX after the version that is written")
+        }
         Op::Unary(op) => plain(unary(*op), vec![]),
+        Op::Binary(BinaryOp::ShiftLeft | BinaryOp::ShiftRight)
+            if graph.ty(node.inputs[0]).dtype.integer_range().is_none_or(|(low, _)| low < 0) =>
+        {
+            refuse(node, "the version of ONNX that is written shifts unsigned integers only")
+        }
+        Op::Binary(BinaryOp::ShiftLeft) => plain("BitShift", vec![string("direction", "LEFT")]),
+        Op::Binary(BinaryOp::ShiftRight) => plain("BitShift", vec![string("direction", "RIGHT")]),
         Op::Binary(BinaryOp::Rem) => plain("Mod", vec![int("fmod", 1)]),
         Op::Binary(BinaryOp::Mod) if graph.ty(node.inputs[0]).dtype.is_float() => {
             // a - floor(a / b) * b, since Mod of floats is the other remainder.
@@ -202,6 +212,8 @@ fn unary(op: UnaryOp) -> &'static str {
         UnaryOp::Not => "Not",
         UnaryOp::IsNan => "IsNaN",
         UnaryOp::IsInf => "IsInf",
+        UnaryOp::BitNot => "BitwiseNot",
+        UnaryOp::ToBits | UnaryOp::FromBits => "BitCast",
     }
 }
 
@@ -223,6 +235,10 @@ fn binary(op: BinaryOp) -> &'static str {
         BinaryOp::And => "And",
         BinaryOp::Or => "Or",
         BinaryOp::Xor => "Xor",
+        BinaryOp::BitAnd => "BitwiseAnd",
+        BinaryOp::BitOr => "BitwiseOr",
+        BinaryOp::BitXor => "BitwiseXor",
+        BinaryOp::ShiftLeft | BinaryOp::ShiftRight => "BitShift",
     }
 }
 

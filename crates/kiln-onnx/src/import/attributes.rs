@@ -85,6 +85,13 @@ impl<'a> Attributes<'a> {
             .map_err(|_| OpError::Invalid(format!("attribute `{name}` is not UTF-8")))
     }
 
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<&'a str>>, OpError> {
+        let Some(attribute) = self.get(name, AttributeType::Strings)? else { return Ok(None) };
+        let read = |bytes: &'a Vec<u8>| std::str::from_utf8(bytes);
+        let strings: Result<Vec<_>, _> = attribute.strings.iter().map(read).collect();
+        strings.map(Some).map_err(|_| OpError::Invalid(format!("attribute `{name}` is not UTF-8")))
+    }
+
     pub(crate) fn string_or(&self, name: &str, default: &'static str) -> Result<&'a str, OpError> {
         Ok(self.string(name)?.unwrap_or(default))
     }

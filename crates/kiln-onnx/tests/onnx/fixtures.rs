@@ -10,7 +10,7 @@ use kiln_onnx::{ImportOptions, import, read_tensor_pb};
 const TOLERANCE: f64 = 1e-4;
 
 /// Cases that cannot be imported, with the words of the error.
-const EXPECTED: &[(&str, &str)] = &[("einsum_matrix", "not supported")];
+const EXPECTED: &[(&str, &str)] = &[];
 
 pub(crate) fn fixtures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures").join(name)

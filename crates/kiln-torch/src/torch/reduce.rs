@@ -1,6 +1,7 @@
 //! Sums, means, extremes, norms.
 
-use kiln_graph::functions::reduce::{Running, cumulative_sum, l1_norm, l2_norm, log_sum_exp, variance};
+use kiln_graph::functions::reduce::{l1_norm, l2_norm, log_sum_exp, variance};
+use kiln_graph::functions::running::{Running, cumulative_sum};
 use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind, UnaryOp};
 use kiln_graph::{DType, Dim, Op, ValueId};
 

@@ -3,7 +3,7 @@
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
 use super::legacy;
 use crate::proto::DataType;
 use crate::tensor::dtype_of;
@@ -53,15 +53,22 @@ pub(crate) fn is_inf(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.binary(BinaryOp::And, infinite, wanted)?])
 }
 
-/// The exponent may be of another type; it is read in the base's.
+/// The exponent may be of another type; the power is of the base's. Where an integer has a fractional exponent, whole
+/// ones are computed with integers, as a power of floating point numbers need not be whole, and the others cut off.
 pub(crate) fn pow(cx: &mut Cx<'_>) -> Outputs {
     let (a, b) = legacy::operands(cx)?;
-    let dtype = cx.dtype(a);
-    if !dtype.is_float() && cx.dtype(b).is_float() {
-        return unsupported("an integer to a fractional power is not supported");
+    let (dtype, exponent) = (cx.dtype(a), cx.dtype(b));
+    let same = cx.cast(b, dtype)?;
+    if dtype.is_float() || !exponent.is_float() {
+        return Ok(vec![cx.binary(BinaryOp::Pow, a, same)?]);
     }
-    let b = cx.cast(b, dtype)?;
-    Ok(vec![cx.binary(BinaryOp::Pow, a, b)?])
+    let exact = cx.binary(BinaryOp::Pow, a, same)?;
+    let base = cx.cast(a, exponent)?;
+    let power = cx.binary(BinaryOp::Pow, base, b)?;
+    let power = cx.cast(power, dtype)?;
+    let floor = cx.unary(UnaryOp::Floor, b)?;
+    let whole = cx.binary(BinaryOp::Equal, floor, b)?;
+    Ok(vec![cx.op(Op::Select, &[whole, exact, power])?])
 }
 
 /// With `fmod`, the remainder has the sign of the dividend, as in C; else of the divisor, as in Python.
@@ -98,6 +105,14 @@ pub(crate) fn mean(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn select(cx: &mut Cx<'_>) -> Outputs {
     let (condition, a, b) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     Ok(vec![cx.op(Op::Select, &[condition, a, b])?])
+}
+
+/// One above the threshold, zero elsewhere.
+pub(crate) fn binarizer(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let above = cx.with(BinaryOp::Greater, x, cx.attributes.float_or("threshold", 0.0)?.into())?;
+    let dtype = cx.dtype(x);
+    Ok(vec![cx.cast(above, dtype)?])
 }
 
 pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {

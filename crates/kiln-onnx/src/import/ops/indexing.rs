@@ -1,8 +1,8 @@
 //! Selecting and changing by indices that are data.
 
 use kiln_graph::functions::indexing;
-use kiln_graph::ops::{Scatter, ScatterReduction};
-use kiln_graph::{DType, Dim, Op};
+use kiln_graph::ops::{Gather, Scatter, ScatterReduction};
+use kiln_graph::{DType, Dim, Op, product};
 
 use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
 
@@ -13,6 +13,23 @@ fn reduction(cx: &Cx<'_>) -> Result<ScatterReduction> {
         Some(reduction) => Ok(reduction),
         None => invalid(format!("attribute `reduction` is \"{word}\"; none, add, mul, max and min are")),
     }
+}
+
+/// Columns by their numbers, of which there may be any shape.
+pub(crate) fn array_feature_extractor(cx: &mut Cx<'_>) -> Outputs {
+    let (x, places) = (cx.input(0)?, cx.input(1)?);
+    let count = product(&cx.shape(places));
+    let places = cx.reshape(places, [count])?;
+    let x = if cx.rank(x) == 1 { cx.reshape(x, [vec![Dim::from(1)], cx.shape(x)].concat())? } else { x };
+    let axis = cx.axis(-1, cx.rank(x))?;
+    Ok(vec![cx.op(Op::Gather(Gather { axis }), &[x, places])?])
+}
+
+pub(crate) fn gather_nd(cx: &mut Cx<'_>) -> Outputs {
+    let (x, indices) = (cx.input(0)?, cx.input(1)?);
+    let batch = cx.attributes.int_or("batch_dims", 0)?;
+    let Ok(batch) = usize::try_from(batch) else { return invalid(format!("`batch_dims` is {batch}")) };
+    Ok(vec![indexing::gather_nd(&mut cx.formula(), x, indices, batch)?])
 }
 
 pub(crate) fn scatter_elements(cx: &mut Cx<'_>) -> Outputs {

@@ -1,10 +1,10 @@
-//! Matrix products.
+//! Matrix products, and what else is known of matrices.
 
 use kiln_graph::Op;
-use kiln_graph::functions::linear;
+use kiln_graph::functions::{determinant, einsum, linear};
 use kiln_graph::ops::{BinaryOp, MatMul};
 
-use super::super::cx::{Cx, Outputs};
+use super::super::cx::{Cx, OpError, Outputs};
 
 pub(crate) fn mat_mul(cx: &mut Cx<'_>) -> Outputs {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
@@ -31,4 +31,16 @@ pub(crate) fn gemm(cx: &mut Cx<'_>) -> Outputs {
         y = cx.add(y, c)?;
     }
     Ok(vec![y])
+}
+
+pub(crate) fn einsum(cx: &mut Cx<'_>) -> Outputs {
+    let operands = cx.all_inputs()?;
+    let equation = cx.attributes.string("equation")?;
+    let equation = equation.ok_or_else(|| OpError::Invalid("attribute `equation` is missing".into()))?;
+    Ok(vec![einsum::einsum(&mut cx.formula(), equation, &operands)?])
+}
+
+pub(crate) fn det(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    Ok(vec![determinant::determinant(&mut cx.formula(), x)?])
 }

@@ -5,21 +5,27 @@
 
 mod activation;
 mod attention;
+mod chosen;
 mod conv;
 mod elementwise;
 mod image;
 mod indexing;
+mod integers;
 mod legacy;
 mod linear;
 mod loss;
+mod masks;
 mod movement;
 mod normalization;
 mod pool;
 mod random;
+mod recurrent;
 mod reduce;
 mod resize;
 mod sequence;
 mod shape;
+mod signal;
+mod text;
 mod training;
 
 pub(crate) use attention::softmax_precision;
@@ -83,6 +89,13 @@ pub(crate) const TABLE: &[Operator] = &[
     op("AveragePool", 1, pool::average_pool),
     op("BatchNormalization", 1, normalization::batch_normalization).weights(&[1, 2, 3, 4]),
     op("Bernoulli", 15, random::bernoulli),
+    op("BitCast", 26, integers::bit_cast),
+    op("BitShift", 11, integers::bit_shift),
+    op("BitwiseAnd", 18, integers::bitwise_and),
+    op("BitwiseNot", 18, integers::bitwise_not),
+    op("BitwiseOr", 18, integers::bitwise_or),
+    op("BitwiseXor", 18, integers::bitwise_xor),
+    op("BlackmanWindow", 17, signal::blackman_window).constants(&[0]),
     op("Cast", 1, elementwise::cast),
     op("CastLike", 15, elementwise::cast_like),
     op("CausalConvWithState", 27, sequence::causal_conv).weights(&[1, 2]),
@@ -91,6 +104,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("CenterCropPad", 18, image::center_crop_pad).constants(&[1]),
     op("Clip", 1, activation::clip).constants(&[1, 2]),
     op("Col2Im", 18, image::col2im).constants(&[1, 2]),
+    op("Compress", 9, chosen::compress).constants(&[1]),
     op("Concat", 1, movement::concat),
     op("Constant", 1, shape::constant),
     op("ConstantOfShape", 9, shape::constant_of_shape).constants(&[0]),
@@ -98,20 +112,27 @@ pub(crate) const TABLE: &[Operator] = &[
     op("ConvTranspose", 1, conv::conv_transpose).weights(&[1, 2]),
     op("Cos", 7, elementwise::cos),
     op("Cosh", 9, elementwise::cosh),
+    op("CumProd", 26, reduce::cum_prod).constants(&[1]),
     op("CumSum", 11, reduce::cum_sum).constants(&[1]),
+    op("DFT", 17, signal::dft).constants(&[1, 2]),
     op("DeformConv", 19, image::deform_conv).weights(&[1, 3]),
     op("DepthToSpace", 1, movement::depth_to_space),
+    op("Det", 11, linear::det),
     op("Div", 1, elementwise::div),
     op("Dropout", 1, shape::dropout).constants(&[1, 2]),
+    op("Einsum", 12, linear::einsum),
     op("Elu", 1, activation::elu),
     op("Equal", 1, elementwise::equal),
     op("Erf", 9, elementwise::erf),
     op("Exp", 1, elementwise::exp),
     op("Expand", 8, shape::expand).constants(&[1]),
+    op("EyeLike", 9, masks::eye_like),
     op("Flatten", 1, shape::flatten),
     op("Floor", 1, elementwise::floor),
+    op("GRU", 1, recurrent::gru).weights(&[1, 2, 3]),
     op("Gather", 1, movement::gather),
     op("GatherElements", 11, movement::gather_elements),
+    op("GatherND", 11, indexing::gather_nd),
     op("Gelu", 20, activation::gelu),
     op("Gemm", 1, linear::gemm).weights(&[1, 2]),
     op("GlobalAveragePool", 1, pool::global_average_pool),
@@ -120,6 +141,8 @@ pub(crate) const TABLE: &[Operator] = &[
     op("GreaterOrEqual", 12, elementwise::greater_or_equal),
     op("GridSample", 16, image::grid_sample),
     op("GroupNormalization", 18, normalization::group_normalization).weights(&[1, 2]),
+    op("HammingWindow", 17, signal::hamming_window).constants(&[0]),
+    op("HannWindow", 17, signal::hann_window).constants(&[0]),
     op("HardSigmoid", 1, activation::hard_sigmoid),
     op("HardSwish", 14, activation::hard_swish),
     op("Hardmax", 1, reduce::hard_max),
@@ -128,6 +151,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("IsInf", 10, elementwise::is_inf),
     op("IsNaN", 9, elementwise::is_nan),
     op("LRN", 1, normalization::lrn),
+    op("LSTM", 1, recurrent::lstm).weights(&[1, 2, 3, 7]),
     op("LayerNormalization", 17, normalization::layer_normalization).weights(&[1, 2]),
     op("LeakyRelu", 1, activation::leaky_relu),
     op("Less", 1, elementwise::less),
@@ -143,6 +167,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("MaxUnpool", 9, pool::max_unpool).constants(&[2]),
     op("Mean", 1, elementwise::mean),
     op("MeanVarianceNormalization", 9, normalization::mean_variance_normalization),
+    op("MelWeightMatrix", 17, signal::mel_weight_matrix).constants(&[0, 1, 2, 3, 4]),
     op("Min", 1, elementwise::min),
     op("Mish", 18, activation::mish),
     op("Mod", 10, elementwise::modulo),
@@ -150,11 +175,13 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Neg", 1, elementwise::neg),
     op("NegativeLogLikelihoodLoss", 12, loss::negative_log_likelihood),
     op("Not", 1, elementwise::not),
+    op("OneHot", 9, masks::one_hot).constants(&[1]),
     op("Or", 1, elementwise::or),
     op("PRelu", 1, activation::p_relu).weights(&[1]),
     op("Pad", 1, movement::pad).constants(&[1, 2, 3]),
     op("Pow", 1, elementwise::pow),
     op("RMSNormalization", 23, normalization::rms_normalization).weights(&[1]),
+    op("RNN", 1, recurrent::rnn).weights(&[1, 2, 3]),
     op("RandomNormal", 1, random::random_normal),
     op("RandomNormalLike", 1, random::random_normal_like),
     op("RandomUniform", 1, random::random_uniform),
@@ -174,9 +201,11 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Relu", 1, activation::relu),
     op("Reshape", 1, shape::reshape).constants(&[1]),
     op("Resize", 10, resize::resize).constants(&[1, 2, 3]),
+    op("ReverseSequence", 10, masks::reverse_sequence),
     op("RoiAlign", 10, image::roi_align),
     op("RotaryEmbedding", 23, sequence::rotary_embedding),
     op("Round", 11, elementwise::round),
+    op("STFT", 17, signal::stft).constants(&[1, 3]),
     op("Scatter", 9, indexing::scatter_elements).until(11),
     op("ScatterElements", 11, indexing::scatter_elements),
     op("ScatterND", 11, indexing::scatter_nd),
@@ -204,14 +233,19 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Tan", 7, elementwise::tan),
     op("Tanh", 1, elementwise::tanh),
     op("TensorScatter", 24, sequence::tensor_scatter),
+    op("TfIdfVectorizer", 9, text::tf_idf_vectorizer),
     op("ThresholdedRelu", 10, activation::thresholded_relu),
     op("Tile", 6, shape::tile).constants(&[1]),
     op("TopK", 1, indexing::top_k).constants(&[1]),
     op("Transpose", 1, shape::transpose),
+    op("Trilu", 14, masks::trilu),
+    op("Unique", 11, chosen::unique).constants(&[0]),
     op("Unsqueeze", 1, shape::unsqueeze).constants(&[1]),
     op("Upsample", 7, resize::upsample).until(10).constants(&[1]),
     op("Where", 9, elementwise::select),
     op("Xor", 1, elementwise::xor),
+    op("ArrayFeatureExtractor", 1, indexing::array_feature_extractor).of("ai.onnx.ml"),
+    op("Binarizer", 1, elementwise::binarizer).of("ai.onnx.ml"),
     op("Adagrad", 1, training::adagrad).of("ai.onnx.preview.training"),
     op("Adam", 1, training::adam).of("ai.onnx.preview.training"),
     op("Momentum", 1, training::momentum).of("ai.onnx.preview.training"),

@@ -1,8 +1,9 @@
 //! Everything that combines elements along axes: reductions, softmax, arg-max, running sums.
 
-use kiln_graph::functions::reduce::{self as functions, Running};
+use kiln_graph::functions::reduce as functions;
+use kiln_graph::functions::running::{self, Running};
 use kiln_graph::ops::{ArgKind, ArgReduce, ReduceKind, Softmax, UnaryOp};
-use kiln_graph::{Op, ValueId, product};
+use kiln_graph::{DType, Op, ValueId, product};
 
 use super::super::cx::{Cx, Outputs, Result, unsupported};
 
@@ -32,6 +33,17 @@ fn plain(cx: &mut Cx<'_>, kind: ReduceKind) -> Outputs {
     Ok(vec![reduced(cx, kind, x)?])
 }
 
+/// The largest or smallest; of truth values, that of zeros and ones.
+fn extreme(cx: &mut Cx<'_>, kind: ReduceKind) -> Outputs {
+    let x = cx.input(0)?;
+    if cx.dtype(x) != DType::Bool {
+        return plain(cx, kind);
+    }
+    let numbers = cx.cast(x, DType::U8)?;
+    let y = reduced(cx, kind, numbers)?;
+    Ok(vec![cx.cast(y, DType::Bool)?])
+}
+
 pub(crate) fn sum(cx: &mut Cx<'_>) -> Outputs {
     plain(cx, ReduceKind::Sum)
 }
@@ -41,11 +53,11 @@ pub(crate) fn mean(cx: &mut Cx<'_>) -> Outputs {
 }
 
 pub(crate) fn max(cx: &mut Cx<'_>) -> Outputs {
-    plain(cx, ReduceKind::Max)
+    extreme(cx, ReduceKind::Max)
 }
 
 pub(crate) fn min(cx: &mut Cx<'_>) -> Outputs {
-    plain(cx, ReduceKind::Min)
+    extreme(cx, ReduceKind::Min)
 }
 
 pub(crate) fn prod(cx: &mut Cx<'_>) -> Outputs {
@@ -136,13 +148,24 @@ pub(crate) fn arg_min(cx: &mut Cx<'_>) -> Outputs {
     arg_reduce(cx, ArgKind::Min)
 }
 
-pub(crate) fn cum_sum(cx: &mut Cx<'_>) -> Outputs {
-    let x = cx.input(0)?;
+/// The axis of a running sum or product, and which elements it takes.
+fn running(cx: &Cx<'_>, x: ValueId) -> Result<(usize, Running)> {
     let [axis] = cx.ints(1, "axis")?[..] else { return unsupported("`axis` has to be one number") };
-    let axis = cx.axis(axis, cx.rank(x))?;
     let how = Running {
         exclusive: cx.attributes.flag("exclusive", false)?,
         reverse: cx.attributes.flag("reverse", false)?,
     };
-    Ok(vec![functions::cumulative_sum(&mut cx.formula(), x, axis, how)?])
+    Ok((cx.axis(axis, cx.rank(x))?, how))
+}
+
+pub(crate) fn cum_sum(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let (axis, how) = running(cx, x)?;
+    Ok(vec![running::cumulative_sum(&mut cx.formula(), x, axis, how)?])
+}
+
+pub(crate) fn cum_prod(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    let (axis, how) = running(cx, x)?;
+    Ok(vec![running::cumulative_product(&mut cx.formula(), x, axis, how)?])
 }
