@@ -6,6 +6,8 @@
 //! Within an arena, offsets are chosen largest piece first, lowest free place: a heuristic that comes close to the
 //! largest live set (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 
+use std::collections::{BTreeSet, HashMap};
+
 use kiln_plan::Access;
 
 use crate::lower::context::StorageId;
@@ -144,8 +146,7 @@ fn improve(best: &mut Arenas, pieces: &[Piece], conflicts: &[Vec<usize>], max_ar
 
 /// For each piece, those it may not share an arena with.
 fn conflicts(pieces: &[Piece], launches: &[Launch]) -> Vec<Vec<usize>> {
-    let index: std::collections::HashMap<StorageId, usize> =
-        pieces.iter().enumerate().map(|(n, p)| (p.storage, n)).collect();
+    let index: HashMap<StorageId, usize> = pieces.iter().enumerate().map(|(n, p)| (p.storage, n)).collect();
     let mut conflicts = vec![Vec::new(); pieces.len()];
     for launch in launches {
         let of = |wanted: Access| {
@@ -191,9 +192,13 @@ fn colour(pieces: &[Piece], conflicts: &[Vec<usize>], count: usize) -> Option<Ve
     arena_of.into_iter().collect()
 }
 
-/// Offsets within arenas: largest piece first, at the lowest place free for its whole lifetime.
+/// Offsets within arenas: largest piece first, at the lowest place free for its whole lifetime. Arenas that nothing is
+/// in are left out.
 fn place(pieces: &[Piece], arena_of: &[usize]) -> Arenas {
-    let count = arena_of.iter().max().map_or(0, |n| n + 1);
+    let used: BTreeSet<usize> = arena_of.iter().copied().collect();
+    let numbers: HashMap<usize, usize> = used.into_iter().enumerate().map(|(n, arena)| (arena, n)).collect();
+    let arena_of: Vec<usize> = arena_of.iter().map(|arena| numbers[arena]).collect();
+    let count = numbers.len();
     let mut sizes = vec![0u64; count];
     let mut places = vec![Place { arena: 0, offset: 0 }; pieces.len()];
     let mut placed: Vec<Vec<usize>> = vec![Vec::new(); count];
@@ -225,4 +230,19 @@ fn first_gap(busy: &[(u64, u64)], size: u64) -> u64 {
         at = at.max(*end);
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Piece, place};
+    use crate::lower::context::StorageId;
+
+    /// Moving pieces about may leave an arena without any; nothing can be bound of it.
+    #[test]
+    fn an_arena_that_nothing_is_in_is_none() {
+        let piece = |n: usize| Piece { storage: StorageId(n), size: 16, first: n, last: n };
+        let arenas = place(&[piece(0), piece(1), piece(2)], &[0, 2, 2]);
+        assert_eq!(arenas.sizes, [16, 16]);
+        assert_eq!(arenas.places.iter().map(|place| place.arena).collect::<Vec<_>>(), [0, 1, 1]);
+    }
 }

@@ -28,6 +28,7 @@ CASES = [
     case("grid_sample_cubic", "GridSample", [Batch(2, 5, 6), Batch(4, 3, 2)], opset=20, mode="cubic", padding_mode="reflection"),
     case("grid_sample_cubic_border", "GridSample", [Batch(2, 5, 6), Batch(4, 3, 2)], opset=20, mode="cubic", padding_mode="border", align_corners=1),
     case("grid_sample_3d", "GridSample", [Batch(2, 3, 4, 5), Batch(2, 3, 2, 3)], opset=20, mode="linear", padding_mode="border"),
+    case("grid_sample_3d_nearest", "GridSample", [Fixed(2, 3, 4, 4, 2), Fixed(2, 4, 4, 4, 3)], opset=20, mode="nearest", padding_mode="border"),
     case("affine_grid_one_row", "AffineGrid", [Fixed(2, 2, 3), Const([2, 3, 1, 5])], opset=20),
     case("roi_align", "RoiAlign", [Fixed(2, 3, 6, 7), ROIS, Const([0, 1, 0])], opset=16, output_height=3, output_width=2, sampling_ratio=2, spatial_scale=0.9),
     case("roi_align_opset_10", "RoiAlign", [Fixed(2, 3, 6, 7), ROIS, Const([0, 1, 0])], opset=10, output_height=2, output_width=2, sampling_ratio=3),
