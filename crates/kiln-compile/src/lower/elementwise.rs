@@ -547,11 +547,19 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
 /// By as many places as there can be at most: to the right of a signed number that leaves copies of the sign, which is
 /// what more places, or less than none, leave too. Of other numbers they leave zero.
 fn shift(op: BinaryOp, dtype: DType, a: &str, b: &str, width: usize) -> String {
-    let most = if dtype == DType::I64 { 63.0 } else { 31.0 };
-    let (zero, limit) = (literal(dtype, 0.0, width), literal(dtype, most, width));
+    let zero = literal(dtype, 0.0, width);
     let signed = dtype.integer_range().is_some_and(|(low, _)| low < 0);
+    let counted = if signed { DType::I32 } else { DType::U32 };
+    let (b, most) = if dtype == DType::I64 {
+        // Counted with 32 bits, as places are.
+        let [low, high] = [-1.0, 64.0].map(|n| literal(dtype, n, width));
+        (format!("{}(clamp({b}, {low}, {high}))", register_type(counted, width)), 63.0)
+    } else {
+        (b.to_owned(), 31.0)
+    };
+    let (none, limit) = (literal(counted, 0.0, width), literal(counted, most, width));
     let inside =
-        if signed { format!("({b} >= {zero}) & ({b} <= {limit})") } else { format!("{b} <= {limit}") };
+        if signed { format!("({b} >= {none}) & ({b} <= {limit})") } else { format!("{b} <= {limit}") };
     let places = format!("{}(select({limit}, {b}, {inside}))", register_type(DType::U32, width));
     match op {
         BinaryOp::ShiftRight if signed => format!("{a} >> {places}"),
