@@ -1,5 +1,5 @@
 /*# Elementwise functions that WGSL does not have, or not as ONNX means them, for one type.
-   Holes: T the float type (f32 or vec4<f32>), B the bool type, I, U and L the types of integers, used: the names of those needed. #*/
+   Holes: T the float type (f32 or vec4<f32>), B the bool type, D that of 64-bit floats, I, U and L the types of integers, used: the names of those needed. #*/
 //% if "relu" in used
 // NaN stays NaN, which max(x, 0) does not promise.
 fn relu(x: ${ T }) -> ${ T } {
@@ -70,20 +70,22 @@ fn power(a: ${ T }, b: ${ T }) -> ${ T } {
   return select(select(magnitude, negative, a < ${ T }(0.0)), ${ T }(1.0), b == ${ T }(0.0));
 }
 //% endif
-//% if "remainder" in used or "floor_mod" in used
+//% for end, Z, largest in [("", T, "3.4028234e38f"), ("_double", D, "1.7976931348623157e308lf")]
+//% if "remainder" ~ end in used or "floor_mod" ~ end in used
 // The sign of the dividend, as fmod of C. By an infinite divisor nothing is divided.
-fn remainder(a: ${ T }, b: ${ T }) -> ${ T } {
-  let largest = ${ T }(3.4028234e38);
+fn remainder${ end }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
+  let largest = ${ Z }(${ largest });
   return select(a - trunc(a / b) * b, a, (abs(b) > largest) & (abs(a) <= largest));
 }
 //% endif
-//% if "floor_mod" in used
+//% if "floor_mod" ~ end in used
 // The sign of the divisor, as Python's %.
-fn floor_mod(a: ${ T }, b: ${ T }) -> ${ T } {
-  let r = remainder(a, b);
-  return select(r, r + b, (r != ${ T }(0.0)) & ((r < ${ T }(0.0)) != (b < ${ T }(0.0))));
+fn floor_mod${ end }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
+  let r = remainder${ end }(a, b);
+  return select(r, r + b, (r != ${ Z }()) & ((r < ${ Z }()) != (b < ${ Z }())));
 }
 //% endif
+//% endfor
 //% if "floor_mod_int" in used
 fn floor_mod_int(a: ${ I }, b: ${ I }) -> ${ I } {
   let r = a % b;

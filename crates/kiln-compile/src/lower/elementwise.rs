@@ -315,7 +315,7 @@ fn compute(
             })
         }
         Op::Binary(op) => {
-            if dtype == DType::F64 && matches!(op, BinaryOp::Pow | BinaryOp::Mod) {
+            if dtype == DType::F64 && matches!(op, BinaryOp::Pow) {
                 return Err(wrong(dtype));
             }
             // What one of them needs 64 bits for is computed with so many.
@@ -510,11 +510,13 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Pow if dtype == DType::I64 => call("power_long"),
         BinaryOp::Pow if dtype.integer_range().is_some_and(|(low, _)| low == 0) => call("power_unsigned"),
         BinaryOp::Pow => call("power_int"),
+        BinaryOp::Mod if dtype == DType::F64 => call("floor_mod_double"),
         BinaryOp::Mod if float => call("floor_mod"),
         BinaryOp::Mod if dtype == DType::I64 => call("floor_mod_long"),
         BinaryOp::Mod if dtype.integer_range().is_some_and(|(low, _)| low == 0) => format!("{a} % {b}"),
         BinaryOp::Mod => call("floor_mod_int"),
-        BinaryOp::Rem if float && dtype != DType::F64 => call("remainder"),
+        BinaryOp::Rem if dtype == DType::F64 => call("remainder_double"),
+        BinaryOp::Rem if float => call("remainder"),
         BinaryOp::Rem => format!("{a} % {b}"),
         // A number that is no NaN needs only one comparison, which is false for NaN.
         BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),

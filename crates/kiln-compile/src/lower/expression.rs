@@ -490,6 +490,7 @@ impl Finished {
             I => vector("i32"),
             U => vector("u32"),
             L => vector("i64"),
+            D => vector("f64"),
             B => vector("bool"),
             used => &self.used,
             element => &self.element,
