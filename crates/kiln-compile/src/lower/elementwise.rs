@@ -395,6 +395,8 @@ fn in_doubles(op: UnaryOp) -> bool {
             | UnaryOp::Floor
             | UnaryOp::Ceil
             | UnaryOp::Round
+            | UnaryOp::Exp
+            | UnaryOp::Log
     )
 }
 
@@ -456,7 +458,9 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         }
         UnaryOp::Sign => format!("sign({x})"),
         UnaryOp::Reciprocal => format!("{} / {x}", literal(dtype, 1.0, element.width())),
+        UnaryOp::Exp if dtype == DType::F64 => call("exp_double"),
         UnaryOp::Exp => format!("exp({x})"),
+        UnaryOp::Log if dtype == DType::F64 => call("log_double"),
         UnaryOp::Log => format!("log({x})"),
         UnaryOp::Sqrt => format!("sqrt({x})"),
         UnaryOp::Sin => format!("sin({x})"),
