@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use kiln::graph::Tensor;
-use kiln::{CompileError, Device, DeviceOptions, Options, Plan, Session, Strategy, Target};
+use kiln::{
+    CompileError, Compiled, Device, DeviceOptions, Graph, HostTensor, Options, Plan, Session, Strategy,
+    Target,
+};
 
-use crate::recipe::{Answer, Case};
+use crate::recipe::Case;
 
 /// The device, and the targets that it can stand for.
 pub struct Machine {
@@ -38,31 +41,58 @@ impl Machine {
         Ok(())
     }
 
+    /// The targets by name.
+    pub fn targets(&self) -> &[(&'static str, Target)] {
+        &self.targets
+    }
+
     fn run(&self, case: &Case, target: &Target) -> Result<(), String> {
         let options = Options { target: target.clone(), max: case.max.clone() };
-        let compiled = match kiln::compile(&case.graph, &options) {
-            Ok(compiled) => compiled,
-            Err(CompileError::Unsupported { message, .. }) => {
-                *self.refused.lock().expect("nobody panics with it").entry(message).or_default() += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
-        let mut session = Session::load(&self.device, &plan).map_err(text)?;
-        let host =
-            |(name, tensor): (&String, &Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
-        let inputs = case.inputs.iter().map(host).collect::<Result<Vec<_>, String>>()?;
+        let Some(mut session) = self.session(kiln::compile(&case.graph, &options))? else { return Ok(()) };
+        let inputs = self.host(case)?;
         let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         // A second run finds what the first one left behind.
         for _ in 0..2 {
             let outputs = session.run(&inputs).map_err(text)?;
             for answer in &case.answers {
                 let found = outputs.get(&answer.name).map_err(text)?;
-                Answer::check(answer, &kiln::from_host(found).map_err(text)?)?;
+                answer.check(&kiln::from_host(found).map_err(text)?)?;
             }
         }
         Ok(())
+    }
+
+    /// Several graphs as one plan, whose states stay states.
+    pub fn load(
+        &self,
+        programs: &[(&str, &Graph)],
+        target: &Target,
+        max: &BTreeMap<String, u32>,
+    ) -> Result<Option<Session>, String> {
+        let options = Options { target: target.clone(), max: max.clone() };
+        self.session(kiln::compile_programs(programs, &options))
+    }
+
+    /// The plan on the device, by way of its file; `None` if the compiler does not do what it should.
+    fn session(&self, compiled: Result<Compiled, CompileError>) -> Result<Option<Session>, String> {
+        match compiled {
+            Ok(compiled) => {
+                let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
+                Session::load(&self.device, &plan).map(Some).map_err(text)
+            }
+            Err(CompileError::Unsupported { message, .. }) => {
+                *self.refused.lock().expect("nobody panics with it").entry(message).or_default() += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The inputs of a case as the device takes them.
+    pub fn host(&self, case: &Case) -> Result<Vec<(String, HostTensor)>, String> {
+        let host =
+            |(name, tensor): (&String, &Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
+        case.inputs.iter().map(host).collect()
     }
 
     /// What the compiler refused, by its words.
@@ -71,6 +101,7 @@ impl Machine {
     }
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+/// An error as text.
+pub fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

@@ -37,12 +37,9 @@ pub fn differentiated(case: &Case) -> Result<Option<(Case, Vec<String>)>, String
     let evaluated = |precision| evaluate_with(&graph, &case.inputs, &EvaluateOptions::new(precision));
     let single = evaluated(Precision::F32).map_err(|e| e.to_string())?;
     let double = evaluated(Precision::F64).map_err(|e| e.to_string())?;
-    let answers = single.outputs().iter().zip(double.outputs()).map(|((name, single), (_, double))| {
-        let largest = double.to_f64().iter().fold(0.1f64, |m, x| m.max(x.abs()));
-        let (single, double) = (single.clone(), double.clone());
-        let answer = Answer { name: name.clone(), single, double, tolerance: 0.0 };
-        Answer { tolerance: 2e-4 * largest + 30.0 * answer.doubt(), ..answer }
-    });
+    let answers = single.outputs().iter().zip(double.outputs());
+    let answers =
+        answers.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone()));
     let answers = answers.collect();
     Ok(Some((Case { graph, inputs: case.inputs.clone(), max: case.max.clone(), answers }, sources)))
 }

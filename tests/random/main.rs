@@ -15,6 +15,7 @@ mod passes;
 mod recipe;
 mod sketch;
 mod steps;
+mod training;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -89,5 +90,12 @@ fn gradients_compiled_are_evaluated() {
         Some((case, _)) => machine.check(&case),
         None => Ok(()),
     });
+    println!("refused: {:#?}", machine.refused());
+}
+
+#[test]
+fn training_steps_are_evaluated_ones() {
+    let machine = Machine::new();
+    draw("training", 60, true, |case| training::check(&machine, case));
     println!("refused: {:#?}", machine.refused());
 }

@@ -79,17 +79,22 @@ fn finished(sketch: Sketch, mut wanted: Vec<At>) -> Case {
     for (n, at) in wanted.into_iter().enumerate() {
         let known = &values[at];
         let name = format!("y{n}");
-        graph.output(name.clone(), known.id).expect("a new name");
-        let (single, double) = (known.single.clone(), known.double.clone());
-        let mut answer = Answer { name, tolerance: 0.0, single, double };
-        answer.tolerance = 1e-4 * known.largest().max(0.1) + 30.0 * answer.doubt();
-        answers.push(answer);
+        graph.output(&*name, known.id).expect("a new name");
+        answers.push(Answer::of(&name, known.single.clone(), known.double.clone()));
     }
     let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
     Case { graph, inputs, max, answers }
 }
 
 impl Answer {
+    /// An answer from both precisions. What devices compute may be a little further from either than they are apart.
+    pub fn of(name: &str, single: Tensor, double: Tensor) -> Self {
+        let mut answer = Self { name: name.into(), single, double, tolerance: 0.0 };
+        let largest = answer.double.to_f64().iter().fold(0.1f64, |m, x| m.max(x.abs()));
+        answer.tolerance = 1e-4 * largest + 30.0 * answer.doubt();
+        answer
+    }
+
     /// How far the two precisions are apart.
     pub fn doubt(&self) -> f64 {
         let pairs = self.single.to_f64().into_iter().zip(self.double.to_f64());
