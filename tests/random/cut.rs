@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use kiln::Graph;
 use kiln::graph::{Def, EvaluateOptions, Evaluation, Precision, ValueId, evaluate_with};
 
-use crate::recipe::{Answer, Case};
+use crate::recipe::{Answer, Case, others};
 
 /// The smallest case found that still fails.
 pub fn down(mut case: Case, fails: impl Fn(&Case) -> bool) -> Case {
@@ -79,5 +79,6 @@ fn without(case: &Case, given: &[ValueId], wanted: impl Fn(usize) -> bool) -> Op
     let symbols = new.symbols();
     let max = case.max.iter().filter(|(name, _)| symbols.iter().any(|symbol| **symbol == ***name));
     let max = max.map(|(name, most)| (name.clone(), *most)).collect();
-    Some(Case { graph: new, inputs, max, answers })
+    let others = if case.others.is_empty() { vec![] } else { others(&new) };
+    Some(Case { graph: new, inputs, max, answers, others })
 }

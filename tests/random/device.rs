@@ -9,7 +9,7 @@ use kiln::{
     Target,
 };
 
-use crate::recipe::Case;
+use crate::recipe::{Answer, Case};
 
 /// The device, and the targets that it can stand for.
 pub struct Machine {
@@ -49,17 +49,12 @@ impl Machine {
     fn run(&self, case: &Case, target: &Target) -> Result<(), String> {
         let options = Options { target: target.clone(), max: case.max.clone() };
         let Some(mut session) = self.session(kiln::compile(&case.graph, &options))? else { return Ok(()) };
-        let inputs = self.host(case)?;
-        let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        // A second run finds what the first one left behind.
-        for _ in 0..2 {
-            let outputs = session.run(&inputs).map_err(text)?;
-            for answer in &case.answers {
-                let found = outputs.get(&answer.name).map_err(text)?;
-                answer.check(&kiln::from_host(found).map_err(text)?)?;
-            }
+        // Later runs find what earlier ones left behind.
+        answers(&mut session, &case.inputs, &case.answers)?;
+        for run in &case.others {
+            answers(&mut session, &run.inputs, &run.answers).map_err(|m| format!("another batch: {m}"))?;
         }
-        Ok(())
+        answers(&mut session, &case.inputs, &case.answers).map_err(|m| format!("a second time: {m}"))
     }
 
     /// Several graphs as one plan, whose states stay states.
@@ -84,21 +79,42 @@ impl Machine {
                 *self.refused.lock().expect("nobody panics with it").entry(message).or_default() += 1;
                 Ok(None)
             }
+            // The limits of WebGPU do not promise 64 bits.
+            Err(CompileError::DType { dtype, .. }) => {
+                *self.refused.lock().expect("nobody panics with it").entry(dtype.to_string()).or_default() +=
+                    1;
+                Ok(None)
+            }
             Err(error) => Err(error.to_string()),
         }
-    }
-
-    /// The inputs of a case as the device takes them.
-    pub fn host(&self, case: &Case) -> Result<Vec<(String, HostTensor)>, String> {
-        let host =
-            |(name, tensor): (&String, &Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
-        case.inputs.iter().map(host).collect()
     }
 
     /// What the compiler refused, by its words.
     pub fn refused(&self) -> BTreeMap<String, usize> {
         self.refused.lock().expect("nobody panics with it").clone()
     }
+}
+
+/// Tensors as the device takes them.
+pub fn host(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<(String, HostTensor)>, String> {
+    let host = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
+    tensors.iter().map(host).collect()
+}
+
+/// Runs the first program once and compares.
+fn answers(
+    session: &mut Session,
+    inputs: &BTreeMap<String, Tensor>,
+    answers: &[Answer],
+) -> Result<(), String> {
+    let inputs = host(inputs)?;
+    let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let outputs = session.run(&inputs).map_err(text)?;
+    for answer in answers {
+        let found = outputs.get(&answer.name).map_err(text)?;
+        answer.check(&kiln::from_host(found).map_err(text)?)?;
+    }
+    Ok(())
 }
 
 /// An error as text.

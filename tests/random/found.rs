@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kiln::graph::{Precision, Tensor, evaluate, text};
 
 use crate::device::Machine;
-use crate::recipe::{Answer, Case};
+use crate::recipe::{Answer, Case, others};
 use crate::sketch::{BATCH, Sketch};
 
 /// What was wrong, and the graph.
@@ -54,7 +54,8 @@ fn case(text: &str) -> Case {
         answers.map(|((name, single), (_, double))| Answer { name, single, double, tolerance: 1e-4 });
     let answers = answers.collect();
     let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
-    Case { graph, inputs, max, answers }
+    let others = others(&graph);
+    Case { graph, inputs, max, answers, others }
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub fn differentiated(case: &Case) -> Result<Option<(Case, Vec<String>)>, String
     let answers =
         answers.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone()));
     let answers = answers.collect();
-    Ok(Some((Case { graph, inputs: case.inputs.clone(), max: case.max.clone(), answers }, sources)))
+    let (inputs, max) = (case.inputs.clone(), case.max.clone());
+    Ok(Some((Case { graph, inputs, max, answers, others: vec![] }, sources)))
 }
 
 /// The sum of the sines of all elements, each with a factor of its own.

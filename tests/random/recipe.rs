@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kiln::Graph;
-use kiln::graph::{DType, Def, Tensor};
+use kiln::graph::{DType, Def, Precision, Tensor, evaluate};
 use proptest::prelude::{Strategy, any};
 
 use crate::dice::Dice;
@@ -39,6 +39,47 @@ pub struct Case {
     /// The largest values of symbols.
     pub max: BTreeMap<String, u32>,
     pub answers: Vec<Answer>,
+    /// The same for batches of other sizes.
+    pub others: Vec<Run>,
+}
+
+/// What a graph is given, and what should come out.
+pub struct Run {
+    pub inputs: BTreeMap<String, Tensor>,
+    pub answers: Vec<Answer>,
+}
+
+/// Runs with the largest batch and with the smallest one, where rounding does not decide.
+pub fn others(graph: &Graph) -> Vec<Run> {
+    if graph.symbols().is_empty() {
+        return vec![];
+    }
+    [i64::from(BATCH.1), 1].into_iter().filter_map(|batch| other(graph, batch)).collect()
+}
+
+fn other(graph: &Graph, batch: i64) -> Option<Run> {
+    let mut sketch = Sketch::new(false);
+    sketch.symbols.insert("N".into(), batch);
+    let mut inputs = BTreeMap::new();
+    for id in graph.inputs() {
+        let ty = graph.ty(*id);
+        // Other types may be positions, which not every number is.
+        if ty.dtype != DType::F32 && ty.dtype != DType::Bool {
+            return None;
+        }
+        let at = sketch.input(ty.dtype, ty.shape.clone());
+        inputs.insert(graph.value(*id).name.clone(), sketch.values[at].single.clone());
+    }
+    let single = evaluate(graph, &inputs, Precision::F32).ok()?;
+    let double = evaluate(graph, &inputs, Precision::F64).ok()?;
+    let pairs = single.outputs().iter().zip(double.outputs());
+    let answers = pairs.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone()));
+    let answers: Vec<Answer> = answers.collect();
+    let sure = |answer: &Answer| {
+        let largest = answer.double.to_f64().iter().fold(1f64, |m, x| m.max(x.abs()));
+        largest.is_finite() && answer.doubt() <= 1e-5 * largest
+    };
+    answers.iter().all(sure).then_some(Run { inputs, answers })
 }
 
 impl Recipe {
@@ -47,6 +88,7 @@ impl Recipe {
         let mut sketch = Sketch::new(smooth);
         let mut dice = Dice::new(&self.start);
         let symbolic = dice.odds(30);
+        sketch.wide = !smooth && dice.odds(15);
         for _ in 0..1 + dice.below(3) {
             let rank = dice.of(&[4, 2, 3, 4, 1, 5, 0]);
             steps::input(&mut sketch, &mut dice, DType::F32, rank, symbolic);
@@ -83,7 +125,8 @@ fn finished(sketch: Sketch, mut wanted: Vec<At>) -> Case {
         answers.push(Answer::of(&name, known.single.clone(), known.double.clone()));
     }
     let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
-    Case { graph, inputs, max, answers }
+    let others = others(&graph);
+    Case { graph, inputs, max, answers, others }
 }
 
 impl Answer {

@@ -67,12 +67,21 @@ pub struct Sketch {
     pub symbols: Bindings,
     /// Whether kinks are to be avoided like jumps, so that the graph can be differentiated numerically.
     pub smooth: bool,
+    /// Whether there are numbers of 64 bits, which not every device computes with.
+    pub wide: bool,
 }
 
 impl Sketch {
     pub fn new(smooth: bool) -> Self {
         let symbols = Bindings::from([("N".into(), BATCH.0 as i64)]);
-        Self { graph: Graph::new("random"), inputs: BTreeMap::new(), values: vec![], symbols, smooth }
+        Self {
+            graph: Graph::new("random"),
+            inputs: BTreeMap::new(),
+            values: vec![],
+            symbols,
+            smooth,
+            wide: false,
+        }
     }
 
     /// Numbers between -1 and 1, other ones each time.
@@ -167,7 +176,10 @@ impl Sketch {
         if !a.iter().zip(&b).all(tame) {
             return None;
         }
-        if single.dtype() == DType::I64 && (range.0 < i32::MIN.into() || range.1 > i32::MAX.into()) {
+        if single.dtype() == DType::I64
+            && !self.wide
+            && (range.0 < i32::MIN.into() || range.1 > i32::MAX.into())
+        {
             return None;
         }
         let ids: Vec<ValueId> = inputs.iter().map(|at| self.values[*at].id).collect();

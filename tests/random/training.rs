@@ -7,7 +7,7 @@ use kiln::graph::ops::BinaryOp;
 use kiln::graph::{EvaluateOptions, Evaluation, GraphError, Op, Precision, Tensor, evaluate_with};
 use kiln::{Graph, HostTensor, Session, Target};
 
-use crate::device::{Machine, text};
+use crate::device::{Machine, host, text};
 use crate::gradients;
 use crate::recipe::{Answer, Case};
 
@@ -73,7 +73,7 @@ fn check_for(machine: &Machine, target: &Target, case: &Case, step: &Graph) -> R
     // What only the network reads or only the step does must not be missed.
     let programs = [("train", step), ("inference", &case.graph)];
     let Some(mut session) = machine.load(&programs, target, &case.max)? else { return Ok(()) };
-    let given = machine.host(case)?;
+    let given = host(&case.inputs)?;
     let given: Vec<(&str, &HostTensor)> =
         given.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let inputs = |graph: &Graph| -> Vec<(&str, &HostTensor)> {

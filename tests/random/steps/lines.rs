@@ -26,7 +26,7 @@ pub fn matmul(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         sketch.pick(dice, fits)?
     } else {
         dims[k].as_const()?;
-        let n = dice.of(&SIZES);
+        let n = if dice.odds(20) { dice.of(&[33, 64, 70]) } else { dice.of(&SIZES) };
         // Batches of weights, or one for all.
         let batch: Vec<usize> = match dice.below(4) {
             0 | 1 => vec![],
@@ -60,7 +60,8 @@ pub fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     ]);
     let floats_only = kind == ReduceKind::Mean || dice.odds(80);
     let x = sketch.pick(dice, |known| {
-        known.rank() > 0 && (known.is_float() || !floats_only && known.dtype == DType::I32)
+        known.rank() > 0
+            && (known.is_float() || !floats_only && matches!(known.dtype, DType::I32 | DType::I64))
     })?;
     let rank = sketch.values[x].rank();
     let axes: Vec<usize> = match dice.below(4) {

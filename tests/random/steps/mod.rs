@@ -43,6 +43,8 @@ const STEPS: &[(usize, Step)] = &[
     (3, integers::logic),
     (3, integers::counted),
     (1, windows::dropout),
+    (4, pointwise::double),
+    (2, pointwise::many),
 ];
 
 /// Sizes where kernels have seams: around the widths of vectors, tiles and subgroups.

@@ -177,3 +177,52 @@ pub fn cast(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     // Little can be done with 16 bits but to go back.
     if to == DType::F16 { sketch.apply(Op::Cast(Cast { to: DType::F32 }), &[y]) } else { Some(y) }
 }
+
+const DOUBLE: [BinaryOp; 6] =
+    [BinaryOp::Add, BinaryOp::Mul, BinaryOp::Sub, BinaryOp::Div, BinaryOp::Max, BinaryOp::Min];
+
+/// 64-bit floats, of which devices know arithmetic.
+pub fn double(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+    if !sketch.wide {
+        return None;
+    }
+    let a = match sketch.pick(dice, |known| known.dtype == DType::F64) {
+        Some(found) => found,
+        None => {
+            let x = sketch.pick(dice, |known| known.is_float())?;
+            sketch.apply(Op::Cast(Cast { to: DType::F64 }), &[x])?
+        }
+    };
+    if dice.odds(40) {
+        let op = dice.of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Ceil, UnaryOp::Floor, UnaryOp::Sign]);
+        return sketch.apply(Op::Unary(op), &[a]);
+    }
+    let op = dice.of(&DOUBLE);
+    let dims = sketch.values[a].dims.clone();
+    let found = if dice.odds(60) && op != BinaryOp::Div {
+        sketch.pick(dice, |known| known.dtype == DType::F64 && known.dims == dims)
+    } else {
+        None
+    };
+    let b = match found {
+        Some(found) => found,
+        None => sketch.constant(Tensor::number(dice.of(&[0.5, 1.0, -2.0, 0.1]), DType::F64)),
+    };
+    let y = sketch.apply(Op::Binary(op), &[a, b])?;
+    if dice.odds(50) { sketch.apply(Op::Cast(Cast { to: DType::F32 }), &[y]) } else { Some(y) }
+}
+
+/// A sum of many values, more than a kernel may read.
+pub fn many(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+    let x = sketch.pick(dice, |known| known.is_float() && known.rank() > 0)?;
+    let dims = sketch.values[x].dims.clone();
+    let mut sum = sketch.squash(x, 4.0)?;
+    for _ in 0..3 + dice.below(8) {
+        let found =
+            sketch.pick(dice, |known| known.is_float() && known.dims == dims && known.largest() < 4.0)?;
+        let shape: Vec<usize> = sketch.values[sum].sizes.iter().skip(1).copied().collect();
+        let other = if dice.odds(50) { sketch.weights(dice, &shape, 1.0, 0.0) } else { found };
+        sum = sketch.apply(Op::Binary(BinaryOp::Add), &[sum, other])?;
+    }
+    Some(sum)
+}
