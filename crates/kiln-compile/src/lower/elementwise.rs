@@ -375,7 +375,15 @@ fn converted(element: &Element, from: DType, to: DType, x: &str) -> String {
     if from == to {
         return x.to_owned();
     }
-    format!("{}({x})", register_type(to, element.width()))
+    widened(from, to, format!("{}({x})", register_type(to, element.width())), element.width())
+}
+
+/// What has become a 64-bit integer, without the copies of the highest bit that naga lets an unsigned one have.
+fn widened(from: DType, to: DType, code: String, width: usize) -> String {
+    if from == DType::U32 && to == DType::I64 {
+        return format!("({code} & {})", literal(to, f64::from(u32::MAX), width));
+    }
+    code
 }
 
 /// The type of two that holds both, where one is a 64-bit integer that is held in 32 bits and the other is not.
@@ -438,7 +446,7 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
             }
             Some(_) | None => format!("{ty}({x})"),
         },
-        (false, false) => wrapped(element, to, format!("{ty}({x})")),
+        (false, false) => widened(from, to, wrapped(element, to, format!("{ty}({x})")), width),
     }
 }
 
