@@ -95,7 +95,8 @@ fn floor_mod_int(a: ${ I }, b: ${ I }) -> ${ I } {
 //% if "floor_mod_long" in used
 fn floor_mod_long(a: ${ L }, b: ${ L }) -> ${ L } {
   let r = a % b;
-  return select(r, r + b, (r != ${ L }()) & ((r < ${ L }()) != (b < ${ L }())));
+  // Not by comparing each with zero: lavapipe gets it wrong where 64 bits were 32 just before.
+  return select(r, r + b, (r != ${ L }()) & ((r ^ b) < ${ L }()));
 }
 //% endif
 //% for name, Z in [("power_int", I), ("power_unsigned", U), ("power_long", L)]
@@ -112,7 +113,9 @@ fn ${ name }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
   }
 //% if name != "power_unsigned"
   let unit = select(${ Z }(), ${ Z }(1), a == ${ Z }(1) | (a == ${ Z }(-1) & b % ${ Z }(2) == ${ Z }()));
-  return select(power, select(unit, ${ Z }(-1), a == ${ Z }(-1) & b % ${ Z }(2) != ${ Z }()), b < ${ Z }());
+  // Not b < 0: lavapipe gets it wrong where 64 bits were 32 just before.
+  let negative = min(b, ${ Z }()) != ${ Z }();
+  return select(power, select(unit, ${ Z }(-1), a == ${ Z }(-1) & b % ${ Z }(2) != ${ Z }()), negative);
 //% else
   return power;
 //% endif

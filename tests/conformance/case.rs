@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use kiln::graph::{Tensor, TensorType};
-use kiln::onnx::ImportOptions;
+use kiln::graph::{Tensor, TensorType, ValueId};
+use kiln::onnx::{ImportOptions, InputValue};
 use kiln::{Device, DeviceOptions, Options, Plan, Session, Target, test_data};
 
 use crate::suite::Case;
@@ -17,6 +17,25 @@ pub enum Outcome {
     Passed,
     /// An error, or how an output differs.
     Failed(String),
+}
+
+/// What differentiating a case's model gives, whatever it computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradient {
+    /// Nodes that carry it back to an input.
+    Derived,
+    /// Nothing continuous leads from an input to an output.
+    Nothing,
+    /// The rule of an operator says that there is none.
+    Missing,
+}
+
+/// What is known of a case after its run.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub outcome: Outcome,
+    /// Of a model that can be imported.
+    pub gradient: Option<Gradient>,
 }
 
 /// Runs cases on one device.
@@ -34,8 +53,9 @@ impl Runner {
     }
 
     /// Runs a case; a panic is a failure like any other.
-    pub fn run(&self, case: &Case) -> Outcome {
-        match catch_unwind(AssertUnwindSafe(|| self.answers(case))) {
+    pub fn run(&self, case: &Case) -> Verdict {
+        let mut gradient = None;
+        let outcome = match catch_unwind(AssertUnwindSafe(|| self.answers(case, &mut gradient))) {
             Ok(Ok(())) => Outcome::Passed,
             Ok(Err(message)) => Outcome::Failed(message),
             Err(panic) => {
@@ -43,10 +63,11 @@ impl Runner {
                 let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
                 Outcome::Failed(format!("panicked: {message}"))
             }
-        }
+        };
+        Verdict { outcome, gradient }
     }
 
-    fn answers(&self, case: &Case) -> Result<(), String> {
+    fn answers(&self, case: &Case, gradient: &mut Option<Gradient>) -> Result<(), String> {
         let folder = case.folder();
         let bytes = std::fs::read(folder.join("model.onnx")).map_err(text)?;
         let to_know = kiln::onnx::inputs_to_know(&bytes).map_err(text)?;
@@ -63,9 +84,12 @@ impl Runner {
                 .map(|(i, name)| (name.as_str(), tensor(&set.join(format!("input_{i}.pb")))))
                 .collect();
             let values = inputs.iter().filter(|(name, _)| to_know.iter().any(|known| known == name));
-            let values = values.filter_map(|(name, value)| Some(((*name).to_owned(), value.clone().ok()?)));
+            let values = values.filter_map(|(name, value)| {
+                Some(((*name).to_owned(), InputValue::Tensor(value.clone().ok()?)))
+            });
             let options = ImportOptions { values: values.collect(), ..ImportOptions::default() };
             let graph = kiln::onnx::import_bytes(&bytes, Some(&folder), &options).map_err(text)?.graph;
+            *gradient = differentiated(&graph);
             let given: Vec<(String, Tensor)> = inputs
                 .into_iter()
                 .filter(|(name, _)| !to_know.iter().any(|known| known == name))
@@ -105,6 +129,30 @@ impl Runner {
             })
             .collect()
     }
+}
+
+/// Whether the sum of the floating point outputs has a gradient with respect to the floating point inputs; nothing is
+/// known where there are none of either.
+fn differentiated(graph: &kiln::Graph) -> Option<Gradient> {
+    let is_float = |id: &ValueId| graph.ty(*id).dtype.is_float();
+    let sources = graph.inputs().iter().chain(graph.states()).copied().filter(is_float);
+    let sources: Vec<ValueId> = sources.collect();
+    let outputs: Vec<ValueId> = graph.outputs().iter().map(|output| output.value).collect();
+    if sources.is_empty() || outputs.is_empty() {
+        return None;
+    }
+    let mut found = Gradient::Nothing;
+    for output in outputs.into_iter().filter(is_float) {
+        let mut with = graph.clone();
+        let Ok(gradients) = kiln::differentiate::gradients(&mut with, output, &sources) else {
+            return Some(Gradient::Missing);
+        };
+        // The gradient with respect to something without influence is made of zeros.
+        if gradients.iter().any(|id| !with.value(*id).name.starts_with("zero.grad")) {
+            found = Gradient::Derived;
+        }
+    }
+    Some(found)
 }
 
 fn text(error: impl std::fmt::Display) -> String {

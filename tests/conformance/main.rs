@@ -6,42 +6,43 @@
 mod case;
 mod expectations;
 mod suite;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use case::{Outcome, Runner};
+use case::{Outcome, Runner, Verdict};
 use expectations::Expectations;
 use suite::Case;
 
 /// Runs cases on as many threads as there are processors; they share the device.
-fn run(cases: &[Case]) -> BTreeMap<String, Outcome> {
+fn run(cases: &[Case]) -> BTreeMap<String, Verdict> {
     let runner = Runner::new();
     let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(BTreeMap::new());
+    let verdicts = Mutex::new(BTreeMap::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = runner.run(case);
-                    outcomes.lock().expect("no thread panics").insert(case.key(), outcome);
+                    let verdict = runner.run(case);
+                    verdicts.lock().expect("no thread panics").insert(case.key(), verdict);
                 }
             });
         }
     });
-    outcomes.into_inner().expect("no thread panics")
+    verdicts.into_inner().expect("no thread panics")
 }
 
 /// Runs the cases and compares with what is expected of them.
-fn check(cases: &[Case]) -> BTreeMap<String, Outcome> {
+fn check(cases: &[Case]) -> BTreeMap<String, Verdict> {
     let expectations = Expectations::read();
-    let outcomes = run(cases);
+    let verdicts = run(cases);
     let mut wrong = String::new();
     let mut failures = String::new();
-    for (case, outcome) in &outcomes {
+    for (case, Verdict { outcome, .. }) in &verdicts {
         if let Some(message) = expectations.contradiction(case, outcome) {
             let _ = writeln!(wrong, "{case}: {message}");
         }
@@ -49,8 +50,8 @@ fn check(cases: &[Case]) -> BTreeMap<String, Outcome> {
             let _ = writeln!(failures, "{case}\t{}", message.replace('\n', " "));
         }
     }
-    let passed = outcomes.values().filter(|outcome| **outcome == Outcome::Passed).count();
-    println!("{passed} of {} cases pass", outcomes.len());
+    let passed = verdicts.values().filter(|verdict| verdict.outcome == Outcome::Passed).count();
+    println!("{passed} of {} cases pass", verdicts.len());
     let report = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx-failures.tsv");
     std::fs::write(&report, failures).expect("a report can be written");
     let count = wrong.lines().count();
@@ -59,7 +60,7 @@ fn check(cases: &[Case]) -> BTreeMap<String, Outcome> {
         "{count} cases are not as tests/onnx-expectations.toml says (all failures: {}):\n{wrong}",
         report.display()
     );
-    outcomes
+    verdicts
 }
 
 /// One case of each operator: for every day.
@@ -78,5 +79,8 @@ fn every_case() {
     let Some(cases) = suite::cases() else { return };
     let only = std::env::var("KILN_ONLY").unwrap_or_default();
     let cases: Vec<Case> = cases.into_iter().filter(|case| case.key().contains(&only)).collect();
-    check(&cases);
+    let verdicts = check(&cases);
+    if only.is_empty() {
+        table::check(&cases, &verdicts);
+    }
 }

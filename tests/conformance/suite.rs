@@ -14,6 +14,10 @@ pub struct Case {
     /// The operator a node case is about.
     #[serde(default)]
     pub operator: String,
+    /// All operators of its model.
+    pub operators: Vec<String>,
+    /// Element types of its inputs and outputs, in ONNX's words.
+    pub types: Vec<String>,
     /// Relative tolerance.
     pub rtol: f64,
     /// Absolute tolerance.

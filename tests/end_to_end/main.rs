@@ -10,3 +10,4 @@ mod source;
 mod trace;
 mod traces;
 mod training;
+mod wide;

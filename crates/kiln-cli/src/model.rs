@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
-use kiln::onnx::ImportOptions;
+use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
 use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
 use miette::{IntoDiagnostic, Result, bail, miette};
@@ -28,6 +28,9 @@ pub struct ModelArguments {
     /// Number for a symbolic dimension: --dim H=224
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub dim: Vec<(String, u32)>,
+    /// What an input is known to be, of which sizes or axes depend: --value axes=0,2
+    #[arg(long, value_name = "NAME=NUMBERS", value_parser = known, help_heading = "ONNX")]
+    pub value: Vec<(String, Vec<f64>)>,
     /// Device to compile for
     #[arg(long, default_value = "auto")]
     pub target: TargetName,
@@ -57,6 +60,15 @@ pub fn pair(text: &str) -> Result<(String, u32), String> {
     Ok((name.to_owned(), number))
 }
 
+/// Parses `axes=0,2`.
+fn known(text: &str) -> Result<(String, Vec<f64>), String> {
+    let (name, numbers) = text.split_once('=').ok_or("should be NAME=NUMBERS, as in axes=0,2")?;
+    let number =
+        |word: &str| word.trim().parse::<f64>().map_err(|_| format!("`{}` is no number", word.trim()));
+    let numbers = numbers.split(',').filter(|word| !word.trim().is_empty()).map(number);
+    Ok((name.to_owned(), numbers.collect::<Result<_, _>>()?))
+}
+
 impl ModelArguments {
     /// Reads the model.
     pub fn import(&self) -> Result<Graph> {
@@ -72,7 +84,9 @@ impl ModelArguments {
     /// What the reader of ONNX files is told.
     pub fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
-        ImportOptions { dims, lenient: self.lenient, ..ImportOptions::default() }
+        let values = self.value.iter().cloned();
+        let values = values.map(|(name, numbers)| (name, InputValue::Numbers(numbers))).collect();
+        ImportOptions { dims, lenient: self.lenient, values }
     }
 
     /// Compiles a graph; `seen` are values of symbols that are known from inputs.

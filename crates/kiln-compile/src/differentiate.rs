@@ -46,9 +46,9 @@ pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result
     }
     let needs = depends_on(graph, wanted);
     let mut arrived: Vec<Option<ValueId>> = vec![None; graph.values().len()];
+    let nodes: Vec<_> = graph.node_ids().collect();
     let one = filled(graph, "loss.grad", 1.0, loss)?;
     arrived[loss.index()] = Some(one);
-    let nodes: Vec<_> = graph.node_ids().collect();
     for id in nodes.into_iter().rev() {
         let node = graph.node(id);
         let (op, inputs) = (node.op.clone(), node.inputs.clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use half::f16;
 
 use crate::dim::{Dim, product};
+use crate::number::Number;
 
 /// The most elements a tensor may have. Larger ones come only from damaged or hostile files.
 pub const MAX_ELEMENTS: i64 = 1 << 40;
@@ -281,22 +282,17 @@ impl Tensor {
     }
 
     /// A tensor without dimensions, of any type: `value` rounded to it, or the nearest there is.
-    #[allow(clippy::as_conversions, reason = "rounding and saturation are what is meant")]
     pub fn number(value: f64, dtype: DType) -> Self {
-        let data = match dtype {
-            DType::F32 => Data::F32(vec![value as f32]),
-            DType::F16 => Data::F16(vec![f16::from_f64(value)]),
-            DType::F64 => Data::F64(vec![value]),
-            DType::I32 => Data::I32(vec![value as i32]),
-            DType::I64 => Data::I64(vec![value as i64]),
-            DType::U8 => Data::U8(vec![value as u8]),
-            DType::I8 => Data::I8(vec![value as i8]),
-            DType::U16 => Data::U16(vec![value as u16]),
-            DType::I16 => Data::I16(vec![value as i16]),
-            DType::U32 => Data::U32(vec![value as u32]),
-            DType::Bool => Data::Bool(vec![value != 0.0]),
-        };
-        Self::of_len([], data)
+        Self::of_len([], f64::write(vec![value], dtype))
+    }
+
+    /// A tensor of any type: numbers rounded to it, or the nearest there are.
+    pub fn of_numbers(
+        shape: impl Into<Vec<usize>>,
+        numbers: &[f64],
+        dtype: DType,
+    ) -> Result<Self, DataLengthError> {
+        Self::new(shape, f64::write(numbers.to_vec(), dtype))
     }
 
     /// A one-dimensional int64 tensor, the type ONNX uses for shapes and axes.

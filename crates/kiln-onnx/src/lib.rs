@@ -21,6 +21,7 @@ pub use error::{ExportError, ImportError, Unsupported};
 pub use export::{export, export_model};
 pub use external::ExternalError;
 pub use import::{
-    ImportOptions, Imported, OPSETS, import, import_bytes, inputs_to_know, supported_operators,
+    ImportOptions, Imported, InputValue, OPSETS, OperatorInfo, import, import_bytes, inputs, inputs_to_know,
+    operators,
 };
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

@@ -1,10 +1,11 @@
 //! Models with known answers, in ONNX's layout of test data: `model.onnx`, and any number of `test_data_set_0` and so
 //! on with `input_0.pb`, `output_0.pb` and so on, in the order of the model's inputs and outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use kiln_graph::{Graph, GraphError, Tensor};
+use kiln_onnx::InputValue;
 
 /// Inputs with the outputs that belong to them.
 #[derive(Clone, Debug)]
@@ -36,6 +37,14 @@ pub enum TestDataError {
         /// Why.
         source: kiln_onnx::TensorError,
     },
+    /// The model cannot be read.
+    #[error("`{}`: {source}", .path.display())]
+    Model {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: kiln_onnx::ImportError,
+    },
     /// There is nothing to compare with.
     #[error("`{}` has no folder `test_data_set_0` with `input_0.pb` and `output_0.pb`", .0.display())]
     Empty(PathBuf),
@@ -53,9 +62,29 @@ pub enum TestDataError {
     },
 }
 
+/// What has to be known of the model's inputs, as the first data set has it.
+pub fn known_inputs(folder: &Path) -> Result<BTreeMap<String, InputValue>, TestDataError> {
+    let path = folder.join("model.onnx");
+    let bytes = read(&path)?;
+    let model = |source| TestDataError::Model { path: path.clone(), source };
+    let to_know = kiln_onnx::inputs_to_know(&bytes).map_err(model)?;
+    if to_know.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let names = kiln_onnx::inputs(&bytes).map_err(model)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut given = tensors(&folder.join("test_data_set_0"), "input", &names)?;
+    given.retain(|(name, _)| to_know.contains(name));
+    Ok(given.into_iter().map(|(name, tensor)| (name, InputValue::Tensor(tensor))).collect())
+}
+
 /// The data sets beside a model in `folder`, in order.
 pub fn data_sets(folder: &Path, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
-    let inputs: Vec<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
+    let path = folder.join("model.onnx");
+    // Of the file's inputs the graph lacks those whose values it was told.
+    let inputs = kiln_onnx::inputs(&read(&path)?).map_err(|source| TestDataError::Model { path, source })?;
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
     let outputs: Vec<&str> = graph.outputs().iter().map(|output| output.name.as_str()).collect();
     let mut sets = Vec::new();
     for number in 0.. {
@@ -64,10 +93,15 @@ pub fn data_sets(folder: &Path, graph: &Graph) -> Result<Vec<DataSet>, TestDataE
         if !path.is_dir() {
             break;
         }
-        let inputs = tensors(&path, "input", &inputs)?;
+        let mut inputs = tensors(&path, "input", &inputs)?;
+        inputs.retain(|(name, _)| taken.contains(name.as_str()));
         sets.push(DataSet { name, inputs, outputs: tensors(&path, "output", &outputs)? });
     }
     if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TestDataError> {
+    std::fs::read(path).map_err(|source| TestDataError::Read { path: path.into(), source })
 }
 
 fn tensors(set: &Path, kind: &'static str, names: &[&str]) -> Result<Vec<(String, Tensor)>, TestDataError> {
@@ -77,14 +111,13 @@ fn tensors(set: &Path, kind: &'static str, names: &[&str]) -> Result<Vec<(String
         let (found, expected) = (files.len(), names.len());
         return Err(TestDataError::Count { path: set.into(), kind, found, expected });
     }
-    let read = |(path, name): (PathBuf, &&str)| {
-        let bytes =
-            std::fs::read(&path).map_err(|source| TestDataError::Read { path: path.clone(), source })?;
+    let one = |(path, name): (PathBuf, &&str)| {
+        let bytes = read(&path)?;
         let tensor =
             kiln_onnx::read_tensor_pb(&bytes).map_err(|source| TestDataError::Tensor { path, source })?;
         Ok(((*name).to_owned(), tensor))
     };
-    files.into_iter().zip(names).map(read).collect()
+    files.into_iter().zip(names).map(one).collect()
 }
 
 /// The largest value that each symbolic dimension of the model has among the data sets.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
+use kiln::onnx::ImportOptions;
 use kiln::test_data::{self, DataSet};
 use kiln::{Compiled, HostTensor, Session};
 use miette::{IntoDiagnostic, Result, bail};
@@ -89,10 +90,13 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         definition: Default::default(),
         max: vec![],
         dim: vec![],
+        value: vec![],
         target: arguments.target,
         lenient: false,
     };
-    let graph = model.import()?;
+    let values = test_data::known_inputs(folder).into_diagnostic()?;
+    let options = ImportOptions { values, ..model.import_options() };
+    let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
     let sets = test_data::data_sets(folder, &graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
     let compiled = model.compile(&graph, &largest)?;

@@ -57,7 +57,7 @@ impl<'a> Uses<'a> {
         }
         let operator = match ops::support(&node.domain, &node.op_type, super::OPSETS.1) {
             Support::Yes(operator) => Some(operator),
-            Support::TooNew(_) | Support::Gone(_) | Support::No => None,
+            Support::TooNew(_) | Support::Gone(_) | Support::LeftOut(_) | Support::No => None,
         };
         for (i, name) in node.input.iter().enumerate() {
             if operator.is_some_and(|o| o.weights.contains(&i)) {

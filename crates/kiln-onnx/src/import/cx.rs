@@ -1,7 +1,7 @@
 //! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
 
 use kiln_graph::ops::{BinaryOp, Concat, Reduce, ReduceKind, Transpose, UnaryOp};
-use kiln_graph::{DType, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, ValueId};
+use kiln_graph::{DType, Def, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, Value, ValueId};
 
 use super::attributes::Attributes;
 use crate::external::External;
@@ -93,13 +93,20 @@ impl Cx<'_> {
     pub fn dims(&self, i: usize, what: &str) -> Result<Vec<Dim>> {
         let id = self.input(i)?;
         let known = self.graph.value(id).contents.clone();
-        known.or_else(|| Some(self.graph.as_constant(id)?.to_ints()?.into_iter().map(Dim::from).collect())).ok_or_else(
-            || {
-                OpError::Unsupported(format!(
-                    "input {i} (`{what}`) has to be a constant or follow from shapes, but it is computed from data"
-                ))
-            },
-        )
+        known
+            .or_else(|| Some(self.graph.as_constant(id)?.to_ints()?.into_iter().map(Dim::from).collect()))
+            .ok_or_else(|| self.unknown(i, what, "has to be a constant or follow from shapes"))
+    }
+
+    /// That input `i`, which has to be known, is not.
+    fn unknown(&self, i: usize, what: &str, wanted: &str) -> OpError {
+        let given = self.optional(i).map(|id| self.graph.value(id));
+        OpError::Unsupported(match given.filter(|value| matches!(value.def, Def::Input)) {
+            Some(Value { name, .. }) => format!(
+                "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; say what it is: --value {name}=.."
+            ),
+            None => format!("input {i} (`{what}`) {wanted}, but it is computed from data"),
+        })
     }
 
     /// The elements of the integer input `i` as numbers.
@@ -126,9 +133,7 @@ impl Cx<'_> {
     /// The constant input `i`.
     pub fn constant(&self, i: usize, what: &str) -> Result<Tensor> {
         let id = self.input(i)?;
-        self.graph.as_constant(id).cloned().ok_or_else(|| {
-            OpError::Unsupported(format!("input {i} (`{what}`) has to be constant, but it is computed"))
-        })
+        self.graph.as_constant(id).cloned().ok_or_else(|| self.unknown(i, what, "has to be constant"))
     }
 
     /// The floating point numbers of the constant input `i`.

@@ -15,14 +15,14 @@ mod ops;
 mod order;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use kiln_graph::{Graph, Tensor};
+use kiln_graph::{Dim, Graph, Tensor, TensorType};
 
 use crate::error::ImportError;
 use crate::names::printable;
-use crate::proto::{ModelProto, NodeProto};
+use crate::proto::{GraphProto, ModelProto, NodeProto};
 
 use cx::OpError;
 pub(crate) use file::{read, read_model};
@@ -39,7 +39,37 @@ pub struct ImportOptions {
     pub lenient: bool,
     /// Inputs that are known beforehand, by name: they become constants. Shapes, axes and sizes have to be, since a
     /// plan is laid out ahead of time; [`inputs_to_know`] names them.
-    pub values: BTreeMap<String, Tensor>,
+    pub values: BTreeMap<String, InputValue>,
+}
+
+/// What an input is known to be.
+#[derive(Clone, Debug)]
+pub enum InputValue {
+    /// A tensor of the input's type.
+    Tensor(Tensor),
+    /// Numbers that become one: of the input's shape if it has one and they fill it, else in a row.
+    Numbers(Vec<f64>),
+}
+
+impl InputValue {
+    /// The tensor, if it is one that an input of type `ty` can be.
+    fn tensor(self, ty: &TensorType) -> Result<Tensor, TensorType> {
+        let tensor = match self {
+            InputValue::Tensor(tensor) => tensor,
+            InputValue::Numbers(numbers) => {
+                let count = numbers.len();
+                let shape = ty.static_shape().filter(|shape| shape.iter().product::<usize>() == count);
+                let tensor = Tensor::of_numbers(shape.unwrap_or_else(|| vec![count]), &numbers, ty.dtype);
+                tensor.map_err(|_| ty.clone())?
+            }
+        };
+        let found = tensor.ty();
+        let fits = |(dim, size): (&Dim, &Dim)| dim.as_const().is_none() || dim == size;
+        let same = found.dtype == ty.dtype
+            && found.rank() == ty.rank()
+            && ty.shape.iter().zip(&found.shape).all(fits);
+        if same { Ok(tensor) } else { Err(found) }
+    }
 }
 
 /// An imported model.
@@ -79,14 +109,52 @@ pub fn inputs_to_know(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
     let model = read_model(bytes)?;
     let Some(graph) = &model.graph else { return Ok(vec![]) };
     let known = known::names(graph)?;
-    let given = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
-    let inputs = graph.input.iter().map(|input| input.name.clone());
-    Ok(inputs.filter(|name| known.contains(name.as_str()) && !given(name)).collect())
+    Ok(names_of_inputs(graph).filter(|name| known.contains(name)).map(String::from).collect())
 }
 
-/// ONNX's own operators that are supported, with the version of the operator set each came with.
-pub fn supported_operators() -> Vec<(&'static str, i64)> {
-    ops::TABLE.iter().filter(|o| is_standard(o.domain)).map(|o| (o.name, o.since)).collect()
+/// The inputs of the model in `bytes`, in order, without those that have a value in the file.
+pub fn inputs(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
+    let model = read_model(bytes)?;
+    Ok(model.graph.iter().flat_map(names_of_inputs).map(String::from).collect())
+}
+
+fn names_of_inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    let given: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    graph.input.iter().map(|input| input.name.as_str()).filter(move |name| !given.contains(name))
+}
+
+/// What is known of an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorInfo {
+    /// Whose it is; empty for ONNX's own.
+    pub domain: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The first version of the operator set that has it.
+    pub since: i64,
+    /// The first version that no longer has it.
+    pub until: Option<i64>,
+    /// Why it is not read, if it is left out deliberately.
+    pub left_out: Option<&'static str>,
+}
+
+/// All operators that are read or deliberately left out.
+pub fn operators() -> Vec<OperatorInfo> {
+    let read = ops::TABLE.iter().map(|o| OperatorInfo {
+        domain: o.domain,
+        name: o.name,
+        since: o.since,
+        until: o.until,
+        left_out: None,
+    });
+    let left_out = ops::left_out::all().map(|(domain, name, why)| OperatorInfo {
+        domain,
+        name,
+        since: 1,
+        until: None,
+        left_out: Some(why),
+    });
+    read.chain(left_out).collect()
 }
 
 /// Version of ONNX's own operators that a model uses.

@@ -15,7 +15,7 @@ use super::function::{self, Functions};
 use super::ops::{self, Support};
 use super::order::order;
 use super::types::{self, Symbols, TypeProblem};
-use super::{ImportOptions, Imported, OPSETS, describe, is_standard, operator_name, opset_of};
+use super::{ImportOptions, Imported, InputValue, OPSETS, describe, is_standard, operator_name, opset_of};
 use crate::error::{ImportError, Unsupported};
 use crate::external::External;
 use crate::names::Namer;
@@ -95,7 +95,7 @@ struct Importer<'a> {
     external: External,
     symbols: Symbols,
     /// What the caller says of inputs; those that occurred are taken out.
-    values: BTreeMap<String, Tensor>,
+    values: BTreeMap<String, InputValue>,
     lenient: bool,
     functions: &'a Functions,
     /// Versions of the operator sets that are not ONNX's own, by domain.
@@ -164,12 +164,11 @@ impl Importer<'_> {
     fn input(&mut self, input: &ValueInfoProto, opset: i64) -> Result<Slot, ImportError> {
         match types::input_type(&input.name, input.r#type.as_ref(), &mut self.symbols) {
             Ok(ty) => Ok(Slot::Value(match self.values.remove(&input.name) {
-                Some(tensor) if input.r#type.as_ref().is_some_and(|ty| types::agrees(ty, &tensor.ty())) => {
+                Some(value) => {
+                    let wrong =
+                        |given| ImportError::Value { input: input.name.clone(), expected: ty.clone(), given };
+                    let tensor = value.tensor(&ty).map_err(wrong)?;
                     self.graph.constant(input.name.clone(), tensor)
-                }
-                Some(tensor) => {
-                    let (input, given) = (input.name.clone(), tensor.ty());
-                    return Err(ImportError::Value { input, expected: ty, given });
                 }
                 None => self.graph.input(input.name.clone(), ty)?,
             })),
@@ -253,7 +252,7 @@ impl Importer<'_> {
         let found = ops::support(&node.domain, &node.op_type, opset);
         let table = match found {
             Support::Yes(table) => Some(table),
-            Support::TooNew(_) | Support::Gone(_) | Support::No => None,
+            Support::TooNew(_) | Support::Gone(_) | Support::LeftOut(_) | Support::No => None,
         };
         let control = Control::of(node, opset);
         if table.is_none() && control.is_none() {

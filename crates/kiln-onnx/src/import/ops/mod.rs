@@ -11,6 +11,7 @@ mod elementwise;
 mod image;
 mod indexing;
 mod integers;
+pub(super) mod left_out;
 mod legacy;
 mod linear;
 mod loss;
@@ -259,6 +260,8 @@ pub(crate) enum Support {
     TooNew(i64),
     /// It went with this earlier version.
     Gone(i64),
+    /// It is deliberately left out, for this reason.
+    LeftOut(&'static str),
     No,
 }
 
@@ -273,6 +276,7 @@ impl Support {
             Support::Gone(until) => {
                 format!("the operator no longer exists in version {until} of the operator set")
             }
+            Support::LeftOut(why) => why.into(),
             Support::No => "the operator is not supported".into(),
         }
     }
@@ -282,7 +286,9 @@ impl Support {
 pub(crate) fn support(domain: &str, name: &str, opset: i64) -> Support {
     let domain = if super::is_standard(domain) { "" } else { domain };
     let found = TABLE.binary_search_by_key(&(domain, name), |o| (o.domain, o.name));
-    let Ok(index) = found else { return Support::No };
+    let Ok(index) = found else {
+        return left_out::reason(domain, name).map_or(Support::No, Support::LeftOut);
+    };
     let Some(operator) = TABLE.get(index) else { return Support::No };
     match operator.until {
         // Asked about the newest version, whoever asks wants to know of the operator at all.
@@ -294,7 +300,13 @@ pub(crate) fn support(domain: &str, name: &str, opset: i64) -> Support {
 
 #[cfg(test)]
 mod tests {
-    use super::TABLE;
+    use super::{TABLE, left_out};
+
+    #[test]
+    fn nothing_is_both_there_and_left_out() {
+        let there = |domain, name| TABLE.iter().any(|o| (o.domain, o.name) == (domain, name));
+        assert!(left_out::all().all(|(domain, name, _)| !there(domain, name)));
+    }
 
     #[test]
     fn the_table_is_sorted() {

@@ -1,0 +1,106 @@
+//! What is deliberately not read, and why. `kiln check` says so, where it could only say that something is unknown.
+
+/// Why operators of one kind are left out.
+struct Reason {
+    why: &'static str,
+    domain: &'static str,
+    operators: &'static [&'static str],
+}
+
+const CLASSICAL: &str = "ai.onnx.ml";
+const TRAINING: &str = "ai.onnx.preview.training";
+
+const REASONS: &[Reason] = &[
+    Reason {
+        why: "strings are left out: devices compute with numbers",
+        domain: "",
+        operators: &["RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"],
+    },
+    Reason {
+        why: "sequences are left out: a plan has tensors, as many as are known ahead of time",
+        domain: "",
+        operators: &[
+            "ConcatFromSequence",
+            "SequenceAt",
+            "SequenceConstruct",
+            "SequenceEmpty",
+            "SequenceErase",
+            "SequenceInsert",
+            "SequenceLength",
+            "SequenceMap",
+            "SplitToSequence",
+        ],
+    },
+    Reason {
+        why: "optional values are left out: what is computed is known ahead of time",
+        domain: "",
+        operators: &["Optional", "OptionalGetElement", "OptionalHasElement"],
+    },
+    Reason {
+        why: "how much comes out depends on the data, but a plan is laid out ahead of time",
+        domain: "",
+        operators: &["NonMaxSuppression", "NonZero"],
+    },
+    Reason {
+        why: "loops whose length is known only while they run are left out: a plan is a fixed list of dispatches",
+        domain: "",
+        operators: &["Loop"],
+    },
+    Reason {
+        why: "quantized operators are left out for now; an export in floats has the same network",
+        domain: "",
+        operators: &[
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ],
+    },
+    Reason {
+        why: "files of pictures are left out: decoding them is the host program's",
+        domain: "",
+        operators: &["ImageDecoder"],
+    },
+    Reason {
+        why: "the operators of classical machine learning are left out: Kiln is for networks",
+        domain: CLASSICAL,
+        operators: &[
+            "CastMap",
+            "CategoryMapper",
+            "DictVectorizer",
+            "FeatureVectorizer",
+            "Imputer",
+            "LabelEncoder",
+            "LinearClassifier",
+            "LinearRegressor",
+            "Normalizer",
+            "OneHotEncoder",
+            "SVMClassifier",
+            "SVMRegressor",
+            "Scaler",
+            "TreeEnsemble",
+            "TreeEnsembleClassifier",
+            "TreeEnsembleRegressor",
+            "ZipMap",
+        ],
+    },
+    Reason {
+        why: "gradients are Kiln's to derive, for any model: `kiln compile --train`",
+        domain: TRAINING,
+        operators: &["Gradient"],
+    },
+];
+
+/// Why an operator is left out, if it is.
+pub(crate) fn reason(domain: &str, name: &str) -> Option<&'static str> {
+    let found = REASONS.iter().find(|r| r.domain == domain && r.operators.contains(&name));
+    found.map(|reason| reason.why)
+}
+
+/// All that is left out: domain, operator, reason.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    REASONS.iter().flat_map(|r| r.operators.iter().map(|operator| (r.domain, *operator, r.why)))
+}
