@@ -5,6 +5,7 @@
 //! compiled by [`expression`] whatever the anchor is, so an epilogue works the same everywhere.
 
 mod anchor;
+mod arithmetic;
 pub mod context;
 mod conv;
 mod conv_grad;

@@ -1,0 +1,303 @@
+//! Elementwise operators as WGSL: arithmetic in the types that values are held in, conversions between these, and what
+//! drivers get wrong if it is said plainly.
+
+use kiln_graph::ops::{BinaryOp, UnaryOp};
+use kiln_graph::{DType, NodeId, Op};
+
+use super::context::Context;
+use super::expression::Element;
+use super::operand::{literal, register_type};
+use crate::error::CompileError;
+
+/// WGSL for one elementwise operator.
+pub fn compute(
+    ctx: &Context<'_>,
+    element: &mut Element,
+    id: NodeId,
+    arguments: &[(String, DType)],
+    result: DType,
+) -> Result<String, CompileError> {
+    let node = ctx.graph.node(id);
+    let wrong = |dtype| CompileError::DType { value: node.name.clone(), dtype };
+    let arg = |i: usize| arguments.get(i).map_or("", |(name, _)| name.as_str());
+    let dtype = arguments.first().map_or(result, |(_, dtype)| *dtype);
+    match &node.op {
+        Op::Unary(op) => {
+            if dtype == DType::F64 && !in_doubles(*op) {
+                return Err(wrong(dtype));
+            }
+            let common = wider(dtype, result);
+            let x = converted(element, dtype, common, arg(0));
+            let code = unary(element, *op, common, &x);
+            Ok(match result {
+                DType::I32 if common == DType::I64 => converted(element, common, result, &code),
+                _ => wrapped(element, result, code),
+            })
+        }
+        Op::Binary(op) => {
+            if dtype == DType::F64 && matches!(op, BinaryOp::Pow) {
+                return Err(wrong(dtype));
+            }
+            // What one of them needs 64 bits for is computed with so many.
+            let types = arguments.iter().map(|(_, dtype)| *dtype);
+            let common = types.chain([result]).reduce(wider).unwrap_or(dtype);
+            let common = if common == DType::I64 { common } else { dtype };
+            let operand = |i: usize| arguments.get(i).map_or(dtype, |(_, dtype)| *dtype);
+            let a = converted(element, operand(0), common, arg(0));
+            let b = converted(element, operand(1), common, arg(1));
+            let code = binary(element, *op, common, &a, &b);
+            Ok(match result {
+                DType::Bool => code,
+                DType::I32 if common == DType::I64 => converted(element, common, result, &code),
+                _ => wrapped(element, result, code),
+            })
+        }
+        Op::Select => {
+            let operand = |i: usize| arguments.get(i).map_or(result, |(_, dtype)| *dtype);
+            let a = converted(element, operand(1), result, arg(1));
+            let b = converted(element, operand(2), result, arg(2));
+            Ok(format!("select({b}, {a}, {})", arg(0)))
+        }
+        Op::Cast(_) => Ok(cast_to(element, dtype, result, arg(0))),
+        Op::Conv(_)
+        | Op::Pool(_)
+        | Op::MatMul(_)
+        | Op::BatchNorm(_)
+        | Op::Softmax(_)
+        | Op::Reduce(_)
+        | Op::ArgReduce(_)
+        | Op::Reshape(_)
+        | Op::Expand(_)
+        | Op::Transpose(_)
+        | Op::Slice(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Gather(_)
+        | Op::GatherElements(_)
+        | Op::Scatter(_)
+        | Op::ArgSort(_)
+        | Op::Resize(_)
+        | Op::ShapeOf(_)
+        | Op::Iota(_)
+        | Op::Size(_)
+        | Op::Random(_)
+        | Op::Dropout(_)
+        | Op::ConvGradWeight(_)
+        | Op::PoolGrad(_) => Err(CompileError::Unsupported {
+            node: node.name.clone(),
+            message: format!("{} is no elementwise operator", node.op.name()),
+        }),
+    }
+}
+
+/// `x` of type `from` as `to`, where one of them is a 64-bit integer that the other is known to fit.
+pub fn converted(element: &Element, from: DType, to: DType, x: &str) -> String {
+    if from == to {
+        return x.to_owned();
+    }
+    widened(from, to, format!("{}({x})", register_type(to, element.width())), element.width())
+}
+
+/// What has become a 64-bit integer, without the copies of the highest bit that naga lets an unsigned one have.
+fn widened(from: DType, to: DType, code: String, width: usize) -> String {
+    if from == DType::U32 && to == DType::I64 {
+        return format!("({code} & {})", literal(to, f64::from(u32::MAX), width));
+    }
+    code
+}
+
+/// The type of two that holds both, where one is a 64-bit integer that is held in 32 bits and the other is not.
+fn wider(a: DType, b: DType) -> DType {
+    if b == DType::I64 && a == DType::I32 { b } else { a }
+}
+
+/// Whether devices have a function for 64-bit floats, too.
+fn in_doubles(op: UnaryOp) -> bool {
+    matches!(
+        op,
+        UnaryOp::Neg
+            | UnaryOp::Abs
+            | UnaryOp::Sign
+            | UnaryOp::Reciprocal
+            | UnaryOp::Sqrt
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+            | UnaryOp::Exp
+            | UnaryOp::Log
+    )
+}
+
+/// An integer that may have left the range of its type, back in it: it wraps around.
+fn wrapped(element: &Element, dtype: DType, code: String) -> String {
+    let spread = |n: u32| if element.width() == 4 { format!("vec4<u32>({n}u)") } else { format!("{n}u") };
+    match dtype {
+        DType::I8 => format!("(({code}) << {0}) >> {0}", spread(24)),
+        DType::I16 => format!("(({code}) << {0}) >> {0}", spread(16)),
+        DType::U8 => format!("({code}) & {}", spread(0xff)),
+        DType::U16 => format!("({code}) & {}", spread(0xffff)),
+        DType::F32 | DType::F16 | DType::F64 | DType::I32 | DType::I64 | DType::U32 | DType::Bool => code,
+    }
+}
+
+/// As the evaluator casts: floats are truncated, and saturate; integers wrap around.
+fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
+    let width = element.width();
+    let ty = register_type(to, width);
+    if to == DType::Bool {
+        return if from == DType::Bool {
+            x.into()
+        } else {
+            format!("{x} != {}()", register_type(from, width))
+        };
+    }
+    match (from.is_float(), to.is_float()) {
+        _ if from == DType::Bool => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
+        (true, true) if to == DType::F16 && from != to => {
+            format!("quantizeToF16({}({x}))", register_type(DType::F32, width))
+        }
+        (_, true) if to == DType::F16 => format!("quantizeToF16({ty}({x}))"),
+        (_, true) => format!("{ty}({x})"),
+        (true, false) => match to.integer_range() {
+            // The conversion itself saturates for the types that devices have.
+            Some((low, high)) if matches!(to, DType::I8 | DType::I16 | DType::U8 | DType::U16) => {
+                let limit = |n: i64| literal(from, n as f64, width);
+                format!("{ty}(clamp({x}, {}, {}))", limit(low), limit(high))
+            }
+            Some(_) | None => format!("{ty}({x})"),
+        },
+        (false, false) => widened(from, to, wrapped(element, to, format!("{ty}({x})")), width),
+    }
+}
+
+fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
+    let mut call = |function: &'static str| {
+        element.used.insert(function);
+        format!("{function}({x})")
+    };
+    match op {
+        UnaryOp::Neg if dtype.integer_range().is_some_and(|(low, _)| low == 0) => {
+            format!("{}() - {x}", register_type(dtype, element.width()))
+        }
+        UnaryOp::Neg => format!("-{x}"),
+        UnaryOp::Abs => format!("abs({x})"),
+        UnaryOp::Sign if dtype.integer_range().is_some_and(|(low, _)| low == 0) => {
+            format!("min({x}, {})", literal(dtype, 1.0, element.width()))
+        }
+        UnaryOp::Sign => format!("sign({x})"),
+        UnaryOp::Reciprocal => format!("{} / {x}", literal(dtype, 1.0, element.width())),
+        UnaryOp::Exp if dtype == DType::F64 => call("exp_double"),
+        UnaryOp::Exp => format!("exp({x})"),
+        UnaryOp::Log if dtype == DType::F64 => call("log_double"),
+        UnaryOp::Log => format!("log({x})"),
+        UnaryOp::Sqrt => format!("sqrt({x})"),
+        UnaryOp::Sin => format!("sin({x})"),
+        UnaryOp::Cos => format!("cos({x})"),
+        UnaryOp::Tan => format!("tan({x})"),
+        UnaryOp::Asin => call("arc_sine"),
+        UnaryOp::Acos => call("arc_cosine"),
+        UnaryOp::Atan => format!("atan({x})"),
+        UnaryOp::Sinh => format!("sinh({x})"),
+        UnaryOp::Cosh => format!("cosh({x})"),
+        UnaryOp::Tanh => call("tanh_safe"),
+        UnaryOp::Asinh => format!("asinh({x})"),
+        UnaryOp::Acosh => format!("acosh({x})"),
+        UnaryOp::Atanh => format!("atanh({x})"),
+        UnaryOp::Relu if !dtype.is_float() => format!("max({x}, {})", literal(dtype, 0.0, element.width())),
+        UnaryOp::Relu => call("relu"),
+        UnaryOp::Sigmoid => call("sigmoid"),
+        UnaryOp::Softplus => call("softplus"),
+        UnaryOp::Erf => call("erf"),
+        UnaryOp::Floor => format!("floor({x})"),
+        UnaryOp::Ceil => format!("ceil({x})"),
+        UnaryOp::Round => format!("round({x})"),
+        UnaryOp::Not => format!("!{x}"),
+        UnaryOp::IsNan => call("is_nan"),
+        UnaryOp::IsInf => call("is_inf"),
+        UnaryOp::BitNot => format!("~{x}"),
+        UnaryOp::ToBits => format!("bitcast<{}>({x})", register_type(DType::I32, element.width())),
+        UnaryOp::FromBits => format!("bitcast<{}>({x})", register_type(DType::F32, element.width())),
+    }
+}
+
+/// Whether an operand is a number written into the kernel, and finite.
+fn number(operand: &str) -> bool {
+    let scalar = operand.strip_prefix("vec4<f32>(").unwrap_or(operand);
+    scalar.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+}
+
+fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
+    let float = dtype.is_float();
+    let is_bool = dtype == DType::Bool;
+    let mut call = |function: &'static str| {
+        element.used.insert(function);
+        format!("{function}({a}, {b})")
+    };
+    match op {
+        BinaryOp::Add => format!("{a} + {b}"),
+        BinaryOp::Sub => format!("{a} - {b}"),
+        BinaryOp::Mul => format!("{a} * {b}"),
+        BinaryOp::Div => format!("{a} / {b}"),
+        BinaryOp::Pow if float => call("power"),
+        BinaryOp::Pow if dtype == DType::I64 => call("power_long"),
+        BinaryOp::Pow if dtype.integer_range().is_some_and(|(low, _)| low == 0) => call("power_unsigned"),
+        BinaryOp::Pow => call("power_int"),
+        BinaryOp::Mod if dtype == DType::F64 => call("floor_mod_double"),
+        BinaryOp::Mod if float => call("floor_mod"),
+        BinaryOp::Mod if dtype == DType::I64 => call("floor_mod_long"),
+        BinaryOp::Mod if dtype.integer_range().is_some_and(|(low, _)| low == 0) => format!("{a} % {b}"),
+        BinaryOp::Mod => call("floor_mod_int"),
+        BinaryOp::Rem if dtype == DType::F64 => call("remainder_double"),
+        BinaryOp::Rem if float => call("remainder"),
+        BinaryOp::Rem => format!("{a} % {b}"),
+        // A number that is no NaN needs only one comparison, which is false for NaN.
+        BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),
+        BinaryOp::Max if float && number(b) => format!("select({a}, {b}, {a} < {b})"),
+        BinaryOp::Min if dtype == DType::F64 => {
+            format!("select(min({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
+        }
+        BinaryOp::Max if dtype == DType::F64 => {
+            format!("select(max({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
+        }
+        BinaryOp::Min if float => call("minimum"),
+        BinaryOp::Min => format!("min({a}, {b})"),
+        BinaryOp::Max if float => call("maximum"),
+        BinaryOp::Max => format!("max({a}, {b})"),
+        BinaryOp::Equal => format!("{a} == {b}"),
+        BinaryOp::Less => format!("{a} < {b}"),
+        BinaryOp::LessOrEqual => format!("{a} <= {b}"),
+        BinaryOp::Greater => format!("{a} > {b}"),
+        BinaryOp::GreaterOrEqual => format!("{a} >= {b}"),
+        BinaryOp::And => format!("{a} & {b}"),
+        BinaryOp::Or => format!("{a} | {b}"),
+        BinaryOp::Xor if is_bool => format!("{a} != {b}"),
+        BinaryOp::Xor | BinaryOp::BitXor => format!("{a} ^ {b}"),
+        BinaryOp::BitAnd => format!("{a} & {b}"),
+        BinaryOp::BitOr => format!("{a} | {b}"),
+        BinaryOp::ShiftLeft | BinaryOp::ShiftRight => shift(op, dtype, a, b, element.width()),
+    }
+}
+
+/// By as many places as there can be at most: to the right of a signed number that leaves copies of the sign, which is
+/// what more places, or less than none, leave too. Of other numbers they leave zero.
+fn shift(op: BinaryOp, dtype: DType, a: &str, b: &str, width: usize) -> String {
+    let zero = literal(dtype, 0.0, width);
+    let signed = dtype.integer_range().is_some_and(|(low, _)| low < 0);
+    let counted = if signed { DType::I32 } else { DType::U32 };
+    let (b, most) = if dtype == DType::I64 {
+        // Counted with 32 bits, as places are.
+        let [low, high] = [-1.0, 64.0].map(|n| literal(dtype, n, width));
+        (format!("{}(clamp({b}, {low}, {high}))", register_type(counted, width)), 63.0)
+    } else {
+        (b.to_owned(), 31.0)
+    };
+    let (none, limit) = (literal(counted, 0.0, width), literal(counted, most, width));
+    let inside =
+        if signed { format!("({b} >= {none}) & ({b} <= {limit})") } else { format!("{b} <= {limit}") };
+    let places = format!("{}(select({limit}, {b}, {inside}))", register_type(DType::U32, width));
+    match op {
+        BinaryOp::ShiftRight if signed => format!("{a} >> {places}"),
+        BinaryOp::ShiftRight => format!("select({zero}, {a} >> {places}, {inside})"),
+        _ => format!("select({zero}, {a} << {places}, {inside})"),
+    }
+}
