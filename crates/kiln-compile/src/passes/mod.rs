@@ -8,6 +8,7 @@ pub mod common;
 mod constant;
 pub mod dead_code;
 pub mod decompose;
+pub mod elementary;
 pub mod fold;
 pub mod freeze;
 pub mod identity;
@@ -23,6 +24,7 @@ pub type Pass = fn(&Graph) -> Result<Graph, GraphError>;
 pub const INFERENCE: &[(&str, Pass)] = &[
     ("freeze", freeze::run),
     ("decompose", decompose::run),
+    ("elementary", elementary::run),
     ("fold", fold::run),
     ("identity", identity::run),
     ("common", common::run),
@@ -44,6 +46,7 @@ pub struct PassError {
 /// The passes of a plan whose states stay states, in their order.
 pub const TRAINING: &[(&str, Pass)] = &[
     ("decompose", decompose::run),
+    ("elementary", elementary::run),
     ("fold", fold::run),
     ("identity", identity::run),
     ("common", common::run),
