@@ -33,6 +33,12 @@ const FOUND: &[(&str, &str)] = &[
          %p = pad(%x) pads=[[0, 0], [0, 0], [1, 2], [2, -1]]\n\
          %y = conv(%p, @w) strides=[1, 3] pads=[[0, 0], [-1, 2]] groups=2\noutput y = %y",
     ),
+    (
+        "a concatenation in a concatenation was copied within one buffer",
+        "input %x : f32[1, 8, 2, 3]\n%r = relu(%x)\n%a = concat(%r, %r) axis=1\n%b = concat(%r, %a) axis=1\n\
+         %s = sin(%x)\n%c = concat(%s, %r) axis=2\n%d = concat(%s, %c) axis=2\n%e = concat(%d, %c) axis=2\n\
+         output b = %b\noutput e = %e",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.

@@ -212,14 +212,29 @@ impl Context<'_> {
         parts.iter().any(|part| self.homes.arrived.contains(part))
     }
 
-    /// How the elements of a concatenation are reached, and its tensor if it is no part of another one.
-    pub fn concat_view(&mut self, concat: ValueId) -> Result<(View, Option<usize>), CompileError> {
-        if let Some(view) = self.home_view(concat)? {
-            self.homes.arrived.insert(concat);
-            return Ok((view, None));
+    /// How the elements of a concatenation are reached, and its tensor if it is no part of another one. Nothing, if it
+    /// cannot be made there: a part that has to be copied lies in the same memory, perhaps as part of the other one.
+    pub fn concat_view(
+        &mut self,
+        concat: ValueId,
+        parts: &[(ValueId, Dim)],
+    ) -> Result<Option<(View, Option<usize>)>, CompileError> {
+        let (view, placed) = match self.home_view(concat)? {
+            Some(view) => (view, None),
+            None => {
+                let placed = self.concat_tensor(concat)?;
+                (self.tensor_view(placed)?, Some(placed))
+            }
+        };
+        for (part, start) in parts {
+            if !self.is_home(*part, concat, start) && self.view(*part)?.storage == view.storage {
+                return Ok(None);
+            }
         }
-        let placed = self.concat_tensor(concat)?;
-        Ok((self.tensor_view(placed)?, Some(placed)))
+        if placed.is_none() {
+            self.homes.arrived.insert(concat);
+        }
+        Ok(Some((view, placed)))
     }
 
     fn home_view(&mut self, value: ValueId) -> Result<Option<View>, CompileError> {

@@ -78,15 +78,24 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
     let inputs = graph.node(node).inputs.clone();
     let out = graph.node(node).outputs[0];
     let ty = graph.ty(out).clone();
-    let (to, placed) = if ctx.is_at_home(&inputs) {
-        ctx.concat_view(out)?
-    } else {
-        let layout = inputs
-            .iter()
-            .find_map(|id| ctx.stored_layout(*id))
-            .map_or_else(|| row_major(ty.rank(), 4), |layout| Layout { lanes: 4, ..layout });
-        let placed = ctx.place(out, layout, Contents::Activation)?;
-        (ctx.tensor_view(placed)?, Some(placed))
+    let mut start = Dim::from(0);
+    let mut parts = Vec::with_capacity(inputs.len());
+    for id in &inputs {
+        parts.push((*id, start.clone()));
+        start = start + graph.ty(*id).shape[op.axis].clone();
+    }
+    let home = if ctx.is_at_home(&inputs) { ctx.concat_view(out, &parts)? } else { None };
+    let in_place = home.is_some();
+    let (to, placed) = match home {
+        Some(home) => home,
+        None => {
+            let layout = inputs
+                .iter()
+                .find_map(|id| ctx.stored_layout(*id))
+                .map_or_else(|| row_major(ty.rank(), 4), |layout| Layout { lanes: 4, ..layout });
+            let placed = ctx.place(out, layout, Contents::Activation)?;
+            (ctx.tensor_view(placed)?, Some(placed))
+        }
     };
     let views = inputs.iter().map(|id| ctx.view(*id)).collect::<Result<Vec<_>, _>>()?;
     // Walked as it is stored: dimensions by falling stride.
@@ -94,13 +103,12 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
     order.sort_by_key(|axis| std::cmp::Reverse(ctx.largest(&to.strides[*axis])));
     let layout = Layout { order, lanes: 4 };
     let along_inner = layout.order.last() == Some(&op.axis);
-    let mut start = Dim::from(0);
-    for (n, (id, view)) in inputs.iter().zip(views).enumerate() {
+    for (n, ((id, start), view)) in parts.iter().zip(views).enumerate() {
         let shape = graph.ty(*id).shape.clone();
         let size = shape[op.axis].clone();
-        let base = to.base.clone() + &start * &to.strides[op.axis];
+        let base = to.base.clone() + start * &to.strides[op.axis];
         let mut space = Space::new(&shape, &layout);
-        if along_inner && !is_multiple(&start, 4) {
+        if along_inner && !is_multiple(start, 4) {
             // Single elements; the last part also writes the zeros that pad the row.
             space.width = 1;
             if n + 1 == inputs.len() && placed.is_some() {
@@ -108,7 +116,7 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
                 space.shape[op.axis] = size.clone() + padded;
             }
         }
-        if !ctx.is_home(*id, out, &start) {
+        if !(in_place && ctx.is_home(*id, out, start)) {
             let copy = Copy {
                 name: &group.name,
                 kernel: "concat",
@@ -121,7 +129,6 @@ pub fn concat(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Concat) -
             };
             launch_copy(ctx, copy)?;
         }
-        start = start + size;
     }
     match placed {
         Some(placed) => ctx.register(out, placed),
