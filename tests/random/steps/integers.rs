@@ -7,7 +7,7 @@ use super::{SIZES, input};
 use crate::dice::Dice;
 use crate::sketch::{At, Sketch};
 
-const BINARY: [BinaryOp; 13] = [
+const BINARY: [BinaryOp; 18] = [
     BinaryOp::Add,
     BinaryOp::Sub,
     BinaryOp::Mul,
@@ -21,6 +21,11 @@ const BINARY: [BinaryOp; 13] = [
     BinaryOp::Div,
     BinaryOp::Mod,
     BinaryOp::Rem,
+    BinaryOp::BitAnd,
+    BinaryOp::BitOr,
+    BinaryOp::BitXor,
+    BinaryOp::ShiftLeft,
+    BinaryOp::ShiftRight,
 ];
 
 pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
@@ -33,13 +38,15 @@ pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         }
     };
     if dice.odds(20) {
-        let op = dice.of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sign, UnaryOp::Relu]);
+        let op = dice.of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sign, UnaryOp::Relu, UnaryOp::BitNot]);
         return sketch.apply(Op::Unary(op), &[a]);
     }
     let op = dice.of(&BINARY);
     let (dtype, dims) = (sketch.values[a].dtype, sketch.values[a].dims.clone());
     let never_zero = matches!(op, BinaryOp::Div | BinaryOp::Mod | BinaryOp::Rem);
-    let b = if never_zero || dice.odds(50) {
+    let b = if matches!(op, BinaryOp::ShiftLeft | BinaryOp::ShiftRight) {
+        sketch.constant(Tensor::number(dice.of(&[1.0, 0.0, 3.0, 7.0]), dtype))
+    } else if never_zero || dice.odds(50) {
         let number = dice.of(&[2.0, 3.0, 1.0, -1.0, -2.0, 7.0, -5.0]);
         sketch.constant(Tensor::number(number, dtype))
     } else {

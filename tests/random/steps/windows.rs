@@ -88,8 +88,21 @@ pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
             };
         }
     }
+    // The factors are given, or follow from the sizes.
+    let mut scales = None;
+    if dice.odds(25) {
+        let factor = dice.of(&[2.0f32, 1.5, 0.5, 0.7, 3.0]);
+        let mut factors = vec![1.0; sizes.len()];
+        for axis in 2..sizes.len() {
+            if shape[axis].as_const().is_some() {
+                shape[axis] = Dim::from((sizes[axis] as f32 * factor).floor() as usize);
+                factors[axis] = factor;
+            }
+        }
+        scales = Some(factors);
+    }
     let mode = if dice.odds(50) { ResizeMode::Linear } else { ResizeMode::Nearest(dice.of(&NEAREST)) };
-    sketch.apply(Op::Resize(Resize { shape, scales: None, mode, coordinates: dice.of(&COORDINATES) }), &[x])
+    sketch.apply(Op::Resize(Resize { shape, scales, mode, coordinates: dice.of(&COORDINATES) }), &[x])
 }
 
 pub fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
