@@ -40,7 +40,10 @@ pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
         Op::Unary(UnaryOp::Round) => x.numbers().iter().any(|x| near_integer(x + 0.5)),
         Op::Unary(UnaryOp::Sign) => x.numbers().iter().any(|x| within(*x, MARGIN)),
         Op::Unary(UnaryOp::Relu | UnaryOp::Abs) => kinks && x.numbers().iter().any(|x| within(*x, FINE)),
-        Op::Binary(op) if compares(*op) => pairs(operands).into_iter().any(|(a, b)| within(a - b, MARGIN)),
+        Op::Binary(op) if compares(*op) => {
+            // What is equal by chance need not stay so when something moves.
+            pairs(operands).into_iter().any(|(a, b)| kinks && a == b || within(a - b, MARGIN))
+        }
         Op::Binary(BinaryOp::Mod | BinaryOp::Rem) => {
             pairs(operands).into_iter().any(|(a, b)| b.abs() < 0.1 || near_integer(a / b))
         }

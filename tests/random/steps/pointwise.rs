@@ -92,7 +92,9 @@ pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         }
         _ => (a, b),
     };
-    let operands = if dice.odds(25) { [b, a] } else { [a, b] };
+    // What has to be positive stays where it is.
+    let fixed = matches!(op, BinaryOp::Div | BinaryOp::Mod | BinaryOp::Rem | BinaryOp::Pow);
+    let operands = if !fixed && dice.odds(25) { [b, a] } else { [a, b] };
     sketch.apply(Op::Binary(op), &operands)
 }
 
