@@ -42,7 +42,10 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let length = i.shape(x).get(axis).and_then(Dim::as_usize).unwrap_or(0);
         i.elements(length.saturating_mul(length))?;
         i.step(length.saturating_mul(length) as u64 / 64)?;
-        Ok(Value::tensor(cumulative_sum(&mut i.formula(), x, axis, how)?))
+        let mut f = i.formula();
+        // PyTorch counts with 64 bits.
+        let x = if f.ty(x).dtype.is_float() { x } else { f.cast(x, DType::I64)? };
+        Ok(Value::tensor(cumulative_sum(&mut f, x, axis, how)?))
     },
     TM "all" ("input, dim=None, keepdim=False") => |i, b| truth(i, b, ReduceKind::Min),
     TM "any" ("input, dim=None, keepdim=False") => |i, b| truth(i, b, ReduceKind::Max),

@@ -16,8 +16,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("batch_norm2d_mean", "`momentum=None` (a mean of all steps) is not supported"),
     ("instance_norm2d_tracked", "`track_running_stats=True` is not supported"),
     // A sum is a product with a triangle, which only numbers with a point have.
-    ("cumsum_whole", "sums of integers are not supported"),
-    ("cumsum_bool", "sums of integers are not supported"),
     ("bits_whole", "for tensors of truth values"),
     ("bits_not_whole", "for tensors of truth values"),
     // The batch is a symbol: a fraction of it is no size, and how many elements there are is not known.
