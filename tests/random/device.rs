@@ -52,7 +52,7 @@ impl Machine {
         // Later runs find what earlier ones left behind.
         answers(&mut session, &case.inputs, &case.answers)?;
         for run in &case.others {
-            answers(&mut session, &run.inputs, &run.answers).map_err(|m| format!("another batch: {m}"))?;
+            answers(&mut session, &run.inputs, &run.answers).map_err(|m| format!("for other sizes: {m}"))?;
         }
         answers(&mut session, &case.inputs, &case.answers).map_err(|m| format!("a second time: {m}"))
     }

@@ -6,7 +6,7 @@ use kiln::graph::{Precision, Tensor, evaluate, text};
 
 use crate::device::Machine;
 use crate::recipe::{Answer, Case, others};
-use crate::sketch::{BATCH, Sketch};
+use crate::sketch::{Sketch, largest};
 
 /// What was wrong, and the graph.
 const FOUND: &[(&str, &str)] = &[
@@ -59,7 +59,7 @@ fn case(text: &str) -> Case {
     let answers =
         answers.map(|((name, single), (_, double))| Answer { name, single, double, tolerance: 1e-4 });
     let answers = answers.collect();
-    let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
+    let max = largest(&graph);
     let others = others(&graph);
     Case { graph, inputs, max, answers, others }
 }

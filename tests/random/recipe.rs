@@ -7,7 +7,7 @@ use kiln::graph::{DType, Def, Precision, Tensor, evaluate};
 use proptest::prelude::{Strategy, any};
 
 use crate::dice::Dice;
-use crate::sketch::{At, BATCH, Sketch};
+use crate::sketch::{At, SYMBOLS, Sketch, largest};
 use crate::steps;
 
 /// The bytes of a graph: how it begins, and its steps. Any bytes will do.
@@ -39,7 +39,7 @@ pub struct Case {
     /// The largest values of symbols.
     pub max: BTreeMap<String, u32>,
     pub answers: Vec<Answer>,
-    /// The same for batches of other sizes.
+    /// The same for other sizes.
     pub others: Vec<Run>,
 }
 
@@ -49,17 +49,19 @@ pub struct Run {
     pub answers: Vec<Answer>,
 }
 
-/// Runs with the largest batch and with the smallest one, where rounding does not decide.
+/// Runs with the largest sizes and with the smallest ones, where rounding does not decide.
 pub fn others(graph: &Graph) -> Vec<Run> {
     if graph.symbols().is_empty() {
         return vec![];
     }
-    [i64::from(BATCH.1), 1].into_iter().filter_map(|batch| other(graph, batch)).collect()
+    let most = SYMBOLS.map(|(name, _, most)| (name, most.into()));
+    let least = SYMBOLS.map(|(name, ..)| (name, 1));
+    [most, least].into_iter().filter_map(|symbols| other(graph, symbols)).collect()
 }
 
-fn other(graph: &Graph, batch: i64) -> Option<Run> {
+fn other(graph: &Graph, symbols: [(&str, i64); 2]) -> Option<Run> {
     let mut sketch = Sketch::new(false);
-    sketch.symbols.insert("N".into(), batch);
+    sketch.symbols = symbols.map(|(name, value)| (name.into(), value)).into();
     let mut inputs = BTreeMap::new();
     for id in graph.inputs() {
         let ty = graph.ty(*id);
@@ -87,7 +89,8 @@ impl Recipe {
     pub fn case(&self, smooth: bool) -> Case {
         let mut sketch = Sketch::new(smooth);
         let mut dice = Dice::new(&self.start);
-        let symbolic = dice.odds(30);
+        // The batch is a symbol, or another size, too.
+        let symbolic = dice.of(&[0, 0, 0, 0, 0, 0, 1, 1, 2]);
         sketch.wide = !smooth && dice.odds(15);
         for _ in 0..1 + dice.below(3) {
             let rank = dice.of(&[4, 2, 3, 4, 1, 5, 0]);
@@ -124,7 +127,7 @@ fn finished(sketch: Sketch, mut wanted: Vec<At>) -> Case {
         graph.output(&*name, known.id).expect("a new name");
         answers.push(Answer::of(&name, known.single.clone(), known.double.clone()));
     }
-    let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), BATCH.1)).collect();
+    let max = largest(&graph);
     let others = others(&graph);
     Case { graph, inputs, max, answers, others }
 }

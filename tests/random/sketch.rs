@@ -17,8 +17,15 @@ use crate::jumps;
 const LARGEST: f64 = 50.0;
 /// Larger tensors do not occur.
 const ELEMENTS: usize = 1 << 14;
-/// What the batch is, where it is a symbol, and the most it could be.
-pub const BATCH: (usize, u32) = (3, 5);
+/// Symbols, what they are when a graph is made, and the most they could be: the batch, and another size.
+pub const SYMBOLS: [(&str, i64, u32); 2] = [("N", 3, 5), ("M", 4, 6)];
+
+/// The most that the symbols of a graph could be.
+pub fn largest(graph: &Graph) -> BTreeMap<String, u32> {
+    let own = graph.symbols();
+    let all = SYMBOLS.into_iter().filter(|(name, ..)| own.iter().any(|symbol| **symbol == **name));
+    all.map(|(name, _, most)| (name.to_owned(), most)).collect()
+}
 
 /// Place of a value in [`Sketch::values`].
 pub type At = usize;
@@ -73,7 +80,7 @@ pub struct Sketch {
 
 impl Sketch {
     pub fn new(smooth: bool) -> Self {
-        let symbols = Bindings::from([("N".into(), BATCH.0 as i64)]);
+        let symbols = SYMBOLS.into_iter().map(|(name, usual, _)| (name.into(), usual)).collect();
         Self {
             graph: Graph::new("random"),
             inputs: BTreeMap::new(),

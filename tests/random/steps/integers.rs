@@ -34,7 +34,7 @@ pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         Some(found) => found,
         None => {
             let rank = dice.below(4);
-            input(sketch, dice, DType::I32, rank, false)
+            input(sketch, dice, DType::I32, rank, 0)
         }
     };
     if dice.odds(20) {
@@ -60,7 +60,7 @@ pub fn logic(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         Some(found) => found,
         None => {
             let rank = dice.below(4);
-            input(sketch, dice, DType::Bool, rank, false)
+            input(sketch, dice, DType::Bool, rank, 0)
         }
     };
     if dice.odds(25) {

@@ -73,13 +73,17 @@ pub fn shape(dice: &mut Dice<'_>, rank: usize, most: usize) -> Vec<usize> {
     sizes
 }
 
-/// An input of the graph of so many dimensions; the first of several is the batch.
-pub fn input(sketch: &mut Sketch, dice: &mut Dice<'_>, dtype: DType, rank: usize, symbolic: bool) -> At {
+/// An input of the graph of so many dimensions; the first of several is the batch, and with two
+/// symbols the third is another one.
+pub fn input(sketch: &mut Sketch, dice: &mut Dice<'_>, dtype: DType, rank: usize, symbols: usize) -> At {
     let most = if sketch.smooth { 120 } else { 2400 };
     let sizes = shape(dice, rank, most);
     let mut dims: Vec<Dim> = sizes.iter().map(|size| Dim::from(*size)).collect();
     if rank > 1 {
-        dims[0] = if symbolic { "N".into() } else { Dim::from(dice.of(&[1, 2, 3, 1])) };
+        dims[0] = if symbols > 0 { "N".into() } else { Dim::from(dice.of(&[1, 2, 3, 1])) };
+    }
+    if rank > 2 && symbols > 1 && dice.odds(60) {
+        dims[2] = "M".into();
     }
     sketch.input(dtype, dims)
 }
@@ -89,8 +93,8 @@ fn float(sketch: &mut Sketch, dice: &mut Dice<'_>, ranks: &[usize]) -> At {
     let found = sketch.pick(dice, |known| known.is_float() && ranks.contains(&known.rank()));
     found.unwrap_or_else(|| {
         let rank = dice.of(ranks);
-        let symbolic = !sketch.graph.symbols().is_empty();
-        input(sketch, dice, DType::F32, rank, symbolic)
+        let symbols = sketch.graph.symbols().len();
+        input(sketch, dice, DType::F32, rank, symbols)
     })
 }
 
