@@ -78,8 +78,10 @@ fn other(graph: &Graph, symbols: [(&str, i64); 2]) -> Option<Run> {
     let answers = pairs.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone()));
     let answers: Vec<Answer> = answers.collect();
     let sure = |answer: &Answer| {
-        let largest = answer.double.to_f64().iter().fold(1f64, |m, x| m.max(x.abs()));
-        largest.is_finite() && answer.doubt() <= 1e-5 * largest
+        let (single, double) = (answer.single.to_f64(), answer.double.to_f64());
+        let finite = single.iter().chain(&double).all(|x| x.is_finite());
+        let largest = double.iter().fold(1f64, |m, x| m.max(x.abs()));
+        finite && answer.doubt() <= 1e-5 * largest
     };
     answers.iter().all(sure).then_some(Run { inputs, answers })
 }
