@@ -145,6 +145,16 @@ pub enum ImportError {
         /// The limit.
         limit: usize,
     },
+    /// What the operators of the model, written out, come to is beyond all measure.
+    #[error("`{node}` ({operator}): written out so far, the graph is larger than {limit}")]
+    TooLarge {
+        /// Where the limit was reached.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
     /// Some of the model is beyond what this program does. All of it is listed.
     #[error("{}", UnsupportedList(.0))]
     Unsupported(Vec<Unsupported>),

@@ -1,6 +1,7 @@
 //! The walk over a model's nodes.
 
 mod bodies;
+mod budget;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use kiln_graph::{Graph, GraphError, Tensor, ValueId};
 
 use self::bodies::Control;
+use self::budget::Budget;
 use super::attributes::Attributes;
 use super::constants::Uses;
 use super::cx::{Cx, OpError};
@@ -51,6 +53,9 @@ pub(crate) fn import_model(
         failed: None,
         nodes: 0,
         unrolled: 0,
+        budget: Budget::default(),
+        decoded: HashMap::new(),
+        calls: 0,
     };
     importer.graph_proto(proto, opset)?;
     if !importer.unsupported.is_empty() {
@@ -106,6 +111,12 @@ struct Importer<'a> {
     nodes: usize,
     /// Nodes of graphs within nodes that have been written out.
     unrolled: usize,
+    budget: Budget,
+    /// The initializers of graphs within nodes, which may be written out often, by the address of the graph. They are
+    /// those of the function that is being written out: its nodes are gone afterwards, and others come to lie there.
+    decoded: HashMap<*const GraphProto, Vec<Slot>>,
+    /// How many calls of functions are being written out.
+    calls: usize,
 }
 
 impl Importer<'_> {
@@ -143,6 +154,7 @@ impl Importer<'_> {
             define(&mut scope, &name, slot, "the initializers")?;
         }
         self.check_bindings(&proto.input)?;
+        self.budget.pass(&self.graph);
         for index in order(&proto.node)? {
             self.node(&mut scope, &proto.node[index])?;
         }
@@ -201,6 +213,27 @@ impl Importer<'_> {
         } else {
             self.graph.constant(name, tensor)
         }))
+    }
+
+    /// The initializers of a graph within a node: constants, which are decoded once however often it is written out.
+    fn initializers<'b>(
+        &mut self,
+        graph: &'b GraphProto,
+        opset: i64,
+    ) -> Result<Vec<(&'b String, Slot)>, ImportError> {
+        let place = std::ptr::from_ref(graph);
+        if !self.decoded.contains_key(&place) {
+            let mut slots = Vec::new();
+            for tensor in &graph.initializer {
+                slots.push(self.initializer(tensor.clone(), &Uses::default(), opset)?);
+                if self.calls == 0 {
+                    self.budget.pass(&self.graph);
+                }
+            }
+            self.decoded.insert(place, slots);
+        }
+        let slots = self.decoded.get(&place).cloned().unwrap_or_default();
+        Ok(graph.initializer.iter().map(|tensor| &tensor.name).zip(slots).collect())
     }
 
     /// A number for a symbol that does not occur is a slip of the pen, and so is a value for an input that does not.
@@ -268,7 +301,8 @@ impl Importer<'_> {
             }
         }
         if let Some(control) = control {
-            return self.control(scope, node, &name, control, &values);
+            self.control(scope, node, &name, control, &values)?;
+            return self.budget.check(&self.graph, &name, &operator);
         }
         let Some(table) = table else { return Ok(()) };
         let mut cx = Cx {
@@ -286,6 +320,10 @@ impl Importer<'_> {
         }
         let outputs = (table.import)(&mut cx);
         let unread: Vec<String> = cx.attributes.unread().into_iter().map(String::from).collect();
+        if scope.depth == 0 && is_standard(&node.domain) && node.op_type == "Constant" {
+            self.budget.pass(&self.graph);
+        }
+        self.budget.check(&self.graph, &name, &operator)?;
         let outputs = match outputs {
             Ok(outputs) => {
                 for attribute in &unread {
@@ -359,9 +397,13 @@ impl Importer<'_> {
                 inner.slots.insert(formal.clone(), slot);
             }
         }
+        let outside = std::mem::take(&mut self.decoded);
+        self.calls += 1;
         for index in order(&nodes)? {
             self.node(&mut inner, &nodes[index])?;
         }
+        self.calls -= 1;
+        self.decoded = outside;
         for (formal, actual) in function.output.iter().zip(&node.output).filter(|(_, a)| !a.is_empty()) {
             let slot = self.find(&inner, formal, || describe(node))?;
             scope.slots.insert(actual.clone(), slot);
@@ -392,10 +434,8 @@ impl Importer<'_> {
             return Err(ImportError::Invalid { node: name.into(), operator: "If".into(), message });
         };
         scope.depth += 1;
-        for tensor in body.initializer.clone() {
-            let inner = tensor.name.clone();
-            let slot = self.initializer(tensor, &Uses::default(), scope.opset)?;
-            scope.slots.insert(inner, slot);
+        for (name, slot) in self.initializers(body, scope.opset)? {
+            scope.slots.insert(name.clone(), slot);
         }
         for index in order(&body.node)? {
             self.node(scope, &body.node[index])?;

@@ -8,18 +8,18 @@ use kiln_onnx::{ImportOptions, import_bytes};
 
 use crate::models::{bytes, linear, node};
 
-const INT64: i32 = 7;
+pub(crate) const INT64: i32 = 7;
 
-fn named(name: &str) -> ValueInfoProto {
+pub(crate) fn named(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), ..ValueInfoProto::default() }
 }
 
-fn with(mut node: NodeProto, attribute: AttributeProto) -> NodeProto {
+pub(crate) fn with(mut node: NodeProto, attribute: AttributeProto) -> NodeProto {
     node.attribute.push(attribute);
     node
 }
 
-fn graph(name: &str, body: GraphProto) -> AttributeProto {
+pub(crate) fn graph(name: &str, body: GraphProto) -> AttributeProto {
     let r#type = AttributeType::Graph.into();
     AttributeProto { name: name.into(), r#type, g: Some(body), ..AttributeProto::default() }
 }
@@ -35,7 +35,7 @@ fn ints(name: &str, numbers: &[i64]) -> AttributeProto {
 }
 
 /// `state -> next`, with what a loop has besides.
-fn body(next: &str, nodes: Vec<NodeProto>) -> GraphProto {
+pub(crate) fn body(next: &str, nodes: Vec<NodeProto>) -> GraphProto {
     GraphProto {
         node: nodes,
         input: ["step", "goes_on", "state"].map(named).into(),
@@ -45,7 +45,7 @@ fn body(next: &str, nodes: Vec<NodeProto>) -> GraphProto {
 }
 
 /// A model that repeats `body` on `hidden`.
-fn repeated(count: i64, body: GraphProto) -> Vec<u8> {
+pub(crate) fn repeated(count: i64, body: GraphProto) -> Vec<u8> {
     let repeated = node("Loop", "again", &["count", "", "hidden"], "y");
     let mut model = linear(vec![with(repeated, graph("body", body))], 4);
     let count = TensorProto {

@@ -3,9 +3,12 @@
 
 use std::path::Path;
 
-use kiln_onnx::proto::{ModelProto, StringStringEntryProto};
+use kiln_onnx::proto::{
+    AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+};
 use kiln_onnx::{ImportError, ImportOptions, TensorError, import_bytes, read_tensor_pb};
 
+use crate::control::{INT64, body, graph, with};
 use crate::fixtures::fixtures;
 use crate::models::{bytes, linear, node};
 
@@ -114,4 +117,81 @@ fn external_data() {
             import(&bytes(&model), Some(&folder)).map_or_else(|e| e.to_string(), |()| String::new());
         assert!(message.contains(words) && message.is_empty() == words.is_empty(), "{entries:?}: {message}");
     }
+}
+
+fn floats(name: &str, dims: &[i64]) -> TensorProto {
+    let count = dims.iter().product::<i64>().try_into().expect("a size");
+    let (dims, float_data) = (dims.to_vec(), vec![0.5; count]);
+    TensorProto { name: name.into(), dims, data_type: 1, float_data, ..TensorProto::default() }
+}
+
+fn whole(name: &str, number: i64) -> TensorProto {
+    let int64_data = vec![number];
+    TensorProto { name: name.into(), data_type: INT64, int64_data, ..TensorProto::default() }
+}
+
+/// A loop of `count` steps around `content`.
+fn around(count: &str, content: GraphProto, output: &str) -> NodeProto {
+    with(node("Loop", "again", &[count, "", "hidden"], output), graph("body", content))
+}
+
+/// A model that ends in `last`, with these initializers.
+fn with_tensors(last: Vec<NodeProto>, tensors: Vec<TensorProto>) -> Vec<u8> {
+    let mut model = linear(last, 4);
+    model.graph.as_mut().expect("it has one").initializer.extend(tensors);
+    bytes(&model)
+}
+
+/// A few hundred bytes that ask for gigabytes.
+#[test]
+fn more_than_stands_in_the_file() {
+    let hidden = AttributeProto {
+        name: "hidden_size".into(),
+        r#type: AttributeType::Int.into(),
+        i: Some(2),
+        ..AttributeProto::default()
+    };
+    let lstm = with(node("LSTM", "lstm", &["sequence", "w", "r"], "ignored"), hidden);
+    let weights = vec![floats("sequence", &[1024, 1, 2]), floats("w", &[1, 8, 2]), floats("r", &[1, 8, 2])];
+    let sums = node("CumSum", "sums", &["long", "axis"], "ignored");
+    let window = node("HannWindow", "window", &["size"], "ignored");
+    let steps = || whole("count", 1024);
+    let repeated = |content: NodeProto, more: Vec<TensorProto>| {
+        let last = around("count", body("state", vec![content]), "y");
+        with_tensors(vec![last], more.into_iter().chain([steps()]).collect())
+    };
+    let relu = node("Relu", "", &["hidden"], "y");
+    let table = [
+        (
+            repeated(lstm, weights),
+            "`again` (LSTM): written out so far, the graph is larger than 262144 nodes",
+        ),
+        (
+            repeated(sums, vec![floats("long", &[2048]), whole("axis", 0)]),
+            "`again` (CumSum): written out so far, the graph is larger than 1024 MiB of constants",
+        ),
+        (
+            with_tensors(vec![window, relu], vec![whole("size", 1 << 24)]),
+            "a window of 16777216 is not supported",
+        ),
+    ];
+    for (content, words) in table {
+        let message = import(&content, None).expect_err("it is too large").to_string();
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+/// What a graph within a graph brings along is there once, however often both are repeated.
+#[test]
+fn initializers_of_repeated_graphs() {
+    let inner = GraphProto {
+        initializer: vec![floats("own", &[4])],
+        ..body("next", vec![node("Add", "add", &["state", "own"], "next")])
+    };
+    let outer = body("inner", vec![around("one", inner, "inner")]);
+    let last = around("count", outer, "y");
+    let content = with_tensors(vec![last], vec![whole("count", 100), whole("one", 1)]);
+    let imported = import_bytes(&content, None, &ImportOptions::default()).expect("a hundred steps");
+    let own = imported.graph.values().iter().filter(|value| value.name == "own");
+    assert_eq!(own.count(), 1);
 }

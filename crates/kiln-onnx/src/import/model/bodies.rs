@@ -6,7 +6,7 @@ use kiln_graph::ops::{Concat, SliceAxis};
 use kiln_graph::{DType, Data, Formula, Graph, GraphError, Op, Tensor, ValueId};
 
 use super::super::cx::{invalid, unsupported};
-use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, Uses, order};
+use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, order};
 use crate::proto::{GraphProto, NodeProto};
 
 /// What takes more steps is not written out.
@@ -149,10 +149,7 @@ impl Importer<'_> {
             );
             return unsupported(reason).map_err(Stop::Op);
         }
-        let mut shared = vec![];
-        for tensor in &body.initializer {
-            shared.push((&tensor.name, self.initializer(tensor.clone(), &Uses::default(), scope.opset)?));
-        }
+        let shared = self.initializers(body, scope.opset)?;
         Ok(Body { graph: body, constants, nodes, shared })
     }
 
@@ -165,8 +162,11 @@ impl Importer<'_> {
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>> {
         let formal = &body.graph.input;
+        // A step without nodes takes time too, and so do its names.
+        let names = 1 + formal.len() + body.shared.len();
+        self.nodes = self.nodes.saturating_add(names);
         self.unrolled = self.unrolled.saturating_add(body.nodes.len());
-        if self.unrolled > MAX_NODES {
+        if self.unrolled > MAX_NODES || self.nodes > super::MAX_NODES {
             let reason =
                 format!("graphs within nodes are more than {MAX_NODES} nodes when they are written out");
             return unsupported(reason).map_err(Stop::Op);

@@ -8,6 +8,9 @@ use kiln_graph::{DType, Tensor, ValueId};
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor::dtype_of;
 
+/// Windows are a second of sound at most; this is more than a minute.
+const LONGEST_WINDOW: usize = 1 << 22;
+
 /// The number in the constant input `i`, which is a size.
 fn size(cx: &Cx<'_>, i: usize, what: &str) -> Result<usize> {
     /// Longer signals are no signals.
@@ -76,6 +79,9 @@ fn made(cx: &mut Cx<'_>, shape: &[usize], numbers: Vec<f64>) -> Result<ValueId> 
 /// if it is symmetric.
 fn window(cx: &mut Cx<'_>, [a0, a1, a2]: [f64; 3]) -> Outputs {
     let count = size(cx, 0, "size")?;
+    if count > LONGEST_WINDOW {
+        return unsupported(format!("a window of {count} is not supported; up to {LONGEST_WINDOW} are"));
+    }
     let periodic = cx.attributes.flag("periodic", true)?;
     let steps = if periodic { count } else { count.saturating_sub(1) }.max(1);
     #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
