@@ -5,9 +5,9 @@
 //! built, so that whoever builds it can ask for the shape a `Reshape` is to have.
 
 use crate::dim::Dim;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Value, ValueId};
 use crate::ops::{BinaryOp, Op, ReduceKind};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Data, Tensor, TensorType};
 
 /// Longer tensors are no shapes.
 const MAX_LENGTH: usize = 64;
@@ -18,6 +18,32 @@ pub(crate) fn of_tensor(tensor: &Tensor) -> Option<Vec<Dim>> {
         return None;
     }
     Some(tensor.to_ints()?.into_iter().map(Dim::from).collect())
+}
+
+/// The tensor of type `ty` that has these contents, if they are numbers.
+pub(crate) fn tensor(contents: &[Dim], ty: &TensorType) -> Option<Tensor> {
+    let numbers: Vec<i64> = contents.iter().map(Dim::as_const).collect::<Option<_>>()?;
+    let data = match ty.dtype {
+        DType::I64 => Data::I64(numbers),
+        DType::I32 => Data::I32(numbers.into_iter().map(|n| i32::try_from(n).ok()).collect::<Option<_>>()?),
+        DType::F32
+        | DType::F16
+        | DType::F64
+        | DType::U8
+        | DType::I8
+        | DType::U16
+        | DType::I16
+        | DType::U32
+        | DType::Bool => return None,
+    };
+    Tensor::new(ty.static_shape()?, data).ok()
+}
+
+impl Value {
+    /// The elements, where they follow from shapes and are numbers, though what they are computed from may be symbolic.
+    pub fn known(&self) -> Option<Tensor> {
+        tensor(self.contents.as_ref()?, &self.ty)
+    }
 }
 
 /// The contents of the first output of `op`, where the operator is one of those found in shape computations.

@@ -7,7 +7,7 @@ use crate::contents;
 use crate::dim::{Bindings, Dim};
 use crate::graph::{Graph, ValueId};
 use crate::ops::{Op, Precision};
-use crate::tensor::{DType, Data, Tensor, TensorType};
+use crate::tensor::{Tensor, TensorType};
 
 /// Larger results are data, not shapes.
 const MAX_ELEMENTS: i64 = 4096;
@@ -64,21 +64,7 @@ pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor>
 /// integer arithmetic (`Where(Equal(heads, groups), ..)`).
 fn from_sizes(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor> {
     let contents = contents::of_node(graph, op, inputs)?;
-    let numbers: Vec<i64> = contents.iter().map(Dim::as_const).collect::<Option<_>>()?;
     let types: Vec<_> = inputs.iter().map(|id| graph.ty(*id)).collect();
     let [output] = op.infer(&types).ok()?.try_into().ok()?;
-    let data = match output.dtype {
-        DType::I64 => Data::I64(numbers),
-        DType::I32 => Data::I32(numbers.into_iter().map(|n| i32::try_from(n).ok()).collect::<Option<_>>()?),
-        DType::F32
-        | DType::F16
-        | DType::F64
-        | DType::U8
-        | DType::I8
-        | DType::U16
-        | DType::I16
-        | DType::U32
-        | DType::Bool => return None,
-    };
-    Tensor::new(output.static_shape()?, data).ok()
+    contents::tensor(&contents, &output)
 }

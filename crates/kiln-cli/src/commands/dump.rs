@@ -273,6 +273,10 @@ fn plan_text(plan: &Plan) -> String {
     for symbol in &plan.symbols {
         out += &format!("{} from 1 to {}\n", symbol.name, symbol.max);
     }
+    let needs = needs(plan);
+    if !needs.is_empty() {
+        out += &format!("needs a device with {}\n", needs.join(", "));
+    }
     out += "\n";
     let mut buffers = Table::new(&[("buffer", Align::Left), ("for", Align::Left), ("size", Align::Right)]);
     for buffer in &plan.buffers {
@@ -313,6 +317,19 @@ fn plan_text(plan: &Plan) -> String {
     out
 }
 
+/// What not every device has.
+fn needs(plan: &Plan) -> Vec<String> {
+    let needs = &plan.requirements;
+    let subgroups = needs.subgroup_size.map(|size| format!("subgroups of {size}"));
+    let features = [
+        (needs.shader_f16, "16-bit floats in kernels"),
+        (needs.shader_int64, "64-bit integers in kernels"),
+        (needs.shader_float64, "64-bit floats in kernels"),
+    ];
+    let features = features.into_iter().filter(|(needed, _)| *needed).map(|(_, what)| what.to_owned());
+    subgroups.into_iter().chain(features).collect()
+}
+
 fn plan_json(plan: &Plan) -> String {
     let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
     let tensors: Vec<_> = plan
@@ -320,7 +337,7 @@ fn plan_json(plan: &Plan) -> String {
         .iter()
         .map(|t| {
             json!({
-                "name": t.name, "dtype": t.dtype.name(), "shape": t.shape.iter().map(text).collect::<Vec<_>>(),
+                "name": t.name, "dtype": t.dtype.name(), "storage": t.storage.name(), "shape": t.shape.iter().map(text).collect::<Vec<_>>(),
                 "order": t.layout.order, "lanes": t.layout.lanes,
                 "buffer": t.place.buffer, "offset": t.place.offset, "size": t.place.size,
             })
@@ -351,6 +368,7 @@ fn plan_json(plan: &Plan) -> String {
     let value = json!({
         "name": plan.name,
         "producer": plan.producer,
+        "needs": needs(plan),
         "symbols": plan.symbols.iter().map(|s| json!({ "name": s.name, "max": s.max })).collect::<Vec<_>>(),
         "buffers": plan.buffers.iter().map(|b| json!({ "name": b.name, "kind": format!("{:?}", b.kind).to_lowercase(), "size": b.size })).collect::<Vec<_>>(),
         "tensors": tensors,

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use kiln_graph::{Bindings, DType, Data, Dim, Graph, GraphError, Op, Precision, Rewriter, Tensor, ValueId};
+use kiln_graph::{Bindings, Graph, GraphError, Op, Precision, Rewriter, Tensor, ValueId};
 
 /// Larger results stay computed: a plan must not grow because a number was expanded.
 const MAX_GROWTH: usize = 1 << 16;
@@ -51,7 +51,7 @@ fn known(
     weights: &HashSet<ValueId>,
 ) -> Option<Vec<Tensor>> {
     if let [output] = outputs
-        && let Some(tensor) = from_shapes(old, *output)
+        && let Some(tensor) = old.value(*output).known()
     {
         return Some(vec![tensor]);
     }
@@ -64,24 +64,4 @@ fn known(
         return None;
     }
     op.evaluate(&tensors, Precision::F32, &Bindings::new()).ok()
-}
-
-/// The elements of a value whose contents are numbers, though what it is computed from may be symbolic.
-fn from_shapes(graph: &Graph, id: ValueId) -> Option<Tensor> {
-    let value = graph.value(id);
-    let numbers: Vec<i64> = value.contents.as_ref()?.iter().map(Dim::as_const).collect::<Option<_>>()?;
-    let data = match value.ty.dtype {
-        DType::I64 => Data::I64(numbers),
-        DType::I32 => Data::I32(numbers.iter().map(|n| i32::try_from(*n).ok()).collect::<Option<_>>()?),
-        DType::F32
-        | DType::F16
-        | DType::F64
-        | DType::U8
-        | DType::I8
-        | DType::U16
-        | DType::I16
-        | DType::U32
-        | DType::Bool => return None,
-    };
-    Tensor::new(value.ty.static_shape()?, data).ok()
 }
