@@ -2,7 +2,7 @@
 //
 // An element counts those that come before it, and so knows its place, which no other has: equal elements keep their
 // order, and NaN is larger than everything. Each writes its own index there.
-// Holes: params, element_type, descending, float.
+// Holes: params, element_type, descending, float, double.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,6 +24,12 @@ fn key(value: ${ element_type }) -> ${ element_type } {
   return value;
 }
 //% endif
+//% if double
+// By the bits in 32: drivers may assume that x != x is false.
+fn is_nan(x: f64) -> bool {
+  return (bitcast<i32>(f32(x)) & 0x7fffffff) > 0x7f800000;
+}
+//% endif
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -37,10 +43,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var place = 0u;
   for (var k = 0; k < i32(params.size); k++) {
     let other = key(x[line + u32(k) * params.step]);
+//% set order = ">" if descending else "<"
+//% if double
+    let nan = is_nan(value);
+    let other_nan = is_nan(other);
+    let equal = nan && other_nan || other == value;
 //% if descending
-    let first = other > value || other == value && k < own;
+    let before = other_nan && !nan || other > value;
 //% else
-    let first = other < value || other == value && k < own;
+    let before = nan && !other_nan || other < value;
+//% endif
+    let first = before || equal && k < own;
+//% else
+    let first = other ${ order } value || other == value && k < own;
 //% endif
     place += u32(first);
   }

@@ -128,6 +128,19 @@ fn is_nan(x: ${ T }) -> ${ B } {
   return (bitcast<${ I }>(x) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);
 }
 //% endif
+//% if "minimum_double" in used or "maximum_double" in used
+// By the bits in 32, since those of doubles cannot be had.
+fn is_nan_double(x: ${ D }) -> ${ B } {
+  return (bitcast<${ I }>(${ T }(x)) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);
+}
+//% for name in ["min", "max"]
+//% if name ~ "imum_double" in used
+fn ${ name }imum_double(a: ${ D }, b: ${ D }) -> ${ D } {
+  return select(select(${ name }(a, b), b, is_nan_double(b)), a, is_nan_double(a));
+}
+//% endif
+//% endfor
+//% endif
 //% if "is_inf" in used
 fn is_inf(x: ${ T }) -> ${ B } {
   return (bitcast<${ I }>(x) & ${ I }(0x7fffffff)) == ${ I }(0x7f800000);

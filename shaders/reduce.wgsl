@@ -3,7 +3,7 @@
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; element_type: what is read; total_type: what it is
-// combined in.
+// combined in; total: the result, back in the range of its type.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,5 +62,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% if kind == "reduce_mean"
   total = total / ${ total_type }(params.combined);
 //% endif
-  store(i, c, element(i, c, total));
+  store(i, c, element(i, c, ${ total }));
 }

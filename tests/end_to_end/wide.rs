@@ -46,6 +46,39 @@ const GRAPHS: &[(&str, &[f64])] = &[
          output g = %g",
         &[4.0, 7.0, 4e9, 2e9, 5.0, 9.0],
     ),
+    // 64 bits that are never stored.
+    (
+        "input %a : i64[6]\n%m = mul(%a, %a)\nconst @t : i64[] = [10]\n%y = greater(%m, @t)\noutput y = %y",
+        &[-4.0, 3.0, 2e9, -2e9, 5.0, -9.0],
+    ),
+    (
+        "input %a : f32[6]\n%d = cast(%a) to=f64\n%q = abs(%d)\n%r = sqrt(%q)\n%y = cast(%r) to=f32\noutput y = %y",
+        &[-4.0, 3.0, 2e9, -2e9, 5.0, -9.0],
+    ),
+    // Both ends of a range overflow.
+    (
+        "input %a : i64[6]\ninput %b : i64[6]\nconst @c : i64[] = [4611686018427387904]\nconst @t : i64[] = [2]\n\
+         %x = relu(%a)\n%z = relu(%b)\n%p = add(%x, @c)\n%q = add(%z, @c)\n%r = mul(%p, @t)\n%s = mul(%q, @t)\n\
+         %y = sub(%r, %s)\noutput y = %y",
+        &[-4.0, 3.0, 2e9, -2e9, 5.0, -9.0],
+    ),
+    // Sums of small integers wrap around before anything reads them.
+    (
+        "input %d : u8[6]\ninput %u : u8[6]\nconst @i : i64[6] = [0, 0, 1, 1, 2, 2]\n\
+         %s = scatter(%d, @i, %u) axis=0 reduction=add\n%y = cast(%s) to=i32\n%r = reduce_sum(%u) axes=[0]\n\
+         %z = cast(%r) to=f32\noutput y = %y\noutput z = %z",
+        &[200.0, 100.0, 255.0, 1.0, 77.0, 180.0],
+    ),
+    (
+        "input %d : f64[6]\ninput %u : f64[6]\nconst @i : i64[6] = [0, 0, 1, 1, 2, 2]\n\
+         %s = scatter(%d, @i, %u) axis=0 reduction=max\noutput y = %s",
+        &[-4.1, 7.3, 1e300, -2e-9, 5.0, -9.7],
+    ),
+    (
+        "input %d : f64[6]\nconst @i : f64[] = [inf]\nconst @j : f64[] = [-inf]\n%a = max(%d, @j)\n%b = min(%a, @i)\n\
+         %n = less(%b, @i)\noutput n = %n\n%y = arg_sort(%d) axis=0 descending\n%z = arg_sort(%d) axis=0\noutput y = %y\noutput z = %z",
+        &[1.0, f64::NAN, 3.0, f64::NAN, 2.0, 1.0],
+    ),
 ];
 
 fn values(graph: &kiln::Graph, numbers: &[f64]) -> BTreeMap<String, Tensor> {
@@ -90,7 +123,12 @@ fn the_device_computes_what_the_evaluator_does() {
 
 #[test]
 fn a_device_without_64_bits_is_told_which_value_needs_them() {
-    for (source, word) in [(GRAPHS[0].0, "`s` is i64"), (GRAPHS[2].0, "is f64")] {
+    for (source, word) in [
+        (GRAPHS[0].0, "`s` is i64"),
+        (GRAPHS[2].0, "is f64"),
+        (GRAPHS[5].0, "`m` is i64"),
+        (GRAPHS[6].0, "is f64"),
+    ] {
         let graph = text::parse(source).expect("a graph");
         let options = Options { target: Target::default(), max: BTreeMap::new() };
         let error = kiln::compile(&graph, &options).expect_err("64 bits are needed").to_string();

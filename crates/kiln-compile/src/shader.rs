@@ -137,9 +137,9 @@ impl Shaders {
         needs.max_compute_workgroup_storage_size = needs.max_compute_workgroup_storage_size.max(bytes);
         needs.max_compute_invocations_per_workgroup =
             needs.max_compute_invocations_per_workgroup.max(invocations);
-        let has = |scalar: naga::Scalar| module.types.iter().any(|(_, ty)| ty.inner.scalar() == Some(scalar));
-        needs.shader_int64 |= has(naga::Scalar::I64);
-        needs.shader_float64 |= has(naga::Scalar::F64);
+        // By the text: types that only expressions have are not among the module's own.
+        needs.shader_int64 |= text.contains("i64");
+        needs.shader_float64 |= text.contains("f64");
         if text.contains("@builtin(subgroup_") {
             // A kernel with subgroups is written for workgroups that are one subgroup.
             needs.subgroup_size = Some(invocations);

@@ -21,6 +21,10 @@ pub fn compute(
     let wrong = |dtype| CompileError::DType { value: node.name.clone(), dtype };
     let arg = |i: usize| arguments.get(i).map_or("", |(name, _)| name.as_str());
     let dtype = arguments.first().map_or(result, |(_, dtype)| *dtype);
+    // What is never stored needs the device's arithmetic all the same.
+    for id in node.outputs.iter().chain(&node.inputs) {
+        ctx.element(*id)?;
+    }
     match &node.op {
         Op::Unary(op) => {
             if dtype == DType::F64 && !in_doubles(*op) {
@@ -31,7 +35,7 @@ pub fn compute(
             let code = unary(element, *op, common, &x);
             Ok(match result {
                 DType::I32 if common == DType::I64 => converted(element, common, result, &code),
-                _ => wrapped(element, result, code),
+                _ => wrapped(element.width(), result, code),
             })
         }
         Op::Binary(op) => {
@@ -49,7 +53,7 @@ pub fn compute(
             Ok(match result {
                 DType::Bool => code,
                 DType::I32 if common == DType::I64 => converted(element, common, result, &code),
-                _ => wrapped(element, result, code),
+                _ => wrapped(element.width(), result, code),
             })
         }
         Op::Select => {
@@ -129,8 +133,8 @@ fn in_doubles(op: UnaryOp) -> bool {
 }
 
 /// An integer that may have left the range of its type, back in it: it wraps around.
-fn wrapped(element: &Element, dtype: DType, code: String) -> String {
-    let spread = |n: u32| if element.width() == 4 { format!("vec4<u32>({n}u)") } else { format!("{n}u") };
+pub fn wrapped(width: usize, dtype: DType, code: String) -> String {
+    let spread = |n: u32| if width == 4 { format!("vec4<u32>({n}u)") } else { format!("{n}u") };
     match dtype {
         DType::I8 => format!("(({code}) << {0}) >> {0}", spread(24)),
         DType::I16 => format!("(({code}) << {0}) >> {0}", spread(16)),
@@ -166,7 +170,7 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
             }
             Some(_) | None => format!("{ty}({x})"),
         },
-        (false, false) => widened(from, to, wrapped(element, to, format!("{ty}({x})")), width),
+        (false, false) => widened(from, to, wrapped(element.width(), to, format!("{ty}({x})")), width),
     }
 }
 
@@ -253,12 +257,8 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         // A number that is no NaN needs only one comparison, which is false for NaN.
         BinaryOp::Min if float && number(b) => format!("select({a}, {b}, {a} > {b})"),
         BinaryOp::Max if float && number(b) => format!("select({a}, {b}, {a} < {b})"),
-        BinaryOp::Min if dtype == DType::F64 => {
-            format!("select(min({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
-        }
-        BinaryOp::Max if dtype == DType::F64 => {
-            format!("select(max({a}, {b}), {a} + {b}, {a} + {b} != {a} + {b})")
-        }
+        BinaryOp::Min if dtype == DType::F64 => call("minimum_double"),
+        BinaryOp::Max if dtype == DType::F64 => call("maximum_double"),
         BinaryOp::Min if float => call("minimum"),
         BinaryOp::Min => format!("min({a}, {b})"),
         BinaryOp::Max if float => call("maximum"),

@@ -207,7 +207,13 @@ impl Element {
                 self.params.int(format!("{prefix}_step"), stride.clone());
                 let zero = if width == 4 { "vec4<i32>(0)" } else { "0" };
                 let given = match self.operands.get(*index) {
-                    Some(DType::I64) => format!("{}(x{index})", register_type(DType::I32, width)),
+                    Some(DType::I64) => {
+                        // An index that is out of range stays so.
+                        let wide = register_type(DType::I64, width);
+                        let size = format!("i64(params.{prefix}_size)");
+                        let inside = format!("clamp(x{index}, {wide}(-{size} - 1li), {wide}({size}))");
+                        format!("{}({inside})", register_type(DType::I32, width))
+                    }
                     Some(_) | None => format!("x{index}"),
                 };
                 let _ = writeln!(

@@ -94,7 +94,9 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
         for id in &node.outputs {
             // What is smaller wraps around in its own type.
             let own = graph.ty(*id).dtype.integer_range().unwrap_or(ANY);
-            let inside = range.0 >= own.0 && range.1 <= own.1;
+            // An end of the 64 bits is where an overflow was cut off: the value itself has wrapped around to anywhere.
+            let cut = range.0 == i64::MIN || range.1 == i64::MAX;
+            let inside = range.0 >= own.0 && range.1 <= own.1 && !cut;
             ranges[id.index()] = if inside { range } else { own };
         }
     }

@@ -5,6 +5,7 @@ use kiln_graph::{DType, Dim, NodeId, ValueId, product};
 use kiln_plan::{Access, Layout, Storage};
 
 use super::anchor::{Tail, launch};
+use super::arithmetic::wrapped;
 use super::context::{Contents, Context, View};
 use super::conv::MAX_ITERATIONS;
 use super::elementwise::expression;
@@ -100,6 +101,7 @@ pub fn combine(
     let graph = ctx.graph;
     let Walk { view, order: mut out_order, mut loops, count, kind, flops } = walk;
     let dtype = graph.ty(anchor).dtype;
+    ctx.element(anchor)?;
     let strides = view.strides.clone();
     let value = group.outputs.first().copied().unwrap_or(anchor);
     let shape = graph.ty(value).shape.clone();
@@ -154,6 +156,7 @@ pub fn combine(
         element_type => memory_scalar(view.element),
         // Sums may need more digits than what is summed.
         total_type => register_type(dtype, 1),
+        total => wrapped(1, dtype, "total".into()),
     };
     let storage = view.storage;
     let tail = Tail { output, space, finished };

@@ -1,9 +1,10 @@
 //! Writing to places that are data.
 
 use kiln_graph::ops::{Scatter, ScatterReduction};
-use kiln_graph::{NodeId, product};
+use kiln_graph::{DType, NodeId, product};
 use kiln_plan::Access;
 
+use super::arithmetic::wrapped;
 use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
 use super::operand::memory_scalar;
@@ -39,11 +40,18 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -
         ScatterReduction::None => ("update", None),
         ScatterReduction::Add => ("acc + update", None),
         ScatterReduction::Mul => ("acc * update", None),
+        ScatterReduction::Max if ty.dtype == DType::F64 => {
+            ("maximum_double(acc, update)", Some("maximum_double"))
+        }
+        ScatterReduction::Min if ty.dtype == DType::F64 => {
+            ("minimum_double(acc, update)", Some("minimum_double"))
+        }
         ScatterReduction::Max if float => ("maximum(acc, update)", Some("maximum")),
         ScatterReduction::Max => ("max(acc, update)", None),
         ScatterReduction::Min if float => ("minimum(acc, update)", Some("minimum")),
         ScatterReduction::Min => ("min(acc, update)", None),
     };
+    let combine = wrapped(1, ty.dtype, combine.into());
     let holes = minijinja::context! {
         rank => ty.rank(),
         axis => op.axis,
@@ -53,7 +61,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -
         update_type => memory_scalar(views[2].element),
         combine,
         used => used.into_iter().collect::<Vec<_>>(),
-        T => "f32", I => "i32", U => "u32", L => "i64", B => "bool",
+        T => "f32", I => "i32", U => "u32", L => "i64", D => "f64", B => "bool",
     };
     let mut bindings: Vec<_> = views.iter().map(|view| (view.storage, Access::Read)).collect();
     bindings.push((ctx.placed[placed].storage, Access::ReadWrite));

@@ -31,6 +31,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -
     let holes = minijinja::context! {
         element_type => memory_scalar(element),
         float => element == Storage::F32,
+        double => element == Storage::F64,
         descending => op.descending,
     };
     let bindings =
