@@ -1,11 +1,9 @@
 //! Sums and products of all elements up to each.
 
-use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{BinaryOp, MatMul, Op, Pad, PadMode};
-use crate::tensor::{DType, Tensor};
+use crate::ops::{BinaryOp, Op, Pad, PadMode};
 
 /// Which elements a running sum or product takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,33 +24,11 @@ fn length(f: &Formula<'_>, op: &'static str, x: ValueId, axis: usize) -> Result<
     })
 }
 
-/// The sum of all elements up to each along `axis`: a product with a triangle of ones where devices have products of
-/// the type and it is not too large, else doubled steps.
+/// The sum of all elements up to each along `axis`, in doubled steps. A product with a triangle of ones would be a
+/// single node, but a zero times what is infinite or not a number is no zero, and would reach what comes before it.
 pub fn cumulative_sum(f: &mut Formula<'_>, x: ValueId, axis: usize, how: Running) -> Made {
-    /// The triangle has this many elements squared.
-    const LONGEST: usize = 2048;
     let size = length(f, "cumulative_sum", x, axis)?;
-    if size > LONGEST || !matches!(f.ty(x).dtype, DType::F32 | DType::F16) {
-        return doubling(f, x, axis, size, how, BinaryOp::Add);
-    }
-    let shape = f.shape(x);
-    let counts = |from: usize, to: usize| {
-        let (from, to) = if how.reverse { (to, from) } else { (from, to) };
-        if how.exclusive { from < to } else { from <= to }
-    };
-    let ones = (0..size).flat_map(|from| (0..size).map(move |to| (from, to)));
-    let ones = ones.map(|(from, to)| if counts(from, to) { 1.0 } else { 0.0 }).collect();
-    let triangle = f.constant(Tensor::f32([size, size], ones)?);
-    let triangle = f.cast(triangle, f.ty(x).dtype)?;
-    let last = shape.len() - 1;
-    let mut perm: Vec<usize> = (0..=last).collect();
-    perm.swap(axis, last);
-    let moved = f.transpose(x, perm.clone())?;
-    let shape = f.shape(moved);
-    let rows = f.reshape(moved, vec![product(&shape[..last]), Dim::from(size)])?;
-    let sums = f.matmul(MatMul { transpose_a: false, transpose_b: false }, rows, triangle)?;
-    let sums = f.reshape(sums, shape)?;
-    f.transpose(sums, perm)
+    doubling(f, x, axis, size, how, BinaryOp::Add)
 }
 
 /// The product of all elements up to each along `axis`.

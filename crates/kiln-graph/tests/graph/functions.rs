@@ -181,6 +181,10 @@ fn running_sums_and_products() {
     let x = t(&[2, 3], &[1.0, 2.0, 4.0, 3.0, 3.0, 9.0]);
     let of = function(|f, x| cumulative_sum(f, x, 1, Running::default()));
     check("cumulative_sum", &x, of, &[2, 3], &[1.0, 3.0, 7.0, 3.0, 6.0, 15.0]);
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    let of = function(|f, x| cumulative_sum(f, x, 0, Running::default()));
+    let sums = made(&of, &t(&[5], &[1.0, 2.0, f32::INFINITY, 3.0, f32::NEG_INFINITY]), false);
+    assert_eq!(format!("{:?}", sums.map(|y| y.to_f64())), format!("Ok({:?})", [1.0, 3.0, inf, inf, nan]));
     let backwards = Running { exclusive: true, reverse: true };
     let of = function(move |f, x| cumulative_sum(f, x, 1, backwards));
     check("from the end", &x, of, &[2, 3], &[6.0, 4.0, 0.0, 12.0, 9.0, 0.0]);
