@@ -50,17 +50,12 @@ pub fn max_pool_indices(
             format!("{windows} windows of {taps} elements are too many to tell which was the largest");
         return Err(GraphError::Unsuitable(message));
     }
-    let Table { at, inside, numbers } = Table::of(pool, &size, &count, numbering);
+    let Table { at, numbers } = Table::of(pool, &size, &count, numbering);
     let (planes, plane) = (n * c, product(sizes));
     let lines = f.reshape(x, vec![planes.clone(), plane.clone()])?;
     let at = f.constant(Tensor::ints(at));
     let all = f.apply(Op::Gather(Gather { axis: 1 }), &[lines, at])?;
-    let mut all = f.reshape(all, vec![planes.clone(), windows.into(), taps.into()])?;
-    if inside.contains(&false) {
-        let inside = f.constant(Tensor::new([1, windows, taps], Data::Bool(inside))?);
-        let lowest = f.number_like(f64::NEG_INFINITY, all);
-        all = f.select(inside, all, lowest)?;
-    }
+    let all = f.reshape(all, vec![planes.clone(), windows.into(), taps.into()])?;
     let largest = ArgReduce { kind: ArgKind::Max, axis: 2, keep_dims: true, select_last_index: false };
     let tap = f.apply(Op::ArgReduce(largest), &[all])?;
     let numbers = f.constant(Tensor::new([1, windows, taps], Data::I64(numbers))?);
@@ -132,12 +127,11 @@ pub fn max_unpool(
     f.reshape(y, [&shape[..2], image].concat())
 }
 
-/// For each window over a plane and each tap of it.
+/// For each window over a plane and each tap of it. In place of padding there is the first element of the window that
+/// is none: no number is so low that an element could not be as low, and be taken for padding.
 struct Table {
-    /// Where the element lies (anywhere, for padding).
+    /// Where the element lies.
     at: Vec<i64>,
-    /// Whether it is none of the padding.
-    inside: Vec<bool>,
     /// Its number.
     numbers: Vec<i64>,
 }
@@ -178,11 +172,12 @@ impl Table {
                 })
                 .collect();
         }
-        let all = || table.iter().flatten();
-        Self {
-            at: all().map(|(at, ..)| *at).collect(),
-            inside: all().map(|(_, inside, _)| *inside).collect(),
-            numbers: all().map(|(.., number)| *number).collect(),
+        for window in &mut table {
+            if let Some(first) = window.iter().find(|(_, inside, _)| *inside).copied() {
+                window.iter_mut().filter(|(_, inside, _)| !*inside).for_each(|tap| *tap = first);
+            }
         }
+        let all = || table.iter().flatten();
+        Self { at: all().map(|(at, ..)| *at).collect(), numbers: all().map(|(.., number)| *number).collect() }
     }
 }
