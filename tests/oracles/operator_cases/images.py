@@ -45,4 +45,5 @@ CASES = [
     case("max_pool_indices_bytes", "MaxPool", [Fixed(1, 2, 5, 6, dtype="uint8", draw="bit")], outputs=2, kernel_shape=[2, 2], strides=[1, 2], pads=[1, 1, 1, 1]),
     case("max_unpool", "MaxUnpool", [Fixed(1, 2, 2, 2), Const([[[[0, 4], [14, 18]], [[21, 29], [35, 34]]]])], opset=11, kernel_shape=[2, 2], strides=[2, 3]),
     case("lp_pool_cube", "LpPool", [Batch(3, 6, 7)], opset=18, kernel_shape=[3, 2], strides=[2, 1], p=3),
+    case("lp_pool_ceil", "LpPool", [Batch(3, 6, 7)], opset=18, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 0], ceil_mode=1),
 ]

@@ -104,13 +104,44 @@ pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
         let size = cx.unary(UnaryOp::Abs, x)?;
         if p == 1.0 { size } else { cx.with(BinaryOp::Pow, size, p)? }
     };
-    let mean = cx.op(Op::Pool(pool), &[powers])?;
+    let mean = mean_of_whole_windows(cx, powers, pool)?;
     let sum = cx.with(BinaryOp::Mul, mean, count)?;
     Ok(vec![match p {
         1.0 => sum,
         2.0 => cx.unary(UnaryOp::Sqrt, sum)?,
         p => cx.with(BinaryOp::Pow, sum, 1.0 / p)?,
     }])
+}
+
+/// A last window that hangs over the padding (`ceil_mode`) is divided by what lies within; more padding makes all of
+/// them whole.
+fn mean_of_whole_windows(cx: &mut Cx<'_>, x: ValueId, mut pool: Pool) -> Result<ValueId> {
+    let mean = cx.op(Op::Pool(pool.clone()), &[x])?;
+    if !pool.ceil_mode {
+        return Ok(mean);
+    }
+    let (from, to) = (cx.shape(x), cx.shape(mean));
+    let mut pads = vec![[0, 0]; from.len()];
+    for (i, pad) in pads.iter_mut().skip(2).enumerate() {
+        let (Some(size), Some(count)) = (from[i + 2].as_const(), to[i + 2].as_const()) else {
+            return unsupported(format!("`ceil_mode` is not supported for {}; bind its sizes", cx.ty(x)));
+        };
+        let [before, after] = pool.pads[i].map(Dim::from);
+        let window = Dim::from(pool.kernel[i] - 1) * pool.dilations[i].into() + 1.into();
+        let last = Dim::from(count - 1) * pool.strides[i].into();
+        let over = last + window - Dim::from(size) - before - after;
+        pad[1] = over.as_const().unwrap_or(0).max(0);
+    }
+    if pads.iter().all(|pad| *pad == [0, 0]) {
+        return Ok(mean);
+    }
+    let x = cx.op(Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) }), &[x])?;
+    pool.ceil_mode = false;
+    let mean = cx.op(Op::Pool(pool), &[x])?;
+    if cx.shape(mean) != to {
+        return unsupported("`ceil_mode` is not supported for windows that begin in the padding");
+    }
+    Ok(mean)
 }
 
 fn global(cx: &mut Cx<'_>, kind: ReduceKind) -> Outputs {
