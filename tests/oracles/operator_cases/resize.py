@@ -23,6 +23,7 @@ CASES = [
     case("resize_nearest_align_corners", "Resize", [Batch(3, 4, 5), *by_scales(2.0, 2.0)], mode="nearest", coordinate_transformation_mode="align_corners", nearest_mode="floor"),
     case("resize_nearest_down", "Resize", [Batch(5, 8, 6), *by_scales(0.5, 0.5)], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     case("resize_nearest_1d", "Resize", [Batch(3, 7), *by_scales(2.0)], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    case("resize_nearest_integers", "Resize", [Batch(2, 4, 3, dtype="int32", draw="index"), *by_scales(2.0, 1.5)], mode="nearest"),
     case("resize_linear_half_pixel", "Resize", [Batch(3, 4, 5), *by_scales(2.0, 2.0)], mode="linear"),
     case("resize_linear_half_pixel_fraction", "Resize", [Batch(3, 4, 5), *by_scales(1.5, 2.5)], mode="linear"),
     case("resize_linear_align_corners", "Resize", [Batch(5, 4, 5), *by_scales(2.0, 3.0)], mode="linear", coordinate_transformation_mode="align_corners"),

@@ -6,7 +6,7 @@
 
 use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode};
-use kiln_graph::{Dim, Op, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Op, Tensor, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 
@@ -87,7 +87,9 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
 fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
     let from = cx.shape(x);
     let Sizes { axes, shape, scales } = sizes;
-    if let Some(resize) = core(how, &from, &shape, scales.as_deref()) {
+    // The kernel is for floating point numbers; others are selected axis by axis.
+    let float = matches!(cx.dtype(x), DType::F32 | DType::F16);
+    if let Some(resize) = core(how, &from, &shape, scales.as_deref()).filter(|_| float) {
         return Ok(vec![cx.op(Op::Resize(resize), &[x])?]);
     }
     let parts = parts(cx, how.places, &axes)?;
