@@ -39,6 +39,7 @@ CASES = [
     case("concat_aligned_channels", "Concat", [Batch(4, 3, 3), Batch(8, 3, 3)], axis=1),
     case("pad_constant", "Pad", [Batch(3, 4, 5), Const([0, 0, 1, 2, 0, 0, 3, 0])]),
     case("pad_constant_value", "Pad", [Batch(3, 4), Const([0, 1, 0, 0, 2, 1]), Const(-1.5, "float32")]),
+    case("pad_large_integer", "Pad", [Batch(3, dtype="int64", draw="index"), Const([0, 1, 0, 2]), Const(16777217)]),
     case("pad_channels", "Pad", [Batch(3, 4, 4), Const([0, 1, 0, 0, 0, 2, 0, 0])]),
     case("pad_crops", "Pad", [Batch(3, 5, 6), Const([0, 0, -1, 2, 0, 0, 1, -3])]),
     case("pad_reflect", "Pad", [Batch(3, 4, 5), Const([0, 0, 2, 1, 0, 0, 3, 2])], mode="reflect"),

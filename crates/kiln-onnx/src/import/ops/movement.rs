@@ -3,7 +3,7 @@
 use kiln_graph::functions::movement::{self, BlockOrder};
 use kiln_graph::functions::slicing::{self, Cut};
 use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode};
-use kiln_graph::{Dim, Op, ValueId};
+use kiln_graph::{DType, Dim, Op, Tensor, ValueId};
 
 use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
 
@@ -110,6 +110,7 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
         pads[*axis] = [amounts[i], amounts[i + axes.len()]];
     }
     let mode = match cx.attributes.string_or("mode", "constant")? {
+        "constant" if !fits(value, cx.dtype(x)) => return Ok(vec![pad_exactly(cx, x, pads)?]),
         #[allow(clippy::as_conversions, reason = "padding is a 32-bit number in the graph")]
         "constant" => PadMode::Constant(value as f32),
         "reflect" => PadMode::Reflect,
@@ -121,6 +122,30 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
         return Ok(vec![x]);
     }
     Ok(vec![cx.op(Op::Pad(Pad { pads, mode }), &[x])?])
+}
+
+/// Whether padding, which is a 32-bit floating point number in the graph, can be this number.
+fn fits(value: f64, dtype: DType) -> bool {
+    match dtype {
+        DType::F32 | DType::F16 => true,
+        #[allow(clippy::as_conversions, reason = "whether it survives that is the question")]
+        DType::F64 => value.is_nan() || f64::from(value as f32) == value,
+        _ => value.abs() <= 16_777_216.0,
+    }
+}
+
+/// With zeros, which then give way to the third input.
+fn pad_exactly(cx: &mut Cx<'_>, x: ValueId, pads: Vec<[i64; 2]>) -> Result<ValueId> {
+    let value = cx.input(2)?;
+    let value = cx.reshape(value, [])?;
+    let op = Op::Pad(Pad { pads, mode: PadMode::Constant(0.0) });
+    let shape = cx.shape(x);
+    let one = cx.constant_value(Tensor::scalar(1.0));
+    let ones = cx.expand(one, shape)?;
+    let inside = cx.op(op.clone(), &[ones])?;
+    let inside = cx.cast(inside, DType::Bool)?;
+    let padded = cx.op(op, &[x])?;
+    Ok(cx.formula().select(inside, padded, value)?)
 }
 
 /// The image that is the input, and the side of a block.
