@@ -10,6 +10,10 @@ use crate::dice::Dice;
 use crate::sketch::{At, SYMBOLS, Sketch, largest};
 use crate::steps;
 
+/// What inputs hold; floats most of the time.
+const INPUTS: [DType; 8] =
+    [DType::F32, DType::F32, DType::F32, DType::F32, DType::F32, DType::F32, DType::I32, DType::I64];
+
 /// The bytes of a graph: how it begins, and its steps. Any bytes will do.
 #[derive(Clone, Debug)]
 pub struct Recipe {
@@ -96,7 +100,8 @@ impl Recipe {
         sketch.wide = !smooth && dice.odds(15);
         for _ in 0..1 + dice.below(3) {
             let rank = dice.of(&[4, 2, 3, 4, 1, 5, 0]);
-            steps::input(&mut sketch, &mut dice, DType::F32, rank, symbolic);
+            let dtype = if smooth { DType::F32 } else { dice.of(&INPUTS) };
+            steps::input(&mut sketch, &mut dice, dtype, rank, symbolic);
         }
         let mut wanted: Vec<At> = vec![];
         for bytes in &self.steps {

@@ -6,7 +6,11 @@ use kiln::graph::{DType, Op, Tensor};
 use crate::dice::Dice;
 use crate::sketch::{At, Sketch};
 
-const UNARY: [UnaryOp; 27] = [
+const UNARY: [UnaryOp; 30] = [
+    UnaryOp::Relu,
+    UnaryOp::Relu,
+    UnaryOp::Relu,
+    UnaryOp::Relu,
     UnaryOp::Relu,
     UnaryOp::Tanh,
     UnaryOp::Sigmoid,
@@ -33,7 +37,6 @@ const UNARY: [UnaryOp; 27] = [
     UnaryOp::Asinh,
     UnaryOp::Acosh,
     UnaryOp::Atanh,
-    UnaryOp::Relu,
 ];
 
 pub fn unary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
