@@ -59,6 +59,13 @@ fn maximum(a: ${ T }, b: ${ T }) -> ${ T } {
   return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
 }
 //% endif
+//% if "round_to_half" in used
+// A driver may make zeros of what is below the least normal number of 16 bits, 2^-14; there, numbers are 2^-24 apart.
+fn round_to_half(x: ${ T }) -> ${ T } {
+  let small = round(x * 16777216.0) / 16777216.0;
+  return select(quantizeToF16(x), small, abs(x) < ${ T }(6.103515625e-5));
+}
+//% endif
 //% if "power" in used
 // pow of WGSL is undefined for negative bases; ONNX means the real power where the exponent is an integer.
 fn power(a: ${ T }, b: ${ T }) -> ${ T } {

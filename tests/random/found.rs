@@ -39,6 +39,11 @@ const FOUND: &[(&str, &str)] = &[
          %s = sin(%x)\n%c = concat(%s, %r) axis=2\n%d = concat(%s, %c) axis=2\n%e = concat(%d, %c) axis=2\n\
          output b = %b\noutput e = %e",
     ),
+    (
+        "small numbers of 16 bits became zeros",
+        "input %x : f32[2, 5]\nconst @s : f32[] = [0.00003]\n%m = mul(%x, @s)\n%h = cast(%m) to=f16\n\
+         %f = cast(%h) to=f32\n%y = div(%f, @s)\noutput y = %y",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.
@@ -56,8 +61,7 @@ fn case(text: &str) -> Case {
     let answers =
         |precision| evaluate(&graph, &inputs, precision).expect("it can be evaluated").outputs().to_vec();
     let answers = answers(Precision::F32).into_iter().zip(answers(Precision::F64));
-    let answers =
-        answers.map(|((name, single), (_, double))| Answer { name, single, double, tolerance: 1e-4 });
+    let answers = answers.map(|((name, single), (_, double))| Answer::of(&name, single, double));
     let answers = answers.collect();
     let max = largest(&graph);
     let others = others(&graph);

@@ -145,7 +145,7 @@ pub fn wrapped(width: usize, dtype: DType, code: String) -> String {
 }
 
 /// As the evaluator casts: floats are truncated, and saturate; integers wrap around.
-fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
+fn cast_to(element: &mut Element, from: DType, to: DType, x: &str) -> String {
     let width = element.width();
     let ty = register_type(to, width);
     if to == DType::Bool {
@@ -155,12 +155,12 @@ fn cast_to(element: &Element, from: DType, to: DType, x: &str) -> String {
             format!("{x} != {}()", register_type(from, width))
         };
     }
+    if to == DType::F16 && from != DType::F16 && from != DType::Bool {
+        element.used.insert("round_to_half");
+        return format!("round_to_half({}({x}))", register_type(DType::F32, width));
+    }
     match (from.is_float(), to.is_float()) {
         _ if from == DType::Bool => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
-        (true, true) if to == DType::F16 && from != to => {
-            format!("quantizeToF16({}({x}))", register_type(DType::F32, width))
-        }
-        (_, true) if to == DType::F16 => format!("quantizeToF16({ty}({x}))"),
         (_, true) => format!("{ty}({x})"),
         (true, false) => match to.integer_range() {
             // The conversion itself saturates for the types that devices have.
