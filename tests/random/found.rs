@@ -44,6 +44,12 @@ const FOUND: &[(&str, &str)] = &[
         "input %x : f32[2, 5]\nconst @s : f32[] = [0.00003]\n%m = mul(%x, @s)\n%h = cast(%m) to=f16\n\
          %f = cast(%h) to=f32\n%y = div(%f, @s)\noutput y = %y",
     ),
+    (
+        "what lies behind a short row was taken for zeros that pad it",
+        "input %a : i32[2, 8, 6, 2, 8]\ninput %x : f32[1, 1]\ninput %b : i32[2, 24, 3, 1, 7]\n\
+         const @w : f32[70, 1] = fill(0.5)\n%m = matmul(%x, @w) transpose_b\n%c = concat(%a, %a) axis=2\n\
+         output b = %b\noutput m = %m\noutput c = %c",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.

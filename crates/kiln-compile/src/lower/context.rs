@@ -237,12 +237,15 @@ impl<'a> Context<'a> {
     /// How the elements of a tensor are reached.
     pub fn tensor_view(&self, placed: usize) -> Result<View, CompileError> {
         let tensor = &self.placed[placed];
+        let (layout, shape) = (&tensor.layout, &tensor.ty.shape);
+        // Behind a row that is not padded lies anything, even where there is room for padding.
+        let whole = layout.order.last().is_none_or(|axis| layout::is_multiple(&shape[*axis], 4));
         Ok(View {
             storage: tensor.storage,
             element: tensor.element,
             base: 0.into(),
-            strides: layout::strides(&tensor.layout, &tensor.ty.shape),
-            zero_lanes: true,
+            strides: layout::strides(layout, shape),
+            zero_lanes: whole || layout.lanes == 4,
         })
     }
 

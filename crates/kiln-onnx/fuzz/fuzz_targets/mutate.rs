@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
+use kiln_onnx::operators;
 use kiln_onnx::proto::{
     AttributeProto, Dimension, DimensionValue, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TypeValue, ValueInfoProto,
 };
-use kiln_onnx::supported_operators;
 use libfuzzer_sys::fuzzer_mutate;
 use prost::Message;
 
@@ -173,9 +173,9 @@ const WORDS: &[&str] = &[
     "reflection",
 ];
 
-/// Operators, but for those that the core has for itself.
-static OPERATORS: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| supported_operators().into_iter().map(|(name, _)| name).chain(["If"]).collect());
+/// Whose operators there are, and their names.
+static OPERATORS: LazyLock<Vec<(&'static str, &'static str)>> =
+    LazyLock::new(|| operators().into_iter().map(|one| (one.domain, one.name)).chain([("", "If")]).collect());
 
 /// Changes `data[..size]` and gives its new size.
 pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
@@ -317,12 +317,14 @@ fn nodes(graph: &mut GraphProto, random: &mut Random) {
             };
             let from = random.of(&outputs).unwrap_or_default();
             let name = format!("v{}", graph.node.len());
+            let (domain, op_type) = random.of(&OPERATORS).unwrap_or_default();
             let info = result(name.clone());
             graph.output.push(info);
             graph.node.push(NodeProto {
                 input: vec![from],
                 output: vec![name],
-                op_type: random.of(&OPERATORS).unwrap_or_default().into(),
+                domain: domain.into(),
+                op_type: op_type.into(),
                 ..NodeProto::default()
             });
         }
@@ -355,7 +357,8 @@ fn nodes(graph: &mut GraphProto, random: &mut Random) {
         }
         _ => {
             if let Some(node) = graph.node.get_mut(at) {
-                node.op_type = random.of(&OPERATORS).unwrap_or_default().into();
+                let (domain, op_type) = random.of(&OPERATORS).unwrap_or_default();
+                (node.domain, node.op_type) = (domain.into(), op_type.into());
             }
         }
     }

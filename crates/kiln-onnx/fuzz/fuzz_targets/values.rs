@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::{Data, Tensor};
+use kiln_onnx::InputValue;
 use kiln_onnx::proto::{DimensionValue, ModelProto, TypeValue};
 use prost::Message;
 
 /// Small numbers, as sizes, axes and factors are; which ones is a matter of the bytes.
-pub fn made_up(bytes: &[u8], names: &[String]) -> BTreeMap<String, Tensor> {
+pub fn made_up(bytes: &[u8], names: &[String]) -> BTreeMap<String, InputValue> {
     let Ok(model) = ModelProto::decode(bytes) else { return BTreeMap::new() };
     let sum = bytes.iter().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     let inputs = model.graph.iter().flat_map(|graph| &graph.input);
@@ -32,7 +33,7 @@ pub fn made_up(bytes: &[u8], names: &[String]) -> BTreeMap<String, Tensor> {
             9 => Data::Bool((0..count).map(|i| number(i) > 0).collect()),
             _ => return None,
         };
-        Some((input.name.clone(), Tensor::new(shape, data).ok()?))
+        Some((input.name.clone(), InputValue::Tensor(Tensor::new(shape, data).ok()?)))
     });
     values.collect()
 }
