@@ -1,6 +1,6 @@
 //! Functions with jumps, and whether values are near one: there, rounding decides what comes out.
 
-use kiln::graph::ops::{BinaryOp, PoolKind, ReduceKind, ScatterReduction, UnaryOp};
+use kiln::graph::ops::{ArgReduce, ArgSort, BinaryOp, PoolKind, ReduceKind, ScatterReduction, UnaryOp};
 use kiln::graph::{DType, Op};
 
 use crate::sketch::Known;
@@ -55,7 +55,7 @@ pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
             x.numbers().iter().any(|x| x.abs() > 0.5 && near_integer(*x))
         }
         Op::Cast(cast) if cast.to == DType::Bool => x.numbers().iter().any(|x| within(*x, MARGIN)),
-        Op::ArgReduce(_) | Op::ArgSort(_) => crowded(&[x], MARGIN / 100.0),
+        Op::ArgReduce(ArgReduce { axis, .. }) | Op::ArgSort(ArgSort { axis, .. }) => crowded_along(x, *axis),
         Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => {
             kinks && crowded(&[x], FINE)
         }
@@ -96,6 +96,18 @@ fn pairs(operands: &[&Known]) -> Vec<(f64, f64)> {
     };
     let (left, right) = (a.numbers(), b.numbers());
     (0..count).map(|at| (left[place(a, at)], right[place(b, at)])).collect()
+}
+
+/// Whether any two elements of a line are near each other without being equal.
+fn crowded_along(x: &Known, axis: usize) -> bool {
+    let (numbers, size) = (x.numbers(), x.sizes[axis]);
+    let after: usize = x.sizes[axis + 1..].iter().product();
+    (0..numbers.len() / size).any(|line| {
+        let first = line / after * size * after + line % after;
+        let mut line: Vec<f64> = (0..size).map(|i| numbers[first + i * after]).collect();
+        line.sort_by(f64::total_cmp);
+        line.windows(2).any(|pair| within(pair[1] - pair[0], MARGIN / 5.0))
+    })
 }
 
 /// Whether any two elements are near each other without being equal.
