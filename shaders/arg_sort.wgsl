@@ -10,6 +10,9 @@ ${ params }}
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
 //% include "grid"
+//% if double
+//% include "functions"
+//% endif
 //% if float
 // Numbers in the order of floats: both zeros are one number, and so are all NaN.
 fn key(value: f32) -> i32 {
@@ -22,12 +25,6 @@ fn key(value: f32) -> i32 {
 //% else
 fn key(value: ${ element_type }) -> ${ element_type } {
   return value;
-}
-//% endif
-//% if double
-// By the bits in 32: drivers may assume that x != x is false.
-fn is_nan(x: f64) -> bool {
-  return (bitcast<i32>(f32(x)) & 0x7fffffff) > 0x7f800000;
 }
 //% endif
 @compute @workgroup_size(64)
@@ -45,8 +42,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let other = key(x[line + u32(k) * params.step]);
 //% set order = ">" if descending else "<"
 //% if double
-    let nan = is_nan(value);
-    let other_nan = is_nan(other);
+    let nan = is_nan_double(value);
+    let other_nan = is_nan_double(other);
     let equal = nan && other_nan || other == value;
 //% if descending
     let before = other_nan && !nan || other > value;

@@ -135,7 +135,7 @@ fn is_nan(x: ${ T }) -> ${ B } {
   return (bitcast<${ I }>(x) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);
 }
 //% endif
-//% if "minimum_double" in used or "maximum_double" in used
+//% if "is_nan_double" in used or "minimum_double" in used or "maximum_double" in used
 // By the bits in 32, since those of doubles cannot be had.
 fn is_nan_double(x: ${ D }) -> ${ B } {
   return (bitcast<${ I }>(${ T }(x)) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);

@@ -14,7 +14,7 @@ use kiln_plan::Access;
 
 use super::context::{StorageId, View, storage_type};
 use super::kernel::Params;
-use super::operand::{Operand, Remap, Space, literal, memory_scalar, register_type};
+use super::operand::{Operand, Remap, Space, functions, literal, memory_scalar, register_type};
 use crate::layout::is_multiple;
 
 /// Where a kernel reads and writes besides its operands and the places of its own output.
@@ -490,20 +490,13 @@ pub struct Finished {
 impl Finished {
     /// Values for the holes every template with an elementwise part has.
     pub fn holes(&self) -> minijinja::Value {
-        let vector = |scalar: &str| if self.width == 4 { format!("vec4<{scalar}>") } else { scalar.into() };
         minijinja::context! {
-            T => vector("f32"),
-            I => vector("i32"),
-            U => vector("u32"),
-            L => vector("i64"),
-            D => vector("f64"),
-            B => vector("bool"),
-            used => &self.used,
             element => &self.element,
             place => &self.place,
             store => &self.store,
             stored => &self.stored,
             operands => &self.declarations,
+            ..functions(self.width, &self.used)
         }
     }
 }

@@ -109,6 +109,20 @@ pub fn register_type(dtype: DType, width: usize) -> String {
     if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
 }
 
+/// Values for the holes of `functions.wgsl`: the types of `width` elements, and which functions are called.
+pub fn functions(width: usize, used: &[&'static str]) -> minijinja::Value {
+    let ty = |dtype| register_type(dtype, width);
+    minijinja::context! {
+        T => ty(DType::F32),
+        I => ty(DType::I32),
+        U => ty(DType::U32),
+        L => ty(DType::I64),
+        D => ty(DType::F64),
+        B => ty(DType::Bool),
+        used => used.to_vec(),
+    }
+}
+
 /// WGSL type of an element in memory.
 pub fn memory_scalar(storage: Storage) -> &'static str {
     match storage {

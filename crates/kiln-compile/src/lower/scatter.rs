@@ -7,7 +7,7 @@ use kiln_plan::Access;
 use super::arithmetic::wrapped;
 use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
-use super::operand::memory_scalar;
+use super::operand::{functions, memory_scalar};
 use super::reduce::check_iterations;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -60,8 +60,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -
         index_type => memory_scalar(views[1].element),
         update_type => memory_scalar(views[2].element),
         combine,
-        used => used.into_iter().collect::<Vec<_>>(),
-        T => "f32", I => "i32", U => "u32", L => "i64", D => "f64", B => "bool",
+        ..functions(1, used.as_slice())
     };
     let mut bindings: Vec<_> = views.iter().map(|view| (view.storage, Access::Read)).collect();
     bindings.push((ctx.placed[placed].storage, Access::ReadWrite));

@@ -6,7 +6,7 @@ use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
-use super::operand::memory_scalar;
+use super::operand::{functions, memory_scalar};
 use super::reduce::check_iterations;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -33,6 +33,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -
         float => element == Storage::F32,
         double => element == Storage::F64,
         descending => op.descending,
+        ..functions(1, &["is_nan_double"])
     };
     let bindings =
         vec![(ctx.placed[from].storage, Access::Read), (ctx.placed[placed].storage, Access::ReadWrite)];
