@@ -15,7 +15,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 
-from onnx_testdata import draw_values, fresh_directory, generator, write_data_set, write_tensor
+from onnx_testdata import draw_values, fresh_directory, generator, write_data_set, write_gradients, write_tensor
 
 CASES = {}
 
@@ -316,13 +316,4 @@ def write_case(name, directory):
 
 def write_all(directory, only=None):
     """Writes the chosen cases under `directory`; returns the number written and the complaints."""
-    complaints, written = [], 0
-    for name in CASES:
-        if only and name not in only:
-            continue
-        try:
-            write_case(name, directory)
-            written += 1
-        except Exception as problem:  # Whatever a case does wrong, the others are still to be made.
-            complaints.append(f"gradient of {name}: {type(problem).__name__}: {problem}")
-    return written, complaints
+    return write_gradients(CASES, write_case, directory, only)

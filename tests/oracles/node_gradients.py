@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from onnx_testdata import draw_values, fresh_directory, generator, write_data_set, write_tensor
+from onnx_testdata import draw_values, fresh_directory, generator, write_data_set, write_gradients, write_tensor
 
 CASES = {}
 
@@ -158,13 +158,4 @@ def write_case(name, directory):
 
 def write_all(directory, only=None):
     """Writes the chosen cases under `directory`; returns the number written and the complaints."""
-    complaints, written_cases = [], 0
-    for name in CASES:
-        if only and name not in only:
-            continue
-        try:
-            write_case(name, directory)
-            written_cases += 1
-        except Exception as problem:  # Whatever a case does wrong, the others are still to be made.
-            complaints.append(f"gradient of {name}: {type(problem).__name__}: {problem}")
-    return written_cases, complaints
+    return write_gradients(CASES, write_case, directory, only)

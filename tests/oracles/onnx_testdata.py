@@ -75,3 +75,17 @@ def relative_error(got, want):
     if want.size == 0:
         return 0.0
     return float(np.max(np.abs(got - want)) / max(np.max(np.abs(want)), 1e-30))
+
+
+def write_gradients(cases, write_case, directory, only=None):
+    """Writes the chosen cases of gradients under `directory`; returns the number written and the complaints."""
+    complaints, written = [], 0
+    for name in cases:
+        if only and name not in only:
+            continue
+        try:
+            write_case(name, directory)
+            written += 1
+        except Exception as problem:  # Whatever a case does wrong, the others are still to be made.
+            complaints.append(f"gradient of {name}: {type(problem).__name__}: {problem}")
+    return written, complaints
