@@ -70,7 +70,7 @@ impl Runner {
     fn answers(&self, case: &Case, gradient: &mut Option<Gradient>) -> Result<(), String> {
         let folder = case.folder();
         let bytes = std::fs::read(folder.join("model.onnx")).map_err(text)?;
-        let to_know = kiln::onnx::inputs_to_know(&bytes).map_err(text)?;
+        let to_know = kiln::onnx::interface(&bytes).map_err(text)?.to_know;
         for number in 0.. {
             let set = folder.join(format!("test_data_set_{number}"));
             if !set.is_dir() {

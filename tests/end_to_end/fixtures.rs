@@ -27,7 +27,8 @@ fn run(path: &Path, device: &Device, target: &Target) -> Result<f64, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let imported = kiln::onnx::import(&path.join("model.onnx"), &Default::default()).map_err(|e| text(&e))?;
     let graph = imported.graph;
-    let sets: Vec<DataSet> = test_data::data_sets(path, &graph).map_err(|e| text(&e))?;
+    let sets: Vec<DataSet> =
+        test_data::Folder::open(path).and_then(|data| data.data_sets(&graph)).map_err(|e| text(&e))?;
     let max = test_data::largest_symbols(&graph, &sets).map_err(|e| text(&e))?;
     let compiled = kiln::compile(&graph, &Options { target: target.clone(), max }).map_err(|e| text(&e))?;
     let bytes = compiled.plan.to_bytes().map_err(|e| text(&e))?;

@@ -84,10 +84,11 @@ fn weighted(graph: &mut Graph, x: ValueId, seed: u64) -> Result<ValueId, GraphEr
 fn case(folder: &Path) -> Option<Case> {
     let name = folder.file_name()?.to_string_lossy().into_owned();
     // Inputs on which sizes depend are known beforehand.
-    let values = test_data::known_inputs(folder).ok()?;
+    let data = test_data::Folder::open(folder).ok()?;
+    let values = data.known_inputs().ok()?;
     let options = kiln::onnx::ImportOptions { values, ..Default::default() };
     let model = kiln::onnx::import(&folder.join("model.onnx"), &options).ok()?.graph;
-    let sets = test_data::data_sets(folder, &model).ok()?;
+    let sets = data.data_sets(&model).ok()?;
     let mut at: BTreeMap<String, Tensor> = sets.last()?.inputs.iter().cloned().collect();
     let mut graph = Graph::new(name.clone());
     let mut new: BTreeMap<ValueId, ValueId> = BTreeMap::new();
@@ -367,7 +368,10 @@ fn beside_pytorch(folder: &Path) -> Result<f64, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let imported = kiln::onnx::import(&folder.join("model.onnx"), &Default::default());
     let graph = imported.map_err(|e| text(&e))?.graph;
-    let set = test_data::data_sets(folder, &graph).map_err(|e| text(&e))?.swap_remove(0);
+    let set = test_data::Folder::open(folder)
+        .and_then(|data| data.data_sets(&graph))
+        .map_err(|e| text(&e))?
+        .swap_remove(0);
     let floats = graph.inputs().iter().enumerate().filter(|(_, id)| graph.ty(**id).dtype == DType::F32);
     let floats: Vec<(usize, &str)> = floats.map(|(n, id)| (n, graph.value(*id).name.as_str())).collect();
     let file = |n: usize| folder.join(&set.name).join(format!("gradient_{n}.pb"));
@@ -412,7 +416,10 @@ fn gradients_survive_export() {
         let name = folder.display();
         let model =
             kiln::onnx::import(&folder.join("model.onnx"), &Default::default()).expect("a model").graph;
-        let set = test_data::data_sets(&folder, &model).expect("known answers").swap_remove(0);
+        let set = test_data::Folder::open(&folder)
+            .and_then(|data| data.data_sets(&model))
+            .expect("known answers")
+            .swap_remove(0);
         let floats = model.inputs().iter().filter(|id| model.ty(**id).dtype == DType::F32);
         let names: Vec<&str> = floats.map(|id| model.value(*id).name.as_str()).collect();
         let graph = kiln::differentiate::differentiate(&model, "loss", &names).expect("gradients");

@@ -21,7 +21,7 @@ pub use error::{ExportError, ImportError, Unsupported};
 pub use export::{export, export_model};
 pub use external::ExternalError;
 pub use import::{
-    ImportOptions, Imported, InputValue, OPSETS, OperatorInfo, import, import_bytes, inputs, inputs_to_know,
+    ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, interface,
     operators,
 };
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

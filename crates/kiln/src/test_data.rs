@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use kiln_graph::{Graph, GraphError, Tensor};
-use kiln_onnx::InputValue;
+use kiln_onnx::{InputValue, Interface};
 
 /// Inputs with the outputs that belong to them.
 #[derive(Clone, Debug)]
@@ -62,60 +62,67 @@ pub enum TestDataError {
     },
 }
 
-/// What has to be known of the model's inputs, as the first data set has it.
-pub fn known_inputs(folder: &Path) -> Result<BTreeMap<String, InputValue>, TestDataError> {
-    let path = folder.join("model.onnx");
-    let bytes = read(&path)?;
-    let model = |source| TestDataError::Model { path: path.clone(), source };
-    let to_know = kiln_onnx::inputs_to_know(&bytes).map_err(model)?;
-    if to_know.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let names = kiln_onnx::inputs(&bytes).map_err(model)?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut given = tensors(&folder.join("test_data_set_0"), "input", &names)?;
-    given.retain(|(name, _)| to_know.contains(name));
-    Ok(given.into_iter().map(|(name, tensor)| (name, InputValue::Tensor(tensor))).collect())
+/// A folder with a model and its data sets.
+pub struct Folder {
+    path: PathBuf,
+    interface: Interface,
 }
 
-/// The data sets beside a model in `folder`, in order.
-pub fn data_sets(folder: &Path, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
-    let path = folder.join("model.onnx");
-    // Of the file's inputs the graph lacks those whose values it was told.
-    let inputs = kiln_onnx::inputs(&read(&path)?).map_err(|source| TestDataError::Model { path, source })?;
-    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
-    let outputs: Vec<&str> = graph.outputs().iter().map(|output| output.name.as_str()).collect();
-    let mut sets = Vec::new();
-    for number in 0.. {
-        let name = format!("test_data_set_{number}");
-        let path = folder.join(&name);
-        if !path.is_dir() {
-            break;
-        }
-        let mut inputs = tensors(&path, "input", &inputs)?;
-        inputs.retain(|(name, _)| taken.contains(name.as_str()));
-        sets.push(DataSet { name, inputs, outputs: tensors(&path, "output", &outputs)? });
+impl Folder {
+    /// Looks what the model in `path` takes.
+    pub fn open(path: &Path) -> Result<Self, TestDataError> {
+        let model = path.join("model.onnx");
+        let interface = kiln_onnx::interface(&read(&model)?)
+            .map_err(|source| TestDataError::Model { path: model, source })?;
+        Ok(Self { path: path.into(), interface })
     }
-    if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
+
+    /// What has to be known of the model's inputs, as the first data set has it.
+    pub fn known_inputs(&self) -> Result<BTreeMap<String, InputValue>, TestDataError> {
+        let Interface { inputs, to_know } = &self.interface;
+        if to_know.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let given = tensors(&self.path.join("test_data_set_0"), "input", inputs)?.into_iter();
+        let given = given.filter(|(name, _)| to_know.contains(name));
+        Ok(given.map(|(name, tensor)| (name, InputValue::Tensor(tensor))).collect())
+    }
+
+    /// The data sets, in order, for the graph that the model has become: it lacks the inputs whose values it was told.
+    pub fn data_sets(&self, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
+        let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
+        let outputs: Vec<String> = graph.outputs().iter().map(|output| output.name.clone()).collect();
+        let mut sets = Vec::new();
+        for number in 0.. {
+            let name = format!("test_data_set_{number}");
+            let path = self.path.join(&name);
+            if !path.is_dir() {
+                break;
+            }
+            let mut inputs = tensors(&path, "input", &self.interface.inputs)?;
+            inputs.retain(|(name, _)| taken.contains(name.as_str()));
+            sets.push(DataSet { name, inputs, outputs: tensors(&path, "output", &outputs)? });
+        }
+        if sets.is_empty() { Err(TestDataError::Empty(self.path.clone())) } else { Ok(sets) }
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TestDataError> {
     std::fs::read(path).map_err(|source| TestDataError::Read { path: path.into(), source })
 }
 
-fn tensors(set: &Path, kind: &'static str, names: &[&str]) -> Result<Vec<(String, Tensor)>, TestDataError> {
+fn tensors(set: &Path, kind: &'static str, names: &[String]) -> Result<Vec<(String, Tensor)>, TestDataError> {
     let files = (0..).map(|n| set.join(format!("{kind}_{n}.pb"))).take_while(|path| path.is_file());
     let files: Vec<PathBuf> = files.collect();
     if files.len() != names.len() {
         let (found, expected) = (files.len(), names.len());
         return Err(TestDataError::Count { path: set.into(), kind, found, expected });
     }
-    let one = |(path, name): (PathBuf, &&str)| {
+    let one = |(path, name): (PathBuf, &String)| {
         let bytes = read(&path)?;
         let tensor =
             kiln_onnx::read_tensor_pb(&bytes).map_err(|source| TestDataError::Tensor { path, source })?;
-        Ok(((*name).to_owned(), tensor))
+        Ok((name.clone(), tensor))
     };
     files.into_iter().zip(names).map(one).collect()
 }

@@ -94,10 +94,11 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         target: arguments.target,
         lenient: false,
     };
-    let values = test_data::known_inputs(folder).into_diagnostic()?;
+    let data = test_data::Folder::open(folder).into_diagnostic()?;
+    let values = data.known_inputs().into_diagnostic()?;
     let options = ImportOptions { values, ..model.import_options() };
     let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
-    let sets = test_data::data_sets(folder, &graph).into_diagnostic()?;
+    let sets = data.data_sets(&graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
     let compiled = model.compile(&graph, &largest)?;
     let mut session = Session::open(&compiled.plan).into_diagnostic()?;

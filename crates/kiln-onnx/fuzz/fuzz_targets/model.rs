@@ -16,14 +16,14 @@ mod random;
 mod values;
 
 use kiln_graph::{Graph, text};
-use kiln_onnx::{ImportOptions, export, import_bytes, inputs_to_know};
+use kiln_onnx::{ImportOptions, export, import_bytes, interface};
 use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
 
 /// Graphs of more nodes or elements are not sent through text and export: that takes its time and tells nothing new.
 const SMALL: (usize, usize) = (300, 1 << 14);
 
 fuzz_target!(|bytes: &[u8]| {
-    let known = inputs_to_know(bytes).unwrap_or_default();
+    let known = interface(bytes).unwrap_or_default().to_know;
     let mut options = ImportOptions { values: values::made_up(bytes, &known), ..ImportOptions::default() };
     let mut result = import_bytes(bytes, None, &options);
     if result.is_err() {

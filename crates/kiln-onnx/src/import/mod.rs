@@ -22,7 +22,7 @@ use kiln_graph::{Dim, Graph, Tensor, TensorType};
 
 use crate::error::ImportError;
 use crate::names::printable;
-use crate::proto::{GraphProto, ModelProto, NodeProto};
+use crate::proto::{ModelProto, NodeProto};
 
 use cx::OpError;
 pub(crate) use file::{read, read_model};
@@ -38,7 +38,7 @@ pub struct ImportOptions {
     /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
     pub lenient: bool,
     /// Inputs that are known beforehand, by name: they become constants. Shapes, axes and sizes have to be, since a
-    /// plan is laid out ahead of time; [`inputs_to_know`] names them.
+    /// plan is laid out ahead of time; [`interface`] names them.
     pub values: BTreeMap<String, InputValue>,
 }
 
@@ -103,24 +103,25 @@ pub fn import_bytes(
     model::import_model(read_model(bytes)?, directory, options)
 }
 
-/// The inputs of the model in `bytes` on which sizes and the like hang, so that [`ImportOptions::values`] has to say what
-/// they are.
-pub fn inputs_to_know(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
+/// What a model takes, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// The inputs in order, without those that have a value in the file.
+    pub inputs: Vec<String>,
+    /// Those of them on which sizes and the like hang, so that [`ImportOptions::values`] has to say what they are.
+    pub to_know: Vec<String>,
+}
+
+/// What the model in `bytes` takes.
+pub fn interface(bytes: &[u8]) -> Result<Interface, ImportError> {
     let model = read_model(bytes)?;
-    let Some(graph) = &model.graph else { return Ok(vec![]) };
+    let Some(graph) = &model.graph else { return Ok(Interface::default()) };
     let known = known::names(graph)?;
-    Ok(names_of_inputs(graph).filter(|name| known.contains(name)).map(String::from).collect())
-}
-
-/// The inputs of the model in `bytes`, in order, without those that have a value in the file.
-pub fn inputs(bytes: &[u8]) -> Result<Vec<String>, ImportError> {
-    let model = read_model(bytes)?;
-    Ok(model.graph.iter().flat_map(names_of_inputs).map(String::from).collect())
-}
-
-fn names_of_inputs(graph: &GraphProto) -> impl Iterator<Item = &str> {
     let given: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    graph.input.iter().map(|input| input.name.as_str()).filter(move |name| !given.contains(name))
+    let inputs = graph.input.iter().map(|input| &input.name).filter(|name| !given.contains(name.as_str()));
+    let inputs: Vec<String> = inputs.cloned().collect();
+    let to_know = inputs.iter().filter(|name| known.contains(name.as_str())).cloned().collect();
+    Ok(Interface { inputs, to_know })
 }
 
 /// What is known of an operator.
