@@ -28,6 +28,12 @@ fn tanh_safe(x: ${ T }) -> ${ T } {
   return select(value, x, is_nan(x));
 }
 //% endif
+//% if "sign_safe" in used
+// NaN stays NaN; drivers make zero of it.
+fn sign_safe(x: ${ T }) -> ${ T } {
+  return select(sign(x), x, is_nan(x));
+}
+//% endif
 //% if "arc_sine" in used
 // Drivers' asin and acos are off by up to 4e-4; their atan2 is good.
 fn arc_sine(x: ${ T }) -> ${ T } {
@@ -129,13 +135,13 @@ fn ${ name }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
 }
 //% endif
 //% endfor
-//% if "is_nan" in used or "minimum" in used or "maximum" in used or "tanh_safe" in used
+//% if "is_nan" in used or "minimum" in used or "maximum" in used or "tanh_safe" in used or "sign_safe" in used
 // By the bits: drivers may assume that x != x is false.
 fn is_nan(x: ${ T }) -> ${ B } {
   return (bitcast<${ I }>(x) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);
 }
 //% endif
-//% if "is_nan_double" in used or "minimum_double" in used or "maximum_double" in used
+//% if "is_nan_double" in used or "minimum_double" in used or "maximum_double" in used or "sign_safe_double" in used
 // By the bits in 32, since those of doubles cannot be had.
 fn is_nan_double(x: ${ D }) -> ${ B } {
   return (bitcast<${ I }>(${ T }(x)) & ${ I }(0x7fffffff)) > ${ I }(0x7f800000);
@@ -147,6 +153,11 @@ fn ${ name }imum_double(a: ${ D }, b: ${ D }) -> ${ D } {
 }
 //% endif
 //% endfor
+//% if "sign_safe_double" in used
+fn sign_safe_double(x: ${ D }) -> ${ D } {
+  return select(sign(x), x, is_nan_double(x));
+}
+//% endif
 //% endif
 //% if "is_inf" in used
 fn is_inf(x: ${ T }) -> ${ B } {

@@ -188,6 +188,8 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         UnaryOp::Sign if dtype.integer_range().is_some_and(|(low, _)| low == 0) => {
             format!("min({x}, {})", literal(dtype, 1.0, element.width()))
         }
+        UnaryOp::Sign if dtype == DType::F64 => call("sign_safe_double"),
+        UnaryOp::Sign if dtype.is_float() => call("sign_safe"),
         UnaryOp::Sign => format!("sign({x})"),
         UnaryOp::Reciprocal => format!("{} / {x}", literal(dtype, 1.0, element.width())),
         UnaryOp::Exp if dtype == DType::F64 => call("exp_double"),
