@@ -1,6 +1,6 @@
 // Index of the largest or smallest element along an axis, one output an invocation.
 //
-// Holes: params, place, element_type, compare (when a later element wins).
+// Holes: params, place, element_type, better (when a later element wins).
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -8,6 +8,7 @@ ${ params }}
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
 //% include "grid"
+//% include "functions"
 ${ place }
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -21,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var index = 0;
   for (var k = 1; k < params.size; k++) {
     let value = x[first + k * params.step];
-    if value ${ compare } best {
+    if ${ better } {
       best = value;
       index = k;
     }

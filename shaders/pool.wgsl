@@ -29,6 +29,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   // Minus infinity, by bits that are no constant expression.
   let lowest = 0xff800000u;
   var acc = vec4<f32>(bitcast<f32>(lowest));
+  // Drivers' max may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
+  var seen = vec4<i32>();
 //% else
   var acc = vec4<f32>(0.0);
   var counted = 0;
@@ -43,7 +45,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         if inside {
           let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base;
 //% if max
-          acc = max(acc, x[u32(at) + c]);
+          let value = x[u32(at) + c];
+          acc = max(acc, value);
+          seen = max(seen, bitcast<vec4<i32>>(value) & vec4<i32>(0x7fffffff));
 //% else
           acc += x[u32(at) + c];
 //% endif
@@ -58,7 +62,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       }
     }
   }
-//% if not max
+//% if max
+  acc = select(acc, bitcast<vec4<f32>>(seen), seen > vec4<i32>(0x7f800000));
+//% else
   acc = acc / f32(max(counted, 1));
 //% endif
   store(i, c, element(i, c, acc));

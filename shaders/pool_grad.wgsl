@@ -3,8 +3,8 @@
 // Each place looks for the windows it is in: window `o` has it as tap `t` where o*stride + t*dilation - pad is the
 // place. So nothing has to be added up by several invocations. windows_d, windows_h, windows_w: in how many windows a
 // place can be.
-// Holes: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones) or mean;
-// include_pad: whether padding (but nothing beyond it) counts in the mean.
+// Holes: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones, the last NaN) or
+// mean; include_pad: whether padding (but nothing beyond it) counts in the mean.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -51,6 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let n = rest / params.in_d;
 //% if max
   let own = x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c];
+  let own_nan = is_nan(own);
 //% endif
   var acc = vec4<f32>(0.0);
   for (var back_d = 0; back_d < params.windows_d; back_d++) {
@@ -74,7 +75,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let from_h = oh * params.stride_h - params.pad_h;
         let from_w = ow * params.stride_w - params.pad_w;
 //% if max
-        // Taps before this one have to be smaller, those behind it not larger.
+        // Taps before this one have to be smaller, those behind it not larger. If it is NaN, those behind it are not.
+        let tap = (kd * params.kernel_h + kh) * params.kernel_w + kw;
         var chosen = vec4<bool>(true);
         for (var jd = 0; jd < params.kernel_d; jd++) {
           let e = from_d + jd * params.dilation_d;
@@ -84,8 +86,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
               let v = from_w + jw * params.dilation_w;
               if e >= 0 && e < params.in_d && g >= 0 && g < params.in_h && v >= 0 && v < params.in_w {
                 let near = x[u32((((n * params.in_d + e) * params.in_h + g) * params.in_w + v) * params.x_step + params.x_base) + c];
-                let before = jd < kd || jd == kd && (jh < kh || jh == kh && jw < kw);
-                chosen = chosen & (near < own | (near == own & vec4<bool>(!before)));
+                let other = (jd * params.kernel_h + jh) * params.kernel_w + jw;
+                let near_nan = is_nan(near);
+                let smaller = (near < own) | ((near == own) & vec4<bool>(other >= tap));
+                chosen = chosen & select(smaller & !near_nan, !(near_nan & vec4<bool>(other > tap)), own_nan);
               }
             }
           }

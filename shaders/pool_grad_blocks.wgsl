@@ -1,5 +1,6 @@
 // Gradient of a max pooling whose windows do not overlap, one window (of four channels) an invocation: it finds the
-// first of the largest elements and writes the places of its block, those up to the next window, or to the end.
+// first of the largest elements, or the last NaN, and writes the places of its block, those up to the next window, or to
+// the end.
 //
 // x and dy are channels last; windows begin where there is no padding.
 // Loop iterations of an invocation: twice the places of a block.
@@ -40,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       let line = ((image + d + kd) * params.in_h + h + kh) * params.in_w + w;
       for (var kw = 0; kw < min(params.kernel_w, params.in_w - w); kw++) {
         let value = x[u32((line + kw) * params.x_step + params.x_base) + c];
-        let larger = value > largest;
+        let larger = is_nan(value) | (!is_nan(largest) & (value > largest));
         largest = select(largest, value, larger);
         chosen = select(chosen, vec4<i32>((kd * params.kernel_h + kh) * params.kernel_w + kw), larger);
       }

@@ -29,11 +29,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   // Minus infinity, by bits that are no constant expression.
   let bits = 0xff800000u;
   let outside = vec4<f32>(bitcast<f32>(bits));
+  // Drivers' max may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
 //% else
   let outside = vec4<f32>();
 //% endif
 //% for t in range(R)
   var acc_${ t } = outside;
+//% if max
+  var seen_${ t } = vec4<i32>();
+//% endif
 //% endfor
   var lines = 0;
   for (var kh = 0; kh < params.kernel_h; kh++) {
@@ -49,11 +53,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let in_${ u } = within && left + ${ u } >= 0 && left + ${ u } < params.in_w;
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
     let x_${ u } = select(outside, x[at_${ u }], in_${ u });
+//% if max
+    let bits_${ u } = bitcast<vec4<i32>>(x_${ u }) & vec4<i32>(0x7fffffff);
+//% endif
 //% endfor
 //% for k in range(K)
 //% for t in range(R)
 //% if max
     acc_${ t } = max(acc_${ t }, x_${ t * S + k });
+    seen_${ t } = max(seen_${ t }, bits_${ t * S + k });
 //% else
     acc_${ t } += x_${ t * S + k };
 //% endif
@@ -65,7 +73,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if run * ${ R } + ${ t } < params.out_w {
     let i = u32(row + ${ t }) * params.inner + c;
 //% if max
-    store(i, c, element(i, c, acc_${ t }));
+    let nan = seen_${ t } > vec4<i32>(0x7f800000);
+    store(i, c, element(i, c, select(acc_${ t }, bitcast<vec4<f32>>(seen_${ t }), nan)));
 //% else
     let first = left + ${ t * S };
 //% if include_pad

@@ -2,13 +2,16 @@
 //
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
-// walked fastest is read four elements at a time; element_type: what is read; total_type: what it is
-// combined in; total: the result, back in the range of its type.
+// walked fastest is read four elements at a time; float: whether there can be NaN; element_type: what is read;
+// total_type: what it is combined in; total: the result, back in the range of its type.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 //% set read = "vec4<" ~ element_type ~ ">" if vectors or along else element_type
 //% set sum = "vec4<" ~ total_type ~ ">" if vectors or along else total_type
+//% set floats = "vec4<f32>" if vectors or along else "f32"
+//% set bits = "vec4<i32>" if vectors or along else "i32"
+//% set extreme = kind in ["reduce_max", "reduce_min"]
 @group(0) @binding(1) var<storage, read> x: array<${ read }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -35,21 +38,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let first = i32(place(i, c));
-//% if kind == "reduce_max" or kind == "reduce_min"
+//% if extreme
   var acc = ${ sum }(x[first]);
 //% elif kind == "reduce_prod"
   var acc = ${ sum }(1);
 //% else
   var acc = ${ sum }();
 //% endif
+//% if extreme and float
+  // Drivers' max and min may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
+  var seen = ${ bits }();
+//% endif
 //% for n in range(loops)
   for (var k${ n } = 0; k${ n } < params.r${ n }; k${ n }++) {
 //% endfor
-    acc = combine(acc, ${ sum }(x[first
+    let value = ${ sum }(x[first
 //% for n in range(loops)
       + k${ n } * params.r${ n }_step
 //% endfor
-    ]));
+    ]);
+    acc = combine(acc, value);
+//% if extreme and float
+    seen = max(seen, bitcast<${ bits }>(${ floats }(value)) & ${ bits }(0x7fffffff));
+//% endif
 //% for n in range(loops)
   }
 //% endfor
@@ -58,6 +69,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var total = combine(pair, pair.yxwz).x;
 //% else
   var total = acc;
+//% endif
+//% if extreme and float
+//% if along
+  let seen_pair = max(seen, seen.zwxy);
+  let most = max(seen_pair, seen_pair.yxwz).x;
+  total = select(total, ${ total_type }(bitcast<f32>(most)), most > 0x7f800000);
+//% else
+  total = select(total, ${ sum }(bitcast<${ floats }>(seen)), seen > ${ bits }(0x7f800000));
+//% endif
 //% endif
 //% if kind == "reduce_mean"
   total = total / ${ total_type }(params.combined);

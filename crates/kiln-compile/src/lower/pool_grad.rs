@@ -33,7 +33,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) 
         rows.vectors_as(name, &mut params);
         operands.push(rows.storage);
     }
-    let tail = tail(ctx, group, anchor, &channels_last(x_shape.len()), &operands)?;
+    let mut tail = tail(ctx, group, anchor, &channels_last(x_shape.len()), &operands)?;
+    tail.finished.used.push("is_nan");
     conv::window(&mut params, [&x_shape, &y_shape], &pool.kernel, &pool.strides, &pool.dilations);
     conv::padding(&mut params, "pad", &pool.pads, 0);
     conv::padding(&mut params, "end", &pool.pads, 1);

@@ -195,9 +195,22 @@ pub fn lower_arg(
     let place = View { strides, ..view.clone() };
     let ends = Ends { source: Some(&place), ..Ends::default() };
     let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", DType::F32, DType::F32, ends);
-    let largest = op.kind == ArgKind::Max;
+    let is_nan = if ty.dtype == DType::F64 { "is_nan_double" } else { "is_nan" };
+    let better = match (op.kind, op.select_last_index) {
+        (ArgKind::Max, false) => "value > best",
+        (ArgKind::Max, true) => "value >= best",
+        (ArgKind::Min, false) => "value < best",
+        (ArgKind::Min, true) => "value <= best",
+    };
+    let better = match (ty.dtype.is_float(), op.select_last_index) {
+        (false, _) => better.to_owned(),
+        // Not left to the comparison, which drivers may take for the opposite of another one.
+        (true, false) => format!("!{is_nan}(best) & ({is_nan}(value) | ({better}))"),
+        (true, true) => format!("{is_nan}(value) | (!{is_nan}(best) & ({better}))"),
+    };
     let holes = minijinja::context! {
-        compare => match (largest, op.select_last_index) { (true, false) => ">", (true, true) => ">=", (false, false) => "<", (false, true) => "<=" },
+        better,
+        used => if ty.dtype.is_float() { vec![is_nan] } else { Vec::new() },
         element_type => memory_scalar(view.element),
         ..finished.holes()
     };

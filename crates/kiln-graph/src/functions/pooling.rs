@@ -26,7 +26,7 @@ pub enum Numbering {
 }
 
 /// The numbers of the elements that `pooled`, the result of the max pooling `pool` of `x`, consists of: of equal ones
-/// the first in its window.
+/// the first in its window, and of NaN, too, where PyTorch names the last.
 ///
 /// The elements of all windows are selected side by side, and the largest of each is looked up in a table.
 pub fn max_pool_indices(

@@ -25,7 +25,8 @@ impl ArgKind {
     }
 }
 
-/// Index (int64) of the largest or smallest element along an axis. A NaN is never larger or smaller.
+/// Index (int64) of the largest or smallest element along an axis; that of a NaN if there is one, as NumPy and
+/// ONNX's reference have it. ONNX Runtime leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ArgReduce {
     /// Largest or smallest.
@@ -49,10 +50,12 @@ impl ArgReduce {
 
     pub(crate) fn eval<T: Number>(&self, x: &Array<T>) -> Vec<i64> {
         let (before, size, after) = around(x.shape, self.axis);
-        let better = |new: T, best: T| match self.kind {
+        let better = |new: T, best: T| match (self.kind, new.is_nan(), best.is_nan()) {
+            (_, true, true) => self.select_last_index,
+            (_, new_is_nan, best_is_nan) if new_is_nan || best_is_nan => new_is_nan,
             _ if self.select_last_index && new == best => true,
-            ArgKind::Max => new > best,
-            ArgKind::Min => new < best,
+            (ArgKind::Max, ..) => new > best,
+            (ArgKind::Min, ..) => new < best,
         };
         let lines = (0..before).flat_map(|o| (0..after).map(move |i| (o, i)));
         lines

@@ -11,7 +11,7 @@ use crate::tensor::TensorType;
 /// What a pooling window computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoolKind {
-    /// The largest element; padding does not count.
+    /// The largest element, NaN if there is one, as in PyTorch (ONNX's engines disagree); padding does not count.
     Max,
     /// The mean.
     Average {

@@ -8,8 +8,8 @@ use crate::error::ShapeError;
 use crate::number::Real;
 use crate::tensor::TensorType;
 
-/// What each element of a pooling's input contributes: the gradient of a window goes to its largest element (the
-/// first of equal ones in row-major order, as in PyTorch), or is shared by all elements of an average.
+/// What each element of a pooling's input contributes: the gradient of a window goes to its largest element (in
+/// row-major order the first of equal ones, but the last NaN, as in PyTorch), or is shared by all elements of an average.
 ///
 /// Inputs: `dy [N, C, spatial'...]` and, for max pooling only, `x [N, C, spatial...]`; output has the shape of `x`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +63,11 @@ impl PoolGrad {
                     }
                     (PoolKind::Max, Some(x)) => {
                         let x = &x.data[n * plane..][..plane];
-                        let largest =
-                            window.iter().copied().reduce(|best, at| if x[at] > x[best] { at } else { best });
+                        let larger = |at: usize, best: usize| x[at].is_nan() || x[at] > x[best];
+                        let largest = window
+                            .iter()
+                            .copied()
+                            .reduce(|best, at| if larger(at, best) { at } else { best });
                         if let Some(at) = largest {
                             out[at] = out[at].add(*dy);
                         }

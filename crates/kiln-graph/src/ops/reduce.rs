@@ -36,7 +36,8 @@ impl ReduceKind {
     }
 }
 
-/// Reduction over axes. Reduced dimensions become 1, or vanish without `keep_dims`.
+/// Reduction over axes. Reduced dimensions become 1, or vanish without `keep_dims`. Of elements with a NaN the largest and
+/// the smallest are NaN, as NumPy and ONNX's reference have it; ONNX Runtime leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reduce {
     /// How elements are combined.
