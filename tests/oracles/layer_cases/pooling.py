@@ -13,6 +13,8 @@ CASES = [
     layer("max_pool2d_ceil", "nn.MaxPool2d(2, stride=2, padding=1, ceil_mode=True)", IMAGE),
     layer("max_pool2d_ceil_last", "nn.MaxPool2d(3, stride=3, padding=1, ceil_mode=True)", IMAGE),
     layer("max_pool2d_dilation", "nn.MaxPool2d(3, 1, dilation=2)", IMAGE),
+    function("max_pool1d_nan", "F.max_pool1d((x + 0.8).log(), 2)", "2,7"),
+    function("max_pool2d_nan", "F.max_pool2d((x + 0.9).log(), 3, 2, 1)", "1,5,4"),
     layer("max_pool3d", "nn.MaxPool3d((2, 2, 3), 2, ceil_mode=True)", VOLUME),
     layer("avg_pool1d", "nn.AvgPool1d(3, 2)", ROW),
     layer("avg_pool1d_pad", "nn.AvgPool1d(3, 2, 1)", ROW),

@@ -33,6 +33,8 @@ CASES = [
     function("argmax_all", "torch.argmax(x)", T),
     function("argmin", "torch.argmin(x, dim=2) * 10 + x.argmin(-1)", T),
     function("argmin_all", "x.argmin()", T),
+    function("amax_nan", "y = (x + 0.8).log(); return y.amax(1), y.amin(2), y.max()", "3,4"),
+    function("argmax_nan", "y = (x + 0.8).log(); return y.argmax(1), y.argmin(2), y.max(2)[1]", "3,4"),
     function("var", "torch.var(x, 1) + x.var(dim=1)", T),
     function("var_all", "x.var() + torch.var(x)", T),
     function("var_biased", "x.var(1, unbiased=False) + torch.var(x, dim=1, unbiased=False)", T),
