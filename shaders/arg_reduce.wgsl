@@ -4,7 +4,7 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ element_type }>;
+@group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
 //% include "grid"
@@ -18,10 +18,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let first = i32(place(i, c));
-  var best = x[first];
+  var best = ${ element_type }(x[first]);
   var index = 0;
   for (var k = 1; k < params.size; k++) {
-    let value = x[first + k * params.step];
+    let value = ${ element_type }(x[first + k * params.step]);
     if ${ better } {
       best = value;
       index = k;

@@ -6,7 +6,7 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ element_type }>;
+@group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
 //% include "grid"
@@ -36,10 +36,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let after = i % params.step;
   let own = i32(i / params.step % params.size);
   let line = i / (params.step * params.size) * (params.step * params.size) + after;
-  let value = key(x[i]);
+  let value = key(${ element_type }(x[i]));
   var place = 0u;
   for (var k = 0; k < i32(params.size); k++) {
-    let other = key(x[line + u32(k) * params.step]);
+    let other = key(${ element_type }(x[line + u32(k) * params.step]));
 //% set order = ">" if descending else "<"
 //% if double
     let nan = is_nan_double(value);

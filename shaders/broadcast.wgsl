@@ -12,7 +12,7 @@
 //% macro accumulators()
 //% for j in range(q)
 //% if biased
-  let bias_${ j } = bias[min(first_column + ${ j * S }u, columns_end - 1u)];
+  let bias_${ j } = ${ wide[2] }(bias[min(first_column + ${ j * S }u, columns_end - 1u)]);
 //% else
   let bias_${ j } = vec4<f32>();
 //% endif
@@ -24,7 +24,7 @@
 //% macro step(w, at)
 //% for j in range(q)
 //% for k in range(4)
-    let w_${ k }_${ j } = ${ w }[${ at } + ${ k }u * params.w_step + column_${ j }];
+    let w_${ k }_${ j } = ${ wide[1] }(${ w }[${ at } + ${ k }u * params.w_step + column_${ j }]);
 //% endfor
 //% endfor
 //% for r in range(p * S)

@@ -14,10 +14,10 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 //% if biased
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -154,7 +154,7 @@ ${ accumulators() }
 //% endif
       ;
       let from_${ s } = select(0, line_${ s } * params.depth + params.x_base + near_${ s }, inside_${ s });
-      let a_${ s } = select(vec4<f32>(), x[from_${ s }], inside_${ s });
+      let a_${ s } = select(vec4<f32>(), ${ wide[0] }(x[from_${ s }]), inside_${ s });
 //% endfor
 ${ step("w", "at") }
       at += min(params.w_depth, 4u) * params.w_step;
@@ -182,7 +182,7 @@ ${ step("w", "at") }
 //% endif
       for (var k = 0; k < params.depth; k++) {
 //% for s in range(p)
-        let a_${ s } = select(vec4<f32>(), x[near_${ s } + k], inside_${ s });
+        let a_${ s } = select(vec4<f32>(), ${ wide[0] }(x[near_${ s } + k]), inside_${ s });
 //% endfor
 ${ step("w", "at") }
         at += 4u * params.w_step;

@@ -7,10 +7,10 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 //% if biased
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -31,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let n = rest / params.out_h;
   let left = run * ${ R * S } - params.pad_w;
 //% if biased
-  let first = bias[c];
+  let first = ${ wide[2] }(bias[c]);
 //% else
   let first = vec4<f32>();
 //% endif
@@ -45,10 +45,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% for u in range((R - 1) * S + K)
     let in_${ u } = inside && left + ${ u } >= 0 && left + ${ u } < params.in_w;
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
-    let x_${ u } = select(vec4<f32>(), x[at_${ u }], in_${ u });
+    let x_${ u } = select(vec4<f32>(), ${ wide[0] }(x[at_${ u }]), in_${ u });
 //% endfor
 //% for k in range(K)
-    let w_${ k } = w[u32(kh * ${ K } + ${ k }) * params.inner + c];
+    let w_${ k } = ${ wide[1] }(w[u32(kh * ${ K } + ${ k }) * params.inner + c]);
 //% for t in range(R)
     sum_${ t } += x_${ t * S + k } * w_${ k };
 //% endfor

@@ -7,8 +7,8 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -57,10 +57,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.x_step + params.x_base;
         for (var ci = 0; ci < params.group_in; ci++) {
 //% if aligned
-          acc += x[at + first + ci] * w[row];
+          acc += f32(x[at + first + ci]) * ${ wide[1] }(w[row]);
 //% else
           let near = at + first + ci;
-          acc += vec4<f32>(x[near.x], x[near.y], x[near.z], x[near.w]) * w[row];
+          acc += vec4<f32>(f32(x[near.x]), f32(x[near.y]), f32(x[near.z]), f32(x[near.w])) * ${ wide[1] }(w[row]);
 //% endif
           row += params.inner;
         }

@@ -13,8 +13,8 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> dy: array<${ fours[1] }>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 //% if not flat
@@ -115,17 +115,17 @@ fn main(
 //% endif
 //% for m in range(loads)
       let use_${ m } = known_${ m } && ow + ahead_${ m } < end;
-      let b_${ m } = select(vec4<f32>(), dy[select(0, (line_start + ow + ahead_${ m }) * params.dy_step + near_${ m }, use_${ m })], use_${ m });
+      let b_${ m } = select(vec4<f32>(), ${ wide[1] }(dy[select(0, (line_start + ow + ahead_${ m }) * params.dy_step + near_${ m }, use_${ m })]), use_${ m });
 //% endfor
 //% for s in range(q)
 //% for j in range(u)
 //% if flat
       let in_${ s }_${ j } = ow + ${ j } < end;
-      let a_${ s }_${ j } = select(vec4<f32>(), x[select(0, (ow + ${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })], in_${ s }_${ j });
+      let a_${ s }_${ j } = select(vec4<f32>(), ${ wide[0] }(x[select(0, (ow + ${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })]), in_${ s }_${ j });
 //% else
       let w_${ s }_${ j } = tap((ow + ${ j }) * params.stride_w + tap_w_${ s }, params.step_w, params.in_w);
       let in_${ s }_${ j } = there_${ s } && w_${ s }_${ j } >= 0;
-      let a_${ s }_${ j } = select(vec4<f32>(), x[select(0, (start_${ s } + w_${ s }_${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })], in_${ s }_${ j });
+      let a_${ s }_${ j } = select(vec4<f32>(), ${ wide[0] }(x[select(0, (start_${ s } + w_${ s }_${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })]), in_${ s }_${ j });
 //% endif
 //% endfor
 //% endfor

@@ -8,8 +8,8 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ T }>;
-@group(0) @binding(2) var<storage, read> dy: array<${ T }>;
+@group(0) @binding(1) var<storage, read> x: array<${ "vec4<" ~ types[0] ~ ">" if vectors else types[0] }>;
+@group(0) @binding(2) var<storage, read> dy: array<${ "vec4<" ~ types[1] ~ ">" if vectors else types[1] }>;
 @group(0) @binding(3) var<storage, read_write> out: array<${ T }>;
 
 //% include "grid"
@@ -61,7 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let v = tap(ow * params.stride_w + kw * params.dilation_w - params.pad_w, params.step_w, params.in_w);
     if d >= 0 && h >= 0 && v >= 0 {
       let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.x_step + params.x_base;
-      acc += x[at + channel] * dy[place * params.dy_step + params.dy_base + row];
+      acc += ${ T }(x[at + channel]) * ${ T }(dy[place * params.dy_step + params.dy_base + row]);
     }
   }
   out[i] = acc;

@@ -11,10 +11,10 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 //% if biased
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 ${ declarations() }
@@ -95,7 +95,7 @@ ${ accumulators() }
     let d = tap(od + window / max(taps.y, 1) * params.dilation_d, params.step_d, params.in_d);
     let inside = mine < steps && d >= 0 && h >= 0 && v >= 0;
     let near = (((image + d) * params.in_h + h) * params.in_w + v) * params.x_step + first_in + c;
-    let left_vector = select(vec4<f32>(), x[select(0, near, inside)], inside);
+    let left_vector = select(vec4<f32>(), ${ wide[0] }(x[select(0, near, inside)]), inside);
     let row = u32(at) * 4u + t / 16u;
     let tap_row = row % (4u * u32(params.depth));
     let known = row < u32(steps) * 4u && tap_row < params.w_depth;
@@ -110,7 +110,7 @@ ${ accumulators() }
     let window_of = row / (4u * u32(params.depth));
 //% endif
     let w_row = window_of * params.w_depth + tap_row;
-    let right_vector = select(vec4<f32>(), w[select(0u, first_w + w_row * params.w_step, known)], known);
+    let right_vector = select(vec4<f32>(), ${ wide[1] }(w[select(0u, first_w + w_row * params.w_step, known)]), known);
 ${ step() }
   }
 ${ finish() }

@@ -9,10 +9,10 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 //% if biased
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -57,7 +57,7 @@ fn main(
 ${ accumulators() }
   for (var k = 0u; k < params.depth; k++) {
 //% for s in range(p)
-    let a_${ s } = x[near_${ s } + k];
+    let a_${ s } = ${ wide[0] }(x[near_${ s } + k]);
 //% endfor
 ${ step("w", "at") }
     at += 4u * params.w_step;

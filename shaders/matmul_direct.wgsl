@@ -5,8 +5,8 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<${ types[0] }>;
+@group(0) @binding(2) var<storage, read> b: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -25,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var at = u32(batch * params.b_batch) + c;
   var acc = vec4<f32>(0.0);
   for (var k = 0; k < params.depth; k++) {
-    acc += a[first + k] * b[at];
+    acc += f32(a[first + k]) * ${ wide[1] }(b[at]);
     at += params.inner;
   }
   store(i, c, element(i, c, acc));

@@ -9,10 +9,10 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 //% if biased
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 ${ declarations() }
@@ -40,10 +40,10 @@ ${ accumulators() }
   for (var at = 0u; at < params.depth; at += 4u) {
     let mine = at + t % 4u;
     let inside = mine < params.depth;
-    let left_vector = select(vec4<f32>(), x[near + select(0u, mine, inside)], inside);
+    let left_vector = select(vec4<f32>(), ${ wide[0] }(x[near + select(0u, mine, inside)]), inside);
     let row = at * 4u + t / 16u;
     let known = row < params.depth * 4u;
-    let right_vector = select(vec4<f32>(), w[first_w + select(0u, row * params.w_step, known)], known);
+    let right_vector = select(vec4<f32>(), ${ wide[1] }(w[first_w + select(0u, row * params.w_step, known)]), known);
 ${ step() }
   }
 ${ finish() }

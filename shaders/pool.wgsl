@@ -5,7 +5,7 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -45,11 +45,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         if inside {
           let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base;
 //% if max
-          let value = x[u32(at) + c];
+          let value = ${ wide[0] }(x[u32(at) + c]);
           acc = max(acc, value);
           seen = max(seen, bitcast<vec4<i32>>(value) & vec4<i32>(0x7fffffff));
 //% else
-          acc += x[u32(at) + c];
+          acc += ${ wide[0] }(x[u32(at) + c]);
 //% endif
         }
 //% if not max

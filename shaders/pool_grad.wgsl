@@ -8,9 +8,9 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<${ fours[0] }>;
 //% if max
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<${ fours[1] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -50,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let d = rest % params.in_d;
   let n = rest / params.in_d;
 //% if max
-  let own = x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c];
+  let own = ${ wide[1] }(x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c]);
   let own_nan = is_nan(own);
 //% endif
   var acc = vec4<f32>(0.0);
@@ -70,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
           continue;
         }
         let at = (((n * params.out_d + od) * params.out_h + oh) * params.out_w + ow) * params.dy_step + params.dy_base;
-        let share = dy[u32(at) + c];
+        let share = ${ wide[0] }(dy[u32(at) + c]);
         let from_d = od * params.stride_d - params.pad_d;
         let from_h = oh * params.stride_h - params.pad_h;
         let from_w = ow * params.stride_w - params.pad_w;
@@ -85,7 +85,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             for (var jw = 0; jw < params.kernel_w; jw++) {
               let v = from_w + jw * params.dilation_w;
               if e >= 0 && e < params.in_d && g >= 0 && g < params.in_h && v >= 0 && v < params.in_w {
-                let near = x[u32((((n * params.in_d + e) * params.in_h + g) * params.in_w + v) * params.x_step + params.x_base) + c];
+                let near = ${ wide[1] }(x[u32((((n * params.in_d + e) * params.in_h + g) * params.in_w + v) * params.x_step + params.x_base) + c]);
                 let other = (jd * params.kernel_h + jh) * params.kernel_w + jw;
                 let near_nan = is_nan(near);
                 let smaller = (near < own) | ((near == own) & vec4<bool>(other >= tap));

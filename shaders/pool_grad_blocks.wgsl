@@ -8,8 +8,8 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<${ fours[0] }>;
+@group(0) @binding(2) var<storage, read> x: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -34,20 +34,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let h = oh * params.stride_h;
   let w = ow * params.stride_w;
   let image = n * params.in_d;
-  var largest = x[u32(((((image + d) * params.in_h + h) * params.in_w) + w) * params.x_step + params.x_base) + c];
+  var largest = ${ wide[1] }(x[u32(((((image + d) * params.in_h + h) * params.in_w) + w) * params.x_step + params.x_base) + c]);
   var chosen = vec4<i32>(0);
   for (var kd = 0; kd < min(params.kernel_d, params.in_d - d); kd++) {
     for (var kh = 0; kh < min(params.kernel_h, params.in_h - h); kh++) {
       let line = ((image + d + kd) * params.in_h + h + kh) * params.in_w + w;
       for (var kw = 0; kw < min(params.kernel_w, params.in_w - w); kw++) {
-        let value = x[u32((line + kw) * params.x_step + params.x_base) + c];
+        let value = ${ wide[1] }(x[u32((line + kw) * params.x_step + params.x_base) + c]);
         let larger = is_nan(value) | (!is_nan(largest) & (value > largest));
         largest = select(largest, value, larger);
         chosen = select(chosen, vec4<i32>((kd * params.kernel_h + kh) * params.kernel_w + kw), larger);
       }
     }
   }
-  let share = dy[u32(place * params.dy_step + params.dy_base) + c];
+  let share = ${ wide[0] }(dy[u32(place * params.dy_step + params.dy_base) + c]);
   let end_d = select(d + params.stride_d, params.in_d, od == params.out_d - 1);
   let end_h = select(h + params.stride_h, params.in_h, oh == params.out_h - 1);
   let end_w = select(w + params.stride_w, params.in_w, ow == params.out_w - 1);

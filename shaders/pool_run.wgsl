@@ -6,7 +6,7 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -52,7 +52,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% for u in range((R - 1) * S + K)
     let in_${ u } = within && left + ${ u } >= 0 && left + ${ u } < params.in_w;
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
-    let x_${ u } = select(outside, x[at_${ u }], in_${ u });
+    let x_${ u } = select(outside, ${ wide[0] }(x[at_${ u }]), in_${ u });
 //% if max
     let bits_${ u } = bitcast<vec4<i32>>(x_${ u }) & vec4<i32>(0x7fffffff);
 //% endif

@@ -5,7 +5,7 @@ struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> state: array<i32>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<${ fours[1] }>;
 
 //% include "grid"
 // The upper and the lower half of a product. WGSL has no 64-bit numbers, so the upper half is put together from
@@ -34,5 +34,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     word = vec4<u32>(second.x ^ word.y ^ key.x, second.y, first.x ^ word.w ^ key.y, first.y);
     key += vec2<u32>(0x9e3779b9u, 0xbb67ae85u);
   }
-  out[i] = vec4<f32>(word >> vec4<u32>(8u)) / 16777216.0;
+  out[i] = ${ narrow[1] }(vec4<f32>(word >> vec4<u32>(8u)) / 16777216.0);
 }

@@ -2,13 +2,14 @@
 //
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
-// walked fastest is read four elements at a time; float: whether there can be NaN; element_type: what is read;
-// total_type: what it is combined in; total: the result, back in the range of its type.
+// walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what
+// elements are combined in; total: the result, back in the range of its type.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-//% set read = "vec4<" ~ element_type ~ ">" if vectors or along else element_type
+//% set read = fours[0] if vectors or along else types[0]
 //% set sum = "vec4<" ~ total_type ~ ">" if vectors or along else total_type
+//% set load = wide[0] if types[0] == "f16" and (vectors or along) else sum
 //% set floats = "vec4<f32>" if vectors or along else "f32"
 //% set bits = "vec4<i32>" if vectors or along else "i32"
 //% set extreme = kind in ["reduce_max", "reduce_min"]
@@ -39,7 +40,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let c = i % params.inner;
   let first = i32(place(i, c));
 //% if extreme
-  var acc = ${ sum }(x[first]);
+  var acc = ${ load }(x[first]);
 //% elif kind == "reduce_prod"
   var acc = ${ sum }(1);
 //% else
@@ -52,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% for n in range(loops)
   for (var k${ n } = 0; k${ n } < params.r${ n }; k${ n }++) {
 //% endfor
-    let value = ${ sum }(x[first
+    let value = ${ load }(x[first
 //% for n in range(loops)
       + k${ n } * params.r${ n }_step
 //% endfor

@@ -5,7 +5,7 @@
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
@@ -19,7 +19,7 @@ fn source(place: i32, size: i32, to: i32, scale: f32) -> f32 {
 
 fn at(n: i32, d: i32, h: i32, w: i32, c: u32) -> vec4<f32> {
   let place = ((n * params.in_d + d) * params.in_h + h) * params.in_w + w;
-  return x[u32(place * params.x_step + params.x_base) + c];
+  return ${ wide[0] }(x[u32(place * params.x_step + params.x_base) + c]);
 }
 
 //% if linear

@@ -2,15 +2,14 @@
 //
 // An element looks for the indices that mean it: so nothing is written by several invocations, and what is combined is
 // combined in the order of the indices. The cost is that of looking at all indices of a line for each of its elements.
-// Holes: params, rank, axis, combine (of acc and update); element_type, data_type,
-// index_type, update_type: what is combined, and what is read.
+// Holes: params, rank, axis, combine (of acc and update); element_type: what is combined.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> data: array<${ data_type }>;
-@group(0) @binding(2) var<storage, read> indices: array<${ index_type }>;
-@group(0) @binding(3) var<storage, read> updates: array<${ update_type }>;
-@group(0) @binding(4) var<storage, read_write> out: array<${ element_type }>;
+@group(0) @binding(1) var<storage, read> data: array<${ types[0] }>;
+@group(0) @binding(2) var<storage, read> indices: array<${ types[1] }>;
+@group(0) @binding(3) var<storage, read> updates: array<${ types[2] }>;
+@group(0) @binding(4) var<storage, read_write> out: array<${ types[3] }>;
 
 //% include "grid"
 //% include "functions"
@@ -39,12 +38,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if inside {
     for (var j = 0; j < params.taken_${ axis }; j++) {
       let index = indices[u32(index_at + j * params.index_${ axis })];
-      let own = ${ index_type }(k${ axis });
-      if index == own || index + ${ index_type }(params.size_${ axis }) == own {
+      let own = ${ types[1] }(k${ axis });
+      if index == own || index + ${ types[1] }(params.size_${ axis }) == own {
         let update = ${ element_type }(updates[u32(update_at + j * params.update_${ axis })]);
         acc = ${ combine };
       }
     }
   }
-  out[i] = acc;
+  out[i] = ${ types[3] }(acc);
 }

@@ -3,11 +3,14 @@
 // Three passes: the largest element, the sum of exponentials, the results. Padding at the end of a row, and rows that
 // are padding themselves, become zero.
 // Holes: params, place, T; log; masked: whether some of the four rows are padding.
+//% set four = T == "vec4<f32>"
+//% set wide = wide[0] if four else T
+//% set narrow = narrow[1] if four else types[1]
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ T }>;
-@group(0) @binding(2) var<storage, read_write> out: array<${ T }>;
+@group(0) @binding(1) var<storage, read> x: array<${ fours[0] if four else types[0] }>;
+@group(0) @binding(2) var<storage, read_write> out: array<${ fours[1] if four else types[1] }>;
 
 //% include "grid"
 ${ place }
@@ -19,13 +22,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let first = i32(place(i, c));
-  var largest = x[first];
+  var largest = ${ wide }(x[first]);
   for (var k = 1; k < params.size; k++) {
-    largest = max(largest, x[first + k * params.step]);
+    largest = max(largest, ${ wide }(x[first + k * params.step]));
   }
   var sum = ${ T }();
   for (var k = 0; k < params.size; k++) {
-    sum += exp(x[first + k * params.step] - largest);
+    sum += exp(${ wide }(x[first + k * params.step]) - largest);
   }
 //% if log
   let shift = largest + log(sum);
@@ -33,17 +36,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   for (var k = 0; k < params.size; k++) {
     let at = first + k * params.step;
 //% if log
-    let value = x[at] - shift;
+    let value = ${ wide }(x[at]) - shift;
 //% else
-    let value = exp(x[at] - largest) / sum;
+    let value = exp(${ wide }(x[at]) - largest) / sum;
 //% endif
 //% if masked
-    out[at] = select(vec4<f32>(), value, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid));
+    out[at] = ${ narrow }(select(vec4<f32>(), value, vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.valid)));
 //% else
-    out[at] = value;
+    out[at] = ${ narrow }(value);
 //% endif
   }
   for (var k = params.size; k < params.padded; k++) {
-    out[first + k * params.step] = ${ T }();
+    out[first + k * params.step] = ${ narrow }(${ T }());
   }
 }

@@ -12,7 +12,7 @@ var<workgroup> right: array<array<vec4<f32>, 16>, 16>;
 //% endmacro
 //% macro accumulators()
 //% if biased
-  let first = bias[min(tile_column + t % 16u, columns_end - 1u)];
+  let first = ${ wide[2] }(bias[min(tile_column + t % 16u, columns_end - 1u)]);
 //% else
   let first = vec4<f32>();
 //% endif

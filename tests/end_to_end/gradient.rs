@@ -271,6 +271,22 @@ fn gradients_of_the_published_tests() {
     assert!(wrong.is_empty(), "{} of {seen} failed:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A graph of gradients with everything it reads.
+pub struct Differentiated {
+    pub name: String,
+    pub graph: Graph,
+    /// All inputs and states.
+    pub at: BTreeMap<String, Tensor>,
+}
+
+/// The committed models of one node, differentiated.
+pub fn differentiated_models() -> impl Iterator<Item = Differentiated> {
+    folders("ops").into_iter().filter_map(|folder| case(&folder)).map(|case| {
+        let graph = case.differentiated().expect("gradients");
+        Differentiated { name: case.name, graph, at: case.at }
+    })
+}
+
 /// The largest difference between what a device and the evaluator make of the gradients, relative to the largest
 /// element of each.
 fn on_device(case: &Case, device: &Device, target: &Target) -> Result<(f64, String), String> {

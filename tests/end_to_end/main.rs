@@ -5,6 +5,7 @@ mod damage;
 mod fixtures;
 mod forms;
 mod gradient;
+mod halves;
 mod not_a_number;
 mod numbers;
 mod source;

@@ -107,7 +107,15 @@ impl Shaders {
             .get_template(kernel.template)
             .and_then(|t| t.render(kernel.holes))
             .map_err(|e| defect(&kernel.name, &format!("{e:#}"), ""))?;
-        let text = tidy(&text);
+        let mut text = tidy(&text);
+        for (call, function) in HALVES {
+            if text.contains(call) {
+                text.push_str(function);
+            }
+        }
+        if text.contains("f16") {
+            text.insert_str(0, "enable f16;\n");
+        }
         if let Some(index) = self.by_text.get(&text) {
             return Ok(*index);
         }
@@ -140,12 +148,34 @@ impl Shaders {
         // By the text: types that only expressions have are not among the module's own.
         needs.shader_int64 |= text.contains("i64");
         needs.shader_float64 |= text.contains("f64");
+        needs.shader_f16 |= text.contains("f16");
         if text.contains("@builtin(subgroup_") {
             // A kernel with subgroups is written for workgroups that are one subgroup.
             needs.subgroup_size = Some(invocations);
         }
     }
 }
+
+/// Calls, and the functions that are called, to be added to whatever kernel does: between four 16-bit floats as two words
+/// and a vector.
+const HALVES: [(&str, &str); 2] = [
+    (
+        "of_halves(",
+        "
+fn of_halves(words: vec2<u32>) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));
+}
+",
+    ),
+    (
+        "to_halves(",
+        "
+fn to_halves(v: vec4<f32>) -> vec2<u32> {
+  return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw));
+}
+",
+    ),
+];
 
 /// Drops the blank lines that unused holes leave behind.
 fn tidy(text: &str) -> String {
@@ -166,6 +196,7 @@ fn validate(name: &str, text: &str) -> Result<naga::Module, CompileError> {
         naga::front::wgsl::parse_str(text).map_err(|e| defect(name, &e.emit_to_string(text), text))?;
     use naga::valid::Capabilities;
     let capabilities = Capabilities::SUBGROUP
+        | Capabilities::SHADER_FLOAT16
         | Capabilities::SHADER_FLOAT16_IN_FLOAT32
         | Capabilities::SHADER_INT64
         | Capabilities::FLOAT64;

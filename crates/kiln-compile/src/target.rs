@@ -37,6 +37,8 @@ pub struct Target {
     pub int64: bool,
     /// Whether kernels may compute with 64-bit floats.
     pub float64: bool,
+    /// Whether memory may hold 16-bit floats. They are computed with in 32 bits.
+    pub float16: bool,
 }
 
 impl Default for Target {
@@ -51,6 +53,7 @@ impl Default for Target {
             max_compute_invocations_per_workgroup: 256,
             int64: false,
             float64: false,
+            float16: false,
         }
     }
 }

@@ -49,8 +49,7 @@ pub(crate) trait Number: Copy + PartialOrd + 'static {
     }
 
     fn abs(self) -> Self {
-        // Not `self < 0`: the absolute value of -0.0 is 0.0.
-        if self > Self::ZERO { self } else { self.neg() }
+        if self < Self::ZERO { self.neg() } else { self }
     }
 
     /// -1, 0 or 1; NaN stays NaN.
@@ -158,6 +157,11 @@ macro_rules! real {
             }
             fn neg(self) -> Self {
                 -self
+            }
+
+            fn abs(self) -> Self {
+                // By its sign: the absolute value of -0.0 is 0.0.
+                <$t>::abs(self)
             }
         }
 

@@ -155,7 +155,7 @@ pub enum DType {
     Bool,
 }
 
-/// Element type as the device stores it, of four bytes or eight.
+/// Element type as the device stores it, of two bytes, four or eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
     /// Floats.
@@ -169,6 +169,9 @@ pub enum Storage {
     I64,
     /// 64-bit floats, for devices that have them ([`Requirements::shader_float64`]).
     F64,
+    /// 16-bit floats, for devices that have them ([`Requirements::shader_f16`]); elsewhere `F16` host values are stored
+    /// in 32 bits.
+    F16,
 }
 
 /// A tensor in memory.

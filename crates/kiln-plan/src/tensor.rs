@@ -23,7 +23,8 @@ impl DType {
     /// Whether the runtime can convert between this and the type in memory.
     pub fn fits(self, storage: Storage) -> bool {
         match self {
-            Self::F32 | Self::F16 => storage == Storage::F32,
+            Self::F32 => storage == Storage::F32,
+            Self::F16 => matches!(storage, Storage::F32 | Storage::F16),
             Self::F64 => storage == Storage::F64,
             Self::I64 => matches!(storage, Storage::I32 | Storage::U32 | Storage::I64),
             Self::I32 | Self::U8 | Self::I8 | Self::U16 | Self::I16 | Self::U32 | Self::Bool => {
@@ -42,12 +43,14 @@ impl Storage {
             Self::U32 => "u32",
             Self::I64 => "i64",
             Self::F64 => "f64",
+            Self::F16 => "f16",
         }
     }
 
     /// Bytes of an element.
     pub fn size(self) -> u64 {
         match self {
+            Self::F16 => 2,
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::I64 | Self::F64 => 8,
         }

@@ -33,7 +33,7 @@ fn sample() -> Plan {
     let image = range(2, 0, 8 * 3 * 4 * 4);
     let features = Tensor {
         layout: Layout { order: vec![0, 2, 1], lanes: 4 },
-        ..tensor("features", DType::F16, Storage::F32, vec![n(), c(3), c(4)], range(3, 0, 512))
+        ..tensor("features", DType::F16, Storage::F16, vec![n(), c(3), c(4)], range(3, 0, 512))
     };
     Plan {
         name: text("sample"),

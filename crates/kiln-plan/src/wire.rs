@@ -144,6 +144,7 @@ enum Storage {
     U32 = 3,
     I64 = 4,
     F64 = 5,
+    F16 = 6,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

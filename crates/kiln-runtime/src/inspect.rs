@@ -9,8 +9,6 @@ use crate::session::{Session, physical_bytes};
 use crate::symbols;
 use crate::tensor::{HostTensor, shape_text};
 
-const WORD: usize = 4;
-
 impl Session {
     /// Sets the inputs of a program and runs its dispatches up to and with number `last`.
     pub fn run_until(
@@ -58,13 +56,17 @@ impl Session {
         let (shape, strides) = places(&tensor, &values)?;
         let parts = [(self.buffer(tensor.place.buffer)?, tensor.place.offset, size)];
         let readback = Readback::start(self, self.encoder(), &parts)?;
+        let element = element_size(&tensor);
         readback.wait(self, |bytes| {
             if tensor.layout.is_dense() {
+                let bytes = usize::try_from(size).ok().and_then(|size| bytes.get(..size)).unwrap_or_default();
                 return HostTensor::from_device(tensor.dtype, tensor.storage, shape, bytes);
             }
             let mut dense = Vec::with_capacity(bytes.len());
             for_each_offset(&shape, &strides, 0, &mut |offset| {
-                dense.extend_from_slice(bytes.get(offset * WORD..(offset + 1) * WORD).unwrap_or_default());
+                dense.extend_from_slice(
+                    bytes.get(offset * element..(offset + 1) * element).unwrap_or_default(),
+                );
             });
             HostTensor::from_device(tensor.dtype, tensor.storage, shape, &dense)
         })
@@ -89,14 +91,21 @@ impl Session {
         }
         let size = usize::try_from(physical_bytes(&self.plan, tensor, &values)?).unwrap_or(0);
         let mut stored = vec![0; size];
-        let mut words = bytes.chunks_exact(WORD);
+        let element = element_size(tensor);
+        let mut elements = bytes.chunks_exact(element);
         for_each_offset(&shape, &strides, 0, &mut |offset| {
-            if let Some((to, from)) = stored.get_mut(offset * WORD..(offset + 1) * WORD).zip(words.next()) {
+            let place = stored.get_mut(offset * element..(offset + 1) * element);
+            if let Some((to, from)) = place.zip(elements.next()) {
                 to.copy_from_slice(from);
             }
         });
         self.write(tensor, &stored)
     }
+}
+
+/// Bytes of an element in memory.
+fn element_size(tensor: &Tensor) -> usize {
+    usize::try_from(tensor.storage.size()).unwrap_or(1)
 }
 
 fn places(tensor: &Tensor, values: &[i64]) -> Result<(Vec<usize>, Vec<usize>), RuntimeError> {

@@ -107,6 +107,9 @@ impl Awaited {
 /// How long a callback may take that is already on another thread.
 const CALLBACK: Duration = Duration::from_secs(10);
 
+/// Copies are of so many bytes, or a multiple; tensors have room for that.
+const COPY_ALIGN: usize = wgpu::COPY_BUFFER_ALIGNMENT as usize;
+
 /// Part of a buffer: its first byte and the number of bytes.
 pub type Part = (wgpu::Buffer, u64, u64);
 
@@ -119,21 +122,23 @@ pub struct Readback {
 }
 
 impl Readback {
-    /// Copies parts of buffers one after the other, submits everything, and has the copies mapped.
+    /// Copies parts of buffers one after the other, each rounded up to whole words, submits everything, and has the
+    /// copies mapped.
     pub fn start(
         session: &mut Session,
         mut encoder: wgpu::CommandEncoder,
         parts: &[Part],
     ) -> Result<Self, RuntimeError> {
-        let size = parts.iter().map(|(_, _, size)| *size).fold(0, u64::saturating_add);
+        let whole = |size: &u64| size.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let size = parts.iter().map(|(_, _, size)| whole(size)).fold(0, u64::saturating_add);
         let buffer = (size > 0).then(|| session.staging.reserve(&session.device.device, size));
         let mapping = Arc::new(Awaited::default());
         if let Some(staging) = &buffer {
             let mut to = 0;
             for (from, offset, size) in parts {
                 if *size > 0 {
-                    encoder.copy_buffer_to_buffer(from, *offset, staging, to, *size);
-                    to += size;
+                    encoder.copy_buffer_to_buffer(from, *offset, staging, to, whole(size));
+                    to += whole(size);
                 }
             }
             let mapping = mapping.clone();
@@ -245,7 +250,7 @@ impl<'a> Pending<'a> {
                 let part = bytes.get(at..at + size).unwrap_or_default();
                 let host = HostTensor::from_device(tensor.dtype, tensor.storage, shape.clone(), part);
                 tensors.push((name.clone(), host));
-                at += size;
+                at += size.next_multiple_of(COPY_ALIGN);
             }
             Ok::<_, RuntimeError>(tensors)
         })??;

@@ -293,8 +293,16 @@ impl Session {
     /// Queues bytes for the place of a tensor.
     pub(crate) fn write(&self, tensor: &Tensor, bytes: &[u8]) -> Result<(), RuntimeError> {
         let buffer = self.buffer(tensor.place.buffer)?;
-        if !bytes.is_empty() {
-            self.device.queue.write_buffer(&buffer, tensor.place.offset, bytes);
+        // An odd number of 16-bit elements ends within a word, and words are what is written.
+        let (words, rest) = bytes.as_chunks::<4>();
+        if !words.is_empty() {
+            self.device.queue.write_buffer(&buffer, tensor.place.offset, words.as_flattened());
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            let at = tensor.place.offset + words.as_flattened().len() as u64;
+            self.device.queue.write_buffer(&buffer, at, &last);
         }
         Ok(())
     }

@@ -162,6 +162,7 @@ impl HostTensor {
         let integers = |v: &mut dyn Iterator<Item = i64>| integer_bytes(name, storage, v).map(Cow::Owned);
         match &self.data {
             Data::F32(v) => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
+            Data::F16(v) if storage == Storage::F16 => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::F16(v) => Ok(Cow::Owned(v.iter().flat_map(|x| f32::from(*x).to_ne_bytes()).collect())),
             Data::F64(v) => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
             Data::I32(v) if storage == Storage::I32 => Ok(Cow::Borrowed(bytemuck::cast_slice(v))),
@@ -178,16 +179,17 @@ impl HostTensor {
         }
     }
 
-    /// The tensor of which the device has stored the bytes, four for each element.
+    /// The tensor of which the device has stored the bytes.
     pub(crate) fn from_device(dtype: DType, storage: Storage, shape: Vec<usize>, bytes: &[u8]) -> Self {
         let data = match (dtype, storage) {
             (DType::F32, _) => Data::F32(bytemuck::pod_collect_to_vec(bytes)),
+            (DType::F16, Storage::F16) => Data::F16(bytemuck::pod_collect_to_vec(bytes)),
             (DType::F16, _) => Data::F16(words(bytes).map(|w| f16::from_f32(f32::from_bits(w))).collect()),
             (DType::F64, _) => Data::F64(bytemuck::pod_collect_to_vec(bytes)),
             (DType::I32, _) => Data::I32(bytemuck::pod_collect_to_vec(bytes)),
             (DType::I64, Storage::I64) => Data::I64(bytemuck::pod_collect_to_vec(bytes)),
             (DType::I64, Storage::U32) => Data::I64(words(bytes).map(i64::from).collect()),
-            (DType::I64, Storage::I32 | Storage::F32 | Storage::F64) => {
+            (DType::I64, Storage::I32 | Storage::F32 | Storage::F64 | Storage::F16) => {
                 Data::I64(words(bytes).map(|w| i64::from(w.cast_signed())).collect())
             }
             (DType::U8, _) => Data::U8(words(bytes).map(|w| low(w)[0]).collect()),
@@ -223,7 +225,7 @@ fn integer_bytes(
     for (index, value) in values.enumerate() {
         let word = match storage {
             Storage::I32 => i32::try_from(value).map(i32::to_ne_bytes),
-            Storage::U32 | Storage::F32 | Storage::I64 | Storage::F64 => {
+            Storage::U32 | Storage::F32 | Storage::I64 | Storage::F64 | Storage::F16 => {
                 u32::try_from(value).map(u32::to_ne_bytes)
             }
         };

@@ -103,8 +103,8 @@ pub fn target_for(device: &Capabilities) -> Target {
             Strategy::WorkgroupTile
         }
     };
-    let (int64, float64) = (device.shader_int64, device.shader_float64);
-    Target { strategy, int64, float64, ..Target::default() }
+    let (int64, float64, float16) = (device.shader_int64, device.shader_float64, device.shader_f16);
+    Target { strategy, int64, float64, float16, ..Target::default() }
 }
 
 /// All that a device has to offer, for one that is to run many plans.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::{DType, Dim, Graph, TensorType, ValueId, product};
+use kiln_graph::{DType, Def, Dim, Graph, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
 use super::destination::{Homes, homes};
@@ -38,6 +38,8 @@ pub enum Contents {
 pub struct Memory {
     /// The value it was made for.
     pub name: String,
+    /// The type of its elements.
+    pub element: Storage,
     /// Size in bytes.
     pub bytes: Dim,
     /// What it holds.
@@ -191,9 +193,16 @@ impl<'a> Context<'a> {
         dim.eval(self.max).unwrap_or(i64::MAX)
     }
 
-    /// Memory of `bytes` bytes.
-    pub fn allocate(&mut self, name: &str, bytes: Dim, contents: Contents) -> StorageId {
-        self.memory.push(Memory { name: name.into(), bytes: layout::round_up(&bytes, 16), contents });
+    /// Memory of so many elements.
+    pub fn allocate(
+        &mut self,
+        name: &str,
+        element: Storage,
+        elements: &Dim,
+        contents: Contents,
+    ) -> StorageId {
+        let bytes = layout::round_up(&(elements * &bytes_of(element)), 16);
+        self.memory.push(Memory { name: name.into(), element, bytes, contents });
         StorageId(self.memory.len() - 1)
     }
 
@@ -201,8 +210,8 @@ impl<'a> Context<'a> {
     pub fn place(&mut self, id: ValueId, layout: Layout, contents: Contents) -> Result<usize, CompileError> {
         let element = self.element(id)?;
         let value = self.seen.value(id);
-        let bytes = in_fours(&layout, &value.ty.shape, element);
-        let storage = self.allocate(&value.name, bytes, contents);
+        let elements = in_fours(&layout, &value.ty.shape);
+        let storage = self.allocate(&value.name, element, &elements, contents);
         self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
         Ok(self.placed.len() - 1)
     }
@@ -210,13 +219,20 @@ impl<'a> Context<'a> {
     /// The element type in memory of a value.
     pub fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
         let dtype = self.graph.ty(id).dtype;
-        let element = storage_type(dtype);
+        // States keep all digits that updates add to.
+        let is_state = matches!(self.graph.value(id).def, Def::State(_)) || self.updates.contains_key(&id);
+        let element = if is_state { computed_type(dtype) } else { self.stored_type(dtype) };
         let possible = match element {
             Storage::I64 => self.target.int64,
             Storage::F64 => self.target.float64,
-            Storage::F32 | Storage::I32 | Storage::U32 => true,
+            Storage::F32 | Storage::F16 | Storage::I32 | Storage::U32 => true,
         };
         if possible { Ok(element) } else { Err(self.no_such_type(id)) }
+    }
+
+    /// The element type in memory of what is held as `dtype` and no state.
+    pub fn stored_type(&self, dtype: DType) -> Storage {
+        if dtype == DType::F16 && self.target.float16 { Storage::F16 } else { computed_type(dtype) }
     }
 
     /// That a value is of a type that the device does not compute with.
@@ -294,7 +310,7 @@ impl<'a> Context<'a> {
         let Some(storage) = over else {
             return self.place(id, layout, Contents::Activation);
         };
-        let element = self.element(id)?;
+        let element = self.memory[storage.0].element;
         let value = self.seen.value(id);
         self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
         Ok(self.placed.len() - 1)
@@ -344,8 +360,8 @@ impl<'a> Context<'a> {
                 || layout.order.last().is_none_or(|axis| layout::is_multiple(&ty.shape[*axis], layout.lanes));
             // A view that runs exactly as the layout would is that tensor, if its memory is as large.
             let large_enough = {
-                let bytes = in_fours(layout, &ty.shape, view.element);
-                self.memory[view.storage.0].bytes == bytes
+                let bytes = in_fours(layout, &ty.shape) * bytes_of(view.element);
+                self.memory[view.storage.0].bytes == layout::round_up(&bytes, 16)
             };
             if view.base.is(0) && padded && large_enough && same_strides(&ty.shape, &view.strides, &want) {
                 return self.alias(id, view.storage, layout);
@@ -372,7 +388,7 @@ impl<'a> Context<'a> {
                 return Ok(*placed);
             }
         }
-        let element = self.element(id)?;
+        let element = self.memory[storage.0].element;
         let value = self.seen.value(id);
         self.placed.push(Placed {
             name: value.name.clone(),
@@ -409,8 +425,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The element type in device memory of what is held as `dtype`.
-pub fn storage_type(dtype: DType) -> Storage {
+/// The element type that kernels compute in with what is held as `dtype`.
+pub fn computed_type(dtype: DType) -> Storage {
     match dtype {
         DType::F32 | DType::F16 => Storage::F32,
         DType::I32 | DType::I16 | DType::I8 => Storage::I32,
@@ -421,13 +437,13 @@ pub fn storage_type(dtype: DType) -> Storage {
 }
 
 /// Bytes of an element in memory.
-pub fn bytes_of(element: Storage) -> Dim {
+fn bytes_of(element: Storage) -> Dim {
     i64::try_from(element.size()).unwrap_or(8).into()
 }
 
-/// Bytes of a tensor in memory: all of it can be read and written four elements at a time.
-fn in_fours(layout: &Layout, shape: &[Dim], element: Storage) -> Dim {
-    layout::round_up(&layout::elements(layout, shape), 4) * bytes_of(element)
+/// Elements of a tensor in memory: all of it can be read and written four at a time.
+fn in_fours(layout: &Layout, shape: &[Dim]) -> Dim {
+    layout::round_up(&layout::elements(layout, shape), 4)
 }
 
 /// Whether two ways to stride through `shape` visit the same places; dimensions of one element do not matter.

@@ -359,7 +359,7 @@ fn right(ctx: &mut Context<'_>, job: &Job<'_>, tile: Tile, tiles: usize) -> Resu
     let [panels] = &panels[..] else {
         return Err(CompileError::TooLarge {
             tensor: graph.value(job.w).name.clone(),
-            bytes: 4 * tensor.len() as u64,
+            bytes: ctx.element(job.w)?.size() * tensor.len() as u64,
             limit: ctx.target.max_storage_buffer_binding_size,
             hint: String::new(),
         });

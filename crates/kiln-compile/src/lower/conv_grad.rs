@@ -5,7 +5,7 @@
 
 use kiln_graph::ops::{ConvGradWeight, MatMul, ReduceKind};
 use kiln_graph::{DType, Dim, Graph, NodeId, ValueId, product};
-use kiln_plan::Access;
+use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context, StorageId, View};
 use super::conv::{MAX_ITERATIONS, padding, sizes_per_axis, window};
@@ -248,8 +248,8 @@ fn tiled(
     params.uint("group_rows", group_rows);
     params.uint("rows", job.rows);
     params.uint("columns", job.columns);
-    let bytes = Dim::from(16 * job.rows * job.columns) * count.into();
-    let to = ctx.allocate(&format!("{} (parts)", job.group.name), bytes, Contents::Activation);
+    let elements = Dim::from(4 * job.rows * job.columns) * count.into();
+    let to = parts_memory(ctx, job, &elements);
     let alone = tile.lanes == 1;
     let total = Dim::from(tiles) * count.into();
     let workgroups = if alone { ctx.grid(&total) } else { ctx.fold(&total) };
@@ -267,6 +267,12 @@ fn tiled(
     sum(ctx, job, to, count, 4 * job.rows * job.columns, strides, order)
 }
 
+/// Memory for all parts.
+fn parts_memory(ctx: &mut Context<'_>, job: &Job<'_>, elements: &Dim) -> StorageId {
+    let name = format!("{} (parts)", job.group.name);
+    ctx.allocate(&name, Storage::F32, elements, Contents::Activation)
+}
+
 /// As many units as a part has, at least one.
 fn units_of_a_part(ctx: &Context<'_>, job: &Job<'_>, count: i64) -> Dim {
     if ctx.largest(&job.units) == count { 1.into() } else { job.units.ceil_div(count) }
@@ -282,8 +288,7 @@ fn sum(
     strides: Vec<Dim>,
     order: Vec<usize>,
 ) -> Result<(), CompileError> {
-    let view =
-        View { storage: parts, element: kiln_plan::Storage::F32, base: 0.into(), strides, zero_lanes: true };
+    let view = View { storage: parts, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
     let loops = vec![(Dim::from(count), Dim::from(elements))];
     let walk = Walk { view, order, loops, count: count.into(), kind: ReduceKind::Sum, flops: count.into() };
     combine(ctx, job.group, job.anchor, walk)
@@ -325,8 +330,7 @@ fn direct(
     let total = Dim::from(elements) * count.into();
     params.uint("count", total.clone());
     let width = if vectors { 4 } else { 1 };
-    let bytes = &total * &Dim::from(4 * width);
-    let to = ctx.allocate(&format!("{} (parts)", job.group.name), bytes, Contents::Activation);
+    let to = parts_memory(ctx, &job, &(&total * &Dim::from(width)));
     let workgroups = ctx.grid(&total);
     ctx.request(Request {
         template: "conv_grad_direct",

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use kiln_graph::{DType, Dim, Graph, NodeId, Op, ValueId};
-use kiln_plan::{Access, Layout};
+use kiln_plan::{Access, Layout, Storage};
 
 use super::arithmetic::{compute, converted};
-use super::context::{Contents, Context, StorageId, View};
+use super::context::{Contents, Context, StorageId, View, computed_type};
 use super::expression::{Element, Ends, Finished};
 use super::kernel::{Params, Request};
 use super::operand::{Operand, Space, constant};
@@ -115,7 +115,8 @@ pub fn launch_copy(ctx: &mut Context<'_>, copy: Copy<'_>) -> Result<(), CompileE
         // Parts of a concatenation may need fewer bits than the whole.
         result = element.define(dtype, &converted(&element, from, dtype, &result));
     }
-    let finished = element.finish(&result, dtype, DType::F32, ends);
+    let stored = ctx.memory[to.0].element;
+    let finished = element.finish(&result, dtype, stored, DType::F32, ends);
     let flops = Dim::from(0);
     launch_map(ctx, Map { kernel: kernel.into(), name, space, finished, to, placed, flops })
 }
@@ -188,19 +189,22 @@ pub fn expression(
         operands.push(Operand::plain(view, dtype));
         read.push(*id);
     }
-    let result = group.outputs.first().copied().or(anchor);
+    let result_id = group.outputs.first().copied().or(anchor);
     let dying: Vec<usize> = (0..operands.len())
         .filter(|n| {
             let storage = operands[*n].view.storage;
             let others =
                 operands.iter().enumerate().filter(|(m, o)| m != n && o.view.storage == storage).count();
-            let same_type = result.is_some_and(|id| graph.ty(id).dtype == operands[*n].dtype);
+            let same_type = result_id.is_some_and(|id| {
+                graph.ty(id).dtype == operands[*n].dtype
+                    && ctx.element(id).is_ok_and(|element| element == operands[*n].view.element)
+            });
             ends.destination.is_none()
                 && !ends.transient
                 && others == 0
                 && same_type
                 && !anchor_operands.contains(&storage)
-                && result.is_some_and(|id| ctx.dies(storage, id))
+                && result_id.is_some_and(|id| ctx.dies(storage, id))
         })
         .collect();
     let mut element = Element::new(space, &operands, ends, anchor_operands.len() + 1, &dying);
@@ -234,7 +238,12 @@ pub fn expression(
         None => ("acc".into(), anchor.map_or(DType::F32, |id| graph.ty(id).dtype)),
     };
     let acc = anchor.map_or(DType::F32, |id| graph.ty(id).dtype);
-    Ok(element.finish(&result, dtype, acc, ends))
+    let stored = match ends.destination {
+        _ if ends.transient => computed_type(dtype),
+        Some(view) => view.element,
+        None => result_id.map_or(Ok(computed_type(dtype)), |id| ctx.element(id))?,
+    };
+    Ok(element.finish(&result, dtype, stored, acc, ends))
 }
 
 /// A size as a parameter of the kernel.
@@ -252,7 +261,7 @@ pub fn lower_size(ctx: &mut Context<'_>, group: &Group, node: NodeId) -> Result<
     let space = Space { width: 1, ..Space::new(&[], &row_major(0, 1)) };
     let mut element = Element::new(space.clone(), &[], Ends::default(), 1, &[]);
     let number = size(ctx.graph, &mut element, out);
-    let finished = element.finish(&number, DType::F32, DType::F32, Ends::default());
+    let finished = element.finish(&number, DType::F32, Storage::F32, DType::F32, Ends::default());
     let to = ctx.placed[placed].storage;
     let (kernel, flops) = ("size".to_owned(), Dim::from(0));
     launch_map(ctx, Map { kernel, name: &group.name, space, finished, to, placed: Some(placed), flops })?;

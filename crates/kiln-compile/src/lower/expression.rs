@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use kiln_graph::{DType, Dim};
-use kiln_plan::Access;
+use kiln_plan::{Access, Storage};
 
-use super::context::{StorageId, View, storage_type};
+use super::context::{StorageId, View};
 use super::kernel::Params;
-use super::operand::{Operand, Remap, Space, functions, literal, memory_scalar, register_type};
+use super::operand::{
+    Four, Operand, Remap, Space, computed_scalar, functions, literal, memory_scalar, register_type,
+};
 use crate::layout::is_multiple;
 
 /// Where a kernel reads and writes besides its operands and the places of its own output.
@@ -41,6 +43,15 @@ struct Axis {
     strides: Vec<Dim>,
     /// The logical dimension, where an operand changes its coordinate (then it is not merged).
     remapped: Option<usize>,
+}
+
+/// WGSL type of `width` elements in memory, and the code that makes them of what was computed.
+fn narrowed(stored: Storage, width: usize, value: &str) -> (&'static str, String) {
+    let (ty, narrow) = match width {
+        4 => (Four::of(stored).ty, Four::of(stored).narrow),
+        _ => (memory_scalar(stored), memory_scalar(stored)),
+    };
+    (ty, if stored == Storage::F16 { format!("{narrow}({value})") } else { value.into() })
 }
 
 /// The function `element` in the making.
@@ -181,8 +192,10 @@ impl Element {
         let same = self.is_same(n, operand);
         let own: Vec<usize> = operand.remaps.iter().map(|(axis, ..)| *axis).collect();
         let outside = self.remap(n, operand);
-        let element = if vectors || same && width == 4 { format!("vec4<{scalar}>") } else { scalar.into() };
+        let at_once = vectors || same && width == 4;
         let in_place = same && dies && self.in_place.is_none();
+        let four = Four::of(operand.view.element);
+        let element = if at_once { four.ty } else { scalar };
         if in_place {
             self.in_place = Some(operand.view.storage);
         } else {
@@ -248,6 +261,8 @@ impl Element {
         };
         let ty = register_type(operand.dtype, width);
         let value = match operand.dtype {
+            DType::F16 if at_once => format!("{}({value})", four.wide),
+            DType::F16 => format!("{ty}({value})"),
             DType::Bool => {
                 format!("{value} != {}", if width == 4 { "vec4<u32>(0u)" } else { "0u" })
             }
@@ -322,9 +337,16 @@ impl Element {
         self.space.width
     }
 
-    /// Finishes the function: it returns `result` with padding zeroed, as it is stored. `acc` is the type of what an
-    /// anchor computes.
-    pub fn finish(mut self, result: &str, dtype: DType, acc: DType, ends: Ends<'_>) -> Finished {
+    /// Finishes the function: it returns `result`, of type `dtype`, with padding zeroed, as it is `stored`. `acc` is the
+    /// type of what an anchor computes.
+    pub fn finish(
+        mut self,
+        result: &str,
+        dtype: DType,
+        stored: Storage,
+        acc: DType,
+        ends: Ends<'_>,
+    ) -> Finished {
         let width = self.space.width;
         let mut value = result.to_owned();
         if dtype == DType::Bool {
@@ -334,7 +356,7 @@ impl Element {
                 format!("select(0u, 1u, {value})")
             };
         }
-        let scalar = memory_scalar(storage_type(dtype));
+        let scalar = computed_scalar(stored);
         let ty = if width == 4 { format!("vec4<{scalar}>") } else { scalar.to_owned() };
         let padded = if width == 4 {
             !is_multiple(&self.space.valid, 4)
@@ -353,8 +375,11 @@ impl Element {
         }
         let (source, destination) = self.ends(ends);
         let (store, out) = match (ends.destination, destination) {
-            (Some(view), Some(n)) => self.store(view, n, &ty, scalar),
-            _ => (format!("fn store(i: u32, c: u32, value: {ty}) {{\n  out[i] = value;\n}}\n"), ty.clone()),
+            (Some(view), Some(n)) => self.store(view, n, &ty, stored),
+            _ => {
+                let (out, value) = narrowed(stored, width, "value");
+                (format!("fn store(i: u32, c: u32, value: {ty}) {{\n  out[i] = {value};\n}}\n"), out.into())
+            }
         };
         let place = match (ends.source, source) {
             (Some(view), Some(n)) => self.place(view, n),
@@ -403,7 +428,7 @@ impl Element {
     }
 
     /// The function `store` for another place than `i`, and the type of the elements of `out`.
-    fn store(&mut self, view: &View, n: usize, ty: &str, scalar: &str) -> (String, String) {
+    fn store(&mut self, view: &View, n: usize, ty: &str, stored: Storage) -> (String, String) {
         let width = self.space.width;
         let inner = self.inner_stride(view);
         let vectors = width == 4
@@ -414,7 +439,8 @@ impl Element {
         let coordinates = self.coordinates();
         let head = format!("fn store(i: u32, c: u32, value: {ty}) {{\n{coordinates}");
         if vectors {
-            return (format!("{head}  out[u32({offset} + i32(c))] = value;\n}}\n"), ty.into());
+            let (out, value) = narrowed(stored, 4, "value");
+            return (format!("{head}  out[u32({offset} + i32(c))] = {value};\n}}\n"), out.into());
         }
         let step = if inner.is(1) {
             String::new()
@@ -423,7 +449,8 @@ impl Element {
             " * params.to_lane".to_owned()
         };
         if width == 1 {
-            return (format!("{head}  out[u32({offset} + i32(c){step})] = value;\n}}\n"), scalar.into());
+            let (out, value) = narrowed(stored, 1, "value");
+            return (format!("{head}  out[u32({offset} + i32(c){step})] = {value};\n}}\n"), out.into());
         }
         // Lanes that are padding have no place there.
         let partial = !is_multiple(&self.space.valid, 4);
@@ -438,10 +465,10 @@ impl Element {
                 String::new()
             };
             let end = if guard.is_empty() { "" } else { " }" };
-            let _ =
-                writeln!(code, "  {guard}out[u32(at + (i32(c) * 4 + {lane}){step})] = value[{lane}];{end}");
+            let (_, value) = narrowed(stored, 1, &format!("value[{lane}]"));
+            let _ = writeln!(code, "  {guard}out[u32(at + (i32(c) * 4 + {lane}){step})] = {value};{end}");
         }
-        (code + "}\n", scalar.into())
+        (code + "}\n", memory_scalar(stored).into())
     }
 
     /// The coordinates of the merged dimensions.

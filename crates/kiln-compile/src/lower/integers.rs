@@ -7,6 +7,7 @@
 use kiln_graph::ops::{BinaryOp, Iota, PadMode, ReduceKind, ScatterReduction, ShapeOf, UnaryOp};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, NodeId, Op, Tensor, ValueId};
 
+use half::f16;
 use kiln_plan::Storage;
 
 use super::context::{Contents, Context, View};
@@ -197,10 +198,11 @@ pub fn iota(ctx: &mut Context<'_>, node: NodeId, op: &Iota) -> Result<(), Compil
         // Beyond 2^24 a 32-bit float skips numbers, as it does in any engine.
         Storage::F32 => (0..count).flat_map(|i| (f64::from(i) as f32).to_ne_bytes()).collect(),
         Storage::F64 => (0..count).flat_map(|i| f64::from(i).to_ne_bytes()).collect(),
+        Storage::F16 => (0..count).flat_map(|i| f16::from_f64(f64::from(i)).to_ne_bytes()).collect(),
         Storage::I64 => (0..count).flat_map(|i| i64::from(i).to_ne_bytes()).collect(),
         Storage::I32 | Storage::U32 => (0..count).flat_map(i32::to_ne_bytes).collect(),
     };
-    let storage = ctx.allocate(&name, bytes.len().into(), Contents::Weights(bytes));
+    let storage = ctx.allocate(&name, element, &count.into(), Contents::Weights(bytes));
     let strides = (0..op.shape.len()).map(|axis| Dim::from(usize::from(axis == op.axis))).collect();
     ctx.register_view(out, View { storage, element, base: 0.into(), strides, zero_lanes: false });
     Ok(())

@@ -4,6 +4,7 @@ use kiln_graph::Dim;
 use kiln_plan::Access;
 
 use super::context::{Context, StorageId};
+use super::operand::{Four, memory_scalar};
 use crate::error::CompileError;
 use crate::shader::Kernel;
 
@@ -100,7 +101,7 @@ pub struct Request<'a> {
     pub kernel: String,
     /// The layers it computes.
     pub name: &'a str,
-    /// Values for the holes, besides `params`.
+    /// Values for the holes, besides `params` and, for each binding in order, `types` of elements and what [`Four`] says.
     pub holes: minijinja::Value,
     /// The storage bindings, in order.
     pub bindings: Vec<(StorageId, Access)>,
@@ -132,10 +133,15 @@ impl Context<'_> {
             });
         }
         let words = request.params.words();
+        let elements = request.bindings.iter().map(|(storage, _)| self.memory[storage.0].element);
+        let (types, fours): (Vec<_>, Vec<_>) = elements.map(|e| (memory_scalar(e), Four::of(e))).unzip();
+        let wide: Vec<_> = fours.iter().map(|four| four.wide).collect();
+        let narrow: Vec<_> = fours.iter().map(|four| four.narrow).collect();
+        let fours: Vec<_> = fours.iter().map(|four| four.ty).collect();
         let shader = self.shaders.kernel(Kernel {
             template: request.template,
             name: request.kernel,
-            holes: minijinja::context! { params => request.params.fields(), ..request.holes },
+            holes: minijinja::context! { params => request.params.fields(), types, fours, wide, narrow, ..request.holes },
             access,
             words: words.len(),
         })?;

@@ -5,7 +5,7 @@ use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
 use kiln_plan::Layout;
 
 use super::anchor::{Biased, biased_tail, launch, launch_part, tail};
-use super::context::{Contents, Context, Placed, StorageId, storage_type};
+use super::context::{Contents, Context, Placed, StorageId};
 use super::conv::MAX_ITERATIONS;
 use super::elementwise::{Copy, launch_copy, stretch};
 use super::kernel::Params;
@@ -247,13 +247,13 @@ fn operand(
     let value = ctx.graph.value(id);
     let name = format!("{} (matrix)", value.name);
     let layout = row_major(full.len(), 4);
-    let bytes = layout::elements(&layout, &full) * 4.into();
-    let storage = ctx.allocate(&name, bytes, Contents::Activation);
     let dtype = ty.dtype;
+    let element = ctx.stored_type(dtype);
+    let storage = ctx.allocate(&name, element, &layout::elements(&layout, &full), Contents::Activation);
     ctx.placed.push(Placed {
         name: name.clone(),
         ty: TensorType::new(dtype, full.clone()),
-        element: storage_type(dtype),
+        element,
         layout: layout.clone(),
         storage,
     });

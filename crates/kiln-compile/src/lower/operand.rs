@@ -3,7 +3,7 @@
 use kiln_graph::{DType, Dim, Tensor};
 use kiln_plan::Storage;
 
-use super::context::{View, storage_type};
+use super::context::{View, computed_type};
 use crate::layout::{Layout, is_multiple};
 
 /// The elements a kernel makes, in memory order.
@@ -104,7 +104,7 @@ pub fn register_type(dtype: DType, width: usize) -> String {
         | DType::I64
         | DType::U8
         | DType::U16
-        | DType::U32 => memory_scalar(storage_type(dtype)),
+        | DType::U32 => memory_scalar(computed_type(dtype)),
     };
     if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
 }
@@ -131,7 +131,40 @@ pub fn memory_scalar(storage: Storage) -> &'static str {
         Storage::U32 => "u32",
         Storage::I64 => "i64",
         Storage::F64 => "f64",
+        Storage::F16 => "f16",
     }
+}
+
+/// How four neighbours in memory are read and written at once.
+#[derive(Clone, Copy)]
+pub struct Four {
+    /// WGSL type of the four.
+    pub ty: &'static str,
+    /// What makes a vector to compute with of it.
+    pub wide: &'static str,
+    /// The other way.
+    pub narrow: &'static str,
+}
+
+impl Four {
+    /// Of elements of this type.
+    pub fn of(element: Storage) -> Self {
+        let same = |ty| Self { ty, wide: ty, narrow: ty };
+        match element {
+            Storage::F32 => same("vec4<f32>"),
+            Storage::I32 => same("vec4<i32>"),
+            Storage::U32 => same("vec4<u32>"),
+            Storage::I64 => same("vec4<i64>"),
+            Storage::F64 => same("vec4<f64>"),
+            // As two words, since Mesa moves halves one by one.
+            Storage::F16 => Self { ty: "vec2<u32>", wide: "of_halves", narrow: "to_halves" },
+        }
+    }
+}
+
+/// WGSL type that an element in memory is computed with.
+pub fn computed_scalar(storage: Storage) -> &'static str {
+    memory_scalar(if storage == Storage::F16 { Storage::F32 } else { storage })
 }
 
 /// A number as WGSL.

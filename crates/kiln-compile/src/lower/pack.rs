@@ -71,17 +71,25 @@ impl Context<'_> {
             return Ok(packed.panels.clone());
         }
         let name = self.graph.value(id).name.clone();
-        let words = words(tensor).ok_or_else(|| self.no_such_type(id))?;
-        let floats = pack_panels(&words, tensor.shape(), shape);
-        let panel = shape.depth(tensor.shape()) * shape.width();
-        let count = floats.len() / panel.max(1);
-        let limit = usize::try_from(self.target.max_storage_buffer_binding_size / 4).unwrap_or(usize::MAX);
+        let element = self.element(id)?;
+        let bytes = match (element, tensor.data()) {
+            (Storage::F16, Data::F16(v)) => pack_panels(v, tensor.shape(), shape),
+            _ => {
+                let words = words(tensor).ok_or_else(|| self.no_such_type(id))?;
+                pack_panels(&words, tensor.shape(), shape)
+            }
+        };
+        let elements = shape.depth(tensor.shape()) * shape.width();
+        let panel = elements * usize::try_from(element.size()).unwrap_or(1);
+        let count = bytes.len() / panel.max(1);
+        let limit = usize::try_from(self.target.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
         let at_once = (limit / panel.max(1)).max(1);
         let mut panels = Vec::new();
         for first in (0..count).step_by(at_once) {
             let tiles = first..(first + at_once).min(count);
-            let bytes = bytemuck::cast_slice(&floats[tiles.start * panel..tiles.end * panel]).to_vec();
-            let storage = self.allocate(&name, Dim::from(bytes.len()), Contents::Weights(bytes));
+            let bytes = bytes[tiles.start * panel..tiles.end * panel].to_vec();
+            let elements = Dim::from(tiles.len() * elements);
+            let storage = self.allocate(&name, element, &elements, Contents::Weights(bytes));
             panels.push(Panels { storage, tiles });
         }
         self.packed.entry(id).or_default().push(Packed { shape: shape.clone(), panels: panels.clone() });
@@ -90,7 +98,7 @@ impl Context<'_> {
 }
 
 /// `[part][tile][k][columns of the tile]`
-fn pack_panels(words: &[u32], shape: &[usize], panels: &PanelShape) -> Vec<u32> {
+fn pack_panels<T: bytemuck::Pod>(elements: &[T], shape: &[usize], panels: &PanelShape) -> Vec<u8> {
     let (width, depth, tiles) = (panels.width(), panels.depth(shape), panels.tiles(shape));
     let columns = shape[panels.column_axis] / panels.parts;
     let mut steps = vec![0usize; shape.len()];
@@ -105,14 +113,14 @@ fn pack_panels(words: &[u32], shape: &[usize], panels: &PanelShape) -> Vec<u32> 
             (part * tiles + column / width) * depth * width + column % width
         })
         .collect();
-    let mut out = vec![0u32; panels.parts * tiles * depth * width];
+    let mut out = vec![T::zeroed(); panels.parts * tiles * depth * width];
     let mut index = vec![0usize; shape.len()];
     let mut at = 0;
-    for word in words {
-        out[starts[index[panels.column_axis]] + at] = *word;
+    for element in elements {
+        out[starts[index[panels.column_axis]] + at] = *element;
         advance(&mut index, &mut at, shape, &steps);
     }
-    out
+    bytemuck::cast_slice(&out).to_vec()
 }
 
 /// The next index in row-major order, and `at`, the sum of its parts times `steps`.
@@ -132,6 +140,7 @@ fn advance(index: &mut [usize], at: &mut usize, shape: &[usize], steps: &[usize]
 pub fn pack(tensor: &Tensor, layout: &Layout, element: Storage) -> Option<Vec<u8>> {
     Some(match (element, tensor.data()) {
         (Storage::F64, Data::F64(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
+        (Storage::F16, Data::F16(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
         (Storage::I64, _) => arrange(tensor.to_ints()?, tensor.shape(), layout),
         _ => arrange(words(tensor)?, tensor.shape(), layout),
     })

@@ -11,7 +11,7 @@ use super::conv::MAX_ITERATIONS;
 use super::elementwise::expression;
 use super::expression::{Element, Ends};
 use super::kernel::{Params, Request};
-use super::operand::{Space, memory_scalar, register_type};
+use super::operand::{Space, computed_scalar, register_type};
 use crate::error::CompileError;
 use crate::fuse::{Group, sums_columns};
 use crate::layout::{self, is_multiple};
@@ -153,7 +153,6 @@ pub fn combine(
         vectors,
         along,
         float => dtype.is_float(),
-        element_type => memory_scalar(view.element),
         // Sums may need more digits than what is summed.
         total_type => register_type(dtype, 1),
         total => wrapped(1, dtype, "total".into()),
@@ -194,7 +193,13 @@ pub fn lower_arg(
     params.int("step", view.strides[op.axis].clone());
     let place = View { strides, ..view.clone() };
     let ends = Ends { source: Some(&place), ..Ends::default() };
-    let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", DType::F32, DType::F32, ends);
+    let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish(
+        "acc",
+        DType::F32,
+        Storage::F32,
+        DType::F32,
+        ends,
+    );
     let is_nan = if ty.dtype == DType::F64 { "is_nan_double" } else { "is_nan" };
     let better = match (op.kind, op.select_last_index) {
         (ArgKind::Max, false) => "value > best",
@@ -211,7 +216,7 @@ pub fn lower_arg(
     let holes = minijinja::context! {
         better,
         used => if ty.dtype.is_float() { vec![is_nan] } else { Vec::new() },
-        element_type => memory_scalar(view.element),
+        element_type => computed_scalar(view.element),
         ..finished.holes()
     };
     params.extend(finished.params);
@@ -267,7 +272,8 @@ pub fn lower_softmax(
     let place = View { storage, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
     let valid = space.valid.clone();
     let ends = Ends { source: Some(&place), ..Ends::default() };
-    let finished = Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", ty.dtype, ty.dtype, ends);
+    let finished =
+        Element::new(space.clone(), &[], ends, 2, &[]).finish("acc", ty.dtype, Storage::F32, ty.dtype, ends);
     let masked = !along_inner && !is_multiple(&valid, 4);
     let holes = minijinja::context! { log => op.log, masked, ..finished.holes() };
     params.extend(finished.params);

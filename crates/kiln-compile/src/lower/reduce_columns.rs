@@ -50,7 +50,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
     let out_binding = bindings.len() + 1;
     let vectors = &inner * &parts.into();
     let name = format!("{} (parts)", group.name);
-    let to = ctx.allocate(&name, &vectors * &16.into(), Contents::Activation);
+    let to = ctx.allocate(&name, Storage::F32, &(&vectors * &4.into()), Contents::Activation);
     bindings.push((to, Access::ReadWrite));
     params.extend(finished.params);
     let workgroups = ctx.grid(&vectors);

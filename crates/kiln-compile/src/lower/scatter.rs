@@ -7,7 +7,7 @@ use kiln_plan::Access;
 use super::arithmetic::wrapped;
 use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
-use super::operand::{functions, memory_scalar};
+use super::operand::{computed_scalar, functions};
 use super::reduce::check_iterations;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -55,10 +55,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Scatter) -
     let holes = minijinja::context! {
         rank => ty.rank(),
         axis => op.axis,
-        element_type => memory_scalar(ctx.element(out)?),
-        data_type => memory_scalar(views[0].element),
-        index_type => memory_scalar(views[1].element),
-        update_type => memory_scalar(views[2].element),
+        element_type => computed_scalar(ctx.element(out)?),
         combine,
         ..functions(1, used.as_slice())
     };

@@ -6,7 +6,7 @@ use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context};
 use super::kernel::{Params, Request};
-use super::operand::{functions, memory_scalar};
+use super::operand::{computed_scalar, functions};
 use super::reduce::check_iterations;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -29,8 +29,8 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -
     params.uint("step", product(&ty.shape[op.axis + 1..]));
     let element = ctx.element(x)?;
     let holes = minijinja::context! {
-        element_type => memory_scalar(element),
-        float => element == Storage::F32,
+        element_type => computed_scalar(element),
+        float => matches!(element, Storage::F32 | Storage::F16),
         double => element == Storage::F64,
         descending => op.descending,
         ..functions(1, &["is_nan_double"])

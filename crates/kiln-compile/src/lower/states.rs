@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use kiln_graph::{DType, Def, Graph, Op, Tensor, ValueId};
 use kiln_plan::{Layout, Storage};
 
-use super::context::storage_type;
+use super::context::computed_type;
 use super::conv::weight_layout;
 use super::pack::pack;
 use crate::error::CompileError;
@@ -95,9 +95,10 @@ impl States {
     }
 }
 
-/// The element type in memory of a state: as of an input, 64-bit integers are checked to fit into 32.
+/// The element type in memory of a state: as of an input, 64-bit integers are checked to fit into 32. 16-bit floats have
+/// 32 bits there, or small updates would be lost.
 pub fn state_element(dtype: DType) -> Storage {
-    storage_type(if dtype == DType::I64 { DType::I32 } else { dtype })
+    computed_type(if dtype == DType::I64 { DType::I32 } else { dtype })
 }
 
 /// The layouts that the nodes of a graph want its states in.

@@ -7,7 +7,7 @@
 use kiln_graph::ops::Conv;
 use kiln_graph::{Dim, ValueId};
 
-use super::context::{Contents, Context, StorageId, View};
+use super::context::{Contents, Context, View};
 use super::elementwise::{Copy, launch_copy};
 use super::operand::{Operand, Remap, Space};
 use super::rows::Rows;
@@ -79,7 +79,8 @@ impl Context<'_> {
         strides[rank - 1] = &width * &Dim::from(unfold.stride);
         let shape = unfold.shape(&ty.shape, out_width);
         let layout = channels_last(rank);
-        let to = self.allocate(&name, layout::elements(&layout, &shape) * 4.into(), Contents::Activation);
+        let elements = layout::elements(&layout, &shape);
+        let to = self.allocate(&name, view.element, &elements, Contents::Activation);
         launch_copy(
             self,
             Copy {
@@ -105,8 +106,8 @@ impl Context<'_> {
         shape[axis] = shape[axis].clone() + (unfold.pads[0] + unfold.pads[1]).into();
         // With the single channel fastest, so that the width is an axis whose coordinates can be shifted.
         let layout = Layout { order: channels_last(ty.rank()).order, lanes: 1 };
-        let to: StorageId =
-            self.allocate(name, layout::elements(&layout, &shape) * 4.into(), Contents::Activation);
+        let elements = layout::elements(&layout, &shape);
+        let to = self.allocate(name, view.element, &elements, Contents::Activation);
         let shift = Remap::Constant { before: unfold.pads[0], value: 0.0 };
         let operand = Operand {
             remaps: vec![(axis, ty.shape[axis].clone(), shift)],

@@ -2,7 +2,7 @@
 
 use kiln_graph::ValueId;
 
-use super::context::{Context, storage_type};
+use super::context::{Context, computed_type};
 use super::elementwise::{Copy, copy, launch_copy};
 use super::operand::{Operand, Space};
 use crate::error::CompileError;
@@ -46,7 +46,7 @@ pub fn states(ctx: &mut Context<'_>, outputs: &mut [usize]) -> Result<(), Compil
     for ((value, place), view) in pending.iter().zip(sources) {
         let (ty, to) = (graph.ty(*value).clone(), ctx.placed[*place].clone());
         let name = format!("{} (update)", to.name);
-        if storage_type(ty.dtype) != to.element {
+        if computed_type(ty.dtype) != to.element {
             return Err(ctx.no_such_type(*value));
         }
         launch_copy(

@@ -170,6 +170,7 @@ impl Tensor {
             crate::Storage::U32 => Storage::U32,
             crate::Storage::I64 => Storage::I64,
             crate::Storage::F64 => Storage::F64,
+            crate::Storage::F16 => Storage::F16,
         };
         Self {
             name: tensor.name.clone(),
@@ -205,6 +206,7 @@ impl Tensor {
             Ok(Storage::U32) => crate::Storage::U32,
             Ok(Storage::I64) => crate::Storage::I64,
             Ok(Storage::F64) => crate::Storage::F64,
+            Ok(Storage::F16) => crate::Storage::F16,
             Ok(Storage::Unknown) | Err(_) => {
                 return Err(invalid(at, Problem::Unknown { what: "stored type", value: self.storage }));
             }

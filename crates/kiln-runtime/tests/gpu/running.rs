@@ -1,6 +1,6 @@
 //! Answers.
 
-use kiln_plan::{DType, Plan};
+use kiln_plan::{DType, Layout, Plan, Storage};
 use kiln_runtime::{Data, HostTensor, Session, f16};
 
 use crate::plans;
@@ -129,6 +129,35 @@ fn a_padded_layout_is_read_and_written_in_logical_order() {
     let other = HostTensor::new([2, 3, 5], (0..30).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
     session.write_tensor(0, &other).unwrap();
     assert_eq!(session.read_tensor(0).unwrap(), other);
+}
+
+#[test]
+fn elements_of_any_width_are_padded() {
+    let half = |i: u8| f16::from_f32(f32::from(i));
+    let cases: [(DType, Storage, Data); 3] = [
+        (DType::F16, Storage::F16, (0..30).map(half).collect::<Vec<_>>().into()),
+        (DType::F64, Storage::F64, (0..30).map(f64::from).collect::<Vec<_>>().into()),
+        (DType::I64, Storage::I64, (0..30).map(|i| i << 40).collect::<Vec<i64>>().into()),
+    ];
+    for (dtype, storage, data) in cases {
+        let layout = Layout { order: vec![0, 2, 1], lanes: 4 };
+        let mut session = open(&plans::keep(dtype, storage, &[2, 3, 5], layout));
+        let given = HostTensor::new([2, 3, 5], data).unwrap();
+        session.write_tensor(0, &given).unwrap();
+        assert_eq!(session.read_tensor(0).unwrap(), given);
+    }
+}
+
+#[test]
+fn an_odd_number_of_halves() {
+    let mut session = open(&plans::keep(DType::F16, Storage::F16, &[7], Layout::dense(1)));
+    let given = HostTensor::new([7], (1..8).map(|i| f16::from_f32(i as f32)).collect::<Vec<_>>()).unwrap();
+    let outputs = session.run(&[("x", &given)]).unwrap();
+    assert_eq!(*outputs.get("x").unwrap(), given);
+    assert_eq!(session.read_tensor(0).unwrap(), given);
+    let one = plans::keep(DType::F16, Storage::F16, &[1], Layout::dense(1));
+    let given = HostTensor::new([1], vec![f16::from_f32(-2.5)]).unwrap();
+    assert_eq!(*open(&one).run(&[("x", &given)]).unwrap().get("x").unwrap(), given);
 }
 
 #[test]

@@ -1,0 +1,251 @@
+//! 16-bit floats: held in 16 bits where the device can, computed with in 32, rounded as the evaluator rounds.
+
+use std::collections::BTreeMap;
+
+use half::f16;
+use kiln::graph::{DType, Data, Op, Precision, Tensor, ValueId, evaluate, text};
+use kiln::plan::Storage;
+use kiln::{Compiled, Device, DeviceOptions, Graph, Options, Session, Strategy, Target};
+
+use crate::gradient::{Differentiated, differentiated_models};
+
+/// The device of this machine, and a target with and one without 16-bit floats in memory.
+fn targets() -> (Device, Vec<Target>) {
+    let capabilities = kiln::default_device().expect("a Vulkan driver; scripts/driver installs one");
+    let target = kiln::target_for(&capabilities);
+    let device =
+        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    if !target.float16 {
+        println!("{} has no 16-bit floats: only tried in 32 bits", capabilities.name);
+        return (device, vec![target]);
+    }
+    (device, vec![Target { float16: false, ..target.clone() }, target])
+}
+
+fn compiled(source: &str, target: &Target) -> Compiled {
+    let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
+    let options = Options { target: target.clone(), max: BTreeMap::new() };
+    kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"))
+}
+
+fn run(device: &Device, compiled: &Compiled, given: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let mut session = Session::load(device, &compiled.plan).expect("a session");
+    let host: Vec<_> =
+        given.iter().map(|(name, t)| (name.as_str(), kiln::to_host(t).expect("a tensor"))).collect();
+    let inputs: Vec<_> = host.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let outputs = session.run(&inputs).expect("a run");
+    outputs.iter().map(|(name, t)| (name.to_string(), kiln::from_host(t).expect("a tensor"))).collect()
+}
+
+fn halves(values: &[f16], shape: &[usize]) -> Tensor {
+    Tensor::new(shape.to_vec(), Data::F16(values.to_vec())).expect("as many as the shape says")
+}
+
+/// All 65,536 of them, but NaN, of which there is one.
+fn all() -> Vec<f16> {
+    (0..=u16::MAX).map(f16::from_bits).map(|x| if x.is_nan() { f16::NAN } else { x }).collect()
+}
+
+#[test]
+fn every_half_comes_through() {
+    let (device, targets) = targets();
+    // By fours, and one by one.
+    for shape in [[256usize, 256], [65_536, 1]] {
+        let [rows, columns] = shape;
+        let source = format!(
+            "input %x : f16[{rows}, {columns}]\n%t = transpose(%x) perm=[1, 0]\n%a = abs(%t)\n%f = cast(%x) to=f32\n\
+             output t = %t\noutput a = %a\noutput f = %f"
+        );
+        let given = BTreeMap::from([("x".to_owned(), halves(&all(), &shape))]);
+        let graph = text::parse(&source).expect("a graph");
+        let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
+        for target in &targets {
+            let found = run(&device, &compiled(&source, target), &given);
+            for (name, wanted) in wanted.outputs() {
+                for (a, b) in found[name].to_f64().iter().zip(wanted.to_f64()) {
+                    let same = a.is_nan() && b.is_nan() || a.to_bits() == b.to_bits();
+                    assert!(same, "{name}: {a:e} for {b:e}, 16 bits in memory: {}", target.float16);
+                }
+            }
+        }
+    }
+}
+
+/// Numbers that lie between two halves: in the middle, and just beside it.
+fn between() -> Vec<f32> {
+    let mut numbers = vec![65_519.996, 65_520.0, 65_536.0, 1e9, f32::INFINITY, 0.0, -0.0, 1e-12];
+    for bits in (0..0x7c00u16).step_by(7) {
+        let (low, high) = (f16::from_bits(bits).to_f32(), f16::from_bits(bits + 1));
+        if high.is_finite() {
+            let middle = f32::midpoint(low, high.to_f32());
+            numbers.extend([middle, middle.next_down(), middle.next_up()]);
+        }
+    }
+    numbers.extend(numbers.clone().iter().map(|x| -x));
+    numbers.resize(numbers.len().next_multiple_of(4), 1.0);
+    numbers
+}
+
+#[test]
+fn results_are_rounded_to_the_nearest_half() {
+    let (device, targets) = targets();
+    let numbers = between();
+    for shape in [[numbers.len() / 4, 4], [numbers.len(), 1]] {
+        let [rows, columns] = shape;
+        let source = format!("input %x : f32[{rows}, {columns}]\n%h = cast(%x) to=f16\noutput h = %h");
+        let x = Tensor::new(shape.to_vec(), Data::F32(numbers.clone())).expect("as many as the shape says");
+        let given = BTreeMap::from([("x".to_owned(), x)]);
+        for target in &targets {
+            let found = run(&device, &compiled(&source, target), &given);
+            let Data::F16(found) = found["h"].data() else { panic!("halves") };
+            for (x, found) in numbers.iter().zip(found) {
+                let wanted = f16::from_f32(*x);
+                assert_eq!(*found, wanted, "{x:e}, 16 bits in memory: {}", target.float16);
+            }
+        }
+    }
+}
+
+/// Twice, so that only the rounding of what is stored is left to find.
+#[test]
+fn what_is_stored_is_rounded_to_the_nearest_half() {
+    let (device, targets) = targets();
+    let numbers: Vec<f16> = (0..1024u16).map(|n| f16::from_bits(0x3c00 + n)).collect();
+    for shape in [[256, 4], [1024, 1]] {
+        let [rows, columns] = shape;
+        let source = format!(
+            "input %x : f16[{rows}, {columns}]\nconst @c : f16[] = [1.0009766]\n%h = mul(%x, @c)\noutput h = %h"
+        );
+        let given = BTreeMap::from([("x".to_owned(), halves(&numbers, &shape))]);
+        for target in &targets {
+            let found = run(&device, &compiled(&source, target), &given);
+            let Data::F16(found) = found["h"].data() else { panic!("halves") };
+            for (x, found) in numbers.iter().zip(found) {
+                let wanted = f16::from_f32(x.to_f32() * 1.000_976_6);
+                assert_eq!(*found, wanted, "{x}, 16 bits in memory: {}", target.float16);
+            }
+        }
+    }
+}
+
+/// The graph with 16 bits wherever it has 32-bit floats, and what it reads; nothing if an operator wants more.
+fn halved(graph: &Graph, at: &BTreeMap<String, Tensor>) -> Option<(Graph, BTreeMap<String, Tensor>)> {
+    let known = graph.with_data().to_string().replace("f32", "f16");
+    let graph = text::parse(&known).ok()?;
+    let half = |id: &ValueId| {
+        let name = graph.value(*id).name.clone();
+        let tensor = &at[&name];
+        let tensor = match tensor.dtype() {
+            DType::F32 => Tensor::of_numbers(tensor.shape().to_vec(), &tensor.to_f64(), DType::F16),
+            _ => Ok(tensor.clone()),
+        };
+        Some((name, tensor.ok()?))
+    };
+    let inputs = graph.inputs().iter().map(half).collect::<Option<_>>()?;
+    Some((graph, inputs))
+}
+
+/// How far `found` is from `wanted`, relative to its largest element.
+fn apart(found: &Tensor, wanted: &Tensor) -> f64 {
+    let (found, wanted) = (found.to_f64(), wanted.to_f64());
+    let largest = wanted.iter().fold(1e-3f64, |most, x| most.max(x.abs()));
+    let pairs = found.iter().zip(&wanted).filter(|(a, b)| a.to_bits() != b.to_bits());
+    pairs.map(|(a, b)| (a - b).abs() / largest).fold(0.0, |most, x| if x <= most { most } else { x })
+}
+
+/// Runs every committed model of one node with its gradients in 16 bits. What the device makes of it may be as far from
+/// what f64 does as the evaluator is, which rounds after each operator, and a little more.
+///
+/// With a strategy only those in which the strategies differ; `least` says how many there are at least.
+fn check_models(strategy: Option<Strategy>, least: usize) {
+    let (device, targets) = targets();
+    let Some(target) = targets.into_iter().find(|target| target.float16) else { return };
+    let target = Target { strategy: strategy.unwrap_or(target.strategy), ..target };
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for Differentiated { name, graph, at } in differentiated_models() {
+        let Some((graph, at)) = halved(&graph, &at) else { continue };
+        let in_tiles = |op: &Op| matches!(op, Op::Conv(_) | Op::ConvGradWeight(_) | Op::MatMul(_));
+        if strategy.is_some() && !graph.nodes().iter().any(|node| in_tiles(&node.op)) {
+            continue;
+        }
+        let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), 3)).collect();
+        let Ok(rounded) = evaluate(&graph, &at, Precision::F32) else { continue };
+        let exact = evaluate(&graph, &at, Precision::F64).expect("as in f32");
+        let compiled = match kiln::compile(&graph, &Options { target: target.clone(), max }) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        seen += 1;
+        let found = run(&device, &compiled, &at);
+        for ((output, rounded), (_, exact)) in rounded.outputs().iter().zip(exact.outputs()) {
+            let (own, allowed) = (apart(&found[output], exact), apart(rounded, exact));
+            if own > 2.0 * allowed + 5e-3 || own.is_nan() && !allowed.is_nan() {
+                wrong.push(format!("{name}: {output} is off by {own:.1e}, the evaluator's by {allowed:.1e}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {seen} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(seen >= least, "only {seen} models can be tried in 16 bits");
+}
+
+#[test]
+fn models_and_gradients() {
+    check_models(None, 400);
+}
+
+/// The kernels for GPUs, which any device can run.
+#[test]
+fn models_and_gradients_as_on_a_gpu() {
+    check_models(Some(Strategy::WorkgroupTile), 50);
+}
+
+/// The kernels for CPU adapters without subgroups.
+#[test]
+fn models_and_gradients_as_without_subgroups() {
+    check_models(Some(Strategy::RegisterTile), 50);
+}
+
+#[test]
+fn a_network_takes_half_the_memory() {
+    let (_, targets) = targets();
+    let source = "input %x : f16[3, 8, 9, 8]\nconst @w : f16[8, 8, 3, 3] = fill(0.1)\n\
+                  %c = conv(%x, @w) pads=[[1, 1], [1, 1]]\n%r = relu(%c)\noutput r = %r";
+    let sizes: Vec<u64> = targets
+        .iter()
+        .map(|target| {
+            let plan = compiled(source, target).plan;
+            let wanted = if target.float16 { Storage::F16 } else { Storage::F32 };
+            assert!(plan.tensors.iter().all(|tensor| tensor.storage == wanted), "{:?}", plan.tensors);
+            plan.buffers.iter().map(|buffer| buffer.size).sum()
+        })
+        .collect();
+    if let [full, half] = sizes[..] {
+        // Buffers are rounded up to 256 bytes.
+        assert!(half * 2 <= full + 1024, "{half} bytes and {full}");
+    }
+}
+
+/// Next to 1, halves are 0.001 apart: what is added here would be lost.
+#[test]
+fn small_updates_of_a_state_add_up() {
+    let source =
+        "input %x : f16[5]\nstate @s : f16[5] = fill(1)\n%n = add(@s, %x)\nupdate @s = %n\noutput n = %n";
+    let graph = text::parse(source).expect("a graph");
+    let (device, targets) = targets();
+    let given = halves(&[f16::from_f32(1e-4); 5], &[5]);
+    let given = kiln::to_host(&given).expect("a tensor");
+    for target in targets {
+        let options = Options { target: target.clone(), max: BTreeMap::new() };
+        let compiled = kiln::compile_programs(&[("step", &graph)], &options).expect("a plan");
+        let mut session = Session::load(&device, &compiled.plan).expect("a session");
+        for _ in 0..50 {
+            session.run_program("step", &[("x", &given)]).expect("a run");
+        }
+        let outputs = session.run_program("step", &[("x", &given)]).expect("a run");
+        let found = outputs.get("n").expect("the output").to_f64();
+        assert!(found.iter().all(|x| (x - 1.0051).abs() < 5e-4), "{found:?}");
+    }
+}
