@@ -31,6 +31,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "conv_tile",
     "functions",
     "grid",
+    "halves",
     "map",
     "matmul_broadcast",
     "matmul_direct",
@@ -49,6 +50,9 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "softmax",
     "workgroup_tile",
 ];
+
+/// The functions of `halves.wgsl`, which go behind any kernel that calls them.
+const HALVES: [&str; 2] = ["of_halves", "to_halves"];
 
 /// A kernel as the lowering describes it.
 pub struct Kernel<'a> {
@@ -102,16 +106,10 @@ impl Shaders {
 
     /// The index of the kernel in the plan's list.
     pub fn kernel(&mut self, kernel: Kernel<'_>) -> Result<usize, CompileError> {
-        let text = self
-            .environment
-            .get_template(kernel.template)
-            .and_then(|t| t.render(kernel.holes))
-            .map_err(|e| defect(&kernel.name, &format!("{e:#}"), ""))?;
-        let mut text = tidy(&text);
-        for (call, function) in HALVES {
-            if text.contains(call) {
-                text.push_str(function);
-            }
+        let mut text = self.render(kernel.template, &kernel.name, kernel.holes)?;
+        let halves: Vec<&str> = HALVES.into_iter().filter(|name| text.contains(name)).collect();
+        if !halves.is_empty() {
+            text.push_str(&self.render("halves", &kernel.name, minijinja::context! { used => halves })?);
         }
         if text.contains("f16") {
             text.insert_str(0, "enable f16;\n");
@@ -131,6 +129,11 @@ impl Shaders {
         });
         self.by_text.insert(text, index);
         Ok(index)
+    }
+
+    fn render(&self, template: &str, kernel: &str, holes: Value) -> Result<String, CompileError> {
+        let text = self.environment.get_template(template).and_then(|t| t.render(holes));
+        Ok(tidy(&text.map_err(|e| defect(kernel, &format!("{e:#}"), ""))?))
     }
 
     fn require(&mut self, module: &naga::Module, text: &str) {
@@ -155,27 +158,6 @@ impl Shaders {
         }
     }
 }
-
-/// Calls, and the functions that are called, to be added to whatever kernel does: between four 16-bit floats as two words
-/// and a vector.
-const HALVES: [(&str, &str); 2] = [
-    (
-        "of_halves(",
-        "
-fn of_halves(words: vec2<u32>) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));
-}
-",
-    ),
-    (
-        "to_halves(",
-        "
-fn to_halves(v: vec4<f32>) -> vec2<u32> {
-  return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw));
-}
-",
-    ),
-];
 
 /// Drops the blank lines that unused holes leave behind.
 fn tidy(text: &str) -> String {
