@@ -3,6 +3,7 @@
 //! Each core operator becomes one node of ONNX, or a few where ONNX has no single one. Names of nodes and values are
 //! kept (made unique where the format asks for it), symbolic dimensions stay symbolic.
 
+mod counting;
 mod gradient;
 mod node;
 mod writer;

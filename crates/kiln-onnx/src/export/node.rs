@@ -1,13 +1,13 @@
 //! Core operators in terms of ONNX.
 
 use kiln_graph::ops::{
-    ArgKind, BinaryOp, Conv, CoordinateMode, Iota, NearestMode, Pad, PadMode, Pool, PoolKind, ReduceKind,
-    Resize, ResizeMode, Slice, UnaryOp,
+    ArgKind, BinaryOp, Conv, CoordinateMode, NearestMode, Pad, PadMode, Pool, PoolKind, ReduceKind, Resize,
+    ResizeMode, Slice, UnaryOp,
 };
-use kiln_graph::{Atom, DType, Data, Dim, Node, NodeId, Op, Tensor, product};
+use kiln_graph::{Atom, DType, Data, Dim, Node, NodeId, Op, Tensor};
 
-use super::gradient;
 use super::writer::{Writer, float, int, ints, string};
+use super::{counting, gradient};
 use crate::error::ExportError;
 use crate::proto::AttributeProto;
 use crate::tensor::data_type_of;
@@ -162,7 +162,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         }
         Op::Resize(op) => resize(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
-        Op::Iota(op) => iota(w, node, op, &outputs),
+        Op::Iota(op) => counting::iota(w, node, op, &outputs),
         Op::Size(op) => {
             let size = computed(w, node, &op.dim)?;
             let axes = w.ints(&format!("{name}.axes"), [0]);
@@ -508,49 +508,5 @@ fn resize(w: &mut Writer<'_>, node: &Node, op: &Resize, inputs: &[&str], outputs
     attributes.push(ints("axes", changed.iter().map(|axis| wide(*axis))));
     let sizes = w.ints(&format!("{name}.sizes"), sizes);
     w.node(name, "Resize", &[inputs[0], "", "", &sizes], outputs, attributes);
-    Ok(())
-}
-
-fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
-    let sizes: Option<Vec<usize>> = op.shape.iter().map(Dim::as_usize).collect();
-    let Some(sizes) = sizes else {
-        return counted(w, node, op, outputs);
-    };
-    let before: usize = sizes[..op.axis].iter().product();
-    let after: usize = sizes[op.axis + 1..].iter().product();
-    let line = (0..sizes[op.axis]).flat_map(|i| std::iter::repeat_n(wide(i), after)).collect::<Vec<_>>();
-    let numbers: Vec<i64> = (0..before).flat_map(|_| line.iter().copied()).collect();
-    let tensor = Tensor::new(sizes, Data::I64(numbers)).or_else(|e| refuse(node, e.to_string()))?;
-    let constant = w.constant(&format!("{}.numbers", node.name), &tensor);
-    let to = vec![int("to", data_type_of(op.dtype).into())];
-    let op_type = if op.dtype == DType::I64 { "Identity" } else { "Cast" };
-    w.node(&node.name, op_type, &[&constant], outputs, if op.dtype == DType::I64 { vec![] } else { to });
-    Ok(())
-}
-
-/// Counts to a size that is known only when the model runs: that of an input.
-fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
-    let name = node.name.as_str();
-    let graph = w.graph;
-    let inputs = graph.inputs().iter().copied();
-    let mut places = inputs.flat_map(|id| (0..graph.ty(id).rank()).map(move |axis| (id, axis)));
-    let place = match op.shape.as_slice() {
-        [size] => places.find(|(id, axis)| graph.ty(*id).shape[*axis] == *size),
-        _ => None,
-    };
-    let Some((input, axis)) = place else {
-        return refuse(node, format!("it counts to `{}`, which is no size of an input", product(&op.shape)));
-    };
-    let input = w.name(input).to_owned();
-    let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
-    let size = w.inner(name, "Shape", &[&input], ends);
-    let axes = w.ints(&format!("{name}.axes"), [0]);
-    let limit = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
-    let bounds = [0, 1].map(|number| Tensor::new([], Data::I64(vec![number])));
-    let [Ok(start), Ok(step)] = bounds else { return refuse(node, "its bounds are no numbers") };
-    let start = w.constant(&format!("{name}.start"), &start);
-    let step = w.constant(&format!("{name}.step"), &step);
-    let numbers = w.inner(name, "Range", &[&start, &limit, &step], vec![]);
-    w.node(name, "Cast", &[&numbers], outputs, vec![int("to", data_type_of(op.dtype).into())]);
     Ok(())
 }

@@ -93,6 +93,26 @@ fn counting_to_a_symbol() {
     }
 }
 
+/// Many numbers are counted, not written down: a few bytes of a file can ask for more than any memory holds.
+#[test]
+fn counting_far() {
+    for dtype in [DType::I64, DType::F32] {
+        let mut graph = Graph::new("count");
+        let op = Op::Iota(Iota { dtype, shape: vec![2.into(), 3000.into(), 2.into()], axis: 1 });
+        let numbers = graph.apply1("numbers", op, &[]).expect("a sound operator");
+        graph.output("y", numbers).expect("a new name");
+        let file = export(&graph).expect("ONNX can say it");
+        let again = import_bytes(&file, None, &ImportOptions::default()).expect("what was written").graph;
+        let values = |graph| evaluate(graph, &BTreeMap::new(), Precision::F32).expect("a sound graph");
+        assert_eq!(values(&again).output("y"), values(&graph).output("y"));
+    }
+    let mut graph = Graph::new("count");
+    let op = Op::Iota(Iota { dtype: DType::I64, shape: vec![1_000_000_000_000i64.into()], axis: 0 });
+    let numbers = graph.apply1("numbers", op, &[]).expect("a sound operator");
+    graph.output("y", numbers).expect("a new name");
+    assert!(export(&graph).expect("ONNX can say it").len() < 1000);
+}
+
 /// Nothing to count by.
 #[test]
 fn counting_to_what_is_no_size_of_an_input() {

@@ -1,0 +1,81 @@
+//! Counting along an axis.
+
+use kiln_graph::ops::Iota;
+use kiln_graph::{DType, Data, Dim, Node, Tensor, product};
+
+use super::node::{Result, refuse, wide};
+use super::writer::{Writer, int};
+use crate::tensor::data_type_of;
+
+/// More numbers than these are not written down, but counted by the model.
+const MOST_WRITTEN: usize = 1 << 12;
+
+pub(super) fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
+    let sizes: Option<Vec<usize>> = op.shape.iter().map(Dim::as_usize).collect();
+    let Some(sizes) = sizes else {
+        return counted(w, node, op, outputs);
+    };
+    let count = sizes.iter().try_fold(1usize, |n, size| n.checked_mul(*size));
+    if count.is_none_or(|count| count > MOST_WRITTEN) {
+        return spread(w, node, op, &sizes, outputs);
+    }
+    let before: usize = sizes[..op.axis].iter().product();
+    let after: usize = sizes[op.axis + 1..].iter().product();
+    let line = (0..sizes[op.axis]).flat_map(|i| std::iter::repeat_n(wide(i), after)).collect::<Vec<_>>();
+    let numbers: Vec<i64> = (0..before).flat_map(|_| line.iter().copied()).collect();
+    let tensor = Tensor::new(sizes, Data::I64(numbers)).or_else(|e| refuse(node, e.to_string()))?;
+    let constant = w.constant(&format!("{}.numbers", node.name), &tensor);
+    let to = vec![int("to", data_type_of(op.dtype).into())];
+    let op_type = if op.dtype == DType::I64 { "Identity" } else { "Cast" };
+    w.node(&node.name, op_type, &[&constant], outputs, if op.dtype == DType::I64 { vec![] } else { to });
+    Ok(())
+}
+
+/// Counts along one axis, and repeats that along the others.
+fn spread(w: &mut Writer<'_>, node: &Node, op: &Iota, sizes: &[usize], outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let limit = number(w, node, "limit", wide(sizes[op.axis]))?;
+    let numbers = range(w, node, &limit)?;
+    let line = (0..sizes.len()).map(|axis| if axis == op.axis { wide(sizes[axis]) } else { 1 });
+    let line = w.ints(&format!("{name}.line"), line);
+    let numbers = w.inner(name, "Reshape", &[&numbers, &line], vec![]);
+    let shape = w.ints(&format!("{name}.shape"), sizes.iter().map(|size| wide(*size)));
+    let numbers = w.inner(name, "Expand", &[&numbers, &shape], vec![]);
+    w.node(name, "Cast", &[&numbers], outputs, vec![int("to", data_type_of(op.dtype).into())]);
+    Ok(())
+}
+
+/// Counts to a size that is known only when the model runs: that of an input.
+fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
+    let name = node.name.as_str();
+    let graph = w.graph;
+    let inputs = graph.inputs().iter().copied();
+    let mut places = inputs.flat_map(|id| (0..graph.ty(id).rank()).map(move |axis| (id, axis)));
+    let place = match op.shape.as_slice() {
+        [size] => places.find(|(id, axis)| graph.ty(*id).shape[*axis] == *size),
+        _ => None,
+    };
+    let Some((input, axis)) = place else {
+        return refuse(node, format!("it counts to `{}`, which is no size of an input", product(&op.shape)));
+    };
+    let input = w.name(input).to_owned();
+    let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
+    let size = w.inner(name, "Shape", &[&input], ends);
+    let axes = w.ints(&format!("{name}.axes"), [0]);
+    let limit = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
+    let numbers = range(w, node, &limit)?;
+    w.node(name, "Cast", &[&numbers], outputs, vec![int("to", data_type_of(op.dtype).into())]);
+    Ok(())
+}
+
+/// 0, 1, .. below `limit`.
+fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> Result<String> {
+    let start = number(w, node, "start", 0)?;
+    let step = number(w, node, "step", 1)?;
+    Ok(w.inner(&node.name, "Range", &[&start, limit, &step], vec![]))
+}
+
+fn number(w: &mut Writer<'_>, node: &Node, what: &str, number: i64) -> Result<String> {
+    let tensor = Tensor::new([], Data::I64(vec![number])).or_else(|e| refuse(node, e.to_string()))?;
+    Ok(w.constant(&format!("{}.{what}", node.name), &tensor))
+}
