@@ -249,3 +249,13 @@ fn small_updates_of_a_state_add_up() {
         assert!(found.iter().all(|x| (x - 1.0051).abs() < 5e-4), "{found:?}");
     }
 }
+
+#[test]
+fn counting_in_halves() {
+    let (device, targets) = targets();
+    let source = "input %x : f16[3]\n%i = iota() shape=[3] axis=0 dtype=f16\n%y = add(%x, %i)\noutput y = %y";
+    let given = BTreeMap::from([("x".to_owned(), halves(&[f16::ONE; 3], &[3]))]);
+    for target in &targets {
+        assert_eq!(run(&device, &compiled(source, target), &given)["y"].to_f64(), [1.0, 2.0, 3.0]);
+    }
+}

@@ -135,3 +135,14 @@ fn a_device_without_64_bits_is_told_which_value_needs_them() {
         assert!(error.contains(word), "{error}");
     }
 }
+
+/// Not laid out first, and refused when it is placed.
+#[test]
+fn counting_beyond_what_can_be_bound() {
+    let source =
+        "input %x : i32[1]\n%i = iota() shape=[2000000000] axis=0 dtype=i32\n%y = add(%x, %i)\noutput y = %y";
+    let graph = text::parse(source).expect("a graph");
+    let options = Options { target: Target::default(), max: BTreeMap::new() };
+    let error = kiln::compile(&graph, &options).expect_err("too much").to_string();
+    assert_eq!(error, "`i` takes 8000000000 bytes, but the target binds at most 134217728 at once");
+}

@@ -194,6 +194,11 @@ pub fn iota(ctx: &mut Context<'_>, node: NodeId, op: &Iota) -> Result<(), Compil
     let element = ctx.element(out)?;
     let count = ctx.largest(&op.shape[op.axis]).max(1);
     let count = i32::try_from(count).map_err(|_| ctx.no_such_type(out))?;
+    let (size, limit) =
+        (u64::from(count.unsigned_abs()) * element.size(), ctx.target.max_storage_buffer_binding_size);
+    if size > limit {
+        return Err(CompileError::TooLarge { tensor: name, bytes: size, limit, hint: String::new() });
+    }
     let bytes: Vec<u8> = match element {
         // Beyond 2^24 a 32-bit float skips numbers, as it does in any engine.
         Storage::F32 => (0..count).flat_map(|i| (f64::from(i) as f32).to_ne_bytes()).collect(),
