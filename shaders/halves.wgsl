@@ -1,9 +1,15 @@
-/*# Between four 16-bit floats as two words and a vector to compute with; behind any kernel that calls them.
+/*# Between 16-bit floats as parts of words and numbers to compute with; behind any kernel that calls them.
    Holes: used: the names of those needed. #*/
 
 //% if "of_halves" in used
 fn of_halves(words: vec2<u32>) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));
+}
+//% endif
+//% if "half_of" in used
+// The half that is element `at` of what `word` is part of.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> ((at & 1u) * 16u)).x;
 }
 //% endif
 //% if "to_halves" in used

@@ -52,7 +52,7 @@ const TEMPLATES: &[(&str, &str)] = &templates![
 ];
 
 /// The functions of `halves.wgsl`, which go behind any kernel that calls them.
-const HALVES: [&str; 2] = ["of_halves", "to_halves"];
+const HALVES: [&str; 3] = ["half_of", "of_halves", "to_halves"];
 
 /// A kernel as the lowering describes it.
 pub struct Kernel<'a> {

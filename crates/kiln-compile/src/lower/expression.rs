@@ -180,7 +180,7 @@ impl Element {
 
     fn load(&mut self, n: usize, operand: &Operand, dies: bool) {
         let binding = self.first_binding + self.reads.len();
-        let scalar = memory_scalar(operand.view.element);
+        let scalar = computed_scalar(operand.view.element);
         let width = self.space.width;
         let inner = self.inner_stride(&operand.view);
         let prefix = format!("b{n}");
@@ -195,7 +195,16 @@ impl Element {
         let at_once = vectors || same && width == 4;
         let in_place = same && dies && self.in_place.is_none();
         let four = Four::of(operand.view.element);
-        let element = if at_once { four.ty } else { scalar };
+        // A single half is taken out of the word it lies in: not every device has a type for it.
+        let half = operand.view.element == Storage::F16 && !in_place;
+        let single = |at: &str| {
+            if half { format!("half_of({prefix}[{at} >> 1u], {at})") } else { format!("{prefix}[{at}]") }
+        };
+        let element = match (at_once, half) {
+            (true, _) => four.ty,
+            (false, true) => "u32",
+            (false, false) => scalar,
+        };
         if in_place {
             self.in_place = Some(operand.view.storage);
         } else {
@@ -207,8 +216,10 @@ impl Element {
         }
         let value = if in_place {
             "out[i]".to_owned()
-        } else if same {
+        } else if same && at_once {
             format!("{prefix}[i]")
+        } else if same {
+            single("i")
         } else if vectors {
             let offset = self.offset(&prefix, &operand.view.base, n, 4, &own);
             format!("{prefix}[u32({offset} + i32(c))]")
@@ -249,7 +260,12 @@ impl Element {
                     let part = if width == 4 { format!("{index}[{lane}]") } else { index.clone() };
                     let _ = write!(at, " + {part} * params.{prefix}_step");
                 }
-                lanes.push(format!("{prefix}[u32({at})]"));
+                if half {
+                    let _ = writeln!(self.body, "  let {prefix}_at_{lane} = u32({at});");
+                    lanes.push(single(&format!("{prefix}_at_{lane}")));
+                } else {
+                    lanes.push(single(&format!("u32({at})")));
+                }
             }
             if width == 1 {
                 lanes.concat()
@@ -262,7 +278,7 @@ impl Element {
         let ty = register_type(operand.dtype, width);
         let value = match operand.dtype {
             DType::F16 if at_once => format!("{}({value})", four.wide),
-            DType::F16 => format!("{ty}({value})"),
+            DType::F16 if in_place => format!("{ty}({value})"),
             DType::Bool => {
                 format!("{value} != {}", if width == 4 { "vec4<u32>(0u)" } else { "0u" })
             }
