@@ -6,8 +6,9 @@ use std::path::Path;
 
 use kiln::graph::{Tensor, TensorType, ValueId};
 use kiln::onnx::{ImportOptions, InputValue};
-use kiln::{Device, DeviceOptions, Options, Plan, Session, Target, test_data};
+use kiln::{Options, test_data};
 
+use crate::machine::{Machine, answers, text};
 use crate::suite::Case;
 
 /// What became of a case.
@@ -40,16 +41,12 @@ pub struct Verdict {
 
 /// Runs cases on one device.
 pub struct Runner {
-    device: Device,
-    target: Target,
+    machine: Machine,
 }
 
 impl Runner {
     pub fn new() -> Self {
-        let capabilities = kiln::default_device().expect("a Vulkan driver; scripts/driver installs one");
-        let requirements = kiln::requirements_of(&capabilities);
-        let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
-        Self { device, target: kiln::target_for(&capabilities) }
+        Self { machine: Machine::open() }
     }
 
     /// Runs a case; a panic is a failure like any other.
@@ -113,21 +110,9 @@ impl Runner {
     ) -> Result<BTreeMap<String, Tensor>, String> {
         let set = test_data::DataSet { name: String::new(), inputs: given.to_vec(), outputs: vec![] };
         let max = test_data::largest_symbols(graph, &[set]).map_err(text)?;
-        let compiled = kiln::compile(graph, &Options { target: self.target.clone(), max }).map_err(text)?;
-        let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
-        let mut session = Session::load(&self.device, &plan).map_err(text)?;
-        let host =
-            |(name, tensor): &(String, Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
-        let host: Vec<_> = given.iter().map(host).collect::<Result<_, String>>()?;
-        let inputs: Vec<_> = host.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let outputs = session.run(&inputs).map_err(text)?;
-        let names = graph.outputs().iter().map(|output| output.name.clone());
-        names
-            .map(|name| {
-                let found = kiln::from_host(outputs.get(&name).map_err(text)?).map_err(text)?;
-                Ok((name, found))
-            })
-            .collect()
+        let options = Options { target: self.machine.target.clone(), max };
+        let mut session = self.machine.load(&kiln::compile(graph, &options).map_err(text)?)?;
+        answers(&mut session, given.iter().map(|(name, tensor)| (name, tensor)))
     }
 }
 
@@ -153,10 +138,6 @@ fn differentiated(graph: &kiln::Graph) -> Option<Gradient> {
         }
     }
     Some(found)
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 fn tensor(path: &Path) -> Result<Tensor, String> {

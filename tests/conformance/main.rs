@@ -5,6 +5,8 @@
 
 mod case;
 mod expectations;
+#[path = "../machine.rs"]
+mod machine;
 mod suite;
 mod table;
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use kiln::test_data::{self, DataSet};
-use kiln::{Device, DeviceOptions, Options, Plan, Session, Strategy, Target};
+use kiln::{Options, Strategy, Target};
+
+use crate::machine::{Machine, answers, text};
 
 /// Where outputs may differ from the oracle, relative to the oracle's largest magnitude.
 const TOLERANCE: f64 = 1e-4;
@@ -23,29 +25,19 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Runs all data sets of a model from one plan; the worst relative difference, or what went wrong.
-fn run(path: &Path, device: &Device, target: &Target) -> Result<f64, String> {
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let imported = kiln::onnx::import(&path.join("model.onnx"), &Default::default()).map_err(|e| text(&e))?;
-    let graph = imported.graph;
+fn run(path: &Path, machine: &Machine) -> Result<f64, String> {
+    let graph = kiln::onnx::import(&path.join("model.onnx"), &Default::default()).map_err(text)?.graph;
     let sets: Vec<DataSet> =
-        test_data::Folder::open(path).and_then(|data| data.data_sets(&graph)).map_err(|e| text(&e))?;
-    let max = test_data::largest_symbols(&graph, &sets).map_err(|e| text(&e))?;
-    let compiled = kiln::compile(&graph, &Options { target: target.clone(), max }).map_err(|e| text(&e))?;
-    let bytes = compiled.plan.to_bytes().map_err(|e| text(&e))?;
-    let plan = Plan::read(&bytes).map_err(|e| text(&e))?;
-    let mut session = Session::load(device, &plan).map_err(|e| text(&e))?;
+        test_data::Folder::open(path).and_then(|data| data.data_sets(&graph)).map_err(text)?;
+    let max = test_data::largest_symbols(&graph, &sets).map_err(text)?;
+    let options = Options { target: machine.target.clone(), max };
+    let mut session = machine.load(&kiln::compile(&graph, &options).map_err(text)?)?;
     let mut worst = 0f64;
     for set in &sets {
-        let inputs: Vec<_> = set
-            .inputs
-            .iter()
-            .map(|(name, tensor)| Ok((name.as_str(), kiln::to_host(tensor).map_err(|e| text(&e))?)))
-            .collect::<Result<_, String>>()?;
-        let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
-        let outputs = session.run(&inputs).map_err(|e| text(&e))?;
+        let answers = answers(&mut session, set.inputs.iter().map(|(name, tensor)| (name, tensor)))?;
         for (name, expected) in &set.outputs {
-            let found = kiln::from_host(outputs.get(name).map_err(|e| text(&e))?).map_err(|e| text(&e))?;
-            let difference = test_data::difference(expected, &found)
+            let found = answers.get(name).ok_or_else(|| format!("there is no output `{name}`"))?;
+            let difference = test_data::difference(expected, found)
                 .ok_or_else(|| format!("{name} is {}, but should be {}", found.ty(), expected.ty()))?;
             worst = worst.max(difference.relative);
         }
@@ -55,11 +47,9 @@ fn run(path: &Path, device: &Device, target: &Target) -> Result<f64, String> {
 
 /// Runs all models in a folder; the names of those that are not as they should be, with what happened.
 fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
-    let capabilities =
-        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
-    let target = target.unwrap_or_else(|| kiln::target_for(&capabilities));
+    let own = Machine::open();
+    let machine = Machine { target: target.unwrap_or(own.target), ..own };
+    let target = &machine.target;
     let mut cases: Vec<PathBuf> = std::fs::read_dir(parent)
         .expect("the fixtures are committed")
         .map(|entry| entry.expect("a readable folder").path())
@@ -77,7 +67,7 @@ fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
         let without = if target.int64 && target.float64 { &[][..] } else { WITHOUT_64_BITS };
         let expected = EXPECTED.iter().chain(without).find(|(case, _)| *case == name);
         let expected = expected.map(|(_, words)| *words);
-        match (run(&case, &device, &target), expected) {
+        match (run(&case, &machine), expected) {
             (Ok(worst), None) if worst <= TOLERANCE => {}
             (Ok(worst), None) => failures.push(format!("{name}: off by {worst:.1e}")),
             (Ok(_), Some(words)) => failures.push(format!("{name}: passes, but was to fail with {words:?}")),

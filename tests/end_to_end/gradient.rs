@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::machine::{Machine, answers, text};
 use crate::numbers::noise;
 use kiln::graph::ops::{BinaryOp, Reduce, ReduceKind, UnaryOp};
 use kiln::graph::{
     DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, evaluate_with,
 };
-use kiln::{Device, DeviceOptions, Options, Session, Strategy, Target, test_data};
+use kiln::{Options, Strategy, Target, test_data};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures").join(name)
@@ -289,20 +290,17 @@ pub fn differentiated_models() -> impl Iterator<Item = Differentiated> {
 
 /// The largest difference between what a device and the evaluator make of the gradients, relative to the largest
 /// element of each.
-fn on_device(case: &Case, device: &Device, target: &Target) -> Result<(f64, String), String> {
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let graph = case.differentiated().map_err(|e| text(&e))?;
+fn on_device(case: &Case, machine: &Machine) -> Result<(f64, String), String> {
+    let graph = case.differentiated().map_err(text)?;
     // States stay states for the evaluator, and become constants of the plan.
     let mut known = Graph::new(case.name.clone());
     let mut new: BTreeMap<ValueId, ValueId> = BTreeMap::new();
     for id in graph.value_ids() {
         let value = graph.value(id);
         let made = match &value.def {
-            kiln::graph::Def::Input => {
-                known.input(value.name.clone(), value.ty.clone()).map_err(|e| text(&e))?
-            }
+            kiln::graph::Def::Input => known.input(value.name.clone(), value.ty.clone()).map_err(text)?,
             kiln::graph::Def::State(_) => {
-                known.state(value.name.clone(), case.at[&value.name].clone()).map_err(|e| text(&e))?
+                known.state(value.name.clone(), case.at[&value.name].clone()).map_err(text)?
             }
             kiln::graph::Def::Constant(tensor) => known.constant(value.name.clone(), tensor.clone()),
             kiln::graph::Def::Node { .. } => continue,
@@ -311,27 +309,22 @@ fn on_device(case: &Case, device: &Device, target: &Target) -> Result<(f64, Stri
     }
     for node in graph.nodes() {
         let inputs: Vec<ValueId> = node.inputs.iter().map(|id| new[id]).collect();
-        let outputs = known.apply(node.name.clone(), node.op.clone(), &inputs).map_err(|e| text(&e))?;
+        let outputs = known.apply(node.name.clone(), node.op.clone(), &inputs).map_err(text)?;
         new.extend(node.outputs.iter().copied().zip(outputs));
     }
     for output in graph.outputs() {
-        known.output(output.name.clone(), new[&output.value]).map_err(|e| text(&e))?;
+        known.output(output.name.clone(), new[&output.value]).map_err(text)?;
     }
     let max = known.symbols().into_iter().map(|symbol| (symbol.to_string(), 3)).collect();
-    let compiled = kiln::compile(&known, &Options { target: target.clone(), max }).map_err(|e| text(&e))?;
-    let mut session = Session::load(device, &compiled.plan).map_err(|e| text(&e))?;
-    let inputs = known.inputs().iter().map(|id| known.value(*id).name.as_str());
-    let inputs = inputs.map(|name| Ok((name, kiln::to_host(&case.at[name]).map_err(|e| text(&e))?)));
-    let inputs = inputs.collect::<Result<Vec<_>, String>>()?;
-    let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor)).collect();
-    let outputs = session.run(&inputs).map_err(|e| text(&e))?;
+    let options = Options { target: machine.target.clone(), max };
+    let mut session = machine.load(&kiln::compile(&known, &options).map_err(text)?)?;
+    let inputs = known.inputs().iter().map(|id| &known.value(*id).name);
+    let found = answers(&mut session, inputs.map(|name| (name, &case.at[name])))?;
     let expected = case.evaluate(&graph, &case.at, Precision::F64);
     let mut worst = (0f64, String::new());
     for (output, expected) in known.outputs().iter().zip(expected) {
-        let found =
-            kiln::from_host(outputs.get(&output.name).map_err(|e| text(&e))?).map_err(|e| text(&e))?;
         let largest = expected.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
-        for (a, b) in expected.iter().zip(found.to_f64()) {
+        for (a, b) in expected.iter().zip(found[&output.name].to_f64()) {
             let apart = (a - b).abs() / largest;
             let apart = if apart.is_nan() { f64::INFINITY } else { apart };
             if apart > worst.0 {
@@ -343,15 +336,12 @@ fn on_device(case: &Case, device: &Device, target: &Target) -> Result<(f64, Stri
 }
 
 fn check_on_device(target: Option<Target>) {
-    let capabilities =
-        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
-    let target = target.unwrap_or_else(|| kiln::target_for(&capabilities));
+    let own = Machine::open();
+    let machine = Machine { target: target.unwrap_or(own.target), ..own };
     let mut wrong = Vec::new();
     for folder in folders("ops") {
         let Some(case) = case(&folder) else { continue };
-        match on_device(&case, &device, &target) {
+        match on_device(&case, &machine) {
             Ok((worst, _)) if worst <= 1e-4 => {}
             Ok((worst, output)) => wrong.push(format!("{}: {output} is off by {worst:.1e}", case.name)),
             Err(message) => {

@@ -6,6 +6,8 @@ mod fixtures;
 mod forms;
 mod gradient;
 mod halves;
+#[path = "../machine.rs"]
+mod machine;
 mod not_a_number;
 mod numbers;
 mod source;

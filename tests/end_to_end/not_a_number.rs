@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use kiln::graph::{DType, Graph, Precision, Tensor, evaluate, text};
-use kiln::{Device, DeviceOptions, Options, Session, Target};
+use kiln::{Options, Session};
+
+use crate::machine::{Machine, answers};
 
 use super::numbers::noise;
 
@@ -91,11 +93,11 @@ struct Case {
 }
 
 impl Case {
-    fn new(device: &Device, target: &Target, source: &str) -> Self {
+    fn new(machine: &Machine, source: &str) -> Self {
         let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
-        let options = Options { target: target.clone(), max: BTreeMap::new() };
-        let plan = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}")).plan;
-        let session = Session::load(device, &plan).expect("a session");
+        let options = Options { target: machine.target.clone(), max: BTreeMap::new() };
+        let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
+        let session = machine.load(&compiled).expect("a session");
         let mut others = BTreeMap::new();
         let (mut shape, mut dtype) = (Vec::new(), DType::F32);
         for id in graph.inputs() {
@@ -125,13 +127,8 @@ impl Case {
 
     fn computed(&mut self, x: &[f64]) -> Vec<f64> {
         let given = self.inputs(x);
-        let host: Vec<_> =
-            given.iter().map(|(name, t)| (name.as_str(), kiln::to_host(t).expect("a tensor"))).collect();
-        let inputs: Vec<_> = host.iter().map(|(name, tensor)| (*name, tensor)).collect();
-        let outputs = self.session.run(&inputs).expect("a run");
-        let names = self.graph.outputs().iter().map(|output| &output.name);
-        let tensor = |name| kiln::from_host(outputs.get(name).expect("the output")).expect("a tensor");
-        names.flat_map(|name| tensor(name).to_f64()).collect()
+        let found = answers(&mut self.session, &given).expect("a run");
+        self.graph.outputs().iter().flat_map(|output| found[&output.name].to_f64()).collect()
     }
 }
 
@@ -178,19 +175,12 @@ fn check(case: &mut Case, source: &str) -> Vec<String> {
     wrong
 }
 
-fn opened() -> (Device, Target) {
-    let capabilities = kiln::default_device().expect("a Vulkan driver; scripts/driver installs one");
-    let options = DeviceOptions::from_env();
-    let device = Device::open(&options, &kiln::requirements_of(&capabilities)).expect("a device");
-    (device, kiln::target_for(&capabilities))
-}
-
 #[test]
 fn what_chooses_chooses_nan() {
-    let (device, target) = opened();
+    let machine = Machine::open();
     let mut failed = Vec::new();
-    for source in CHOOSING.iter().filter(|source| target.float64 || !source.contains("f64")) {
-        let wrong = check(&mut Case::new(&device, &target, source), source);
+    for source in CHOOSING.iter().filter(|source| machine.target.float64 || !source.contains("f64")) {
+        let wrong = check(&mut Case::new(&machine, source), source);
         failed.extend(wrong.first().map(|first| format!("{} wrong, first {first}", wrong.len())));
     }
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n\n"));
@@ -205,10 +195,10 @@ fn close(a: &[f64], b: &[f64]) -> bool {
 
 #[test]
 fn what_computes_keeps_nan() {
-    let (device, target) = opened();
+    let machine = Machine::open();
     let mut failed = Vec::new();
-    for source in COMPUTING.iter().filter(|source| target.float64 || !source.contains("f64")) {
-        let mut case = Case::new(&device, &target, source);
+    for source in COMPUTING.iter().filter(|source| machine.target.float64 || !source.contains("f64")) {
+        let mut case = Case::new(&machine, source);
         let count = case.shape.iter().product();
         for place in 0..count {
             for value in [f64::NAN, -f64::NAN, f64::NEG_INFINITY, f64::INFINITY] {

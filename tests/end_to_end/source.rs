@@ -11,9 +11,10 @@ use kiln::training::Interface;
 use kiln::training::data::Source;
 use kiln::training::loader::Loader;
 use kiln::training::normalize::Normalize;
-use kiln::{Device, DeviceOptions, HostTensor, Model, Options, Session};
+use kiln::{Device, HostTensor, Model, Options, Session};
 use serde_json::Value;
 
+use crate::machine::Machine;
 use crate::numbers::{noise, with_weights};
 use crate::trace::{Followed, apart, follow, follow_exactly};
 
@@ -136,10 +137,7 @@ fn check(name: &str, case: &Value, device: &Device) -> Vec<String> {
 
 #[test]
 fn models_compute_and_train_as_in_pytorch() {
-    let capabilities =
-        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let device = Machine::open().device;
     let folder = root().join("tests/oracles/fixtures/source");
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the fixtures are committed")

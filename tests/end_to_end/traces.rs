@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use kiln::train::{Loss, Optimizer, Training};
-use kiln::{Device, DeviceOptions};
 use serde_json::Value;
 
+use crate::machine::Machine;
 use crate::trace::{Followed, follow};
 
 fn fixtures() -> PathBuf {
@@ -41,10 +41,7 @@ fn optimizers() -> Vec<(&'static str, Optimizer, f32, f32)> {
 
 #[test]
 fn training_is_as_in_pytorch() {
-    let capabilities =
-        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let device = Machine::open().device;
     let mut traces: Vec<PathBuf> = std::fs::read_dir(fixtures().join("traces"))
         .expect("the fixtures are committed")
         .map(|entry| entry.expect("a readable folder").path())

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use kiln::graph::{DType, Data, EvaluateOptions, Graph, Precision, Tensor, TensorType, evaluate_with};
 use kiln::train::{Loss, Optimizer, Training};
-use kiln::{Device, DeviceOptions, Options, Session, test_data};
+use kiln::{Device, Options, Session, test_data};
 use serde_json::Value;
 
+use crate::machine::Machine;
 use crate::numbers::noise;
 
 fn fixtures() -> PathBuf {
@@ -162,10 +163,7 @@ fn with_dropout(model: &Graph) -> Graph {
 
 #[test]
 fn steps_are_those_of_the_evaluator() {
-    let capabilities =
-        kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
+    let device = Machine::open().device;
     let net = model("net");
     let plain = || Training::new(Loss::cross_entropy(), Optimizer::sgd());
     let momentum = Optimizer::Sgd { momentum: true, dampening: 0.1, nesterov: false, weight_decay: 0.01 };

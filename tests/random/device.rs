@@ -4,33 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use kiln::graph::Tensor;
-use kiln::{
-    CompileError, Compiled, Device, DeviceOptions, Graph, HostTensor, Options, Plan, Session, Strategy,
-    Target,
-};
+use kiln::{CompileError, Compiled, Graph, HostTensor, Options, Session, Strategy, Target};
 
+use crate::machine::{Machine, answers, text};
 use crate::recipe::{Answer, Case};
 
 /// The device, and the targets that it can stand for.
-pub struct Machine {
-    device: Device,
+pub struct Devices {
+    machine: Machine,
     targets: [(&'static str, Target); 3],
     /// What the compiler does not do, and how often it was asked to.
     refused: Mutex<BTreeMap<String, usize>>,
 }
 
-impl Machine {
+impl Devices {
     pub fn new() -> Self {
-        let capabilities =
-            kiln::default_device().expect("a Vulkan driver; `apt-get install mesa-vulkan-drivers` has one");
-        let requirements = kiln::requirements_of(&capabilities);
-        let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
+        let machine = Machine::open();
         let targets = [
-            ("the device that is there", kiln::target_for(&capabilities)),
+            ("the device that is there", machine.target.clone()),
             ("a GPU", Target::default()),
             ("no subgroups", Target { strategy: Strategy::RegisterTile, ..Target::default() }),
         ];
-        Self { device, targets, refused: Mutex::default() }
+        Self { machine, targets, refused: Mutex::default() }
     }
 
     /// Runs a case for all targets.
@@ -50,11 +45,11 @@ impl Machine {
         let options = Options { target: target.clone(), max: case.max.clone() };
         let Some(mut session) = self.session(kiln::compile(&case.graph, &options))? else { return Ok(()) };
         // Later runs find what earlier ones left behind.
-        answers(&mut session, &case.inputs, &case.answers)?;
+        check(&mut session, &case.inputs, &case.answers)?;
         for run in &case.others {
-            answers(&mut session, &run.inputs, &run.answers).map_err(|m| format!("for other sizes: {m}"))?;
+            check(&mut session, &run.inputs, &run.answers).map_err(|m| format!("for other sizes: {m}"))?;
         }
-        answers(&mut session, &case.inputs, &case.answers).map_err(|m| format!("a second time: {m}"))
+        check(&mut session, &case.inputs, &case.answers).map_err(|m| format!("a second time: {m}"))
     }
 
     /// Several graphs as one plan, whose states stay states.
@@ -71,10 +66,7 @@ impl Machine {
     /// The plan on the device, by way of its file; `None` if the compiler does not do what it should.
     fn session(&self, compiled: Result<Compiled, CompileError>) -> Result<Option<Session>, String> {
         match compiled {
-            Ok(compiled) => {
-                let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
-                Session::load(&self.device, &plan).map(Some).map_err(text)
-            }
+            Ok(compiled) => self.machine.load(&compiled).map(Some),
             Err(CompileError::Unsupported { message, .. }) => {
                 *self.refused.lock().expect("nobody panics with it").entry(message).or_default() += 1;
                 Ok(None)
@@ -102,22 +94,10 @@ pub fn host(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<(String, HostTenso
 }
 
 /// Runs the first program once and compares.
-fn answers(
-    session: &mut Session,
-    inputs: &BTreeMap<String, Tensor>,
-    answers: &[Answer],
-) -> Result<(), String> {
-    let inputs = host(inputs)?;
-    let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let outputs = session.run(&inputs).map_err(text)?;
-    for answer in answers {
-        let found = outputs.get(&answer.name).map_err(text)?;
-        answer.check(&kiln::from_host(found).map_err(text)?)?;
-    }
-    Ok(())
-}
-
-/// An error as text.
-pub fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+fn check(session: &mut Session, inputs: &BTreeMap<String, Tensor>, wanted: &[Answer]) -> Result<(), String> {
+    let found = answers(session, inputs)?;
+    wanted.iter().try_for_each(|answer| match found.get(&answer.name) {
+        Some(found) => answer.check(found),
+        None => Err(format!("there is no output `{}`", answer.name)),
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln::graph::{Precision, Tensor, evaluate, text};
 
-use crate::device::Machine;
+use crate::device::Devices;
 use crate::recipe::{Answer, Case, others};
 use crate::sketch::{Sketch, largest};
 
@@ -76,11 +76,11 @@ fn case(text: &str) -> Case {
 
 #[test]
 fn what_was_wrong_is_right() {
-    let machine = Machine::new();
+    let devices = Devices::new();
     let mut wrong = vec![];
     for (what, text) in FOUND {
         let case = case(text);
-        let checks = [machine.check(&case), crate::passes::check(&case)];
+        let checks = [devices.check(&case), crate::passes::check(&case)];
         wrong.extend(checks.into_iter().filter_map(|check| Some(format!("{what}: {}", check.err()?))));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

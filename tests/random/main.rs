@@ -11,6 +11,8 @@ mod dice;
 mod found;
 mod gradients;
 mod jumps;
+#[path = "../machine.rs"]
+mod machine;
 mod passes;
 mod recipe;
 mod sketch;
@@ -22,7 +24,7 @@ use std::path::Path;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use device::Machine;
+use device::Devices;
 use recipe::{Case, recipes};
 
 /// A number from the environment.
@@ -67,9 +69,9 @@ fn draw(what: &str, usual: u32, smooth: bool, check: impl Fn(&Case) -> Result<()
 
 #[test]
 fn compiled_is_evaluated() {
-    let machine = Machine::new();
-    draw("compiled", 100, false, |case| machine.check(case));
-    println!("refused: {:#?}", machine.refused());
+    let devices = Devices::new();
+    draw("compiled", 100, false, |case| devices.check(case));
+    println!("refused: {:#?}", devices.refused());
 }
 
 #[test]
@@ -87,17 +89,17 @@ fn gradients_are_those_of_differences() {
 
 #[test]
 fn gradients_compiled_are_evaluated() {
-    let machine = Machine::new();
+    let devices = Devices::new();
     draw("compiled gradients", 40, true, |case| match gradients::differentiated(case)? {
-        Some((case, _)) => machine.check(&case),
+        Some((case, _)) => devices.check(&case),
         None => Ok(()),
     });
-    println!("refused: {:#?}", machine.refused());
+    println!("refused: {:#?}", devices.refused());
 }
 
 #[test]
 fn training_steps_are_evaluated_ones() {
-    let machine = Machine::new();
-    draw("training", 40, true, |case| training::check(&machine, case));
-    println!("refused: {:#?}", machine.refused());
+    let devices = Devices::new();
+    draw("training", 40, true, |case| training::check(&devices, case));
+    println!("refused: {:#?}", devices.refused());
 }

@@ -7,8 +7,9 @@ use kiln::graph::ops::BinaryOp;
 use kiln::graph::{EvaluateOptions, Evaluation, GraphError, Op, Precision, Tensor, evaluate_with};
 use kiln::{Graph, HostTensor, Session, Target};
 
-use crate::device::{Machine, host, text};
+use crate::device::{Devices, host};
 use crate::gradients;
+use crate::machine::text;
 use crate::recipe::{Answer, Case};
 
 /// How many steps are made.
@@ -61,18 +62,18 @@ fn answers(single: &[(String, Tensor)], double: &[(String, Tensor)]) -> Vec<Answ
 }
 
 /// Trains a case for a few steps on the device and by evaluation.
-pub fn check(machine: &Machine, case: &Case) -> Result<(), String> {
+pub fn check(devices: &Devices, case: &Case) -> Result<(), String> {
     let Some(step) = step(case)? else { return Ok(()) };
-    for (name, target) in machine.targets() {
-        check_for(machine, target, case, &step).map_err(|message| format!("as for {name}: {message}"))?;
+    for (name, target) in devices.targets() {
+        check_for(devices, target, case, &step).map_err(|message| format!("as for {name}: {message}"))?;
     }
     Ok(())
 }
 
-fn check_for(machine: &Machine, target: &Target, case: &Case, step: &Graph) -> Result<(), String> {
+fn check_for(devices: &Devices, target: &Target, case: &Case, step: &Graph) -> Result<(), String> {
     // What only the network reads or only the step does must not be missed.
     let programs = [("train", step), ("inference", &case.graph)];
-    let Some(mut session) = machine.load(&programs, target, &case.max)? else { return Ok(()) };
+    let Some(mut session) = devices.load(&programs, target, &case.max)? else { return Ok(()) };
     let given = host(&case.inputs)?;
     let given: Vec<(&str, &HostTensor)> =
         given.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

@@ -1,0 +1,48 @@
+//! The device of this machine, and running plans on it as programs do: by way of a plan's file.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use kiln::graph::Tensor;
+use kiln::{Capabilities, Compiled, Device, DeviceOptions, Plan, Session, Target};
+
+/// A device, open with all it has, and the target that it is.
+pub struct Machine {
+    pub device: Device,
+    pub target: Target,
+}
+
+impl Machine {
+    pub fn open() -> Self {
+        let capabilities: Capabilities =
+            kiln::default_device().expect("a Vulkan driver; `scripts/driver` installs one");
+        let requirements = kiln::requirements_of(&capabilities);
+        let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
+        Self { device, target: kiln::target_for(&capabilities) }
+    }
+
+    /// The plan on the device.
+    pub fn load(&self, compiled: &Compiled) -> Result<Session, String> {
+        let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
+        Session::load(&self.device, &plan).map_err(text)
+    }
+}
+
+/// What the first program of a plan answers, by name.
+pub fn answers<'a>(
+    session: &mut Session,
+    given: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+) -> Result<BTreeMap<String, Tensor>, String> {
+    let host = |(name, tensor): (&'a String, &'a Tensor)| {
+        Ok::<_, String>((name.as_str(), kiln::to_host(tensor).map_err(text)?))
+    };
+    let given: Vec<_> = given.into_iter().map(host).collect::<Result<_, _>>()?;
+    let inputs: Vec<_> = given.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let outputs = session.run(&inputs).map_err(text)?;
+    outputs.iter().map(|(name, found)| Ok((name.to_owned(), kiln::from_host(found).map_err(text)?))).collect()
+}
+
+/// An error as text.
+pub fn text(error: impl Display) -> String {
+    error.to_string()
+}
