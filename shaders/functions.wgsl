@@ -112,6 +112,13 @@ fn floor_mod_long(a: ${ L }, b: ${ L }) -> ${ L } {
   return select(r, r + b, (r != ${ L }()) & ((r ^ b) < ${ L }()));
 }
 //% endif
+//% if "places_long" in used
+// By how many places to shift, counted with 32 bits; one too few or too many stays so. A function, since naga does not
+// convert constants of 64 bits.
+fn places_long(b: ${ L }) -> ${ I } {
+  return ${ I }(clamp(b, ${ L }(-1), ${ L }(64)));
+}
+//% endif
 //% for name, Z in [("power_int", I), ("power_unsigned", U), ("power_long", L)]
 //% if name in used
 // By squaring; to a negative power only 1 and -1 are something else than zero.

@@ -50,6 +50,11 @@ const FOUND: &[(&str, &str)] = &[
          const @w : f32[70, 1] = fill(0.5)\n%m = matmul(%x, @w) transpose_b\n%c = concat(%a, %a) axis=2\n\
          output b = %b\noutput m = %m\noutput c = %c",
     ),
+    (
+        "naga does not convert constants of 64 bits, by how many places to shift",
+        "input %x : i64[1, 2, 2, 2]\nconst @c : i64[] = [7]\n%s = shift_left(%x, @c)\nconst @i : i64[1, 3] = [0, -1, -1]\n\
+         %y = gather(%s, @i) axis=0\noutput y = %y",
+    ),
 ];
 
 /// The graph in `text` with inputs that look random.

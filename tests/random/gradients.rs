@@ -41,7 +41,12 @@ pub fn differentiated(case: &Case) -> Result<Option<(Case, Vec<String>)>, String
     let answers = single.outputs().iter().zip(double.outputs());
     let answers =
         answers.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone()));
-    let answers = answers.collect();
+    let mut answers: Vec<Answer> = answers.collect();
+    // The loss comes first.
+    let terms = case.answers.iter().filter(|answer| answer.single.dtype() == DType::F32);
+    let magnitude: f64 = terms.flat_map(|answer| answer.double.to_f64()).map(f64::abs).sum();
+    let loss = answers.remove(0).of_terms(magnitude);
+    answers.insert(0, loss);
     let (inputs, max) = (case.inputs.clone(), case.max.clone());
     Ok(Some((Case { graph, inputs, max, answers, others: vec![] }, sources)))
 }

@@ -148,6 +148,11 @@ impl Answer {
         answer
     }
 
+    /// The same for a sum of terms of so much in all, which may cancel: devices' functions are off by some 1e-6 each.
+    pub fn of_terms(self, magnitude: f64) -> Self {
+        Self { tolerance: self.tolerance + 5e-6 * magnitude, ..self }
+    }
+
     /// How far the two precisions are apart.
     pub fn doubt(&self) -> f64 {
         let pairs = self.single.to_f64().into_iter().zip(self.double.to_f64());

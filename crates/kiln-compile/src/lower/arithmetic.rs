@@ -276,20 +276,20 @@ fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -
         BinaryOp::Xor | BinaryOp::BitXor => format!("{a} ^ {b}"),
         BinaryOp::BitAnd => format!("{a} & {b}"),
         BinaryOp::BitOr => format!("{a} | {b}"),
-        BinaryOp::ShiftLeft | BinaryOp::ShiftRight => shift(op, dtype, a, b, element.width()),
+        BinaryOp::ShiftLeft | BinaryOp::ShiftRight => shift(element, op, dtype, a, b),
     }
 }
 
 /// By as many places as there can be at most: to the right of a signed number that leaves copies of the sign, which is
 /// what more places, or less than none, leave too. Of other numbers they leave zero.
-fn shift(op: BinaryOp, dtype: DType, a: &str, b: &str, width: usize) -> String {
+fn shift(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
+    let width = element.width();
     let zero = literal(dtype, 0.0, width);
     let signed = dtype.integer_range().is_some_and(|(low, _)| low < 0);
     let counted = if signed { DType::I32 } else { DType::U32 };
     let (b, most) = if dtype == DType::I64 {
-        // Counted with 32 bits, as places are.
-        let [low, high] = [-1.0, 64.0].map(|n| literal(dtype, n, width));
-        (format!("{}(clamp({b}, {low}, {high}))", register_type(counted, width)), 63.0)
+        element.used.insert("places_long");
+        (format!("places_long({b})"), 63.0)
     } else {
         (b.to_owned(), 31.0)
     };
