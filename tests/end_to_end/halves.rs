@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use half::f16;
-use kiln::graph::{DType, Data, Op, Precision, Tensor, ValueId, evaluate, text};
+use kiln::graph::functions::{self, normalization};
+use kiln::graph::ops::{BinaryOp, UnaryOp};
+use kiln::graph::{
+    DType, Data, Dim, Formula, GraphError, Op, Precision, Tensor, TensorType, ValueId, evaluate, text,
+};
 use kiln::plan::Storage;
 use kiln::{Compiled, Device, DeviceOptions, Graph, Options, Session, Strategy, Target};
 
 use crate::gradient::{Differentiated, differentiated_models};
+use crate::numbers::noise;
 
 /// The device of this machine, and a target with and one without 16-bit floats in memory.
 fn targets() -> (Device, Vec<Target>) {
@@ -123,6 +128,66 @@ fn what_is_stored_is_rounded_to_the_nearest_half() {
             for (x, found) in numbers.iter().zip(found) {
                 let wanted = f16::from_f32(x.to_f32() * 1.000_976_6);
                 assert_eq!(*found, wanted, "{x}, 16 bits in memory: {}", target.float16);
+            }
+        }
+    }
+}
+
+/// A function of a value.
+type Function = fn(&mut Formula<'_>, ValueId) -> Result<ValueId, GraphError>;
+
+/// Their squares overflow from 256 on, and are zeros below 2e-4.
+#[test]
+fn what_squares_in_between_needs_no_small_numbers() {
+    let functions: [(&str, Function); 6] = [
+        ("normalize", |f, x| normalization::normalize(f, x, &[3], 1e-12)),
+        ("group_norm", |f, x| normalization::group_norm(f, x, 2, 1e-12)),
+        ("rms_norm", |f, x| normalization::rms_norm(f, x, &[1], 1e-12)),
+        ("local_response_norm", |f, x| normalization::local_response_norm(f, x, [1, 1], 1e-4, 0.75, 1.0)),
+        ("l2_norm", |f, x| functions::reduce::l2_norm(f, x, &[2, 3], true)),
+        ("deviation", |f, x| {
+            let tenth = f.with(BinaryOp::Mul, x, 0.1)?;
+            let variance = functions::reduce::variance(f, tenth, &[1], true, 1.0)?;
+            f.unary(UnaryOp::Sqrt, variance)
+        }),
+    ];
+    let (device, targets) = targets();
+    let shape = [2, 8, 3, 6];
+    for scale in [2e3, 2e-4] {
+        let numbers: Vec<f16> =
+            noise(5, shape.iter().product()).iter().map(|x| f16::from_f64(x * scale)).collect();
+        let given = BTreeMap::from([("x".to_owned(), halves(&numbers, &shape))]);
+        for (name, function) in functions {
+            if name == "deviation" && scale < 1.0 {
+                continue;
+            }
+            let mut graph = Graph::new(name);
+            let ty = TensorType::new(DType::F16, shape.map(Dim::from).to_vec());
+            let x = graph.input("x", ty).expect("a new name");
+            let y = function(&mut Formula::new(&mut graph, name), x).expect("a formula");
+            graph.output("y", y).expect("a new name");
+            assert_eq!(graph.ty(y).dtype, DType::F16, "{name}");
+            let exact = evaluate(&graph, &given, Precision::F64).expect("values");
+            let rounded = evaluate(&graph, &given, Precision::F32).expect("values");
+            let off = |found: &Tensor| {
+                let (found, wanted) = (found.to_f64(), exact.outputs()[0].1.to_f64());
+                let largest = wanted.iter().fold(0f64, |most, x| most.max(x.abs()));
+                let pairs = found.iter().zip(&wanted);
+                pairs
+                    .map(|(a, b)| (a - b).abs() / largest)
+                    .fold(0.0, |most, x| if x <= most { most } else { x })
+            };
+            let evaluated = off(&rounded.outputs()[0].1);
+            assert!(evaluated < 5e-3, "{name} of {scale}: the evaluator is off by {evaluated:.1e}");
+            for target in &targets {
+                let options = Options { target: target.clone(), max: BTreeMap::new() };
+                let compiled = kiln::compile(&graph, &options).expect("a plan");
+                let off = off(&run(&device, &compiled, &given)["y"]);
+                assert!(
+                    off < 5e-3,
+                    "{name} of {scale} is off by {off:.1e}, 16 bits in memory: {}",
+                    target.float16
+                );
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
 use crate::ops::{BinaryOp, Op, Pool, PoolKind, ReduceKind, UnaryOp};
+use crate::tensor::DType;
 
 /// A vector `[C]` in the shape `[1, C, 1...]` in which it broadcasts over `[N, C, spatial...]`.
 pub fn per_channel(f: &mut Formula<'_>, vector: ValueId, spatial: usize) -> Made {
@@ -16,9 +17,15 @@ pub fn per_channel(f: &mut Formula<'_>, vector: ValueId, spatial: usize) -> Made
     f.reshape(vector, shape)
 }
 
-/// `x - mean` over `axes`.
+/// 16-bit floats as 32-bit ones, of which there are squares: with 16 bits they overflow from 256 on.
+pub fn widened(f: &mut Formula<'_>, x: ValueId) -> Made {
+    if f.ty(x).dtype == DType::F16 { f.cast(x, DType::F32) } else { Ok(x) }
+}
+
+/// `x - mean` over `axes`, [`widened`].
 pub fn centre(f: &mut Formula<'_>, x: ValueId, axes: &[usize]) -> Made {
     let mean = f.reduce(ReduceKind::Mean, x, axes.to_vec(), true)?;
+    let (x, mean) = (widened(f, x)?, widened(f, mean)?);
     f.sub(x, mean)
 }
 
@@ -33,7 +40,7 @@ pub fn normalize(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) 
 pub struct Normalized {
     /// `(x - mean) / deviation`
     pub result: ValueId,
-    /// The mean, with 1 in place of the axes.
+    /// The mean, with 1 in place of the axes, [`widened`].
     pub mean: ValueId,
     /// `sqrt(variance + epsilon)`, likewise.
     pub deviation: ValueId,
@@ -46,15 +53,19 @@ pub fn normalized(
     axes: &[usize],
     epsilon: f64,
 ) -> Result<Normalized, GraphError> {
+    let dtype = f.ty(x).dtype;
     let mean = f.reduce(ReduceKind::Mean, x, axes.to_vec(), true)?;
+    let (x, mean) = (widened(f, x)?, widened(f, mean)?);
     let centred = f.sub(x, mean)?;
     let deviation = root_mean_square(f, centred, axes, epsilon)?;
     let result = f.div(centred, deviation)?;
+    let result = f.cast(result, dtype)?;
     Ok(Normalized { result, mean, deviation })
 }
 
-/// `sqrt(mean(x^2) + epsilon)` over `axes`, which are kept as 1.
+/// `sqrt(mean(x^2) + epsilon)` over `axes`, which are kept as 1, [`widened`].
 pub fn root_mean_square(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Made {
+    let x = widened(f, x)?;
     let square = f.mul(x, x)?;
     let mean = f.reduce(ReduceKind::Mean, square, axes.to_vec(), true)?;
     let mean = f.with(BinaryOp::Add, mean, epsilon)?;
@@ -64,7 +75,9 @@ pub fn root_mean_square(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon
 /// `x / sqrt(mean(x^2) + epsilon)` over `axes` (Zhang and Sennrich 2019).
 pub fn rms_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) -> Made {
     let size = root_mean_square(f, x, axes, epsilon)?;
-    f.div(x, size)
+    let wide = widened(f, x)?;
+    let y = f.div(wide, size)?;
+    f.cast(y, f.ty(x).dtype)
 }
 
 /// `[N, C, ...]` as `[N, groups, C / groups * ...]`.
@@ -111,6 +124,8 @@ pub fn local_response_norm(
     let [Ok(before), Ok(after)] = around.map(i64::try_from) else {
         return f.mismatch("local_response_norm", format!("{around:?} channels around are too many"));
     };
+    let dtype = f.ty(x).dtype;
+    let x = widened(f, x)?;
     let square = f.mul(x, x)?;
     let plane = f.reshape(square, vec![n.clone(), Dim::from(1), c.clone(), product(rest)])?;
     let pool = Pool {
@@ -126,5 +141,6 @@ pub fn local_response_norm(
     let scaled = f.with(BinaryOp::Mul, mean, alpha)?;
     let base = f.with(BinaryOp::Add, scaled, k)?;
     let divisor = f.with(BinaryOp::Pow, base, beta)?;
-    f.div(x, divisor)
+    let y = f.div(x, divisor)?;
+    f.cast(y, dtype)
 }

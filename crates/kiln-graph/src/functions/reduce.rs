@@ -1,6 +1,6 @@
 //! What combines elements along axes in more than one step.
 
-use super::normalization::centre;
+use super::normalization::{centre, widened};
 use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
@@ -34,15 +34,17 @@ pub fn variance(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool
     let centred = centre(f, x, axes)?;
     let square = f.mul(centred, centred)?;
     let mean = f.reduce(ReduceKind::Mean, square, axes.to_vec(), keep_dims)?;
+    let dtype = f.ty(x).dtype;
     if correction == 0.0 {
-        return Ok(mean);
+        return f.cast(mean, dtype);
     }
     let Some(known) = count.as_const() else {
         let count = f.size(count)?;
         let rest = f.with(BinaryOp::Sub, count, correction)?;
         let factor = f.div(count, rest)?;
         let factor = f.cast(factor, f.ty(mean).dtype)?;
-        return f.mul(mean, factor);
+        let estimate = f.mul(mean, factor)?;
+        return f.cast(estimate, dtype);
     };
     #[allow(clippy::as_conversions, reason = "numbers of elements are far below 2^53")]
     let known = known as f64;
@@ -51,7 +53,8 @@ pub fn variance(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool
             format!("the variance of {known} elements with a correction of {correction} is not defined");
         return Err(GraphError::Unsuitable(message));
     }
-    f.with(BinaryOp::Mul, mean, known / (known - correction))
+    let estimate = f.with(BinaryOp::Mul, mean, known / (known - correction))?;
+    f.cast(estimate, dtype)
 }
 
 /// The sum of sizes `|x|` over `axes`.
@@ -62,9 +65,11 @@ pub fn l1_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool)
 
 /// The root of the sum of squares over `axes`.
 pub fn l2_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
-    let square = f.mul(x, x)?;
+    let wide = widened(f, x)?;
+    let square = f.mul(wide, wide)?;
     let sum = f.reduce(ReduceKind::Sum, square, axes.to_vec(), keep_dims)?;
-    f.unary(UnaryOp::Sqrt, sum)
+    let root = f.unary(UnaryOp::Sqrt, sum)?;
+    f.cast(root, f.ty(x).dtype)
 }
 
 /// A one where `x` is largest along `axis`, the first of equals, and zeros.

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use kiln_graph::functions::normalization::{group_norm, local_response_norm, normalize, per_channel};
-use kiln_graph::ops::{BatchNorm, BinaryOp, ReduceKind, UnaryOp};
+use kiln_graph::functions::normalization::{
+    group_norm, local_response_norm, normalize, per_channel, rms_norm as rms_normalized,
+};
+use kiln_graph::ops::{BatchNorm, BinaryOp};
 use kiln_graph::{Dim, Op, ShapeDisplay, Tensor, ValueId};
 
 use super::{Function, Init, functions, layers};
@@ -243,11 +245,7 @@ fn rms_norm(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let weight = i.optional_tensor(b, "weight")?;
     let eps = if b.is_none("eps") { f64::from(f32::EPSILON) } else { b.float("eps")? };
     let mut f = i.formula();
-    let square = f.mul(x, x)?;
-    let mean = f.reduce(ReduceKind::Mean, square, axes, true)?;
-    let mean = f.with(BinaryOp::Add, mean, eps)?;
-    let size = f.unary(UnaryOp::Sqrt, mean)?;
-    let mut y = f.div(x, size)?;
+    let mut y = rms_normalized(&mut f, x, &axes, eps)?;
     if let Some(weight) = weight {
         y = f.mul(y, weight)?;
     }

@@ -1,5 +1,6 @@
 //! Pooling.
 
+use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::pooling::{self, Numbering};
 use kiln_graph::ops::{BinaryOp, Concat, Pool, PoolKind, Reduce, ReduceKind, Slice, SliceAxis, UnaryOp};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
@@ -169,6 +170,8 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let pool = window(i, b, x, spatial, PoolKind::Average { count_include_pad: true })?;
     let count = elements(&pool);
     let mut f = i.formula();
+    let dtype = f.ty(x).dtype;
+    let x = widened(&mut f, x)?;
     let powers = match p {
         1.0 => x,
         2.0 => f.mul(x, x)?,
@@ -176,7 +179,7 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     };
     let mean = f.apply(Op::Pool(pool), &[powers])?;
     let sum = f.with(BinaryOp::Mul, mean, count)?;
-    Ok(Value::tensor(match p {
+    let y = match p {
         1.0 => sum,
         2.0 => f.unary(UnaryOp::Sqrt, sum)?,
         p => {
@@ -186,7 +189,8 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
             let signed = f.mul(sign, size)?;
             f.with(BinaryOp::Pow, signed, 1.0 / p)?
         }
-    }))
+    };
+    Ok(Value::tensor(f.cast(y, dtype)?))
 }
 
 /// As many windows as asked for, over `floor(k * in / out)` to `ceil((k + 1) * in / out)`; a rectangle's mean is the mean

@@ -1,5 +1,6 @@
 //! Sums, means, extremes, norms.
 
+use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::reduce::{l1_norm, l2_norm, log_sum_exp, variance};
 use kiln_graph::functions::running::{Running, cumulative_sum};
 use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind, UnaryOp};
@@ -74,9 +75,11 @@ pub(super) fn norm(
     if p.is_infinite() {
         return Ok(f.reduce(ReduceKind::Max, size, axes.to_vec(), keep)?);
     }
-    let powers = f.with(BinaryOp::Pow, size, p)?;
+    let wide = widened(&mut f, size)?;
+    let powers = f.with(BinaryOp::Pow, wide, p)?;
     let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep)?;
-    Ok(f.with(BinaryOp::Pow, sum, 1.0 / p)?)
+    let norm = f.with(BinaryOp::Pow, sum, 1.0 / p)?;
+    Ok(f.cast(norm, f.ty(x).dtype)?)
 }
 
 /// The dimensions that `dim` names, all if it names none, and whether they stay as 1.

@@ -62,7 +62,7 @@ pub(crate) fn instance_normalization(cx: &mut Cx<'_>) -> Outputs {
 
 pub(crate) fn layer_normalization(cx: &mut Cx<'_>) -> Outputs {
     let (x, scale, shift) = (cx.input(0)?, cx.input(1)?, cx.optional(2));
-    // The type in which the statistics are computed; here that of the input.
+    // The type in which the statistics are computed; here that of the input, or 32 bits.
     let stash = stash_type(cx)?;
     let axis = cx.axis_of(-1, x)?;
     let epsilon = epsilon(cx)?;
@@ -125,13 +125,15 @@ pub(crate) fn mean_variance_normalization(cx: &mut Cx<'_>) -> Outputs {
     let variance = cx.reduce(ReduceKind::Mean, square, &axes, true)?;
     let deviation = cx.unary(UnaryOp::Sqrt, variance)?;
     let deviation = cx.with(BinaryOp::Add, deviation, 1e-9)?;
-    Ok(vec![cx.div(centred, deviation)?])
+    let y = cx.div(centred, deviation)?;
+    Ok(vec![cx.cast(y, cx.dtype(x))?])
 }
 
 /// What has no length stays as it is.
 pub(crate) fn lp_normalization(cx: &mut Cx<'_>) -> Outputs {
-    let x = cx.input(0)?;
-    let axis = cx.axis_of(-1, x)?;
+    let given = cx.input(0)?;
+    let axis = cx.axis_of(-1, given)?;
+    let x = normalization::widened(&mut cx.formula(), given)?;
     let p = cx.attributes.int_or("p", 2)?;
     let sum = match p {
         1 => reduce::l1_norm(&mut cx.formula(), x, &[axis], true)?,
@@ -147,7 +149,8 @@ pub(crate) fn lp_normalization(cx: &mut Cx<'_>) -> Outputs {
     let none = f.binary(BinaryOp::Equal, sum, zero)?;
     let sum = f.select(none, one, sum)?;
     let norm = if p == 1 { sum } else { f.unary(UnaryOp::Sqrt, sum)? };
-    Ok(vec![cx.div(x, norm)?])
+    let y = cx.div(x, norm)?;
+    Ok(vec![cx.cast(y, cx.dtype(given))?])
 }
 
 pub(crate) fn lrn(cx: &mut Cx<'_>) -> Outputs {

@@ -1,5 +1,6 @@
 //! Pooling.
 
+use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::pooling::{self, Numbering};
 use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
 use kiln_graph::{DType, Dim, Op, ValueId};
@@ -86,7 +87,8 @@ pub(crate) fn max_unpool(cx: &mut Cx<'_>) -> Outputs {
 
 /// The `p`-th root of the sum of `p`-th powers: from the mean over the whole window, padding included.
 pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
-    let x = cx.input(0)?;
+    let given = cx.input(0)?;
+    let x = widened(&mut cx.formula(), given)?;
     // A floating point number in the first version.
     let p = if cx.opset < 2 {
         cx.attributes.float_or("p", 2.0)?.into()
@@ -106,11 +108,12 @@ pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
     };
     let mean = mean_of_whole_windows(cx, powers, pool)?;
     let sum = cx.with(BinaryOp::Mul, mean, count)?;
-    Ok(vec![match p {
+    let y = match p {
         1.0 => sum,
         2.0 => cx.unary(UnaryOp::Sqrt, sum)?,
         p => cx.with(BinaryOp::Pow, sum, 1.0 / p)?,
-    }])
+    };
+    Ok(vec![cx.cast(y, cx.dtype(given))?])
 }
 
 /// A last window that hangs over the padding (`ceil_mode`) is divided by what lies within; more padding makes all of

@@ -1,5 +1,6 @@
 //! Everything that combines elements along axes: reductions, softmax, arg-max, running sums.
 
+use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::reduce as functions;
 use kiln_graph::functions::running::{self, Running};
 use kiln_graph::ops::{ArgKind, ArgReduce, ReduceKind, Softmax, UnaryOp};
@@ -72,8 +73,10 @@ pub(crate) fn l1(cx: &mut Cx<'_>) -> Outputs {
 
 pub(crate) fn sum_square(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
-    let square = cx.mul(x, x)?;
-    Ok(vec![reduced(cx, ReduceKind::Sum, square)?])
+    let wide = widened(&mut cx.formula(), x)?;
+    let square = cx.mul(wide, wide)?;
+    let sum = reduced(cx, ReduceKind::Sum, square)?;
+    Ok(vec![cx.cast(sum, cx.dtype(x))?])
 }
 
 pub(crate) fn l2(cx: &mut Cx<'_>) -> Outputs {
