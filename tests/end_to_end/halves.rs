@@ -324,3 +324,29 @@ fn counting_in_halves() {
         assert_eq!(run(&device, &compiled(source, target), &given)["y"].to_f64(), [1.0, 2.0, 3.0]);
     }
 }
+
+/// A state has more digits than 16 bits hold. What is chosen from it has them, too, or it would equal no element.
+#[test]
+fn the_largest_of_a_state_is_one_of_its_elements() {
+    let source = "input %x : f16[2, 6]\nstate @s : f16[2, 6] = [1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2]\n%n = add(@s, %x)\n\
+                  %t = transpose(@s) perm=[1, 0]\n%m = reduce_max(%t) axes=[0] keep_dims\n\
+                  %e = equal(%t, %m)\n%l = reduce_min(@s) axes=[0, 1] keep_dims\n%f = equal(@s, %l)\n\
+                  const @one : f16[] = [1]\nconst @zero : f16[] = [0]\n%c = select(%e, @one, @zero)\n\
+                  %d = select(%f, @one, @zero)\n%i = reduce_sum(%c) axes=[0, 1]\n%j = reduce_sum(%d) axes=[0, 1]\n\
+                  update @s = %n\noutput i = %i\noutput j = %j";
+    let graph = text::parse(source).expect("a graph");
+    let (device, targets) = targets();
+    let given = kiln::to_host(&halves(&[f16::from_f32(1e-4); 12], &[2, 6])).expect("a tensor");
+    for target in targets {
+        let options = Options { target: target.clone(), max: BTreeMap::new() };
+        let compiled = kiln::compile_programs(&[("step", &graph)], &options).expect("a plan");
+        let mut session = Session::load(&device, &compiled.plan).expect("a session");
+        for step in 0..3 {
+            let outputs = session.run_program("step", &[("x", &given)]).expect("a run");
+            for (name, wanted) in [("i", 2.0), ("j", 1.0)] {
+                let found = outputs.get(name).expect("the output").to_f64();
+                assert_eq!(found, [wanted], "{name} in step {step}, 16 bits in memory: {}", target.float16);
+            }
+        }
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::{DType, Def, Dim, Graph, TensorType, ValueId, product};
+use kiln_graph::ops::{ReduceKind, ScatterReduction};
+use kiln_graph::{DType, Dim, Graph, Op, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
 use super::destination::{Homes, homes};
@@ -109,6 +110,8 @@ pub struct Context<'a> {
     is_read: Vec<bool>,
     /// By value: whether the caller gets it.
     is_output: Vec<bool>,
+    /// By value: whether 16-bit floats have 32 bits in memory.
+    is_precise: Vec<bool>,
     /// Where parts of concatenations go.
     pub homes: Homes,
     /// Weights as tile kernels want them.
@@ -164,6 +167,7 @@ impl<'a> Context<'a> {
             last_use,
             is_read,
             is_output,
+            is_precise: precise(graph),
             homes: homes(graph, fusion),
             packed: HashMap::new(),
             unfolds: Vec::new(),
@@ -219,9 +223,8 @@ impl<'a> Context<'a> {
     /// The element type in memory of a value.
     pub fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
         let dtype = self.graph.ty(id).dtype;
-        // States keep all digits that updates add to.
-        let is_state = matches!(self.graph.value(id).def, Def::State(_)) || self.updates.contains_key(&id);
-        let element = if is_state { computed_type(dtype) } else { self.stored_type(dtype) };
+        let element =
+            if self.is_precise[id.index()] { computed_type(dtype) } else { self.stored_type(dtype) };
         let possible = match element {
             Storage::I64 => self.target.int64,
             Storage::F64 => self.target.float64,
@@ -230,7 +233,7 @@ impl<'a> Context<'a> {
         if possible { Ok(element) } else { Err(self.no_such_type(id)) }
     }
 
-    /// The element type in memory of what is held as `dtype` and no state.
+    /// The element type in memory of what is held as `dtype`, unless it is precise.
     pub fn stored_type(&self, dtype: DType) -> Storage {
         if dtype == DType::F16 && self.target.float16 { Storage::F16 } else { computed_type(dtype) }
     }
@@ -423,6 +426,33 @@ impl<'a> Context<'a> {
             message: format!("needs {} storage buffers at once; the target has {limit}", bindings.len()),
         })
     }
+}
+
+/// By value: whether it is a 16-bit float that has 32 bits in memory. States do and what they become, so that they keep
+/// all digits that updates add to; and what is moved or chosen from these, or it would equal none of them, as gradients
+/// ask.
+fn precise(graph: &Graph) -> Vec<bool> {
+    let is_half = |id: &ValueId| graph.ty(*id).dtype == DType::F16;
+    let mut precise = vec![false; graph.values().len()];
+    let updated = graph.updates().iter().map(|update| update.value);
+    for id in graph.states().iter().copied().chain(updated).filter(is_half) {
+        precise[id.index()] = true;
+    }
+    for node in graph.nodes() {
+        let keeps = match &node.op {
+            Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) => {
+                true
+            }
+            Op::Gather(_) | Op::GatherElements(_) => true,
+            Op::Reduce(op) => matches!(op.kind, ReduceKind::Max | ReduceKind::Min),
+            Op::Scatter(op) => matches!(op.reduction, ScatterReduction::Max | ScatterReduction::Min),
+            _ => false,
+        };
+        if keeps && node.inputs.iter().any(|id| precise[id.index()]) {
+            node.outputs.iter().for_each(|id| precise[id.index()] = true);
+        }
+    }
+    precise
 }
 
 /// The element type that kernels compute in with what is held as `dtype`.
