@@ -293,6 +293,20 @@ fn a_network_takes_half_the_memory() {
     }
 }
 
+/// As for 32 bits, sums begin with a bias.
+#[test]
+fn kernels_are_those_of_32_bits() {
+    let (_, targets) = targets();
+    let source = "input %x : f16[3, 8, 9, 8]\nconst @w : f16[8, 8, 3, 3] = fill(0.1)\nconst @b : f16[8, 1, 1] = fill(1)\n\
+                  %c = conv(%x, @w) pads=[[1, 1], [1, 1]]\n%s = add(%c, @b)\n%r = relu(%s)\noutput r = %r";
+    for target in targets {
+        let names = |source: &str| -> Vec<String> {
+            compiled(source, &target).plan.shaders.iter().map(|shader| shader.name.clone()).collect()
+        };
+        assert_eq!(names(source), names(&source.replace("f16", "f32")));
+    }
+}
+
 /// Next to 1, halves are 0.001 apart: what is added here would be lost.
 #[test]
 fn small_updates_of_a_state_add_up() {

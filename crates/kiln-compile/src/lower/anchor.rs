@@ -110,7 +110,8 @@ fn bias(
         along.is_some_and(|along| shape.get(along).is_some_and(|n| ty.shape[axis] == Dim::from(*n)));
     // Also where the axis has one element: another one that has more would be no bias.
     let only = shape.iter().enumerate().all(|(i, n)| along == Some(i) || *n == 1);
-    if node.op != Op::Binary(BinaryOp::Add) || !once || !matches || !only || tensor.dtype() != DType::F32 {
+    let float = matches!(tensor.dtype(), DType::F32 | DType::F16);
+    if node.op != Op::Binary(BinaryOp::Add) || !once || !matches || !only || !float {
         return Ok(None);
     }
     let along = along.unwrap_or(0);
