@@ -28,6 +28,14 @@ impl Devices {
         Self { machine, targets, refused: Mutex::default() }
     }
 
+    /// The same with 16-bit floats in memory.
+    pub fn of_halves() -> Self {
+        let mut devices = Self::new();
+        let float16 = devices.machine.target.float16;
+        devices.targets.iter_mut().for_each(|(_, target)| target.float16 = float16);
+        devices
+    }
+
     /// Runs a case for all targets.
     pub fn check(&self, case: &Case) -> Result<(), String> {
         for (name, target) in &self.targets {

@@ -10,6 +10,7 @@ mod device;
 mod dice;
 mod found;
 mod gradients;
+mod halves;
 mod jumps;
 #[path = "../machine.rs"]
 mod machine;
@@ -101,5 +102,29 @@ fn gradients_compiled_are_evaluated() {
 fn training_steps_are_evaluated_ones() {
     let devices = Devices::new();
     draw("training", 40, true, |case| training::check(&devices, case));
+    println!("refused: {:#?}", devices.refused());
+}
+
+#[test]
+fn halves_compiled_are_evaluated() {
+    let devices = Devices::of_halves();
+    draw("halves", 40, false, |case| halves::of(case).map_or(Ok(()), |case| devices.check(&case)));
+    println!("refused: {:#?}", devices.refused());
+}
+
+#[test]
+fn gradients_of_halves_are_evaluated() {
+    let devices = Devices::of_halves();
+    draw("gradients of halves", 20, true, |case| {
+        let halved = gradients::differentiated(case)?.and_then(|(case, _)| halves::of(&case));
+        halved.map_or(Ok(()), |case| devices.check(&case))
+    });
+    println!("refused: {:#?}", devices.refused());
+}
+
+#[test]
+fn training_steps_of_halves_are_evaluated_ones() {
+    let devices = Devices::of_halves();
+    draw("training of halves", 20, true, |case| training::check_halves(&devices, case));
     println!("refused: {:#?}", devices.refused());
 }

@@ -9,6 +9,7 @@ use kiln::{Graph, HostTensor, Session, Target};
 
 use crate::device::{Devices, host};
 use crate::gradients;
+use crate::halves;
 use crate::machine::text;
 use crate::recipe::{Answer, Case};
 
@@ -55,22 +56,58 @@ fn run(
     Ok([run(Precision::F32, &states[0])?, run(Precision::F64, &states[1])?])
 }
 
+/// What a result should be, of its name and both precisions.
+type Judge = fn(&str, Tensor, Tensor) -> Answer;
+
 /// Pairs of results as answers.
-fn answers(single: &[(String, Tensor)], double: &[(String, Tensor)]) -> Vec<Answer> {
+fn answers(judge: Judge, single: &[(String, Tensor)], double: &[(String, Tensor)]) -> Vec<Answer> {
     let pairs = single.iter().zip(double);
-    pairs.map(|((name, single), (_, double))| Answer::of(name, single.clone(), double.clone())).collect()
+    pairs.map(|((name, single), (_, double))| judge(name, single.clone(), double.clone())).collect()
 }
 
 /// Trains a case for a few steps on the device and by evaluation.
 pub fn check(devices: &Devices, case: &Case) -> Result<(), String> {
     let Some(step) = step(case)? else { return Ok(()) };
+    check_all(devices, case, &step, Answer::of)
+}
+
+/// The same with 16-bit floats.
+pub fn check_halves(devices: &Devices, case: &Case) -> Result<(), String> {
+    let Some(step) = step(case)? else { return Ok(()) };
+    let (Some(step), Some(mut graph)) = (halves::graph(&step), halves::graph(&case.graph)) else {
+        return Ok(());
+    };
+    // Which of several is the largest is soon a matter of rounding.
+    let outputs = graph.outputs().to_vec();
+    graph.clear_outputs();
+    for output in outputs {
+        if graph.ty(output.value).dtype.is_float() {
+            graph.output(output.name, output.value).map_err(text)?;
+        }
+    }
+    let inputs = halves::tensors(&case.inputs);
+    let case = Case { graph, inputs, max: case.max.clone(), answers: vec![], others: vec![] };
+    let [single, double] = run(&step, &case, &Default::default())?;
+    let mut all = answers(halves::answer, single.outputs(), double.outputs());
+    all.extend(answers(halves::answer, single.new_states(), double.new_states()));
+    if all.iter().all(halves::is_sure) { check_all(devices, &case, &step, halves::answer) } else { Ok(()) }
+}
+
+fn check_all(devices: &Devices, case: &Case, step: &Graph, judge: Judge) -> Result<(), String> {
     for (name, target) in devices.targets() {
-        check_for(devices, target, case, &step).map_err(|message| format!("as for {name}: {message}"))?;
+        let checked = check_for(devices, target, case, step, judge);
+        checked.map_err(|message| format!("as for {name}: {message}"))?;
     }
     Ok(())
 }
 
-fn check_for(devices: &Devices, target: &Target, case: &Case, step: &Graph) -> Result<(), String> {
+fn check_for(
+    devices: &Devices,
+    target: &Target,
+    case: &Case,
+    step: &Graph,
+    judge: Judge,
+) -> Result<(), String> {
     // What only the network reads or only the step does must not be missed.
     let programs = [("train", step), ("inference", &case.graph)];
     let Some(mut session) = devices.load(&programs, target, &case.max)? else { return Ok(()) };
@@ -85,12 +122,12 @@ fn check_for(devices: &Devices, target: &Target, case: &Case, step: &Graph) -> R
     for n in 0..STEPS {
         let [single, double] = run(step, case, &states)?;
         let outputs = session.run_program("train", &inputs(step)).map_err(text)?;
-        for answer in answers(single.outputs(), double.outputs()) {
+        for answer in answers(judge, single.outputs(), double.outputs()) {
             let found = outputs.get(&answer.name).map_err(text)?;
             answer.check(&kiln::from_host(found).map_err(text)?).map_err(|m| format!("step {n}: {m}"))?;
         }
         drop(outputs);
-        for answer in answers(single.new_states(), double.new_states()) {
+        for answer in answers(judge, single.new_states(), double.new_states()) {
             answer.check(&state(&mut session, &answer.name)?).map_err(|m| format!("after step {n}: {m}"))?;
         }
         states[0].extend(single.new_states().iter().cloned());
@@ -98,7 +135,7 @@ fn check_for(devices: &Devices, target: &Target, case: &Case, step: &Graph) -> R
     }
     let [single, double] = run(&case.graph, case, &states)?;
     let outputs = session.run_program("inference", &inputs(&case.graph)).map_err(text)?;
-    for answer in answers(single.outputs(), double.outputs()) {
+    for answer in answers(judge, single.outputs(), double.outputs()) {
         let found = outputs.get(&answer.name).map_err(text)?;
         answer.check(&kiln::from_host(found).map_err(text)?).map_err(|m| format!("afterwards: {m}"))?;
     }

@@ -1,4 +1,4 @@
-//! Tensors on the host, and the way of their elements to the device and back. The device has four or eight
+//! Tensors on the host, and the way of their elements to the device and back. The device has two, four or eight
 //! bytes for each element; the host has what the user has.
 
 use std::borrow::Cow;
