@@ -51,6 +51,17 @@ const FOUND: &[(&str, &str)] = &[
          output b = %b\noutput m = %m\noutput c = %c",
     ),
     (
+        "the first power of a number was nearly that number",
+        "input %u : f32[40, 30]\nconst @s : f32[] = [37.7]\n%x = mul(%u, @s)\ninput %z : i32[40, 30]\n\
+         const @m : i32[] = [100000]\n%t = less(%z, @m)\n%e = cast(%t) to=f32\n%p = pow(%x, %e)\n\
+         %l = less_or_equal(%p, %x)\noutput l = %l",
+    ),
+    (
+        "the gradient of a weight with one tap read what padding had moved where it was not",
+        "input %x : f32[2, 1, 2]\ninput %d : f32[2, 64, 2]\n%w = conv_grad_weight(%x, %d) kernel=[1] pads=[[1, -1]]\n\
+         output w = %w",
+    ),
+    (
         "naga does not convert constants of 64 bits, by how many places to shift",
         "input %x : i64[1, 2, 2, 2]\nconst @c : i64[] = [7]\n%s = shift_left(%x, @c)\nconst @i : i64[1, 3] = [0, -1, -1]\n\
          %y = gather(%s, @i) axis=0\noutput y = %y",

@@ -127,8 +127,11 @@ pub fn lower(
         return direct(ctx, job, params, &w_shape, &y_shape, dilated);
     }
     // A window of one element that moves by one over all there is has no taps to speak of.
-    let flat =
-        taps == 1 && groups == 1 && x_shape[2..] == y_shape[2..] && conv.strides.iter().all(|s| *s == 1);
+    let flat = taps == 1
+        && groups == 1
+        && x_shape[2..] == y_shape[2..]
+        && conv.strides.iter().all(|s| *s == 1)
+        && conv.pads.iter().all(|pads| *pads == [0, 0]);
     let width = y_shape.last().cloned().unwrap_or_default();
     let tile = Tile::choose(
         ctx,

@@ -136,7 +136,9 @@ impl Pool {
     pub(crate) fn eval<T: Real>(&self, x: &Array<T>, out_shape: &[usize]) -> Vec<T> {
         let windows = self.windows(x.shape, out_shape);
         let mut out = Vec::with_capacity(out_shape.iter().product());
-        for plane in x.data.chunks(x.shape[2..].iter().product::<usize>().max(1)) {
+        // By number: planes of nothing but padding have results, too.
+        let (planes, size): (usize, usize) = (x.shape[..2].iter().product(), x.shape[2..].iter().product());
+        for plane in (0..planes).map(|n| &x.data[n * size..(n + 1) * size]) {
             out.extend(windows.iter().map(|(window, padded)| {
                 let elements = window.iter().map(|at| plane[*at]);
                 match self.kind {
