@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use kiln::graph::{Precision, Tensor, evaluate, text};
-use kiln::{Device, DeviceOptions, Options, Session, Target};
+use kiln::{Options, Target};
+
+use crate::machine::{Machine, answers};
 
 /// Graphs, and values for all their inputs: enough of both signs, and some that 32 bits do not hold in between.
 const GRAPHS: &[(&str, &[f64])] = &[
@@ -95,28 +97,22 @@ fn values(graph: &kiln::Graph, numbers: &[f64]) -> BTreeMap<String, Tensor> {
 
 #[test]
 fn the_device_computes_what_the_evaluator_does() {
-    let capabilities = kiln::default_device().expect("a Vulkan driver; scripts/driver installs one");
-    let target = kiln::target_for(&capabilities);
+    let machine = Machine::open();
+    let target = &machine.target;
     if !target.int64 || !target.float64 {
-        println!("skipped: {} has no 64-bit arithmetic", capabilities.name);
+        println!("skipped: {} has no 64-bit arithmetic", machine.device.capabilities().name);
         return;
     }
-    let device =
-        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
     for (source, numbers) in GRAPHS {
         let graph = text::parse(source).expect("a graph");
         let given = values(&graph, numbers);
         let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
         let options = Options { target: target.clone(), max: BTreeMap::new() };
-        let plan = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}")).plan;
-        let mut session = Session::load(&device, &plan).expect("a session");
-        let host: Vec<_> =
-            given.iter().map(|(name, t)| (name.as_str(), kiln::to_host(t).expect("a tensor"))).collect();
-        let inputs: Vec<_> = host.iter().map(|(name, tensor)| (*name, tensor)).collect();
-        let outputs = session.run(&inputs).expect("a run");
+        let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
+        let mut session = machine.load(&compiled).expect("a session");
+        let found = answers(&mut session, &given).expect("a run");
         for (name, wanted) in wanted.outputs() {
-            let found = kiln::from_host(outputs.get(name).expect("the output")).expect("a tensor");
-            assert_eq!(found.data(), wanted.data(), "{name} of\n{source}");
+            assert_eq!(found[name].data(), wanted.data(), "{name} of\n{source}");
         }
     }
 }

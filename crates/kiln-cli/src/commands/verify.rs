@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
+use kiln::graph::{DType, EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
 use kiln::onnx::ImportOptions;
 use kiln::test_data::{self, DataSet};
 use kiln::{Compiled, HostTensor, Session};
@@ -24,9 +24,10 @@ pub struct Arguments {
     /// Folders in ONNX's layout of test data
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Allowed difference, relative to the largest magnitude an output should have
-    #[arg(long, default_value_t = 1e-4)]
-    tolerance: f64,
+    /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4, and 5e-3 for 16-bit
+    /// floats]
+    #[arg(long)]
+    tolerance: Option<f64>,
     /// Where an answer is wrong, compare every layer with the reference evaluation and name the first wrong one
     #[arg(long)]
     bisect: bool,
@@ -38,6 +39,14 @@ pub struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    /// The allowed difference of values of a type.
+    fn allowed(&self, dtype: DType) -> f64 {
+        // Halves are up to 5e-4 from what they stand for, and a network rounds many times.
+        self.tolerance.unwrap_or(if dtype == DType::F16 { 5e-3 } else { 1e-4 })
+    }
+}
+
 /// The outcome for one output of one data set.
 struct Row {
     folder: String,
@@ -45,6 +54,8 @@ struct Row {
     output: String,
     /// Absolute and relative, or what went wrong.
     difference: Result<test_data::Difference, String>,
+    /// The allowed relative difference.
+    allowed: f64,
     first_wrong: Option<String>,
 }
 
@@ -64,19 +75,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                     set,
                     output: String::new(),
                     difference: Err(message),
+                    allowed: 0.0,
                     first_wrong: None,
                 });
             }
         }
     }
-    let good = |row: &Row| row.difference.as_ref().is_ok_and(|d| d.relative <= arguments.tolerance);
+    let good = |row: &Row| row.difference.as_ref().is_ok_and(|d| d.relative <= row.allowed);
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
         showln!("{:#}", json!(list))?;
     } else {
         print_rows(&rows, &good)?;
-        note!("{} of {} outputs within {:e}", rows.len() - failed, rows.len(), arguments.tolerance);
+        let allowed = rows.iter().map(|row| row.allowed).fold(0.0, f64::max);
+        note!("{} of {} outputs within {allowed:e}", rows.len() - failed, rows.len());
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -111,14 +124,15 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
             let found = kiln::from_host(outputs.get(output).into_diagnostic()?).into_diagnostic()?;
             let difference = test_data::difference(expected, &found)
                 .ok_or_else(|| format!("is {}, but should be {}", found.ty(), expected.ty()));
-            let wrong = !difference.as_ref().is_ok_and(|d| d.relative <= arguments.tolerance);
+            let allowed = arguments.allowed(expected.dtype());
+            let wrong = !difference.as_ref().is_ok_and(|d| d.relative <= allowed);
             let first_wrong = if wrong && arguments.bisect {
-                Some(bisect(&mut session, &compiled, set, arguments.tolerance)?)
+                Some(bisect(&mut session, &compiled, set, arguments)?)
             } else {
                 None
             };
             let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
-            rows.push(Row { folder, set, output, difference, first_wrong });
+            rows.push(Row { folder, set, output, difference, allowed, first_wrong });
         }
     }
     Ok(rows)
@@ -133,7 +147,12 @@ fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
 
 /// Runs dispatch by dispatch beside the reference evaluation of the same graph; the first dispatch whose result is
 /// wrong though all before it were right.
-fn bisect(session: &mut Session, compiled: &Compiled, set: &DataSet, tolerance: f64) -> Result<String> {
+fn bisect(
+    session: &mut Session,
+    compiled: &Compiled,
+    set: &DataSet,
+    arguments: &Arguments,
+) -> Result<String> {
     let [made] = &compiled.programs[..] else { return Ok("the plan has no program".into()) };
     let expected = expected_values(&made.graph, set)?;
     let inputs = host_inputs(set)?;
@@ -153,7 +172,7 @@ fn bisect(session: &mut Session, compiled: &Compiled, set: &DataSet, tolerance: 
             let found =
                 kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
             match test_data::difference(wanted, &found) {
-                Some(d) if d.relative <= tolerance => {}
+                Some(d) if d.relative <= arguments.allowed(wanted.dtype()) => {}
                 Some(d) => {
                     return Ok(format!(
                         "`{}` is the first that is off, by {:.1e}",
