@@ -69,7 +69,9 @@ impl Pad {
                 });
             }
             let limit = match self.mode {
-                PadMode::Constant(_) | PadMode::Edge => None,
+                PadMode::Constant(_) => None,
+                // Where there are no elements, there is no edge.
+                PadMode::Edge => dim.as_const().filter(|n| *n == 0),
                 PadMode::Reflect => dim.as_const().map(|n| n - 1),
                 PadMode::Wrap => dim.as_const(),
             };
