@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kiln::Graph;
 use kiln::graph::{DType, Precision, Tensor, evaluate, text};
 
+use crate::jumps;
 use crate::recipe::{Answer, Case, Run};
 
 /// The case with 16-bit floats. `None` if an operator wants those it had, or if rounding decides all answers.
@@ -31,6 +32,11 @@ pub fn of(case: &Case) -> Option<Case> {
     let Run { inputs, answers } = runs.remove(0);
     let max = case.max.clone();
     (!answers.is_empty()).then_some(Case { graph, inputs, max, answers, others: runs })
+}
+
+/// Whether no function of the graph jumps where 16 bits decide on which side something is.
+pub fn is_steady(case: &Case) -> bool {
+    !case.graph.nodes().iter().any(|node| jumps::has(&node.op))
 }
 
 /// The graph with 16-bit floats.

@@ -108,14 +108,21 @@ fn training_steps_are_evaluated_ones() {
 #[test]
 fn halves_compiled_are_evaluated() {
     let devices = Devices::of_halves();
-    draw("halves", 40, false, |case| halves::of(case).map_or(Ok(()), |case| devices.check(&case)));
+    // Most graphs are not steady.
+    draw("halves", 250, false, |case| {
+        let halved = Some(case).filter(|case| halves::is_steady(case)).and_then(halves::of);
+        halved.map_or(Ok(()), |case| devices.check(&case))
+    });
     println!("refused: {:#?}", devices.refused());
 }
 
 #[test]
 fn gradients_of_halves_are_evaluated() {
     let devices = Devices::of_halves();
-    draw("gradients of halves", 20, true, |case| {
+    draw("gradients of halves", 150, true, |case| {
+        if !halves::is_steady(case) {
+            return Ok(());
+        }
         let halved = gradients::differentiated(case)?.and_then(|(case, _)| halves::of(&case));
         halved.map_or(Ok(()), |case| devices.check(&case))
     });
@@ -125,6 +132,9 @@ fn gradients_of_halves_are_evaluated() {
 #[test]
 fn training_steps_of_halves_are_evaluated_ones() {
     let devices = Devices::of_halves();
-    draw("training of halves", 20, true, |case| training::check_halves(&devices, case));
+    draw("training of halves", 150, true, |case| match halves::is_steady(case) {
+        true => training::check_halves(&devices, case),
+        false => Ok(()),
+    });
     println!("refused: {:#?}", devices.refused());
 }
