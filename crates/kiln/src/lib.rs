@@ -89,9 +89,8 @@ pub enum Error {
 /// What the compiler should know of a device.
 ///
 /// Subgroup broadcasts serve CPU adapters with subgroups of one size, register tiles those without; GPUs get tiles in
-/// workgroup memory. Limits are
-/// those every WebGPU device has, so that the plan runs elsewhere too; 64-bit numbers are computed with where a model has
-/// them and the device can.
+/// workgroup memory. Limits are those every WebGPU device has, so that the plan runs elsewhere too; where a model has
+/// them and the device can, 64-bit numbers are computed with and 16-bit floats stored, and the plan says what it needs.
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     let strategy = match device.kind {
