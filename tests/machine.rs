@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use kiln::graph::Tensor;
-use kiln::{Capabilities, Compiled, Device, DeviceOptions, Plan, Session, Target};
+use kiln::{Compiled, Device, DeviceOptions, HostTensor, Plan, Session, Target};
 
 /// A device, open with all it has, and the target that it is.
 pub struct Machine {
@@ -14,8 +14,7 @@ pub struct Machine {
 
 impl Machine {
     pub fn open() -> Self {
-        let capabilities: Capabilities =
-            kiln::default_device().expect("a Vulkan driver; `scripts/driver` installs one");
+        let capabilities = kiln::default_device().expect("a Vulkan driver; `scripts/driver` installs one");
         let requirements = kiln::requirements_of(&capabilities);
         let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
         Self { device, target: kiln::target_for(&capabilities) }
@@ -28,15 +27,21 @@ impl Machine {
     }
 }
 
+/// Tensors as the device takes them.
+pub fn host<'a>(
+    given: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+) -> Result<Vec<(&'a str, HostTensor)>, String> {
+    let host =
+        |(name, tensor): (&'a String, &'a Tensor)| Ok((name.as_str(), kiln::to_host(tensor).map_err(text)?));
+    given.into_iter().map(host).collect()
+}
+
 /// What the first program of a plan answers, by name.
 pub fn answers<'a>(
     session: &mut Session,
     given: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
 ) -> Result<BTreeMap<String, Tensor>, String> {
-    let host = |(name, tensor): (&'a String, &'a Tensor)| {
-        Ok::<_, String>((name.as_str(), kiln::to_host(tensor).map_err(text)?))
-    };
-    let given: Vec<_> = given.into_iter().map(host).collect::<Result<_, _>>()?;
+    let given = host(given)?;
     let inputs: Vec<_> = given.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let outputs = session.run(&inputs).map_err(text)?;
     outputs.iter().map(|(name, found)| Ok((name.to_owned(), kiln::from_host(found).map_err(text)?))).collect()

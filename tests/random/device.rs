@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use kiln::graph::Tensor;
-use kiln::{CompileError, Compiled, Graph, HostTensor, Options, Session, Strategy, Target};
+use kiln::{CompileError, Compiled, Graph, Options, Session, Strategy, Target};
 
-use crate::machine::{Machine, answers, text};
+use crate::machine::{Machine, answers};
 use crate::recipe::{Answer, Case};
 
 /// The device, and the targets that it can stand for.
@@ -93,12 +93,6 @@ impl Devices {
     pub fn refused(&self) -> BTreeMap<String, usize> {
         self.refused.lock().expect("nobody panics with it").clone()
     }
-}
-
-/// Tensors as the device takes them.
-pub fn host(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<(String, HostTensor)>, String> {
-    let host = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), kiln::to_host(tensor).map_err(text)?));
-    tensors.iter().map(host).collect()
 }
 
 /// Runs the first program once and compares.

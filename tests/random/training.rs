@@ -7,10 +7,10 @@ use kiln::graph::ops::BinaryOp;
 use kiln::graph::{EvaluateOptions, Evaluation, GraphError, Op, Precision, Tensor, evaluate_with};
 use kiln::{Graph, HostTensor, Session, Target};
 
-use crate::device::{Devices, host};
+use crate::device::Devices;
 use crate::gradients;
 use crate::halves;
-use crate::machine::text;
+use crate::machine::{host, text};
 use crate::recipe::{Answer, Case};
 
 /// How many steps are made.
@@ -112,8 +112,7 @@ fn check_for(
     let programs = [("train", step), ("inference", &case.graph)];
     let Some(mut session) = devices.load(&programs, target, &case.max)? else { return Ok(()) };
     let given = host(&case.inputs)?;
-    let given: Vec<(&str, &HostTensor)> =
-        given.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let given: Vec<(&str, &HostTensor)> = given.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let inputs = |graph: &Graph| -> Vec<(&str, &HostTensor)> {
         let has = |name: &str| graph.inputs().iter().any(|id| graph.value(*id).name == name);
         given.iter().copied().filter(|(name, _)| has(name)).collect()

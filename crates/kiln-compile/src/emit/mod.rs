@@ -122,7 +122,7 @@ impl Emitter<'_> {
         let tensor = Tensor {
             name: of.name.clone(),
             dtype: host_dtype(of.ty.dtype),
-            storage: of.element,
+            storage: program.memory[of.storage.0].element,
             shape: of.ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
             layout: of.layout.clone(),
             place,

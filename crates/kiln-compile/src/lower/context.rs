@@ -54,8 +54,6 @@ pub struct Placed {
     pub name: String,
     /// Element type and shape.
     pub ty: TensorType,
-    /// Element type in memory.
-    pub element: Storage,
     /// Order of elements.
     pub layout: Layout,
     /// The memory, from its first byte.
@@ -216,8 +214,14 @@ impl<'a> Context<'a> {
         let value = self.seen.value(id);
         let elements = in_fours(&layout, &value.ty.shape);
         let storage = self.allocate(&value.name, element, &elements, contents);
-        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
-        Ok(self.placed.len() - 1)
+        Ok(self.place_in(id, layout, storage))
+    }
+
+    /// A new tensor for a value in memory that is there.
+    fn place_in(&mut self, id: ValueId, layout: Layout, storage: StorageId) -> usize {
+        let value = self.seen.value(id);
+        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), layout, storage });
+        self.placed.len() - 1
     }
 
     /// The element type in memory of a value.
@@ -261,7 +265,7 @@ impl<'a> Context<'a> {
         let whole = layout.order.last().is_none_or(|axis| layout::is_multiple(&shape[*axis], 4));
         Ok(View {
             storage: tensor.storage,
-            element: tensor.element,
+            element: self.memory[tensor.storage.0].element,
             base: 0.into(),
             strides: layout::strides(layout, shape),
             zero_lanes: whole || layout.lanes == 4,
@@ -313,10 +317,7 @@ impl<'a> Context<'a> {
         let Some(storage) = over else {
             return self.place(id, layout, Contents::Activation);
         };
-        let element = self.memory[storage.0].element;
-        let value = self.seen.value(id);
-        self.placed.push(Placed { name: value.name.clone(), ty: value.ty.clone(), element, layout, storage });
-        Ok(self.placed.len() - 1)
+        Ok(self.place_in(id, layout, storage))
     }
 
     /// The tensors that hold a value.
@@ -391,16 +392,7 @@ impl<'a> Context<'a> {
                 return Ok(*placed);
             }
         }
-        let element = self.memory[storage.0].element;
-        let value = self.seen.value(id);
-        self.placed.push(Placed {
-            name: value.name.clone(),
-            ty: value.ty.clone(),
-            element,
-            layout: layout.clone(),
-            storage,
-        });
-        let placed = self.placed.len() - 1;
+        let placed = self.place_in(id, layout.clone(), storage);
         self.register(id, placed)?;
         Ok(placed)
     }

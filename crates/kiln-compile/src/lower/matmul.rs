@@ -253,7 +253,6 @@ fn operand(
     ctx.placed.push(Placed {
         name: name.clone(),
         ty: TensorType::new(dtype, full.clone()),
-        element,
         layout: layout.clone(),
         storage,
     });

@@ -46,7 +46,7 @@ pub fn states(ctx: &mut Context<'_>, outputs: &mut [usize]) -> Result<(), Compil
     for ((value, place), view) in pending.iter().zip(sources) {
         let (ty, to) = (graph.ty(*value).clone(), ctx.placed[*place].clone());
         let name = format!("{} (update)", to.name);
-        if computed_type(ty.dtype) != to.element {
+        if computed_type(ty.dtype) != ctx.memory[to.storage.0].element {
             return Err(ctx.no_such_type(*value));
         }
         launch_copy(

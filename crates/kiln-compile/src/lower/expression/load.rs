@@ -7,7 +7,6 @@ use kiln_plan::{Access, Storage};
 
 use super::super::operand::{Four, Operand, Remap, computed_scalar, literal, memory_scalar, register_type};
 use super::Element;
-use crate::layout::is_multiple;
 
 /// WGSL type of elements in memory that are read one by one. Halves are taken out of the words they lie in: not every
 /// device has a type for them.
@@ -29,11 +28,7 @@ impl Element {
         let binding = self.first_binding + self.reads.len();
         let width = self.space.width;
         let prefix = format!("b{n}");
-        let vectors = width == 4
-            && operand.gather.is_none()
-            && self.inner_stride(&operand.view).is(1)
-            && is_multiple(&operand.view.base, 4)
-            && self.axes.iter().all(|a| is_multiple(&a.strides[n], 4));
+        let vectors = operand.gather.is_none() && self.lies_in_fours(n, &operand.view);
         let same = self.is_same(n, operand);
         let own: Vec<usize> = operand.remaps.iter().map(|(axis, ..)| *axis).collect();
         let outside = self.remap(n, operand);

@@ -131,6 +131,14 @@ impl Element {
         self.space.inner_axis().map_or(Dim::from(0), |axis| view.strides[axis].clone())
     }
 
+    /// Whether the four elements that are made at a time lie side by side, and aligned, in view `n`.
+    fn lies_in_fours(&self, n: usize, view: &View) -> bool {
+        self.space.width == 4
+            && self.inner_stride(view).is(1)
+            && is_multiple(&view.base, 4)
+            && self.axes.iter().all(|axis| is_multiple(&axis.strides[n], 4))
+    }
+
     /// `base + k0*s0 + ..` for operand (or output) `n`, with strides divided by `unit`.
     /// `own` are the dimensions whose coordinate the operand changes.
     fn offset(&mut self, prefix: &str, base: &Dim, n: usize, unit: i64, own: &[usize]) -> String {

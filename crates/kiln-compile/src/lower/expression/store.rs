@@ -39,10 +39,7 @@ impl Element {
     pub(super) fn store(&mut self, view: &View, n: usize, ty: &str, stored: Storage) -> (String, String) {
         let width = self.space.width;
         let inner = self.inner_stride(view);
-        let vectors = width == 4
-            && inner.is(1)
-            && is_multiple(&view.base, 4)
-            && self.axes.iter().all(|a| is_multiple(&a.strides[n], 4));
+        let vectors = self.lies_in_fours(n, view);
         let offset = self.offset("to", &view.base, n, if vectors { 4 } else { 1 }, &[]);
         let coordinates = self.coordinates();
         let head = format!("fn store(i: u32, c: u32, value: {ty}) {{\n{coordinates}");
