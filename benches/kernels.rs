@@ -87,6 +87,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
             outputs: vec![OutputRef { name: "y".into(), tensor: 1 }],
             dispatches: vec![dispatch],
         }],
+        metadata: Default::default(),
         data: vec![Segment {
             place: range(1, weights),
             bytes: numbers(9 * channels * channels).iter().flat_map(|x| x.to_le_bytes()).collect(),

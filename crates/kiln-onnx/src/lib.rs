@@ -18,7 +18,7 @@ mod tensor;
 
 pub use check::{Report, check};
 pub use error::{ExportError, ImportError, Unsupported};
-pub use export::{export, export_model};
+pub use export::{export, export_model, export_with_metadata};
 pub use external::ExternalError;
 pub use import::{
     ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, interface,

@@ -3,7 +3,7 @@
 
 use crate::{
     Access, Buffer, BufferKind, Dispatch, Expr, Factor, Param, Plan, PlanError, Problem, Program, Range,
-    Requirements, Shader, Tensor,
+    Requirements, Shader, Tensor, metadata,
 };
 
 /// How much of everything a plan may have: far above what networks need, low enough that reading a hostile file
@@ -88,7 +88,8 @@ pub fn check(plan: &Plan) -> Result<(), PlanError> {
     for program in &plan.programs {
         checker.program(program)?;
     }
-    Ok(())
+    metadata::check(&plan.metadata)
+        .map_err(|(what, problem)| at(format!("the {what} in the metadata"))(problem))
 }
 
 fn at(at: impl Into<String>) -> impl FnOnce(Problem) -> PlanError {

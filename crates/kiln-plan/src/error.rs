@@ -28,7 +28,10 @@ pub enum PlanError {
         found: String,
     },
     /// The file is of another version of the format.
-    #[error("plan format version {found}; this build reads version {known}: compile the model again")]
+    #[error(
+        "plan format version {found}; this build reads version {known}: compile the model again (`kiln compile MODEL -o \
+         PLAN`)"
+    )]
     Version {
         /// The version in the file.
         found: u32,
@@ -93,6 +96,8 @@ pub enum Problem {
     Number { what: &'static str, value: u64 },
     #[error("{value} is not a known {what}")]
     Unknown { what: &'static str, value: i32 },
+    #[error("`{name}` is not a known {what}")]
+    UnknownName { what: &'static str, name: String },
     #[error("the maximum is 0, it must be at least 1")]
     SymbolMaximum,
     #[error("{what} {value} is not a multiple of {of}")]
@@ -135,6 +140,12 @@ pub enum Problem {
     TensorSize { needs: u128, size: u64 },
     #[error("{dtype} elements cannot be stored as {storage}")]
     Storage { dtype: &'static str, storage: &'static str },
+    #[error("the {what} has {bytes} bytes, at most {limit} are allowed")]
+    TooLong { what: &'static str, bytes: usize, limit: usize },
+    #[error("the {what} is {value}, which cannot be used")]
+    NotUsable { what: &'static str, value: String },
+    #[error("{found} numbers for the {what}; one, or {expected}, would fit")]
+    PerChannel { what: &'static str, found: usize, expected: usize },
     #[error("{what} `{tensor}` is not dense and in order (order {order:?}, {lanes} lanes)")]
     NotDense { what: &'static str, tensor: String, order: Vec<usize>, lanes: usize },
 }

@@ -28,7 +28,7 @@ use crate::wire::Header;
 use crate::{LIMITS, Plan, PlanError, Problem, check};
 
 const MAGIC: &[u8; 8] = b"KILNPLAN";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PREFIX: usize = 40;
 const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];

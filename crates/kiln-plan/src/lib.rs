@@ -5,12 +5,14 @@
 //! replay and read back. Sizes may depend on symbols (the batch size); everything is laid out for the largest
 //! value of each, and what varies (uniform parameters, workgroup counts) is an [`Expr`].
 //!
-//! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes.
+//! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes; what a host should
+//! know of that, from the mean of pictures to the names of classes, is carried along as [`Metadata`].
 
 mod check;
 mod error;
 mod expr;
 mod file;
+mod metadata;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,10 @@ mod wire;
 pub use check::{LIMITS, Limits, check};
 pub use error::{PlanError, Problem};
 pub use expr::{Expr, Factor, Term};
+pub use metadata::{
+    Channels, InputSource, METADATA_LIMITS, Measure, Metadata, MetadataLimits, Pictures, Preprocessing,
+    PropertyError, Provenance, Resize, Targets, Task,
+};
 
 /// A compiled network.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +47,8 @@ pub struct Plan {
     pub programs: Vec<Program>,
     /// Initial contents of buffers.
     pub data: Vec<Segment>,
+    /// How inputs are made, what outputs mean, where the weights come from.
+    pub metadata: Metadata,
 }
 
 impl Plan {

@@ -103,6 +103,7 @@ fn sample() -> Plan {
             Segment { place: range(0, 0, 4), bytes: vec![1, 2, 3, 4] },
             Segment { place: range(1, 0, 4), bytes: vec![0; 4] },
         ],
+        metadata: metadata::tests::samples().swap_remove(0),
     }
 }
 
@@ -137,6 +138,10 @@ fn a_plan_is_read_back_as_it_was() {
 
     let small = Plan { data: vec![], programs: vec![], ..plan };
     assert_eq!(Plan::read(&small.to_bytes().unwrap()).unwrap(), small);
+    for metadata in metadata::tests::samples() {
+        let other = Plan { metadata, ..small.clone() };
+        assert_eq!(Plan::read(&other.to_bytes().unwrap()).unwrap(), other);
+    }
 }
 
 #[test]
@@ -244,8 +249,12 @@ fn files_that_are_no_plans() {
             "not a plan file: it begins with \"\u{fffd}PNG\\r\\n\\u{1a}\\n\"",
         ),
         (
-            with(8, &[2, 0, 0, 0]),
-            "plan format version 2; this build reads version 1: compile the model again",
+            with(8, &[1, 0, 0, 0]),
+            "plan format version 1; this build reads version 2: compile the model again (`kiln compile MODEL -o PLAN`)",
+        ),
+        (
+            with(8, &[3, 0, 0, 0]),
+            "plan format version 3; this build reads version 2: compile the model again",
         ),
         (with(16, &huge), "the plan: 18446744073709551615 bytes of header, at most 33554432 are allowed"),
         (with(16, &(32u64 << 20).to_le_bytes()), "the plan file is cut off: header needs 33554432 bytes"),
@@ -286,15 +295,21 @@ fn a_million_items_of_two_bytes_take_no_memory() {
     // Program (tag 8) with dispatches (tag 4) of no bytes, and shaders (tag 5) the same way.
     let dispatches = [0x22, 0].repeat(1 << 20);
     let program = [&[0x42, 0x80, 0x80, 0x80, 0x01], dispatches.as_slice()].concat();
+    // Metadata (tag 10) with classes (tag 2) of no bytes, or names of targets (tag 4, and 1 in it).
+    let names = |tag| [tag, 0].repeat((1 << 16) + 1);
+    let classes = [&[0x52, 0x82, 0x80, 0x08], names(0x12).as_slice()].concat();
+    let targets = [&[0x52, 0x86, 0x80, 0x08, 0x22, 0x82, 0x80, 0x08], names(0x0a).as_slice()].concat();
     let cases = [
         (program, "the plan: 1048576 dispatches in a program, at most 262144 are allowed"),
         ([0x2a, 0].repeat(1 << 20), "the plan: 1048576 shaders, at most 16384 are allowed"),
         ([0x42, 0].repeat(1 << 20), "the plan: 1048576 programs, at most 64 are allowed"),
+        (classes, "the plan: 65537 classes, at most 65536 are allowed"),
+        (targets, "the plan: 65537 targets, at most 65536 are allowed"),
     ];
     for (header, expected) in cases {
         let mut bytes = vec![0; (40 + header.len()).next_multiple_of(256)];
         bytes[..8].copy_from_slice(b"KILNPLAN");
-        bytes[8] = 1;
+        bytes[8] = 2;
         bytes[16..24].copy_from_slice(&(header.len() as u64).to_le_bytes());
         bytes[40..40 + header.len()].copy_from_slice(&header);
         repair(&mut bytes);
@@ -450,6 +465,44 @@ fn plans_that_cannot_be() {
             },
             "segment 0: overlaps segment 1 in buffer `weights`",
         ),
+        (
+            |p| p.metadata.classes = vec!["x".repeat(1025)],
+            "the classes in the metadata: the name of a class has 1025 bytes, at most 1024 are allowed",
+        ),
+        (
+            |p| preprocessing_of(p).std = vec![0.5, 0.0, 0.5],
+            "the preprocessing in the metadata: the deviation is 0, which cannot be used",
+        ),
+        (
+            |p| preprocessing_of(p).mean = vec![f32::NAN],
+            "the preprocessing in the metadata: the mean is NaN, which cannot be used",
+        ),
+        (
+            |p| preprocessing_of(p).mean = vec![0.5; 4],
+            "the preprocessing in the metadata: 4 numbers for the mean; one, or 3, would fit",
+        ),
+        (
+            |p| {
+                let pictures = Pictures { crop: Some([0, 1]), ..Pictures::default() };
+                preprocessing_of(p).source = InputSource::Pictures(pictures);
+            },
+            "the preprocessing in the metadata: the side of what is cut out is 0, which cannot be used",
+        ),
+        (
+            |p| p.metadata.targets = Some(Targets { std: vec![-1.0], ..Targets::default() }),
+            "the targets in the metadata: the deviation is -1, which cannot be used",
+        ),
+        (
+            |p| {
+                let measures = vec![Measure { name: "loss".to_string(), value: f64::INFINITY }];
+                p.metadata.provenance = Some(Provenance { measures, ..Provenance::default() });
+            },
+            "the provenance in the metadata: the measure is inf, which cannot be used",
+        ),
+        (
+            |p| p.metadata.provenance = Some(Provenance { data: "x".repeat(5000), ..Provenance::default() }),
+            "the provenance in the metadata: the name of the data has 5000 bytes, at most 4096 are allowed",
+        ),
     ];
     for (change, expected) in cases {
         let mut plan = sample();
@@ -466,6 +519,10 @@ fn plans_that_cannot_be() {
 
 fn conv_of(plan: &mut Plan) -> &mut Dispatch {
     &mut plan.programs[0].dispatches[0]
+}
+
+fn preprocessing_of(plan: &mut Plan) -> &mut Preprocessing {
+    plan.metadata.preprocessing.as_mut().unwrap()
 }
 
 fn n_plus_symbol(index: usize) -> Expr {

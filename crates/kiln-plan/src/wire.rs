@@ -7,6 +7,9 @@ use prost::{Enumeration, Message, Oneof};
 use crate::{LIMITS, PlanError, Problem};
 
 mod convert;
+mod metadata;
+
+use metadata::Metadata;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Header {
@@ -29,6 +32,8 @@ pub struct Header {
     /// Where the segments go, in the order in which their bytes follow in the file.
     #[prost(message, repeated, tag = "9")]
     data: Vec<Range>,
+    #[prost(message, optional, tag = "10")]
+    metadata: Option<Metadata>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -269,6 +274,8 @@ struct Counts {
     programs: Vec<ProgramCounts>,
     #[prost(message, repeated, tag = "9")]
     data: Vec<Nothing>,
+    #[prost(message, optional, tag = "10")]
+    metadata: Option<metadata::Counts>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -292,7 +299,8 @@ impl Counts {
             ("segments", self.data.len(), LIMITS.segments),
             ("dispatches in a program", dispatches, LIMITS.dispatches),
         ];
-        match counts.into_iter().find(|(_, count, limit)| count > limit) {
+        let metadata = self.metadata.iter().flat_map(metadata::Counts::list);
+        match counts.into_iter().chain(metadata).find(|(_, count, limit)| count > limit) {
             Some((what, count, limit)) => Err(invalid("the plan", Problem::TooMany { what, count, limit })),
             None => Ok(()),
         }

@@ -36,7 +36,7 @@ pub use adapters::{Capabilities, DeviceKind, DeviceOptions, adapters};
 pub use device::Device;
 pub use error::RuntimeError;
 pub use half::f16;
-pub use kiln_plan::{DType, Plan, PlanError};
+pub use kiln_plan::{self as plan, DType, Metadata, Plan, PlanError};
 pub use outputs::{Outputs, Pending};
 pub use profile::{KernelTime, Profile};
 pub use replay::Replay;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use kiln_plan::{Plan, Program, Tensor};
+use kiln_plan::{Metadata, Plan, Program, Tensor};
 
 use crate::device::Device;
 use crate::error::RuntimeError;
@@ -151,6 +151,11 @@ impl Session {
     /// The plan, without its weights.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What is known of the model: how inputs are made, what classes are called, how the weights came about.
+    pub fn metadata(&self) -> &Metadata {
+        &self.plan.metadata
     }
 
     /// The device it is on.
@@ -346,6 +351,7 @@ fn without_data(plan: &Plan) -> Plan {
         tensors: plan.tensors.clone(),
         programs: plan.programs.clone(),
         data: vec![],
+        metadata: plan.metadata.clone(),
     }
 }
 

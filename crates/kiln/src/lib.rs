@@ -47,7 +47,7 @@ pub use kiln_compile::{
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;
-pub use kiln_plan::{self as plan, DType, Expr, Plan, PlanError, Requirements};
+pub use kiln_plan::{self as plan, DType, Expr, Metadata, Plan, PlanError, Requirements};
 pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,
@@ -66,6 +66,9 @@ pub enum Error {
     /// The source cannot be understood, or asks for what is not supported.
     #[error(transparent)]
     Source(#[from] torch::ImportError),
+    /// What the file says of itself.
+    #[error(transparent)]
+    Metadata(#[from] plan::PropertyError),
     /// The file holds no weights.
     #[error(transparent)]
     StateDict(#[from] torch::state_dict::StateDictError),
@@ -135,9 +138,11 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
 
 /// Compiles the model definition `path` for batches (and other symbolic dimensions) up to `max`.
 pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result<Compiled, Error> {
-    let graph = Model::read(path, &ModelOptions::default())?.graph;
+    let Model { graph, metadata, .. } = Model::read(path, &ModelOptions::default())?;
     let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
-    Ok(compile(&graph, &Options { target: target.clone(), max })?)
+    let mut compiled = compile(&graph, &Options { target: target.clone(), max })?;
+    compiled.plan.metadata = metadata;
+    Ok(compiled)
 }
 
 /// Compiles a training of `model` with batches up to `batch`, and loads it on the device that the environment asks for.

@@ -1,8 +1,10 @@
 //! A model definition from a file: ONNX, or PyTorch source.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kiln_graph::{Def, Graph};
+use kiln_plan::Metadata;
 use kiln_torch::state_dict::StateDict;
 use kiln_torch::{Fit, Names};
 
@@ -28,6 +30,12 @@ pub struct Model {
     pub frozen: Vec<String>,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<String>,
+    /// How inputs are made, what outputs mean, where the weights come from.
+    pub metadata: Metadata,
+    /// What else an ONNX file says of itself in free form.
+    pub properties: BTreeMap<String, String>,
+    /// Whether the weights are random numbers, since source has none and no state dict was loaded.
+    pub untrained: bool,
     /// The source, where it asks for `self.training` and may do something else then.
     asks_for_training: Option<(PathBuf, kiln_torch::ImportOptions)>,
 }
@@ -37,9 +45,18 @@ impl Model {
     pub fn read(path: &Path, options: &ModelOptions) -> Result<Self, Error> {
         let (file, name) = split(path);
         if !is_source(path) {
-            let graph = kiln_onnx::import(&file, &options.onnx)?.graph;
-            let names = Names::default();
-            return Ok(Self { graph, names, frozen: vec![], warnings: vec![], asks_for_training: None });
+            let kiln_onnx::Imported { graph, metadata: properties, .. } =
+                kiln_onnx::import(&file, &options.onnx)?;
+            return Ok(Self {
+                graph,
+                names: Names::default(),
+                frozen: vec![],
+                warnings: vec![],
+                metadata: Metadata::from_properties(&properties)?,
+                properties,
+                untrained: false,
+                asks_for_training: None,
+            });
         }
         let options = kiln_torch::ImportOptions {
             model: name.or_else(|| options.source.model.clone()),
@@ -48,7 +65,17 @@ impl Model {
         let imported = kiln_torch::import(&file, &options)?;
         let kiln_torch::Imported { graph, names, frozen, warnings, asks_for_training } = imported;
         let asks_for_training = asks_for_training.then_some((file, options));
-        Ok(Self { graph, names, frozen, warnings, asks_for_training })
+        let untrained = !graph.states().is_empty();
+        Ok(Self {
+            graph,
+            names,
+            frozen,
+            warnings,
+            metadata: Metadata::default(),
+            properties: BTreeMap::new(),
+            untrained,
+            asks_for_training,
+        })
     }
 
     /// The graph as it computes in training, if that differs from [`Model::graph`]: source may ask for `self.training`.
@@ -67,10 +94,25 @@ impl Model {
         Ok(Some(graph).filter(|graph| *graph != self.graph))
     }
 
-    /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit.
+    /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit. What
+    /// a safetensors file says of the model replaces what was known.
     pub fn load_weights(&mut self, path: &Path, partial: bool) -> Result<Fit, Error> {
         let dict = StateDict::read(path)?;
-        Ok(dict.load_into(&mut self.graph, &self.names, partial)?)
+        let metadata = Metadata::from_properties(&dict.metadata)?;
+        let fit = dict.load_into(&mut self.graph, &self.names, partial)?;
+        self.untrained = false;
+        if !metadata.is_empty() {
+            self.metadata = metadata;
+        }
+        Ok(fit)
+    }
+
+    /// The model as an ONNX file, with its metadata.
+    pub fn to_onnx(&self) -> Result<Vec<u8>, kiln_onnx::ExportError> {
+        let mut properties = self.properties.clone();
+        properties.retain(|key, _| !key.starts_with("kiln."));
+        properties.extend(self.metadata.to_properties());
+        kiln_onnx::export_with_metadata(&self.graph, &properties)
     }
 
     /// The weights under PyTorch's names.

@@ -59,6 +59,7 @@ pub fn emit(
         tensors,
         programs: listed,
         data,
+        metadata: Default::default(),
     };
     Ok((plan, places.report))
 }

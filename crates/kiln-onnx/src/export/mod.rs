@@ -8,13 +8,15 @@ mod gradient;
 mod node;
 mod writer;
 
+use std::collections::BTreeMap;
+
 use kiln_graph::{DType, Def, Graph, TensorType};
 use prost::Message;
 
 pub use crate::error::ExportError;
 use crate::proto::{
-    Dimension, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, TypeValue, ValueInfoProto,
+    Dimension, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::tensor::data_type_of;
 use writer::Writer;
@@ -26,7 +28,18 @@ const IR_VERSION: i64 = 9;
 
 /// A graph as the bytes of an ONNX file.
 pub fn export(graph: &Graph) -> Result<Vec<u8>, ExportError> {
-    Ok(export_model(graph)?.encode_to_vec())
+    export_with_metadata(graph, &BTreeMap::new())
+}
+
+/// The same with what is to be said of the model in free form, its `metadata_props`.
+pub fn export_with_metadata(
+    graph: &Graph,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, ExportError> {
+    let entry =
+        |(key, value): (&String, &String)| StringStringEntryProto { key: key.clone(), value: value.clone() };
+    let metadata_props = metadata.iter().map(entry).collect();
+    Ok(ModelProto { metadata_props, ..export_model(graph)? }.encode_to_vec())
 }
 
 /// A graph as an ONNX model.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kiln_graph::ops::Iota;
 use kiln_graph::{DType, Dim, Graph, Op, Precision, Tensor, TensorType, evaluate};
 use kiln_onnx::proto::{DimensionValue, TypeValue, ValueInfoProto};
-use kiln_onnx::{ImportOptions, export, export_model, import, import_bytes};
+use kiln_onnx::{ImportOptions, export, export_model, export_with_metadata, import, import_bytes};
 
 use crate::fixtures::{fixtures, models_in};
 
@@ -51,6 +51,21 @@ fn names_and_symbols_are_kept() {
             assert!(proto.initializer.iter().any(|t| t.name == *weight), "{name}: {weight} is missing");
         }
     }
+}
+
+#[test]
+fn metadata_is_read_back() {
+    let (_, folder) = models_in(&fixtures("")).into_iter().next().expect("a model");
+    let graph = import(&folder.join("model.onnx"), &ImportOptions::default()).expect("a sound model").graph;
+    let metadata: BTreeMap<String, String> =
+        [("kiln.classes", "[\"cat\", \"Löwe\"]"), ("author", "somebody"), ("empty", "")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+    let bytes = export_with_metadata(&graph, &metadata).expect("an ONNX file");
+    let imported = import_bytes(&bytes, None, &ImportOptions::default()).expect("our own file");
+    assert_eq!(imported.metadata, metadata);
+    let bytes = export(&graph).expect("an ONNX file");
+    assert!(import_bytes(&bytes, None, &ImportOptions::default()).expect("our own file").metadata.is_empty());
 }
 
 /// Nothing is gained or lost on the way out and in.

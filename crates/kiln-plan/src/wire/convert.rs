@@ -2,8 +2,8 @@
 //! part that may be missing.
 
 use super::{
-    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Header, OutputRef,
-    Param, Program, Range, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
+    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Header, Metadata,
+    OutputRef, Param, Program, Range, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -46,6 +46,7 @@ impl Header {
             tensors: plan.tensors.iter().map(Tensor::of).collect(),
             programs: plan.programs.iter().map(Program::of).collect(),
             data: plan.data.iter().map(|segment| Range::of(&segment.place)).collect(),
+            metadata: Some(Metadata::of(&plan.metadata)).filter(|_| !plan.metadata.is_empty()),
         }
     }
 
@@ -65,6 +66,7 @@ impl Header {
             tensors: each("tensor", self.tensors, Tensor::read)?,
             programs: each("program", self.programs, Program::read)?,
             data: each("segment", self.data, segment)?,
+            metadata: self.metadata.map(Metadata::read).transpose()?.unwrap_or_default(),
         })
     }
 }

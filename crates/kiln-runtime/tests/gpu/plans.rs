@@ -99,6 +99,7 @@ pub fn vector_add() -> Plan {
             dispatches: vec![add("add", sum, 1.0, 2), add("add and scale", scaled_sum, 2.5, 3)],
         }],
         data: vec![],
+        metadata: Default::default(),
     }
 }
 
@@ -118,6 +119,7 @@ pub fn empty(name: &str) -> Plan {
         tensors: vec![],
         programs: vec![],
         data: vec![],
+        metadata: Default::default(),
     }
 }
 
@@ -164,6 +166,7 @@ pub fn shared_state() -> Plan {
             program("train", output("state", 1), dispatch("update", 0, vec![w, x, s], vec![], c(1))),
             program("inference", output("y", 2), dispatch("apply", 1, vec![s, x, y], vec![], c(1))),
         ],
+        metadata: Default::default(),
         data: vec![
             Segment { place: w, bytes: bytes([10.0, 20.0, 30.0, 40.0]) },
             Segment { place: s, bytes: bytes([1.0, 2.0, 3.0, 4.0]) },

@@ -19,7 +19,7 @@ mod tensors;
 mod view;
 mod whole;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -28,11 +28,13 @@ use kiln_graph::Tensor;
 
 pub use self::error::{Problem, StateDictError};
 
-/// Tensors under names, in an order. A name occurs once.
+/// Tensors under names, in an order. A name occurs once. Two are equal if their tensors are.
 #[derive(Clone, Debug, Default)]
 pub struct StateDict {
     entries: Vec<(String, Tensor)>,
     places: HashMap<String, usize>,
+    /// What a safetensors file says in free form; `.pt` files have no place for it.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl StateDict {

@@ -26,7 +26,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
     let mut tensors: Vec<(&str, TensorView<'_>)> = file.iter().collect();
     // Where data begins is where it lies in memory, too. Empty tensors lie at the same place as what follows.
     tensors.sort_by_key(|(name, view)| (view.data().as_ptr().addr(), view.data().len(), *name));
-    named(tensors, tensor)
+    let mut state_dict = named(tensors, tensor)?;
+    let (_, description) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    state_dict.metadata.extend(description.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+    Ok(state_dict)
 }
 
 /// The JSON at the front.
@@ -92,7 +95,8 @@ pub(super) fn write(state_dict: &StateDict) -> Result<Vec<u8>, StateDictError> {
         .map(|(name, shape, dtype, bytes)| Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes)?)))
         .collect();
     // As Python's `safetensors.torch.save_file` does; some readers look for it.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let mut metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    metadata.extend(state_dict.metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
     safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
 }
 
