@@ -1,6 +1,6 @@
 //! Functions with jumps, and whether values are near one: there, rounding decides what comes out.
 
-use kiln::graph::ops::{ArgReduce, ArgSort, BinaryOp, PoolKind, ReduceKind, ScatterReduction, UnaryOp};
+use kiln::graph::ops::{ArgReduce, ArgSort, BinaryOp, PoolKind, ScatterReduction, UnaryOp};
 use kiln::graph::{DType, Op};
 
 use crate::sketch::Known;
@@ -47,7 +47,7 @@ pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
         Op::Binary(BinaryOp::Mod | BinaryOp::Rem) => {
             pairs(operands).into_iter().any(|(a, b)| b.abs() < 0.1 || near_integer(a / b))
         }
-        Op::Binary(BinaryOp::Max | BinaryOp::Min) => {
+        Op::Binary(BinaryOp::Max | BinaryOp::Min | BinaryOp::ClampMin | BinaryOp::ClampMax) => {
             kinks && pairs(operands).into_iter().any(|(a, b)| within(a - b, FINE))
         }
         // Towards zero: nothing happens there.
@@ -56,9 +56,7 @@ pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
         }
         Op::Cast(cast) if cast.to == DType::Bool => x.numbers().iter().any(|x| within(*x, MARGIN)),
         Op::ArgReduce(ArgReduce { axis, .. }) | Op::ArgSort(ArgSort { axis, .. }) => crowded_along(x, *axis),
-        Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => {
-            kinks && crowded(&[x], FINE)
-        }
+        Op::Reduce(op) if op.kind.chooses() => kinks && crowded(&[x], FINE),
         Op::Pool(pool) if pool.kind == PoolKind::Max => kinks && crowded(&[x], FINE),
         Op::Scatter(op) if matches!(op.reduction, ScatterReduction::Max | ScatterReduction::Min) => {
             kinks && crowded(&[x, operands[2]], FINE)

@@ -209,7 +209,9 @@ impl Sketch {
             Op::Binary(BinaryOp::Add) => corners(i64::saturating_add),
             Op::Binary(BinaryOp::Sub) => corners(i64::saturating_sub),
             Op::Binary(BinaryOp::Mul) => corners(i64::saturating_mul),
-            Op::Binary(BinaryOp::Min | BinaryOp::Max) => union(of(0), of(1)),
+            Op::Binary(BinaryOp::Min | BinaryOp::Max | BinaryOp::ClampMin | BinaryOp::ClampMax) => {
+                union(of(0), of(1))
+            }
             Op::Select => union(of(1), of(2)),
             Op::Iota(_) | Op::ShapeOf(_) | Op::ArgReduce(_) | Op::ArgSort(_) => (0, 1 << 14),
             Op::Concat(_) => inputs.iter().map(|at| self.values[*at].range).reduce(union).unwrap_or(ANY),

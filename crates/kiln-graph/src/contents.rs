@@ -137,9 +137,9 @@ fn binary(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
             let exact = a.exact_div(b);
             exact.or_else(|| b.as_const().filter(|b| *b > 0).map(|b| a.floor_div(b)))
         }
-        BinaryOp::Min | BinaryOp::Max => {
+        BinaryOp::Min | BinaryOp::Max | BinaryOp::ClampMin | BinaryOp::ClampMax => {
             let left = (a.clone() - b.clone()).as_const()? >= 0;
-            Some(if left == (op == BinaryOp::Max) { a.clone() } else { b.clone() })
+            Some(if left == matches!(op, BinaryOp::Max | BinaryOp::ClampMin) { a.clone() } else { b.clone() })
         }
         BinaryOp::Pow
         | BinaryOp::Mod

@@ -55,6 +55,8 @@ pub fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         ReduceKind::Sum,
         ReduceKind::Max,
         ReduceKind::Min,
+        ReduceKind::MaxFirst,
+        ReduceKind::MinFirst,
         ReduceKind::Sum,
         ReduceKind::Prod,
     ]);

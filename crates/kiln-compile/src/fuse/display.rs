@@ -110,6 +110,8 @@ fn sign(op: BinaryOp) -> Option<char> {
         | BinaryOp::Rem
         | BinaryOp::Min
         | BinaryOp::Max
+        | BinaryOp::ClampMin
+        | BinaryOp::ClampMax
         | BinaryOp::Equal
         | BinaryOp::Less
         | BinaryOp::LessOrEqual

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::ops::{ReduceKind, ScatterReduction};
+use kiln_graph::ops::ScatterReduction;
 use kiln_graph::{DType, Dim, Graph, Op, TensorType, ValueId, product};
 use kiln_plan::{Access as Binding, Layout, Storage};
 
@@ -436,7 +436,7 @@ fn precise(graph: &Graph) -> Vec<bool> {
                 true
             }
             Op::Gather(_) | Op::GatherElements(_) => true,
-            Op::Reduce(op) => matches!(op.kind, ReduceKind::Max | ReduceKind::Min),
+            Op::Reduce(op) => op.kind.chooses(),
             Op::Scatter(op) => matches!(op.reduction, ScatterReduction::Max | ScatterReduction::Min),
             _ => false,
         };

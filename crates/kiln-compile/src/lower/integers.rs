@@ -59,7 +59,7 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             },
             Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
             Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
-            Op::Reduce(op) if matches!(op.kind, ReduceKind::Max | ReduceKind::Min) => of(0),
+            Op::Reduce(op) if op.kind.chooses() => of(0),
             Op::Reduce(op) if op.kind == ReduceKind::Sum => {
                 let shape = &graph.ty(node.inputs[0]).shape;
                 let count = op.axes.iter().map(|axis| shape[*axis].eval(max).unwrap_or(i64::MAX));
@@ -138,8 +138,8 @@ fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
         BinaryOp::Add => corners(i64::saturating_add),
         BinaryOp::Sub => corners(i64::saturating_sub),
         BinaryOp::Mul => corners(i64::saturating_mul),
-        BinaryOp::Min => (a.0.min(b.0), a.1.min(b.1)),
-        BinaryOp::Max => (a.0.max(b.0), a.1.max(b.1)),
+        BinaryOp::Min | BinaryOp::ClampMax => (a.0.min(b.0), a.1.min(b.1)),
+        BinaryOp::Max | BinaryOp::ClampMin => (a.0.max(b.0), a.1.max(b.1)),
         // Only a divisor of -1 leads out of the range of the dividend.
         BinaryOp::Div if b.0 >= 0 => (a.0.min(0), a.1.max(0)),
         BinaryOp::Div => {

@@ -148,7 +148,7 @@ pub fn combine(
     let finished = expression(ctx, group, space.clone(), Some(anchor), &[view.storage], ends)?;
     let output = ctx.output(value, out_layout, destination, finished.in_place)?;
     let holes = minijinja::context! {
-        kind => kind.name(),
+        kind => value_of(kind).name(),
         loops => loops.len(),
         vectors,
         along,
@@ -159,7 +159,16 @@ pub fn combine(
     };
     let storage = view.storage;
     let tail = Tail { output, space, finished };
-    launch(ctx, group, tail, "reduce", kind.name(), &[storage], params, holes, flops)
+    launch(ctx, group, tail, "reduce", value_of(kind).name(), &[storage], params, holes, flops)
+}
+
+/// What is computed, apart from gradients.
+fn value_of(kind: ReduceKind) -> ReduceKind {
+    match kind {
+        ReduceKind::MaxFirst => ReduceKind::Max,
+        ReduceKind::MinFirst => ReduceKind::Min,
+        ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => kind,
+    }
 }
 
 fn divided(strides: &[Dim]) -> Vec<Dim> {

@@ -59,6 +59,8 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
             | BinaryOp::Rem
             | BinaryOp::Min
             | BinaryOp::Max
+            | BinaryOp::ClampMin
+            | BinaryOp::ClampMax
             | BinaryOp::Equal
             | BinaryOp::Less
             | BinaryOp::LessOrEqual

@@ -22,10 +22,22 @@ fn exp_minus_one(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
     f.with(BinaryOp::Mul, curve, alpha)
 }
 
-/// `min(max(x, low), high)`, with the limits there are.
+/// `min(max(x, low), high)`, with the limits there are. On a limit the gradient is zero, as beyond it.
 pub fn clamp(f: &mut Formula<'_>, x: ValueId, low: Option<f64>, high: Option<f64>) -> Made {
-    let x = low.map_or(Ok(x), |low| f.with(BinaryOp::Max, x, low))?;
-    high.map_or(Ok(x), |high| f.with(BinaryOp::Min, x, high))
+    let x = low.map_or(Ok(x), |low| f.with(BinaryOp::ClampMin, x, low))?;
+    high.map_or(Ok(x), |high| f.with(BinaryOp::ClampMax, x, high))
+}
+
+/// `min(max(x, low), high)` with limits that are tensors, which may be learned. What lies on a limit shares the gradient
+/// with it, but where both limits meet in `x`, `x` has all of it (PyTorch).
+pub fn clamp_between(f: &mut Formula<'_>, x: ValueId, low: ValueId, high: ValueId) -> Made {
+    let raised = f.binary(BinaryOp::Max, x, low)?;
+    let apart = f.binary(BinaryOp::Min, raised, high)?;
+    let (above, below) = (f.binary(BinaryOp::Greater, x, high)?, f.binary(BinaryOp::Less, x, low)?);
+    let lowered = f.select(above, high, x)?;
+    let together = f.select(below, low, lowered)?;
+    let meet = f.binary(BinaryOp::Equal, low, high)?;
+    f.select(meet, together, apart)
 }
 
 /// `x > 0 ? x : slope * x` (Maas et al. 2013).
@@ -37,14 +49,28 @@ pub fn leaky_relu(f: &mut Formula<'_>, x: ValueId, slope: f64) -> Made {
 /// `x > 0 ? x : slope * x` with slopes that are learned (He et al. 2015). `slope` broadcasts from its last dimension;
 /// for one slope per channel see [`per_channel`](super::normalization::per_channel).
 pub fn prelu(f: &mut Formula<'_>, x: ValueId, slope: ValueId) -> Made {
-    let scaled = f.mul(x, slope)?;
-    above(f, x, 0.0, x, scaled)
+    let positive = f.with(BinaryOp::Greater, x, 0.0)?;
+    // The gradient of the slope is a sum over what is not positive, of which infinities are no part.
+    let zero = f.number_like(0.0, x);
+    let rest = f.select(positive, zero, x)?;
+    let scaled = f.mul(rest, slope)?;
+    f.select(positive, x, scaled)
+}
+
+/// `x > 0 ? x : alpha * (exp(x / divisor) - 1)`
+fn exponential_below_zero(f: &mut Formula<'_>, x: ValueId, alpha: f64, divisor: f64) -> Made {
+    let below = f.with(BinaryOp::LessOrEqual, x, 0.0)?;
+    // Of what is large the exponential is infinite, and the gradient of what is not chosen would be zero times that.
+    let zero = f.number_like(0.0, x);
+    let rest = f.select(below, x, zero)?;
+    let scaled = if divisor == 1.0 { rest } else { f.with(BinaryOp::Div, rest, divisor)? };
+    let curve = exp_minus_one(f, scaled, alpha)?;
+    f.select(below, curve, x)
 }
 
 /// `x > 0 ? x : alpha * (exp(x) - 1)` (Clevert et al. 2015).
 pub fn elu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
-    let curve = exp_minus_one(f, x, alpha)?;
-    above(f, x, 0.0, x, curve)
+    exponential_below_zero(f, x, alpha, 1.0)
 }
 
 /// `gamma * (x > 0 ? x : alpha * (exp(x) - 1))` (Klambauer et al. 2017).
@@ -55,15 +81,14 @@ pub fn selu(f: &mut Formula<'_>, x: ValueId, alpha: f64, gamma: f64) -> Made {
 
 /// `max(0, x) + min(0, alpha * (exp(x / alpha) - 1))` (Barron 2017).
 pub fn celu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
-    let scaled = f.with(BinaryOp::Div, x, alpha)?;
-    let curve = exp_minus_one(f, scaled, alpha)?;
-    above(f, x, 0.0, x, curve)
+    exponential_below_zero(f, x, alpha, alpha)
 }
 
-/// `x > threshold ? x : otherwise`
+/// `x <= threshold ? otherwise : x`
 pub fn threshold(f: &mut Formula<'_>, x: ValueId, threshold: f64, otherwise: f64) -> Made {
     let otherwise = f.number_like(otherwise, x);
-    above(f, x, threshold, x, otherwise)
+    let below = f.with(BinaryOp::LessOrEqual, x, threshold)?;
+    f.select(below, otherwise, x)
 }
 
 /// `x < -lambd ? x + bias : x > lambd ? x - bias : 0`. With `bias = lambd` it is known as soft shrinkage, with

@@ -63,12 +63,71 @@ pub fn l1_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool)
     f.reduce(ReduceKind::Sum, size, axes.to_vec(), keep_dims)
 }
 
+/// The root of `x`, which is not negative, with a gradient of zero at zero, where a root has none that is finite: that of a
+/// length or a deviation is zero there (PyTorch).
+pub fn root(f: &mut Formula<'_>, x: ValueId) -> Made {
+    of_positive(f, x, |f, x| f.unary(UnaryOp::Sqrt, x))
+}
+
+/// A function of `x` where that is not zero, else zero, its gradient too.
+pub fn of_positive(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    function: impl FnOnce(&mut Formula<'_>, ValueId) -> Made,
+) -> Made {
+    let (zero, one) = (f.number_like(0.0, x), f.number_like(1.0, x));
+    let none = f.binary(BinaryOp::Equal, x, zero)?;
+    let some = f.select(none, one, x)?;
+    let y = function(f, some)?;
+    f.select(none, zero, y)
+}
+
+/// `sum(|x|^p)^(1/p)` over `axes`; how many elements are not zero for `p = 0`, the largest size for an infinite `p` and
+/// the smallest for `-p`. Nothing for other `p` below zero.
+pub fn norm(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    p: f64,
+    axes: &[usize],
+    keep_dims: bool,
+) -> Result<Option<ValueId>, GraphError> {
+    let dtype = f.ty(x).dtype;
+    let y = match p {
+        1.0 => l1_norm(f, x, axes, keep_dims)?,
+        2.0 => l2_norm(f, x, axes, keep_dims)?,
+        0.0 => {
+            let zero = f.number_like(0.0, x);
+            let is_zero = f.binary(BinaryOp::Equal, x, zero)?;
+            let counts = f.unary(UnaryOp::Not, is_zero)?;
+            let counts = f.cast(counts, dtype)?;
+            f.reduce(ReduceKind::Sum, counts, axes.to_vec(), keep_dims)?
+        }
+        f64::INFINITY | f64::NEG_INFINITY => {
+            let kind = if p > 0.0 { ReduceKind::Max } else { ReduceKind::Min };
+            let size = f.unary(UnaryOp::Abs, x)?;
+            f.reduce(kind, size, axes.to_vec(), keep_dims)?
+        }
+        p if p > 0.0 => {
+            let size = f.unary(UnaryOp::Abs, x)?;
+            let wide = widened(f, size)?;
+            let power = |f: &mut Formula<'_>, x: ValueId| f.with(BinaryOp::Pow, x, p);
+            // Below 1, powers are infinitely steep at zero.
+            let powers = if p < 1.0 { of_positive(f, wide, power)? } else { power(f, wide)? };
+            let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep_dims)?;
+            let norm = of_positive(f, sum, |f, sum| f.with(BinaryOp::Pow, sum, 1.0 / p))?;
+            f.cast(norm, dtype)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(y))
+}
+
 /// The root of the sum of squares over `axes`.
 pub fn l2_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
     let wide = widened(f, x)?;
     let square = f.mul(wide, wide)?;
     let sum = f.reduce(ReduceKind::Sum, square, axes.to_vec(), keep_dims)?;
-    let root = f.unary(UnaryOp::Sqrt, sum)?;
+    let root = root(f, sum)?;
     f.cast(root, f.ty(x).dtype)
 }
 

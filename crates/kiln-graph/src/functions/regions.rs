@@ -72,7 +72,7 @@ pub fn roi_align(f: &mut Formula<'_>, x: ValueId, regions: ValueId, images: Valu
         };
         let (start, end) = (corner(f, 1 - axis)?, corner(f, 3 - axis)?);
         let extent = f.sub(end, start)?;
-        let extent = if how.half_pixel { extent } else { f.with(BinaryOp::Max, extent, 1.0)? };
+        let extent = if how.half_pixel { extent } else { f.with(BinaryOp::ClampMin, extent, 1.0)? };
         // Samples lie in the middles of equal parts.
         #[allow(clippy::as_conversions, reason = "some thousand at most; rounding is what is meant")]
         let parts = (0..count).map(|i| ((i as f64 + 0.5) / count as f64) as f32).collect();

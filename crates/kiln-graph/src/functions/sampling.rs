@@ -8,6 +8,7 @@
 use crate::dim::{Dim, product};
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
+use crate::functions::activation::clamp;
 use crate::graph::ValueId;
 use crate::ops::{BinaryOp, Gather, GatherElements, Op, SliceAxis, UnaryOp};
 use crate::tensor::{DType, Data, Tensor};
@@ -210,8 +211,7 @@ impl Along {
         let index = self.with_taps(f, BinaryOp::Add, below, &offsets)?;
         let index = if cubic { self.inside(f, index)? } else { index };
         let last = as_f64(self.size - 1);
-        let low = f.with(BinaryOp::Max, index, 0.0)?;
-        let clamped = f.with(BinaryOp::Min, low, last)?;
+        let clamped = clamp(f, index, Some(0.0), Some(last))?;
         let mut weight = None;
         if between.degree() > 0 {
             let distance = f.sub(place, below)?;
@@ -255,8 +255,7 @@ impl Along {
                 f.with(BinaryOp::Add, nearer, first)?
             }
         };
-        let low = f.with(BinaryOp::Max, place, 0.0)?;
-        f.with(BinaryOp::Min, low, last)
+        clamp(f, place, Some(0.0), Some(last))
     }
 
     /// `x` and a number for each tap.

@@ -28,6 +28,11 @@ pub enum BinaryOp {
     Min,
     /// NaN if either operand is.
     Max,
+    /// The larger of the left operand and a bound. It differs from [`BinaryOp::Max`] in its gradient alone: of equal
+    /// operands the bound is taken, where `Max` takes half of each.
+    ClampMin,
+    /// The smaller of the left operand and a bound, likewise.
+    ClampMax,
     Equal,
     Less,
     LessOrEqual,
@@ -52,7 +57,7 @@ pub enum BinaryOp {
 
 impl BinaryOp {
     /// All functions.
-    pub const ALL: [BinaryOp; 22] = [
+    pub const ALL: [BinaryOp; 24] = [
         BinaryOp::Add,
         BinaryOp::Sub,
         BinaryOp::Mul,
@@ -62,6 +67,8 @@ impl BinaryOp {
         BinaryOp::Rem,
         BinaryOp::Min,
         BinaryOp::Max,
+        BinaryOp::ClampMin,
+        BinaryOp::ClampMax,
         BinaryOp::Equal,
         BinaryOp::Less,
         BinaryOp::LessOrEqual,
@@ -89,6 +96,8 @@ impl BinaryOp {
             BinaryOp::Rem => "rem",
             BinaryOp::Min => "min",
             BinaryOp::Max => "max",
+            BinaryOp::ClampMin => "clamp_min",
+            BinaryOp::ClampMax => "clamp_max",
             BinaryOp::Equal => "equal",
             BinaryOp::Less => "less",
             BinaryOp::LessOrEqual => "less_or_equal",
@@ -148,6 +157,8 @@ impl BinaryOp {
             | BinaryOp::Rem
             | BinaryOp::Min
             | BinaryOp::Max
+            | BinaryOp::ClampMin
+            | BinaryOp::ClampMax
             | BinaryOp::BitAnd
             | BinaryOp::BitOr
             | BinaryOp::BitXor
@@ -213,8 +224,8 @@ impl BinaryOp {
                 if other_sign { rest.add(b) } else { rest }
             }
             BinaryOp::Rem => return a.rem(b),
-            BinaryOp::Min => a.smaller(b),
-            BinaryOp::Max => a.larger(b),
+            BinaryOp::Min | BinaryOp::ClampMax => a.smaller(b),
+            BinaryOp::Max | BinaryOp::ClampMin => a.larger(b),
             BinaryOp::Equal => truth(a == b),
             BinaryOp::Less => truth(a < b),
             BinaryOp::LessOrEqual => truth(a <= b),
@@ -301,6 +312,10 @@ impl BinaryOp {
                 }
             }
             BinaryOp::Min | BinaryOp::Max => return self.of_chosen(at, dy, a, b).map(Some),
+            BinaryOp::ClampMin | BinaryOp::ClampMax => {
+                let (inside, zero) = (self.inside(at)?, at.number(0.0, dy)?);
+                at.select(inside, dy, zero)?
+            }
             BinaryOp::Equal
             | BinaryOp::Less
             | BinaryOp::LessOrEqual
@@ -329,10 +344,13 @@ impl BinaryOp {
                 at.neg(quotient)?
             }
             BinaryOp::Pow => {
-                // Where the base is zero, so is the derivative (PyTorch); its logarithm is not to be seen there.
+                // Where the base is zero and the exponent is not negative, the derivative is zero (PyTorch); the
+                // logarithm is not to be seen there.
                 let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
                 let is_zero = at.binary(BinaryOp::Equal, a, zero)?;
-                let base = at.select(is_zero, one, a)?;
+                let stays = at.binary(BinaryOp::GreaterOrEqual, b, zero)?;
+                let is_flat = at.binary(BinaryOp::And, is_zero, stays)?;
+                let base = at.select(is_flat, one, a)?;
                 let log = at.unary(UnaryOp::Log, base)?;
                 let slope = at.mul(y, log)?;
                 at.mul(dy, slope)?
@@ -351,6 +369,10 @@ impl BinaryOp {
                 at.neg(product)?
             }
             BinaryOp::Min | BinaryOp::Max => return self.of_chosen(at, dy, b, a).map(Some),
+            BinaryOp::ClampMin | BinaryOp::ClampMax => {
+                let (inside, zero) = (self.inside(at)?, at.number(0.0, dy)?);
+                at.select(inside, zero, dy)?
+            }
             BinaryOp::Equal
             | BinaryOp::Less
             | BinaryOp::LessOrEqual
@@ -367,7 +389,14 @@ impl BinaryOp {
         }))
     }
 
-    /// The chosen operand gets all; equal ones get half each, as in PyTorch.
+    /// Where the left operand of a clamp lies inside of the bound: not on it, and not where it is NaN (PyTorch). The
+    /// result says so as well as the operand does.
+    fn inside(self, at: &mut Adjoint<'_>) -> Result<ValueId, GraphError> {
+        let (y, bound) = (at.output(0), at.input(1));
+        at.binary(if self == BinaryOp::ClampMin { BinaryOp::Greater } else { BinaryOp::Less }, y, bound)
+    }
+
+    /// The chosen operand gets all; equal ones get half each, and if one is NaN both get all, as in PyTorch.
     fn of_chosen(
         self,
         at: &mut Adjoint<'_>,
@@ -376,10 +405,10 @@ impl BinaryOp {
         other: ValueId,
     ) -> Result<ValueId, GraphError> {
         let (zero, half) = (at.number(0.0, dy)?, at.number(0.5, dy)?);
-        let better = if self == BinaryOp::Min { BinaryOp::Less } else { BinaryOp::Greater };
-        let (chosen, equal) = (at.binary(better, own, other)?, at.binary(BinaryOp::Equal, own, other)?);
+        let worse = if self == BinaryOp::Min { BinaryOp::Greater } else { BinaryOp::Less };
+        let (left_out, equal) = (at.binary(worse, own, other)?, at.binary(BinaryOp::Equal, own, other)?);
         let shared = at.mul(dy, half)?;
-        let otherwise = at.select(equal, shared, zero)?;
-        at.select(chosen, dy, otherwise)
+        let otherwise = at.select(equal, shared, dy)?;
+        at.select(left_out, zero, otherwise)
     }
 }

@@ -1,10 +1,11 @@
 //! Reductions.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{BinaryOp, check_axis, take};
+use super::{BinaryOp, Iota, Op, UnaryOp, check_axis, take};
 use crate::array::{Array, offsets, strides};
 use crate::dim::{Dim, product};
-use crate::error::{EvalError, ShapeError};
+use crate::error::{EvalError, GraphError, ShapeError};
+use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
@@ -17,12 +18,32 @@ pub enum ReduceKind {
     Max,
     Min,
     Prod,
+    /// The largest element. It differs from [`ReduceKind::Max`] in its gradient alone: of equal elements the first has
+    /// all of it, where those of `Max` share.
+    MaxFirst,
+    /// The smallest element, likewise.
+    MinFirst,
 }
 
 impl ReduceKind {
     /// All kinds.
-    pub const ALL: [ReduceKind; 5] =
-        [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min, ReduceKind::Prod];
+    pub const ALL: [ReduceKind; 7] = [
+        ReduceKind::Sum,
+        ReduceKind::Mean,
+        ReduceKind::Max,
+        ReduceKind::Min,
+        ReduceKind::Prod,
+        ReduceKind::MaxFirst,
+        ReduceKind::MinFirst,
+    ];
+
+    /// Whether the result is one of the elements.
+    pub fn chooses(self) -> bool {
+        match self {
+            ReduceKind::Max | ReduceKind::Min | ReduceKind::MaxFirst | ReduceKind::MinFirst => true,
+            ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Prod => false,
+        }
+    }
 
     /// The name in the text form.
     pub fn name(self) -> &'static str {
@@ -32,6 +53,8 @@ impl ReduceKind {
             ReduceKind::Max => "reduce_max",
             ReduceKind::Min => "reduce_min",
             ReduceKind::Prod => "reduce_prod",
+            ReduceKind::MaxFirst => "reduce_max_first",
+            ReduceKind::MinFirst => "reduce_min_first",
         }
     }
 }
@@ -64,8 +87,8 @@ impl Reduce {
     pub(crate) fn eval<T: Number>(&self, x: &Array<T>, out_shape: &[usize]) -> Result<Vec<T>, EvalError> {
         let (start, combine): (T, fn(T, T) -> T) = match self.kind {
             ReduceKind::Sum | ReduceKind::Mean => (T::ZERO, T::add),
-            ReduceKind::Max => (T::lowest(x.dtype), T::larger),
-            ReduceKind::Min => (T::highest(x.dtype), T::smaller),
+            ReduceKind::Max | ReduceKind::MaxFirst => (T::lowest(x.dtype), T::larger),
+            ReduceKind::Min | ReduceKind::MinFirst => (T::highest(x.dtype), T::smaller),
             ReduceKind::Prod => (T::ONE, T::mul),
         };
         // Every element goes to the output at its own coordinates, with those of the reduced axes left out.
@@ -117,7 +140,8 @@ pub(crate) fn reduced_shape(x: &TensorType, axes: &[usize], keep_dims: bool) -> 
 
 impl Reduce {
     /// Of a sum or a mean every element has the same share. Of a largest or smallest element, equal ones share
-    /// (PyTorch's `amax`). Of a product each has the product of the others, also where some are zero.
+    /// (PyTorch's `amax`), or the first has it (PyTorch's `max` over a dimension). Of a product each has the product of the
+    /// others, also where some are zero.
     pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
         let (x, dy) = (at.input(0), at.dy()?);
         let shape = at.shape(x);
@@ -145,6 +169,13 @@ impl Reduce {
                 let share = at.div(dy, count)?;
                 at.mul(ones, share)?
             }
+            ReduceKind::MaxFirst | ReduceKind::MinFirst => {
+                let y = at.output(0);
+                let y = at.reshape(y, kept)?;
+                let first = self.first(at, x, y)?;
+                let zero = at.number(0.0, dy)?;
+                at.select(first, dy, zero)?
+            }
             ReduceKind::Prod => {
                 let (zero, one) = (at.number(0.0, dy)?, at.number(1.0, dy)?);
                 let is_zero = at.binary(BinaryOp::Equal, x, zero)?;
@@ -162,5 +193,34 @@ impl Reduce {
             }
         };
         Ok(vec![Some(dx)])
+    }
+
+    /// Of the elements of `x` that equal `y` (or are NaN, where it is NaN), the first, counted with the last axis the
+    /// fastest.
+    fn first(&self, at: &mut Adjoint<'_>, x: ValueId, y: ValueId) -> Result<ValueId, GraphError> {
+        let shape = at.shape(x);
+        let mut place: Option<ValueId> = None;
+        for axis in &self.axes {
+            let mut line = vec![Dim::from(1); shape.len()];
+            line[*axis] = shape[*axis].clone();
+            let along = at.apply(Op::Iota(Iota { dtype: DType::I32, shape: line, axis: *axis }), &[])?;
+            place = Some(match place {
+                Some(slower) => {
+                    let size = at.size(shape[*axis].clone(), along)?;
+                    let slower = at.mul(slower, size)?;
+                    at.add(slower, along)?
+                }
+                None => along,
+            });
+        }
+        // Without axes each element is the first of one.
+        let Some(place) = place else { return at.binary(BinaryOp::Equal, y, y) };
+        let equal = at.binary(BinaryOp::Equal, x, y)?;
+        let is_nan = at.unary(UnaryOp::IsNan, x)?;
+        let candidate = at.binary(BinaryOp::Or, equal, is_nan)?;
+        let beyond = at.number(f64::from(i32::MAX), place)?;
+        let numbers = at.select(candidate, place, beyond)?;
+        let first = at.reduce(ReduceKind::Min, numbers, self.axes.clone(), true)?;
+        at.binary(BinaryOp::Equal, place, first)
     }
 }

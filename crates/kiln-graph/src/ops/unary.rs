@@ -367,8 +367,9 @@ impl UnaryOp {
             }
             UnaryOp::Relu => {
                 let zero = at.number(0.0, dy)?;
-                let active = at.binary(BinaryOp::Greater, y, zero)?;
-                at.select(active, dy, zero)?
+                // So that NaN passes, as in PyTorch.
+                let flat = at.binary(BinaryOp::LessOrEqual, y, zero)?;
+                at.select(flat, zero, dy)?
             }
             UnaryOp::Sigmoid => {
                 let one = one(at)?;

@@ -104,8 +104,8 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             let op_type = match op.kind {
                 ReduceKind::Sum => "ReduceSum",
                 ReduceKind::Mean => "ReduceMean",
-                ReduceKind::Max => "ReduceMax",
-                ReduceKind::Min => "ReduceMin",
+                ReduceKind::Max | ReduceKind::MaxFirst => "ReduceMax",
+                ReduceKind::Min | ReduceKind::MinFirst => "ReduceMin",
                 ReduceKind::Prod => "ReduceProd",
             };
             let axes = w.ints(&format!("{name}.axes"), op.axes.iter().map(|a| wide(*a)));
@@ -225,8 +225,8 @@ fn binary(op: BinaryOp) -> &'static str {
         BinaryOp::Div => "Div",
         BinaryOp::Pow => "Pow",
         BinaryOp::Mod | BinaryOp::Rem => "Mod",
-        BinaryOp::Min => "Min",
-        BinaryOp::Max => "Max",
+        BinaryOp::Min | BinaryOp::ClampMax => "Min",
+        BinaryOp::Max | BinaryOp::ClampMin => "Max",
         BinaryOp::Equal => "Equal",
         BinaryOp::Less => "Less",
         BinaryOp::LessOrEqual => "LessOrEqual",

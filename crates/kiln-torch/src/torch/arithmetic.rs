@@ -1,5 +1,6 @@
 //! Functions of single elements, and arithmetic with numbers and other tensors.
 
+use kiln_graph::functions::activation as act;
 use kiln_graph::ops::{BinaryOp, Cast, UnaryOp};
 use kiln_graph::{DType, Op, ShapeDisplay, ValueId};
 use ruff_python_ast::{CmpOp, Operator};
@@ -95,17 +96,9 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let exp = Value::tensor(i.op(Op::Unary(UnaryOp::Exp), &[x])?);
         i.combine(BinaryOp::Sub, &exp, &Value::Float(1.0))
     },
-    TM "clamp" or "clip" ("input, min=None, max=None") => |i, b| {
-        let mut x = b.get("input");
-        for (name, op) in [("min", BinaryOp::Max), ("max", BinaryOp::Min)] {
-            if !b.is_none(name) {
-                x = i.combine(op, &x, &b.get(name))?;
-            }
-        }
-        Ok(x)
-    },
-    TM "clamp_min" ("input, min") => |i, b| i.combine(BinaryOp::Max, &b.get("input"), &b.get("min")),
-    TM "clamp_max" ("input, max") => |i, b| i.combine(BinaryOp::Min, &b.get("input"), &b.get("max")),
+    TM "clamp" or "clip" ("input, min=None, max=None") => clamp,
+    TM "clamp_min" ("input, min") => |i, b| limited(i, &b.get("input"), Limit::Min, &b.get("min")),
+    TM "clamp_max" ("input, max") => |i, b| limited(i, &b.get("input"), Limit::Max, &b.get("max")),
     TM "add" ("input, other, *, alpha=1") => |i, b| {
         let other = scaled(i, b)?;
         i.combine(BinaryOp::Add, &b.get("input"), &other)
@@ -168,6 +161,37 @@ fn choose(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     }
     let [x, y] = i.promoted(&input, &other)?;
     Ok(Value::tensor(i.op(Op::Select, &[condition, x, y])?))
+}
+
+/// One side of a clamp.
+#[derive(Clone, Copy)]
+enum Limit {
+    Min,
+    Max,
+}
+
+fn clamp(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (x, low, high) = (b.get("input"), b.get("min"), b.get("max"));
+    let tensors = [&x, &low, &high].map(|value| i.optional_tensor_of(value));
+    let [Some(_), Some(_), Some(_)] = [tensors[0].clone()?, tensors[1].clone()?, tensors[2].clone()?] else {
+        let x = if b.is_none("min") { x } else { limited(i, &x, Limit::Min, &low)? };
+        return if b.is_none("max") { Ok(x) } else { limited(i, &x, Limit::Max, &high) };
+    };
+    let [x, low] = i.promoted(&x, &low)?;
+    let [x, high] = i.promoted(&Value::tensor(x), &high)?;
+    let low = i.as_type(low, i.dtype(x))?;
+    Ok(Value::tensor(act::clamp_between(&mut i.formula(), x, low, high)?))
+}
+
+/// PyTorch's gradient on the limit is zero for a number and half for a tensor.
+fn limited(i: &mut Interpreter, x: &Value, side: Limit, limit: &Value) -> Result<Value> {
+    let op = match (side, i.optional_tensor_of(limit)?) {
+        (Limit::Min, Some(_)) => BinaryOp::Max,
+        (Limit::Max, Some(_)) => BinaryOp::Min,
+        (Limit::Min, None) => BinaryOp::ClampMin,
+        (Limit::Max, None) => BinaryOp::ClampMax,
+    };
+    i.combine(op, x, limit)
 }
 
 /// A quotient without what is behind its point. The core operator does this with integers.
@@ -281,8 +305,12 @@ impl Interpreter {
         let mut pair = self.promoted(left, right)?;
         // Of truth values, PyTorch's sums and products are truth values, too.
         let op = match op {
-            BinaryOp::Add | BinaryOp::Max if self.dtype(pair[0]) == DType::Bool => BinaryOp::Or,
-            BinaryOp::Mul | BinaryOp::Min if self.dtype(pair[0]) == DType::Bool => BinaryOp::And,
+            BinaryOp::Add | BinaryOp::Max | BinaryOp::ClampMin if self.dtype(pair[0]) == DType::Bool => {
+                BinaryOp::Or
+            }
+            BinaryOp::Mul | BinaryOp::Min | BinaryOp::ClampMax if self.dtype(pair[0]) == DType::Bool => {
+                BinaryOp::And
+            }
             op => op,
         };
         let is_logic = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);

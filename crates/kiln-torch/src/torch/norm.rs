@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use kiln_graph::functions::activation::clamp;
 use kiln_graph::functions::normalization::{
     group_norm, local_response_norm, normalize, per_channel, rms_norm as rms_normalized,
 };
-use kiln_graph::ops::{BatchNorm, BinaryOp};
+use kiln_graph::ops::BatchNorm;
 use kiln_graph::{Dim, Op, ShapeDisplay, Tensor, ValueId};
 
 use super::{Function, Init, functions, layers};
@@ -27,7 +28,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let (p, eps) = (b.float("p")?, b.float("eps")?);
         let norm = super::reduce::norm(i, b, p, x, &axes, true)?;
         let mut f = i.formula();
-        let norm = f.with(BinaryOp::Max, norm, eps)?;
+        let norm = clamp(&mut f, norm, Some(eps), None)?;
         Ok(Value::tensor(f.div(x, norm)?))
     },
 };

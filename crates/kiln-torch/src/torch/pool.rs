@@ -2,6 +2,7 @@
 
 use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::pooling::{self, Numbering};
+use kiln_graph::functions::reduce::of_positive;
 use kiln_graph::ops::{BinaryOp, Concat, Pool, PoolKind, Reduce, ReduceKind, Slice, SliceAxis, UnaryOp};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
 
@@ -20,9 +21,9 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TF "adaptive_avg_pool1d" ("input, output_size") => |i, b| adaptive(i, b, 1, ReduceKind::Mean),
     F "adaptive_avg_pool2d" ("input, output_size") => |i, b| adaptive(i, b, 2, ReduceKind::Mean),
     F "adaptive_avg_pool3d" ("input, output_size") => |i, b| adaptive(i, b, 3, ReduceKind::Mean),
-    F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::Max),
-    F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::Max),
-    F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::Max),
+    F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst),
+    F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst),
+    F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst),
     F "max_unpool1d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 1),
     F "max_unpool2d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 2),
     F "max_unpool3d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 3),
@@ -41,9 +42,9 @@ pub(super) static LAYERS: &[Layer] = layers! {
     "AdaptiveAvgPool1d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Mean);
     "AdaptiveAvgPool2d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Mean);
     "AdaptiveAvgPool3d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Mean);
-    "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Max);
-    "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Max);
-    "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Max);
+    "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst);
+    "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst);
+    "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst);
     "MaxUnpool1d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 1);
     "MaxUnpool2d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 2);
     "MaxUnpool3d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 3);
@@ -179,17 +180,17 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     };
     let mean = f.apply(Op::Pool(pool), &[powers])?;
     let sum = f.with(BinaryOp::Mul, mean, count)?;
-    let y = match p {
-        1.0 => sum,
-        2.0 => f.unary(UnaryOp::Sqrt, sum)?,
+    // Where the sum is zero so is the gradient, also for `p = 1`. Of a negative sum the size is taken and its sign given back.
+    let y = of_positive(&mut f, sum, |f, sum| match p {
+        1.0 => Ok(sum),
+        2.0 => f.unary(UnaryOp::Sqrt, sum),
         p => {
             let sign = f.unary(UnaryOp::Sign, sum)?;
             let size = f.unary(UnaryOp::Abs, sum)?;
-            let size = f.unary(UnaryOp::Relu, size)?;
             let signed = f.mul(sign, size)?;
-            f.with(BinaryOp::Pow, signed, 1.0 / p)?
+            f.with(BinaryOp::Pow, signed, 1.0 / p)
         }
-    };
+    })?;
     Ok(Value::tensor(f.cast(y, dtype)?))
 }
 
@@ -235,13 +236,15 @@ pub(super) fn adaptively(
     if from.iter().zip(&to).all(|(from, to)| from % to == 0) {
         let kernel: Vec<usize> = from.iter().zip(&to).map(|(from, to)| from / to).collect();
         let kind = match kind {
-            ReduceKind::Max => PoolKind::Max,
+            ReduceKind::MaxFirst => PoolKind::Max,
             _ => PoolKind::Average { count_include_pad: false },
         };
         return Ok(Value::tensor(i.op(Op::Pool(Pool::new(kind, kernel)), &[x])?));
     }
     let mut y = x;
-    for (axis, (from, to)) in from.into_iter().zip(to).enumerate().filter(|(_, (from, to))| from != to) {
+    // The last axis first, so that of equal elements the first in the order of memory has the gradient.
+    for (axis, (from, to)) in from.into_iter().zip(to).enumerate().filter(|(_, (from, to))| from != to).rev()
+    {
         y = adaptive_axis(i, y, axis + 2, [from, to], kind)?;
     }
     Ok(Value::tensor(y))

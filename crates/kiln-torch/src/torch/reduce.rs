@@ -1,9 +1,8 @@
 //! Sums, means, extremes, norms.
 
-use kiln_graph::functions::normalization::widened;
-use kiln_graph::functions::reduce::{l1_norm, l2_norm, log_sum_exp, variance};
+use kiln_graph::functions::reduce::{self as functions, log_sum_exp, variance};
 use kiln_graph::functions::running::{Running, cumulative_sum};
-use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind, UnaryOp};
+use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind};
 use kiln_graph::{DType, Dim, Op, ValueId};
 
 use super::{Function, functions};
@@ -61,25 +60,8 @@ pub(super) fn norm(
     axes: &[usize],
     keep: bool,
 ) -> Result<ValueId> {
-    let mut f = i.formula();
-    if p == 2.0 {
-        return Ok(l2_norm(&mut f, x, axes, keep)?);
-    }
-    if p == 1.0 {
-        return Ok(l1_norm(&mut f, x, axes, keep)?);
-    }
-    if p.is_nan() || p <= 0.0 {
-        return Err(b.wrong("p", "positive"));
-    }
-    let size = f.unary(UnaryOp::Abs, x)?;
-    if p.is_infinite() {
-        return Ok(f.reduce(ReduceKind::Max, size, axes.to_vec(), keep)?);
-    }
-    let wide = widened(&mut f, size)?;
-    let powers = f.with(BinaryOp::Pow, wide, p)?;
-    let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep)?;
-    let norm = f.with(BinaryOp::Pow, sum, 1.0 / p)?;
-    Ok(f.cast(norm, f.ty(x).dtype)?)
+    functions::norm(&mut i.formula(), x, p, axes, keep)?
+        .ok_or_else(|| b.wrong("p", "a number that is not negative, `inf` or `-inf`"))
 }
 
 /// The dimensions that `dim` names, all if it names none, and whether they stay as 1.
@@ -139,10 +121,12 @@ fn extreme(i: &mut Interpreter, b: &Bound, kind: ReduceKind, which: ArgKind) -> 
         return i.combine(op, &b.get("input"), &b.get("dim"));
     }
     let x = i.tensor(b, "input")?;
-    let values = Value::tensor(reduced(i, b, x, kind)?);
     if b.is_none("dim") {
-        return Ok(values);
+        return Ok(Value::tensor(reduced(i, b, x, kind)?));
     }
+    // Of equal elements the one that is named has the gradient.
+    let kind = if kind == ReduceKind::Max { ReduceKind::MaxFirst } else { ReduceKind::MinFirst };
+    let values = Value::tensor(reduced(i, b, x, kind)?);
     Ok(Value::tuple([values, arg(i, b, which)?]))
 }
 
@@ -177,7 +161,7 @@ fn spread(i: &mut Interpreter, b: &Bound, root: bool) -> Result<Value> {
     };
     let mut f = i.formula();
     let y = variance(&mut f, x, &axes, keep, correction)?;
-    Ok(Value::tensor(if root { f.unary(UnaryOp::Sqrt, y)? } else { y }))
+    Ok(Value::tensor(if root { functions::root(&mut f, y)? } else { y }))
 }
 
 fn truth(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {

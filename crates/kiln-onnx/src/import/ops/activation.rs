@@ -22,7 +22,7 @@ pub(crate) fn clip(cx: &mut Cx<'_>) -> Outputs {
         let (low, high) = (cx.attributes.float("min")?, cx.attributes.float("max")?);
         return Ok(vec![activation::clamp(&mut cx.formula(), x, low.map(f64::from), high.map(f64::from))?]);
     }
-    for (i, op) in [(1, BinaryOp::Max), (2, BinaryOp::Min)] {
+    for (i, op) in [(1, BinaryOp::ClampMin), (2, BinaryOp::ClampMax)] {
         if let Some(limit) = cx.optional(i) {
             x = cx.binary(op, x, limit)?;
         }

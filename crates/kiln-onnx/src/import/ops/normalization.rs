@@ -123,7 +123,7 @@ pub(crate) fn mean_variance_normalization(cx: &mut Cx<'_>) -> Outputs {
     let centred = normalization::centre(&mut cx.formula(), x, &axes)?;
     let square = cx.mul(centred, centred)?;
     let variance = cx.reduce(ReduceKind::Mean, square, &axes, true)?;
-    let deviation = cx.unary(UnaryOp::Sqrt, variance)?;
+    let deviation = reduce::root(&mut cx.formula(), variance)?;
     let deviation = cx.with(BinaryOp::Add, deviation, 1e-9)?;
     let y = cx.div(centred, deviation)?;
     Ok(vec![cx.cast(y, cx.dtype(x))?])

@@ -2,6 +2,7 @@
 
 use kiln_graph::functions::normalization::widened;
 use kiln_graph::functions::pooling::{self, Numbering};
+use kiln_graph::functions::reduce::of_positive;
 use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
 use kiln_graph::{DType, Dim, Op, ValueId};
 
@@ -108,11 +109,11 @@ pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
     };
     let mean = mean_of_whole_windows(cx, powers, pool)?;
     let sum = cx.with(BinaryOp::Mul, mean, count)?;
-    let y = match p {
-        1.0 => sum,
-        2.0 => cx.unary(UnaryOp::Sqrt, sum)?,
-        p => cx.with(BinaryOp::Pow, sum, 1.0 / p)?,
-    };
+    let y = of_positive(&mut cx.formula(), sum, |f, sum| match p {
+        1.0 => Ok(sum),
+        2.0 => f.unary(UnaryOp::Sqrt, sum),
+        p => f.with(BinaryOp::Pow, sum, 1.0 / p),
+    })?;
     Ok(vec![cx.cast(y, cx.dtype(given))?])
 }
 
@@ -159,5 +160,5 @@ pub(crate) fn global_average_pool(cx: &mut Cx<'_>) -> Outputs {
 }
 
 pub(crate) fn global_max_pool(cx: &mut Cx<'_>) -> Outputs {
-    global(cx, ReduceKind::Max)
+    global(cx, ReduceKind::MaxFirst)
 }
