@@ -11,6 +11,7 @@ mod machine;
 mod not_a_number;
 mod numbers;
 mod source;
+mod subgradients;
 mod trace;
 mod traces;
 mod training;

@@ -27,6 +27,7 @@ fn losses() -> Vec<(&'static str, Loss, Data)> {
     let classes = || Data::I32(vec![2, 0, 1, 1]);
     let ignoring = || Data::I32(vec![2, -1, 1, 0]);
     let others = || Data::F64(noise(3, 12));
+    let zeros = || Data::F64(vec![0.0; 12]);
     let zero_or_one = Data::F64(noise(3, 12).into_iter().map(|x| if x > 0.0 { 1.0 } else { 0.0 }).collect());
     vec![
         ("cross_entropy", Loss::cross_entropy(), classes()),
@@ -40,6 +41,10 @@ fn losses() -> Vec<(&'static str, Loss, Data)> {
         ("l1", Loss::L1, others()),
         ("smooth_l1", Loss::SmoothL1 { beta: 1.0 }, others()),
         ("smooth_l1_beta", Loss::SmoothL1 { beta: 0.3 }, others()),
+        ("l1_bends", Loss::L1, zeros()),
+        ("smooth_l1_bends", Loss::SmoothL1 { beta: 1.0 }, zeros()),
+        ("smooth_l1_beta_bends", Loss::SmoothL1 { beta: 0.5 }, zeros()),
+        ("smooth_l1_zero_bends", Loss::SmoothL1 { beta: 0.0 }, zeros()),
         ("bce", Loss::BceWithLogits, zero_or_one),
     ]
 }

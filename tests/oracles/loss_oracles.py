@@ -38,6 +38,12 @@ def compared(function, **settings):
     return x, function(x, torch.tensor(noise(3, 12).reshape(4, 3)), **settings)
 
 
+def bent(function, **settings):
+    """Beside targets of zero, with differences at which losses bend."""
+    x = ((torch.arange(12, dtype=torch.float64).reshape(4, 3) - 6) / 4).requires_grad_()
+    return x, function(x, torch.zeros_like(x), **settings)
+
+
 def bce():
     x = values()
     with torch.no_grad():
@@ -57,6 +63,10 @@ CASES = {
     "l1": lambda: compared(F.l1_loss),
     "smooth_l1": lambda: compared(F.smooth_l1_loss),
     "smooth_l1_beta": lambda: compared(F.smooth_l1_loss, beta=0.3),
+    "l1_bends": lambda: bent(F.l1_loss),
+    "smooth_l1_bends": lambda: bent(F.smooth_l1_loss),
+    "smooth_l1_beta_bends": lambda: bent(F.smooth_l1_loss, beta=0.5),
+    "smooth_l1_zero_bends": lambda: bent(F.smooth_l1_loss, beta=0.0),
     "bce": bce,
 }
 

@@ -6,6 +6,7 @@
     make_oracles.py --traces                      steps of training (PyTorch), into fixtures/traces
     make_oracles.py --source                      outputs and training of models/*.py (PyTorch), into fixtures/source
     make_oracles.py --layers                      single layers and functions (PyTorch), into fixtures/layers.json
+    make_oracles.py --subgradients                gradients at ties and borders (PyTorch), into fixtures/subgradients.json
     make_oracles.py --small                       the networks that are committed (PyTorch), into fixtures
     make_oracles.py --all -o DIR                  every network with every exporter, about 4 GB
     make_oracles.py --only resnet18 -o DIR        one network or operator; may be repeated
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--traces", action="store_true", help="make all traces of training, and the losses")
     parser.add_argument("--source", action="store_true", help="make what the files in models/ compute")
     parser.add_argument("--layers", action="store_true", help="make what single layers and functions compute")
+    parser.add_argument("--subgradients", action="store_true", help="make gradients at ties, borders, zeros, infinities")
     parser.add_argument("--small", action="store_true", help="make the networks (and exporters) that are committed")
     parser.add_argument("--all", action="store_true", help="make all networks, with all exporters")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="make this network or operator case")
@@ -75,6 +77,11 @@ def main():
         import source_oracles
 
         print(f"{source_oracles.write_all(options.output)} cases in {options.output / 'source'}", file=sys.stderr)
+    if options.subgradients:
+        import subgradient_oracles
+
+        written = subgradient_oracles.write_all(options.output)
+        print(f"{written} subgradients in {options.output / 'subgradients.json'}", file=sys.stderr)
     if options.layers:
         import layer_oracles
 
@@ -92,8 +99,8 @@ def main():
         complaints += network_oracles.write_all(
             options.output, only=wanted, small=options.small, everything=options.all, exporters=options.exporter
         )
-    elif not (options.ops or options.gradients or options.traces or options.source or options.layers or operator_names):
-        parser.error("say what to make: --ops, --gradients, --traces, --source, --layers, --small, --all, --only NAME")
+    elif not (options.ops or options.gradients or options.traces or options.source or options.layers or options.subgradients or operator_names):
+        parser.error("say what to make: --ops, --gradients, --traces, --source, --layers, --subgradients, --small, --all, --only NAME")
     for complaint in complaints:
         print(f"doubtful: {complaint}", file=sys.stderr)
     return 1 if complaints else 0

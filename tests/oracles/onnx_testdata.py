@@ -36,6 +36,9 @@ def draw_values(rng, shape, dtype, draw):
         "scale": lambda: rng.uniform(0.5, 1.5, shape),
         # Multiples of one half in -2.5..2.5: halves to round, equals to compare, ties for arg-max.
         "steps": lambda: rng.integers(-5, 6, shape) / 2,
+        # Where activations bend: whole numbers in -7..7.
+        "bends": lambda: rng.integers(-7, 8, shape),
+        "zero": lambda: np.zeros(shape),
         "index": lambda: rng.integers(0, 11, shape),
         # Each position along the last axis once.
         "place": lambda: np.argsort(rng.random(shape), axis=-1),
