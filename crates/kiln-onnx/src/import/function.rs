@@ -1,6 +1,6 @@
 //! Functions that a model brings along: the body of one call, with the call's attributes filled in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 
@@ -30,7 +30,26 @@ pub(crate) fn body(function: &FunctionProto, call: &NodeProto) -> Vec<NodeProto>
     given.extend(call.attribute.iter().map(|a| (a.name.as_str(), a)));
     let mut nodes = function.node.clone();
     fill(&mut nodes, &given);
+    // What the call leaves out, its readers leave out.
+    let is_given = |place: usize| call.input.get(place).is_some_and(|name| !name.is_empty());
+    let formal = function.input.iter().enumerate();
+    let omitted: HashSet<&str> =
+        formal.filter(|(place, _)| !is_given(*place)).map(|(_, name)| name.as_str()).collect();
+    if !omitted.is_empty() {
+        leave_out(&mut nodes, &omitted);
+    }
     nodes
+}
+
+/// Takes the names of inputs that are not there from the nodes that read them, those in graphs of nodes included.
+fn leave_out(nodes: &mut [NodeProto], omitted: &HashSet<&str>) {
+    for node in nodes {
+        node.input.iter_mut().filter(|name| omitted.contains(name.as_str())).for_each(String::clear);
+        for attribute in &mut node.attribute {
+            let graphs = attribute.g.iter_mut().chain(&mut attribute.graphs);
+            graphs.for_each(|GraphProto { node, .. }| leave_out(node, omitted));
+        }
+    }
 }
 
 /// Replaces references to the function's attributes by their values. One that is not given is left out, so that
@@ -39,7 +58,8 @@ fn fill(nodes: &mut [NodeProto], given: &HashMap<&str, &AttributeProto>) {
     for node in nodes {
         node.attribute.retain_mut(|attribute| {
             if attribute.ref_attr_name.is_empty() {
-                attribute.g.iter_mut().for_each(|GraphProto { node, .. }| fill(node, given));
+                let graphs = attribute.g.iter_mut().chain(&mut attribute.graphs);
+                graphs.for_each(|GraphProto { node, .. }| fill(node, given));
                 return true;
             }
             let Some(value) = given.get(attribute.ref_attr_name.as_str()) else { return false };

@@ -381,7 +381,9 @@ impl Importer<'_> {
         let opset =
             function.opset_import.iter().find(|o| is_standard(&o.domain)).map_or(scope.opset, |o| o.version);
         let mut read: HashSet<String> = nodes.iter().flat_map(|n| n.input.iter().cloned()).collect();
-        read.extend(function.output.iter().cloned());
+        // Results that the call leaves out are not read.
+        let results = function.output.iter().zip(&node.output).filter(|(_, actual)| !actual.is_empty());
+        read.extend(results.map(|(formal, _)| formal.clone()));
         let mut inner = Scope {
             slots: HashMap::new(),
             read,
@@ -392,7 +394,6 @@ impl Importer<'_> {
             depth: scope.depth + 1,
         };
         for (formal, slot) in function.input.iter().zip(inputs) {
-            // An input that is left out stays undefined; only a reader of it has a problem.
             if let Some(slot) = slot {
                 inner.slots.insert(formal.clone(), slot);
             }

@@ -58,12 +58,12 @@ pub(crate) fn repeated(count: i64, body: GraphProto) -> Vec<u8> {
     bytes(&model)
 }
 
-fn import(content: &[u8]) -> Result<Graph, String> {
+pub(crate) fn import(content: &[u8]) -> Result<Graph, String> {
     let imported = import_bytes(content, None, &ImportOptions::default());
     imported.map(|imported| imported.graph).map_err(|error| error.to_string())
 }
 
-fn output(graph: &Graph) -> Vec<f64> {
+pub(crate) fn output(graph: &Graph) -> Vec<f64> {
     let x = Tensor::f32([1, 8], vec![1.0; 8]).expect("eight numbers");
     let inputs = HashMap::from([("x".to_owned(), x)]).into_iter().collect();
     let options = EvaluateOptions::new(Precision::F32);

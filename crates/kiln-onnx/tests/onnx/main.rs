@@ -4,5 +4,6 @@ mod check;
 mod control;
 mod export;
 mod fixtures;
+mod functions;
 mod hostile;
 mod models;
