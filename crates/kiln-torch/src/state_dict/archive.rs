@@ -5,7 +5,7 @@
 
 use std::io::{self, Cursor};
 
-use zip::read::ZipReadOptions;
+use zip::read::{ArchiveOffset, Config, ZipReadOptions};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::choose::choose;
@@ -26,7 +26,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
     let pickled = unpickle(pickle, 0)?;
     let chosen = choose(&pickled.heap, pickled.value)?;
     let mut maker = Maker::new(&pickled.heap, &mut archive, bytes.len());
-    named(chosen, |name, tensor| maker.tensor(name, tensor))
+    let read = named(chosen.tensors, |name, tensor| maker.tensor(name, tensor))?;
+    Ok(read.with_notes(chosen.notes))
 }
 
 struct Archive<'a> {
@@ -38,7 +39,9 @@ struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Problem> {
-        let zip = ZipArchive::new(Cursor::new(bytes));
+        // Left to find out whether something lies before the archive, the reader guesses wrong for some lengths of names.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, Cursor::new(bytes));
         let zip = zip.map_err(|_| Problem::Damaged("the list of members at its end is missing".into()))?;
         let names: Vec<String> = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
         let is_pickle = |name: &&str| name.split_once('/').is_some_and(|(_, rest)| rest == "data.pkl");

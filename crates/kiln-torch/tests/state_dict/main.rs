@@ -4,6 +4,7 @@
 
 mod books;
 mod hostile;
+mod names;
 mod read;
 mod write;
 
