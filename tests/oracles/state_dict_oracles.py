@@ -10,6 +10,7 @@ beside PyTorch.
 """
 
 import argparse
+import datetime
 import io
 import json
 import os
@@ -22,6 +23,7 @@ import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
@@ -122,6 +124,34 @@ def checkpoint(place):
         "data": ("mnist", True),
         "metric": torch.tensor(0.75),
     }
+
+
+def lightning():
+    """As Lightning's Trainer saves a LightningModule with the network as `self.model` and a loss with weights."""
+    model = net()
+    hyperparameters = argparse.Namespace(lr=1e-3, act=nn.ReLU, path=Path("data"), kinds={1, 2})
+    return {
+        "epoch": 4,
+        "global_step": 500,
+        "pytorch-lightning_version": "2.5.1",
+        "state_dict": OrderedDict(
+            [(f"model.{name}", tensor) for name, tensor in model.state_dict().items()] + [("loss.weight", torch.ones(3))]
+        ),
+        "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"total": Counter({"ready": 5})}}},
+        "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": torch.tensor(0.5), "dirpath": Path("a")}},
+        "optimizer_states": [torch.optim.Adam(model.parameters()).state_dict()],
+        "lr_schedulers": [],
+        "hparams_name": "kwargs",
+        "hyper_parameters": {"args": hyperparameters, "loss": nn.CrossEntropyLoss(), "began": datetime.date(2024, 1, 2)},
+        "numpy": numpy.float64(0.25),
+    }
+
+
+def average():
+    model = net()
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    averaged.update_parameters(model)
+    return averaged
 
 
 class Runs:
@@ -246,6 +276,14 @@ READ = [
     ("data_parallel.pt", lambda: nn.DataParallel(net()).state_dict(), {}, lambda _: net().state_dict()),
     ("checkpoint.pt", lambda: checkpoint("model"), {}, lambda value: value["model"]),
     ("checkpoint_old.pt", lambda: checkpoint("state_dict"), OLD, lambda value: value["state_dict"]),
+    # Here the padding of the first member has no bytes.
+    ("archive_of_21_letters.pt", lambda: net().state_dict(), {}, None),
+    ("lightning.ckpt", lightning, {}, lambda value: value["state_dict"]),
+    ("lightning_old.ckpt", lightning, {"pickle_protocol": 4, **OLD}, lambda value: value["state_dict"]),
+    ("swa.pt", lambda: average().state_dict(), {}, None),
+    ("wrapped_twice.pt", lambda: {"epoch": 1, "model": {"state_dict": net().state_dict()}}, {}, lambda value: value["model"]["state_dict"]),
+    ("own_name.pt", lambda: {"epoch": 1, "student": net().state_dict(), "args": argparse.Namespace(a=1)}, {}, lambda value: value["student"]),
+    ("only_average.pt", lambda: {"state_dict_ema": net().state_dict(), "run": Path("a")}, {}, lambda value: value["state_dict_ema"]),
     ("empty.pt", lambda: nn.ReLU().state_dict(), {}, None),
 ]
 
@@ -263,6 +301,8 @@ REFUSED = [
     ("no_tensors.pt", lambda: {"epoch": 3, "lr": 0.1, 7: {}}, {}, ["`epoch`, `lr`", "model_state_dict"]),
     ("not_a_tensor.pt", lambda: {"w": torch.ones(1), "steps": 3}, {}, ["`steps`", "a number"]),
     ("key_number.pt", lambda: {"model": {3: torch.ones(1)}}, {}, ["a number as a key"]),
+    ("model_in_checkpoint.pt", lambda: {"epoch": 1, "model": net()}, {}, ["__main__.Net", "model.state_dict()"]),
+    ("several.pt", lambda: {"student": net().state_dict(), "teacher": net().state_dict()}, {}, ["`student`, `teacher`", "several"]),
     ("set.pt", lambda: {"a": {1, 2}}, {"pickle_protocol": 4}, ["set"]),
     ("complex.pt", lambda: {"a": torch.ones(2, dtype=torch.complex64)}, {}, ["torch.ComplexFloatStorage"]),
     ("unsigned.pt", lambda: {"a": torch.ones(2, dtype=torch.uint16)}, {}, ["rare element type"]),

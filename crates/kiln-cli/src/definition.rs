@@ -69,6 +69,9 @@ impl DefinitionArguments {
                 }
                 other => miette!("{other}"),
             })?;
+            for said in &fit.notes {
+                note!("note: `{}`: {said}", file.display());
+            }
             if !fit.is_perfect() {
                 note!("note: of `{}` only what fits was taken\n{fit}", file.display());
             }

@@ -23,6 +23,7 @@ mod hints;
 mod input;
 mod limits;
 mod model;
+mod prefix;
 mod python;
 mod source;
 pub mod state_dict;

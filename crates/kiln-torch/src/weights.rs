@@ -5,6 +5,7 @@ use std::fmt;
 
 use kiln_graph::{Data, Def, Graph, ShapeDisplay, Tensor};
 
+use crate::prefix::Prefix;
 use crate::state_dict::StateDict;
 
 /// What a state dict of a model has besides the names of the graph's states.
@@ -25,12 +26,18 @@ pub struct Fit {
     pub unexpected: Vec<String>,
     /// What has another shape: name, the shape in the state dict, the shape in the model.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// What was done to make it fit, and what should be known of the file.
+    pub notes: Vec<String>,
 }
 
 /// A state dict that belongs to another model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the weights do not fit the model\n{0}")]
+#[error("the weights do not fit the model\n{0}{notes}", notes = as_lines(&.0.notes))]
 pub struct WeightsError(pub Fit);
+
+fn as_lines(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("\nnote: {note}")).collect()
+}
 
 impl Fit {
     /// Whether all fits.
@@ -72,15 +79,22 @@ impl StateDict {
             names.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str())).collect();
         let states: HashMap<String, _> =
             graph.states().iter().map(|id| (graph.value(*id).name.clone(), *id)).collect();
-        let mut fit = Fit::default();
-        let mut values = HashMap::new();
-        for (name, tensor) in self.iter() {
+        let known = states.keys().map(String::as_str).chain(first.keys().copied()).collect();
+        let prefix = Prefix::between(&self.iter().map(|(name, _)| name).collect::<Vec<_>>(), &known);
+        let mut fit = Fit { notes: self.notes().to_vec(), ..Fit::default() };
+        let (mut values, mut passed_over) = (HashMap::new(), vec![]);
+        for (full, tensor) in self.iter() {
+            let Some(name) = prefix.apply(full) else {
+                passed_over.push(full);
+                continue;
+            };
+            let name = &*name;
             let own = first.get(name).copied().unwrap_or(name);
             let Some(id) = states.get(own) else {
                 let is_known =
                     names.others.iter().any(|other| other == name) || name.ends_with(".num_batches_tracked");
                 if !is_known {
-                    fit.unexpected.push(name.to_owned());
+                    fit.unexpected.push(full.to_owned());
                 }
                 continue;
             };
@@ -89,9 +103,10 @@ impl StateDict {
                 Some(tensor) if tensor.shape() == wanted => {
                     values.insert(*id, tensor);
                 }
-                Some(_) | None => fit.misshapen.push((name.to_owned(), tensor.shape().to_vec(), wanted)),
+                Some(_) | None => fit.misshapen.push((own.to_owned(), tensor.shape().to_vec(), wanted)),
             }
         }
+        fit.notes.extend(prefix.note(&passed_over));
         for id in graph.states() {
             let name = &graph.value(*id).name;
             let is_misshapen = fit.misshapen.iter().any(|(other, ..)| other == name);

@@ -8,37 +8,121 @@ use std::collections::HashMap;
 use super::error::{Problem, listed, shown};
 use super::pickle::{Heap, TensorRef, Value};
 
-/// Where checkpoints keep their state dict.
-const PLACES: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
+/// Where checkpoints keep their state dict, the usual places first. An average of the weights is only taken where there is
+/// nothing else.
+const PLACES: [&str; 16] = [
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+    "params_ema",
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "model_ema_state_dict",
+    "ema_model",
+    "ema",
+];
 
-/// The entries of the state dict in `root`, in their order.
-pub(super) fn choose(heap: &Heap, root: Value) -> Result<Vec<(&str, TensorRef)>, Problem> {
-    let found = heap.describe(root);
-    let entries = heap.dict(root).ok_or(Problem::NotADict { found })?;
+/// The places of averages.
+const FIRST_AVERAGE: usize = 9;
+
+/// State dicts in dicts in dicts are looked for so deep.
+const DEPTH: usize = 4;
+
+/// The state dict of a file.
+pub(super) struct Chosen<'a> {
+    /// Its entries in their order.
+    pub tensors: Vec<(&'a str, TensorRef)>,
+    /// What somebody who loads it should know of the rest.
+    pub notes: Vec<String>,
+}
+
+/// Finds the state dict in `root`.
+pub(super) fn choose(heap: &Heap, root: Value) -> Result<Chosen<'_>, Problem> {
+    let mut notes = vec![];
+    let tensors = found(heap, root, &mut notes, DEPTH)?;
+    Ok(Chosen { tensors, notes })
+}
+
+fn found<'a>(
+    heap: &'a Heap,
+    root: Value,
+    notes: &mut Vec<String>,
+    depth: usize,
+) -> Result<Vec<(&'a str, TensorRef)>, Problem> {
+    if let Some(problem) = heap.foreign(root) {
+        return Err((**problem).clone());
+    }
+    let entries = heap.dict(root).ok_or(Problem::NotADict { found: heap.describe(root) })?;
     let is_tensor = |value: &Value| heap.tensor(*value).is_some();
     if entries.iter().all(|(_, value)| is_tensor(value)) {
         return tensors(heap, entries);
     }
-    let nested = |place: &&str| {
-        // The last of several entries of one name is the one that Python sees.
-        let value = entries.iter().rev().find(|(key, _)| heap.text(*key) == Some(*place))?.1;
-        heap.dict(value)
+    // The last of several entries of one name is the one that Python sees.
+    let entry = |place: &str| {
+        entries.iter().rev().find(|(key, _)| heap.text(*key) == Some(place)).map(|(_, value)| *value)
     };
-    if let Some(nested) = PLACES.iter().find_map(nested) {
-        return tensors(heap, nested);
+    let nested = |place: &&str| entry(place).filter(|value| heap.dict(*value).is_some());
+    if depth > 0
+        && let Some(place) = PLACES.iter().position(|place| nested(place).is_some())
+    {
+        if let Some(version) = entry("pytorch-lightning_version").and_then(|value| heap.text(value)) {
+            notes.push(format!(
+                "it is a checkpoint of Lightning {}: `{}` was read, hyperparameters, callbacks and optimizers were not",
+                shown(version),
+                PLACES[place]
+            ));
+        }
+        let average = PLACES[FIRST_AVERAGE..].iter().find(|other| nested(other).is_some());
+        if let Some(average) = average.filter(|_| place < FIRST_AVERAGE) {
+            notes.push(format!(
+                "beside `{}`, which was read, it has an average of the weights, `{average}`",
+                PLACES[place]
+            ));
+        } else if place >= FIRST_AVERAGE {
+            notes.push(format!("its weights are an average, `{}`", PLACES[place]));
+        }
+        let value = nested(&PLACES[place]).unwrap_or(Value::None);
+        return found(heap, value, notes, depth - 1);
     }
     if entries.iter().any(|(_, value)| is_tensor(value)) {
         return tensors(heap, entries);
     }
-    let keys: Vec<String> = entries
-        .iter()
-        .map(|(key, _)| match *key {
-            Value::Int(number) => number.to_string(),
-            key => heap.text(key).unwrap_or_else(|| heap.describe(key)).to_owned(),
-        })
-        .collect();
-    let keys = listed(keys.iter().map(String::as_str));
-    Err(Problem::NoStateDict { keys })
+    // Under a name of its own, if there is only one that it can be.
+    let is_state_dict = |value: &Value| {
+        let entries = heap.dict(*value).unwrap_or_default();
+        let is_entry =
+            |(key, value): &(Value, Value)| heap.text(*key).is_some() && heap.tensor(*value).is_some();
+        !entries.is_empty() && entries.iter().all(is_entry)
+    };
+    let state_dicts: Vec<_> = entries.iter().filter(|(_, value)| is_state_dict(value)).collect();
+    if let [(key, value)] = state_dicts[..] {
+        notes.push(format!("its `{}` was read", shown(heap.text(*key).unwrap_or_default())));
+        return tensors(heap, heap.dict(*value).unwrap_or_default());
+    }
+    let names = |entries: &mut dyn Iterator<Item = &(Value, Value)>| {
+        let keys: Vec<String> = entries
+            .map(|(key, _)| match *key {
+                Value::Int(number) => number.to_string(),
+                key => heap.text(key).unwrap_or_else(|| heap.describe(key)).to_owned(),
+            })
+            .collect();
+        listed(keys.iter().map(String::as_str))
+    };
+    if !state_dicts.is_empty() {
+        return Err(Problem::SeveralStateDicts { keys: names(&mut state_dicts.into_iter()) });
+    }
+    // `{"model": model}`, saved whole.
+    if let Some(problem) = entries.iter().find_map(|(_, value)| heap.foreign(*value)) {
+        return Err((**problem).clone());
+    }
+    Err(Problem::NoStateDict { keys: names(&mut entries.iter()) })
 }
 
 fn tensors<'a>(heap: &'a Heap, entries: &[(Value, Value)]) -> Result<Vec<(&'a str, TensorRef)>, Problem> {
@@ -46,6 +130,13 @@ fn tensors<'a>(heap: &'a Heap, entries: &[(Value, Value)]) -> Result<Vec<(&'a st
     let mut places = HashMap::new();
     for (key, value) in entries {
         let name = heap.text(*key).ok_or(Problem::NotAName { found: heap.describe(*key) })?;
+        // What a module keeps of its own beside tensors, for itself.
+        if name.ends_with("_extra_state") && heap.tensor(*value).is_none() {
+            continue;
+        }
+        if let Some(problem) = heap.foreign(*value) {
+            return Err((**problem).clone());
+        }
         let tensor = heap.tensor(*value);
         let tensor =
             tensor.ok_or_else(|| Problem::NotATensor { key: shown(name), found: heap.describe(*value) })?;

@@ -155,11 +155,19 @@ pub enum Problem {
     },
     /// A dict, but without tensors and without a state dict at a usual place.
     #[error(
-        "has no state dict: neither names with tensors, nor a dict under `state_dict`, `model_state_dict`, `model` \
-         or `net`; its keys are {keys}"
+        "has no state dict: neither names with tensors, nor a dict of them, as under `state_dict`, \
+         `model_state_dict` or `model`; its keys are {keys}"
     )]
     NoStateDict {
         /// The keys there are.
+        keys: String,
+    },
+    /// A dict with several state dicts.
+    #[error(
+        "has several state dicts, {keys}; save the one that is meant, as in `torch.save(checkpoint[...], ...)`"
+    )]
+    SeveralStateDicts {
+        /// Their keys.
         keys: String,
     },
     /// A value of the state dict is no tensor.

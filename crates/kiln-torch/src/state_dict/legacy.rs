@@ -34,7 +34,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
     let chosen = choose(&pickled.heap, pickled.value)?;
     let mut storages = Behind::new(bytes, pickled.end, &pickled.heap)?;
     let mut maker = Maker::new(&pickled.heap, &mut storages, bytes.len());
-    named(chosen, |name, tensor| maker.tensor(name, tensor))
+    let read = named(chosen.tensors, |name, tensor| maker.tensor(name, tensor))?;
+    Ok(read.with_notes(chosen.notes))
 }
 
 /// The storages behind the pickles.

@@ -35,6 +35,7 @@ pub struct StateDict {
     places: HashMap<String, usize>,
     /// What a safetensors file says in free form; `.pt` files have no place for it.
     pub metadata: BTreeMap<String, String>,
+    notes: Vec<String>,
 }
 
 impl StateDict {
@@ -52,6 +53,16 @@ impl StateDict {
         self.places.insert(name.clone(), self.entries.len());
         self.entries.push((name, tensor));
         None
+    }
+
+    /// What somebody who uses the file that it came from should know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// The tensor of a name.
@@ -76,8 +87,8 @@ impl StateDict {
 
     /// Reads a file: a `.pt` or `.pth` of any version of `torch.save`, or safetensors, by its content.
     ///
-    /// In a checkpoint the state dict may be under `state_dict`, `model_state_dict`, `model` or `net`. What
-    /// `nn.DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name is dropped.
+    /// In a checkpoint the state dict may be under `state_dict`, `model` and other usual names, or be the only dict of
+    /// tensors; the rest of it is passed over. What `nn.DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name is dropped.
     pub fn read(path: &Path) -> Result<Self, StateDictError> {
         let failed = |source| StateDictError::Read { path: path.into(), source };
         if path.is_dir() {

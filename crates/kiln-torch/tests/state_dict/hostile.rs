@@ -129,6 +129,30 @@ fn functions_are_refused_however_they_are_named() {
 }
 
 #[test]
+fn what_is_foreign_is_only_named_where_a_tensor_should_be() {
+    // A call, an instance with attributes, a set, an object by keyword arguments: all beside a state dict of no tensors.
+    for foreign in [
+        "cos\nsystem\n(S'ls'\ntR",
+        "c__main__\nA\n)\u{81}}(S'x'\ncos\nsystem\n(S'ls'\ntRub",
+        "(ios\nsystem\n",
+        "c__main__\nL\n)R(K\x01K\x02e",
+        "c__main__\nD\n)R(K\x01K\x02u",
+        "c__main__\nK\n)}\u{92}",
+        "(cos\nsystem\nS'ls'\no",
+        "\u{8f}(K\x01\u{90}",
+        "(K\x01\u{91}",
+    ] {
+        // The instructions are bytes, not characters.
+        let bytes =
+            |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
+        let beside = bytes(&format!("}}(S'model'\n}}S'other'\n{}u", foreign));
+        assert_eq!(StateDict::from_bytes(&old(&beside)).unwrap().len(), 0, "{foreign}");
+        let inside = bytes(&format!("}}(S'model'\n}}S'w'\n{foreign}su"));
+        assert!(matches!(problem(&inside), Problem::Refused { .. }), "{foreign}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_together_is_damage() {
     let damaged: [&[u8]; 20] = [
         b"",
@@ -166,7 +190,7 @@ fn cycles_and_depth_are_harmless() {
         assert_eq!(problem(pickle), Problem::NotADict { found: "a list" });
     }
     let own = problem(b"}q\x00X\x05\0\0\0modelh\x00s");
-    assert!(matches!(own, Problem::NotATensor { .. }), "{own}");
+    assert!(matches!(own, Problem::NoStateDict { .. }), "{own}");
 }
 
 #[test]

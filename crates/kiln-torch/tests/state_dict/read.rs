@@ -39,7 +39,7 @@ fn errors_read_as_sentences() {
             .into();
     insta::assert_snapshot!(texts.join("\n"), @r"
     the file holds `__main__.Net`, but a state dict has only tensors and Kiln runs no code from files; save `model.state_dict()`, as in `torch.save(model.state_dict(), ...)`, not the model or other objects
-    the file has no state dict: neither names with tensors, nor a dict under `state_dict`, `model_state_dict`, `model` or `net`; its keys are `epoch`, `lr`, `7`
+    the file has no state dict: neither names with tensors, nor a dict of them, as under `state_dict`, `model_state_dict` or `model`; its keys are `epoch`, `lr`, `7`
     the file has a number under `steps`, but in a state dict there are only tensors; remove it before saving
     the file has tensors that together take more than four times its size, `huge` among them; if that is an expanded tensor, save the part that it repeats
     the file is a TorchScript archive, a model with its program (`torch.jit.save`); save `model.state_dict()` with `torch.save` instead
@@ -56,6 +56,23 @@ fn order_names_and_aliases_survive() {
     assert!(std::ptr::eq(data("encoder.weight"), data("decoder.weight")));
     assert_eq!(aliases.get("nothing"), None);
     assert_eq!(aliases.len(), 3);
+}
+
+#[test]
+fn what_should_be_known_of_a_checkpoint_is_noted() {
+    let notes = |name: &str| StateDict::read(&fixture(name)).unwrap().notes().join("; ");
+    let lightning = "it is a checkpoint of Lightning 2.5.1: `state_dict` was read, hyperparameters, callbacks and optimizers were not";
+    for (name, expected) in [
+        ("lightning.ckpt", lightning),
+        ("lightning_old.ckpt", lightning),
+        ("own_name.pt", "its `student` was read"),
+        ("only_average.pt", "its weights are an average, `state_dict_ema`"),
+        ("wrapped_twice.pt", ""),
+        ("checkpoint.pt", ""),
+        ("net.pt", ""),
+    ] {
+        assert_eq!(notes(name), expected, "{name}");
+    }
 }
 
 #[test]

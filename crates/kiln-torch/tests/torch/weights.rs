@@ -110,3 +110,41 @@ fn a_new_head_on_a_trained_body() {
     assert_eq!(value(&model.graph, "blocks.0.0.weight"), value(&trained.graph, "blocks.0.0.weight"));
     assert_eq!(*value(&model.graph, "fc.weight"), head);
 }
+
+/// The entries under other names, and more of them.
+fn renamed(dict: &StateDict, rename: impl Fn(&str) -> String, more: &[&str]) -> StateDict {
+    let entries = dict.iter().map(|(name, tensor)| (rename(name), tensor.clone()));
+    entries.chain(more.iter().map(|name| ((*name).to_owned(), Tensor::scalar(1.0)))).collect()
+}
+
+#[test]
+fn what_wraps_a_model_is_left_out_or_added_with_a_note() {
+    let trained =
+        import_text(SOURCE, "net.py".as_ref(), &ImportOptions { seed: 3, ..ImportOptions::default() })
+            .unwrap_or_else(|e| panic!("{}", e.report()));
+    let dict = StateDict::of(&trained.graph, &trained.names);
+    let loads = |dict: &StateDict| {
+        let mut model = import(2);
+        let fit = dict.load_into(&mut model.graph, &model.names, false).expect("weights that fit");
+        assert!(fit.is_perfect());
+        assert_eq!(value(&model.graph, "fc.weight"), value(&trained.graph, "fc.weight"));
+        fit.notes
+    };
+    assert!(loads(&dict).is_empty());
+    let note = loads(&renamed(&dict, |name| format!("model.{name}"), &[]));
+    assert_eq!(note, ["its names begin with `model.`, which the model's do not; that was left out"]);
+    let note = loads(&renamed(&dict, |name| format!("net.model.{name}"), &["loss.weight", "n_averaged"]));
+    assert_eq!(
+        note,
+        [
+            "the names of the model's weights begin with `net.model.` in it, which was left out; `loss.weight`, `n_averaged` were passed over"
+        ]
+    );
+
+    // Twice: which one is meant?
+    let mut twice = renamed(&dict, |name| format!("student.{name}"), &[]);
+    twice.extend(renamed(&dict, |name| format!("teacher.{name}"), &[]));
+    let mut model = import(2);
+    let error = twice.load_into(&mut model.graph, &model.names, false).expect_err("two of them").to_string();
+    assert!(error.contains("several times, under `student.`, `teacher.`"), "{error}");
+}

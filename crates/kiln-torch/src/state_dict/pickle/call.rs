@@ -1,5 +1,7 @@
 //! What the few known functions do, without calling any.
 
+use std::rc::Rc;
+
 use super::known::Known;
 use super::machine::Machine;
 use super::value::{Object, Storage, TensorRef, Value};
@@ -8,6 +10,10 @@ use crate::state_dict::error::Problem;
 impl Machine<'_> {
     /// A known function or class applied to arguments.
     pub(super) fn call(&mut self, function: Value, arguments: Value) -> Result<Value, Problem> {
+        if let Some(problem) = self.heap.foreign(function) {
+            let made = Object::Foreign(problem.clone());
+            return Ok(self.heap.add(made));
+        }
         let Some(Object::Known(function)) = self.heap.get(function) else {
             return Err(Problem::Damaged(format!("it calls {}", self.heap.describe(function))));
         };
@@ -15,6 +21,11 @@ impl Machine<'_> {
         let Some(arguments) = self.heap.tuple(arguments) else {
             return Err(Problem::Damaged("it calls a function without arguments".into()));
         };
+        // What is made of something unknown is unknown, too.
+        if let Some(problem) = arguments.iter().find_map(|value| self.heap.foreign(*value)) {
+            let made = Object::Foreign(problem.clone());
+            return Ok(self.heap.add(made));
+        }
         match (function, arguments) {
             (Known::OrderedDict | Known::Counter, []) => Ok(self.heap.add(Object::Dict(Vec::new()))),
             // Python 2 gives the entries as a list of lists of two.
@@ -29,10 +40,9 @@ impl Machine<'_> {
                 let marked = |value| self.heap.dict(value).is_some_and(|marks| !marks.is_empty());
                 if rest.iter().any(|value| marked(*value)) {
                     let name = "torch._utils._rebuild_tensor_v2".into();
-                    return Err(Problem::Unsupported {
-                        what: "tensors that are conjugated or negated",
-                        name,
-                    });
+                    let what = "tensors that are conjugated or negated";
+                    let problem = Rc::new(Problem::Unsupported { what, name });
+                    return Ok(self.heap.add(Object::Foreign(problem)));
                 }
                 self.tensor(*storage, *offset, *size, *stride)
             }
@@ -56,7 +66,7 @@ impl Machine<'_> {
         let is_dict = self.heap.dict(object).is_some() && self.heap.dict(state).is_some();
         let is_parameter = self.heap.tensor(object).is_some()
             && self.heap.tuple(state).is_some_and(|state| state.len() == 3);
-        if is_dict || is_parameter {
+        if is_dict || is_parameter || self.heap.foreign(object).is_some() {
             return Ok(());
         }
         let (object, state) = (self.heap.describe(object), self.heap.describe(state));
@@ -71,10 +81,19 @@ impl Machine<'_> {
             [what, class, key, _, len, view @ ..]
                 if self.heap.text(*what) == Some("storage") && self.heap.text(*key).is_some() =>
             {
-                let Some(Object::Known(Known::Storage(element))) = self.heap.get(*class) else {
-                    return Err(broken());
+                match self.heap.get(*class) {
+                    Some(Object::Known(Known::Storage(element))) => (*element, *key, *len, view),
+                    Some(Object::Foreign(problem)) => return Ok(Object::Foreign(problem.clone())),
+                    _ => return Err(broken()),
+                }
+            }
+            // A class with its source, as files before PyTorch 1.6 have those of modules.
+            [what, class, ..] if self.heap.text(*what) == Some("module") => {
+                return match self.heap.get(*class) {
+                    Some(Object::Known(known)) => Ok(Object::Known(*known)),
+                    Some(Object::Foreign(problem)) => Ok(Object::Foreign(problem.clone())),
+                    _ => Err(broken()),
                 };
-                (*element, *key, *len, view)
             }
             _ => return Err(broken()),
         };

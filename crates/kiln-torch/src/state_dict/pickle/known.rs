@@ -1,4 +1,5 @@
-//! The few names that a state dict's pickle may refer to. Whatever is not here is refused, by its name.
+//! The few names that a state dict is made of. Whatever is not here is nothing that a state dict can have; a checkpoint
+//! may have it elsewhere.
 
 use crate::state_dict::element::Element;
 use crate::state_dict::error::{Problem, shown};

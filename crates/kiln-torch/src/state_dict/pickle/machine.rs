@@ -1,6 +1,7 @@
 //! The stack machine: an instruction a byte, as far as `torch.save` writes them in protocols 0 to 5.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::input::Input;
 use super::known::known;
@@ -128,15 +129,21 @@ impl Machine<'_> {
             b'c' => {
                 let module = self.input.line()?;
                 let name = self.input.line()?;
-                self.push_object(Object::Known(known(module, name)?))
+                self.push_object(named(module, name))
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let names = self.heap.text(module).zip(self.heap.text(name));
                 let (module, name) =
                     names.ok_or_else(|| Problem::Damaged("it names a function without a name".into()))?;
-                let known = known(module, name)?;
-                self.push_object(Object::Known(known))
+                let object = named(module, name);
+                self.push_object(object)
+            }
+            // A class with arguments by place and by name.
+            0x92 => {
+                let (_, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
+                let result = self.call(class, arguments)?;
+                self.push(result)
             }
             b'R' | 0x81 => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
@@ -155,11 +162,30 @@ impl Machine<'_> {
             // An object of a class by its name: how protocols 0 and 1 store them.
             b'i' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                known(module, name)?;
-                Err(unknown(instruction))
+                let class = self.heap.add(named(module, name));
+                let arguments = Object::Tuple(self.pop_to_mark()?.into());
+                let arguments = self.heap.add(arguments);
+                let result = self.call(class, arguments)?;
+                self.push(result)
             }
-            0x8f | 0x90 => Err(Problem::Refused { name: "builtins.set".into() }),
-            0x91 => Err(Problem::Refused { name: "builtins.frozenset".into() }),
+            b'o' => {
+                let mut arguments = self.pop_to_mark()?.into_iter();
+                let class = arguments
+                    .next()
+                    .ok_or_else(|| Problem::Damaged("it makes an object of no class".into()))?;
+                let arguments = self.heap.add(Object::Tuple(arguments.collect()));
+                let result = self.call(class, arguments)?;
+                self.push(result)
+            }
+            0x8f => self.push_object(refused("builtins.set")),
+            0x90 => {
+                let items = self.pop_to_mark()?;
+                self.append(items)
+            }
+            0x91 => {
+                self.pop_to_mark()?;
+                self.push_object(refused("builtins.frozenset"))
+            }
             _ => Err(unknown(instruction)),
         }
     }
@@ -237,6 +263,7 @@ impl Machine<'_> {
                 list.extend(items);
                 Ok(())
             }
+            Some(Object::Foreign(_)) => Ok(()),
             _ => Err(Problem::Damaged(format!("it appends to {}", self.heap.describe(list)))),
         }
     }
@@ -248,6 +275,7 @@ impl Machine<'_> {
                 dict.extend(entries);
                 Ok(())
             }
+            Some(Object::Foreign(_)) => Ok(()),
             _ => Err(Problem::Damaged(format!("it puts entries into {}", self.heap.describe(dict)))),
         }
     }
@@ -259,6 +287,18 @@ fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, Problem> {
         return Err(Problem::Damaged("a dict in it has a key without a value".into()));
     }
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
+}
+
+/// What a name stands for. What is not known is passed over unless the state dict needs it.
+fn named(module: &str, name: &str) -> Object {
+    match known(module, name) {
+        Ok(known) => Object::Known(known),
+        Err(problem) => Object::Foreign(Rc::new(problem)),
+    }
+}
+
+fn refused(name: &str) -> Object {
+    Object::Foreign(Rc::new(Problem::Refused { name: name.into() }))
 }
 
 fn unknown(instruction: u8) -> Problem {

@@ -2,8 +2,9 @@
 //!
 //! A pickle is a program for a small stack machine that builds Python objects; in Python it may call any function, and
 //! so do files made to harm. The machine here builds numbers, texts, lists, tuples and dicts, and knows the handful of
-//! functions with which PyTorch rebuilds tensors ([`known`]). Any other name is an error that says it. A tensor
-//! is only described: its elements are read later, and only if it is one of the state dict.
+//! functions with which PyTorch rebuilds tensors ([`known`]). What any other name makes is an object without contents,
+//! and an error that says the name if it stands where the state dict should have a tensor. A tensor is
+//! only described: its elements are read later, and only if it is one of the state dict.
 //!
 //! What the machine does is bounded by a number of steps, whatever the file says; a step makes at most one object
 //! whose size is that of what it takes from file and stack.

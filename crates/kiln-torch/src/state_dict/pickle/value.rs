@@ -1,7 +1,10 @@
 //! What a pickle can hold here. Python objects refer to each other freely, so they lie in a heap and values are
 //! numbers or places in it: cycles are harmless, and nothing is ever dropped recursively.
 
+use std::rc::Rc;
+
 use super::known::Known;
+use crate::state_dict::error::Problem;
 
 /// The place of an object in its [`Heap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +39,9 @@ pub(crate) enum Object {
     Known(Known),
     Storage(Box<Storage>),
     Tensor(TensorRef),
+    /// A class or function that is not known, or what one has made: nothing is run, and what is said of it if it stands
+    /// where a tensor should be.
+    Foreign(Rc<Problem>),
 }
 
 /// Memory that tensors are views of.
@@ -124,6 +130,10 @@ impl Heap {
         if let Some(Object::Tensor(tensor)) = self.get(value) { Some(*tensor) } else { None }
     }
 
+    pub(crate) fn foreign(&self, value: Value) -> Option<&Rc<Problem>> {
+        if let Some(Object::Foreign(problem)) = self.get(value) { Some(problem) } else { None }
+    }
+
     pub(crate) fn storage(&self, value: Value) -> Option<&Storage> {
         if let Some(Object::Storage(storage)) = self.get(value) { Some(storage) } else { None }
     }
@@ -143,6 +153,7 @@ impl Heap {
                 Object::Known(_) => "a class or function",
                 Object::Storage(_) => "a storage without a tensor",
                 Object::Tensor(_) => "a tensor",
+                Object::Foreign(_) => "an object",
             },
         }
     }
