@@ -48,9 +48,42 @@ pub(crate) fn parse(text: &str) -> Result<Input, String> {
     Ok(Input { name, ty: TensorType::new(dtype, dims) })
 }
 
+/// What a comment says about inputs, or the shape of the samples there are where that is no shape for one of these.
+pub(crate) fn suited(inputs: Vec<Input>, sample: &[usize]) -> Vec<Input> {
+    let elements = |ty: &TensorType| ty.shape[1..].iter().map(Dim::as_usize).product::<Option<usize>>();
+    let fits = |input: &Input| elements(&input.ty) == Some(sample.iter().product());
+    match &inputs[..] {
+        _ if sample.is_empty() => inputs,
+        [input] if fits(input) => inputs,
+        [_, _, ..] => inputs,
+        [] | [_] => {
+            let dims = sample.iter().map(|size| Dim::from(*size));
+            let ty =
+                TensorType::new(DType::F32, [Dim::symbol("N")].into_iter().chain(dims).collect::<Vec<_>>());
+            vec![Input { name: inputs.into_iter().next().and_then(|input| input.name), ty }]
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, suited};
+
+    #[test]
+    fn samples_say_what_comments_do_not() {
+        for (comment, sample, shape) in [
+            (None, &[3, 8, 8][..], "[N, 3, 8, 8]"),
+            (Some("3,32,32"), &[3, 8, 8], "[N, 3, 8, 8]"),
+            (Some("784"), &[1, 28, 28], "[N, 784]"),
+            (Some("3,H,W"), &[3, 8, 9], "[N, 3, 8, 9]"),
+            (Some("x=3,32,32"), &[], "[N, 3, 32, 32]"),
+        ] {
+            let inputs = comment.into_iter().map(|comment| parse(comment).expect("a shape")).collect();
+            let found = suited(inputs, sample);
+            assert_eq!(found.len(), 1);
+            assert!(found[0].ty.to_string().ends_with(shape), "{comment:?}, {sample:?}: {}", found[0].ty);
+        }
+    }
 
     #[test]
     fn inputs_are_read() {

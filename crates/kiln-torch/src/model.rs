@@ -26,6 +26,9 @@ pub struct ImportOptions {
     pub args: Vec<String>,
     /// Shapes of one sample of each input, `3,32,32`; what a comment in the file says if there are none.
     pub inputs: Vec<String>,
+    /// The shape of the samples that the model is to take, if they are known. It is that of the input where neither
+    /// `inputs` nor a comment says another shape for as many elements.
+    pub sample: Vec<usize>,
     /// Numbers for symbolic dimensions: `H = 224`.
     pub dims: BTreeMap<String, i64>,
     /// Whether `self.training` is true: the model as it is in a training step.
@@ -96,6 +99,7 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
     let module = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
     let given = if options.inputs.is_empty() { &hints.inputs } else { &options.inputs };
     let inputs = given.iter().map(|text| input::parse(text)).collect::<Result<Vec<_>, _>>().map_err(plain)?;
+    let inputs = if options.inputs.is_empty() { input::suited(inputs, &options.sample) } else { inputs };
     i.graph.name.clone_from(&name);
     trace(&mut i, &module, inputs, options).map_err(|fault| ImportError::new(&fault.0, &i))
 }

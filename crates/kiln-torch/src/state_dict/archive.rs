@@ -10,9 +10,9 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::choose::choose;
 use super::error::{Problem, listed, shown};
-use super::pickle::unpickle;
 use super::tensors::{Maker, Storages};
 use super::{StateDict, named};
+use kiln_pickle::{Vocabulary, unpickle};
 
 /// Reads the state dict of an archive.
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
         return Err(Problem::BigEndian);
     }
     let pickle = archive.member("data.pkl")?.unwrap_or_default();
-    let pickled = unpickle(pickle, 0)?;
+    let pickled = unpickle(pickle, 0, Vocabulary::Tensors)?;
     let chosen = choose(&pickled.heap, pickled.value)?;
     let mut maker = Maker::new(&pickled.heap, &mut archive, bytes.len());
     let read = named(chosen.tensors, |name, tensor| maker.tensor(name, tensor))?;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::error::{Problem, listed, shown};
-use super::pickle::{Heap, TensorRef, Value};
+use kiln_pickle::{Heap, TensorRef, Value};
 
 /// Where checkpoints keep their state dict, the usual places first. An average of the weights is only taken where there is
 /// nothing else.
@@ -57,7 +57,7 @@ fn found<'a>(
     depth: usize,
 ) -> Result<Vec<(&'a str, TensorRef)>, Problem> {
     if let Some(problem) = heap.foreign(root) {
-        return Err((**problem).clone());
+        return Err((**problem).clone().into());
     }
     let entries = heap.dict(root).ok_or(Problem::NotADict { found: heap.describe(root) })?;
     let is_tensor = |value: &Value| heap.tensor(*value).is_some();
@@ -120,7 +120,7 @@ fn found<'a>(
     }
     // `{"model": model}`, saved whole.
     if let Some(problem) = entries.iter().find_map(|(_, value)| heap.foreign(*value)) {
-        return Err((**problem).clone());
+        return Err((**problem).clone().into());
     }
     Err(Problem::NoStateDict { keys: names(&mut entries.iter()) })
 }
@@ -135,7 +135,7 @@ fn tensors<'a>(heap: &'a Heap, entries: &[(Value, Value)]) -> Result<Vec<(&'a st
             continue;
         }
         if let Some(problem) = heap.foreign(*value) {
-            return Err((**problem).clone());
+            return Err((**problem).clone().into());
         }
         let tensor = heap.tensor(*value);
         let tensor =

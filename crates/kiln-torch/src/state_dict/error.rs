@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(super) use kiln_pickle::shown;
+
 /// Why a state dict cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateDictError {
@@ -209,18 +211,26 @@ pub enum Problem {
     },
 }
 
-fn subject(path: Option<&Path>) -> String {
-    path.map_or_else(|| "the file".into(), |path| format!("`{}`", path.display()))
+impl From<kiln_pickle::Problem> for Problem {
+    fn from(problem: kiln_pickle::Problem) -> Self {
+        match problem {
+            kiln_pickle::Problem::PlainPickle => Problem::PlainPickle,
+            kiln_pickle::Problem::Damaged(reason) => Problem::Damaged(reason),
+            kiln_pickle::Problem::Refused { name } => Problem::Refused { name },
+            kiln_pickle::Problem::Unsupported { what, name } => Problem::Unsupported { what, name },
+            kiln_pickle::Problem::TooComplicated { what } => Problem::TooComplicated { what },
+        }
+    }
 }
 
-/// A name from a file for use in an error: short and without control characters, whatever the file says.
-pub(super) fn shown(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        text.push_str("...");
+impl From<kiln_pickle::Problem> for StateDictError {
+    fn from(problem: kiln_pickle::Problem) -> Self {
+        Problem::from(problem).into()
     }
-    text
+}
+
+fn subject(path: Option<&Path>) -> String {
+    path.map_or_else(|| "the file".into(), |path| format!("`{}`", path.display()))
 }
 
 /// A list of names for use in an error: `a`, `b` and 7 more.

@@ -6,31 +6,31 @@ use std::collections::HashMap;
 use super::choose::choose;
 use super::element::Element;
 use super::error::{Problem, shown};
-use super::pickle::{Heap, Value, unpickle};
 use super::tensors::{Maker, Storages};
 use super::{StateDict, named};
+use kiln_pickle::{Heap, Value, Vocabulary, unpickle};
 
 /// The version of the format, the only one there has been.
 const VERSION: i64 = 1001;
 
 /// Reads the state dict of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
-    let magic = unpickle(bytes, 0)?;
+    let magic = unpickle(bytes, 0, Vocabulary::Tensors)?;
     if magic.value != Value::Magic {
         return Err(Problem::PlainPickle);
     }
-    let version = unpickle(bytes, magic.end)?;
+    let version = unpickle(bytes, magic.end, Vocabulary::Tensors)?;
     if version.value != Value::Int(VERSION) {
         return Err(Problem::Damaged(format!("its version is not {VERSION}")));
     }
-    let system = unpickle(bytes, version.end)?;
+    let system = unpickle(bytes, version.end, Vocabulary::Tensors)?;
     let settings = system.heap.dict(system.value).unwrap_or_default();
     let big = (settings.iter())
         .any(|(key, value)| system.heap.text(*key) == Some("little_endian") && *value == Value::Bool(false));
     if big {
         return Err(Problem::BigEndian);
     }
-    let pickled = unpickle(bytes, system.end)?;
+    let pickled = unpickle(bytes, system.end, Vocabulary::Tensors)?;
     let chosen = choose(&pickled.heap, pickled.value)?;
     let mut storages = Behind::new(bytes, pickled.end, &pickled.heap)?;
     let mut maker = Maker::new(&pickled.heap, &mut storages, bytes.len());
@@ -48,7 +48,7 @@ impl<'a> Behind<'a> {
             // PyTorch, too, goes by the first mention.
             elements.entry(heap.text(storage.key).unwrap_or_default()).or_insert(storage.element);
         }
-        let list = unpickle(bytes, start)?;
+        let list = unpickle(bytes, start, Vocabulary::Tensors)?;
         let keys = list.heap.list(list.value);
         let keys = keys.ok_or_else(|| Problem::Damaged("the list of its storages is missing".into()))?;
         let mut storages = HashMap::new();

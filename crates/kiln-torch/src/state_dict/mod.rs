@@ -12,7 +12,6 @@ mod choose;
 mod element;
 mod error;
 mod legacy;
-mod pickle;
 mod pt;
 mod safetensors;
 mod tensors;

@@ -160,7 +160,7 @@ fn storage_class(dtype: DType) -> Result<&'static str, StateDictError> {
 #[cfg(test)]
 mod tests {
     use super::Pickle;
-    use crate::state_dict::pickle::{Value, unpickle};
+    use kiln_pickle::{Value, Vocabulary, unpickle};
 
     #[test]
     fn numbers_come_back() {
@@ -168,7 +168,7 @@ mod tests {
             let mut pickle = Pickle(vec![0x80, 2]);
             pickle.int(number);
             pickle.0.push(b'.');
-            let value = unpickle(&pickle.0, 0).map(|pickled| pickled.value);
+            let value = unpickle(&pickle.0, 0, Vocabulary::Tensors).map(|pickled| pickled.value);
             assert_eq!(value, Ok(Value::Int(i64::try_from(number).unwrap())), "{number}");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kiln_graph::{DType, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::element::{Element, to_bytes};
+use super::element::{Element, gather, to_bytes};
 use super::error::{Problem, StateDictError, shown};
 use super::view::View;
 use super::{StateDict, named};
@@ -76,7 +76,7 @@ fn tensor(name: &str, view: TensorView<'_>) -> Result<Tensor, Problem> {
             return Err(Problem::Unsupported { what, name: format!("{}: {other}", shown(name)) });
         }
     };
-    let data = element.gather(view.data(), &View::dense(view.shape()));
+    let data = gather(element, view.data(), &View::dense(view.shape()));
     Tensor::new(view.shape(), data)
         .map_err(|error| Problem::Tensor { name: shown(name), reason: error.to_string() })
 }

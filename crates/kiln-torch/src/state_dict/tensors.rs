@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use kiln_graph::Tensor;
 
-use super::element::Element;
+use super::element::{Element, gather};
 use super::error::{Problem, shown};
-use super::pickle::{Heap, TensorRef, Value};
 use super::view::View;
+use kiln_pickle::{Heap, TensorRef, Value};
 
 /// PyTorch itself allows no more dimensions.
 const MOST_DIMENSIONS: usize = 64;
@@ -82,7 +82,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         let size = view.len().and_then(|len| len.checked_mul(element.size()));
         let left = size.and_then(|size| self.left.checked_sub(size));
         self.left = left.ok_or_else(|| Problem::TooLarge { name: shown(name) })?;
-        let data = element.gather(bytes, view);
+        let data = gather(element, bytes, view);
         let tensor = Tensor::new(view.shape.clone(), data).map_err(|error| wrong(error.to_string()))?;
         self.made.insert(id, tensor.clone());
         Ok(tensor)

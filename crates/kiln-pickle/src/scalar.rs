@@ -3,7 +3,7 @@
 use super::input::text;
 use super::machine::Machine;
 use super::value::{Object, Value};
-use crate::state_dict::error::Problem;
+use crate::error::Problem;
 
 /// The magic number of PyTorch's files before 1.6, lowest byte first and as text.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -69,18 +69,18 @@ impl Machine<'_> {
         Ok(self.text(text(bytes)?))
     }
 
-    /// Python 2 had no bytes, so these are names as well as data; only names matter.
+    /// Python 2 had no bytes, so these are names as well as data.
     fn python2_text<const N: usize>(&mut self) -> Result<Value, Problem> {
         let bytes = self.input.counted::<N>()?;
         Ok(match text(bytes) {
             Ok(content) => self.text(content),
-            Err(_) => self.heap.add(Object::Bytes),
+            Err(_) => self.heap.add(Object::Bytes(bytes.into())),
         })
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<Value, Problem> {
-        self.input.counted::<N>()?;
-        Ok(self.heap.add(Object::Bytes))
+        let bytes = self.input.counted::<N>()?;
+        Ok(self.heap.add(Object::Bytes(bytes.into())))
     }
 }
 

@@ -1,12 +1,12 @@
-//! The stack machine: an instruction a byte, as far as `torch.save` writes them in protocols 0 to 5.
+//! The stack machine: an instruction a byte, as far as data needs them, in protocols 0 to 5.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::input::Input;
-use super::known::known;
+use super::known::{Vocabulary, known};
 use super::value::{Heap, Object, Value};
-use crate::state_dict::error::Problem;
+use crate::error::Problem;
 
 /// The most instructions of a pickle. A tensor takes about forty.
 const MOST_STEPS: usize = 10_000_000;
@@ -16,16 +16,19 @@ const MOST_STACK: usize = 1 << 20;
 const MOST_MEMO: usize = 1 << 22;
 
 /// The result of a pickle and where it ends.
-pub(crate) struct Pickled {
-    pub(crate) value: Value,
-    pub(crate) heap: Heap,
+pub struct Pickled {
+    /// The object that the pickle is of.
+    pub value: Value,
+    /// What it is made of.
+    pub heap: Heap,
     /// The place behind the last byte.
-    pub(crate) end: usize,
+    pub end: usize,
 }
 
 /// Reads the pickle that begins at `start`.
-pub(crate) fn unpickle(bytes: &[u8], start: usize) -> Result<Pickled, Problem> {
+pub fn unpickle(bytes: &[u8], start: usize, vocabulary: Vocabulary) -> Result<Pickled, Problem> {
     let machine = Machine {
+        vocabulary,
         input: Input::new(bytes, start),
         heap: Heap::default(),
         stack: Vec::new(),
@@ -37,6 +40,7 @@ pub(crate) fn unpickle(bytes: &[u8], start: usize) -> Result<Pickled, Problem> {
 }
 
 pub(super) struct Machine<'a> {
+    vocabulary: Vocabulary,
     pub(super) input: Input<'a>,
     pub(super) heap: Heap,
     stack: Vec<Value>,
@@ -129,14 +133,15 @@ impl Machine<'_> {
             b'c' => {
                 let module = self.input.line()?;
                 let name = self.input.line()?;
-                self.push_object(named(module, name))
+                let object = named(self.vocabulary, module, name);
+                self.push_object(object)
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let names = self.heap.text(module).zip(self.heap.text(name));
                 let (module, name) =
                     names.ok_or_else(|| Problem::Damaged("it names a function without a name".into()))?;
-                let object = named(module, name);
+                let object = named(self.vocabulary, module, name);
                 self.push_object(object)
             }
             // A class with arguments by place and by name.
@@ -162,7 +167,7 @@ impl Machine<'_> {
             // An object of a class by its name: how protocols 0 and 1 store them.
             b'i' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                let class = self.heap.add(named(module, name));
+                let class = self.heap.add(named(self.vocabulary, module, name));
                 let arguments = Object::Tuple(self.pop_to_mark()?.into());
                 let arguments = self.heap.add(arguments);
                 let result = self.call(class, arguments)?;
@@ -289,9 +294,9 @@ fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, Problem> {
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }
 
-/// What a name stands for. What is not known is passed over unless the state dict needs it.
-fn named(module: &str, name: &str) -> Object {
-    match known(module, name) {
+/// What a name stands for. What is not known is passed over unless the data needs it.
+fn named(vocabulary: Vocabulary, module: &str, name: &str) -> Object {
+    match known(vocabulary, module, name) {
         Ok(known) => Object::Known(known),
         Err(problem) => Object::Foreign(Rc::new(problem)),
     }
@@ -302,7 +307,5 @@ fn refused(name: &str) -> Object {
 }
 
 fn unknown(instruction: u8) -> Problem {
-    Problem::Damaged(format!(
-        "its pickle has the instruction {instruction:#04x}, which `torch.save` never writes"
-    ))
+    Problem::Damaged(format!("its pickle has the instruction {instruction:#04x}, which data does not need"))
 }

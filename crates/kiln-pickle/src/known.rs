@@ -1,12 +1,21 @@
-//! The few names that a state dict is made of. Whatever is not here is nothing that a state dict can have; a checkpoint
-//! may have it elsewhere.
+//! The few names that a pickle is made of. Whatever is not here is nothing that the data can have; a file may have it
+//! elsewhere.
 
-use crate::state_dict::element::Element;
-use crate::state_dict::error::{Problem, shown};
+use crate::element::Element;
+use crate::error::{Problem, shown};
 
-/// A class or function that Kiln knows, and does itself what PyTorch's would.
+/// Which names a pickle may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub enum Vocabulary {
+    /// What PyTorch writes into a state dict.
+    Tensors,
+    /// What NumPy writes for an array.
+    Arrays,
+}
+
+/// A class or function that Kiln knows, and does itself what Python's would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
     /// `collections.OrderedDict`.
     OrderedDict,
     /// `collections.Counter`, in which learning rate schedules keep their milestones.
@@ -21,10 +30,36 @@ pub(crate) enum Known {
     Parameter,
     /// `torch.FloatStorage` and its like.
     Storage(Element),
+    /// `numpy.core.multiarray._reconstruct`, an array that is given its contents later.
+    Reconstruct,
+    /// `numpy.ndarray`.
+    NdArray,
+    /// `numpy.dtype`.
+    Dtype,
+    /// `_codecs.encode`, by which Python 3 writes bytes in the protocols of Python 2.
+    Encode,
 }
 
 /// What a name stands for.
-pub(super) fn known(module: &str, name: &str) -> Result<Known, Problem> {
+pub(super) fn known(vocabulary: Vocabulary, module: &str, name: &str) -> Result<Known, Problem> {
+    match vocabulary {
+        Vocabulary::Tensors => of_tensors(module, name),
+        Vocabulary::Arrays => of_arrays(module, name),
+    }
+}
+
+fn of_arrays(module: &str, name: &str) -> Result<Known, Problem> {
+    Ok(match (module, name) {
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Known::Reconstruct,
+        ("numpy", "ndarray") => Known::NdArray,
+        ("numpy", "dtype") => Known::Dtype,
+        ("_codecs", "encode") => Known::Encode,
+        ("collections", "OrderedDict") => Known::OrderedDict,
+        _ => return Err(Problem::Refused { name: shown(&format!("{module}.{name}")) }),
+    })
+}
+
+fn of_tensors(module: &str, name: &str) -> Result<Known, Problem> {
     let full = || shown(&format!("{module}.{name}"));
     Ok(match (module, name) {
         ("collections", "OrderedDict") => Known::OrderedDict,

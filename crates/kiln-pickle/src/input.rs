@@ -1,6 +1,6 @@
 //! The bytes of a pickle, taken from the front.
 
-use crate::state_dict::error::Problem;
+use crate::error::Problem;
 
 /// Bytes and how far they have been read.
 pub(super) struct Input<'a> {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::known::Known;
 use super::machine::Machine;
-use super::value::{Object, Storage, TensorRef, Value};
-use crate::state_dict::error::Problem;
+use super::value::{Array, Object, Storage, TensorRef, Value};
+use crate::error::Problem;
 
 impl Machine<'_> {
     /// A known function or class applied to arguments.
@@ -47,9 +47,27 @@ impl Machine<'_> {
                 self.tensor(*storage, *offset, *size, *stride)
             }
             (Known::Parameter, [tensor, ..]) if self.heap.tensor(*tensor).is_some() => Ok(*tensor),
+            (Known::Reconstruct, [class, ..])
+                if matches!(self.heap.get(*class), Some(Object::Known(Known::NdArray))) =>
+            {
+                let (shape, dtype, data) = (Value::None, Value::None, Value::None);
+                Ok(self.heap.add(Object::Array(Array { shape, dtype, fortran: false, data })))
+            }
+            (Known::Dtype, [letters, ..]) => match self.heap.bytes(*letters).map(String::from_utf8_lossy) {
+                Some(letters) => {
+                    let letters = letters.as_ref().into();
+                    Ok(self.heap.add(Object::Dtype(letters)))
+                }
+                None => Err(Problem::Damaged("a type of elements in it has no letters".into())),
+            },
+            (Known::Encode, [text, _]) => self.latin1(*text),
             (
                 Known::OrderedDict
                 | Known::Counter
+                | Known::Reconstruct
+                | Known::NdArray
+                | Known::Dtype
+                | Known::Encode
                 | Known::Size
                 | Known::RebuildTensor
                 | Known::RebuildTensorV2
@@ -68,6 +86,27 @@ impl Machine<'_> {
             && self.heap.tuple(state).is_some_and(|state| state.len() == 3);
         if is_dict || is_parameter || self.heap.foreign(object).is_some() {
             return Ok(());
+        }
+        match (self.heap.get(object), self.heap.tuple(state)) {
+            // The version, the shape, the type, the order, the contents.
+            (Some(Object::Array(_)), Some([_, shape, dtype, fortran, data])) => {
+                let fortran = matches!(fortran, Value::Bool(true) | Value::Int(1));
+                let array = Array { shape: *shape, dtype: *dtype, fortran, data: *data };
+                if let Some(place) = self.heap.get_mut(object) {
+                    *place = Object::Array(array);
+                }
+                return Ok(());
+            }
+            // The version, the order of bytes, and what types of several fields need.
+            (Some(Object::Dtype(_)), Some([_, order, ..])) => {
+                return match self.heap.bytes(*order) {
+                    Some(b">") => {
+                        Err(Problem::Damaged("its numbers have the order of bytes of another machine".into()))
+                    }
+                    _ => Ok(()),
+                };
+            }
+            _ => {}
         }
         let (object, state) = (self.heap.describe(object), self.heap.describe(state));
         Err(Problem::Damaged(format!("it gives {state} as attributes to {object}")))
@@ -122,6 +161,17 @@ impl Machine<'_> {
             }
             _ => Err(Problem::Damaged("a tensor in it has no storage".into())),
         }
+    }
+
+    /// A text of characters that stand for bytes.
+    fn latin1(&mut self, text: Value) -> Result<Value, Problem> {
+        let bytes: Option<Vec<u8>> = self
+            .heap
+            .text(text)
+            .and_then(|text| text.chars().map(|letter| u8::try_from(letter).ok()).collect());
+        let bytes = bytes.ok_or_else(|| Problem::Damaged("bytes in it are no text of Latin-1".into()))?;
+        self.spend(bytes.len() / 64)?;
+        Ok(self.heap.add(Object::Bytes(bytes.into())))
     }
 
     fn ordered_dict(&mut self, list: Value) -> Result<Value, Problem> {
