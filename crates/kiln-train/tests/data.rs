@@ -65,7 +65,8 @@ fn cifar() {
     assert_eq!(
         splits.train.targets.clone(),
         match splits.train.targets {
-            Targets::Classes { names, .. } => Targets::Classes { labels: vec![1, 2, 3, 4, 5], names },
+            Targets::Classes { names, .. } =>
+                Targets::Classes { shape: vec![], labels: vec![1, 2, 3, 4, 5], names },
             other => other,
         }
     );
@@ -115,7 +116,7 @@ fn tables() {
     let splits = load("csv", &path, &SourceOptions::default()).expect("a data set");
     assert_eq!(splits.train.samples, Samples::Floats(vec![0.5, 1.0, -1.0, 2.5, 3.0, 4.0]));
     let names = vec!["down".to_owned(), "up".to_owned()];
-    assert_eq!(splits.train.targets, Targets::Classes { labels: vec![1, 0, 1], names });
+    assert_eq!(splits.train.targets, Targets::Classes { shape: vec![], labels: vec![1, 0, 1], names });
     std::fs::write(&path, "x,y\n1,0.5\n2,7\n").expect("a file");
     let splits = load("csv", &path, &SourceOptions::default()).expect("a data set");
     assert_eq!(splits.train.targets, Targets::Values { shape: vec![1], values: vec![0.5, 7.0] });
@@ -137,6 +138,10 @@ fn sources_that_are_none() {
         ("waves:1000001", "no number of waves"),
         ("waves:-20", "no number of waves"),
         ("moons:99999999999999999999", "no number of moons"),
+        ("moons:noise=-1", "no noise of moons, which is from 0 to 100"),
+        ("waves:noise=much", "no noise of waves"),
+        ("digits:500,test=0", "`0` is no number of digits to draw, which is from 1"),
+        ("moons:angle=3", "moons have no `angle`; there are count, test and noise"),
         ("moon", "moons or waves"),
         ("", "is no data set"),
     ] {
@@ -162,7 +167,7 @@ fn drawn_moons() {
     let test = splits.test.expect("a test set");
     assert_eq!((splits.train.len(), test.len(), &splits.train.shape[..]), (600, 100, &[2][..]));
     assert_ne!(splits.train.sample(0), test.sample(0));
-    let Targets::Classes { labels, names } = &splits.train.targets else { panic!("moons are classes") };
+    let Targets::Classes { labels, names, .. } = &splits.train.targets else { panic!("moons are classes") };
     assert_eq!(names[..], ["upper", "lower"]);
     assert_eq!(labels.iter().filter(|label| **label == 1).count(), 300);
     assert!(!labels.is_sorted());
@@ -190,6 +195,38 @@ fn drawn_waves() {
     assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
 }
 
+fn load_drawn(source: &str) -> Splits {
+    let source: Source = source.parse().expect("a source");
+    source.load(&SourceOptions::default()).expect("a data set")
+}
+
+/// What is said of the noise and the test set holds.
+#[test]
+fn drawn_as_one_likes() {
+    for (source, count, test) in
+        [("waves:noise=0.4", 1000, 166), ("waves:2000,noise=0,test=7", 2000, 7), ("waves:test=30", 1000, 30)]
+    {
+        let splits = load_drawn(source);
+        assert_eq!((splits.train.len(), splits.test.expect("a test set").len()), (count, test), "{source}");
+    }
+    // The deviation from the curve is what was asked for.
+    for noise in [0.0f32, 0.4, 2.0] {
+        let splits = load_drawn(&format!("waves:4000,noise={noise}"));
+        let Targets::Values { values, .. } = &splits.train.targets else { panic!("waves are numbers") };
+        let curve = |i: usize| (std::f32::consts::TAU * splits.train.sample(i)[0]).sin();
+        let squares: f32 = values.iter().enumerate().map(|(i, y)| (y - curve(i)).powi(2)).sum();
+        assert!(((squares / 4000.0).sqrt() - noise).abs() <= 0.05 * noise + 1e-5, "{noise}");
+    }
+    let near = load_drawn("moons:600,noise=0.01");
+    for i in 0..600 {
+        let [x, y] = near.train.sample(i)[..] else { panic!("moons are points") };
+        let distances = [x.hypot(y), (1.0 - x).hypot(0.5 - y)].map(|radius| (radius - 1.0).abs());
+        assert!(distances.into_iter().fold(f32::INFINITY, f32::min) < 0.06, "{x}, {y}");
+    }
+    assert_eq!(load_drawn("digits:20,noise=0").train, load_drawn("digits:20").train);
+    assert_ne!(load_drawn("digits:20,noise=0.2").train, load_drawn("digits:20").train);
+}
+
 /// The digits that nobody has to download: the same for the same seed, and of all classes.
 #[test]
 fn drawn_digits() {
@@ -213,4 +250,234 @@ fn parts_are_drawn_by_seed() {
     assert_eq!(held, splits.clone().hold_out(0.2, 1).expect("two parts"));
     assert_ne!(held, splits.clone().hold_out(0.2, 2).expect("two parts"));
     assert!(splits.hold_out(1.0, 1).is_err());
+}
+
+/// A batch as Python 2 wrote those that can be downloaded, or as Python 3 writes one in protocol 2 or 4: one image.
+fn batch(python: u8, key: &str, label: u8, pixel: u8) -> Vec<u8> {
+    let pixels = vec![pixel; 3072];
+    let short = |text: &str| [&[b'U', text.len() as u8][..], text.as_bytes()].concat();
+    let encoded = |text: &[u8]| {
+        let length = (text.len() as u32).to_le_bytes();
+        [b"c_codecs\nencode\nX", &length[..], text, b"X\x06\x00\x00\x00latin1\x86R"].concat()
+    };
+    match python {
+        2 => [
+            &b"\x80\x02}q\x01("[..],
+            &short(key),
+            &[b']', b'q', 5, b'(', b'K', label, b'e'],
+            &short("data"),
+            b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85U\x01b\x87Rq\x09(K\x01K\x01M\x00\x0c\x86",
+            b"cnumpy\ndtype\nq\x0aU\x02u1K\x00K\x01\x87Rq\x0b(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T\x00\x0c\x00\x00",
+            &pixels,
+            b"tbu.",
+        ]
+        .concat(),
+        3 => [
+            &b"\x80\x02}("[..],
+            &encoded(key.as_bytes()),
+            &[b']', b'K', label, b'a'],
+            &encoded(b"data"),
+            b"cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85",
+            &encoded(b"b"),
+            b"\x87R(K\x01K\x01M\x00\x0c\x86cnumpy\ndtype\nX\x02\x00\x00\x00u1\x89\x88\x87R(K\x03X\x01\x00\x00\x00|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89",
+            &encoded(&pixels),
+            b"tbu.",
+        ]
+        .concat(),
+        _ => [
+            &b"\x80\x04}\x94(C"[..],
+            &[key.len() as u8],
+            key.as_bytes(),
+            &[b']', b'K', label, b'a'],
+            b"C\x04data\x8c\x16numpy._core.multiarray\x8c\x0c_reconstruct\x93\x8c\x05numpy\x94\x8c\x07ndarray\x93K\x00\x85C\x01b\x87R",
+            b"(K\x01K\x01M\x00\x0c\x86h\x01\x8c\x05dtype\x93\x8c\x02u1\x89\x88\x87R(K\x03\x8c\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89B\x00\x0c\x00\x00",
+            &pixels,
+            b"tbu.",
+        ]
+        .concat(),
+    }
+}
+
+/// The pickles that torchvision downloads, in its folders and in any protocol; no code of theirs is run.
+#[test]
+fn cifar_pickles() {
+    let root = folder("cifar-pickles");
+    let ten = root.join("cifar-10-batches-py");
+    std::fs::create_dir_all(&ten).expect("a folder");
+    for n in 1..=5u8 {
+        std::fs::write(ten.join(format!("data_batch_{n}")), batch(n % 3 + 2, "labels", n, 10 * n))
+            .expect("a file");
+    }
+    std::fs::write(ten.join("test_batch"), batch(2, "labels", 9, 77)).expect("a file");
+    let names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+    let listed: String = names.iter().map(|name| format!("U{}{name}", name.len() as u8 as char)).collect();
+    let meta = [b"\x80\x02}(U\x0blabel_names](".as_slice(), listed.as_bytes(), b"eu."].concat();
+    std::fs::write(ten.join("batches.meta"), meta).expect("a file");
+    for place in [&root, &ten] {
+        let splits = load("cifar10", place, &SourceOptions::default()).expect("a data set");
+        let Targets::Classes { labels, names: found, .. } = &splits.train.targets else { panic!("classes") };
+        assert_eq!((&labels[..], &found[..]), (&[1, 2, 3, 4, 5][..], &names.map(String::from)[..]));
+        assert_eq!(splits.train.sample(1)[..2], [20.0 / 255.0; 2]);
+        assert_eq!(splits.test.expect("a test set").sample(0)[3071], 77.0 / 255.0);
+    }
+    let hundred = root.join("cifar-100-python");
+    std::fs::create_dir_all(&hundred).expect("a folder");
+    for part in ["train", "test"] {
+        std::fs::write(hundred.join(part), batch(2, "fine_labels", 99, 5)).expect("a file");
+    }
+    let splits = load("cifar100", &root, &SourceOptions::default()).expect("a data set");
+    assert!(
+        matches!(&splits.train.targets, Targets::Classes { labels, names, .. } if labels[0] == 99 && names.len() == 100)
+    );
+    for (bytes, words) in [
+        (batch(2, "labels", 12, 1), "has label 12; there are 10 classes"),
+        (batch(2, "names", 1, 1), "has no `labels`"),
+        (batch(2, "labels", 1, 1)[..3000].to_vec(), "cut off"),
+        (b"\x80\x02cposix\nsystem\nU\x02ls\x85R.".to_vec(), "holds `posix.system`, and Kiln runs no code"),
+        (b"\x80\x02}(U\x06labels]K\x01aU\x04dataK\x07u.".to_vec(), "`data`: is no array"),
+    ] {
+        std::fs::write(ten.join("data_batch_3"), bytes).expect("a file");
+        let error = load("cifar10", &root, &SourceOptions::default()).expect_err(words);
+        assert!(error.contains("data_batch_3") && error.contains(words), "{words}: {error}");
+    }
+    let error = load("cifar10", &hundred, &SourceOptions::default()).expect_err("other files");
+    assert!(error.contains("`data_batch_1.bin`") && error.contains("cifar-10-batches-py"), "{error}");
+}
+
+/// MNIST's files where torchvision puts them, and its kin with their names.
+#[test]
+fn torchvision_folders() {
+    let root = folder("torchvision");
+    let write = |place: &str| {
+        let place = root.join(place);
+        std::fs::create_dir_all(&place).expect("a folder");
+        for part in ["train", "t10k"] {
+            idx(&place.join(format!("{part}-images-idx3-ubyte")), &[1, 2, 2], &[1, 2, 3, 4]);
+            idx(&place.join(format!("{part}-labels-idx1-ubyte")), &[1], &[9]);
+        }
+    };
+    let last = |kind: &str, place: &Path| {
+        let splits = load(kind, place, &SourceOptions::default()).unwrap_or_else(|e| panic!("{kind}: {e}"));
+        splits.train.class_names().expect("classes")[9].clone()
+    };
+    write("FashionMNIST/raw");
+    assert_eq!(last("mnist", &root), "Ankle boot");
+    write("KMNIST/raw");
+    let error = load("mnist", &root, &SourceOptions::default()).expect_err("either");
+    assert!(error.contains("train-images-idx3-ubyte"), "{error}");
+    write("MNIST/raw");
+    for (kind, place, name) in [
+        ("mnist", "", "9"),
+        ("mnist", "MNIST", "9"),
+        ("mnist", "MNIST/raw", "9"),
+        ("fashion-mnist", "", "Ankle boot"),
+        ("mnist", "FashionMNIST", "Ankle boot"),
+        ("mnist", "FashionMNIST/raw", "Ankle boot"),
+        ("kmnist", "", "wo"),
+    ] {
+        assert_eq!(last(kind, &root.join(place)), name, "{kind}:{place}");
+    }
+}
+
+/// Which folders are parts and which are classes; what is no picture, hidden or left behind by a program does not count.
+#[test]
+fn folder_layouts() {
+    // Pictures and other files; then the classes, how many samples there are, and whether there is another part; or an error.
+    type Case<'a> = (&'a str, Result<(&'a str, usize, bool), &'a str>);
+    let cases: &[Case<'_>] = &[
+        ("bus/0.png car/0.png train/0.png", Ok(("bus car train", 3, false))),
+        ("bus/0.png car/0.png test/0.png", Ok(("bus car test", 3, false))),
+        ("bus/0.png val/0.png valid/0.png", Ok(("bus val valid", 3, false))),
+        ("test/0.png train/0.png val/0.png", Ok(("test train val", 3, false))),
+        ("bus/0.png car/0.png train/steam/0.png train/diesel/1.png", Ok(("bus car train", 4, false))),
+        ("train/a/0.png train/b/0.png test/a/0.png", Ok(("a b", 2, true))),
+        ("train/a/0.png train/b/0.png valid/b/0.png others/0.png", Ok(("a b", 2, true))),
+        ("train/test/0.png train/train/0.png test/train/0.png", Ok(("test train", 2, true))),
+        ("train/a/0.png train/b/0.png", Ok(("a b", 2, false))),
+        ("train/a/0.png train/b/0.png test/0.png", Ok(("a b", 2, false))),
+        ("a/x/y/0.png a/1.png b/z/0.PNG", Ok(("a b", 3, false))),
+        (
+            "a/0.png a/Thumbs.db a/desktop.ini a/.DS_Store a/notes.txt b/0.png .git/0.png",
+            Ok(("a b", 2, false)),
+        ),
+        ("a/0.png b/0.png __MACOSX/a/0.png a/.hidden/0.png readme.md", Ok(("a b", 2, false))),
+        ("a/0.png b/notes.txt", Err("b`: has no images")),
+        ("notes.txt", Err("has no folders")),
+        ("train/a/0.png test/a/0.png test/b/0.png", Err("is no class of the training images")),
+    ];
+    for (n, (files, wanted)) in cases.iter().enumerate() {
+        let root = folder(&format!("layout-{n}"));
+        for file in files.split_whitespace() {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            if file.to_lowercase().ends_with(".png") {
+                let image = image::RgbImage::from_pixel(2, 2, image::Rgb([n as u8, 0, 0]));
+                image.save_with_format(&path, image::ImageFormat::Png).expect("an image");
+            } else {
+                std::fs::write(&path, b"no picture").expect("a file");
+            }
+        }
+        let found = load("folder", &root, &SourceOptions::default());
+        match (found, wanted) {
+            (Ok(splits), Ok((names, count, other))) => {
+                assert_eq!(splits.train.class_names().expect("classes").join(" "), *names, "{files}");
+                assert_eq!((splits.train.len(), splits.validation().is_some()), (*count, *other), "{files}");
+            }
+            (Err(error), Err(words)) => assert!(error.contains(words), "{files}: {error}"),
+            (found, _) => panic!("{files}: {found:?}"),
+        }
+    }
+}
+
+/// Some classes, by name or number, in the order they are asked for.
+#[test]
+fn chosen_classes() {
+    let root = folder("chosen");
+    for (n, class) in ["airplane", "bird", "cat"].into_iter().enumerate() {
+        std::fs::create_dir_all(root.join(class)).expect("a folder");
+        for picture in 0..=n {
+            let image = image::RgbImage::from_pixel(2, 2, image::Rgb([n as u8, 0, 0]));
+            image.save(root.join(class).join(format!("{picture}.png"))).expect("an image");
+        }
+    }
+    let table = root.join("t.csv");
+    std::fs::write(&table, "x,y\n0.5,3\n1,7\n2,3\n3,5\n").expect("a file");
+    let numbers = root.join("v.csv");
+    std::fs::write(&numbers, "x,y\n0.5,3.5\n").expect("a file");
+    let choose = |kind: &str, path: &Path, classes: &str| {
+        let splits = load(kind, path, &SourceOptions::default()).expect("a data set");
+        let classes: Vec<String> = classes.split(',').map(String::from).collect();
+        let train = splits.chosen(&classes).map_err(|error| error.to_string())?.train;
+        let firsts: Vec<f32> =
+            (0..train.len()).map(|i| (train.sample(i)[0] * 255.0).round() / 255.0).collect();
+        match train.targets {
+            Targets::Classes { labels, names, .. } => Ok((labels, names.join(" "), firsts)),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let shade = |n: f32| n / 255.0;
+    assert_eq!(
+        choose("folder", &root, "cat,bird"),
+        Ok((vec![1, 1, 0, 0, 0], "cat bird".into(), [1.0, 1.0, 2.0, 2.0, 2.0].map(shade).to_vec()))
+    );
+    assert_eq!(
+        choose("folder", &root, "1,airplane").map(|found| (found.0, found.1)),
+        Ok((vec![1, 0, 0], "bird airplane".into()))
+    );
+    assert_eq!(
+        choose("csv", &table, "7,3").map(|found| (found.0, found.1)),
+        Ok((vec![1, 0, 1], "7 3".into()))
+    );
+    for (kind, path, classes, words) in [
+        ("folder", &root, "brid", "no class `brid` among airplane, bird, cat; is `bird` meant?"),
+        ("folder", &root, "Cat", "is `cat` meant?"),
+        ("folder", &root, "submarine", "among airplane, bird, cat"),
+        ("folder", &root, "3", "no class `3`"),
+        ("folder", &root, "bird,bird", "chosen twice"),
+        ("csv", &table, "4", "no class `4` among 3, 5, 7"),
+        ("csv", &numbers, "4", "the targets are numbers"),
+    ] {
+        let error = choose(kind, path, classes).expect_err(classes);
+        assert!(error.contains(words), "{classes}: {error}");
+    }
 }

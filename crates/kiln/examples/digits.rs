@@ -10,7 +10,7 @@ use std::path::Path;
 
 use kiln::graph::{Builder, Graph, Tensor};
 use kiln::train::initialize;
-use kiln::training::data::{Drawn, Source, SourceOptions};
+use kiln::training::data::{Drawing, Drawn, Source, SourceOptions};
 
 /// Three convolutions that halve the image, each with batch normalization and ReLU; the mean over what is left; a
 /// linear layer.
@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     std::fs::write(folder.join("digits.onnx"), kiln::onnx::export(&network()?)?)?;
     // One that is not among those the network learns from.
-    let drawn =
-        Source::Drawn(Drawn::Digits, 60).load(&SourceOptions { seed: 2026, ..SourceOptions::default() })?;
+    let drawn = Source::Drawn(Drawing { count: 60, ..Drawn::Digits.usual() })
+        .load(&SourceOptions { seed: 2026, ..SourceOptions::default() })?;
     let pixels = drawn.train.sample(3).into_iter().map(|x| (x * 255.0) as u8).collect();
     let image = image::GrayImage::from_raw(28, 28, pixels).ok_or("a digit has 28 x 28 pixels")?;
     image.save(folder.join("digit.png"))?;

@@ -1,9 +1,10 @@
 //! Changing training images at random, so that a network sees more than there is.
 //!
-//! Each change takes an image `[C, H, W]` of numbers from 0 to 1 and a generator, and gives one of the same shape. They
-//! are applied in the order they are named.
+//! Each change takes an image `[C, H, W]` of numbers from 0 to 1 and a generator, and gives one of the same shape, or of
+//! that which it names. They are applied in the order they are named.
 
 mod colour;
+mod crop;
 mod warp;
 
 use std::str::FromStr;
@@ -14,6 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::words;
+
+pub use crop::{Fit, Size};
+
+/// Larger images are a slip.
+const MOST_SIDE: usize = 1 << 14;
 
 /// A random change of an image; names and meanings are torchvision's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,9 +51,23 @@ pub enum Augmentation {
     },
     /// `RandomCrop`: cut out of the image with a border of zeros.
     Crop {
-        /// Pixels of the border.
-        #[serde(default = "four")]
-        padding: usize,
+        /// The size of the piece, if it is not that of the image.
+        #[serde(default)]
+        size: Option<Size>,
+        /// Pixels of the border: 4 if nothing is said, and none for another size.
+        #[serde(default)]
+        padding: Option<usize>,
+    },
+    /// `RandomResizedCrop`: a piece of any size and shape, brought to one.
+    ResizedCrop {
+        /// The size to bring it to.
+        size: Size,
+        /// The least and the largest share of the image.
+        #[serde(default = "shares")]
+        scale: [f32; 2],
+        /// The least and the largest ratio of width and height.
+        #[serde(default = "ratios")]
+        ratio: [f32; 2],
     },
     /// `RandomHorizontalFlip`
     Flip {
@@ -95,8 +115,12 @@ fn third() -> f32 {
     0.33
 }
 
-fn four() -> usize {
-    4
+fn shares() -> [f32; 2] {
+    [0.08, 1.0]
+}
+
+fn ratios() -> [f32; 2] {
+    [0.75, 4.0 / 3.0]
 }
 
 impl FromStr for Augmentation {
@@ -109,9 +133,65 @@ impl FromStr for Augmentation {
 }
 
 impl Augmentation {
-    /// Changes an image.
-    pub fn apply(&self, image: &mut Vec<f32>, shape: [usize; 3], random: &mut ChaCha8Rng) {
-        let [_, height, width] = shape;
+    /// Checks the settings for images of a shape; the shape that they will have.
+    pub fn check(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3], TrainError> {
+        let wrong = |message: String| Err(TrainError::Setting(message));
+        let sides = match self {
+            Augmentation::Crop { size: Some(size), padding } => {
+                let (sides, border) = (size.sides(), padding.unwrap_or(0).saturating_mul(2));
+                let (tall, wide) = (height.saturating_add(border), width.saturating_add(border));
+                if sides[0] > tall || sides[1] > wide {
+                    return wrong(format!(
+                        "a crop of {} x {} is larger than the images, {height} x {width}, with their border; `padding` \
+                         makes it wider",
+                        sides[0], sides[1]
+                    ));
+                }
+                sides
+            }
+            Augmentation::ResizedCrop { size, scale, ratio } => {
+                let rises = |[low, high]: &[f32; 2]| *low > 0.0 && low <= high && high.is_finite();
+                if !rises(scale) || !rises(ratio) || scale[1] > 1.0 {
+                    return wrong(
+                        "`scale` should be two shares up to 1 and `ratio` two numbers, the lower first"
+                            .into(),
+                    );
+                }
+                size.sides()
+            }
+            Augmentation::Affine { .. }
+            | Augmentation::Perspective { .. }
+            | Augmentation::Crop { size: None, .. }
+            | Augmentation::Flip { .. }
+            | Augmentation::FlipVertical { .. }
+            | Augmentation::ColorJitter { .. }
+            | Augmentation::Erase { .. } => [height, width],
+        };
+        if sides.contains(&0) || sides.iter().any(|side| *side > MOST_SIDE) {
+            return wrong(format!("{} x {} is no size of an image", sides[0], sides[1]));
+        }
+        Ok([channels, sides[0], sides[1]])
+    }
+
+    /// What images that are only looked at become, where this changes the size.
+    fn fit(&self) -> Option<Fit> {
+        match self {
+            Augmentation::Crop { size, .. } => size.map(|size| Fit::Crop(size.sides())),
+            Augmentation::ResizedCrop { size, .. } => Some(Fit::Resize(size.sides())),
+            Augmentation::Affine { .. }
+            | Augmentation::Perspective { .. }
+            | Augmentation::Flip { .. }
+            | Augmentation::FlipVertical { .. }
+            | Augmentation::ColorJitter { .. }
+            | Augmentation::Erase { .. } => None,
+        }
+    }
+
+    /// Changes an image and its shape, which [`Augmentation::check`] has seen.
+    pub fn apply(&self, image: &mut Vec<f32>, shape: &mut [usize; 3], random: &mut ChaCha8Rng) {
+        let [channels, height, width] = *shape;
+        let to = shape;
+        let shape = *to;
         let mut within = |limit: f32| if limit > 0.0 { random.random_range(-limit..=limit) } else { 0.0 };
         match self {
             Augmentation::Affine { degrees, translate, scale, shear } => {
@@ -128,12 +208,23 @@ impl Augmentation {
                     }
                 }
             }
-            Augmentation::Crop { padding } => {
+            Augmentation::Crop { size, padding } => {
+                let sides = size.map_or([height, width], Size::sides);
+                let padding = padding.unwrap_or(if size.is_some() { 0 } else { 4 });
                 // Farther than the image is wide there is nothing but border.
-                let reach = (*padding).min(height.max(width));
-                let mut shift = || random.random_range(0..=2 * reach) as isize - reach as isize;
-                let (dy, dx) = (shift(), shift());
-                *image = moved(image, shape, dy, dx);
+                let reach = padding.min(height.max(width));
+                let mut start = |side: usize, piece: usize| {
+                    random.random_range(0..=(side + 2 * reach).saturating_sub(piece)) as isize
+                        - reach as isize
+                };
+                let from = [start(height, sides[0]), start(width, sides[1])];
+                *image = crop::piece(image, shape, from, sides);
+                *to = [channels, sides[0], sides[1]];
+            }
+            Augmentation::ResizedCrop { size, scale, ratio } => {
+                let sides = size.sides();
+                *image = crop::resized_crop(image, shape, sides, *scale, *ratio, random);
+                *to = [channels, sides[0], sides[1]];
             }
             Augmentation::Flip { p } => {
                 if random.random::<f32>() < *p {
@@ -165,20 +256,9 @@ impl Augmentation {
     }
 }
 
-/// The image moved by whole pixels, zeros where it was not.
-fn moved(image: &[f32], [channels, height, width]: [usize; 3], dy: isize, dx: isize) -> Vec<f32> {
-    let mut out = vec![0.0; image.len()];
-    for channel in 0..channels {
-        for row in 0..height {
-            let Some(from) = row.checked_add_signed(dy).filter(|from| *from < height) else { continue };
-            for column in 0..width {
-                let Some(at) = column.checked_add_signed(dx).filter(|at| *at < width) else { continue };
-                out[(channel * height + row) * width + column] =
-                    image[(channel * height + from) * width + at];
-            }
-        }
-    }
-    out
+/// What images become that are looked at beside those that `all` changes: the last change of the size, without chance.
+pub fn fit(all: &[Augmentation]) -> Option<Fit> {
+    all.iter().rev().find_map(Augmentation::fit)
 }
 
 /// A rectangle of up to a share `area`, with sides up to 1 to 3 (Zhong et al., "Random erasing data augmentation").
@@ -198,14 +278,20 @@ fn erase(image: &mut [f32], [channels, height, width]: [usize; 3], area: f32, ra
 
 #[cfg(test)]
 mod tests {
-    use super::Augmentation;
+    use super::{Augmentation, Size};
 
     #[test]
     fn words_become_augmentations() {
         let affine: Augmentation = "affine:degrees=10,translate=0.1".parse().expect("an augmentation");
         assert_eq!(affine, Augmentation::Affine { degrees: 10.0, translate: 0.1, scale: 0.0, shear: 0.0 });
         assert_eq!("flip".parse::<Augmentation>().expect("one"), Augmentation::Flip { p: 0.5 });
-        for wrong in ["spin", "affine:angle=3", "crop:padding=-1", ""] {
+        let crop: Augmentation = "crop:size=[24,32]".parse().expect("an augmentation");
+        assert_eq!(crop, Augmentation::Crop { size: Some(Size::Sides([24, 32])), padding: None });
+        assert_eq!(crop.check([3, 40, 40]).expect("a shape"), [3, 24, 32]);
+        assert!(crop.check([3, 20, 40]).is_err_and(|error| error.to_string().contains("20 x 40")));
+        let crop: Augmentation = "resized-crop:size=8,scale=[0.5,1]".parse().expect("an augmentation");
+        assert_eq!(crop.check([3, 5, 5]).expect("a shape"), [3, 8, 8]);
+        for wrong in ["spin", "affine:angle=3", "crop:padding=-1", "resized-crop", ""] {
             assert!(wrong.parse::<Augmentation>().is_err(), "{wrong}");
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use super::{Dataset, Samples, Splits, Targets, numbered};
+use super::{Dataset, Samples, Splits, Targets};
 use crate::error::DataError;
 
 /// Names that samples and targets go by, for each part.
@@ -43,17 +43,10 @@ pub fn load(path: &Path) -> Result<Splits, DataError> {
         return Err(DataError::file(path, "has no arrays `x` and `y` (nor `x_train` and `y_train`)"));
     };
     let train = dataset(x, y, path)?;
-    let mut test = match find(&TEST)? {
+    let test = match find(&TEST)? {
         Some((x, y)) => Some(dataset(x, y, path)?),
         None => None,
     };
-    // Classes that only the training samples have are classes of the others, too.
-    if let (Targets::Classes { names, .. }, Some(test)) = (&train.targets, &mut test)
-        && let Targets::Classes { names: others, .. } = &mut test.targets
-        && others.len() < names.len()
-    {
-        others.clone_from(names);
-    }
     Ok(Splits { train, validation: None, test, skipped: vec![] })
 }
 
@@ -93,8 +86,13 @@ fn parse<R: Read>(file: npyz::NpyFile<R>, name: &str, path: &Path) -> Result<Arr
         "i4" => Array::Ints(shape, file.into_vec::<i32>().map_err(io)?.into_iter().map(i64::from).collect()),
         "i2" => Array::Ints(shape, file.into_vec::<i16>().map_err(io)?.into_iter().map(i64::from).collect()),
         "i1" => Array::Ints(shape, file.into_vec::<i8>().map_err(io)?.into_iter().map(i64::from).collect()),
+        "u2" => Array::Ints(shape, file.into_vec::<u16>().map_err(io)?.into_iter().map(i64::from).collect()),
+        "u4" => Array::Ints(shape, file.into_vec::<u32>().map_err(io)?.into_iter().map(i64::from).collect()),
+        "b1" => Array::Ints(shape, file.into_vec::<bool>().map_err(io)?.into_iter().map(i64::from).collect()),
         other => {
-            return Err(wrong(format!("has elements of type {other}; u1, i4, i8, f4 and f8 can be read")));
+            return Err(wrong(format!(
+                "has elements of type {other}; u1, u2, u4, i1, i2, i4, i8, f4, f8 and b1 can be read"
+            )));
         }
     })
 }
@@ -112,17 +110,12 @@ fn dataset(x: Array, y: Array, path: &Path) -> Result<Dataset, DataError> {
     };
     // Images without channels have one.
     let shape = if sample.len() == 2 { [&[1], sample].concat() } else { sample.to_vec() };
-    let classes = |labels: Vec<i64>| {
-        let most = labels.iter().copied().max().unwrap_or(0);
-        let labels = labels.into_iter().map(|l| i32::try_from(l).unwrap_or(-1)).collect();
-        Targets::Classes { labels, names: numbered(usize::try_from(most).unwrap_or(0) + 1) }
-    };
+    let each = |shape: Vec<usize>| shape.get(1..).unwrap_or_default().to_vec();
+    let whole = |shape, numbers| Targets::Whole { shape: each(shape), numbers, any_numbers: false };
     let targets = match y {
-        Array::Bytes(_, values) => classes(values.into_iter().map(i64::from).collect()),
-        Array::Ints(_, values) => classes(values),
-        Array::Floats(shape, values) => {
-            Targets::Values { shape: shape.get(1..).unwrap_or_default().to_vec(), values }
-        }
+        Array::Bytes(shape, values) => whole(shape, values.into_iter().map(i64::from).collect()),
+        Array::Ints(shape, values) => whole(shape, values),
+        Array::Floats(shape, values) => Targets::Values { shape: each(shape), values },
     };
     let data = Dataset { shape, samples, targets };
     data.check(&path.display().to_string())?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 
+use super::layout::{Layout, classes, pictures};
 use super::source::SourceOptions;
 use super::{Dataset, Samples, Splits, Targets};
 use crate::error::DataError;
@@ -11,42 +12,27 @@ use crate::error::DataError;
 /// Reads `folder/train` with `folder/val` (or `valid`, `validation`) and `folder/test`; or `folder` itself, if its
 /// folders are the classes.
 pub fn load(folder: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
-    let named = |names: &[&str]| names.iter().map(|name| folder.join(name)).find(|path| path.is_dir());
-    let root = named(&["train", "training"]).unwrap_or_else(|| folder.to_owned());
-    let names = classes(&root)?;
-    let mut skipped = Vec::new();
-    let train = part(&root, &names, options, None, &mut skipped)?;
-    let size = (train.shape[0], train.shape[1], train.shape[2]);
-    let mut other = |names_of: &[&str]| -> Result<Option<Dataset>, DataError> {
-        match named(names_of) {
-            Some(path) => part(&path, &names, options, Some(size), &mut skipped).map(Some),
-            None => Ok(None),
-        }
-    };
-    let validation = other(&["val", "valid", "validation"])?;
-    let test = other(&["test", "testing"])?;
-    Ok(Splits { train, validation, test, skipped })
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let read = std::fs::read_dir(folder).map_err(|e| DataError::read(folder, e))?;
-    let mut paths = read
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| DataError::read(folder, e))?;
-    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
-    paths.sort();
-    Ok(paths)
-}
-
-fn classes(root: &Path) -> Result<Vec<String>, DataError> {
-    let folders = entries(root)?.into_iter().filter(|path| path.is_dir());
-    let names: Vec<String> =
-        folders.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    let layout = Layout::of(folder)?;
+    let names = classes(&layout.train)?;
     if names.is_empty() {
-        return Err(DataError::file(root, "has no folders; each class should be a folder with its images"));
+        return Err(DataError::file(
+            &layout.train,
+            "has no folders; each class should be a folder with its images",
+        ));
     }
-    Ok(names)
+    let mut skipped = Vec::new();
+    let train = part(&layout.train, &names, options, None, &mut skipped)?;
+    let size = (train.shape[0], train.shape[1], train.shape[2]);
+    let mut other = |root: Option<PathBuf>| -> Result<Option<Dataset>, DataError> {
+        let Some(root) = root else { return Ok(None) };
+        if classes(&root)?.is_empty() {
+            skipped.push(format!("`{}`: its images are in no folders of classes", root.display()));
+            return Ok(None);
+        }
+        part(&root, &names, options, Some(size), &mut skipped).map(Some)
+    };
+    let (validation, test) = (other(layout.validation)?, other(layout.test)?);
+    Ok(Splits { train, validation, test, skipped })
 }
 
 fn part(
@@ -67,10 +53,12 @@ fn part(
     let mut files = Vec::new();
     for (label, name) in names.iter().enumerate() {
         let folder = root.join(name);
-        if folder.is_dir() {
-            let images = entries(&folder)?.into_iter().filter(|path| path.is_file());
-            files.extend(images.map(|path| (path, label as i32)));
+        let images = if folder.is_dir() { pictures(&folder)? } else { vec![] };
+        if images.is_empty() && size.is_none() {
+            // What has a size comes after the training images, and need not have all classes.
+            return Err(DataError::file(&folder, "has no images, so it is no class to learn"));
         }
+        files.extend(images.into_iter().map(|path| (path, label as i32)));
     }
     let (mut samples, mut labels) = (Vec::new(), Vec::new());
     let mut size = size.or(options.resize.map(|side| (options.channels, side, side)));
@@ -90,7 +78,7 @@ fn part(
     Ok(Dataset {
         shape: vec![channels, height, width],
         samples: Samples::Bytes(samples),
-        targets: Targets::Classes { labels, names: names.to_vec() },
+        targets: Targets::Classes { shape: vec![], labels, names: names.to_vec() },
     })
 }
 

@@ -6,10 +6,80 @@ use std::path::{Path, PathBuf};
 use super::{Dataset, Samples, Splits, Targets, numbered};
 use crate::error::DataError;
 
-/// Reads the four files of MNIST in `folder`.
-pub fn load(folder: &Path) -> Result<Splits, DataError> {
-    let train = part(folder, "train")?;
-    let test = part(folder, "t10k")?;
+/// A data set in MNIST's form: its folder in torchvision's layout, and what its classes are called there.
+pub struct Kin {
+    /// `DIR/NAME/raw` has the files.
+    folder: &'static str,
+    classes: &'static [&'static str],
+}
+
+/// The digits.
+pub const MNIST: Kin = Kin { folder: "MNIST", classes: &[] };
+
+/// Clothes (Xiao, Rasul and Vollgraf 2017).
+pub const FASHION: Kin = Kin {
+    folder: "FashionMNIST",
+    classes: &[
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ],
+};
+
+/// Japanese syllables (Clanuwat et al. 2018).
+pub const KUZUSHIJI: Kin =
+    Kin { folder: "KMNIST", classes: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"] };
+
+impl Kin {
+    /// Reads the four files in `folder`, or where torchvision puts them below it. What is called MNIST may be one of the
+    /// others, if it is the only one there.
+    pub fn load(&self, folder: &Path) -> Result<Splits, DataError> {
+        let has = |place: &Path| find(place, "train-images", "idx3-ubyte").is_ok();
+        let below = |kin: &Kin| [folder.join(kin.folder).join("raw"), folder.join(kin.folder)];
+        let own =
+            [folder.to_owned(), folder.join("raw")].into_iter().chain(below(self)).find(|place| has(place));
+        let others = || {
+            let others: Vec<(Kin, PathBuf)> = [FASHION, KUZUSHIJI]
+                .into_iter()
+                .filter_map(|kin| below(&kin).into_iter().find(|place| has(place)).map(|place| (kin, place)))
+                .collect();
+            others
+        };
+        match own {
+            Some(place) => {
+                // The folder itself may say what it is.
+                let named = [FASHION, KUZUSHIJI]
+                    .into_iter()
+                    .find(|kin| place.components().rev().take(2).any(|part| part.as_os_str() == kin.folder));
+                load(&place, named.as_ref().unwrap_or(self).classes)
+            }
+            None if self.folder == MNIST.folder => match &others()[..] {
+                [(kin, place)] => load(place, kin.classes),
+                // Says what is missing where MNIST's files should be.
+                _ => load(folder, self.classes),
+            },
+            None => load(folder, self.classes),
+        }
+    }
+}
+
+fn load(folder: &Path, classes: &[&str]) -> Result<Splits, DataError> {
+    let mut train = part(folder, "train")?;
+    let mut test = part(folder, "t10k")?;
+    for data in [&mut train, &mut test] {
+        if let Targets::Classes { names, .. } = &mut data.targets
+            && names.len() == classes.len()
+        {
+            *names = classes.iter().map(|name| (*name).to_owned()).collect();
+        }
+    }
     Ok(Splits { train, validation: None, test: Some(test), skipped: vec![] })
 }
 
@@ -38,6 +108,7 @@ fn part(folder: &Path, name: &str) -> Result<Dataset, DataError> {
         shape: vec![1, *height, *width],
         samples: Samples::Bytes(images),
         targets: Targets::Classes {
+            shape: vec![],
             labels: labels.into_iter().map(i32::from).collect(),
             names: numbered(classes),
         },

@@ -1,19 +1,25 @@
 //! Data sets: samples and what they should become.
 
 mod array;
+mod choose;
 mod cifar;
 mod drawn;
 mod folder;
 mod idx;
+mod layout;
 mod source;
 mod split;
 mod table;
+mod targets;
+
+use kiln_compile::train::TargetScale;
 
 use crate::error::DataError;
 
-pub use drawn::Drawn;
+pub use drawn::{Drawing, Drawn};
 pub use source::{Source, SourceOptions};
 pub use split::Splits;
+pub use targets::{IGNORED, Meaning, Targets};
 
 /// Samples of one shape with their targets, all in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,25 +39,6 @@ pub enum Samples {
     Bytes(Vec<u8>),
     /// Numbers.
     Floats(Vec<f32>),
-}
-
-/// What samples should become.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Targets {
-    /// One of some classes.
-    Classes {
-        /// The class of each sample.
-        labels: Vec<i32>,
-        /// What the classes are called.
-        names: Vec<String>,
-    },
-    /// Numbers.
-    Values {
-        /// The shape for one sample.
-        shape: Vec<usize>,
-        /// The numbers, one sample behind the other.
-        values: Vec<f32>,
-    },
 }
 
 impl Dataset {
@@ -87,7 +74,7 @@ impl Dataset {
     pub fn class_names(&self) -> Option<&[String]> {
         match &self.targets {
             Targets::Classes { names, .. } => Some(names),
-            Targets::Values { .. } => None,
+            Targets::Values { .. } | Targets::Whole { .. } => None,
         }
     }
 
@@ -101,16 +88,7 @@ impl Dataset {
             Samples::Bytes(all) => Samples::Bytes(take(all, each, indices)),
             Samples::Floats(all) => Samples::Floats(take(all, each, indices)),
         };
-        let targets = match &self.targets {
-            Targets::Classes { labels, names } => {
-                Targets::Classes { labels: take(labels, 1, indices), names: names.clone() }
-            }
-            Targets::Values { shape, values } => Targets::Values {
-                shape: shape.clone(),
-                values: take(values, shape.iter().product::<usize>().max(1), indices),
-            },
-        };
-        Self { shape: self.shape.clone(), samples, targets }
+        Self { shape: self.shape.clone(), samples, targets: self.targets.subset(indices) }
     }
 
     /// Mean and standard deviation of each channel (the first dimension of a sample).
@@ -135,33 +113,33 @@ impl Dataset {
             .unzip()
     }
 
+    /// Mean and deviation of each element of the targets, where they are numbers. What never changes is not made larger.
+    pub fn target_scale(&self) -> Option<TargetScale> {
+        let Targets::Values { shape, values } = &self.targets else { return None };
+        let each = shape.iter().product::<usize>().max(1);
+        let count = (values.len() / each).max(1) as f64;
+        let (mut mean, mut std) = (vec![], vec![]);
+        for place in 0..each {
+            let all = || values.iter().skip(place).step_by(each).map(|value| f64::from(*value));
+            let middle = all().sum::<f64>() / count;
+            let deviation = (all().map(|value| (value - middle).powi(2)).sum::<f64>() / count).sqrt();
+            mean.push(middle as f32);
+            std.push(if deviation > 1e-7 * middle.abs().max(1e-30) { deviation as f32 } else { 1.0 });
+        }
+        Some(TargetScale { mean, std })
+    }
+
     /// Checks that there are as many targets as samples, and that labels are class numbers.
     pub fn check(&self, what: &str) -> Result<(), DataError> {
         let wrong = |message: String| Err(DataError::Mismatch(format!("{what}: {message}")));
-        let count = match &self.targets {
-            Targets::Classes { labels, names } => {
-                let outside =
-                    labels.iter().position(|l| usize::try_from(*l).map_or(true, |l| l >= names.len()));
-                if let Some(at) = outside {
-                    return wrong(format!(
-                        "sample {at} has label {}, but there are {} classes (0 to {})",
-                        labels[at],
-                        names.len(),
-                        names.len().saturating_sub(1)
-                    ));
-                }
-                labels.len()
-            }
-            Targets::Values { shape, values } => values.len() / shape.iter().product::<usize>().max(1),
-        };
         if self.is_empty() {
             return wrong("there are no samples".into());
         }
-        if count == self.len() {
-            Ok(())
-        } else {
-            wrong(format!("{} samples, but {count} targets", self.len()))
+        let (count, each) = (self.targets.count(), self.targets.shape().iter().product::<usize>());
+        if each == 0 || count != self.len() * each {
+            return wrong(format!("{} samples, but {} targets", self.len(), count / each.max(1)));
         }
+        self.targets.check().or_else(wrong)
     }
 }
 

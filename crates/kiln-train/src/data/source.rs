@@ -4,17 +4,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Drawn, Splits, array, cifar, folder, idx, table};
+use super::drawn::{Drawing, Drawn};
+use super::{Splits, array, cifar, folder, idx, table};
 use crate::error::DataError;
 
 /// Where data comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// MNIST's four files.
     Mnist(PathBuf),
-    /// CIFAR-10, binary.
+    /// Fashion-MNIST's.
+    FashionMnist(PathBuf),
+    /// Kuzushiji-MNIST's.
+    Kmnist(PathBuf),
+    /// CIFAR-10, binary or pickles.
     Cifar10(PathBuf),
-    /// CIFAR-100, binary, fine labels.
+    /// CIFAR-100, binary or pickles, fine labels.
     Cifar100(PathBuf),
     /// A folder for each class.
     Folder(PathBuf),
@@ -22,8 +27,8 @@ pub enum Source {
     Npz(PathBuf),
     /// A table.
     Csv(PathBuf),
-    /// So many samples of what Kiln draws itself.
-    Drawn(Drawn, usize),
+    /// What Kiln draws itself.
+    Drawn(Drawing),
 }
 
 /// How data is read.
@@ -45,7 +50,7 @@ impl Default for SourceOptions {
     }
 }
 
-const KINDS: &str = "mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, and digits, moons or waves \
+const KINDS: &str = "mnist:DIR, fashion-mnist:DIR, kmnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, and digits, moons or waves \
     with or without :COUNT";
 
 impl FromStr for Source {
@@ -55,10 +60,12 @@ impl FromStr for Source {
         let wrong = |message: String| Err(DataError::Source(message));
         let (kind, place) = text.split_once(':').unwrap_or((text, ""));
         if let Some(drawn) = Drawn::called(kind) {
-            return drawn.count(place).map(|count| Source::Drawn(drawn, count)).map_err(DataError::Source);
+            return Drawing::read(drawn, place).map(Source::Drawn).map_err(DataError::Source);
         }
         let make: fn(PathBuf) -> Source = match kind {
             "mnist" => Source::Mnist,
+            "fashion-mnist" => Source::FashionMnist,
+            "kmnist" => Source::Kmnist,
             "cifar10" => Source::Cifar10,
             "cifar100" => Source::Cifar100,
             "folder" => Source::Folder,
@@ -77,12 +84,14 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, path): (&str, &Path) = match self {
             Source::Mnist(path) => ("mnist", path),
+            Source::FashionMnist(path) => ("fashion-mnist", path),
+            Source::Kmnist(path) => ("kmnist", path),
             Source::Cifar10(path) => ("cifar10", path),
             Source::Cifar100(path) => ("cifar100", path),
             Source::Folder(path) => ("folder", path),
             Source::Npz(path) => ("npz", path),
             Source::Csv(path) => ("csv", path),
-            Source::Drawn(drawn, count) => return write!(f, "{}:{count}", drawn.name()),
+            Source::Drawn(drawing) => return write!(f, "{drawing}"),
         };
         write!(f, "{kind}:{}", path.display())
     }
@@ -92,13 +101,15 @@ impl Source {
     /// Reads all of it.
     pub fn load(&self, options: &SourceOptions) -> Result<Splits, DataError> {
         let splits = match self {
-            Source::Mnist(folder) => idx::load(folder),
+            Source::Mnist(folder) => idx::MNIST.load(folder),
+            Source::FashionMnist(folder) => idx::FASHION.load(folder),
+            Source::Kmnist(folder) => idx::KUZUSHIJI.load(folder),
             Source::Cifar10(folder) => cifar::load_10(folder),
             Source::Cifar100(folder) => cifar::load_100(folder),
             Source::Folder(folder) => folder::load(folder, options),
             Source::Npz(path) => array::load(path),
             Source::Csv(path) => table::load(path, options),
-            Source::Drawn(drawn, count) => Ok(drawn.draw(*count, options.seed)),
+            Source::Drawn(drawing) => Ok(drawing.draw(options.seed)),
         }?;
         splits.train.check(&self.to_string())?;
         Ok(splits)

@@ -4,7 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::Dataset;
+use super::targets::class_numbers;
+use super::{Dataset, Meaning, Targets};
 use crate::error::DataError;
 
 /// A data set in its parts.
@@ -24,6 +25,26 @@ impl Splits {
     /// What there is to look at after each epoch.
     pub fn validation(&self) -> Option<&Dataset> {
         self.validation.as_ref().or(self.test.as_ref())
+    }
+
+    /// The parts in turn.
+    fn parts_mut(&mut self) -> impl Iterator<Item = &mut Dataset> {
+        [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()].into_iter().flatten()
+    }
+
+    /// What whole numbers mean is decided: all parts have the same classes.
+    pub fn decided(mut self, meaning: Meaning) -> Result<Self, DataError> {
+        let classes = match meaning {
+            Meaning::Classes { outputs, ignored } => {
+                class_numbers(self.parts_mut().map(|data| &data.targets), outputs, ignored)?
+            }
+            Meaning::Values => vec![],
+        };
+        for data in self.parts_mut() {
+            let nothing = Targets::Values { shape: vec![], values: vec![] };
+            data.targets = std::mem::replace(&mut data.targets, nothing).decided(meaning, &classes);
+        }
+        Ok(self)
     }
 
     /// Takes a share of the training samples, drawn by `seed`, for validation.
@@ -72,7 +93,7 @@ mod tests {
         let data = Dataset {
             shape: vec![1],
             samples: Samples::Bytes((0..8).collect()),
-            targets: Targets::Classes { labels, names },
+            targets: Targets::Classes { shape: vec![], labels, names },
         };
         let samples = |most| limited(&data, most).samples;
         assert_eq!(samples(4), Samples::Bytes(vec![0, 2, 4, 6]));

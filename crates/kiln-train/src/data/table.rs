@@ -6,7 +6,8 @@ use super::source::SourceOptions;
 use super::{Dataset, Samples, Splits, Targets};
 use crate::error::DataError;
 
-/// Reads a table. The target is the last column: words and whole numbers are classes, other numbers are values.
+/// Reads a table. The target is the last column: words are classes, numbers are values, and whole numbers what the loss
+/// makes of them.
 pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -49,19 +50,22 @@ fn row(
 }
 
 fn meaning(targets: &[String]) -> Targets {
-    let numbers: Option<Vec<f32>> = targets.iter().map(|text| text.parse().ok()).collect();
-    if let Some(values) = numbers
-        && values.iter().any(|value| value.fract() != 0.0)
-    {
-        return Targets::Values { shape: vec![1], values };
+    let numbers: Option<Vec<f64>> =
+        targets.iter().map(|text| text.parse().ok().filter(|number: &f64| number.is_finite())).collect();
+    if let Some(numbers) = numbers {
+        // A whole number may be written 3.0, too.
+        let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < 2f64.powi(53);
+        let shape = vec![1];
+        return if numbers.iter().all(is_whole) {
+            let numbers = numbers.into_iter().map(|number| number as i64).collect();
+            Targets::Whole { shape, numbers, any_numbers: true }
+        } else {
+            Targets::Values { shape, values: numbers.into_iter().map(|number| number as f32).collect() }
+        };
     }
     let mut names: Vec<String> = targets.to_vec();
-    // Numbers in the order of numbers.
-    names.sort_by(|a, b| match (a.parse::<i64>(), b.parse::<i64>()) {
-        (Ok(a), Ok(b)) => a.cmp(&b),
-        _ => a.cmp(b),
-    });
+    names.sort();
     names.dedup();
     let label = |text: &String| names.iter().position(|name| name == text).map_or(-1, |n| n as i32);
-    Targets::Classes { labels: targets.iter().map(label).collect(), names }
+    Targets::Classes { shape: vec![], labels: targets.iter().map(label).collect(), names }
 }

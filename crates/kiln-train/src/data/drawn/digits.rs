@@ -9,6 +9,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::super::{Dataset, Samples, Targets, numbered};
+use super::normal;
 
 const SIDE: usize = 28;
 
@@ -68,19 +69,26 @@ fn strokes(digit: usize, way: usize) -> Vec<Vec<Point>> {
     }
 }
 
-/// Draws `count` digits.
-pub(super) fn draw(count: usize, random: &mut ChaCha8Rng) -> Dataset {
+/// Draws `count` digits, with noise over all of each.
+pub(super) fn draw(count: usize, noise: Option<f32>, random: &mut ChaCha8Rng) -> Dataset {
     let mut samples = Vec::with_capacity(count * SIDE * SIDE);
     let mut labels = Vec::with_capacity(count);
     for _ in 0..count {
         let digit = random.random_range(0..10usize);
         samples.extend(one(digit, random));
+        if let Some(noise) = noise.filter(|noise| *noise > 0.0) {
+            let start = samples.len() - SIDE * SIDE;
+            for pixel in &mut samples[start..] {
+                let level = f32::from(*pixel) / 255.0 + noise * normal(random);
+                *pixel = (level.clamp(0.0, 1.0) * 255.0).round() as u8;
+            }
+        }
         labels.push(digit as i32);
     }
     Dataset {
         shape: vec![1, SIDE, SIDE],
         samples: Samples::Bytes(samples),
-        targets: Targets::Classes { labels, names: numbered(10) },
+        targets: Targets::Classes { shape: vec![], labels, names: numbered(10) },
     }
 }
 

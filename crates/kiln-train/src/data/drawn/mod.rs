@@ -1,10 +1,13 @@
 //! Data sets that need no download: each is drawn by its seed, as large as one likes.
 //!
-//! All have a part for training and a sixth as many samples for testing, from random numbers of their own.
+//! All have a part for training and a sixth as many samples for testing, or as many as are asked for, from random
+//! numbers of their own: `moons`, `moons:500`, `moons:500,noise=0.4,test=200`.
 
 mod digits;
 mod moons;
 mod waves;
+
+use std::fmt;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +19,9 @@ const LEAST: usize = 20;
 
 /// More samples are a slip of the finger: they would all have to be drawn first, and held in memory.
 const MOST: usize = 1_000_000;
+
+/// More noise hides everything.
+const MOST_NOISE: f32 = 100.0;
 
 /// What can be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,24 +51,75 @@ impl Drawn {
         Self::ALL.into_iter().find(|drawn| drawn.name() == name)
     }
 
-    /// How many samples there should be: `text`, or if nothing is said as many as are enough to learn from.
-    pub(super) fn count(self, text: &str) -> Result<usize, String> {
-        match (text, self) {
-            ("", Drawn::Digits) => Ok(6000),
-            ("", Drawn::Moons | Drawn::Waves) => Ok(1000),
-            (text, _) => match text.parse() {
-                Ok(count @ LEAST..=MOST) => Ok(count),
-                Ok(_) | Err(_) => {
-                    let name = self.name();
-                    Err(format!("`{text}` is no number of {name} to draw, which is from {LEAST} to {MOST}"))
-                }
-            },
+    /// What is drawn if nothing else is said: as many samples as are enough to learn from.
+    pub fn usual(self) -> Drawing {
+        let count = match self {
+            Drawn::Digits => 6000,
+            Drawn::Moons | Drawn::Waves => 1000,
+        };
+        Drawing { what: self, count, test: None, noise: None }
+    }
+}
+
+/// What is to be drawn, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawing {
+    /// What.
+    pub what: Drawn,
+    /// How many samples to learn from.
+    pub count: usize,
+    /// How many to test with, if not a sixth as many.
+    pub test: Option<usize>,
+    /// The standard deviation of what is added: to coordinates, to values, to pixels from 0 to 1. If nothing is said, 0.1
+    /// for points and curves, 0 for pixels.
+    pub noise: Option<f32>,
+}
+
+impl fmt::Display for Drawing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.what.name(), self.count)?;
+        if let Some(test) = self.test {
+            write!(f, ",test={test}")?;
         }
+        self.noise.map_or(Ok(()), |noise| write!(f, ",noise={noise}"))
+    }
+}
+
+impl Drawing {
+    /// What `what:text` asks for.
+    pub(super) fn read(what: Drawn, text: &str) -> Result<Self, String> {
+        let mut drawing = what.usual();
+        let name = what.name();
+        let count = |text: &str, least: usize| match text.parse() {
+            Ok(count) if (least..=MOST).contains(&count) => Ok(count),
+            Ok(_) | Err(_) => {
+                Err(format!("`{text}` is no number of {name} to draw, which is from {least} to {MOST}"))
+            }
+        };
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word.split_once('=') {
+                None => drawing.count = count(word, LEAST)?,
+                Some(("count", number)) => drawing.count = count(number, LEAST)?,
+                Some(("test", number)) => drawing.test = Some(count(number, 1)?),
+                Some(("noise", number)) => {
+                    let noise = number.parse().ok().filter(|noise| (0.0..=MOST_NOISE).contains(noise));
+                    drawing.noise = Some(noise.ok_or_else(|| {
+                        format!("`{number}` is no noise of {name}, which is from 0 to {MOST_NOISE}")
+                    })?);
+                }
+                Some((other, _)) => {
+                    return Err(format!(
+                        "{name} have no `{other}`; there are count, test and noise, as in {name}:500,noise=0.2"
+                    ));
+                }
+            }
+        }
+        Ok(drawing)
     }
 
-    /// Draws `count` samples for training and a sixth as many for testing.
-    pub(super) fn draw(self, count: usize, seed: u64) -> Splits {
-        let draw = match self {
+    /// Draws it.
+    pub(super) fn draw(self, seed: u64) -> Splits {
+        let draw = match self.what {
             Drawn::Digits => digits::draw,
             Drawn::Moons => moons::draw,
             Drawn::Waves => waves::draw,
@@ -70,10 +127,10 @@ impl Drawn {
         let part = |count: usize, stream: u64| -> Dataset {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream(stream);
-            draw(count, &mut random)
+            draw(count, self.noise, &mut random)
         };
-        let (train, test) = (part(count, 0), part((count / 6).max(10), 1));
-        Splits { train, validation: None, test: Some(test), skipped: vec![] }
+        let test = self.test.unwrap_or((self.count / 6).max(10));
+        Splits { train: part(self.count, 0), validation: None, test: Some(part(test, 1)), skipped: vec![] }
     }
 }
 

@@ -13,7 +13,8 @@ const NOISE: f32 = 0.1;
 
 /// `(cos t, sin t)` above and `(1 - cos t, 0.5 - sin t)` below, with `t` in equal steps from 0 to pi: half of `count`
 /// points each, shuffled.
-pub(super) fn draw(count: usize, random: &mut ChaCha8Rng) -> Dataset {
+pub(super) fn draw(count: usize, noise: Option<f32>, random: &mut ChaCha8Rng) -> Dataset {
+    let noise = noise.unwrap_or(NOISE);
     let upper = count / 2;
     let mut points: Vec<([f32; 2], i32)> = (0..count)
         .map(|i| {
@@ -25,7 +26,11 @@ pub(super) fn draw(count: usize, random: &mut ChaCha8Rng) -> Dataset {
         .collect();
     points.shuffle(random);
     let (points, labels): (Vec<_>, Vec<_>) = points.into_iter().unzip();
-    let samples = points.into_iter().flatten().map(|x| x + NOISE * normal(random)).collect();
+    let samples = points.into_iter().flatten().map(|x| x + noise * normal(random)).collect();
     let names = vec!["upper".to_owned(), "lower".to_owned()];
-    Dataset { shape: vec![2], samples: Samples::Floats(samples), targets: Targets::Classes { labels, names } }
+    Dataset {
+        shape: vec![2],
+        samples: Samples::Floats(samples),
+        targets: Targets::Classes { shape: vec![], labels, names },
+    }
 }

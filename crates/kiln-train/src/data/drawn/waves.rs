@@ -12,11 +12,12 @@ use super::normal;
 const NOISE: f32 = 0.1;
 
 /// `sin(2 pi x)` with noise, for `x` anywhere from -1 to 1.
-pub(super) fn draw(count: usize, random: &mut ChaCha8Rng) -> Dataset {
+pub(super) fn draw(count: usize, noise: Option<f32>, random: &mut ChaCha8Rng) -> Dataset {
+    let noise = noise.unwrap_or(NOISE);
     let (samples, values) = (0..count)
         .map(|_| {
             let x = random.random_range(-1.0f32..=1.0);
-            (x, (TAU * x).sin() + NOISE * normal(random))
+            (x, (TAU * x).sin() + noise * normal(random))
         })
         .unzip();
     Dataset {
