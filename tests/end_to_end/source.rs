@@ -179,7 +179,7 @@ fn the_books_weights_know_birds_from_airplanes() {
     let options = Options { target: kiln::target_for(&capabilities), max: [("N".to_owned(), 100)].into() };
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).expect("a plan");
     let mut session = Session::open(&compiled.plan).expect("a device");
-    let interface = Interface::of(&session, "evaluate").expect("a program that evaluates");
+    let interface = Interface::of(&session, "evaluate", None).expect("a program that evaluates");
     let splits = Source::Folder(pictures).load(&Default::default()).expect("pictures");
     let normalize = Normalize { mean: vec![0.4915, 0.4823, 0.4468], std: vec![0.2470, 0.2435, 0.2616] };
     let test = splits.test.expect("pictures for testing");

@@ -105,6 +105,8 @@ fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Devi
             let tensor = match (name.as_str(), ty.dtype) {
                 ("lr", _) => Tensor::scalar(0.05),
                 ("momentum", _) => Tensor::scalar(0.9),
+                // Gathered, stepped, and a step of what is left.
+                ("update", _) => Tensor::scalar(f32::from(u8::from(turn > 0))),
                 (_, DType::I32) => {
                     let classes = drawn.into_iter().map(|x| ((x + 1.0) * 1.0) as i32).collect();
                     Tensor::new(shape, Data::I32(classes)).expect("as many")

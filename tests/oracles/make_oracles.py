@@ -69,8 +69,10 @@ def main():
     if options.traces:
         import trace_oracles
 
+        import fit_oracles
         import loss_oracles
 
+        print(f"{fit_oracles.write_all(options.output)} trainings in {options.output / 'fit.json'}", file=sys.stderr)
         print(f"{loss_oracles.write_all(options.output)} losses in {options.output / 'losses.json'}", file=sys.stderr)
         print(f"{trace_oracles.write_all(options.output)} traces in {options.output / 'traces'}", file=sys.stderr)
     if options.source:

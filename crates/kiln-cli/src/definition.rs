@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kiln::graph::Graph;
 use kiln::torch::ImportError;
 use kiln::{Error, Model, ModelOptions};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report, Result, miette};
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, rename_all = "kebab-case")]
 pub struct DefinitionArguments {
     /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several,
-    /// with i64: for integers. A comment in the file can say it: `# kiln: --input 3,32,32`
+    /// with i64: for integers. A comment in the file can say it: `# kiln: --input 3,32,32`; where there is data, it
+    /// does
     #[arg(long, value_name = "SHAPE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<String>,
@@ -41,6 +43,38 @@ pub struct DefinitionArguments {
 impl DefinitionArguments {
     /// Reads a model. First values of parameters depend on `seed`.
     pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
+        self.finished(self.definition(path, onnx, seed, &[])?)
+    }
+
+    /// Reads a model for samples of a shape, which say what the file does not: the input's shape of PyTorch source,
+    /// symbolic dimensions of an ONNX file. Where source does not take the shape itself, it may take the same without a
+    /// channel of images, or all in a row.
+    pub fn read_for(&self, path: &Path, sample: &[usize], seed: u64) -> Result<Model> {
+        let read = |onnx, sample: &[usize]| self.definition(path, onnx, seed, sample);
+        let mut model = read(Default::default(), sample);
+        if kiln::model::is_source(path) && self.input.is_empty() && model.is_err() {
+            let row = [sample.iter().product()];
+            let others = [sample.strip_prefix(&[1]).unwrap_or_default(), &row];
+            let others = others.into_iter().filter(|other| !other.is_empty() && *other != sample);
+            if let Some(other) = others.map(|other| read(Default::default(), other)).find(Result::is_ok) {
+                model = other;
+            }
+        }
+        let mut model = model?;
+        let dims = symbols_for(&model.graph, sample);
+        if !kiln::model::is_source(path) && !dims.is_empty() {
+            model = read(kiln::onnx::ImportOptions { dims, ..Default::default() }, sample)?;
+        }
+        self.finished(model)
+    }
+
+    fn definition(
+        &self,
+        path: &Path,
+        onnx: kiln::onnx::ImportOptions,
+        seed: u64,
+        sample: &[usize],
+    ) -> Result<Model> {
         if path.extension().is_some_and(|extension| extension == "toml") {
             let help = "`kiln train`, `kiln eval` and `kiln lr-find` follow recipes; here, say what its `model` says";
             return Err(miette!(help = help, "`{}` is a recipe, no model", path.display()));
@@ -48,16 +82,21 @@ impl DefinitionArguments {
         let source = kiln::torch::ImportOptions {
             args: self.arg.clone(),
             inputs: self.input.clone(),
+            sample: sample.to_vec(),
             dims: onnx.dims.iter().map(|(name, value)| (name.clone(), *value)).collect::<BTreeMap<_, _>>(),
             lenient_imports: self.lenient_imports.unwrap_or(false),
             seed,
             ..Default::default()
         };
         let options = ModelOptions { onnx, source };
-        let mut model = Model::read(path, &options).map_err(|error| match error {
+        Model::read(path, &options).map_err(|error| match error {
             Error::Source(_) => report(error),
             other => report(other).wrap_err(format!("`{}` cannot be used", path.display())),
-        })?;
+        })
+    }
+
+    /// Says what is to be said of a model, and gives it the weights.
+    fn finished(&self, mut model: Model) -> Result<Model> {
         for warning in &model.warnings {
             note!("warning: {warning}");
         }
@@ -78,6 +117,18 @@ impl DefinitionArguments {
         }
         Ok(model)
     }
+}
+
+/// What the symbols of a model's input are for samples of a shape; not the batch.
+fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
+    let [input] = graph.inputs() else { return BTreeMap::new() };
+    let Some((batch, dims)) = graph.ty(*input).shape.split_first() else { return BTreeMap::new() };
+    if dims.len() != sample.len() {
+        return BTreeMap::new();
+    }
+    let symbols: Vec<String> = graph.symbols().iter().map(ToString::to_string).collect();
+    let named = dims.iter().zip(sample).map(|(dim, size)| (dim.to_string(), *size as i64));
+    named.filter(|(name, _)| symbols.contains(name) && *name != batch.to_string()).collect()
 }
 
 /// An error with what would help; that of a source file with its place.

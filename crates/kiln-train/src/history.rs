@@ -71,7 +71,7 @@ impl Measure {
 /// Writes `history.csv` and `history.jsonl` into a folder.
 pub fn write(folder: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     let mut csv = String::from(
-        "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,validation_f1,validation_auc,lr,seconds\n",
+        "epoch,train_loss,train_accuracy,train_f1,validation_loss,validation_accuracy,validation_f1,validation_auc,lr,seconds\n",
     );
     let mut lines = String::new();
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
@@ -81,6 +81,7 @@ pub fn write(folder: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
             epoch.epoch.to_string(),
             epoch.train.loss.to_string(),
             number(epoch.train.accuracy),
+            number(epoch.train.f1),
             number(validation.map(|scores| scores.loss)),
             number(validation.and_then(|scores| scores.accuracy)),
             number(validation.and_then(|scores| scores.f1)),

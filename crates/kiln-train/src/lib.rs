@@ -22,4 +22,4 @@ mod words;
 
 pub use error::{DataError, TrainError};
 pub use evaluate::{Evaluation, evaluate};
-pub use trainer::{Checkpoints, Interface, Observer, Progress, Settings, Step, Trainer};
+pub use trainer::{Checkpoints, Interface, Mean, Observer, Outcome, Progress, Rate, Settings, Step, Trainer};

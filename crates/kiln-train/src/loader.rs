@@ -11,8 +11,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::Augmentation;
-use crate::data::{Dataset, Targets};
+use crate::augment::{Augmentation, Fit};
+use crate::data::{Dataset, IGNORED, Meaning, Splits, Targets};
 use crate::error::TrainError;
 use crate::normalize::Normalize;
 use crate::trainer::Interface;
@@ -24,7 +24,7 @@ pub struct Batch {
     pub samples: HostTensor,
     /// What they should become, as the loss wants it.
     pub targets: HostTensor,
-    /// Class numbers of the samples, where there are classes.
+    /// Class numbers of the samples, or of their places, where there are classes.
     pub labels: Vec<i32>,
 }
 
@@ -43,8 +43,8 @@ impl Batch {
 /// What a loss wants targets to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetForm {
-    /// Class numbers, `i32 [N]`.
-    Classes,
+    /// Class numbers of this shape for each sample: `[]` for one, `[H, W]` for one for each pixel.
+    Classes(Vec<usize>),
     /// Numbers of this shape for each sample; classes become one at their place, or 0 and 1 where there is one place.
     Values(Vec<usize>),
 }
@@ -62,6 +62,8 @@ pub struct Loader {
     pub shuffle: bool,
     /// Random changes of the samples.
     pub augmentations: Vec<Augmentation>,
+    /// What is done to all samples instead, so that they have the size of those that are changed.
+    pub fit: Option<Fit>,
     /// Applied last.
     pub normalize: Normalize,
     /// What the loss wants.
@@ -74,15 +76,35 @@ pub struct Loader {
     pub workers: usize,
 }
 
+impl TargetForm {
+    /// What whole numbers are where targets have this form.
+    fn meaning(&self, shape: &[usize]) -> Meaning {
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        match self {
+            TargetForm::Values(own) if elements(own) == elements(shape) => Meaning::Values,
+            TargetForm::Classes(_) | TargetForm::Values(_) => {
+                Meaning::Classes { outputs: None, ignored: None }
+            }
+        }
+    }
+}
+
 impl Loader {
     /// All samples in their order, as they are, for a model that takes what `interface` says. The fields can be changed.
+    /// Whole numbers that are still undecided become what the loss compares with; where several data sets are to have
+    /// the same classes, that is to be decided before ([`Splits::decided`]).
     pub fn new(data: Dataset, interface: &Interface, batch: usize) -> Self {
+        let meaning = interface.target.meaning(data.targets.shape());
+        let decided =
+            Splits { train: data.clone(), validation: None, test: None, skipped: vec![] }.decided(meaning);
         Self {
-            data: Arc::new(data),
+            // What cannot be decided is said by `check`.
+            data: Arc::new(decided.map_or(data, |splits| splits.train)),
             batch: batch.clamp(1, interface.largest_batch.max(1)),
             drop_last: false,
             shuffle: false,
             augmentations: vec![],
+            fit: None,
             normalize: Normalize::default(),
             target: interface.target.clone(),
             input: interface.input_shape.clone(),
@@ -100,22 +122,41 @@ impl Loader {
     /// Checks that samples and targets fit the model.
     pub fn check(&self) -> Result<(), TrainError> {
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
-        if elements(&self.input) != elements(&self.data.shape) {
+        let shape = changed_shape(&self.data.shape, &self.augmentations, self.fit)?;
+        if elements(&self.input) != elements(&shape) {
             return Err(TrainError::Setting(format!(
-                "the model expects samples of shape {:?}, but those of the data set are {:?}",
-                self.input, self.data.shape
+                "the model expects samples of shape {:?}, but those of the data set are {shape:?}",
+                self.input
             )));
         }
-        if !self.augmentations.is_empty() && self.data.shape.len() != 3 {
-            return Err(TrainError::Setting(format!(
-                "only images [C, H, W] can be augmented; the samples are {:?}",
-                self.data.shape
-            )));
-        }
+        self.data.check("the data").map_err(TrainError::Data)?;
         match (&self.target, &self.data.targets) {
-            (TargetForm::Classes, Targets::Values { .. }) => Err(TrainError::Setting(
-                "the loss compares with classes, but the data set has numbers; `mse` would fit".into(),
+            (TargetForm::Classes(_), Targets::Values { .. }) => Err(TrainError::Setting(
+                "the loss compares with classes, but the data set has numbers; `mse` would fit, or class numbers as \
+                 whole numbers"
+                    .into(),
             )),
+            (TargetForm::Classes(shape), Targets::Classes { shape: found, .. })
+                if elements(shape) != elements(found) =>
+            {
+                Err(TrainError::Setting(format!(
+                    "the model's output has classes of shape {shape:?} for a sample, but the targets have {found:?}"
+                )))
+            }
+            (_, Targets::Whole { .. }) => Err(TrainError::Setting(
+                "the targets are whole numbers that are neither classes nor values of the model's output".into(),
+            )),
+            (_, Targets::Classes { labels, .. }) if labels.iter().all(|label| *label == IGNORED) => {
+                Err(TrainError::Setting("no target counts: all have the class number that is ignored".into()))
+            }
+            (TargetForm::Values(_), Targets::Classes { shape, .. }) if !shape.is_empty() => {
+                Err(TrainError::Setting(format!(
+                    "the targets are classes of shape {shape:?} for a sample; cross-entropy compares with them"
+                )))
+            }
+            (TargetForm::Values(_), Targets::Classes { labels, .. }) if labels.contains(&IGNORED) => {
+                Err(TrainError::Setting("only cross-entropy and nll leave targets out".into()))
+            }
             (TargetForm::Values(shape), Targets::Values { shape: found, .. })
                 if elements(shape) != elements(found) =>
             {
@@ -179,23 +220,30 @@ impl Loader {
         let mut samples = Vec::with_capacity(indices.len() * self.data.sample_len());
         for index in indices {
             let mut sample = self.data.sample(*index);
-            if let ([channels, height, width], false) = (&self.data.shape[..], self.augmentations.is_empty())
-            {
+            let image = <[usize; 3]>::try_from(&self.data.shape[..]);
+            if let (Ok(shape), Some(fit)) = (image, self.fit) {
+                sample = fit.apply(&sample, shape);
+            } else if let (Ok(mut shape), false) = (image, self.augmentations.is_empty()) {
                 let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ 0x6175_676d_656e_7473);
                 random.set_stream((epoch << 32) | *index as u64);
                 for augmentation in &self.augmentations {
-                    augmentation.apply(&mut sample, [*channels, *height, *width], &mut random);
+                    augmentation.apply(&mut sample, &mut shape, &mut random);
                 }
             }
             self.normalize.apply(&mut sample, &self.data.shape);
             samples.extend(sample);
         }
-        let labels = match &self.data.targets {
-            Targets::Classes { labels, .. } => indices.iter().map(|i| labels[*i]).collect(),
-            Targets::Values { .. } => vec![],
+        let labels: Vec<i32> = match &self.data.targets {
+            Targets::Classes { shape, labels, .. } => {
+                let each = shape.iter().product::<usize>();
+                indices.iter().flat_map(|i| labels[i * each..(i + 1) * each].iter().copied()).collect()
+            }
+            Targets::Values { .. } | Targets::Whole { .. } => vec![],
         };
         let targets = match &self.target {
-            TargetForm::Classes => HostTensor::new([indices.len()], labels.clone())?,
+            TargetForm::Classes(shape) => {
+                HostTensor::new([&[indices.len()], &shape[..]].concat(), labels.clone())?
+            }
             TargetForm::Values(shape) => {
                 let each = shape.iter().product::<usize>().max(1);
                 let values: Vec<f32> = match &self.data.targets {
@@ -206,7 +254,7 @@ impl Loader {
                     Targets::Classes { .. } if each == 1 => {
                         labels.iter().map(|label| *label as f32).collect()
                     }
-                    Targets::Classes { .. } => labels
+                    Targets::Classes { .. } | Targets::Whole { .. } => labels
                         .iter()
                         .flat_map(|label| {
                             (0..each).map(move |class| f32::from(u8::from(class as i32 == *label)))
@@ -219,6 +267,27 @@ impl Loader {
         let samples = HostTensor::new([&[indices.len()], &self.input[..]].concat(), samples)?;
         Ok(Batch { samples, targets, labels })
     }
+}
+
+/// The shape of samples after changes at random, or after what is done instead.
+pub fn changed_shape(
+    shape: &[usize],
+    augmentations: &[Augmentation],
+    fit: Option<Fit>,
+) -> Result<Vec<usize>, TrainError> {
+    if augmentations.is_empty() && fit.is_none() {
+        return Ok(shape.to_vec());
+    }
+    let Ok(image) = <[usize; 3]>::try_from(shape) else {
+        return Err(TrainError::Setting(format!(
+            "only images [C, H, W] can be augmented; the samples are {shape:?}"
+        )));
+    };
+    if let Some(Fit::Crop(sides) | Fit::Resize(sides)) = fit {
+        return Ok(vec![image[0], sides[0], sides[1]]);
+    }
+    let changed = augmentations.iter().try_fold(image, |shape, change| change.check(shape))?;
+    Ok(changed.to_vec())
 }
 
 /// The batches of an epoch, in order. The threads that make them end when it is dropped.
@@ -251,6 +320,7 @@ mod tests {
             shape: vec![1, 4, 4],
             samples: Samples::Bytes((0..16 * 23).map(|x| (x % 251) as u8).collect()),
             targets: Targets::Classes {
+                shape: vec![],
                 labels: (0..23).map(|x| x % 3).collect(),
                 names: vec!["a".into(); 3],
             },
@@ -260,9 +330,10 @@ mod tests {
             batch: 5,
             drop_last: false,
             shuffle: true,
+            fit: None,
             augmentations: vec!["affine:degrees=30".parse().expect("one"), "flip".parse().expect("one")],
             normalize: Normalize { mean: vec![0.5], std: vec![0.25] },
-            target: TargetForm::Classes,
+            target: TargetForm::Classes(vec![]),
             input: vec![1, 4, 4],
             seed: 7,
             workers,

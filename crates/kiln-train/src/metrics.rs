@@ -1,5 +1,7 @@
 //! How good predictions are.
 
+use serde::{Deserialize, Serialize};
+
 /// How often samples of one class were taken for each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
@@ -33,6 +35,11 @@ impl Confusion {
         self.counts[right * self.classes + predicted]
     }
 
+    /// The number of right ones.
+    pub fn right(&self) -> u64 {
+        (0..self.classes).map(|class| self.count(class, class)).sum()
+    }
+
     /// All predictions.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
@@ -40,8 +47,55 @@ impl Confusion {
 
     /// The share of right ones.
     pub fn accuracy(&self) -> f64 {
-        let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
-        right as f64 / self.total().max(1) as f64
+        self.tally().accuracy()
+    }
+
+    /// See [`Tally::f1`].
+    pub fn f1(&self) -> f64 {
+        self.tally().f1()
+    }
+
+    fn tally(&self) -> Tally {
+        let all = || 0..self.classes;
+        Tally {
+            hits: all().map(|class| self.count(class, class)).collect(),
+            there: all().map(|class| all().map(|other| self.count(class, other)).sum()).collect(),
+            said: all().map(|class| all().map(|other| self.count(other, class)).sum()).collect(),
+        }
+    }
+}
+
+/// What of a confusion matrix accuracy and F1 need: three numbers for each class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How often the class was there and predicted.
+    hits: Vec<u64>,
+    /// How often it was there.
+    there: Vec<u64>,
+    /// How often it was predicted.
+    said: Vec<u64>,
+}
+
+impl Tally {
+    /// Nothing seen yet.
+    pub fn new(classes: usize) -> Self {
+        Self { hits: vec![0; classes], there: vec![0; classes], said: vec![0; classes] }
+    }
+
+    /// Adds a prediction; classes that do not exist (labels to be ignored) do not count.
+    pub fn add(&mut self, right: i32, predicted: i32) {
+        let class = |number: i32| usize::try_from(number).ok().filter(|class| *class < self.there.len());
+        if let (Some(right), Some(predicted)) = (class(right), class(predicted)) {
+            self.there[right] += 1;
+            self.said[predicted] += 1;
+            self.hits[right] += u64::from(right == predicted);
+        }
+    }
+
+    /// The share of right ones.
+    pub fn accuracy(&self) -> f64 {
+        let (hits, all) = (self.hits.iter().sum::<u64>(), self.there.iter().sum::<u64>());
+        hits as f64 / all.max(1) as f64
     }
 
     /// The mean over the classes of 2 * precision * recall / (precision + recall); 0 for a class that neither occurs
@@ -49,15 +103,13 @@ impl Confusion {
     /// of the second.
     pub fn f1(&self) -> f64 {
         let of = |class: usize| {
-            let hits = self.count(class, class) as f64;
-            let there: u64 = (0..self.classes).map(|other| self.count(class, other)).sum();
-            let said: u64 = (0..self.classes).map(|other| self.count(other, class)).sum();
-            (there + said > 0).then(|| 2.0 * hits / (there + said) as f64)
+            let all = self.there[class] + self.said[class];
+            (all > 0).then(|| 2.0 * self.hits[class] as f64 / all as f64)
         };
-        if self.classes == 2 {
+        if self.hits.len() == 2 {
             return of(1).unwrap_or(0.0);
         }
-        let all: Vec<f64> = (0..self.classes).filter_map(of).collect();
+        let all: Vec<f64> = (0..self.hits.len()).filter_map(of).collect();
         all.iter().sum::<f64>() / all.len().max(1) as f64
     }
 }

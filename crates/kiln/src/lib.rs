@@ -150,10 +150,10 @@ pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<
     let target = target_for(&default_device()?);
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
     let compiled = compile_training(model, training, &Options { target, max })?;
-    Ok(training::Trainer::new(Session::open(&compiled.plan)?)?)
+    Ok(training::Trainer::new(Session::open(&compiled.plan)?, training)?)
 }
 
-/// The model with the weights that a trainer has come to.
+/// The model with the weights that a trainer has come to. If it has scaled its targets, the last layer scales back.
 pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, Error> {
     let mut model = model.clone();
     for id in model.states().to_vec() {
@@ -163,5 +163,18 @@ pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, 
             model.set_state(id, tensor)?;
         }
     }
-    Ok(model)
+    let session = trainer.session();
+    let mut numbers = |name: &str| -> Result<Option<Vec<f32>>, Error> {
+        let Some(index) = session.find_tensor(name) else { return Ok(None) };
+        Ok(Some(session.read_tensor(index)?.to_f64().into_iter().map(|x| x as f32).collect()))
+    };
+    let (mean, std) = (numbers(train::TARGET_MEAN)?, numbers(train::TARGET_STD)?);
+    let output = trainer.interface().output.clone();
+    let output = model.outputs().iter().find(|other| other.name == output).map(|output| output.value);
+    match (mean, std, output) {
+        (Some(mean), Some(std), Some(output)) => {
+            Ok(train::fold(&model, output, &train::TargetScale { mean, std })?)
+        }
+        _ => Ok(model),
+    }
 }

@@ -26,7 +26,8 @@ pub struct Model {
     pub graph: Graph,
     /// What else PyTorch calls its states.
     pub names: Names,
-    /// States that training leaves alone, because the source says so.
+    /// States that training leaves alone: because the source says so, or because in an ONNX file, which does not tell
+    /// weights from other initializers, they only normalize an input.
     pub frozen: Vec<String>,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<String>,
@@ -47,10 +48,11 @@ impl Model {
         if !is_source(path) {
             let kiln_onnx::Imported { graph, metadata: properties, .. } =
                 kiln_onnx::import(&file, &options.onnx)?;
+            let frozen = kiln_compile::train::normalizing(&graph);
             return Ok(Self {
                 graph,
                 names: Names::default(),
-                frozen: vec![],
+                frozen,
                 warnings: vec![],
                 metadata: Metadata::from_properties(&properties)?,
                 properties,

@@ -39,8 +39,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     showln!("samples   {}", loader.data.len())?;
     showln!("loss      {:.5}", scores.loss)?;
     if let Some(confusion) = &found.confusion {
-        let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
-        showln!("accuracy  {:.2} % ({right} of {})", 100.0 * confusion.accuracy(), confusion.total())?;
+        let (right, all) = (confusion.right(), confusion.total());
+        showln!("accuracy  {:.2} % ({right} of {all})", 100.0 * confusion.accuracy())?;
         showln!("F1        {:.4}", confusion.f1())?;
     }
     if let Some(auc) = scores.auc {

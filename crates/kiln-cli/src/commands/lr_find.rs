@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::training::finder::{self, Range};
+use kiln::training::finder::{self, Range, Suggested};
 use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
@@ -15,7 +15,9 @@ use crate::training::{Recipe, Setup};
 #[derive(Args)]
 #[command(after_help = "\
 The rate grows from step to step until the loss explodes. Good rates lie where the loss falls,
-well before it rises.
+well before it rises. What is suggested are fastai's valley, half way through the longest fall of
+the smoothed loss, and where the loss falls fastest over a fifth of the steps. The first tenth of
+the steps, which is noise, and the last five do not count.
 
 Examples:
   kiln lr-find net.onnx --data mnist:data --batch 512 --plot rates.svg")]
@@ -52,17 +54,16 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.json {
         let losses: Vec<_> =
             found.losses.iter().map(|(lr, loss)| json!({ "lr": lr, "loss": loss })).collect();
-        let value = json!({ "steepest": found.steepest, "minimum": found.minimum, "losses": losses });
+        let Suggested { valley, steepest, minimum } = found.suggested;
+        let value = json!({ "valley": valley, "steepest": steepest, "minimum": minimum, "losses": losses });
         showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
     show!("{}", picture(&finder::smoothed(&found.losses)))?;
     let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate:.2e}"));
-    showln!(
-        "steepest descent at {}; a tenth of the best rate is {}",
-        rate(found.steepest),
-        rate(found.minimum)
-    )?;
+    let Suggested { valley, steepest, minimum } = found.suggested;
+    showln!("valley at {}, steepest descent at {}", rate(valley), rate(steepest))?;
+    showln!("a tenth of the rate with the least loss is {}", rate(minimum))?;
     Ok(ExitCode::SUCCESS)
 }
 

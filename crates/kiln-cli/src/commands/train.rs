@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::training::activations::ActivationStats;
+use kiln::training::data::{IGNORED, Targets};
 use kiln::training::{Checkpoints, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use crate::table::bytes;
-use crate::training::{Recipe, Screen, Setup, confusion, curve, layers, write_report, write_results};
+use crate::training::{
+    Recipe, Screen, Setup, confusion, curve, layers, loss_name, write_report, write_results,
+};
 
 /// Arguments of `kiln train`.
 #[derive(Args)]
@@ -88,7 +91,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let mut screen = Screen::new(&setup, &settings)?;
     if activation_stats {
-        let steps = setup.train.batches() as u64 * settings.epochs;
+        let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
         screen.activations = ActivationStats::new(layers(&setup), steps);
     }
     let Setup { trainer, train, validation, .. } = &mut setup;
@@ -119,6 +122,57 @@ fn default_output(model: Option<&Path>) -> PathBuf {
     PathBuf::from(format!("{stem}-training"))
 }
 
+/// Says which states of a model change and which do not, where the file does not say so itself.
+fn trained(setup: &Setup) -> Option<String> {
+    const MOST: usize = 8;
+    let Setup { model, training, normalizing, .. } = setup;
+    let list = |names: &[String]| {
+        let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+        match names.len().saturating_sub(MOST) {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    };
+    let parameters = training.parameters(model);
+    let statistics = kiln::train::statistics(model);
+    let others: Vec<String> = model
+        .states()
+        .iter()
+        .map(|id| model.value(*id).name.clone())
+        .filter(|name| {
+            !parameters.contains(name) && !statistics.contains(name) && !normalizing.contains(name)
+        })
+        .collect();
+    if normalizing.is_empty() && others.is_empty() {
+        return None;
+    }
+    let mut text = format!("trained: {}; not trained: ", list(&parameters));
+    if !normalizing.is_empty() {
+        text += &format!("{} (normalize the input)", list(normalizing));
+    }
+    if !others.is_empty() {
+        text += &format!("{}{} (frozen)", if normalizing.is_empty() { "" } else { ", " }, list(&others));
+    }
+    Some(text)
+}
+
+/// Says what the outputs are compared with, and how.
+fn compared(setup: &Setup) -> String {
+    const MOST: usize = 10;
+    let loss = loss_name(setup.loss);
+    let Targets::Classes { names, labels, .. } = &setup.train.data.targets else {
+        return format!("{loss} of numbers");
+    };
+    let shown = names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > MOST { ", ..." } else { "" };
+    let ignored = labels.iter().filter(|label| **label == IGNORED).count();
+    let ignored = match ignored {
+        0 => String::new(),
+        _ => format!("; {ignored} of {} targets do not count", labels.len()),
+    };
+    format!("{loss} over {} classes: {shown}{more}{ignored}", names.len())
+}
+
 /// Says what is about to happen.
 fn describe(setup: &Setup) {
     let (train, memory) = (&setup.train, setup.compiled.memory);
@@ -134,7 +188,11 @@ fn describe(setup: &Setup) {
         setup.validation.as_ref().map_or(String::new(), |v| format!(", {} for validation", v.data.len()));
     note!("{} samples of {:?} to learn from{others}", train.data.len(), train.data.shape);
     if !setup.skipped.is_empty() {
-        note!("left out {} that cannot be read; the first: {}", setup.skipped.len(), setup.skipped[0]);
+        note!("left out {} that cannot be used; the first: {}", setup.skipped.len(), setup.skipped[0]);
+    }
+    note!("{}", compared(setup));
+    if let Some(text) = trained(setup) {
+        note!("{text}");
     }
     let dispatches = setup.compiled.plan.program("train").map_or(0, |program| program.dispatches.len());
     note!(

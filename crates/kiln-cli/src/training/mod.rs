@@ -4,8 +4,10 @@ mod recipe;
 mod results;
 mod screen;
 mod setup;
+mod suited;
 
 pub use recipe::{OptimizerName, Recipe};
 pub use results::{layers, write_report, write_results};
 pub use screen::{Screen, confusion, curve};
 pub use setup::{Setup, evaluation, step_of};
+pub use suited::words as loss_name;

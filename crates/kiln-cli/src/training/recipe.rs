@@ -25,11 +25,17 @@ pub struct Recipe {
     #[command(flatten)]
     #[serde(flatten)]
     pub definition: DefinitionArguments,
-    /// Data: mnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, or drawn by Kiln: digits[:COUNT],
-    /// moons[:COUNT] (points in two classes), waves[:COUNT] (a noisy curve)
+    /// Data: mnist:DIR, fashion-mnist:DIR, kmnist:DIR, cifar10:DIR, cifar100:DIR (DIR as torchvision's `root`, or the
+    /// folder with the files), folder:DIR (a folder of images for each class, perhaps in `train`, `val` and `test`),
+    /// npz:FILE, csv:FILE, or drawn by Kiln: digits, moons (points in two classes), waves (a noisy curve), with settings
+    /// as in moons:500,noise=0.4,test=200
     #[arg(long, value_name = "SOURCE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Use only these classes, by name or number, numbered 0, 1, ... in this order: bird,airplane
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Data")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// Share of the training samples that is held out for validation
     #[arg(long, value_name = "SHARE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,8 +57,9 @@ pub struct Recipe {
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_normalize: Option<bool>,
-    /// Change training images: affine, perspective, crop, flip, flip-vertical, color-jitter, erase; with settings, as in
-    /// affine:degrees=10,translate=0.1; may be repeated
+    /// Change training images: affine, perspective, crop, resized-crop, flip, flip-vertical, color-jitter, erase; with
+    /// settings, as in affine:degrees=10,translate=0.1 or crop:size=28,padding=2; may be repeated. Of other images, what
+    /// a crop to a size leaves is the middle
     #[arg(long, value_name = "CHANGE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub augment: Vec<String>,
@@ -87,6 +94,12 @@ pub struct Recipe {
     #[arg(long, help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossName>,
+    /// Learn targets with mean 0 and deviation 1, for mse, l1 and smooth-l1; losses and answers stay in the units of the
+    /// targets, and the last layer of what is written answers in them, too
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_targets: Option<bool>,
     /// The model's output that is compared, if it has several
     #[arg(long, value_name = "NAME", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +112,7 @@ pub struct Recipe {
     #[arg(long, value_name = "SHARE", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f32>,
-    /// A class number that does not count
+    /// Targets of this number do not count, for cross-entropy and nll; any number, as -100 or 255
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_index: Option<i32>,
@@ -115,8 +128,13 @@ pub struct Recipe {
     #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// Average the gradients of so many steps before parameters change
-    #[arg(long, value_name = "STEPS", help_heading = "Steps")]
+    /// Parameters that change although they seem to normalize the input, or are frozen in the source; may be repeated
+    #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfreeze: Vec<String>,
+    /// Add up the gradients of so many batches, each divided by COUNT, before the optimizer steps; what is left at the
+    /// end of an epoch makes a step, too
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<u32>,
     /// Largest norm of all gradients together
@@ -184,7 +202,7 @@ pub struct Recipe {
     #[arg(long, value_name = "COURSE", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// Steps in which the learning rate rises
+    /// Steps of the optimizer in which the learning rate rises
     #[arg(long, value_name = "STEPS", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u64>,
@@ -197,7 +215,7 @@ pub struct Recipe {
     #[arg(long, value_name = "MEASURE", value_parser = measure, help_heading = "Checkpoints")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Measure>,
-    /// Write a checkpoint after so many steps, too
+    /// Write a checkpoint after so many steps of the optimizer, too
     #[arg(long, value_name = "STEPS", help_heading = "Checkpoints")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
@@ -255,7 +273,8 @@ fn is_option(key: &str) -> bool {
 }
 
 /// What belongs to data rather than to a recipe's place.
-const PATHS: [&str; 6] = ["mnist", "cifar10", "cifar100", "folder", "npz", "csv"];
+const PATHS: [&str; 9] =
+    ["mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "folder", "npz", "npy", "csv"];
 
 /// `folder:DIR` with another folder; what Kiln draws itself as it is.
 fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
@@ -404,7 +423,7 @@ impl Recipe {
             l1: self.l1.unwrap_or(0.0),
             l2: self.l2.unwrap_or(0.0),
             frozen: self.freeze.clone(),
-            accumulate: self.accumulate.unwrap_or(1),
+            accumulate: self.accumulate.unwrap_or(1).max(1),
             clip_norm: self.clip_norm,
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())

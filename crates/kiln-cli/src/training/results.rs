@@ -32,7 +32,7 @@ pub fn layers(setup: &Setup) -> Vec<String> {
 
 /// Writes the training in pictures.
 pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
-    let (per_epoch, step) = (setup.train.batches() as u64, setup.trainer.progress.step);
+    let (per_epoch, step) = (setup.trainer.steps_per_epoch(&setup.train), setup.trainer.progress.step);
     let steps = per_epoch * settings.epochs;
     let position = |step| Position { step, steps_per_epoch: per_epoch, steps };
     let at = |step| settings.schedule.at(position(step), settings.lr, settings.momentum, settings.warmup);
@@ -47,7 +47,7 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
         title: format!("Training of {}", setup.model.name),
         summary: format!(
             "{step} steps of {} samples, {} samples to learn from",
-            setup.train.batch,
+            setup.train.batch as u64 * setup.trainer.accumulate(),
             setup.train.data.len()
         ),
         progress: &setup.trainer.progress,

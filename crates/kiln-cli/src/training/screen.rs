@@ -31,7 +31,7 @@ pub struct Screen {
 impl Screen {
     /// Nothing to see yet.
     pub fn new(setup: &Setup, settings: &Settings) -> Result<Self> {
-        let steps = setup.train.batches() as u64 * settings.epochs;
+        let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr()
         } else {
@@ -43,8 +43,9 @@ impl Screen {
         bar.set_position(setup.trainer.progress.step);
         bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(500));
-        let has_accuracy = setup.train.data.class_names().is_some();
-        let has_auc = setup.train.data.class_names().is_some_and(|names| names.len() == 2);
+        let has_accuracy =
+            setup.train.data.class_names().is_some() && setup.trainer.interface().classes.is_some();
+        let has_auc = has_accuracy && setup.train.data.class_names().is_some_and(|names| names.len() == 2);
         Ok(Self {
             bar,
             header: true,
@@ -79,17 +80,17 @@ impl Observer for Screen {
         let mut cells = vec![format!("{:>5}", epoch.epoch), format!("{:>10.5}", epoch.train.loss)];
         let percent =
             |share: Option<f64>| share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share));
+        let f1 = |f1: Option<f64>| f1.map_or("      ".to_owned(), |f1| format!("{f1:.4}"));
         if self.has_accuracy {
-            columns.push(("accuracy", Align::Right));
-            cells.push(format!("{:>8}", percent(epoch.train.accuracy)));
+            columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
+            cells.extend([format!("{:>8}", percent(epoch.train.accuracy)), f1(epoch.train.f1)]);
         }
         if let Some(validation) = &epoch.validation {
             columns.push(("valid. loss", Align::Right));
             cells.push(format!("{:>11.5}", validation.loss));
             if self.has_accuracy {
                 columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
-                let f1 = validation.f1.map_or(String::new(), |f1| format!("{f1:.4}"));
-                cells.extend([format!("{:>8}", percent(validation.accuracy)), format!("{f1:>6}")]);
+                cells.extend([format!("{:>8}", percent(validation.accuracy)), f1(validation.f1)]);
             }
             if self.has_auc {
                 columns.push(("AUC", Align::Right));

@@ -1,13 +1,15 @@
 //! From a recipe to a trainer with its data.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 use kiln::graph::{Graph, Op};
 use kiln::model::is_source;
-use kiln::onnx::ImportOptions;
 use kiln::torch::Names;
-use kiln::train::{Loss, Training};
-use kiln::training::data::{Dataset, SourceOptions, Splits, Targets};
-use kiln::training::loader::Loader;
+use kiln::train::{Loss, TargetScale, Training};
+use kiln::training::augment::{self, Augmentation, Fit};
+use kiln::training::data::{Dataset, SourceOptions, Splits};
+use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
 use kiln::training::{Interface, Trainer};
 use kiln::{Compiled, Device, DeviceOptions, Model, Options, Plan, Session};
@@ -15,6 +17,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
 use super::recipe::{LossName, OptimizerName};
+use super::suited::Suited;
 
 /// Everything that a training needs.
 pub struct Setup {
@@ -22,8 +25,12 @@ pub struct Setup {
     pub model: Graph,
     /// What else PyTorch calls its states.
     pub names: Names,
+    /// The loss.
+    pub loss: LossName,
     /// The step.
     pub training: Training,
+    /// The initializers of an ONNX file that only normalize the input and are no parameters.
+    pub normalizing: Vec<String>,
     /// The compiled programs.
     pub compiled: Compiled,
     /// The plan on a device.
@@ -47,7 +54,15 @@ fn data_of(recipe: &Recipe) -> Result<Splits> {
         channels: if recipe.grey.unwrap_or(false) { 1 } else { 3 },
         seed: recipe.seed.unwrap_or(0),
     };
-    let mut splits = source.load(&options).into_diagnostic().wrap_err_with(|| format!("--data {source}"))?;
+    let splits = source.load(&options).into_diagnostic().wrap_err_with(|| format!("--data {source}"))?;
+    if recipe.classes.is_empty() {
+        return Ok(splits);
+    }
+    splits.chosen(&recipe.classes).into_diagnostic().wrap_err("--classes")
+}
+
+/// What of the data is used for what.
+fn parted(recipe: &Recipe, mut splits: Splits) -> Result<Splits> {
     if let Some(share) = recipe.validation {
         splits =
             splits.hold_out(share, recipe.seed.unwrap_or(0)).into_diagnostic().wrap_err("--validation")?;
@@ -58,12 +73,10 @@ fn data_of(recipe: &Recipe) -> Result<Splits> {
     })
 }
 
-fn model_of(recipe: &Recipe) -> Result<Model> {
-    let Some(path) = &recipe.model else {
-        bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
-    };
+/// Reads the model; `sample` is the shape of what it is to take.
+fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
     let seed = recipe.seed.unwrap_or(0);
-    let mut model = recipe.definition.read(path, ImportOptions::default(), seed)?;
+    let mut model = recipe.definition.read_for(path, sample, seed)?;
     // Source has no weights to forget.
     if recipe.from_scratch.unwrap_or(false) && !is_source(path) {
         model.graph = kiln::train::initialize(&model.graph, seed).into_diagnostic()?;
@@ -74,7 +87,8 @@ fn model_of(recipe: &Recipe) -> Result<Model> {
 /// The step that a recipe asks for, as the model's source wants it.
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
     let mut training = recipe.training(loss)?;
-    training.frozen.extend(model.frozen.iter().cloned());
+    let wanted = |name: &&String| !recipe.unfreeze.iter().any(|pattern| kiln::train::matches(pattern, name));
+    training.frozen.extend(model.frozen.iter().filter(wanted).cloned());
     training.model = model.in_training().map_err(crate::definition::report)?;
     Ok(training)
 }
@@ -98,25 +112,9 @@ pub fn step_of(model: &Model, words: &str) -> Result<Training> {
 }
 
 /// Whether a model ends in the logarithm of a softmax.
-fn gives_logarithms(model: &Graph) -> bool {
+pub(super) fn gives_logarithms(model: &Graph) -> bool {
     let output = model.outputs().first().and_then(|output| model.producer(output.value));
     output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
-}
-
-/// The loss that is asked for, or what suits.
-fn loss_of(recipe: &Recipe, model: &Graph, data: &Dataset) -> Loss {
-    if let Some(name) = recipe.loss {
-        return recipe.loss(name);
-    }
-    let output = model.outputs().first().map(|output| output.value);
-    let single = output
-        .is_some_and(|id| model.ty(id).rank() > 1 && model.ty(id).shape[1..].iter().all(|dim| dim.is(1)));
-    recipe.loss(match &data.targets {
-        Targets::Values { .. } => LossName::Mse,
-        Targets::Classes { .. } if single => LossName::Bce,
-        Targets::Classes { .. } if gives_logarithms(model) => LossName::Nll,
-        Targets::Classes { .. } => LossName::CrossEntropy,
-    })
 }
 
 fn normalize_of(recipe: &Recipe, data: &Dataset) -> Normalize {
@@ -129,24 +127,6 @@ fn normalize_of(recipe: &Recipe, data: &Dataset) -> Normalize {
             Normalize { mean: mean.clone().unwrap_or_default(), std: std.clone().unwrap_or_default() }
         }
     }
-}
-
-/// Checks that the model has as many outputs as there are classes, in words that help.
-fn check_classes(model: &Graph, training: &Training, data: &Dataset) -> Result<()> {
-    let (Some(names), Some(output)) = (data.class_names(), model.outputs().first()) else { return Ok(()) };
-    let found = model.ty(output.value).shape.get(1).and_then(kiln::graph::Dim::as_usize);
-    if training.loss.has_classes()
-        && let Some(found) = found
-        && found < names.len()
-    {
-        bail!(
-            "the model's output `{}` has {found} classes, but the data has {} ({})",
-            output.name,
-            names.len(),
-            names.iter().take(12).cloned().collect::<Vec<_>>().join(", ")
-        );
-    }
-    Ok(())
 }
 
 fn options(model: &Graph, batch: usize) -> Result<Options> {
@@ -171,31 +151,82 @@ fn loader(recipe: &Recipe, data: Dataset, interface: &Interface, normalize: &Nor
     }
 }
 
+/// A model with the data it is to learn or be tested on.
+struct Prepared {
+    model: Model,
+    splits: Splits,
+    augmentations: Vec<Augmentation>,
+    /// What is done to samples that are not changed at random.
+    fit: Option<Fit>,
+    normalize: Normalize,
+    loss: LossName,
+    training: Training,
+}
+
+/// Reads data and model, and finds what the one is to the other.
+fn prepare(recipe: &Recipe) -> Result<Prepared> {
+    let Some(path) = &recipe.model else {
+        bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
+    };
+    let splits = data_of(recipe)?;
+    let augmentations = recipe.augmentations()?;
+    let fit = augment::fit(&augmentations);
+    let sample =
+        changed_shape(&splits.train.shape, &augmentations, None).into_diagnostic().wrap_err("--augment")?;
+    let model = model_of(recipe, path, &sample)?;
+    let suited = Suited::new(recipe, &model.graph, &splits.train.targets)?;
+    let splits = splits.decided(suited.meaning).into_diagnostic()?;
+    suited.check_classes(&splits.train)?;
+    let splits = parted(recipe, splits)?;
+    let normalize = normalize_of(recipe, &splits.train);
+    let training = training_of(recipe, &model, suited.loss)?;
+    Ok(Prepared { model, splits, augmentations, fit, normalize, loss: suited.name, training })
+}
+
+/// What scales the targets, where that is asked for and the model can take it.
+fn scale_of(
+    recipe: &Recipe,
+    model: &Graph,
+    training: &Training,
+    data: &Dataset,
+) -> Result<Option<TargetScale>> {
+    if !recipe.scale_targets.unwrap_or(false) {
+        return Ok(None);
+    }
+    let Some(scale) = data.target_scale() else {
+        bail!("--scale-targets is for targets that are numbers, but these are classes")
+    };
+    let output = training.output(model).into_diagnostic()?;
+    kiln::train::fold(model, output, &scale).into_diagnostic().wrap_err("--scale-targets")?;
+    Ok(Some(scale))
+}
+
 impl Setup {
     /// Reads, compiles and loads.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        let model = model_of(recipe)?;
-        let splits = data_of(recipe)?;
-        let normalize = normalize_of(recipe, &splits.train);
-        let training = training_of(recipe, &model, loss_of(recipe, &model.graph, &splits.train))?;
+        let Prepared { model, splits, augmentations, fit, normalize, loss, mut training } = prepare(recipe)?;
+        training.target_scale = scale_of(recipe, &model.graph, &training, &splits.train)?;
+        let normalizing = if is_source(recipe.model.as_deref().unwrap_or(Path::new(""))) {
+            vec![]
+        } else {
+            model.frozen.iter().filter(|name| training.frozen.contains(name)).cloned().collect()
+        };
         let Model { graph: model, names, .. } = model;
-        check_classes(&model, &training, &splits.train)?;
         let compiled =
             kiln::compile_training(&model, &training, &options(&model, recipe.batch())?).into_diagnostic()?;
-        let trainer = Trainer::new(open(&compiled)?).into_diagnostic()?;
+        let trainer = Trainer::new(open(&compiled)?, &training).into_diagnostic()?;
         let validation = splits.validation().cloned();
         let interface = trainer.interface();
-        let train = Loader {
-            shuffle: true,
-            augmentations: recipe.augmentations()?,
-            ..loader(recipe, splits.train, interface, &normalize)
-        };
-        let validation = validation.map(|data| loader(recipe, data, interface, &normalize));
+        let train =
+            Loader { shuffle: true, augmentations, ..loader(recipe, splits.train, interface, &normalize) };
+        let validation = validation.map(|data| Loader { fit, ..loader(recipe, data, interface, &normalize) });
         train.check().into_diagnostic()?;
         Ok(Self {
             model,
             names,
+            loss,
             training,
+            normalizing,
             compiled,
             trainer,
             train,
@@ -219,19 +250,15 @@ impl Setup {
 
 /// A model that is only to be evaluated, with the samples: those for testing, or for validation, or all.
 pub fn evaluation(recipe: &Recipe) -> Result<(Session, Interface, Loader)> {
-    let model = model_of(recipe)?;
-    let splits = data_of(recipe)?;
-    let normalize = normalize_of(recipe, &splits.train);
-    let training = training_of(recipe, &model, loss_of(recipe, &model.graph, &splits.train))?;
-    check_classes(&model.graph, &training, &splits.train)?;
+    let Prepared { model, splits, fit, normalize, training, .. } = prepare(recipe)?;
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
     let options = options(&graph, recipe.batch())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let session = open(&compiled)?;
-    let interface = Interface::of(&session, "evaluate").into_diagnostic()?;
+    let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;
     let Splits { train, validation, test, .. } = splits;
     let data = test.or(validation).unwrap_or(train);
-    let loader = loader(recipe, data, &interface, &normalize);
+    let loader = Loader { fit, ..loader(recipe, data, &interface, &normalize) };
     loader.check().map_err(|e| miette!("{e}"))?;
     Ok((session, interface, loader))
 }

@@ -3,8 +3,10 @@
 //! All but cross-entropy and NLL compare elements with elements of the same shape. Those two take `[N, C, d...]` and
 //! class numbers `[N, d...]`.
 
-use kiln_graph::ops::{BinaryOp, Iota, Softmax, UnaryOp};
-use kiln_graph::{DType, Dim, Formula, Graph, GraphError, Made, Op, Tensor, TensorType, ValueId, product};
+use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Iota, Softmax, UnaryOp};
+use kiln_graph::{
+    DType, Data, Dim, Formula, Graph, GraphError, Made, Op, Tensor, TensorType, ValueId, product,
+};
 
 /// What a network's output is compared with, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +66,18 @@ impl Loss {
         Ok(TensorType::new(DType::I32, shape))
     }
 
+    /// The class number that does not count.
+    pub fn ignore_index(&self) -> Option<i32> {
+        match self {
+            Loss::CrossEntropy { ignore_index, .. } | Loss::Nll { ignore_index, .. } => *ignore_index,
+            Loss::Mse | Loss::L1 | Loss::SmoothL1 { .. } | Loss::BceWithLogits => None,
+        }
+    }
+
     /// Adds the loss of `output`, a number: the mean over the batch.
+    ///
+    /// Where no target counts, it is 0 and so are all gradients. PyTorch's value is NaN there, 0 / 0, and its gradients
+    /// are 0, too; with 0, a batch without labels is one from which nothing is learned.
     pub fn build(&self, graph: &mut Graph, output: ValueId, target: ValueId) -> Made {
         let mut f = Formula::new(graph, "loss");
         let f = &mut f;
@@ -111,28 +124,59 @@ impl Loss {
         }
     }
 
-    /// Adds how many of the classes that score best are the right ones, a number; nothing for other losses.
-    pub fn correct(
+    /// Adds what can be said beside the loss, by name: [`CORRECT`] for losses over classes, [`LOSS_WEIGHT`] where targets
+    /// do not all count the same, and [`PREDICTED`] where each output can be a score of a class.
+    pub(super) fn beside(
         &self,
         graph: &mut Graph,
         output: ValueId,
         target: ValueId,
-    ) -> Result<Option<ValueId>, GraphError> {
-        if !self.has_classes() {
-            return Ok(None);
+    ) -> Result<Vec<(&'static str, ValueId)>, GraphError> {
+        let mut all = Vec::new();
+        let predicted = self.predicted(graph, output)?;
+        if let Loss::CrossEntropy { weights, ignore_index, .. } | Loss::Nll { weights, ignore_index } = self {
+            let mut f = Formula::new(graph, "correct");
+            if let Some(predicted) = predicted {
+                let right = f.binary(BinaryOp::Equal, predicted, target)?;
+                let mut right = f.cast(right, DType::F32)?;
+                if let Some(ignored) = ignore_index {
+                    let counts = counting(&mut f, target, *ignored)?;
+                    right = f.mul(right, counts)?;
+                }
+                all.push((super::CORRECT, f.total(right)?));
+            }
+            if weights.is_some() || ignore_index.is_some() {
+                let shape = f.graph.ty(output).shape.clone();
+                let parts = Parts::new(&mut f, &shape, target, weights.as_deref(), *ignore_index)?;
+                all.push((super::LOSS_WEIGHT, f.total(parts.taken)?));
+            }
         }
-        let mut f = Formula::new(graph, "correct");
-        let best = kiln_graph::ops::ArgReduce {
-            kind: kiln_graph::ops::ArgKind::Max,
-            axis: 1,
-            keep_dims: false,
-            select_last_index: false,
-        };
+        all.extend(predicted.map(|predicted| (super::PREDICTED, predicted)));
+        Ok(all)
+    }
+
+    /// The class with the highest score for each target, `i32`: along the classes, or for a single score whether it
+    /// speaks for the second of two classes. Other losses know classes only as one number for each.
+    fn predicted(&self, graph: &mut Graph, output: ValueId) -> Result<Option<ValueId>, GraphError> {
+        let shape = graph.ty(output).shape.clone();
+        let is_single = shape.iter().skip(1).all(|dim| dim.is(1));
+        let mut f = Formula::new(graph, "predicted");
+        match self {
+            Loss::BceWithLogits if is_single => {
+                let zero = f.number(0.0);
+                let above = f.binary(BinaryOp::Greater, output, zero)?;
+                return f.cast(above, DType::I32).map(Some);
+            }
+            Loss::CrossEntropy { .. } | Loss::Nll { .. } => {}
+            Loss::Mse | Loss::L1 | Loss::SmoothL1 { .. } | Loss::BceWithLogits => {
+                if shape.len() != 2 || is_single {
+                    return Ok(None);
+                }
+            }
+        }
+        let best = ArgReduce { kind: ArgKind::Max, axis: 1, keep_dims: false, select_last_index: false };
         let best = f.apply(Op::ArgReduce(best), &[output])?;
-        let best = f.apply(Op::Cast(kiln_graph::ops::Cast { to: DType::I32 }), &[best])?;
-        let right = f.binary(BinaryOp::Equal, best, target)?;
-        let right = f.cast(right, DType::F32)?;
-        f.total(right).map(Some)
+        f.cast(best, DType::I32).map(Some)
     }
 }
 
@@ -141,6 +185,78 @@ fn mean(f: &mut Formula<'_>, x: ValueId) -> Made {
     let sum = f.total(x)?;
     let count = f.size(count)?;
     f.div(sum, count)
+}
+
+/// 1 where a target counts, 0 where it is the class number that does not.
+fn counting(f: &mut Formula<'_>, target: ValueId, ignored: i32) -> Made {
+    let ignored = f.constant(Tensor::new([], Data::I32(vec![ignored]))?);
+    let ignored = f.binary(BinaryOp::Equal, target, ignored)?;
+    let ignored = f.cast(ignored, DType::F32)?;
+    f.one_minus(ignored)
+}
+
+/// What each class of each target has to do with a loss over classes.
+struct Parts {
+    /// The number of classes.
+    count: usize,
+    /// The number of targets.
+    places: Dim,
+    /// The weight of each class, `[1, C, 1...]`.
+    weights: Option<ValueId>,
+    /// Whether a target counts, `[N, 1, d...]`.
+    counts: Option<ValueId>,
+    /// The weight of the target's class there, 0 elsewhere and where a target does not count, `[N, C, d...]`.
+    taken: ValueId,
+}
+
+impl Parts {
+    /// For outputs of a shape `[N, C, d...]` and targets `[N, d...]`.
+    fn new(
+        f: &mut Formula<'_>,
+        shape: &[Dim],
+        target: ValueId,
+        weights: Option<&[f32]>,
+        ignored: Option<i32>,
+    ) -> Result<Self, GraphError> {
+        let Some(count) = shape[1].as_usize() else {
+            return Err(GraphError::Unsuitable(format!("the number of classes is not known: {}", shape[1])));
+        };
+        let mut line = vec![Dim::from(1); shape.len()];
+        line[1] = count.into();
+        let weights = match weights {
+            Some(weights) if weights.len() != count => {
+                return Err(GraphError::Unsuitable(format!(
+                    "there are {} class weights, but the network has {count} classes",
+                    weights.len()
+                )));
+            }
+            Some(weights) => {
+                let sizes: Vec<usize> = line.iter().filter_map(Dim::as_usize).collect();
+                let tensor = Tensor::f32(sizes, weights.to_vec())?;
+                Some(f.graph.constant("loss.weights", tensor))
+            }
+            None => None,
+        };
+        let mut column = shape.to_vec();
+        column[1] = 1.into();
+        let places = product(&column);
+        let target = f.reshape(target, column)?;
+        let classes = f.apply(Op::Iota(Iota { dtype: DType::I32, shape: line, axis: 1 }), &[])?;
+        let hit = f.binary(BinaryOp::Equal, target, classes)?;
+        let mut taken = f.cast(hit, DType::F32)?;
+        if let Some(weights) = weights {
+            taken = f.mul(taken, weights)?;
+        }
+        let counts = match ignored {
+            Some(ignored) => {
+                let counts = counting(f, target, ignored)?;
+                taken = f.mul(taken, counts)?;
+                Some(counts)
+            }
+            None => None,
+        };
+        Ok(Self { count, places, weights, counts, taken })
+    }
 }
 
 /// The loss of logarithms of probabilities `[N, C, d...]`: with weights `w`, classes `y`, smoothing `s`
@@ -154,55 +270,16 @@ fn classes(
     ignored: Option<i32>,
 ) -> Made {
     let shape = f.graph.ty(log).shape.clone();
-    let Some(count) = shape[1].as_usize() else {
-        return Err(GraphError::Unsuitable(format!(
-            "the number of classes is not known: {}",
-            f.graph.ty(log)
-        )));
+    let Parts { count, places, weights, counts, taken } = Parts::new(f, &shape, target, weights, ignored)?;
+    let divisor = if weights.is_some() || counts.is_some() {
+        let sum = f.total(taken)?;
+        // Where no target counts, 0 / 1.
+        let (zero, one) = (f.number(0.0), f.number(1.0));
+        let nothing = f.binary(BinaryOp::Equal, sum, zero)?;
+        f.select(nothing, one, sum)?
+    } else {
+        f.size(places)?
     };
-    let line = |n: usize| {
-        let mut line = vec![Dim::from(1); shape.len()];
-        line[1] = n.into();
-        line
-    };
-    let weights = match weights {
-        Some(weights) if weights.len() != count => {
-            return Err(GraphError::Unsuitable(format!(
-                "there are {} class weights, but the network has {count} classes",
-                weights.len()
-            )));
-        }
-        Some(weights) => {
-            let shape: Vec<usize> = line(count).iter().filter_map(Dim::as_usize).collect();
-            let tensor = Tensor::f32(shape, weights.to_vec())?;
-            Some(f.graph.constant("loss.weights", tensor))
-        }
-        None => None,
-    };
-    let mut column = shape.clone();
-    column[1] = 1.into();
-    let places = product(&column);
-    let target = f.reshape(target, column)?;
-    let classes = f.apply(Op::Iota(Iota { dtype: DType::I32, shape: line(count), axis: 1 }), &[])?;
-    let hit = f.binary(BinaryOp::Equal, target, classes)?;
-    let hit = f.cast(hit, DType::F32)?;
-    let mut taken = hit;
-    if let Some(weights) = weights {
-        taken = f.mul(hit, weights)?;
-    }
-    let counts = match ignored {
-        Some(ignored) => {
-            let ignored =
-                f.graph.constant("loss.ignored", Tensor::new([], kiln_graph::Data::I32(vec![ignored]))?);
-            let ignored = f.binary(BinaryOp::Equal, target, ignored)?;
-            let ignored = f.cast(ignored, DType::F32)?;
-            let counts = f.one_minus(ignored)?;
-            taken = f.mul(taken, counts)?;
-            Some(counts)
-        }
-        None => None,
-    };
-    let divisor = if weights.is_some() || counts.is_some() { f.total(taken)? } else { f.size(places)? };
     let mut share = taken;
     if smoothing > 0.0 {
         let rest = f.number(smoothing / count as f64);

@@ -1,15 +1,18 @@
 //! From a model to a training step: forward pass, loss, backward pass and updates as one graph.
 //!
 //! [`programs`] makes three graphs that share their states: `inference`, `evaluate` and `train`. The step's inputs are
-//! the model's, the target, the learning rate and the momentum; its outputs the loss and what can be said beside it.
+//! the model's, the target, the learning rate, the momentum and, with accumulation, whether the optimizer steps; its
+//! outputs the loss and what can be said beside it.
 //! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
 //! an explicit update.
 
 mod init;
 mod loss;
 mod mode;
+mod normalizing;
 mod optimizer;
 mod pattern;
+mod scale;
 
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{DType, Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
@@ -17,10 +20,14 @@ use kiln_graph::{DType, Data, Formula, Graph, GraphError, Tensor, TensorType, Va
 pub use init::initialize;
 pub use loss::Loss;
 pub use mode::statistics;
+pub use normalizing::normalizing;
 pub use optimizer::Optimizer;
+pub use pattern::matches;
+pub use scale::{TARGET_MEAN, TARGET_STD, TargetScale, fold};
 
 use crate::differentiate::gradients;
 use optimizer::{Shared, Updates};
+use scale::Scaled;
 
 /// The input that outputs are compared with.
 pub const TARGET: &str = "target";
@@ -28,8 +35,15 @@ pub const TARGET: &str = "target";
 pub const LEARNING_RATE: &str = "lr";
 /// The input that is the momentum (Adam's beta1), a number; there only if the optimizer has one.
 pub const MOMENTUM: &str = "momentum";
+/// The input that says whether the optimizer steps, 1, or gradients are only gathered, 0; there only with accumulation.
+pub const UPDATE: &str = "update";
 /// The output that is the loss, a number.
 pub const LOSS: &str = "loss";
+/// The output that is what the loss was divided by, where that is not the number of targets: the sum of the class
+/// weights of the targets that count. The loss of several batches together is their mean with these weights.
+pub const LOSS_WEIGHT: &str = "loss_weight";
+/// The output that is the class with the highest score for each target, where outputs are scores of classes.
+pub const PREDICTED: &str = "predicted_classes";
 /// The output that is the number of right answers, for losses over classes.
 pub const CORRECT: &str = "correct";
 /// The output that is the norm of all gradients before they are clipped, if they are.
@@ -54,10 +68,13 @@ pub struct Training {
     pub l2: f32,
     /// Patterns of names of parameters that stay as they are; `*` stands for anything.
     pub frozen: Vec<String>,
-    /// Steps whose gradients are averaged before parameters change.
+    /// Batches whose gradients the optimizer sees as one. Each counts with a share of 1 in so many, also where fewer
+    /// are left at the end of an epoch.
     pub accumulate: u32,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f32>,
+    /// What targets are scaled by, so that the model learns numbers near 1.
+    pub target_scale: Option<TargetScale>,
     /// Where random numbers begin.
     pub seed: u64,
     /// Whether the step has the gradients as outputs, `NAME.grad`.
@@ -77,6 +94,7 @@ impl Training {
             frozen: vec![],
             accumulate: 1,
             clip_norm: None,
+            target_scale: None,
             seed: 0,
             show_gradients: false,
         }
@@ -95,7 +113,7 @@ impl Training {
     }
 
     /// The model's output that is compared.
-    fn output(&self, model: &Graph) -> Result<ValueId, GraphError> {
+    pub fn output(&self, model: &Graph) -> Result<ValueId, GraphError> {
         let all = model.outputs();
         let chosen = match &self.output {
             Some(name) => all.iter().find(|output| output.name == *name),
@@ -112,7 +130,7 @@ impl Training {
 /// The programs of a training plan, by name: `inference`, `evaluate`, `train`.
 pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
     Ok(vec![
-        ("inference", model.clone()),
+        ("inference", answering(model, training)?.0),
         ("evaluate", evaluation(model, training)?),
         ("train", step(model, training)?),
     ])
@@ -151,12 +169,19 @@ impl Backward {
         let target = graph.input(TARGET, target_type)?;
         let is_parameter = |id: &ValueId| parameters.contains(&graph.value(*id).name);
         let parameters: Vec<ValueId> = graph.states().iter().copied().filter(is_parameter).collect();
-        let loss = training.loss.build(graph, output, target)?;
+        let (mut learned, mut answer, mut shown) = (target, output, None);
+        if let Some(scale) = &training.target_scale {
+            let scaled = Scaled::new(graph, scale, output)?;
+            learned = scaled.target(graph, target)?;
+            answer = scaled.answer(graph, output)?;
+            shown = Some(training.loss.build(graph, answer, target)?);
+        }
+        let loss = training.loss.build(graph, output, learned)?;
         let loss = penalized(graph, loss, training, &parameters)?;
-        let correct = training.loss.correct(graph, output, target)?;
+        let beside = training.loss.beside(graph, answer, target)?;
         let gradients = gradients(graph, loss, &parameters)?;
-        let mut results = vec![(LOSS.to_owned(), loss)];
-        results.extend(correct.map(|correct| (CORRECT.to_owned(), correct)));
+        let mut results = vec![(LOSS.to_owned(), shown.unwrap_or(loss))];
+        results.extend(beside.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if training.show_gradients {
             let names = parameters.iter().map(|id| format!("{}.grad", graph.value(*id).name));
             results.extend(names.zip(gradients.iter().copied()));
@@ -219,16 +244,34 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
     Ok(graph)
 }
 
-/// The model with its loss, without any change.
-pub fn evaluation(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+/// The model as it answers, and its output that is compared: in the units of the targets.
+fn answering(model: &Graph, training: &Training) -> Result<(Graph, ValueId), GraphError> {
     let mut graph = model.clone();
     let output = training.output(&graph)?;
+    let Some(scale) = &training.target_scale else { return Ok((graph, output)) };
+    if training.loss.has_classes() || training.loss == Loss::BceWithLogits {
+        return Err(GraphError::Unsuitable(
+            "targets are scaled where outputs are compared with numbers".into(),
+        ));
+    }
+    let answer = Scaled::new(&mut graph, scale, output)?.answer(&mut graph, output)?;
+    let outputs = graph.outputs().to_vec();
+    graph.clear_outputs();
+    for other in outputs {
+        graph.output(other.name, if other.value == output { answer } else { other.value })?;
+    }
+    Ok((graph, answer))
+}
+
+/// The model with its loss, without any change.
+pub fn evaluation(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+    let (mut graph, output) = answering(model, training)?;
     let target_type = training.loss.target(graph.ty(output))?;
     let target = graph.input(TARGET, target_type)?;
     let loss = training.loss.build(&mut graph, output, target)?;
     graph.output(LOSS, loss)?;
-    if let Some(correct) = training.loss.correct(&mut graph, output, target)? {
-        graph.output(CORRECT, correct)?;
+    for (name, value) in training.loss.beside(&mut graph, output, target)? {
+        graph.output(name, value)?;
     }
     Ok(graph)
 }
@@ -267,7 +310,15 @@ fn penalized(
     Ok(loss)
 }
 
-/// Replaces gradients by the mean over the last `count` steps, and lets what follows change only in the last of them.
+/// Adds up gradients, each divided by `count`, until [`UPDATE`] says that the optimizer steps; only then does what follows
+/// change, and the sums begin anew. This is PyTorch's loop
+///
+/// ```python
+/// (loss / count).backward()
+/// if (i + 1) % count == 0 or i + 1 == len(loader):
+///     optimizer.step()
+///     optimizer.zero_grad()
+/// ```
 fn accumulate(
     graph: &mut Graph,
     count: u32,
@@ -278,14 +329,10 @@ fn accumulate(
     if count <= 1 {
         return Ok(());
     }
-    let seen = graph.state("train.accumulated", Tensor::scalar(0f32))?;
+    let update = graph.input(UPDATE, TensorType::f32([]))?;
     let mut f = Formula::new(graph, "accumulate");
-    let next = f.shift(seen, 1.0)?;
-    let last = f.number(f64::from(count));
     let zero = f.number(0.0);
-    let due = f.binary(BinaryOp::GreaterOrEqual, next, last)?;
-    let left = f.select(due, zero, next)?;
-    updates.push(&mut f, seen, left)?;
+    let due = f.binary(BinaryOp::Greater, update, zero)?;
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let name = format!("{}.accumulated", graph.value(*parameter).name);
         let shape = graph.ty(*parameter).static_shape().unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_pickle::{Element, Heap, Object, Value, Vocabulary, unpickle};
+use kiln_pickle::{Element, Heap, Object, Problem, Value, Vocabulary, unpickle};
 
 use super::{Dataset, Samples, Splits, Targets, numbered};
 use crate::error::DataError;
@@ -190,13 +190,19 @@ impl Kind {
 
 fn unpickled(path: &Path) -> Result<(Heap, Value), DataError> {
     let bytes = std::fs::read(path).map_err(|e| DataError::read(path, e))?;
-    let pickled = unpickle(&bytes, 0, Vocabulary::Arrays)
-        .map_err(|problem| DataError::file(path, problem.to_string()))?;
-    Ok((pickled.heap, pickled.value))
+    let wrong = |problem: &Problem| DataError::file(path, problem.to_string());
+    let pickled = unpickle(&bytes, 0, Vocabulary::Arrays).map_err(|problem| wrong(&problem))?;
+    match pickled.heap.foreign(pickled.value) {
+        Some(problem) => Err(wrong(problem)),
+        None => Ok((pickled.heap, pickled.value)),
+    }
 }
 
 /// The contents of an array of bytes, row after row.
 fn bytes_of(heap: &Heap, value: Value) -> Result<Vec<u8>, String> {
+    if let Some(problem) = heap.foreign(value) {
+        return Err(problem.to_string());
+    }
     let array = heap.array(value).ok_or("is no array")?;
     let letters = match heap.get(array.dtype) {
         Some(Object::Dtype(letters)) => letters.trim_start_matches(['<', '|', '=']),

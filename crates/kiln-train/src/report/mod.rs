@@ -181,6 +181,7 @@ fn cells(epoch: &Epoch) -> Vec<String> {
         epoch.epoch.to_string(),
         format!("{:.5}", epoch.train.loss),
         percent(epoch.train.accuracy),
+        number(epoch.train.f1),
         validation.map_or(String::new(), |scores| format!("{:.5}", scores.loss)),
         percent(validation.and_then(|scores| scores.accuracy)),
         number(validation.and_then(|scores| scores.f1)),
