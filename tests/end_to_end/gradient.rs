@@ -369,11 +369,16 @@ fn gradients_as_without_subgroups() {
     check_on_device(Some(Target { strategy: Strategy::RegisterTile, ..Target::default() }));
 }
 
-/// The largest difference from what PyTorch computed, relative to the largest element of each gradient.
-fn beside_pytorch(folder: &Path) -> Result<f64, String> {
+/// The largest difference from what PyTorch computed, relative to the largest element of each gradient; of the model as
+/// it is, or after it was written and read again.
+fn beside_pytorch(folder: &Path, written: bool) -> Result<f64, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let imported = kiln::onnx::import(&folder.join("model.onnx"), &Default::default());
-    let graph = imported.map_err(|e| text(&e))?.graph;
+    let mut graph = imported.map_err(|e| text(&e))?.graph;
+    if written {
+        let file = kiln::onnx::export(&graph).map_err(|e| text(&e))?;
+        graph = kiln::onnx::import_bytes(&file, None, &Default::default()).map_err(|e| text(&e))?.graph;
+    }
     let set = test_data::Folder::open(folder)
         .and_then(|data| data.data_sets(&graph))
         .map_err(|e| text(&e))?
@@ -404,10 +409,12 @@ fn gradients_are_those_of_pytorch() {
     for folder in folders("gradients") {
         seen += 1;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match beside_pytorch(&folder) {
-            Ok(worst) if worst <= 1e-5 => {}
-            Ok(worst) => wrong.push(format!("{name}: off by {worst:.1e}")),
-            Err(message) => wrong.push(format!("{name}: {message}")),
+        for (written, how) in [(false, ""), (true, " (written and read again)")] {
+            match beside_pytorch(&folder, written) {
+                Ok(worst) if worst <= 1e-5 => {}
+                Ok(worst) => wrong.push(format!("{name}{how}: off by {worst:.1e}")),
+                Err(message) => wrong.push(format!("{name}{how}: {message}")),
+            }
         }
     }
     assert!(wrong.is_empty(), "{} of {seen} failed:\n{}", wrong.len(), wrong.join("\n"));

@@ -1,10 +1,10 @@
 //! Core operators in terms of ONNX.
 
 use kiln_graph::ops::{
-    ArgKind, BinaryOp, Conv, CoordinateMode, NearestMode, Pad, PadMode, Pool, PoolKind, ReduceKind, Resize,
-    ResizeMode, Slice, UnaryOp,
+    ArgKind, BinaryOp, Conv, CoordinateMode, NearestMode, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind,
+    Resize, ResizeMode, Slice, UnaryOp,
 };
-use kiln_graph::{Atom, DType, Data, Dim, Node, NodeId, Op, Tensor};
+use kiln_graph::{Atom, DType, Data, Dim, Graph, Node, NodeId, Op, Tensor};
 
 use super::writer::{Writer, float, int, ints, string};
 use super::{counting, gradient};
@@ -97,9 +97,16 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             w.node(name, "Sub", &[inputs[0], &whole], &outputs, vec![]);
             Ok(())
         }
+        // Whoever reads the file has the gradient of a clamp, too. ONNX's bounds are numbers.
+        Op::Binary(op @ (BinaryOp::ClampMin | BinaryOp::ClampMax)) if is_clip(graph, node) => {
+            let bounds = if *op == BinaryOp::ClampMin { vec![inputs[1]] } else { vec!["", inputs[1]] };
+            w.node(name, "Clip", &[&inputs[..1], &bounds].concat(), &outputs, vec![]);
+            Ok(())
+        }
         Op::Binary(op) => plain(binary(*op), vec![]),
         Op::Select => plain("Where", vec![]),
         Op::Cast(op) => plain("Cast", vec![int("to", data_type_of(op.to).into())]),
+        Op::Reduce(op) if is_global_max_pool(graph, node, op) => plain("GlobalMaxPool", vec![]),
         Op::Reduce(op) => {
             let op_type = match op.kind {
                 ReduceKind::Sum => "ReduceSum",
@@ -179,6 +186,19 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         Op::ConvGradWeight(op) => gradient::conv_weight(w, node, op, &inputs, &outputs),
         Op::PoolGrad(op) => gradient::pool(w, node, op, &inputs, &outputs),
     }
+}
+
+/// Whether a clamp is what ONNX calls one.
+fn is_clip(graph: &Graph, node: &Node) -> bool {
+    let bound = graph.ty(node.inputs[1]);
+    bound.dtype.is_float() && bound.rank() == 0 && graph.as_constant(node.inputs[1]).is_some()
+}
+
+/// Whether a reduction is over all spatial dimensions, with the gradient of a pooling.
+fn is_global_max_pool(graph: &Graph, node: &Node, op: &Reduce) -> bool {
+    let x = graph.ty(node.inputs[0]);
+    let spatial = (2..x.rank()).eq(op.axes.iter().copied());
+    op.kind == ReduceKind::MaxFirst && op.keep_dims && spatial && x.rank() > 2 && x.dtype.is_float()
 }
 
 fn unary(op: UnaryOp) -> &'static str {
