@@ -15,7 +15,15 @@ use serde_json::Value;
 use crate::machine::{Machine, answers, text};
 
 /// What differs from PyTorch, with the reason.
-const KNOWN: &[(&str, &str)] = &[];
+const KNOWN: &[(&str, &str)] = &[
+    ("F.hardtanh(x, -2.0, 2.0)", "NaN lies in no limits, as for `clamp` in PyTorch"),
+    ("F.relu6(x, inplace=False)", "NaN lies in no limits, as for `clamp` in PyTorch"),
+    ("F.hardswish(x, inplace=False)", "the slope is that of NaN"),
+    ("x.abs()", "the sign of NaN is NaN"),
+    ("torch.max(x)", "NaN is equal to no element, as for `amax` in PyTorch"),
+    ("x % y", "the quotient is infinite, and so is what is whole of it"),
+    ("torch.prod(x)", "the product of the others is the product divided by the element, which is finite"),
+];
 
 /// What differs on the device alone.
 const KNOWN_ON_DEVICE: &[&str] = &[

@@ -155,3 +155,12 @@ IMAGE = [[line([1.0, 2.0, 4.0], [8.0, 16.0, 32.0], [64.0, 128.0, 256.0])]]
 for padding in ["zeros", "border", "reflection"]:
     for corners in [True, False]:
         case(f"F.grid_sample(x, y, padding_mode='{padding}', align_corners={corners})", IMAGE, GRID)
+
+part("Where Kiln differs")
+case("F.hardtanh(x, -2.0, 2.0)", [nan])
+case("F.relu6(x, inplace=False)", [nan])
+case("F.hardswish(x, inplace=False)", [nan])
+case("x.abs()", [nan])
+case("torch.max(x)", [nan, 1.0])
+case("x % y", [inf], [2.0])
+case("torch.prod(x)", [inf, 0.0, 2.0])
