@@ -11,7 +11,7 @@ use crate::machine::{Machine, answers, text};
 use crate::numbers::noise;
 use kiln::graph::ops::{BinaryOp, Reduce, ReduceKind, UnaryOp};
 use kiln::graph::{
-    DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, evaluate_with,
+    DType, Data, EvaluateOptions, Graph, GraphError, Op, Precision, Tensor, ValueId, compare, evaluate_with,
 };
 use kiln::{Options, Strategy, Target, test_data};
 
@@ -323,13 +323,9 @@ fn on_device(case: &Case, machine: &Machine) -> Result<(f64, String), String> {
     let expected = case.evaluate(&graph, &case.at, Precision::F64);
     let mut worst = (0f64, String::new());
     for (output, expected) in known.outputs().iter().zip(expected) {
-        let largest = expected.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
-        for (a, b) in expected.iter().zip(found[&output.name].to_f64()) {
-            let apart = (a - b).abs() / largest;
-            let apart = if apart.is_nan() { f64::INFINITY } else { apart };
-            if apart > worst.0 {
-                worst = (apart, output.name.clone());
-            }
+        let apart = compare::apart(&expected, &found[&output.name].to_f64(), 1e-3);
+        if apart > worst.0 {
+            worst = (apart, output.name.clone());
         }
     }
     Ok(worst)

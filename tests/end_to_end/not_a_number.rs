@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kiln::graph::{DType, Graph, Precision, Tensor, evaluate, text};
+use kiln::graph::{DType, Graph, Precision, Tensor, compare, evaluate, text};
 use kiln::{Options, Session};
 
 use crate::machine::{Machine, answers};
@@ -133,7 +133,7 @@ impl Case {
 }
 
 fn same(a: &[f64], b: &[f64]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+    compare::farthest(b, a) == 0.0
 }
 
 /// What is not as it should be: each place of `x`, and each pair of places, is NaN among numbers and among infinities.
@@ -186,11 +186,9 @@ fn what_chooses_chooses_nan() {
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n\n"));
 }
 
-/// Equal to within rounding, or both NaN.
+/// Equal to within rounding.
 fn close(a: &[f64], b: &[f64]) -> bool {
-    let close =
-        |a: f64, b: f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-5 * b.abs().max(1.0);
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(*a, *b))
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| compare::is_near(*b, *a, 1e-5, 1e-5))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
+use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, compare, evaluate_with};
 use kiln::train::{Optimizer, Training};
 use kiln::{Device, HostTensor, Options, Session};
 use serde_json::Value;
@@ -26,11 +26,9 @@ pub fn apart(found: &HostTensor, summary: &Value, least: f64) -> f64 {
         summary["elements"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
     let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
     let wanted_norm = self::norm(summary);
-    let largest = wanted.iter().fold(least, |m, x| m.max(x.abs()));
     assert_eq!(values.len().div_ceil(every), wanted.len());
-    let elements = values.iter().step_by(every).zip(&wanted).map(|(a, b)| (a - b).abs() / largest);
-    let worst = elements.fold((norm - wanted_norm).abs() / wanted_norm.max(least), f64::max);
-    if worst.is_nan() { f64::INFINITY } else { worst }
+    let elements: Vec<f64> = values.iter().copied().step_by(every).collect();
+    compare::apart(&wanted, &elements, least).max(compare::apart(&[wanted_norm], &[norm], least))
 }
 
 /// A model with the training that is to be followed.
@@ -97,7 +95,7 @@ pub fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
         let outputs = session.run_program("train", &inputs).unwrap_or_else(|e| panic!("{name}: {e}"));
         let loss = outputs.get("loss").expect("a loss").to_f64()[0];
         let wanted = wanted.as_f64().expect("a number");
-        note(0, (loss - wanted).abs() / wanted.abs(), format!("loss of step {step}"));
+        note(0, compare::apart(&[wanted], &[loss], 0.0), format!("loss of step {step}"));
         if step == 0 {
             let largest = gradients.values().map(norm).fold(0.0, f64::max);
             for (parameter, summary) in gradients {
@@ -149,7 +147,7 @@ pub fn follow_exactly(followed: &Followed<'_>) -> [(f64, String); 3] {
         let done = evaluate_with(&step, &inputs.into(), &options).unwrap_or_else(|e| panic!("{e}"));
         let output = |name: &str| kiln::to_host(done.output(name).expect("an output")).expect("a tensor");
         let wanted = wanted.as_f64().expect("a number");
-        note(0, (output("loss").to_f64()[0] - wanted).abs() / wanted.abs(), format!("loss of step {n}"));
+        note(0, compare::apart(&[wanted], &output("loss").to_f64(), 0.0), format!("loss of step {n}"));
         if n == 0 {
             let gradients = followed.gradients.as_object().expect("gradients");
             let largest = gradients.values().map(norm).fold(0.0, f64::max);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln::Graph;
-use kiln::graph::{DType, Precision, Tensor, evaluate, text};
+use kiln::graph::{DType, Precision, Tensor, compare, evaluate, text};
 
 use crate::jumps;
 use crate::recipe::{Answer, Case, Run};
@@ -79,5 +79,5 @@ pub fn is_sure(answer: &Answer) -> bool {
 }
 
 fn largest(answer: &Answer) -> f64 {
-    answer.double.to_f64().iter().fold(0.1, |m, x| m.max(x.abs()))
+    compare::largest(&answer.double.to_f64(), 0.1)
 }

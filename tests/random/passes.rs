@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use kiln::Graph;
 use kiln::fuse::{FuseLimits, fuse};
-use kiln::graph::{Def, Op, Precision, ValueId, evaluate};
+use kiln::graph::{Def, Op, Precision, ValueId, compare, evaluate};
 use kiln::passes;
 
 use crate::recipe::Case;
@@ -39,9 +39,9 @@ fn same(case: &Case, graph: &Graph) -> Result<(), String> {
             return Err(format!("`{}` is {}, but was {}", answer.name, found.ty(), answer.double.ty()));
         }
         let (found, expected) = (found.to_f64(), answer.double.to_f64());
-        let largest = expected.iter().fold(0.1f64, |m, x| m.max(x.abs()));
-        let apart = found.iter().zip(&expected).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
-        if apart.is_nan() || apart > TOLERANCE * largest + 3.0 * answer.doubt() {
+        let allowed = TOLERANCE * compare::largest(&expected, 0.1) + 3.0 * answer.doubt();
+        let apart = compare::farthest(&expected, &found);
+        if apart > allowed {
             return Err(format!("`{}` is off by {apart:e}", answer.name));
         }
     }

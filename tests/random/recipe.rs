@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kiln::Graph;
-use kiln::graph::{DType, Def, Precision, Tensor, evaluate};
+use kiln::graph::{DType, Def, Precision, Tensor, compare, evaluate};
 use proptest::prelude::{Strategy, any};
 
 use crate::dice::Dice;
@@ -143,7 +143,7 @@ impl Answer {
     /// An answer from both precisions. What devices compute may be a little further from either than they are apart.
     pub fn of(name: &str, single: Tensor, double: Tensor) -> Self {
         let mut answer = Self { name: name.into(), single, double, tolerance: 0.0 };
-        let largest = answer.double.to_f64().iter().fold(0.1f64, |m, x| m.max(x.abs()));
+        let largest = compare::largest(&answer.double.to_f64(), 0.1);
         answer.tolerance = 1e-4 * largest + 30.0 * answer.doubt();
         answer
     }
@@ -155,8 +155,7 @@ impl Answer {
 
     /// How far the two precisions are apart.
     pub fn doubt(&self) -> f64 {
-        let pairs = self.single.to_f64().into_iter().zip(self.double.to_f64());
-        pairs.fold(0.0, |m, (a, b)| m.max((a - b).abs()))
+        compare::farthest(&self.double.to_f64(), &self.single.to_f64())
     }
 
     /// What is wrong with `found`, if something is.
@@ -167,8 +166,7 @@ impl Answer {
         let tolerance = if found.dtype().is_float() { self.tolerance } else { 0.0 };
         let found = found.to_f64();
         for (at, (found, expected)) in found.iter().zip(self.double.to_f64()).enumerate() {
-            let apart = (found - expected).abs();
-            if apart.is_nan() || apart > tolerance {
+            if !compare::is_near(expected, *found, tolerance, 0.0) {
                 return Err(format!("`{}`: element {at} is {found}, but should be {expected}", self.name));
             }
         }

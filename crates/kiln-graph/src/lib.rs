@@ -12,6 +12,7 @@
 
 mod array;
 mod builder;
+pub mod compare;
 mod contents;
 mod dim;
 mod dot;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Graph, GraphError, Tensor};
+use kiln_graph::{Graph, GraphError, Tensor, compare};
 use kiln_onnx::{InputValue, Interface};
 
 /// Inputs with the outputs that belong to them.
@@ -145,8 +145,8 @@ pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<Strin
 /// How far an output is from what it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// Largest difference of an element; infinite where only one of the two is finite or both differ in sign of
-    /// infinity.
+    /// Largest difference of an element; infinite where only one of the two is NaN, or one is an infinity that the other
+    /// is not. Zeros are equal whatever their signs: what an output is about is not known here.
     pub absolute: f64,
     /// The same relative to the largest finite magnitude that is expected.
     pub relative: f64,
@@ -158,14 +158,6 @@ pub fn difference(expected: &Tensor, found: &Tensor) -> Option<Difference> {
         return None;
     }
     let (expected, found) = (expected.to_f64(), found.to_f64());
-    let largest = expected.iter().filter(|x| x.is_finite()).fold(0f64, |m, x| m.max(x.abs()));
-    let apart = |(a, b): (&f64, &f64)| match (a.is_nan(), b.is_nan()) {
-        (true, true) => 0.0,
-        (false, false) if a == b => 0.0,
-        (false, false) if a.is_finite() && b.is_finite() => (a - b).abs(),
-        _ => f64::INFINITY,
-    };
-    let absolute = expected.iter().zip(&found).map(apart).fold(0.0, f64::max);
-    let relative = if absolute == 0.0 { 0.0 } else { absolute / largest.max(f64::MIN_POSITIVE) };
-    Some(Difference { absolute, relative })
+    let absolute = compare::farthest(&expected, &found);
+    Some(Difference { absolute, relative: compare::apart(&expected, &found, f64::MIN_POSITIVE) })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kiln_compile::fuse::{FuseLimits, Group, fuse};
 use kiln_compile::passes;
 use kiln_graph::ops::{BinaryOp, UnaryOp};
-use kiln_graph::{Graph, Node, Op, Precision, Tensor, evaluate};
+use kiln_graph::{Graph, Node, Op, Precision, Tensor, compare, evaluate};
 use kiln_onnx::{ImportOptions, import, read_tensor_pb};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -58,10 +58,7 @@ fn passes_agree(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Outcome {
 
 fn close(a: &Tensor, b: &Tensor) -> bool {
     let (a, b) = (a.to_f64(), b.to_f64());
-    let largest = a.iter().filter(|x| x.is_finite()).fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
-    let same =
-        |(x, y): (&f64, &f64)| x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= TOLERANCE * largest;
-    a.len() == b.len() && a.iter().zip(&b).all(same)
+    compare::apart(&a, &b, f64::MIN_POSITIVE) <= TOLERANCE
 }
 
 /// What must not be a kernel of its own where something else could take it: normalization (as it is or as a factor

@@ -1,6 +1,6 @@
 //! What the tests share: short ways to write tensors and to apply one operator.
 
-use kiln_graph::{Bindings, Data, EvalError, Op, Precision, Tensor};
+use kiln_graph::{Bindings, Data, EvalError, Op, Precision, Tensor, compare};
 
 /// An f32 tensor.
 pub fn t(shape: &[usize], data: &[f32]) -> Tensor {
@@ -25,11 +25,10 @@ pub fn apply(op: Op, inputs: &[Tensor]) -> Tensor {
     single
 }
 
-/// Equal to within rounding of f32, or both NaN.
+/// Equal to within rounding of f32.
 pub fn close(found: &[f64], expected: &[f64], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}: {found:?} against {expected:?}");
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        let same = f == e || (f.is_nan() && e.is_nan()) || (f - e).abs() <= 2e-6 * (1.0 + e.abs());
-        assert!(same, "{what}: element {i} is {f}, but should be {e}");
+        assert!(compare::is_near(*e, *f, 2e-6, 2e-6), "{what}: element {i} is {f}, but should be {e}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Graph, Precision, Tensor, evaluate};
+use kiln_graph::{Graph, Precision, Tensor, compare, evaluate};
 use kiln_onnx::{ImportOptions, import, read_tensor_pb};
 
 /// Where outputs may differ from the oracle, relative to the oracle's largest magnitude.
@@ -53,13 +53,7 @@ pub(crate) fn difference(expected: &Tensor, found: &Tensor) -> Result<f64, Strin
         return Err(format!("is {}, but should be {}", found.ty(), expected.ty()));
     }
     let (expected, found) = (expected.to_f64(), found.to_f64());
-    let scale = expected.iter().copied().filter(|x| x.is_finite()).fold(1e-30, |a: f64, x| a.max(x.abs()));
-    Ok(expected.iter().zip(&found).fold(0.0, |worst: f64, (e, f)| {
-        let same = e == f || (e.is_nan() && f.is_nan());
-        let off = if same { 0.0 } else { (e - f).abs() / scale };
-        // A difference from something that is not finite is no number, and as bad as can be.
-        worst.max(if off.is_nan() { f64::INFINITY } else { off })
-    }))
+    Ok(compare::apart(&expected, &found, 1e-30))
 }
 
 /// Evaluates all data sets of a model; how many there are and the worst difference, or what went wrong.

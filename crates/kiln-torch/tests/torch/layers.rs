@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kiln_graph::{DType, Data, Precision, Tensor, evaluate};
+use kiln_graph::{DType, Data, Precision, Tensor, compare, evaluate};
 use kiln_torch::{ImportOptions, import_text};
 use serde_json::Value;
 
@@ -124,9 +124,9 @@ fn differs(dtype: DType, found: &Tensor, wanted: &Value) -> Option<String> {
             expected.push(number(&wanted["norm"]));
         }
     }
-    let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0f64, |m, x| m.max(x.abs()));
+    let largest = compare::largest(&expected, 0.0);
     let tolerance = if dtype.is_float() { 1e-5 * largest.max(1e-3) } else { 1e-7 * largest };
-    let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance;
+    let same = |(found, expected): (&f64, &f64)| compare::is_near(*expected, *found, tolerance, 0.0);
     let wrong = compared.iter().zip(&expected).position(|pair| !same(pair));
     match wrong {
         _ if compared.len() != expected.len() => Some("it has another number of elements".into()),
