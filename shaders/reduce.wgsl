@@ -3,7 +3,8 @@
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what
-// elements are combined in; total: the result, back in the range of its type.
+// elements are combined in; total: the result, back in the range of its type; least: the largest (or
+// smallest) of no integers.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,8 +40,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let first = i32(place(i, c));
-//% if extreme
-  var acc = ${ load }(x[first]);
+//% if extreme and float
+  // Of no elements the largest is minus infinity; by bits that are no constant expression.
+  let infinity = ${ "0xff800000u" if kind == "reduce_max" else "0x7f800000u" };
+  var acc = ${ sum }(${ total_type }(bitcast<f32>(infinity)));
+//% elif extreme
+  var acc = ${ sum }(${ least });
 //% elif kind == "reduce_prod"
   var acc = ${ sum }(1);
 //% else

@@ -59,6 +59,13 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             },
             Op::ArgReduce(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
             Op::Concat(_) => node.inputs.iter().map(|id| ranges[id.index()]).reduce(union).unwrap_or(ANY),
+            // Of no elements it is an end of the type's own range.
+            Op::Reduce(op)
+                if op.kind.chooses()
+                    && op.axes.iter().any(|axis| graph.ty(node.inputs[0]).shape[*axis].is(0)) =>
+            {
+                ANY
+            }
             Op::Reduce(op) if op.kind.chooses() => of(0),
             Op::Reduce(op) if op.kind == ReduceKind::Sum => {
                 let shape = &graph.ty(node.inputs[0]).shape;

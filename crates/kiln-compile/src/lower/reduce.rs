@@ -11,7 +11,7 @@ use super::conv::MAX_ITERATIONS;
 use super::elementwise::expression;
 use super::expression::{Element, Ends};
 use super::kernel::{Params, Request};
-use super::operand::{Space, computed_scalar, register_type};
+use super::operand::{Space, computed_scalar, literal, register_type};
 use crate::error::CompileError;
 use crate::fuse::{Group, sums_columns};
 use crate::layout::{self, is_multiple};
@@ -153,6 +153,7 @@ pub fn combine(
         vectors,
         along,
         float => dtype.is_float(),
+        least => extreme_integer(value_of(kind), dtype),
         // Sums may need more digits than what is summed.
         total_type => register_type(dtype, 1),
         total => wrapped(1, dtype, "total".into()),
@@ -169,6 +170,14 @@ fn value_of(kind: ReduceKind) -> ReduceKind {
         ReduceKind::MinFirst => ReduceKind::Min,
         ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => kind,
     }
+}
+
+/// Of no integers, the largest is the least that the type has, and the smallest the greatest, as WGSL.
+fn extreme_integer(kind: ReduceKind, dtype: DType) -> String {
+    let (low, high) = dtype.integer_range().unwrap_or_default();
+    let end = if kind == ReduceKind::Max { low } else { high };
+    #[allow(clippy::as_conversions, reason = "what is rounded up is cut off at the end of the range again")]
+    literal(dtype, end as f64, 1)
 }
 
 fn divided(strides: &[Dim]) -> Vec<Dim> {

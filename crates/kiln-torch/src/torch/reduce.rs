@@ -3,7 +3,7 @@
 use kiln_graph::functions::reduce::{self as functions, log_sum_exp, variance};
 use kiln_graph::functions::running::{Running, cumulative_sum};
 use kiln_graph::ops::{ArgKind, ArgReduce, BinaryOp, Reduce, ReduceKind};
-use kiln_graph::{DType, Dim, Op, ValueId};
+use kiln_graph::{DType, Dim, Op, ShapeDisplay, ValueId};
 
 use super::{Function, functions};
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
@@ -60,6 +60,9 @@ pub(super) fn norm(
     axes: &[usize],
     keep: bool,
 ) -> Result<ValueId> {
+    if p.is_infinite() {
+        refuse_empty(i, b, x, axes, if p > 0.0 { ReduceKind::Max } else { ReduceKind::Min })?;
+    }
     functions::norm(&mut i.formula(), x, p, axes, keep)?
         .ok_or_else(|| b.wrong("p", "a number that is not negative, `inf` or `-inf`"))
 }
@@ -92,7 +95,23 @@ fn reduced(i: &mut Interpreter, b: &Bound, x: ValueId, kind: ReduceKind) -> Resu
     if axes.is_empty() {
         return Ok(x);
     }
+    if kind.chooses() {
+        refuse_empty(i, b, x, &axes, kind)?;
+    }
     i.op(Op::Reduce(Reduce { kind, axes, keep_dims }), &[x])
+}
+
+/// PyTorch has no largest and no smallest of nothing.
+fn refuse_empty(i: &Interpreter, b: &Bound, x: ValueId, axes: &[usize], kind: ReduceKind) -> Result<()> {
+    let shape = i.shape(x);
+    let Some(axis) = axes.iter().find(|axis| shape[**axis].is(0)) else { return Ok(()) };
+    let is_largest = matches!(kind, ReduceKind::Max | ReduceKind::MaxFirst);
+    let which = if is_largest { "largest" } else { "smallest" };
+    Err(Fault::value(format!(
+        "{}: the {which} of no elements is not defined (dimension {axis} of {} is empty)",
+        b.callee,
+        ShapeDisplay(&shape)
+    )))
 }
 
 fn plain(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {
@@ -167,7 +186,9 @@ fn spread(i: &mut Interpreter, b: &Bound, root: bool) -> Result<Value> {
 fn truth(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let x = i.as_type(x, DType::Bool)?;
-    let numbers = i.as_type(x, DType::I32)?;
-    let y = reduced(i, b, numbers, kind)?;
+    // Of nothing the smallest is not zero, and the largest is: all of nothing are true, and none is.
+    let numbers = i.as_type(x, DType::U8)?;
+    let (axes, keep_dims) = axes(i, b, numbers)?;
+    let y = i.formula().reduce(kind, numbers, axes, keep_dims)?;
     Ok(Value::tensor(i.as_type(y, DType::Bool)?))
 }
