@@ -162,7 +162,7 @@ pub fn pad(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) -> Resu
         .iter()
         .enumerate()
         .filter(|(_, pads)| **pads != [0, 0])
-        .map(|(axis, [before, _])| (axis, from[axis].clone(), remap(op.mode, *before)))
+        .map(|(axis, pads)| (axis, from[axis].clone(), remap(op.mode, *pads)))
         .collect();
     let operand = Operand { remaps, ..Operand::plain(view, ctx.graph.ty(x).dtype) };
     let placed = ctx.place(out, layout.clone(), Contents::Activation)?;
@@ -179,7 +179,7 @@ fn pad_everywhere(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Pad) 
     let mut view = ctx.view(x)?;
     view.strides.push(0.into());
     let rank = ty.rank();
-    let remaps = (0..rank).map(|axis| (axis, from[axis].clone(), remap(op.mode, op.pads[axis][0]))).collect();
+    let remaps = (0..rank).map(|axis| (axis, from[axis].clone(), remap(op.mode, op.pads[axis]))).collect();
     let operand = Operand { remaps, ..Operand::plain(view, ctx.graph.ty(x).dtype) };
     let placed = ctx.place(out, row_major(rank, 1), Contents::Activation)?;
     let shape: Vec<Dim> = ty.shape.iter().cloned().chain([1.into()]).collect();
@@ -206,12 +206,14 @@ fn write(
     )
 }
 
-fn remap(mode: PadMode, before: i64) -> Remap {
+fn remap(mode: PadMode, [before, after]: [i64; 2]) -> Remap {
     match mode {
         PadMode::Constant(value) => Remap::Constant { before, value },
         PadMode::Reflect => Remap::Reflect { before },
         PadMode::Edge => Remap::Edge { before },
-        PadMode::Wrap => Remap::Wrap { before },
+        PadMode::Wrap => {
+            Remap::Wrap { before: before.max(0), first: (-before).max(0), last: (-after).max(0) }
+        }
     }
 }
 

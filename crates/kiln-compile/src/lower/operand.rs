@@ -64,10 +64,14 @@ pub enum Remap {
         /// Elements of padding before the first.
         before: i64,
     },
-    /// Shifted, modulo the size.
+    /// Shifted, modulo the size of what is not cropped.
     Wrap {
         /// Elements of padding before the first.
         before: i64,
+        /// How many elements are cropped in front.
+        first: i64,
+        /// How many are cropped behind.
+        last: i64,
     },
 }
 

@@ -16,23 +16,32 @@ pub enum PadMode {
     Reflect,
     /// The first and last element.
     Edge,
-    /// The input repeated.
+    /// The input repeated, as often as it takes; of an end that is cropped, only what is left.
     Wrap,
 }
 
 impl PadMode {
-    /// Which of `size` input elements stands at position `at`, counted from the first; `None` for the constant.
-    fn source(self, at: i64, size: i64) -> Option<usize> {
+    /// Which of `size` input elements stands at position `at`, counted from the first, where `pads` are added in front
+    /// and behind; `None` for the constant.
+    fn source(self, at: i64, size: i64, pads: [i64; 2]) -> Option<usize> {
         let index = match self {
             PadMode::Constant(_) => (0..size).contains(&at).then_some(at)?,
             // Mirrored at -0 and at size - 1; amounts of padding are less than the size.
             PadMode::Reflect if at < 0 => -at,
             PadMode::Reflect => at.min(2 * (size - 1) - at),
             PadMode::Edge => at.clamp(0, (size - 1).max(0)),
-            PadMode::Wrap => at.checked_rem_euclid(size)?,
+            PadMode::Wrap => {
+                let [first, last] = pads.map(cropped);
+                first + (at - first).checked_rem_euclid(size - first - last)?
+            }
         };
         usize::try_from(index).ok()
     }
+}
+
+/// How many elements padding by a negative amount takes away.
+fn cropped(amount: i64) -> i64 {
+    amount.min(0).saturating_neg()
 }
 
 /// Padding before and after each dimension; negative amounts crop.
@@ -73,7 +82,11 @@ impl Pad {
                 // Where there are no elements, there is no edge.
                 PadMode::Edge => dim.as_const().filter(|n| *n == 0),
                 PadMode::Reflect => dim.as_const().map(|n| n - 1),
-                PadMode::Wrap => dim.as_const(),
+                // Nor is there anything to repeat where nothing is left.
+                PadMode::Wrap => {
+                    let left = dim.as_const().map(|n| n - cropped(*before) - cropped(*after));
+                    left.filter(|left| *left <= 0).map(|_| 0)
+                }
             };
             if limit.is_some_and(|limit| *before > limit || *after > limit) {
                 return Err(ShapeError::Attribute {
@@ -92,9 +105,9 @@ impl Pad {
         // Per dimension the pairs (output, input) of offsets; what no pair reaches keeps the constant.
         let (mut to, mut from) = (Vec::new(), Vec::new());
         for (i, (out_step, in_step)) in strides(out_shape).into_iter().zip(strides(x.shape)).enumerate() {
-            let before = self.pads[i][0];
+            let pads = self.pads[i];
             let source =
-                |o: &usize| self.mode.source(i64::from_size(*o) - before, i64::from_size(x.shape[i]));
+                |o: &usize| self.mode.source(i64::from_size(*o) - pads[0], i64::from_size(x.shape[i]), pads);
             let pairs = (0..out_shape[i]).filter_map(|o| Some((o * out_step, source(&o)? * in_step)));
             let (outs, ins): (Vec<usize>, Vec<usize>) = pairs.unzip();
             to.push(outs);

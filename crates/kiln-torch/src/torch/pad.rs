@@ -68,6 +68,15 @@ fn padded(i: &mut Interpreter, b: &Bound, amounts: &[i64], mode: PadMode) -> Res
             return Err(b.wrong("pad", "reasonable"));
         }
         pads[rank - 1 - n] = [pair[0], pair[1]];
+        let size = i.shape(x)[rank - 1 - n].as_const();
+        let left = size.map(|size| size + pair[0].min(0) + pair[1].min(0));
+        if mode == PadMode::Wrap && left.is_some_and(|left| pair[0] > left || pair[1] > left) {
+            let left = left.unwrap_or(0).max(0);
+            return Err(Fault::value(format!(
+                "{}: padding by {} and {} repeats more than the {left} elements there are",
+                b.callee, pair[0], pair[1]
+            )));
+        }
     }
     Ok(Value::tensor(i.op(Op::Pad(Pad { pads, mode }), &[x])?))
 }

@@ -161,15 +161,15 @@ impl Element {
     fn remap(&mut self, n: usize, operand: &Operand) -> Option<(String, f32)> {
         let mut inside = Vec::new();
         let mut fill = None;
-        for (axis, size, remap) in &operand.remaps {
+        for (axis, own_size, remap) in &operand.remaps {
             let Some(j) = self.axes.iter().position(|a| a.remapped == Some(*axis)) else { continue };
             self.needs_coordinates = true;
-            self.params.int(format!("b{n}_n{j}"), size.clone());
+            self.params.int(format!("b{n}_n{j}"), own_size.clone());
             let (name, size) = (format!("b{n}_k{j}"), format!("params.b{n}_n{j}"));
             let (Remap::Constant { before, .. }
             | Remap::Reflect { before }
             | Remap::Edge { before }
-            | Remap::Wrap { before }) = remap;
+            | Remap::Wrap { before, .. }) = remap;
             self.params.int(format!("b{n}_p{j}"), *before);
             let moved = format!("k{j} - params.b{n}_p{j}");
             let expression = match remap {
@@ -185,7 +185,12 @@ impl Element {
                     )
                 }
                 Remap::Edge { .. } => format!("clamp({moved}, 0, {size} - 1)"),
-                Remap::Wrap { .. } => format!("({moved} + {size}) % {size}"),
+                Remap::Wrap { first, last, .. } => {
+                    let left = format!("b{n}_w{j}");
+                    self.params.int(&left, own_size.clone() - Dim::from(first + last));
+                    let at = format!("(({moved}) % params.{left} + params.{left}) % params.{left}");
+                    if *first == 0 { at } else { format!("{at} + {first}") }
+                }
             };
             let _ = writeln!(self.body, "  let {name} = {expression};");
         }
