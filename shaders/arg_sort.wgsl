@@ -44,15 +44,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% if double
     let nan = is_nan_double(value);
     let other_nan = is_nan_double(other);
-    let equal = nan && other_nan || other == value;
+    let equal = (nan && other_nan) || (other == value);
 //% if descending
-    let before = other_nan && !nan || other > value;
+    let before = (other_nan && !nan) || (other > value);
 //% else
-    let before = nan && !other_nan || other < value;
+    let before = (nan && !other_nan) || (other < value);
 //% endif
-    let first = before || equal && k < own;
+    let first = before || (equal && (k < own));
 //% else
-    let first = other ${ order } value || other == value && k < own;
+    let first = (other ${ order } value) || ((other == value) && (k < own));
 //% endif
     place += u32(first);
   }

@@ -31,12 +31,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     sum += exp(${ wide }(x[first + k * params.step]) - largest);
   }
 //% if log
-  let shift = largest + log(sum);
+  let log_sum = log(sum);
 //% endif
   for (var k = 0; k < params.size; k++) {
     let at = first + k * params.step;
 //% if log
-    let value = ${ wide }(x[at]) - shift;
+    // Not less their sum, in which a large number would drown the logarithm.
+    let value = (${ wide }(x[at]) - largest) - log_sum;
 //% else
     let value = exp(${ wide }(x[at]) - largest) / sum;
 //% endif

@@ -12,6 +12,7 @@ mod machine;
 mod not_a_number;
 mod numbers;
 mod source;
+mod special_values;
 mod subgradients;
 mod trace;
 mod traces;

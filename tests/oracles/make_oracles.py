@@ -5,6 +5,7 @@
     make_oracles.py --gradients                   gradients of functions (PyTorch), into fixtures/gradients
     make_oracles.py --traces                      steps of training (PyTorch), into fixtures/traces
     make_oracles.py --source                      outputs and training of models/*.py (PyTorch), into fixtures/source
+    make_oracles.py --special                     elementwise functions of zeros, infinities and NaN (NumPy, PyTorch)
     make_oracles.py --layers                      single layers and functions (PyTorch), into fixtures/layers.json
     make_oracles.py --subgradients                gradients at ties and borders (PyTorch), into fixtures/subgradients.json
     make_oracles.py --small                       the networks that are committed (PyTorch), into fixtures
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--gradients", action="store_true", help="make all gradient cases")
     parser.add_argument("--traces", action="store_true", help="make all traces of training, and the losses")
     parser.add_argument("--source", action="store_true", help="make what the files in models/ compute")
+    parser.add_argument("--special", action="store_true", help="make what functions are of zeros, infinities and NaN")
     parser.add_argument("--layers", action="store_true", help="make what single layers and functions compute")
     parser.add_argument("--subgradients", action="store_true", help="make gradients at ties, borders, zeros, infinities")
     parser.add_argument("--small", action="store_true", help="make the networks (and exporters) that are committed")
@@ -84,6 +86,10 @@ def main():
 
         written = subgradient_oracles.write_all(options.output)
         print(f"{written} subgradients in {options.output / 'subgradients.json'}", file=sys.stderr)
+    if options.special:
+        import special_values
+
+        print(f"{special_values.write_all(options.output)} cases in {options.output / 'special_values.json'}", file=sys.stderr)
     if options.layers:
         import layer_oracles
 
@@ -101,8 +107,14 @@ def main():
         complaints += network_oracles.write_all(
             options.output, only=wanted, small=options.small, everything=options.all, exporters=options.exporter
         )
-    elif not (options.ops or options.gradients or options.traces or options.source or options.layers or options.subgradients or operator_names):
-        parser.error("say what to make: --ops, --gradients, --traces, --source, --layers, --subgradients, --small, --all, --only NAME")
+    elif not (
+        options.ops or options.gradients or options.traces or options.source or options.layers or options.subgradients
+        or options.special or operator_names
+    ):
+        parser.error(
+            "say what to make: --ops, --gradients, --traces, --source, --layers, --subgradients, --special, --small, --all,"
+            " --only NAME"
+        )
     for complaint in complaints:
         print(f"doubtful: {complaint}", file=sys.stderr)
     return 1 if complaints else 0

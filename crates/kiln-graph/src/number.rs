@@ -80,8 +80,6 @@ pub(crate) trait Real: Number {
     fn sinh(self) -> Self;
     fn cosh(self) -> Self;
     fn tanh(self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
     fn atanh(self) -> Self;
     fn floor(self) -> Self;
     fn ceil(self) -> Self;
@@ -165,7 +163,7 @@ macro_rules! real {
             }
         }
 
-        real!(@functions $t: exp ln ln_1p sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
+        real!(@functions $t: exp ln ln_1p sqrt sin cos tan asin acos atan sinh cosh tanh atanh
               floor ceil round_ties_even);
     };
     (@functions $t:ident: $($function:ident)*) => {

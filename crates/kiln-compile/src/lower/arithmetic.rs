@@ -49,6 +49,7 @@ pub fn compute(
             let operand = |i: usize| arguments.get(i).map_or(dtype, |(_, dtype)| *dtype);
             let a = converted(element, operand(0), common, arg(0));
             let b = converted(element, operand(1), common, arg(1));
+            let b = if cancels(ctx, id, *op) { not_to_be_cancelled(element, common, &b) } else { b };
             let code = binary(element, *op, common, &a, &b);
             Ok(match result {
                 DType::Bool => code,
@@ -129,6 +130,8 @@ fn in_doubles(op: UnaryOp) -> bool {
             | UnaryOp::Round
             | UnaryOp::Exp
             | UnaryOp::Log
+            | UnaryOp::IsNan
+            | UnaryOp::IsInf
     )
 }
 
@@ -149,10 +152,20 @@ fn cast_to(element: &mut Element, from: DType, to: DType, x: &str) -> String {
     let width = element.width();
     let ty = register_type(to, width);
     if to == DType::Bool {
-        return if from == DType::Bool {
-            x.into()
-        } else {
-            format!("{x} != {}()", register_type(from, width))
+        return match from {
+            DType::Bool => x.into(),
+            // NaN is no zero, which a comparison does not promise.
+            DType::F32 | DType::F16 => {
+                element.used.insert("size_bits");
+                format!("size_bits({x}) != {}()", register_type(DType::I32, width))
+            }
+            DType::F64 => {
+                element.used.insert("is_nan_double");
+                format!("({x} != {}()) | is_nan_double({x})", register_type(from, width))
+            }
+            DType::I32 | DType::I64 | DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 => {
+                format!("{x} != {}()", register_type(from, width))
+            }
         };
     }
     if to == DType::F16 && from != DType::F16 && from != DType::Bool {
@@ -162,14 +175,26 @@ fn cast_to(element: &mut Element, from: DType, to: DType, x: &str) -> String {
     match (from.is_float(), to.is_float()) {
         _ if from == DType::Bool => format!("select({ty}(), {ty}({}), {x})", literal(to, 1.0, 1)),
         (_, true) => format!("{ty}({x})"),
-        (true, false) => match to.integer_range() {
-            // The conversion itself saturates for the types that devices have.
-            Some((low, high)) if matches!(to, DType::I8 | DType::I16 | DType::U8 | DType::U16) => {
-                let limit = |n: i64| literal(from, n as f64, width);
-                format!("{ty}(clamp({x}, {}, {}))", limit(low), limit(high))
+        (true, false) => {
+            let is_double = from == DType::F64;
+            let function = match to {
+                DType::I64 if is_double => "whole_long_double",
+                DType::I64 => "whole_long",
+                DType::U32 | DType::U16 | DType::U8 if is_double => "whole_unsigned_double",
+                DType::U32 | DType::U16 | DType::U8 => "whole_unsigned",
+                _ if is_double => "whole_int_double",
+                _ => "whole_int",
+            };
+            element.used.insert(function);
+            let whole = format!("{function}({x})");
+            match to.integer_range() {
+                Some((low, high)) if matches!(to, DType::I8 | DType::I16 | DType::U8 | DType::U16) => {
+                    let limit = |n: i64| literal(to, n as f64, width);
+                    format!("clamp({whole}, {}, {})", limit(low), limit(high))
+                }
+                Some(_) | None => whole,
             }
-            Some(_) | None => format!("{ty}({x})"),
-        },
+        }
         (false, false) => widened(from, to, wrapped(element.width(), to, format!("{ty}({x})")), width),
     }
 }
@@ -195,20 +220,20 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         UnaryOp::Exp if dtype == DType::F64 => call("exp_double"),
         UnaryOp::Exp => format!("exp({x})"),
         UnaryOp::Log if dtype == DType::F64 => call("log_double"),
-        UnaryOp::Log => format!("log({x})"),
+        UnaryOp::Log => call("log_safe"),
         UnaryOp::Sqrt => format!("sqrt({x})"),
-        UnaryOp::Sin => format!("sin({x})"),
-        UnaryOp::Cos => format!("cos({x})"),
-        UnaryOp::Tan => format!("tan({x})"),
+        UnaryOp::Sin => format!("sin({})", call("turned")),
+        UnaryOp::Cos => format!("cos({})", call("turned")),
+        UnaryOp::Tan => format!("tan({})", call("turned")),
         UnaryOp::Asin => call("arc_sine"),
         UnaryOp::Acos => call("arc_cosine"),
-        UnaryOp::Atan => format!("atan({x})"),
-        UnaryOp::Sinh => format!("sinh({x})"),
-        UnaryOp::Cosh => format!("cosh({x})"),
+        UnaryOp::Atan => call("arc_tangent"),
+        UnaryOp::Sinh => call("sinh_safe"),
+        UnaryOp::Cosh => call("cosh_safe"),
         UnaryOp::Tanh => call("tanh_safe"),
-        UnaryOp::Asinh => format!("asinh({x})"),
-        UnaryOp::Acosh => format!("acosh({x})"),
-        UnaryOp::Atanh => format!("atanh({x})"),
+        UnaryOp::Asinh => call("asinh_safe"),
+        UnaryOp::Acosh => call("acosh_safe"),
+        UnaryOp::Atanh => call("atanh_safe"),
         UnaryOp::Relu if !dtype.is_float() => format!("max({x}, {})", literal(dtype, 0.0, element.width())),
         UnaryOp::Relu => call("relu"),
         UnaryOp::Sigmoid => call("sigmoid"),
@@ -218,7 +243,9 @@ fn unary(element: &mut Element, op: UnaryOp, dtype: DType, x: &str) -> String {
         UnaryOp::Ceil => format!("ceil({x})"),
         UnaryOp::Round => format!("round({x})"),
         UnaryOp::Not => format!("!{x}"),
+        UnaryOp::IsNan if dtype == DType::F64 => call("is_nan_double"),
         UnaryOp::IsNan => call("is_nan"),
+        UnaryOp::IsInf if dtype == DType::F64 => call("is_inf_double"),
         UnaryOp::IsInf => call("is_inf"),
         UnaryOp::BitNot => format!("~{x}"),
         UnaryOp::ToBits => format!("bitcast<{}>({x})", register_type(DType::I32, element.width())),
@@ -232,8 +259,64 @@ fn number(operand: &str) -> bool {
     scalar.starts_with(|c: char| c.is_ascii_digit() || c == '-')
 }
 
+/// Whether a driver takes what comes of the operands for granted, which it is not where they are infinite or NaN: `x - x` and
+/// `x + -x` for zero, `x / x` for one, the square of a square root for the absolute value.
+fn cancels(ctx: &Context<'_>, id: NodeId, op: BinaryOp) -> bool {
+    let graph = ctx.graph;
+    let &[a, b] = &graph.node(id).inputs[..] else { return false };
+    let made_by = |value, op: UnaryOp| {
+        let producer = graph.producer(value).map(|id| graph.node(id));
+        producer.filter(|node| node.op == Op::Unary(op)).map(|node| node.inputs[0])
+    };
+    match op {
+        _ if !graph.ty(a).dtype.is_float() => false,
+        BinaryOp::Sub | BinaryOp::Div => a == b,
+        BinaryOp::Add => made_by(a, UnaryOp::Neg) == Some(b) || made_by(b, UnaryOp::Neg) == Some(a),
+        BinaryOp::Mul => a == b && made_by(a, UnaryOp::Sqrt).is_some(),
+        _ => false,
+    }
+}
+
+/// A number as a parameter, of which a driver knows nothing.
+fn parameter(element: &mut Element, dtype: DType, name: &str, value: f32) -> String {
+    if !element.params.has(name) {
+        element.params.float(name, value);
+    }
+    let scalar = match dtype {
+        DType::F64 => format!("f64(params.{name})"),
+        _ => format!("params.{name}"),
+    };
+    match element.width() {
+        4 => format!("{}({scalar})", register_type(dtype, 4)),
+        _ => scalar,
+    }
+}
+
+/// The operand times one.
+fn not_to_be_cancelled(element: &mut Element, dtype: DType, operand: &str) -> String {
+    format!("({operand} * {})", parameter(element, dtype, "one", 1.0))
+}
+
+/// A factor, dividend or divisor of zero is a parameter: a driver takes `x * 0` and `0 / x` for zero.
+fn not_to_be_folded(element: &mut Element, dtype: DType, operand: &str) -> String {
+    let is = |zero: f64| operand == literal(dtype, zero, element.width());
+    if is(0.0) {
+        parameter(element, dtype, "zero", 0.0)
+    } else if is(-0.0) {
+        parameter(element, dtype, "minus_zero", -0.0)
+    } else {
+        operand.into()
+    }
+}
+
 fn binary(element: &mut Element, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
     let float = dtype.is_float();
+    let (a, b) = if float && matches!(op, BinaryOp::Mul | BinaryOp::Div) {
+        (not_to_be_folded(element, dtype, a), not_to_be_folded(element, dtype, b))
+    } else {
+        (a.to_owned(), b.to_owned())
+    };
+    let (a, b) = (a.as_str(), b.as_str());
     let is_bool = dtype == DType::Bool;
     let mut call = |function: &'static str| {
         element.used.insert(function);

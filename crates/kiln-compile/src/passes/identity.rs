@@ -40,8 +40,10 @@ fn in_order(perm: &[usize]) -> bool {
 fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Option<ValueId> {
     let first = *inputs.first()?;
     let same_type = || new.ty(first) == old.ty(node.outputs[0]);
+    // By its bits: what is less a negative zero is no zero of its own sign.
     let is = |id: Option<&ValueId>, number: f64| {
-        id.and_then(|id| new.as_constant(*id)).is_some_and(|t| t.to_f64().iter().all(|x| *x == number))
+        let same = |x: &f64| x.to_bits() == number.to_bits();
+        id.and_then(|id| new.as_constant(*id)).is_some_and(|t| t.to_f64().iter().all(same))
     };
     let nothing = match &node.op {
         Op::Cast(_) | Op::Reshape(_) | Op::Expand(_) => same_type(),

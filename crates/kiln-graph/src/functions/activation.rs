@@ -101,6 +101,21 @@ pub fn shrink(f: &mut Formula<'_>, x: ValueId, lambd: f64, bias: f64) -> Made {
     f.select(below, more, upper)
 }
 
+/// `|x| <= lambd ? 0 : x < 0 ? x + bias : x - bias`, PyTorch's `softshrink` with `bias = lambd` and `hardshrink` with
+/// `bias = 0`: as [`shrink`], but NaN stays NaN.
+pub fn shrink_numbers(f: &mut Formula<'_>, x: ValueId, lambd: f64, bias: f64) -> Made {
+    let size = f.unary(UnaryOp::Abs, x)?;
+    let inside = f.with(BinaryOp::LessOrEqual, size, lambd)?;
+    let zero = f.number_like(0.0, x);
+    if bias == 0.0 {
+        return f.select(inside, zero, x);
+    }
+    let (less, more) = (f.with(BinaryOp::Sub, x, bias)?, f.with(BinaryOp::Add, x, bias)?);
+    let negative = f.with(BinaryOp::Less, x, 0.0)?;
+    let outside = f.select(negative, more, less)?;
+    f.select(inside, zero, outside)
+}
+
 /// `clamp(alpha * x + beta, 0, 1)`. ONNX has 0.2 and 0.5 unless told otherwise, PyTorch 1/6 and 1/2.
 pub fn hard_sigmoid(f: &mut Formula<'_>, x: ValueId, alpha: f64, beta: f64) -> Made {
     let line = f.with(BinaryOp::Mul, x, alpha)?;

@@ -14,6 +14,7 @@ pub mod convolution;
 pub mod deformable;
 pub mod determinant;
 pub mod einsum;
+pub mod elementary;
 pub mod embedding;
 pub mod fourier;
 pub mod indexing;

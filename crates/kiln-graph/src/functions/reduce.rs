@@ -7,12 +7,16 @@ use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
 use crate::ops::{ArgKind, ArgReduce, BinaryOp, Iota, Op, ReduceKind, UnaryOp};
 
-/// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows.
+/// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows; with zero where that is
+/// infinite, since infinities have no difference.
 pub fn log_sum_exp(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
     if axes.is_empty() {
         return Ok(x);
     }
     let largest = f.reduce(ReduceKind::Max, x, axes.to_vec(), true)?;
+    let infinite = f.unary(UnaryOp::IsInf, largest)?;
+    let zero = f.number_like(0.0, largest);
+    let largest = f.select(infinite, zero, largest)?;
     let below = f.sub(x, largest)?;
     let exp = f.unary(UnaryOp::Exp, below)?;
     let sum = f.reduce(ReduceKind::Sum, exp, axes.to_vec(), true)?;

@@ -206,8 +206,13 @@ impl UnaryOp {
             UnaryOp::Sinh => x.sinh(),
             UnaryOp::Cosh => x.cosh(),
             UnaryOp::Tanh => x.tanh(),
-            UnaryOp::Asinh => x.asinh(),
-            UnaryOp::Acosh => x.acosh(),
+            // In f64, and of what is large there by its logarithm: the library's own overflow.
+            UnaryOp::Asinh if x.to_f64().abs() > LARGE => {
+                T::from_f64(of_large(x.to_f64().abs()).copysign(x.to_f64()))
+            }
+            UnaryOp::Acosh if x.to_f64() > LARGE => T::from_f64(of_large(x.to_f64())),
+            UnaryOp::Asinh => T::from_f64(x.to_f64().asinh()),
+            UnaryOp::Acosh => T::from_f64(x.to_f64().acosh()),
             UnaryOp::Atanh => x.atanh(),
             UnaryOp::Relu => x.larger(T::ZERO),
             UnaryOp::Sigmoid => T::ONE.over(T::ONE.add(x.neg().exp())),
@@ -279,6 +284,14 @@ impl UnaryOp {
         };
         Ok(x.data.iter().map(|x| function(*x)).collect())
     }
+}
+
+/// From here on, `x^2 + 1` and `x^2` are the same in `f64`.
+const LARGE: f64 = 1e15;
+
+/// `log(2 x)`, what the inverse hyperbolic functions are of large numbers.
+fn of_large(x: f64) -> f64 {
+    x.ln() + std::f64::consts::LN_2
 }
 
 /// The error function, to the precision of `f64`: `2/sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1*3*...*(2n+1))`

@@ -180,7 +180,7 @@ fn mish(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 }
 
 /// `log(1 + exp(beta * x)) / beta`; where `beta * x` is beyond the threshold, `x`. From the default threshold on, both
-/// are the same to within rounding.
+/// are the same to within rounding, unless the product overflows.
 fn softplus(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let beta = b.float("beta")?;
     if beta <= 0.0 {
@@ -191,7 +191,7 @@ fn softplus(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         let scaled = f.scale(x, beta)?;
         let soft = f.unary(UnaryOp::Softplus, scaled)?;
         let soft = f.scale(soft, 1.0 / beta)?;
-        if threshold >= 20.0 {
+        if threshold >= 20.0 && beta <= 1.0 {
             return Ok(soft);
         }
         let beyond = f.with(BinaryOp::Greater, scaled, threshold)?;
@@ -213,12 +213,12 @@ fn hardsigmoid(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 
 fn hardshrink(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let lambd = b.float("lambd")?;
-    of_input(i, b, |f, x| act::shrink(f, x, lambd, 0.0))
+    of_input(i, b, |f, x| act::shrink_numbers(f, x, lambd, 0.0))
 }
 
 fn softshrink(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let lambd = b.float("lambd")?;
-    of_input(i, b, |f, x| act::shrink(f, x, lambd, lambd))
+    of_input(i, b, |f, x| act::shrink_numbers(f, x, lambd, lambd))
 }
 
 fn tanhshrink(i: &mut Interpreter, b: &Bound) -> Result<Value> {
@@ -239,7 +239,12 @@ fn logsigmoid(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 
 fn threshold(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (limit, otherwise) = (b.float("threshold")?, b.float("value")?);
-    of_input(i, b, |f, x| act::threshold(f, x, limit, otherwise))
+    // NaN is not below the limit, and stays.
+    of_input(i, b, |f, x| {
+        let below = f.with(BinaryOp::LessOrEqual, x, limit)?;
+        let otherwise = f.number_like(otherwise, x);
+        f.select(below, otherwise, x)
+    })
 }
 
 /// The dimension that probabilities are over. PyTorch guesses it with a warning where none is named.

@@ -1,6 +1,7 @@
 //! Functions of single elements, and arithmetic with numbers and other tensors.
 
 use kiln_graph::functions::activation as act;
+use kiln_graph::functions::elementary::{exp_minus_one, floor_quotient, log_one_plus};
 use kiln_graph::ops::{BinaryOp, Cast, UnaryOp};
 use kiln_graph::{DType, Op, ShapeDisplay, ValueId};
 use ruff_python_ast::{CmpOp, Operator};
@@ -45,7 +46,15 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
     TM "sign" ("input") => |i, b| {
         let x = i.tensor(b, "input")?;
-        Ok(Value::tensor(i.op(Op::Unary(UnaryOp::Sign), &[x])?))
+        let sign = i.op(Op::Unary(UnaryOp::Sign), &[x])?;
+        if !i.dtype(x).is_float() {
+            return Ok(Value::tensor(sign));
+        }
+        // PyTorch's sign of NaN is zero.
+        let mut f = i.formula();
+        let nan = f.unary(UnaryOp::IsNan, x)?;
+        let zero = f.number_like(0.0, x);
+        Ok(Value::tensor(f.select(nan, zero, sign)?))
     },
     TM "exp" ("input") => unary!(Exp),
     TM "log" ("input") => unary!(Log),
@@ -86,15 +95,14 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     TM "log2" ("input") => |i, b| scaled_log(i, b, std::f64::consts::LOG2_E),
     TM "log10" ("input") => |i, b| scaled_log(i, b, std::f64::consts::LOG10_E),
     TM "log1p" ("input") => |i, b| {
-        let shifted = i.combine(BinaryOp::Add, &b.get("input"), &Value::Float(1.0))?;
-        let x = i.optional_tensor_of(&shifted)?.ok_or_else(|| b.wrong("input", "a tensor"))?;
-        Ok(Value::tensor(i.op(Op::Unary(UnaryOp::Log), &[x])?))
+        let x = i.tensor(b, "input")?;
+        let x = i.as_float(x)?;
+        Ok(Value::tensor(log_one_plus(&mut i.formula(), x)?))
     },
     TM "expm1" ("input") => |i, b| {
         let x = i.tensor(b, "input")?;
         let x = i.as_float(x)?;
-        let exp = Value::tensor(i.op(Op::Unary(UnaryOp::Exp), &[x])?);
-        i.combine(BinaryOp::Sub, &exp, &Value::Float(1.0))
+        Ok(Value::tensor(exp_minus_one(&mut i.formula(), x)?))
     },
     TM "clamp" or "clip" ("input, min=None, max=None") => clamp,
     TM "clamp_min" ("input, min") => |i, b| limited(i, &b.get("input"), Limit::Min, &b.get("min")),
@@ -356,13 +364,14 @@ impl Interpreter {
                     let whole = self.op(Op::Binary(BinaryOp::Sub), &[a, rest])?;
                     return Ok(Value::tensor(self.op(Op::Binary(BinaryOp::Div), &[whole, b])?));
                 }
-                let quotient = self.op(Op::Binary(BinaryOp::Div), &[a, b])?;
-                Ok(Value::tensor(self.op(Op::Unary(UnaryOp::Floor), &[quotient])?))
+                self.nodes()?;
+                Ok(Value::tensor(floor_quotient(&mut self.formula(), a, b)?))
             }
             Operator::Pow => {
-                // Small whole powers are products: exact, and cheaper than a logarithm.
-                if let (Some(id), Some(2)) = (self.optional_tensor_of(left)?, whole(right)) {
-                    return Ok(Value::tensor(self.op(Op::Binary(BinaryOp::Mul), &[id, id])?));
+                if let (Some(x), Some(exponent)) = (self.optional_tensor_of(left)?, right.as_f64())
+                    && let Some(power) = self.simple_power(x, exponent)?
+                {
+                    return Ok(Value::tensor(power));
                 }
                 self.combine(BinaryOp::Pow, left, right)
             }
@@ -380,6 +389,28 @@ impl Interpreter {
                 Err(Fault::unsupported("shifts of tensors are not supported"))
             }
         }
+    }
+
+    /// The powers that PyTorch does not compute by logarithms either: exact, and cheaper. Its roots are those of
+    /// `sqrt`, so that of -0 and minus infinity they are not what other powers are.
+    fn simple_power(&mut self, x: ValueId, exponent: f64) -> Result<Option<ValueId>> {
+        let simple: &[f64] = match self.dtype(x) {
+            DType::Bool => &[],
+            dtype if dtype.is_float() => &[2.0, 3.0, 0.5, -0.5, -1.0, -2.0],
+            _ => &[2.0, 3.0],
+        };
+        if !simple.contains(&exponent) {
+            return Ok(None);
+        }
+        let mut base = if exponent.abs() == 0.5 { self.op(Op::Unary(UnaryOp::Sqrt), &[x])? } else { x };
+        if exponent < 0.0 {
+            base = self.op(Op::Unary(UnaryOp::Reciprocal), &[base])?;
+        }
+        let power = match exponent.abs() {
+            2.0 | 3.0 => self.op(Op::Binary(BinaryOp::Mul), &[base, base])?,
+            _ => base,
+        };
+        Ok(Some(if exponent == 3.0 { self.op(Op::Binary(BinaryOp::Mul), &[power, base])? } else { power }))
     }
 
     /// `&`, `|`, `^`: the logical functions for truth values, another one for numbers.
@@ -423,10 +454,6 @@ impl Interpreter {
             _ => Ok(result),
         }
     }
-}
-
-fn whole(value: &Value) -> Option<i64> {
-    value.as_int().or_else(|| if value.as_f64() == Some(2.0) { Some(2) } else { None })
 }
 
 /// The type that both can be represented in, as PyTorch promotes types.
