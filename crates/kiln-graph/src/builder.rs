@@ -150,7 +150,7 @@ impl Builder {
 
     /// Batch normalization with running statistics, as in `eval()`; all four are `[C]`.
     pub fn batch_norm(&mut self, name: &str, x: Var, [scale, bias, mean, var]: [Var; 4]) -> Var {
-        let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, unbiased: true };
+        let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, frozen: false, unbiased: true };
         self.apply(name, Op::BatchNorm(op), &[x, scale, bias, mean, var])
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn of_node(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Vec<
     let rank = |i: usize| inputs.get(i).map(|id| graph.ty(*id).rank());
     let contents = match op {
         Op::ShapeOf(op) => graph.ty(*inputs.first()?).shape.get(op.start..op.end)?.to_vec(),
-        Op::Reshape(_) => of(0)?,
+        Op::Reshape(_) | Op::StopGradient => of(0)?,
         Op::Cast(cast) if matches!(cast.to, DType::I64 | DType::I32) => of(0)?,
         Op::Expand(expand) => {
             let n = crate::dim::product(&expand.shape).as_usize().filter(|n| *n <= MAX_LENGTH)?;

@@ -112,7 +112,7 @@ pub fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let bias = sketch.weights(dice, &[channels], 1.0, 0.0);
     let mean = sketch.weights(dice, &[channels], 0.5, 0.0);
     let var = sketch.weights(dice, &[channels], 0.4, 1.0);
-    let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, unbiased: true };
+    let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, frozen: false, unbiased: true };
     sketch.apply(Op::BatchNorm(op), &[x, scale, bias, mean, var])
 }
 

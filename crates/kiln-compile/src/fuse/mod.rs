@@ -124,6 +124,7 @@ fn role(op: &Op) -> Role {
         | Op::Iota(_)
         | Op::Random(_)
         | Op::Dropout(_)
+        | Op::StopGradient
         | Op::ConvGradWeight(_) => Role::Alone,
     }
 }

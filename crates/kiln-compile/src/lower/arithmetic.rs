@@ -87,6 +87,7 @@ pub fn compute(
         | Op::Size(_)
         | Op::Random(_)
         | Op::Dropout(_)
+        | Op::StopGradient
         | Op::ConvGradWeight(_)
         | Op::PoolGrad(_) => Err(CompileError::Unsupported {
             node: node.name.clone(),

@@ -85,7 +85,8 @@ pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             | Op::Transpose(_)
             | Op::Slice(_)
             | Op::Gather(_)
-            | Op::GatherElements(_) => of(0),
+            | Op::GatherElements(_)
+            | Op::StopGradient => of(0),
             Op::Conv(_)
             | Op::Pool(_)
             | Op::MatMul(_)

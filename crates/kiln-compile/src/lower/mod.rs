@@ -160,6 +160,6 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
         Op::Random(op) => random::lower(ctx, group, node, op),
         Op::ConvGradWeight(op) => conv_grad::lower(ctx, group, node, op),
         Op::PoolGrad(op) => pool_grad::lower(ctx, group, node, op),
-        Op::Dropout(_) => refuse("should have been removed by the pass `identity`".into()),
+        Op::Dropout(_) | Op::StopGradient => refuse("should have been removed by the pass `identity`".into()),
     }
 }

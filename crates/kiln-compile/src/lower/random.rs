@@ -13,7 +13,11 @@ use crate::layout::row_major;
 /// Lowers random numbers: dense, so that element `i` is number `i`.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Random) -> Result<(), CompileError> {
     let graph = ctx.graph;
-    let (state, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
+    let Some(state) = graph.node(node).inputs.first().copied() else {
+        let message = "random numbers without a state are drawn in a training step only".into();
+        return Err(CompileError::Unsupported { node: group.name.clone(), message });
+    };
+    let out = graph.node(node).outputs[0];
     let state = ctx.version(state, &row_major(1, 1))?;
     let ty = graph.ty(out).clone();
     let placed = ctx.place(out, row_major(ty.rank(), 1), Contents::Activation)?;

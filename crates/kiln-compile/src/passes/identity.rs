@@ -1,4 +1,4 @@
-//! Operators that change nothing go, and movements that follow each other become one.
+//! Operators that change nothing go, choices between equals, too, and movements that follow each other become one.
 //!
 //! ```text
 //! before: a = transpose(x) {perm=[0, 2, 1]}   b = transpose(a) {perm=[0, 2, 1]}   c = mul(b, 1)   d = relu(c)
@@ -45,6 +45,9 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
         let same = |x: &f64| x.to_bits() == number.to_bits();
         id.and_then(|id| new.as_constant(*id)).is_some_and(|t| t.to_f64().iter().all(same))
     };
+    if let (Op::Select, [_, a, b]) = (&node.op, inputs) {
+        return (a == b && new.ty(*a) == old.ty(node.outputs[0])).then_some(*a);
+    }
     let nothing = match &node.op {
         Op::Cast(_) | Op::Reshape(_) | Op::Expand(_) => same_type(),
         Op::Transpose(op) => in_order(&op.perm),
@@ -53,6 +56,8 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
         Op::Concat(_) => inputs.len() == 1,
         // A training step has arithmetic in its place.
         Op::Dropout(_) => true,
+        // Passes come behind differentiation.
+        Op::StopGradient => true,
         Op::Binary(BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow) => same_type() && is(inputs.get(1), 1.0),
         Op::Binary(BinaryOp::Sub) => same_type() && is(inputs.get(1), 0.0),
         Op::Binary(

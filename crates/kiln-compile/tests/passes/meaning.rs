@@ -37,6 +37,25 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "common leaves where gradients stop",
+        pass: passes::common::run,
+        before: "input %x : f32[4]\n%a = stop_gradient(%x)\n%b = stop_gradient(%x)\n%c = mul(%a, %x)\n%d = mul(%b, %a)\n\
+                 output y = %c\noutput z = %d",
+        after: &["%a = stop_gradient(%x) : f32[4]", "%c = mul(%a, %x) : f32[4]", "%d = mul(%a, %a) : f32[4]"],
+    },
+    Case {
+        name: "identity of what a gradient does not pass",
+        pass: passes::identity::run,
+        before: "input %x : f32[4]\n%m = less(%x, %x)\n%s = stop_gradient(%x)\n%c = select(%m, %s, %x)\n%r = relu(%c)\n\
+                 %n = neg(%x)\n%t = stop_gradient(%r, %n)\n%w = select(%m, %n, %t)\noutput y = %w",
+        after: &[
+            "%m = less(%x, %x) : bool[4]",
+            "%r = relu(%x) : f32[4]",
+            "%n = neg(%x) : f32[4]",
+            "%w = select(%m, %n, %r) : f32[4]",
+        ],
+    },
+    Case {
         name: "recompute",
         pass: passes::recompute::run,
         before: "input %x : f32[2, 3]\ninput %m : f32[1, 3]\n%c = sub(%x, %m)\n%v = mul(%c, %c)\n%y = mul(%c, %m)\n\

@@ -56,7 +56,7 @@ impl Net {
         let bias = self.weight(&format!("{name}.bias"), &[channels], -0.5, 0.5)?;
         let mean = self.weight(&format!("{name}.running_mean"), &[channels], -0.5, 0.5)?;
         let var = self.weight(&format!("{name}.running_var"), &[channels], 0.5, 1.5)?;
-        let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, unbiased: true };
+        let op = BatchNorm { epsilon: 1e-5, momentum: 0.9, training: false, frozen: false, unbiased: true };
         self.graph.apply1(name, Op::BatchNorm(op), &[x, scale, bias, mean, var])
     }
 

@@ -26,6 +26,9 @@ pub struct BatchNorm {
     pub momentum: f32,
     /// Whether batch statistics are used and running ones updated.
     pub training: bool,
+    /// Whether a training step leaves this as it is: the running statistics are used there, too, and stay
+    /// (`bn.eval()` while the rest of a network trains).
+    pub frozen: bool,
     /// Whether the running variance is updated with the unbiased batch variance (PyTorch).
     pub unbiased: bool,
 }

@@ -201,10 +201,14 @@ impl Op {
             Op::Iota(op) => i64::write(op.eval(shape), dtype),
             Op::Size(op) => f64::write(vec![op.dim.as_const().unwrap_or(0) as f64], dtype),
             Op::Random(op) => {
-                let numbers = op.eval(&Array::<i64>::of(&inputs[0]).data, shape);
+                let Some(state) = inputs.first() else {
+                    let message = "random numbers without a state are drawn in a training step only";
+                    return Err(ShapeError::Mismatch(message.into()).into());
+                };
+                let numbers = op.eval(&Array::<i64>::of(state).data, shape);
                 f64::write(numbers.into_iter().map(f64::from).collect(), dtype)
             }
-            Op::Dropout(_) => inputs[0].data().clone(),
+            Op::Dropout(_) | Op::StopGradient => inputs[0].data().clone(),
             Op::ConvGradWeight(op) => with_real!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
             }),

@@ -36,6 +36,7 @@ mod shape_of;
 mod size;
 mod slice;
 mod softmax;
+mod stop_gradient;
 mod transpose;
 mod unary;
 
@@ -130,6 +131,8 @@ pub enum Op {
     Random(Random),
     /// Dropout; in inference the identity.
     Dropout(Dropout),
+    /// The identity that no gradient passes.
+    StopGradient,
     /// Gradient of a convolution with respect to its weight.
     ConvGradWeight(ConvGradWeight),
     /// Gradient of a pooling.
@@ -167,6 +170,7 @@ impl Op {
             Op::Size(_) => "size",
             Op::Random(_) => "random",
             Op::Dropout(_) => "dropout",
+            Op::StopGradient => "stop_gradient",
             Op::ConvGradWeight(_) => "conv_grad_weight",
             Op::PoolGrad(op) => op.name(),
         }
@@ -202,6 +206,7 @@ impl Op {
             Op::Size(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Random(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Dropout(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::StopGradient => stop_gradient::infer(inputs).map(|t| vec![t]),
             Op::ConvGradWeight(op) => op.infer(inputs).map(|t| vec![t]),
             Op::PoolGrad(op) => op.infer(inputs).map(|t| vec![t]),
         }
@@ -244,6 +249,7 @@ impl Op {
             | Op::Scatter(_)
             | Op::ArgSort(_)
             | Op::Dropout(_)
+            | Op::StopGradient
             | Op::ConvGradWeight(_)
             | Op::ShapeOf(_) => self.clone(),
         })

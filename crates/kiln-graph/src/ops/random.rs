@@ -8,7 +8,8 @@ use crate::tensor::{DType, TensorType};
 /// Uniform random numbers in `[0, 1)`, multiples of 2^-24, from a counter: the same numbers for the same state, in
 /// any order of computation, on any device.
 ///
-/// Input: `state i32[3]`, two words of key (the seed) and a count that whoever uses the numbers increases. Element `i`
+/// Input: `state i32[3]`; without it, these are the random numbers of a model, which exist in training only and which a
+/// training step gives its state and a stream of their own. The state is two words of key (the seed) and a count that whoever uses the numbers increases. Element `i`
 /// (in row-major order) is word `i % 4` of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
 /// 1, 2, 3", 2011) of the counter `[i / 4, stream, state[2], 0]`, its lowest eight bits left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +22,10 @@ pub struct Random {
 
 impl Random {
     pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
-        let [state] = take(inputs)?;
+        let state = match inputs {
+            [] => return Ok(TensorType::f32(self.shape.iter().cloned())),
+            _ => take::<1>(inputs)?[0],
+        };
         if *state != TensorType::new(DType::I32, [3.into()]) {
             return Err(ShapeError::Mismatch(format!("the state should be i32[3], but is {state}")));
         }

@@ -107,9 +107,10 @@ pub fn of(op: &Op) -> Attributes {
             .unless(1e-5, "epsilon", op.epsilon)
             .unless(0.9, "momentum", op.momentum)
             .flag("training", op.training)
+            .flag("frozen", op.frozen)
             .flag("unbiased", op.unbiased),
         Op::Softmax(op) => w.word("axis", op.axis),
-        Op::Unary(_) | Op::Binary(_) | Op::Select => w,
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::StopGradient => w,
         Op::Cast(op) => w.word("to", op.to),
         Op::Reduce(op) => w.list("axes", &op.axes).flag("keep_dims", op.keep_dims),
         Op::ArgReduce(op) => w
@@ -363,11 +364,13 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
             epsilon: r.float("epsilon", 1e-5)?,
             momentum: r.float("momentum", 0.9)?,
             training: r.flag("training")?,
+            frozen: r.flag("frozen")?,
             unbiased: r.flag("unbiased")?,
         }),
         "softmax" => Op::Softmax(Softmax { axis: r.size("axis")?, log: false }),
         "log_softmax" => Op::Softmax(Softmax { axis: r.size("axis")?, log: true }),
         "select" => Op::Select,
+        "stop_gradient" => Op::StopGradient,
         "cast" => Op::Cast(Cast { to: r.parsed("to", None, dtype)? }),
         "reshape" => Op::Reshape(Reshape { shape: r.dims("shape")? }),
         "expand" => Op::Expand(Expand { shape: r.dims("shape")? }),

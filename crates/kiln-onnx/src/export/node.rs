@@ -183,6 +183,11 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             w.node(name, "Dropout", &[inputs[0], &ratio], &outputs, vec![]);
             Ok(())
         }
+        // ONNX says nothing about gradients.
+        Op::StopGradient => {
+            w.node(name, "Identity", &inputs[..1], &outputs, vec![]);
+            Ok(())
+        }
         Op::ConvGradWeight(op) => gradient::conv_weight(w, node, op, &inputs, &outputs),
         Op::PoolGrad(op) => gradient::pool(w, node, op, &inputs, &outputs),
     }

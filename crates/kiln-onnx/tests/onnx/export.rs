@@ -68,6 +68,25 @@ fn metadata_is_read_back() {
     assert!(import_bytes(&bytes, None, &ImportOptions::default()).expect("our own file").metadata.is_empty());
 }
 
+/// ONNX has nothing to say about gradients: where one stops, there is an identity.
+#[test]
+fn where_gradients_stop_there_is_an_identity() {
+    let text = "graph \"g\"\ninput %x : f32[N, 2]\n%a = exp(%x)\n%b = stop_gradient(%a)\n%c = neg(%x)\n\
+                %d = stop_gradient(%b, %c)\noutput y = %d\n";
+    let graph = kiln_graph::text::parse(text).expect("a graph");
+    let proto = export_model(&graph).expect("a model").graph.expect("a graph");
+    let ops: Vec<&str> = proto.node.iter().map(|node| node.op_type.as_str()).collect();
+    assert_eq!(ops, ["Exp", "Identity", "Neg", "Identity"]);
+    let again = import_bytes(&export(&graph).expect("a file"), None, &ImportOptions::default());
+    let again = again.expect("our own file").graph;
+    let x = Tensor::f32([1, 2], vec![0.5, -1.0]).expect("two");
+    let value = |graph: &Graph| {
+        let inputs = [("x".to_owned(), x.clone())].into();
+        evaluate(graph, &inputs, Precision::F32).expect("numbers").output("y").expect("y").to_f64()
+    };
+    assert_eq!(value(&again), value(&graph));
+}
+
 /// Nothing is gained or lost on the way out and in.
 #[test]
 fn weights_stay_weights() {

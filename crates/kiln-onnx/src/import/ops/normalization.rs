@@ -19,6 +19,7 @@ pub(crate) fn batch_normalization(cx: &mut Cx<'_>) -> Outputs {
         epsilon: cx.attributes.float_or("epsilon", 1e-5)?,
         momentum: cx.attributes.float_or("momentum", 0.9)?,
         training: cx.attributes.flag("training_mode", false)?,
+        frozen: false,
         unbiased: false,
     };
     // In training the new running statistics are outputs, too.
