@@ -6,7 +6,7 @@
 //! graph, which passes, the planner and the ONNX export treat like any other.
 
 use kiln_graph::ops::{Adjoint, BinaryOp};
-use kiln_graph::{Def, Formula, Graph, GraphError, Made, Op, Tensor, ValueId};
+use kiln_graph::{Def, Formula, Graph, GraphError, Made, Node, Op, Tensor, ValueId};
 
 /// `graph` with one more output for each parameter, called `NAME.grad` after it: the gradient of the sum of `loss`
 /// (of any shape, usually without dimensions) with respect to that parameter. Parameters are states or inputs, by
@@ -53,7 +53,8 @@ pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result
         let node = graph.node(id);
         let (op, inputs) = (node.op.clone(), node.inputs.clone());
         let dy: Vec<Option<ValueId>> = node.outputs.iter().map(|id| arrived[id.index()]).collect();
-        let wants: Vec<bool> = inputs.iter().map(|id| needs[id.index()]).collect();
+        let wants = inputs.iter().enumerate();
+        let wants: Vec<bool> = wants.map(|(place, id)| needs[id.index()] && passes(node, place)).collect();
         if dy.iter().all(Option::is_none) || !wants.contains(&true) {
             continue;
         }
@@ -85,11 +86,35 @@ fn depends_on(graph: &Graph, sources: &[ValueId]) -> Vec<bool> {
     }
     for id in graph.value_ids() {
         if let Def::Node { node, .. } = &graph.value(id).def {
-            let through = graph.node(*node).inputs.iter().any(|input| depends[input.index()]);
+            let node = graph.node(*node);
+            let mut inputs = node.inputs.iter().enumerate();
+            let through = inputs.any(|(place, input)| depends[input.index()] && passes(node, place));
             depends[id.index()] |= through && graph.ty(id).dtype.is_float();
         }
     }
     depends
+}
+
+/// For each value, whether it has an influence on `loss` that could be differentiated. Where it has none, PyTorch's
+/// `grad` is `None`, which is something else than a gradient of zeros.
+pub fn influences(graph: &Graph, loss: ValueId) -> Vec<bool> {
+    let mut influences = vec![false; graph.values().len()];
+    influences[loss.index()] = true;
+    for node in graph.nodes().iter().rev() {
+        if node.outputs.iter().any(|output| influences[output.index()]) {
+            for (place, input) in node.inputs.iter().enumerate() {
+                influences[input.index()] |= graph.ty(*input).dtype.is_float() && passes(node, place);
+            }
+        }
+    }
+    influences
+}
+
+/// Whether gradients may go to an input of a node.
+fn passes(node: &Node, place: usize) -> bool {
+    let is_stopped = node.op == Op::StopGradient && place == 0;
+    let is_statistic = place >= 3 && matches!(&node.op, Op::BatchNorm(op) if op.training || op.frozen);
+    !is_stopped && !is_statistic
 }
 
 /// A constant of the type of `like`.

@@ -194,6 +194,13 @@ fn describe(setup: &Setup) {
     if let Some(text) = trained(setup) {
         note!("{text}");
     }
+    match setup.training.without_gradient(&setup.model).unwrap_or_default().as_slice() {
+        [] => {}
+        [one] => note!("`{one}` gets no gradient and stays as it is"),
+        [first, rest @ ..] => {
+            note!("`{first}` and {} more parameters get no gradient and stay as they are", rest.len());
+        }
+    }
     let dispatches = setup.compiled.plan.program("train").map_or(0, |program| program.dispatches.len());
     note!(
         "{} parameters; a step is {dispatches} dispatches, {} of activations, {} of state",

@@ -88,8 +88,10 @@ fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
     let mut training = recipe.training(loss)?;
     let wanted = |name: &&String| !recipe.unfreeze.iter().any(|pattern| kiln::train::matches(pattern, name));
-    training.frozen.extend(model.frozen.iter().filter(wanted).cloned());
-    training.model = model.in_training().map_err(crate::definition::report)?;
+    let in_training = model.in_training().map_err(crate::definition::report)?;
+    let frozen = in_training.as_ref().map_or(&model.frozen, |in_training| &in_training.frozen);
+    training.frozen.extend(frozen.iter().filter(wanted).cloned());
+    training.model = in_training.map(|in_training| in_training.graph);
     Ok(training)
 }
 

@@ -25,7 +25,7 @@ pub use optimizer::Optimizer;
 pub use pattern::matches;
 pub use scale::{TARGET_MEAN, TARGET_STD, TargetScale, fold};
 
-use crate::differentiate::gradients;
+use crate::differentiate::{gradients, influences};
 use optimizer::{Shared, Updates};
 use scale::Scaled;
 
@@ -62,9 +62,9 @@ pub struct Training {
     pub output: Option<String>,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// Added to the loss: the sum of the parameters' magnitudes times this.
+    /// Added to the loss: the sum of the magnitudes of the parameters that get a gradient, times this.
     pub l1: f32,
-    /// Added to the loss: the sum of the parameters' squares times this.
+    /// Added to the loss: the sum of the squares of the parameters that get a gradient, times this.
     pub l2: f32,
     /// Patterns of names of parameters that stay as they are; `*` stands for anything.
     pub frozen: Vec<String>,
@@ -104,12 +104,25 @@ impl Training {
         self.frozen.iter().any(|pattern| pattern::matches(pattern, name))
     }
 
-    /// The names of the parameters that change.
+    /// The names of the parameters that change, if the loss depends on them.
     pub fn parameters(&self, model: &Graph) -> Vec<String> {
         let statistics = mode::statistics(model);
         let states = model.states().iter().filter(|id| model.ty(**id).dtype == DType::F32);
         let names = states.map(|id| model.value(*id).name.clone());
         names.filter(|name| !statistics.contains(name) && !self.is_frozen(name)).collect()
+    }
+
+    /// Of the parameters, those that get no gradient, since what is compared does not depend on them, or only where
+    /// gradients stop. They stay as they are, whatever decays the others.
+    pub fn without_gradient(&self, model: &Graph) -> Result<Vec<String>, GraphError> {
+        let model = self.model.as_ref().unwrap_or(model);
+        let influences = influences(model, self.output(model)?);
+        let mut names = self.parameters(model);
+        let is_left = |id: &&ValueId| !influences[id.index()];
+        let left: Vec<&str> =
+            model.states().iter().filter(is_left).map(|id| model.value(*id).name.as_str()).collect();
+        names.retain(|name| left.contains(&name.as_str()));
+        Ok(names)
     }
 
     /// The model's output that is compared.
@@ -177,6 +190,13 @@ impl Backward {
             shown = Some(training.loss.build(graph, answer, target)?);
         }
         let loss = training.loss.build(graph, output, learned)?;
+        // PyTorch's optimizers pass over parameters without a gradient: nothing decays them, either.
+        let influences = influences(graph, loss);
+        let (parameters, unused): (Vec<ValueId>, Vec<ValueId>) =
+            parameters.into_iter().partition(|id| influences[id.index()]);
+        if parameters.is_empty() {
+            return Err(GraphError::Unsuitable(no_gradients(graph, &unused)));
+        }
         let loss = penalized(graph, loss, training, &parameters)?;
         let beside = training.loss.beside(graph, answer, target)?;
         let gradients = gradients(graph, loss, &parameters)?;
@@ -284,7 +304,16 @@ fn no_parameters(model: &Graph, training: &Training) -> String {
     format!("all parameters are frozen by {}; there are {}", training.frozen.join(", "), all.join(", "))
 }
 
-/// The loss with the penalties.
+fn no_gradients(graph: &Graph, unused: &[ValueId]) -> String {
+    let names: Vec<&str> = unused.iter().map(|id| graph.value(*id).name.as_str()).collect();
+    format!(
+        "no parameter would get a gradient, so there is nothing to train: the loss does not depend on {}, or only where \
+         gradients stop (`detach()`, `torch.no_grad()`)",
+        names.join(", ")
+    )
+}
+
+/// The loss with the penalties on what it depends on.
 fn penalized(
     graph: &mut Graph,
     loss: ValueId,

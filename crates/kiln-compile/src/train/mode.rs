@@ -1,4 +1,5 @@
-//! A model as it is while it trains: batch normalization with the statistics of the batch, dropout that drops.
+//! A model as it is while it trains: batch normalization with the statistics of the batch unless it is frozen, dropout
+//! that drops, random numbers that are drawn.
 
 use std::collections::BTreeMap;
 
@@ -38,11 +39,19 @@ pub fn training(
     for id in model.node_ids() {
         let node = model.node(id);
         match &node.op {
-            Op::BatchNorm(op) if !is_frozen(&model.value(node.inputs[3]).name) => {
+            Op::BatchNorm(op) => {
                 let mut inputs = rewriter.inputs(id)?;
                 // A block that is used twice sees the statistics that its first use has left.
                 for (input, old) in inputs.iter_mut().zip(&node.inputs).skip(3) {
                     *input = statistics.get(&model.value(*old).name).copied().unwrap_or(*input);
+                }
+                if op.frozen || is_frozen(&model.value(node.inputs[3]).name) {
+                    let outputs =
+                        rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op.clone()), &inputs)?;
+                    for (old, new) in node.outputs.iter().zip(&outputs) {
+                        rewriter.map(*old, *new);
+                    }
+                    continue;
                 }
                 let op = BatchNorm { training: true, unbiased: true, ..op.clone() };
                 let outputs = rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op), &inputs)?;
@@ -55,13 +64,23 @@ pub fn training(
                     }
                 }
             }
-            Op::Dropout(op) => {
-                let x = rewriter.inputs(id)?[0];
+            Op::Dropout(_) | Op::Random(_) => {
+                let inputs = rewriter.inputs(id)?;
                 let state = match random {
                     Some(state) => state,
                     None => *random.insert(rewriter.graph.state(RANDOM, first_state(seed)?)?),
                 };
-                let y = dropout(&mut rewriter.graph, &node.name, op, x, state, stream)?;
+                let y = match (&node.op, &inputs[..]) {
+                    (Op::Dropout(op), [x]) => {
+                        dropout(&mut rewriter.graph, &node.name, op, *x, state, stream)?
+                    }
+                    (Op::Random(op), []) => {
+                        let op = Random { stream, shape: op.shape.clone() };
+                        rewriter.graph.apply1(node.name.clone(), Op::Random(op), &[state])?
+                    }
+                    // These have a state of their own.
+                    _ => rewriter.graph.apply1(node.name.clone(), node.op.clone(), &inputs)?,
+                };
                 stream += 1;
                 rewriter.map(node.outputs[0], y);
             }
