@@ -137,16 +137,20 @@ fn trace(
     options: &ImportOptions,
 ) -> Result<Imported> {
     let walk = torch::walk(i, module)?;
+    i.enter_modes(module, &walk)?;
+    // What methods for modes have made or put elsewhere.
+    let walk = torch::walk(i, module)?;
+    torch::check_ties(i, &walk)?;
+    i.follow_gradients(true);
     for (path, module) in &walk.modules {
         i.trace.paths.entry(Rc::as_ptr(module).addr()).or_insert_with(|| path.clone());
     }
-    let mut frozen = vec![];
     for (name, parameter) in walk.parameters.iter().chain(&walk.buffers) {
         let tensor = i.first_values(parameter)?;
         let id = i.graph.state(name.clone(), tensor)?;
         parameter.state.set(Some(id));
-        if parameter.is_frozen.get() {
-            frozen.push(id);
+        if !parameter.is_frozen.get() {
+            i.gradients.add_source(id);
         }
     }
     i.trace.is_running = true;
@@ -158,17 +162,22 @@ fn trace(
     }
     let result = i.call_module(module, Args::of(arguments))?;
     outputs(i, module, &result)?;
-    let warnings = warnings(&i.graph);
+    let mut warnings = warnings(&i.graph);
+    warnings.extend(torch::frozen_layers(&walk));
     let graph = tidy(&i.graph)?;
     // Running statistics are no parameters, but training keeps them.
     let statistics: Vec<ValueId> = i
         .graph
         .nodes()
         .iter()
-        .filter(|node| matches!(node.op, Op::BatchNorm(_)))
+        .filter(|node| matches!(&node.op, Op::BatchNorm(op) if !op.frozen))
         .flat_map(|node| node.inputs[3..].to_vec())
         .collect();
-    let frozen = frozen.into_iter().filter(|id| !statistics.contains(id));
+    // `forward` may have frozen some, too.
+    let all = walk.parameters.iter().chain(&walk.buffers);
+    let frozen = all.filter(|(_, parameter)| parameter.is_frozen.get());
+    let frozen =
+        frozen.filter_map(|(_, parameter)| parameter.state.get()).filter(|id| !statistics.contains(id));
     Ok(Imported {
         frozen: frozen.map(|id| i.graph.value(id).name.clone()).collect(),
         names: Names { aliases: walk.aliases, others: walk.others },

@@ -41,6 +41,15 @@ pub struct Model {
     asks_for_training: Option<(PathBuf, kiln_torch::ImportOptions)>,
 }
 
+/// A model as it computes in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InTraining {
+    /// The graph, whose states have the model's values.
+    pub graph: Graph,
+    /// States that training leaves alone.
+    pub frozen: Vec<String>,
+}
+
 impl Model {
     /// Reads the model definition `path`: `net.onnx`, `net.py`, `net.py:Net`.
     pub fn read(path: &Path, options: &ModelOptions) -> Result<Self, Error> {
@@ -80,12 +89,11 @@ impl Model {
         })
     }
 
-    /// The graph as it computes in training, if that differs from [`Model::graph`]: source may ask for `self.training`.
-    /// Its states have the model's values.
-    pub fn in_training(&self) -> Result<Option<Graph>, Error> {
+    /// The model as it computes in training, if that differs from what it is else: source may ask for `self.training`.
+    pub fn in_training(&self) -> Result<Option<InTraining>, Error> {
         let Some((file, options)) = &self.asks_for_training else { return Ok(None) };
         let options = kiln_torch::ImportOptions { training: true, ..options.clone() };
-        let mut graph = kiln_torch::import(file, &options)?.graph;
+        let kiln_torch::Imported { mut graph, frozen, .. } = kiln_torch::import(file, &options)?;
         for id in graph.states().to_vec() {
             let name = &graph.value(id).name;
             let own = self.graph.states().iter().find(|own| self.graph.value(**own).name == *name);
@@ -93,7 +101,8 @@ impl Model {
                 graph.set_state(id, value.clone())?;
             }
         }
-        Ok(Some(graph).filter(|graph| *graph != self.graph))
+        let differs = graph != self.graph || frozen != self.frozen;
+        Ok(differs.then_some(InTraining { graph, frozen }))
     }
 
     /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit. What

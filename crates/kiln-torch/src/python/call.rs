@@ -82,9 +82,10 @@ impl Interpreter {
     pub(crate) fn call_native(&mut self, native: &'static Native, args: Args) -> Result<Value> {
         let bound = self.bind_signature(&format!("`{}`", short(native.name)), native.signature, args)?;
         self.trace.function(native.name);
+        let before = self.graph.values().len();
         let result = (native.call)(self, &bound)?;
         self.nodes()?;
-        self.shared(native.name, &bound, result)
+        self.shared(native.name, Some(native), &bound, result, before)
     }
 
     fn call_object(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {

@@ -111,7 +111,7 @@ impl Interpreter {
                 match name {
                     "__class__" => return Ok(Some(class)),
                     "__module__" => return Ok(Some(Value::str(""))),
-                    "training" if object.class.is_module() => return Ok(Some(Value::Training)),
+                    "training" if object.class.is_module() => return Ok(Some(object.training())),
                     _ => {}
                 }
                 if let Some(found) = object.class.find(name) {

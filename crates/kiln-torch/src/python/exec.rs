@@ -72,8 +72,10 @@ impl Interpreter {
                     return Ok(Flow::Next);
                 }
                 let new = self.binary(s.op, &old, &value)?;
-                // So does a tensor.
-                if let (Value::Tensor(_), Some(id)) = (&old, self.optional_tensor_of(&new)?) {
+                // So do tensors and parameters.
+                if let (Value::Tensor(_) | Value::Parameter(_), Some(id)) =
+                    (&old, self.optional_tensor_of(&new)?)
+                {
                     self.change(&old, id)?;
                     return Ok(Flow::Next);
                 }
@@ -205,12 +207,12 @@ impl Interpreter {
         }
     }
 
-    /// Contexts such as `torch.no_grad()` do nothing here.
+    /// What stands for a context from outside does nothing here.
     fn with_statement(&mut self, env: &Env, s: &StmtWith) -> Result<Flow> {
         let mut entered = vec![];
         for item in &s.items {
             let mut value = self.eval(env, &item.context_expr)?;
-            // The program's own contexts do something.
+            // Those of the program and `torch.no_grad()` do something.
             if let Value::Object(object) = &value
                 && object.class.find("__enter__").is_some()
             {

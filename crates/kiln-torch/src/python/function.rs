@@ -1,6 +1,6 @@
 //! Defining functions, and binding arguments to parameters.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
@@ -32,6 +32,7 @@ impl Interpreter {
             defaults,
             scope: env.closure(),
             owner: RefCell::default(),
+            gradients: Cell::default(),
         };
         let mut value = Value::Function(Rc::new(function));
         for decorator in def.decorator_list.iter().rev() {
@@ -77,6 +78,7 @@ impl Interpreter {
             defaults,
             scope: env.closure(),
             owner: RefCell::default(),
+            gradients: Cell::default(),
         })))
     }
 
@@ -247,12 +249,16 @@ impl Interpreter {
             scope.set(&name, value);
         }
         let env = Env { scope, file: function.file, method: Some((function.clone(), first)), around: None };
-        self.deeper_call(|this| match &function.code.body {
+        let run = |this: &mut Self| match &function.code.body {
             Body::Expression(body) => this.eval(&env, body),
             Body::Statements(body) => match this.block(&env, body)? {
                 Flow::Return(value) => Ok(value),
                 Flow::Next | Flow::Break | Flow::Continue => Ok(Value::None),
             },
+        };
+        self.deeper_call(|this| match function.gradients.get() {
+            Some(on) => this.with_gradients(on, run),
+            None => run(this),
         })
     }
 

@@ -83,6 +83,10 @@ pub(crate) struct Interpreter {
     handled: Vec<Fault>,
     /// Which tensors are views of others.
     pub sharing: crate::torch::Sharing,
+    /// Views that a constructor may write through.
+    pub storage: crate::torch::Storage,
+    /// Whether gradients are followed.
+    pub gradients: crate::torch::Gradients,
     limits: Limits,
     steps: u64,
     cells: u64,
@@ -118,6 +122,8 @@ impl Interpreter {
             draws: 0,
             handled: vec![],
             sharing: crate::torch::Sharing::default(),
+            storage: crate::torch::Storage::default(),
+            gradients: crate::torch::Gradients::default(),
             limits,
             steps: 0,
             cells: 0,

@@ -7,7 +7,6 @@ use kiln_graph::{Dim, ValueId};
 use super::Interpreter;
 use super::fault::{Fault, Result};
 use super::value::{Object, Value};
-use crate::torch::Parameter;
 
 /// A function in Rust.
 pub(crate) struct Native {
@@ -154,13 +153,6 @@ impl Bound {
         let counts: Option<Vec<usize>> =
             self.sizes(name, n)?.into_iter().map(|x| usize::try_from(x).ok().filter(|x| *x > 0)).collect();
         counts.ok_or_else(|| self.wrong(name, "positive"))
-    }
-
-    pub fn parameter(&self, name: &str) -> Result<Rc<Parameter>> {
-        match self.get(name) {
-            Value::Parameter(p) => Ok(p),
-            _ => Err(self.wrong(name, "a parameter")),
-        }
     }
 
     pub fn object(&self, name: &str) -> Result<Rc<Object>> {

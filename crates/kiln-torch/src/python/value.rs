@@ -78,6 +78,8 @@ pub(crate) struct Function {
     pub scope: Rc<Scope>,
     /// The class whose method it is.
     pub owner: RefCell<Option<Rc<Class>>>,
+    /// Whether gradients are on while it runs, where `@torch.no_grad()` or its like says so.
+    pub gradients: Cell<Option<bool>>,
 }
 
 /// What a function takes and does.
@@ -190,6 +192,20 @@ pub(crate) struct Object {
     pub is_initialized: Cell<bool>,
     /// The call that made it.
     pub made: Cell<Option<Span>>,
+    /// Of a module: what `training` is.
+    pub mode: Cell<Mode>,
+}
+
+/// Whether a module is in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As the whole model: in a training step, and not else.
+    #[default]
+    Model,
+    /// Always, since the program says `train()` of this one in particular.
+    Training,
+    /// Never, since the program says `eval()`.
+    Evaluation,
 }
 
 impl Object {
@@ -201,6 +217,7 @@ impl Object {
             buffers: RefCell::default(),
             is_initialized: Cell::new(false),
             made: Cell::new(None),
+            mode: Cell::default(),
         })
     }
 

@@ -2,9 +2,10 @@
 
 use kiln_graph::functions::activation as act;
 use kiln_graph::functions::normalization::per_channel;
-use kiln_graph::ops::{BinaryOp, Slice, SliceAxis, Softmax, UnaryOp};
+use kiln_graph::ops::{BinaryOp, Random, Slice, SliceAxis, Softmax, UnaryOp};
 use kiln_graph::{Dim, Op, ValueId};
 
+use super::mode::Training;
 use super::{Function, Init, functions, layers};
 use crate::python::native::Layer;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
@@ -130,14 +131,25 @@ fn leaky_relu(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     of_input(i, b, |f, x| act::leaky_relu(f, x, slope))
 }
 
-/// In inference the slope is the mean of the limits; in training it is random, which is not supported.
+/// Below zero, the slope is random in training, for each element, and the mean of the limits else.
 fn rrelu(i: &mut Interpreter, b: &Bound) -> Result<Value> {
-    if i.training {
-        return Err(Fault::unsupported(format!("{}: random slopes are not supported in training", b.callee))
-            .help("`nn.LeakyReLU` has a fixed one"));
+    let (lower, upper) = (b.float("lower")?, b.float("upper")?);
+    if lower > upper {
+        return Err(b.wrong("lower", "at most `upper`"));
     }
-    let slope = f64::midpoint(b.float("lower")?, b.float("upper")?);
-    of_input(i, b, |f, x| act::leaky_relu(f, x, slope))
+    if !Training::of(i, b)?.is_random(i, b, "RReLU")? {
+        return of_input(i, b, |f, x| act::leaky_relu(f, x, f64::midpoint(lower, upper)));
+    }
+    let x = i.tensor(b, "input")?;
+    let (shape, dtype) = (i.shape(x), i.dtype(x));
+    let drawn = i.op(Op::Random(Random { stream: 0, shape }), &[])?;
+    let drawn = i.as_type(drawn, dtype)?;
+    let mut f = i.formula();
+    let slope = f.with(BinaryOp::Mul, drawn, upper - lower)?;
+    let slope = f.with(BinaryOp::Add, slope, lower)?;
+    let line = f.mul(x, slope)?;
+    let above = f.with(BinaryOp::Greater, x, 0.0)?;
+    Ok(Value::tensor(f.select(above, x, line)?))
 }
 
 fn prelu(i: &mut Interpreter, b: &Bound) -> Result<Value> {

@@ -225,7 +225,7 @@ fn scaled_log(i: &mut Interpreter, b: &Bound, factor: f64) -> Result<Value> {
 fn scaled(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     match b.get("alpha").as_f64() {
         Some(1.0) => Ok(b.get("other")),
-        _ => i.combine(BinaryOp::Mul, &b.get("other"), &b.get("alpha")),
+        _ => i.binary(Operator::Mult, &b.get("other"), &b.get("alpha")),
     }
 }
 

@@ -44,10 +44,7 @@ impl Interpreter {
                 self.with_part(x, &chosen, value)?
             }
         };
-        match of {
-            Value::Parameter(parameter) => self.set_values(parameter, new),
-            _ => self.change(of, new),
-        }
+        self.change(of, new)
     }
 
     /// What a key chooses, for each dimension.

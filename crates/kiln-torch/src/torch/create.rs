@@ -1,6 +1,6 @@
 //! Tensors that a program makes: constants, numbers in a row, random ones.
 
-use kiln_graph::ops::Expand;
+use kiln_graph::ops::{Expand, Reshape};
 use kiln_graph::{DType, Data, Dim, Op, Tensor};
 
 use super::{Function, Init, functions, shape};
@@ -46,12 +46,26 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let tensor = i.tensor_of(&[n, m], Data::F32(values))?;
         typed(i, tensor, dtype_of(b, DType::F32)?)
     },
-    T "tensor" or "as_tensor" ("data, *, dtype=None, device=None, requires_grad=False") => |i, b| {
-        let data = b.get("data");
-        if i.optional_tensor_of(&data)?.is_some() {
-            return Ok(data);
+    T "tensor" ("data, *, dtype=None, device=None, requires_grad=False") => |i, b| match i.optional_tensor_of(&b.get("data"))? {
+        // A copy without gradient.
+        Some(id) => {
+            let (shape, id) = (i.shape(id), i.detached(id)?);
+            let copy = i.op(Op::Reshape(Reshape { shape }), &[id])?;
+            let dtype = dtype_of(b, i.dtype(copy))?;
+            Ok(Value::tensor(i.as_type(copy, dtype)?))
         }
-        nested(i, b, &data)
+        None => nested(i, b, &b.get("data")),
+    },
+    T "as_tensor" ("data, *, dtype=None, device=None") => |i, b| {
+        let data = b.get("data");
+        match i.optional_tensor_of(&data)? {
+            Some(id) if dtype_of(b, i.dtype(id))? != i.dtype(id) => {
+                let dtype = dtype_of(b, i.dtype(id))?;
+                Ok(Value::tensor(i.as_type(id, dtype)?))
+            }
+            Some(_) => Ok(data),
+            None => nested(i, b, &data),
+        }
     },
     M "new_zeros" ("input, *size, dtype=None, device=None, requires_grad=False") => |i, b| new(i, b, 0.0),
     M "new_ones" ("input, *size, dtype=None, device=None, requires_grad=False") => |i, b| new(i, b, 1.0),
@@ -66,7 +80,6 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     T "is_tensor" ("obj") => |_, b| Ok(Value::Bool(matches!(b.get("obj"), Value::Tensor(_) | Value::Parameter(_)))),
     T "device" ("*args, **kwargs") => |_, _| Ok(Value::str("cpu")),
     T "manual_seed" ("seed") => |_, _| Ok(Value::None),
-    T "no_grad" or "inference_mode" or "enable_grad" ("*args, **kwargs") => |_, b| Ok(identity_of(b)),
     T "set_default_dtype" ("dtype") => |_, _| Ok(Value::None),
 };
 
@@ -112,16 +125,6 @@ pub(super) static SUNDRY: &[Native] = natives! {
     "torch.jit.is_tracing" "" => |_, _| Ok(Value::Bool(false)),
     "torch.jit.annotate" "type, value" => |_, b| Ok(b.get("value")),
 };
-
-/// `@torch.no_grad()` gives a decorator that changes nothing, `@torch.no_grad` is one.
-fn identity_of(b: &Bound) -> Value {
-    static SAME: Native =
-        Native { name: "torch.no_grad", signature: "function=None, /", call: |_, b| Ok(b.get("function")) };
-    match b.get("args") {
-        Value::Tuple(items) if items.len() == 1 => items[0].clone(),
-        _ => Value::Native(&SAME),
-    }
-}
 
 /// The element type that is asked for.
 fn dtype_of(b: &Bound, default: DType) -> Result<DType> {
@@ -215,8 +218,7 @@ fn random(i: &mut Interpreter, b: &Bound, init: &Init) -> Result<Value> {
     let sizes = sizes.ok_or_else(|| b.wrong("size", "integers"))?;
     let count = sizes.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).unwrap_or(usize::MAX);
     i.elements(count)?;
-    let number = i.draws;
-    i.draws += 1;
+    let number = i.next_draw();
     let tensor = i.tensor_of(&sizes, Data::F32(init.values(&sizes, i.seed, number)))?;
     i.constant(tensor)
 }

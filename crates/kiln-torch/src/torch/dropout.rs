@@ -1,19 +1,21 @@
 //! Dropout.
 
-use kiln_graph::Op;
-use kiln_graph::ops::Dropout;
+use kiln_graph::functions::activation::{SELU_ALPHA, SELU_GAMMA};
+use kiln_graph::ops::{BinaryOp, Dropout, Random};
+use kiln_graph::{Dim, Op};
 
+use super::mode::{Training, random_in_evaluation};
 use super::{Function, functions, layers};
 use crate::python::native::Layer;
-use crate::python::{Bound, Fault, Interpreter, Result, Value};
+use crate::python::{Bound, Interpreter, Result, Value};
 
 pub(super) static FUNCTIONS: &[Function] = functions! {
     F "dropout" ("input, p=0.5, training=True, inplace=False") => |i, b| dropout(i, b, None),
     F "dropout1d" ("input, p=0.5, training=True, inplace=False") => |i, b| dropout(i, b, Some(1)),
     F "dropout2d" ("input, p=0.5, training=True, inplace=False") => |i, b| dropout(i, b, Some(2)),
     F "dropout3d" ("input, p=0.5, training=True, inplace=False") => |i, b| dropout(i, b, Some(3)),
-    F "alpha_dropout" ("input, p=0.5, training=False, inplace=False") => alpha,
-    F "feature_alpha_dropout" ("input, p=0.5, training=False, inplace=False") => alpha,
+    F "alpha_dropout" ("input, p=0.5, training=False, inplace=False") => |i, b| alpha(i, b, false),
+    F "feature_alpha_dropout" ("input, p=0.5, training=False, inplace=False") => |i, b| alpha(i, b, true),
 };
 
 pub(super) static LAYERS: &[Layer] = layers! {
@@ -21,8 +23,8 @@ pub(super) static LAYERS: &[Layer] = layers! {
     "Dropout1d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(1));
     "Dropout2d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(2));
     "Dropout3d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(3));
-    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), alpha;
-    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), alpha;
+    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| alpha(i, b, false);
+    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| alpha(i, b, true);
 };
 
 /// Of whole channels for `spatial` dimensions, of single elements else. Whether it is training is decided when a
@@ -30,19 +32,12 @@ pub(super) static LAYERS: &[Layer] = layers! {
 fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Value> {
     let x = i.tensor(b, "input")?;
     let p = ratio(b)?;
-    match b.get("training") {
-        Value::Training => {}
-        Value::Bool(false) => return Ok(Value::tensor(x)),
+    match Training::of(i, b)? {
+        Training::Step => {}
+        Training::Never => return Ok(Value::tensor(x)),
         // `if self.training: x = F.dropout(x)`: in evaluation the program does not come here.
-        Value::Bool(true) if i.training => {}
-        // `F.dropout(x)` drops in evaluation, too: the book warns of it.
-        _ => {
-            return Err(Fault::unsupported(format!(
-                "{} drops in evaluation, too, unless it is told when it is training",
-                b.callee
-            ))
-            .help("`F.dropout(x, training=self.training)` or `nn.Dropout()` drops in training only"));
-        }
+        Training::Always if i.training => {}
+        Training::Always => return Err(random_in_evaluation(b, "drops", "Dropout")),
     }
     if let Some(spatial) = spatial {
         i.image(b, x, spatial)?;
@@ -63,13 +58,30 @@ fn ratio(b: &Bound) -> Result<f64> {
         .help("it is the share that is dropped: `p=0.5` drops about half of the elements"))
 }
 
-fn alpha(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+/// Alpha dropout (Klambauer et al. 2017): what is dropped, elements or whole channels, becomes the value at which `selu`
+/// ends, and all is scaled and shifted such that mean and variance stay.
+fn alpha(i: &mut Interpreter, b: &Bound, of_channels: bool) -> Result<Value> {
     let x = i.tensor(b, "input")?;
-    if i.training {
-        return Err(Fault::unsupported(format!("{}: alpha dropout is not supported in training", b.callee))
-            .help("`nn.Dropout` is"));
+    let p = ratio(b)?;
+    if !Training::of(i, b)?.is_random(i, b, "AlphaDropout")? || p == 0.0 {
+        return Ok(Value::tensor(x));
     }
-    Ok(Value::tensor(x))
+    let mut shape = i.shape(x);
+    if of_channels {
+        shape.iter_mut().skip(2).for_each(|size| *size = Dim::from(1));
+    }
+    let drawn = i.op(Op::Random(Random { stream: 0, shape }), &[])?;
+    let mut f = i.formula();
+    if p == 1.0 {
+        return Ok(Value::tensor(f.with(BinaryOp::Mul, x, 0.0)?));
+    }
+    let end = SELU_ALPHA * SELU_GAMMA;
+    let scale = ((end * end * p + 1.0) * (1.0 - p)).sqrt().recip();
+    let kept = f.with(BinaryOp::GreaterOrEqual, drawn, p)?;
+    let dropped = f.number_like(-end, x);
+    let y = f.select(kept, x, dropped)?;
+    let y = f.with(BinaryOp::Mul, y, scale)?;
+    Ok(Value::tensor(f.with(BinaryOp::Add, y, end * scale * p)?))
 }
 
 #[cfg(test)]

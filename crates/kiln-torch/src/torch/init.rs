@@ -177,52 +177,53 @@ fn identity(shape: &[usize]) -> Vec<f32> {
 }
 
 static FUNCTIONS: &[Native] = natives! {
-    "torch.nn.init.constant_" "tensor, val" => |_, b| set(b, Init::Constant(b.float("val")? as f32)),
-    "torch.nn.init.zeros_" "tensor" => |_, b| set(b, Init::Constant(0.0)),
-    "torch.nn.init.ones_" "tensor" => |_, b| set(b, Init::Constant(1.0)),
-    "torch.nn.init.uniform_" "tensor, a=0.0, b=1.0, generator=None" => |_, b| {
-        set(b, Init::Uniform(b.float("a")?, b.float("b")?))
+    "torch.nn.init.constant_" "tensor, val" => |i, b| set(i, b, Init::Constant(b.float("val")? as f32)),
+    "torch.nn.init.zeros_" "tensor" => |i, b| set(i, b, Init::Constant(0.0)),
+    "torch.nn.init.ones_" "tensor" => |i, b| set(i, b, Init::Constant(1.0)),
+    "torch.nn.init.uniform_" "tensor, a=0.0, b=1.0, generator=None" => |i, b| {
+        set(i, b, Init::Uniform(b.float("a")?, b.float("b")?))
     },
-    "torch.nn.init.normal_" "tensor, mean=0.0, std=1.0, generator=None" => |_, b| {
-        set(b, Init::Normal(b.float("mean")?, b.float("std")?))
+    "torch.nn.init.normal_" "tensor, mean=0.0, std=1.0, generator=None" => |i, b| {
+        set(i, b, Init::Normal(b.float("mean")?, b.float("std")?))
     },
-    "torch.nn.init.trunc_normal_" "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None" => |_, b| {
+    "torch.nn.init.trunc_normal_" "tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None" => |i, b| {
         let (low, high) = (b.float("a")?, b.float("b")?);
         if low >= high {
             return Err(b.wrong("a", "less than `b`"));
         }
-        set(b, Init::Truncated { mean: b.float("mean")?, std: b.float("std")?, low, high })
+        set(i, b, Init::Truncated { mean: b.float("mean")?, std: b.float("std")?, low, high })
     },
-    "torch.nn.init.xavier_uniform_" "tensor, gain=1.0, generator=None" => |_, b| {
-        let (inputs, outputs) = fans(b)?;
+    "torch.nn.init.xavier_uniform_" "tensor, gain=1.0, generator=None" => |i, b| {
+        let (inputs, outputs) = fans(i, b)?;
         let bound = b.float("gain")? * (6.0 / (inputs + outputs)).sqrt();
-        set(b, Init::Uniform(-bound, bound))
+        set(i, b, Init::Uniform(-bound, bound))
     },
-    "torch.nn.init.xavier_normal_" "tensor, gain=1.0, generator=None" => |_, b| {
-        let (inputs, outputs) = fans(b)?;
-        set(b, Init::Normal(0.0, b.float("gain")? * (2.0 / (inputs + outputs)).sqrt()))
+    "torch.nn.init.xavier_normal_" "tensor, gain=1.0, generator=None" => |i, b| {
+        let (inputs, outputs) = fans(i, b)?;
+        set(i, b, Init::Normal(0.0, b.float("gain")? * (2.0 / (inputs + outputs)).sqrt()))
     },
-    "torch.nn.init.kaiming_uniform_" "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None" => |_, b| {
-        let bound = 3f64.sqrt() * kaiming(b)?;
-        set(b, Init::Uniform(-bound, bound))
+    "torch.nn.init.kaiming_uniform_" "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None" => |i, b| {
+        let bound = 3f64.sqrt() * kaiming(i, b)?;
+        set(i, b, Init::Uniform(-bound, bound))
     },
-    "torch.nn.init.kaiming_normal_" "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None" => |_, b| {
-        set(b, Init::Normal(0.0, kaiming(b)?))
+    "torch.nn.init.kaiming_normal_" "tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None" => |i, b| {
+        let std = kaiming(i, b)?;
+        set(i, b, Init::Normal(0.0, std))
     },
-    "torch.nn.init.orthogonal_" "tensor, gain=1, generator=None" => |_, b| {
-        let parameter = b.parameter("tensor")?;
-        let shorter = parameter.shape.first().copied().unwrap_or(1);
-        let others = size(parameter.shape.get(1..).unwrap_or_default());
+    "torch.nn.init.orthogonal_" "tensor, gain=1, generator=None" => |i, b| {
+        let shape = shape(i, b)?;
+        let shorter = shape.first().copied().unwrap_or(1);
+        let others = size(shape.get(1..).unwrap_or_default());
         let short = shorter.min(others);
         if short.saturating_mul(short).saturating_mul(shorter.max(others)) > 1 << 32 {
             return Err(Fault::limit(format!(
                 "an orthogonal matrix of {shorter} x {others} takes too long to make"
             )));
         }
-        set(b, Init::Orthogonal(b.float("gain")?))
+        set(i, b, Init::Orthogonal(b.float("gain")?))
     },
-    "torch.nn.init.eye_" "tensor" => |_, b| set(b, Init::Identity),
-    "torch.nn.init.dirac_" "tensor, groups=1" => |_, b| set(b, Init::Identity),
+    "torch.nn.init.eye_" "tensor" => |i, b| set(i, b, Init::Identity),
+    "torch.nn.init.dirac_" "tensor, groups=1" => |i, b| set(i, b, Init::Identity),
     "torch.nn.init.calculate_gain" "nonlinearity, param=None" => |_, b| {
         let param = if b.is_none("param") { 0.01 } else { b.float("param")? };
         gain(&b.string("nonlinearity")?, param).map(Value::Float)
@@ -239,24 +240,34 @@ pub(super) fn names() -> Vec<&'static str> {
     FUNCTIONS.iter().filter_map(|native| native.name.rsplit('.').next()).collect()
 }
 
-fn set(b: &Bound, init: Init) -> Result<Value> {
+fn set(i: &mut Interpreter, b: &Bound, init: Init) -> Result<Value> {
     let value = b.get("tensor");
     match &value {
-        Value::Parameter(parameter) => {
-            *parameter.init.borrow_mut() = init;
+        Value::Parameter(_) | Value::Tensor(_) => {
+            i.begin(&value, init)?;
             Ok(value)
         }
         _ => Err(b.wrong("tensor", "a parameter of a layer")),
     }
 }
 
+/// The sizes of what is initialized.
+fn shape(i: &mut Interpreter, b: &Bound) -> Result<Vec<usize>> {
+    let value = b.get("tensor");
+    if let Some(parameter) = i.whole(&value) {
+        return Ok(parameter.shape.clone());
+    }
+    let id = i.tensor(b, "tensor")?;
+    i.graph.ty(id).static_shape().ok_or_else(|| b.wrong("tensor", "a parameter of a layer"))
+}
+
 /// Inputs and outputs of a unit.
-fn fans(b: &Bound) -> Result<(f64, f64)> {
-    let parameter = b.parameter("tensor")?;
-    let [outputs, inputs, taps @ ..] = &parameter.shape[..] else {
+fn fans(i: &mut Interpreter, b: &Bound) -> Result<(f64, f64)> {
+    let shape = shape(i, b)?;
+    let [outputs, inputs, taps @ ..] = &shape[..] else {
         return Err(Fault::value(format!(
-            "{}: a tensor of shape {:?} has no fan-in and fan-out; it needs two dimensions or more",
-            b.callee, parameter.shape
+            "{}: a tensor of shape {shape:?} has no fan-in and fan-out; it needs two dimensions or more",
+            b.callee
         ))
         .help("biases are set with `nn.init.zeros_` or `constant_`"));
     };
@@ -266,8 +277,8 @@ fn fans(b: &Bound) -> Result<(f64, f64)> {
 }
 
 /// `gain / sqrt(fan)`
-fn kaiming(b: &Bound) -> Result<f64> {
-    let (inputs, outputs) = fans(b)?;
+fn kaiming(i: &mut Interpreter, b: &Bound) -> Result<f64> {
+    let (inputs, outputs) = fans(i, b)?;
     let fan = match &*b.string("mode")? {
         "fan_in" => inputs,
         "fan_out" => outputs,
@@ -316,10 +327,15 @@ impl Interpreter {
             return Ok(tensor.clone());
         }
         self.step(work(&parameter.init.borrow(), &parameter.shape))?;
-        let number = self.draws;
-        self.draws += 1;
+        let number = parameter.number.get().unwrap_or_else(|| self.next_draw());
         let values = parameter.init.borrow().values(&parameter.shape, self.seed, number);
         self.tensor_of(&parameter.shape, Data::F32(values))
+    }
+
+    /// The number of the next random tensor.
+    pub(crate) fn next_draw(&mut self) -> u32 {
+        self.draws += 1;
+        self.draws - 1
     }
 
     /// A tensor whose data has the right length.

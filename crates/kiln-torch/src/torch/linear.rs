@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use kiln_graph::functions::linear::matmul;
-use kiln_graph::ops::{BinaryOp, Gather, MatMul, Reshape};
+use kiln_graph::ops::{BinaryOp, Gather, MatMul, Reshape, Scatter, ScatterReduction};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId, product};
 
 use super::{Function, Init, functions, layers};
@@ -60,10 +60,6 @@ fn embedding(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     if !b.is_none("max_norm") {
         return Err(Fault::unsupported(format!("{}: `max_norm` is not supported", b.callee)));
     }
-    if !b.is_none("padding_idx") && i.training {
-        return Err(Fault::unsupported(format!("{}: `padding_idx` is not supported in training", b.callee))
-            .help("its row would have to stay without gradient; a mask on the output does the same"));
-    }
     if i.dtype(indices).is_float() {
         return Err(Fault::type_error(format!(
             "{} takes whole numbers, but `{}` delivers {}",
@@ -73,7 +69,52 @@ fn embedding(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         ))
         .help("`--input i64:16` says that the input is 16 integers"));
     }
-    Ok(Value::tensor(i.op(Op::Gather(Gather { axis: 0 }), &[weight, indices])?))
+    let y = i.op(Op::Gather(Gather { axis: 0 }), &[weight, indices])?;
+    if !i.has_gradient(y)? {
+        return Ok(Value::tensor(y));
+    }
+    let y = if b.bool("scale_grad_by_freq")? { by_frequency(i, weight, indices, y)? } else { y };
+    let y = if b.is_none("padding_idx") { y } else { without_padding(i, b, weight, indices, y)? };
+    Ok(Value::tensor(y))
+}
+
+/// The rows `y` of `weight`, whose gradients are divided by how often their indices are there.
+fn by_frequency(i: &mut Interpreter, weight: ValueId, indices: ValueId, y: ValueId) -> Result<ValueId> {
+    let (rows, dtype) = (i.shape(weight)[0].clone(), i.dtype(y));
+    let mut column = i.shape(indices);
+    let total = product(&column);
+    column.push(1.into());
+    let mut f = i.formula();
+    let (zero, one) = (f.number_like(0.0, y), f.number_like(1.0, y));
+    let (zeros, ones) = (f.expand(zero, vec![rows])?, f.expand(one, vec![total.clone()])?);
+    let flat = f.reshape(indices, vec![total])?;
+    let add = Scatter { axis: 0, reduction: ScatterReduction::Add };
+    let counts = f.apply(Op::Scatter(add), &[zeros, flat, ones])?;
+    let counts = f.apply(Op::Gather(Gather { axis: 0 }), &[counts, indices])?;
+    let counts = f.reshape(counts, column)?;
+    let counts = f.cast(counts, dtype)?;
+    let scaled = f.div(y, counts)?;
+    Ok(f.apply(Op::StopGradient, &[y, scaled])?)
+}
+
+/// The rows `y` of `weight`, where that of the padding has no gradient.
+fn without_padding(
+    i: &mut Interpreter,
+    b: &Bound,
+    weight: ValueId,
+    indices: ValueId,
+    y: ValueId,
+) -> Result<ValueId> {
+    let rows = i.shape(weight)[0].as_usize().unwrap_or(0);
+    let padding = crate::python::position(&b.get("padding_idx"), rows, "embedding")?;
+    let mut column = i.shape(indices);
+    column.push(1.into());
+    let mut f = i.formula();
+    #[allow(clippy::as_conversions, reason = "numbers of rows are far below 2^53")]
+    let is_padding = f.with(BinaryOp::Equal, indices, padding as f64)?;
+    let is_padding = f.reshape(is_padding, column)?;
+    let stopped = f.apply(Op::StopGradient, &[y])?;
+    Ok(f.select(is_padding, stopped, y)?)
 }
 
 fn product_of(i: &mut Interpreter, b: &Bound) -> Result<Value> {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use kiln_graph::{DType, Dim, Tensor, ValueId};
 
-use super::{Function, Init, functions};
+use super::storage::Step;
+use super::{Function, Init, Parameter, functions};
 use crate::python::methods::natives;
 use crate::python::native::Native;
 use crate::python::{Args, Bound, Fault, Interpreter, Result, Value};
@@ -38,15 +39,16 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
     M "zero_" ("input") => |i, b| filled(i, b, 0.0),
     M "copy_" ("input, src, non_blocking=False") => |i, b| {
-        let all = Value::Slice(Rc::new([Value::None, Value::None, Value::None]));
-        i.set_tensor_item(&b.get("input"), &all, &b.get("src"))?;
+        i.set_tensor_item(&b.get("input"), &Value::Ellipsis, &b.get("src"))?;
         Ok(b.get("input"))
     },
-    TM "detach" ("input") => |i, b| {
-        if i.training {
-            return Err(Fault::unsupported("`detach` is not supported in training: gradients would have to stop there"));
-        }
-        same(i, b)
+    M "normal_" ("input, mean=0.0, std=1.0, *, generator=None") => |i, b| {
+        i.begin(&b.get("input"), Init::Normal(b.float("mean")?, b.float("std")?))?;
+        Ok(b.get("input"))
+    },
+    M "uniform_" ("input, a=0.0, b=1.0, *, generator=None") => |i, b| {
+        i.begin(&b.get("input"), Init::Uniform(b.float("a")?, b.float("b")?))?;
+        Ok(b.get("input"))
     },
     M "cpu" or "cuda" ("input, *args, **kwargs") => same,
     M "tolist" ("input") => |i, b| {
@@ -112,37 +114,44 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
 
 /// What constructors do to parameters: `self.fc.bias.data.zero_()`.
 static OF_PARAMETERS: &[Native] = natives! {
-    "zero_" "self" => |_, b| set(b, Init::Constant(0.0)),
-    "fill_" "self, value" => |_, b| set(b, Init::Constant(b.float("value")? as f32)),
-    "normal_" "self, mean=0.0, std=1.0, generator=None" => |_, b| set(b, Init::Normal(b.float("mean")?, b.float("std")?)),
-    "uniform_" "self, a=0.0, b=1.0, generator=None" => |_, b| set(b, Init::Uniform(b.float("a")?, b.float("b")?)),
-    "copy_" "self, src" => |i, b| {
-        let src = i.tensor(b, "src")?;
-        i.set_values(&b.parameter("self")?, src)?;
-        Ok(b.get("self"))
+    "zero_" "self" => |i, b| set(i, b, Init::Constant(0.0)),
+    "fill_" "self, value" => |i, b| match b.get("value").as_f64() {
+        Some(value) => set(i, b, Init::Constant(value as f32)),
+        None => copied(i, b, "value"),
     },
+    "normal_" "self, mean=0.0, std=1.0, *, generator=None" => |i, b| {
+        set(i, b, Init::Normal(b.float("mean")?, b.float("std")?))
+    },
+    "uniform_" "self, a=0.0, b=1.0, *, generator=None" => |i, b| {
+        set(i, b, Init::Uniform(b.float("a")?, b.float("b")?))
+    },
+    "copy_" "self, src, non_blocking=False" => |i, b| copied(i, b, "src"),
     "mul_" "self, other" => |i, b| changed(i, b, "mul", "other"),
-    "add_" "self, other" => |i, b| changed(i, b, "add", "other"),
-    "sub_" "self, other" => |i, b| changed(i, b, "sub", "other"),
+    "add_" "self, other, *, alpha=1" => |i, b| moved(i, b, "add"),
+    "sub_" "self, other, *, alpha=1" => |i, b| moved(i, b, "sub"),
     "div_" "self, other" => |i, b| changed(i, b, "div", "other"),
     "clamp_" "self, min=None, max=None" => |i, b| {
         let args = Args::of([b.get("min"), b.get("max")]);
         replaced(i, b, "clamp", args)
     },
     "size" "self, dim=None" => |i, b| {
-        let shape = b.parameter("self")?.shape.clone();
+        let shape = own(i, b)?.shape.clone();
         if b.is_none("dim") {
             return Ok(Value::tuple(shape.into_iter().map(|n| Value::size(Dim::from(n)))));
         }
         let axis = i.axis(b.int("dim")?, shape.len())?;
         Ok(Value::size(Dim::from(shape[axis])))
     },
-    "dim" "self" => |_, b| Ok(Value::Int(i64::try_from(b.parameter("self")?.shape.len()).unwrap_or(0))),
-    "numel" "self" => |_, b| Ok(Value::size(Dim::from(b.parameter("self")?.shape.iter().product::<usize>()))),
-    "requires_grad_" "self, requires_grad=True" => |_, b| {
-        b.parameter("self")?.is_frozen.set(!b.bool("requires_grad")?);
+    "dim" "self" => |i, b| Ok(Value::Int(i64::try_from(own(i, b)?.shape.len()).unwrap_or(0))),
+    "numel" "self" => |i, b| Ok(Value::size(Dim::from(own(i, b)?.shape.iter().product::<usize>()))),
+    "requires_grad_" "self, requires_grad=True" => |i, b| {
+        // `weight.data` is a tensor of its own.
+        if let Value::Parameter(parameter) = b.get("self") {
+            i.freeze(&parameter, !b.bool("requires_grad")?)?;
+        }
         Ok(b.get("self"))
     },
+    "detach" "self" => |i, b| i.data_of_parameter(&b.get("self")),
 };
 
 /// A method that parameters have of their own.
@@ -150,8 +159,18 @@ pub(super) fn of_parameter(name: &str) -> Option<&'static Native> {
     OF_PARAMETERS.iter().find(|native| native.name == name)
 }
 
-fn set(b: &Bound, init: Init) -> Result<Value> {
-    *b.parameter("self")?.init.borrow_mut() = init;
+/// The parameter whose method is called, perhaps by way of `data`.
+fn own(i: &Interpreter, b: &Bound) -> Result<Rc<Parameter>> {
+    i.whole(&b.get("self")).ok_or_else(|| b.wrong("self", "a parameter"))
+}
+
+fn set(i: &mut Interpreter, b: &Bound, init: Init) -> Result<Value> {
+    i.begin(&b.get("self"), init)?;
+    Ok(b.get("self"))
+}
+
+fn copied(i: &mut Interpreter, b: &Bound, from: &str) -> Result<Value> {
+    i.set_tensor_item(&b.get("self"), &Value::Ellipsis, &b.get(from))?;
     Ok(b.get("self"))
 }
 
@@ -159,12 +178,18 @@ fn changed(i: &mut Interpreter, b: &Bound, method: &str, operand: &str) -> Resul
     replaced(i, b, method, Args::of([b.get(operand)]))
 }
 
+/// `add_` and `sub_`, which may scale what they add.
+fn moved(i: &mut Interpreter, b: &Bound, method: &str) -> Result<Value> {
+    let mut args = Args::of([b.get("other")]);
+    args.named.push(("alpha".into(), b.get("alpha")));
+    replaced(i, b, method, args)
+}
+
 /// Gives a parameter what a method makes of its values.
 fn replaced(i: &mut Interpreter, b: &Bound, method: &str, args: Args) -> Result<Value> {
-    let parameter = b.parameter("self")?;
     let result = i.call_method(&b.get("self"), method, args)?;
     if let Some(id) = i.optional_tensor_of(&result)? {
-        i.set_values(&parameter, id)?;
+        i.change(&b.get("self"), id)?;
     }
     Ok(b.get("self"))
 }
@@ -185,8 +210,7 @@ fn elements(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 
 /// One number everywhere, in place.
 fn filled(i: &mut Interpreter, b: &Bound, value: f64) -> Result<Value> {
-    let all = Value::Slice(Rc::new([Value::None, Value::None, Value::None]));
-    i.set_tensor_item(&b.get("input"), &all, &Value::Float(value))?;
+    i.set_tensor_item(&b.get("input"), &Value::Ellipsis, &Value::Float(value))?;
     Ok(b.get("input"))
 }
 
@@ -202,6 +226,17 @@ fn cast(i: &mut Interpreter, b: &Bound, to: DType) -> Result<Value> {
 }
 
 impl Interpreter {
+    /// `weight.data`, `weight.detach()`
+    pub(crate) fn data_of_parameter(&mut self, parameter: &Value) -> Result<Value> {
+        if !self.trace.is_running {
+            return Ok(self.looking_at(parameter, Step::Detached));
+        }
+        let Some(id) = self.optional_tensor_of(parameter)? else { return Ok(parameter.clone()) };
+        let data = Value::tensor(self.detached(id)?);
+        self.look(parameter, &data, Step::Detached);
+        Ok(data)
+    }
+
     /// A copy of a value that shares nothing with it: new parameters for modules, which begin as the old ones do.
     pub(crate) fn deep_copy(&mut self, value: &Value) -> Result<Value> {
         self.copied(value, &mut Default::default())
@@ -233,15 +268,20 @@ impl Interpreter {
                 if matches!(value, Value::Dict(_)) { Value::Dict(dict) } else { Value::Set(dict) }
             }
             Value::Parameter(parameter) => {
+                // Both begin with the same random numbers.
+                let number = parameter.number.get().unwrap_or_else(|| self.next_draw());
+                parameter.number.set(Some(number));
                 let copy = self.parameter(&parameter.shape, parameter.init.borrow().clone())?;
                 if let Value::Parameter(copy) = &copy {
                     copy.is_frozen.set(parameter.is_frozen.get());
+                    copy.number.set(Some(number));
                 }
                 copy
             }
             Value::Object(object) => {
                 let copy = self.object(object.class.clone());
                 copy.is_initialized.set(object.is_initialized.get());
+                copy.mode.set(object.mode.get());
                 copy.buffers.borrow_mut().clone_from(&object.buffers.borrow());
                 if let Some(key) = key {
                     done.insert(key, Value::Object(copy.clone()));

@@ -12,10 +12,12 @@ mod container;
 mod conv;
 mod create;
 mod dropout;
+mod grad;
 mod init;
 mod linear;
 mod loss;
 mod method;
+mod mode;
 mod module;
 mod norm;
 mod pad;
@@ -27,6 +29,7 @@ mod resize;
 mod sampling;
 mod shape;
 mod sharing;
+mod storage;
 mod tensor;
 mod trace;
 mod window;
@@ -37,10 +40,13 @@ use crate::python::native::{Layer, Native};
 use crate::python::value::{Container, NativeClass, Opaque, Partial};
 use crate::python::{Interpreter, Namespace, Result, Value};
 
+pub(crate) use grad::Gradients;
 pub(crate) use init::Init;
+pub(crate) use mode::frozen_layers;
 pub(crate) use module::{init as module_init, method as module_method, walk};
 pub(crate) use parameter::Parameter;
 pub(crate) use sharing::Sharing;
+pub(crate) use storage::{Storage, check_ties};
 pub(crate) use trace::Trace;
 
 /// Where a function is found.
@@ -96,13 +102,14 @@ mod homes {
 }
 
 /// All functions.
-fn tables() -> [&'static [Function]; 16] {
+fn tables() -> [&'static [Function]; 17] {
     [
         activation::FUNCTIONS,
         arithmetic::FUNCTIONS,
         conv::FUNCTIONS,
         create::FUNCTIONS,
         dropout::FUNCTIONS,
+        grad::FUNCTIONS,
         linear::FUNCTIONS,
         norm::FUNCTIONS,
         pad::FUNCTIONS,
@@ -204,6 +211,7 @@ pub(crate) fn native_class(name: &'static str) -> Option<(&'static str, NativeCl
         "torch.Tensor" => ("object", NativeClass::Type(&create::TENSOR)),
         "torch.nn._BatchNorm" | "torch.nn._ConvNd" => (module, NativeClass::Module),
         "torch.Size" => ("builtins.tuple", NativeClass::Type(&create::SIZE)),
+        grad::CLASS => ("object", NativeClass::Plain),
         _ => {
             let layer = all_layers().find(|layer| layer.full == name)?;
             // `isinstance(m, nn.modules.batchnorm._BatchNorm)` finds all three.
@@ -339,7 +347,6 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         }
         "einsum" => "`torch.matmul`, `permute` and `sum` do the same",
         "topk" | "sort" | "argsort" => "sorting is not supported; `max` and `argmax` are",
-        "no_grad" | "enable_grad" => "gradients are not computed while a model is read",
         "DataLoader" | "Dataset" => "`kiln train --data` reads data",
         "load" | "load_state_dict" | "save" => "`--weights FILE` reads a state dict",
         _ => return None,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Parameter, container, loss};
+use super::{Parameter, container, loss, mode};
 use crate::python::methods::natives;
 use crate::python::native::{Layer, Native};
 use crate::python::value::{Class, Container, NativeClass};
@@ -103,12 +103,12 @@ static METHODS: &[Native] = natives! {
     "requires_grad_" "self, requires_grad=True" => |i, b| {
         let frozen = !b.bool("requires_grad")?;
         for (_, parameter) in walk(i, &b.object("self")?)?.parameters {
-            parameter.is_frozen.set(frozen);
+            i.freeze(&parameter, frozen)?;
         }
         Ok(b.get("self"))
     },
-    "train" "self, mode=True" => |_, b| Ok(b.get("self")),
-    "eval" "self" => |_, b| Ok(b.get("self")),
+    "train" "self, mode=True" => mode::train,
+    "eval" "self" => mode::eval,
     "to" "self, *args, **kwargs" => |_, b| Ok(b.get("self")),
     "cuda" "self, *args" => |_, b| Ok(b.get("self")),
     "cpu" "self" => |_, b| Ok(b.get("self")),
@@ -297,7 +297,7 @@ impl Interpreter {
     }
 
     /// The modules in a module.
-    fn children(&mut self, object: &Rc<Object>) -> Result<Vec<(Rc<str>, Rc<Object>)>> {
+    pub(super) fn children(&mut self, object: &Rc<Object>) -> Result<Vec<(Rc<str>, Rc<Object>)>> {
         let children = object.children();
         self.cells(children.len())?;
         self.crowd(object)?;
@@ -345,6 +345,9 @@ impl Interpreter {
         name: &str,
         value: Value,
     ) -> Result<()> {
+        if name == "training" {
+            return self.set_mode(object, &value);
+        }
         let registers = value.as_module().is_some() || matches!(value, Value::Parameter(_));
         if registers && !object.is_initialized.get() {
             return Err(Fault::python(
@@ -414,10 +417,11 @@ impl Interpreter {
                 let attributes = object.attributes.borrow();
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
                 drop(attributes);
-                bound.values.push(("training".into(), Value::Training));
+                bound.values.push(("training".into(), object.training()));
+                let before = self.graph.values().len();
                 let result = (layer.forward)(self, &bound).map_err(|fault| fault.made(object.made.get()))?;
                 self.nodes()?;
-                self.shared(layer.name, &bound, result)
+                self.shared(layer.name, None, &bound, result, before)
             }
             NativeClass::Container(Container::Sequential) => {
                 let [input] = &args.positional[..] else {

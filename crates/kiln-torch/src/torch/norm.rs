@@ -9,6 +9,7 @@ use kiln_graph::functions::normalization::{
 use kiln_graph::ops::BatchNorm;
 use kiln_graph::{Dim, Op, ShapeDisplay, Tensor, ValueId};
 
+use super::mode::Training;
 use super::{Function, Init, functions, layers};
 use crate::python::native::Layer;
 use crate::python::{Bound, Fault, Interpreter, Object, Result, Value};
@@ -69,13 +70,6 @@ fn affine(
 
 fn setup_batch(i: &mut Interpreter, object: &Rc<Object>, b: &Bound) -> Result<()> {
     let channels = b.count("num_features")?;
-    if b.is_none("momentum") {
-        return Err(Fault::unsupported(format!(
-            "{}: `momentum=None` (a mean of all steps) is not supported",
-            b.callee
-        ))
-        .help("`momentum=0.1` is the default"));
-    }
     affine(i, object, &[channels], b.bool("affine")?, true)?;
     if !b.bool("track_running_stats")? {
         object.set("running_mean", Value::None);
@@ -124,8 +118,7 @@ fn batch_norm(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         )));
     };
     let eps = b.float("eps")?;
-    let mean = i.optional_tensor(b, "running_mean")?;
-    let var = i.optional_tensor(b, "running_var")?;
+    let (mean, var) = (statistic(i, b, "running_mean")?, statistic(i, b, "running_var")?);
     let weight = i.optional_tensor(b, "weight")?;
     let bias = i.optional_tensor(b, "bias")?;
     for id in [mean, var, weight, bias].into_iter().flatten() {
@@ -137,11 +130,28 @@ fn batch_norm(i: &mut Interpreter, b: &Bound) -> Result<Value> {
             return Err(i.wrong_channels(b, own, x, &format!("nn.{class}({channels})")));
         }
     }
-    if let Some(Value::Bool(true)) = b.given("training") {
-        return Err(Fault::unsupported(format!("{}: `training=True` is not supported", b.callee))
-            .help("`training=self.training` follows what the model is used for"));
+    let mut training = Training::of(i, b)?;
+    // `bn.track_running_stats = False` later on: in training those of the batch, which leave no trace.
+    let is_untracked = matches!(b.given("track_running_stats"), Some(Value::Bool(false)));
+    let mut running = mean.zip(var);
+    if running.is_some() && is_untracked {
+        let in_step = match training {
+            Training::Step => i.truth(&Value::Training)?,
+            Training::Always => true,
+            Training::Never => false,
+        };
+        running = running.filter(|_| !in_step);
+        training = Training::Never;
     }
-    let (Some(mean), Some(var)) = (mean, var) else {
+    let is_layer = b.given("num_features").is_some();
+    if running.is_none() && matches!(training, Training::Never) && !is_layer {
+        return Err(Fault::value(format!(
+            "{} needs `running_mean` and `running_var` where it is not in training",
+            b.callee
+        ))
+        .help("`training=self.training` says when it is, `training=True` that it always is"));
+    }
+    let Some((mean, var)) = running else {
         // Without running statistics those of the batch are used, always.
         let axes: Vec<usize> = (0..shape.len()).filter(|axis| *axis != 1).collect();
         let y = normalize(&mut i.formula(), x, &axes, eps)?;
@@ -156,14 +166,37 @@ fn batch_norm(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         }
     };
     let (weight, bias) = (filled(weight, 1.0)?, filled(bias, 0.0)?);
+    // A mean of all steps has no momentum; only training would ask for it.
+    if b.is_none("momentum") && !matches!(training, Training::Never) {
+        if i.truth(&Value::Training)? {
+            return Err(Fault::unsupported(format!(
+                "{}: `momentum=None` (a mean of all steps) is not supported in training",
+                b.callee
+            ))
+            .help("`momentum=0.1` is the default"));
+        }
+        training = Training::Never;
+    }
+    let momentum = if b.is_none("momentum") { 0.1 } else { b.float("momentum")? };
     #[allow(clippy::as_conversions, reason = "the core operator has them in 32 bits")]
     let op = BatchNorm {
         epsilon: eps as f32,
-        momentum: (1.0 - b.float("momentum")?) as f32,
-        training: false,
+        momentum: (1.0 - momentum) as f32,
+        training: matches!(training, Training::Always),
+        frozen: matches!(training, Training::Never),
         unbiased: true,
     };
-    Ok(Value::tensor(i.op(Op::BatchNorm(op), &[x, weight, bias, mean, var])?))
+    let outputs =
+        i.graph.apply(i.trace.current().to_owned(), Op::BatchNorm(op), &[x, weight, bias, mean, var])?;
+    Ok(outputs.first().map_or(Value::None, |id| Value::tensor(*id)))
+}
+
+/// Running statistics, which have no gradient whatever they are.
+fn statistic(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Option<ValueId>> {
+    match i.optional_tensor(b, name)? {
+        Some(id) if i.graph.producer(id).is_some() => i.detached(id).map(Some),
+        other => Ok(other),
+    }
 }
 
 /// `y * weight + bias`, both `[C]`.
@@ -292,6 +325,16 @@ fn instance_norm(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         )));
     }
     let (weight, bias) = (i.optional_tensor(b, "weight")?, i.optional_tensor(b, "bias")?);
+    if !b.is_none("running_mean") || !b.is_none("running_var") {
+        return Err(Fault::unsupported(format!("{}: running statistics are not supported", b.callee))
+            .help("without them, and with `use_input_stats=True`, each sample has its own"));
+    }
+    if matches!(b.given("use_input_stats"), Some(Value::Bool(false))) {
+        return Err(Fault::value(format!(
+            "{} needs `running_mean` and `running_var` with `use_input_stats=False`",
+            b.callee
+        )));
+    }
     let axes: Vec<usize> = (2..shape.len()).collect();
     let eps = b.float("eps")?;
     let y = normalize(&mut i.formula(), x, &axes, eps)?;

@@ -17,10 +17,35 @@ pub(crate) struct Parameter {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub init: RefCell<Init>,
+    /// The constant that has the first values, once somebody has asked for them.
+    pub known: Cell<Option<ValueId>>,
+    /// The number with which they are drawn, if it is decided.
+    pub number: Cell<Option<u32>>,
     /// Whether training leaves it alone.
     pub is_frozen: Cell<bool>,
     /// The state of the graph, once `forward` runs.
     pub state: Cell<Option<ValueId>>,
+}
+
+impl Parameter {
+    fn new(shape: Vec<usize>, dtype: DType, init: Init, is_buffer: bool) -> Value {
+        Value::Parameter(Rc::new(Self {
+            shape,
+            dtype,
+            init: RefCell::new(init),
+            known: Cell::new(None),
+            number: Cell::new(None),
+            is_frozen: Cell::new(is_buffer),
+            state: Cell::new(None),
+        }))
+    }
+
+    /// Gives other first values.
+    pub fn begin(&self, init: Init) {
+        *self.init.borrow_mut() = init;
+        self.known.set(None);
+        self.number.set(None);
+    }
 }
 
 /// `nn.Parameter(data)`
@@ -28,9 +53,12 @@ pub(crate) static PARAMETER: Native = Native {
     name: "torch.nn.Parameter",
     signature: "data, requires_grad=True",
     call: |i, b| {
-        let data = i.tensor(b, "data")?;
-        let parameter = i.parameter_of(data, false)?;
+        let id = i.tensor(b, "data")?;
+        let parameter = i.parameter_of(id, false)?;
         if let Value::Parameter(parameter) = &parameter {
+            if let Some(other) = i.parameter_behind(&b.get("data")) {
+                i.storage.tied.push((parameter.clone(), other));
+            }
             parameter.is_frozen.set(!b.bool("requires_grad")?);
         }
         Ok(parameter)
@@ -51,13 +79,7 @@ impl Interpreter {
     fn state(&mut self, shape: &[usize], init: Init, is_buffer: bool) -> Result<Value> {
         let count = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).unwrap_or(usize::MAX);
         self.elements(count)?;
-        Ok(Value::Parameter(Rc::new(Parameter {
-            shape: shape.to_vec(),
-            dtype: DType::F32,
-            init: RefCell::new(init),
-            is_frozen: Cell::new(is_buffer),
-            state: Cell::new(None),
-        })))
+        Ok(Parameter::new(shape.to_vec(), DType::F32, init, is_buffer))
     }
 
     /// A parameter or buffer that begins with the values of a tensor.
@@ -66,21 +88,18 @@ impl Interpreter {
             return Err(Fault::unsupported("a parameter has to begin with values that are known"));
         };
         self.elements(tensor.len())?;
-        Ok(Value::Parameter(Rc::new(Parameter {
-            shape: tensor.shape().to_vec(),
-            dtype: tensor.dtype(),
-            init: RefCell::new(Init::Given(tensor)),
-            is_frozen: Cell::new(is_buffer),
-            state: Cell::new(None),
-        })))
+        Ok(Parameter::new(tensor.shape().to_vec(), tensor.dtype(), Init::Given(tensor), is_buffer))
     }
 
     /// A tensor or parameter as a value of the graph.
     pub(crate) fn optional_tensor_of(&mut self, value: &Value) -> Result<Option<ValueId>> {
         match value {
-            Value::Tensor(id) => {
-                self.up_to_date(id.get())?;
-                Ok(Some(id.get()))
+            Value::Tensor(cell) => {
+                if let Some(id) = self.looked_at(value)? {
+                    return self.followed(id).map(Some);
+                }
+                self.up_to_date(cell.get())?;
+                self.followed(cell.get()).map(Some)
             }
             Value::Parameter(parameter) => self.state_of(parameter).map(Some),
             Value::Failed(fault) => Err((**fault).clone()),
@@ -90,17 +109,25 @@ impl Interpreter {
 
     fn state_of(&mut self, parameter: &Rc<Parameter>) -> Result<ValueId> {
         if let Some(id) = parameter.state.get() {
-            return Ok(id);
+            // What `forward` itself has frozen has no gradient from there on.
+            let is_frozen = parameter.is_frozen.get() && self.gradients.is_source(id);
+            return if is_frozen { self.detached(id) } else { Ok(id) };
         }
         if self.trace.is_running {
             return Err(Fault::unsupported("this uses a parameter that does not belong to the model").help(
                 "layers in a plain list or dict are not registered, and an optimizer would not train them: `nn.ModuleList([...])` and `nn.ModuleDict({...})` register them",
             ));
         }
+        if let Some(id) = parameter.known.get() {
+            return Ok(id);
+        }
         let tensor = self.first_values(parameter)?;
         self.elements(tensor.len())?;
         self.step(tensor.len() as u64 / 16)?;
-        Ok(self.graph.constant("constant", tensor))
+        *parameter.init.borrow_mut() = Init::Given(tensor.clone());
+        let id = self.graph.constant("constant", tensor);
+        parameter.known.set(Some(id));
+        Ok(id)
     }
 
     /// Sets an attribute of a parameter.
@@ -112,8 +139,8 @@ impl Interpreter {
     ) -> Result<()> {
         match name {
             "requires_grad" => {
-                parameter.is_frozen.set(!self.truth(&value)?);
-                Ok(())
+                let frozen = !self.truth(&value)?;
+                self.freeze(parameter, frozen)
             }
             "data" => {
                 let Some(id) = self.optional_tensor_of(&value)? else {
@@ -122,6 +149,11 @@ impl Interpreter {
                         value.type_name()
                     )));
                 };
+                if let Some(other) =
+                    self.parameter_behind(&value).filter(|other| !Rc::ptr_eq(other, parameter))
+                {
+                    self.storage.tied.push((parameter.clone(), other));
+                }
                 self.set_values(parameter, id)
             }
             // Marks that people leave on parameters.
@@ -131,9 +163,7 @@ impl Interpreter {
 
     /// Gives a parameter the values of a tensor.
     pub(crate) fn set_values(&mut self, parameter: &Rc<Parameter>, id: ValueId) -> Result<()> {
-        if self.trace.is_running {
-            return Err(Fault::unsupported("parameters and buffers cannot be changed in `forward`"));
-        }
+        self.is_building()?;
         let Some(tensor) = self.graph.as_constant(id).cloned() else {
             return Err(Fault::unsupported("a parameter has to begin with values that are known"));
         };
@@ -144,7 +174,19 @@ impl Interpreter {
                 tensor.shape()
             )));
         }
-        *parameter.init.borrow_mut() = Init::Given(tensor);
+        parameter.begin(Init::Given(tensor));
+        parameter.known.set(Some(id));
+        Ok(())
+    }
+
+    /// Lets a parameter go without gradient, or not.
+    pub(crate) fn freeze(&mut self, parameter: &Rc<Parameter>, frozen: bool) -> Result<()> {
+        let is_left_alone = parameter.state.get().is_some_and(|id| !self.gradients.is_source(id));
+        if is_left_alone && !frozen {
+            return Err(Fault::unsupported("`requires_grad` is switched on in `forward`")
+                .help("what is trained is decided before: in `__init__`, or in `train`"));
+        }
+        parameter.is_frozen.set(frozen);
         Ok(())
     }
 }

@@ -5,9 +5,13 @@
 //! from the other are old elements. That is refused.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use kiln_graph::{ShapeDisplay, ValueId};
+use kiln_graph::{Def, ShapeDisplay, ValueId};
 
+use super::grad::is_renewed;
+use super::storage::Step;
+use crate::python::native::Native;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
 /// Functions and layers that look at the same elements, all of them.
@@ -25,6 +29,7 @@ const WHOLE: &[&str] = &[
     "movedim",
     "expand",
     "expand_as",
+    "detach",
     "Flatten",
     "Unflatten",
 ];
@@ -34,7 +39,7 @@ const PARTS: &[&str] = &["chunk", "split", "unbind", "narrow", "select"];
 
 /// Those that give their input itself where there is nothing to do.
 const SAME: &[&str] =
-    &["contiguous", "detach", "cpu", "float", "long", "int", "bool", "half", "double", "to", "type_as"];
+    &["contiguous", "cpu", "float", "long", "int", "bool", "half", "double", "to", "type_as"];
 
 /// What a value is a view of.
 #[derive(Clone, Copy, Debug)]
@@ -115,10 +120,37 @@ impl Interpreter {
         }
     }
 
-    /// What a function or layer gives, with what it has in common with its input.
-    pub(crate) fn shared(&mut self, name: &str, bound: &Bound, result: Value) -> Result<Value> {
+    /// What a function or layer gives, with what it has in common with its input. There were `before` values before it.
+    pub(crate) fn shared(
+        &mut self,
+        name: &str,
+        native: Option<&'static Native>,
+        bound: &Bound,
+        result: Value,
+        before: usize,
+    ) -> Result<Value> {
+        let result = self.in_common(name, native, bound, result)?;
+        if let Value::Tensor(cell) = &result
+            && !self.gradients.is_on()
+            && cell.get().index() < before
+            && !SAME.contains(&name)
+            && is_renewed(bound, &result)
+        {
+            cell.set(self.renewed(cell.get())?);
+        }
+        Ok(result)
+    }
+
+    fn in_common(
+        &mut self,
+        name: &str,
+        native: Option<&'static Native>,
+        bound: &Bound,
+        result: Value,
+    ) -> Result<Value> {
         if matches!(bound.given("inplace"), Some(Value::Bool(true)))
-            && let (Some(input @ Value::Tensor(_)), Value::Tensor(output)) = (bound.given("input"), &result)
+            && let (Some(input @ (Value::Tensor(_) | Value::Parameter(_))), Value::Tensor(output)) =
+                (bound.given("input"), &result)
         {
             self.change(input, output.get())?;
             return Ok(input.clone());
@@ -127,20 +159,50 @@ impl Interpreter {
         if !(is_whole || is_part || SAME.contains(&name)) {
             return Ok(result);
         }
-        let Some(input @ Value::Tensor(cell)) = bound.given("input") else { return Ok(result) };
-        if matches!(&result, Value::Tensor(output) if output.get() == cell.get()) {
-            return Ok(input.clone());
+        let Some(input @ (Value::Tensor(_) | Value::Parameter(_))) = bound.given("input") else {
+            return Ok(result);
+        };
+        let is_parameter = matches!(input, Value::Parameter(_));
+        if let Value::Tensor(cell) = input {
+            let now = self.looked_at(input)?.unwrap_or(cell.get());
+            if let Value::Tensor(output) = &result
+                && (output.get() == now || self.stands_for(output.get(), now))
+            {
+                // A view that is made while gradients are off has none.
+                let own = if is_whole { self.renewed(now)? } else { now };
+                if own == now {
+                    return Ok(input.clone());
+                }
+                output.set(own);
+            }
+            if (is_whole || is_part) && (self.trace.is_running || native.is_none()) {
+                self.view(&result, cell.get(), is_part);
+            }
+        } else if let (Value::Parameter(parameter), Value::Tensor(output)) = (input, &result)
+            && self.dtype(output.get()) != parameter.dtype
+        {
+            // Of another element type: a copy.
+            return Ok(result);
         }
-        if is_whole || is_part {
-            self.view(&result, cell.get(), is_part);
+        match native {
+            Some(_) if name == "detach" => self.look(input, &result, Step::Detached),
+            Some(native) if is_whole || is_part => {
+                self.look(input, &result, Step::Call(native, Rc::new(bound.clone()), None));
+            }
+            Some(_) if is_parameter => self.look(input, &result, Step::Same),
+            Some(_) | None => {}
         }
         Ok(result)
     }
 
     /// Changes a tensor in place, for all who use it.
     pub(crate) fn change(&mut self, tensor: &Value, to: ValueId) -> Result<()> {
+        if let Value::Parameter(parameter) = tensor {
+            return self.set_values(parameter, to);
+        }
         let Value::Tensor(cell) = tensor else { return Ok(()) };
-        let (old, new) = (self.shape(cell.get()), self.shape(to));
+        let now = self.looked_at(tensor)?.unwrap_or(cell.get());
+        let (old, new) = (self.shape(now), self.shape(to));
         if old != new {
             return Err(Fault::value(format!(
                 "a tensor of shape {} cannot become {} in place",
@@ -148,10 +210,16 @@ impl Interpreter {
                 ShapeDisplay(&new)
             )));
         }
-        if cell.get() != to {
-            self.sharing.change(cell.get(), self.graph.values().len());
-            cell.set(to);
+        if now == to || self.write_through(tensor, to)? {
+            return Ok(());
         }
+        if matches!(self.graph.value(cell.get()).def, Def::State(_)) {
+            self.is_building()?;
+        }
+        if self.trace.is_running {
+            self.sharing.change(cell.get(), self.graph.values().len());
+        }
+        cell.set(self.changed_in_place(cell.get(), to)?);
         Ok(())
     }
 }

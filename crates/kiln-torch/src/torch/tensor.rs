@@ -6,17 +6,22 @@ use kiln_graph::functions::slicing::{Cut, slice};
 use kiln_graph::ops::Gather;
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
 
+use super::storage::Step;
 use super::{Home, found, instead, names};
 use crate::python::{Args, Fault, Interpreter, Result, Value, nearest};
 
 impl Interpreter {
     /// An attribute or method of a tensor or parameter.
     pub(crate) fn tensor_attribute(&mut self, of: &Value, name: &str) -> Result<Option<Value>> {
-        if let Value::Parameter(parameter) = of {
+        // `weight.data` is known as little as the weight is, before somebody asks for its elements.
+        let parameter =
+            if self.trace.is_running && matches!(of, Value::Tensor(_)) { None } else { self.whole(of) };
+        if let Some(parameter) = parameter {
+            let is_data = matches!(of, Value::Tensor(_));
             match name {
-                // Both are the parameter here: what is done to `weight.data` is done to the weight.
-                "data" => return Ok(Some(of.clone())),
-                "requires_grad" => return Ok(Some(Value::Bool(!parameter.is_frozen.get()))),
+                "data" if is_data => return Ok(Some(of.clone())),
+                "data" => return self.data_of_parameter(of).map(Some),
+                "requires_grad" => return Ok(Some(Value::Bool(!is_data && !parameter.is_frozen.get()))),
                 "shape" => {
                     let sizes = parameter.shape.iter().map(|n| Value::size(Dim::from(*n)));
                     return Ok(Some(Value::tuple(sizes)));
@@ -43,7 +48,9 @@ impl Interpreter {
                 "ndim" => Value::Int(i64::try_from(shape.len()).unwrap_or(0)),
                 "dtype" => Value::DType(self.dtype(id)),
                 "device" => Value::str("cpu"),
-                "requires_grad" | "is_cuda" => Value::Bool(false),
+                "requires_grad" => Value::Bool(self.gradients.is_on() && self.has_gradient(id)?),
+                "is_cuda" => Value::Bool(false),
+                "data" => return self.call_method(of, "detach", Args::default()).map(Some),
                 "grad" => Value::None,
                 "T" => return self.call_method(of, "t", Args::default()).map(Some),
                 "mT" => {
@@ -159,11 +166,15 @@ impl Interpreter {
         }
         let is_part = !index.cuts.is_empty();
         let result = index.finish(self)?;
+        let result = if result == id { self.renewed(id)? } else { result };
         if result == id {
             return Ok(of.clone());
         }
         let result = Value::tensor(result);
-        self.view(&result, id, is_part);
+        if self.trace.is_running {
+            self.view(&result, id, is_part);
+        }
+        self.look(of, &result, Step::Item(key.clone()));
         Ok(result)
     }
 

@@ -12,6 +12,8 @@ use crate::python::{Fault, Interpreter, Object, Result, Value};
 pub(crate) struct Trace {
     /// Whether `forward` runs; else constructors do.
     pub is_running: bool,
+    /// Whether all constructors have run.
+    pub is_built: bool,
     /// Paths of modules by address: `layer1.0.conv1`.
     pub paths: HashMap<usize, String>,
     /// The modules that are running, outermost first.

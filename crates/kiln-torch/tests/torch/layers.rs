@@ -13,7 +13,6 @@ use crate::numbers::{noise, with_weights};
 /// What is refused, with words of the message: each is a decision or a gap that is known.
 const REFUSED: &[(&str, &str)] = &[
     ("conv_transpose2d_size", "no argument `output_size`"),
-    ("batch_norm2d_mean", "`momentum=None` (a mean of all steps) is not supported"),
     ("instance_norm2d_tracked", "`track_running_stats=True` is not supported"),
     // A sum is a product with a triangle, which only numbers with a point have.
     ("bits_whole", "for tensors of truth values"),
@@ -215,6 +214,10 @@ fn every_layer_and_function_has_a_case() {
         "torch.device",
         "torch.enable_grad",
         "torch.inference_mode",
+        "torch.set_grad_enabled",
+        "torch.is_grad_enabled",
+        "Tensor.normal_",
+        "Tensor.uniform_",
         "Tensor.cuda",
         "Tensor.requires_grad_",
         "Tensor.item",

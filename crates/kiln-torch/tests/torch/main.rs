@@ -1,5 +1,6 @@
 //! PyTorch source as a front end.
 
+mod constructors;
 mod docs;
 mod hostile;
 mod language;
