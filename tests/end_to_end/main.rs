@@ -13,6 +13,7 @@ mod not_a_number;
 mod numbers;
 mod source;
 mod special_values;
+mod stops;
 mod subgradients;
 mod trace;
 mod traces;

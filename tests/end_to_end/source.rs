@@ -214,7 +214,7 @@ class Net(nn.Module):
 ";
     std::fs::write(&path, source).expect("a file");
     let model = Model::read(&path, &Default::default()).expect("a model");
-    let in_training = model.in_training().expect("a graph").expect("another graph");
+    let in_training = model.in_training().expect("a graph").expect("another graph").graph;
     assert_eq!(in_training.nodes().len(), model.graph.nodes().len() + 1);
     let training = Training { model: Some(in_training), ..Training::new(Loss::Mse, Optimizer::sgd()) };
     let programs = kiln::train::programs(&model.graph, &training).expect("programs");

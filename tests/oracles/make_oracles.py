@@ -77,6 +77,12 @@ def main():
         print(f"{fit_oracles.write_all(options.output)} trainings in {options.output / 'fit.json'}", file=sys.stderr)
         print(f"{loss_oracles.write_all(options.output)} losses in {options.output / 'losses.json'}", file=sys.stderr)
         print(f"{trace_oracles.write_all(options.output)} traces in {options.output / 'traces'}", file=sys.stderr)
+
+        import constructor_oracles
+        import training_oracles
+
+        for oracles, name in ((training_oracles, "training.json"), (constructor_oracles, "constructors.json")):
+            print(f"{oracles.write_all(options.output)} cases in {options.output / name}", file=sys.stderr)
     if options.source:
         import source_oracles
 
