@@ -410,3 +410,66 @@ class Net(nn.Module):
     let said = train("net.py:Net", "");
     assert!(!said.contains("not trained") && moved("mean"), "{said}");
 }
+
+/// Small inputs that were once refused or not learned from; what is said of each now.
+#[test]
+fn small_inputs() {
+    let folder = folder("small");
+    let case = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name).display().to_string()
+    };
+    for (verb, name, flags, said) in [
+        (
+            "train",
+            "accumulate_rest",
+            "npz:d.npz --no-normalize --batch 6 --accumulate 2 --lr 1",
+            "cross-entropy over 3 classes: 0, 1, 2",
+        ),
+        (
+            "eval",
+            "accumulate_rest",
+            "npz:d.npz --no-normalize --weights out/weights.safetensors",
+            "samples 6 loss 0.0",
+        ),
+        (
+            "train",
+            "ignore_index",
+            "npz:d.npz --no-normalize --ignore-index 255",
+            "1 of 6 targets do not count",
+        ),
+        (
+            "train",
+            "ignore_index",
+            "npz:d100.npz --no-normalize --ignore-index -100",
+            "1 of 6 targets do not count",
+        ),
+        (
+            "train",
+            "folder_class_named_train",
+            "folder:data --arg n=3",
+            "cross-entropy over 3 classes: bus, car, train",
+        ),
+    ] {
+        let place = case(name);
+        let flags = flags.replacen(':', &format!(":{place}/"), 1);
+        let out = if verb == "train" { "--overwrite -o out" } else { "" };
+        let found = words(&format!("{verb} {place}/net.py:Net --data {flags} {out}"), &folder);
+        assert!(found.contains(said), "{name}: {found}");
+    }
+    // Batches of four, dropout and a loss that hardly falls: noise is not the steepest descent.
+    for seed in 0..4 {
+        let place = case("lr_find_steepest");
+        let found = words(
+            &format!("lr-find {place}/net.py:Net --data npz:{place}/d.npz --batch 4 --seed {seed} --json"),
+            &folder,
+        );
+        let number = |name: &str| -> f64 {
+            let (_, rest) = found.split_once(&format!("\"{name}\": ")).unwrap_or_else(|| panic!("{found}"));
+            let end = rest.find([',', ' ', '}']).unwrap_or(rest.len());
+            rest[..end].parse().unwrap_or_else(|_| panic!("{name}: {rest}"))
+        };
+        let (valley, steepest) = (number("valley"), number("steepest"));
+        assert!((1e-3..1.0).contains(&valley), "seed {seed}: {valley:e}");
+        assert!((1e-4..1.0).contains(&steepest), "seed {seed}: {steepest:e}");
+    }
+}

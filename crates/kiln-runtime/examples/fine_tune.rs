@@ -34,6 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if names.contains(&"momentum") {
         inputs.push(("momentum", &momentum));
     }
+    // A recipe that accumulates gradients asks when the optimizer is to step: here, with each batch.
+    let update = HostTensor::new([], vec![1f32])?;
+    if names.contains(&"update") {
+        inputs.push(("update", &update));
+    }
     let mut session = Session::open(&plan)?;
     for step in 0..10 {
         let outputs = session.run_program("train", &inputs)?;

@@ -45,7 +45,8 @@ impl Screen {
         bar.enable_steady_tick(Duration::from_millis(500));
         let has_accuracy =
             setup.train.data.class_names().is_some() && setup.trainer.interface().classes.is_some();
-        let has_auc = has_accuracy && setup.train.data.class_names().is_some_and(|names| names.len() == 2);
+        let has_auc = setup.trainer.interface().classes == Some(2)
+            && setup.train.data.class_names().is_some_and(|names| names.len() == 2);
         Ok(Self {
             bar,
             header: true,

@@ -188,10 +188,8 @@ impl Augmentation {
     }
 
     /// Changes an image and its shape, which [`Augmentation::check`] has seen.
-    pub fn apply(&self, image: &mut Vec<f32>, shape: &mut [usize; 3], random: &mut ChaCha8Rng) {
-        let [channels, height, width] = *shape;
-        let to = shape;
-        let shape = *to;
+    pub fn apply(&self, image: &mut Vec<f32>, size: &mut [usize; 3], random: &mut ChaCha8Rng) {
+        let shape @ [channels, height, width] = *size;
         let mut within = |limit: f32| if limit > 0.0 { random.random_range(-limit..=limit) } else { 0.0 };
         match self {
             Augmentation::Affine { degrees, translate, scale, shear } => {
@@ -208,9 +206,9 @@ impl Augmentation {
                     }
                 }
             }
-            Augmentation::Crop { size, padding } => {
-                let sides = size.map_or([height, width], Size::sides);
-                let padding = padding.unwrap_or(if size.is_some() { 0 } else { 4 });
+            Augmentation::Crop { size: piece, padding } => {
+                let sides = piece.map_or([height, width], Size::sides);
+                let padding = padding.unwrap_or(if piece.is_some() { 0 } else { 4 });
                 // Farther than the image is wide there is nothing but border.
                 let reach = padding.min(height.max(width));
                 let mut start = |side: usize, piece: usize| {
@@ -219,12 +217,12 @@ impl Augmentation {
                 };
                 let from = [start(height, sides[0]), start(width, sides[1])];
                 *image = crop::piece(image, shape, from, sides);
-                *to = [channels, sides[0], sides[1]];
+                *size = [channels, sides[0], sides[1]];
             }
-            Augmentation::ResizedCrop { size, scale, ratio } => {
-                let sides = size.sides();
+            Augmentation::ResizedCrop { size: piece, scale, ratio } => {
+                let sides = piece.sides();
                 *image = crop::resized_crop(image, shape, sides, *scale, *ratio, random);
-                *to = [channels, sides[0], sides[1]];
+                *size = [channels, sides[0], sides[1]];
             }
             Augmentation::Flip { p } => {
                 if random.random::<f32>() < *p {
