@@ -10,7 +10,9 @@ use crate::tensor::{DType, Data, Tensor, TensorType};
 /// What floating point values are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// As the graph's types say: f32 in `f32`, f64 in `f64`, f16 in `f32` and rounded when stored.
+    /// As the graph's types say: f32 in `f32`, f64 in `f64`, f16 in `f32` and rounded when stored. What adds up many
+    /// numbers (reductions, windows, products of matrices, statistics) does so in `f64` and rounds its result, so that it
+    /// can be the yardstick for sums in any order.
     F32,
     /// Every floating point value is held and computed in `f64`, whatever its type.
     F64,
@@ -54,6 +56,19 @@ macro_rules! with_number {
                 type $T = i64;
                 $body
             }
+        }
+    };
+}
+
+/// As `with_number`, for operators that combine many numbers: every float in `f64`.
+macro_rules! with_sum {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        if $dtype.is_float() {
+            type $T = f64;
+            $body
+        } else {
+            type $T = i64;
+            $body
         }
     };
 }
@@ -120,21 +135,21 @@ impl Op {
         // Of the first input; operators without inputs do not ask for it.
         let from = inputs.first().map_or(dtype, Tensor::dtype);
         let data = match self {
-            Op::Conv(op) => with_real!(dtype, T => {
-                T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
-            }),
-            Op::Pool(op) => {
-                with_real!(dtype, T => T::write(op.eval::<T>(&Array::of(&inputs[0]), shape), dtype))
+            Op::Conv(op) => {
+                real_sum(dtype, || op.eval(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape))?
             }
-            Op::MatMul(op) => with_number!(dtype, T => {
+            Op::Pool(op) => real_sum(dtype, || op.eval(&Array::of(&inputs[0]), shape))?,
+            Op::MatMul(op) => with_sum!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
             }),
-            Op::BatchNorm(op) => with_real!(dtype, T => {
-                let arrays: Vec<Array<T>> = inputs.iter().map(Array::of).collect();
-                let results = op.eval::<T>(&arrays);
-                return Ok(results.into_iter().zip(outputs).map(|(v, (dtype, _))| T::write(v, *dtype)).collect());
-            }),
-            Op::Softmax(op) => with_real!(dtype, T => T::write(op.eval::<T>(&Array::of(&inputs[0])), dtype)),
+            Op::BatchNorm(op) => {
+                check_float(dtype)?;
+                let arrays: Vec<Array<f64>> = inputs.iter().map(Array::of).collect();
+                let results = op.eval::<f64>(&arrays);
+                let written = results.into_iter().zip(outputs).map(|(v, (dtype, _))| f64::write(v, *dtype));
+                return Ok(written.collect());
+            }
+            Op::Softmax(op) => real_sum(dtype, || op.eval(&Array::of(&inputs[0])))?,
             Op::Unary(op @ (UnaryOp::ToBits | UnaryOp::FromBits)) => {
                 // An f32 is held in f64 where that is asked for.
                 let tensor = Tensor::of_len(shape.clone(), op.eval_bits(&inputs[0]));
@@ -155,7 +170,7 @@ impl Op {
                 T::write(select::eval::<T>(&condition, &Array::of(&inputs[1]), &Array::of(&inputs[2]), shape), dtype)
             }),
             Op::Cast(_) => with_number!(from, T => T::write(T::read(&inputs[0]).into_owned(), dtype)),
-            Op::Reduce(op) => with_number!(dtype, T => {
+            Op::Reduce(op) => with_sum!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), shape)?, dtype)
             }),
             Op::ArgReduce(op) => {
@@ -182,7 +197,7 @@ impl Op {
             Op::GatherElements(op) => with_number!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]))?, dtype)
             }),
-            Op::Scatter(op) => with_number!(dtype, T => {
+            Op::Scatter(op) => with_sum!(dtype, T => {
                 let (data, indices) = (Array::<T>::of(&inputs[0]), Array::of(&inputs[1]));
                 T::write(op.eval::<T>(&data, &indices, &Array::of(&inputs[2]))?, dtype)
             }),
@@ -193,9 +208,7 @@ impl Op {
                 ResizeMode::Nearest(mode) => with_number!(dtype, T => {
                     T::write(op.eval_nearest::<T>(&Array::of(&inputs[0]), mode, shape), dtype)
                 }),
-                ResizeMode::Linear => with_real!(dtype, T => {
-                    T::write(op.eval_linear::<T>(&Array::of(&inputs[0]), shape), dtype)
-                }),
+                ResizeMode::Linear => real_sum(dtype, || op.eval_linear(&Array::of(&inputs[0]), shape))?,
             },
             Op::ShapeOf(op) => i64::write(op.eval(inputs[0].shape()), dtype),
             Op::Iota(op) => i64::write(op.eval(shape), dtype),
@@ -209,16 +222,28 @@ impl Op {
                 f64::write(numbers.into_iter().map(f64::from).collect(), dtype)
             }
             Op::Dropout(_) | Op::StopGradient => inputs[0].data().clone(),
-            Op::ConvGradWeight(op) => with_real!(dtype, T => {
-                T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
-            }),
-            Op::PoolGrad(op) => with_real!(dtype, T => {
-                let x = inputs.get(1).map(Array::of);
-                T::write(op.eval::<T>(&Array::of(&inputs[0]), x.as_ref(), shape), dtype)
-            }),
+            Op::ConvGradWeight(op) => {
+                real_sum(dtype, || op.eval(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape))?
+            }
+            Op::PoolGrad(op) => real_sum(dtype, || {
+                op.eval(&Array::of(&inputs[0]), inputs.get(1).map(Array::of).as_ref(), shape)
+            })?,
         };
         Ok(vec![data])
     }
+}
+
+/// The results of an operator that takes floating point only and combines many numbers: in `f64`, whatever their type.
+fn real_sum(dtype: DType, eval: impl FnOnce() -> Vec<f64>) -> Result<Data, EvalError> {
+    check_float(dtype)?;
+    Ok(f64::write(eval(), dtype))
+}
+
+fn check_float(found: DType) -> Result<(), EvalError> {
+    if found.is_float() {
+        return Ok(());
+    }
+    Err(ShapeError::DType { operand: "the input", expected: "floating point".into(), found }.into())
 }
 
 /// Sizes come from files: asking for too much has to be an error, not the end of the process.
