@@ -1,43 +1,51 @@
 // Nearest and linear interpolation of up to three spatial dimensions, one output vector an invocation.
 //
-// Holes: params, operands, out_binding, element, store, stored; linear; coordinates: an expression for the input
-// coordinate of output coordinate `place`; nearest: an expression that rounds it; scales: whether they are given.
+// Of an axis, each element comes from one of the input, or from two neighbours. Which ones says a table (for linear
+// interpolation, the first one and the share of the second), or a ratio of integers: the place of element i is
+// (i * factor + shift) / divisor.
+// Holes: params, operands, out_binding, element, store, stored; linear; axes: of d, h, w those there are; kinds: by axis,
+// `same` (nothing is resized), `table` or `ratio`; tabled; single: whether the only element of an axis is the first one.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
+//% if tabled
+@group(0) @binding(2) var<storage, read> table: array<${ "vec2<f32>" if linear else "i32" }>;
+//% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-// The input coordinate of an output coordinate, within the input.
-fn source(place: i32, size: i32, to: i32, scale: f32) -> f32 {
-  let at = ${ coordinates };
-  return clamp(at, 0.0, f32(size - 1));
-}
-
-fn at(n: i32, d: i32, h: i32, w: i32, c: u32) -> vec4<f32> {
-  let place = ((n * params.in_d + d) * params.in_h + h) * params.in_w + w;
-  return ${ wide[0] }(x[u32(place * params.x_step + params.x_base) + c]);
+fn at(place: i32, c: u32) -> vec4<f32> {
+  return ${ wide[0] }(x[u32((place * params.x_step) + params.x_base) + c]);
 }
 
 //% if linear
-fn row(n: i32, d: i32, h: i32, w: f32, c: u32) -> vec4<f32> {
-  let first = i32(w);
-  return mix(at(n, d, h, first, c), at(n, d, h, min(first + 1, params.in_w - 1), c), fract(w));
+// An element of the input, and the share of the one behind it.
+struct Near {
+  first: i32,
+  share: f32,
 }
 
-fn sheet(n: i32, d: i32, h: f32, w: f32, c: u32) -> vec4<f32> {
-  let first = i32(h);
-  return mix(row(n, d, first, w, c), row(n, d, min(first + 1, params.in_h - 1), w, c), fract(h));
-}
+//% for axis in axes|reverse
+//% set inner = axes[axes|length - loop.index0:]
+//% set rest = (inner|join(", ") ~ ", ") if inner else ""
+//% set next = "along_" ~ inner[0] if inner else "at"
+// Along the axes from here on; `before` counts the places of those before.
+fn along_${ axis }(before: i32, ${ axis }: Near${ ", " if inner else "" }${ inner|join(": Near, ") }${ ": Near" if inner else "" }, c: u32) -> vec4<f32> {
+  let start = before * params.in_${ axis };
+  let first = ${ next }(start + ${ axis }.first, ${ rest }c);
+//% if kinds[axis] == "same"
+  return first;
 //% else
-fn nearest(at: f32, size: i32) -> i32 {
-  return clamp(i32(${ nearest }), 0, size - 1);
-}
+  let second = ${ next }(start + min(${ axis }.first + 1, params.in_${ axis } - 1), ${ rest }c);
+  return mix(first, second, ${ axis }.share);
 //% endif
+}
 
+//% endfor
+//% endif
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -46,26 +54,41 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   var rest = i32(i / params.inner);
-  let ow = rest % params.out_w;
-  rest /= params.out_w;
-  let oh = rest % params.out_h;
-  rest /= params.out_h;
-  let od = rest % params.out_d;
-  let n = rest / params.out_d;
-//% if scales
-  let scale = vec3<f32>(params.scale_d, params.scale_h, params.scale_w);
+//% for axis in axes|reverse
+  let out_${ axis } = rest % params.out_${ axis };
+  rest /= params.out_${ axis };
+//% if kinds[axis] == "same"
+  let first_${ axis } = out_${ axis };
+  let share_${ axis } = 0.0;
+//% elif kinds[axis] == "table" and linear
+  let pair_${ axis } = table[params.table_${ axis } + out_${ axis }];
+  let first_${ axis } = i32(pair_${ axis }.x);
+  let share_${ axis } = pair_${ axis }.y;
+//% elif kinds[axis] == "table"
+  let first_${ axis } = table[params.table_${ axis } + out_${ axis }];
 //% else
-  let scale = vec3<f32>(f32(params.out_d), f32(params.out_h), f32(params.out_w))
-    / vec3<f32>(f32(params.in_d), f32(params.in_h), f32(params.in_w));
+  let divisor_${ axis } = max(params.divisor_${ axis }, 1);
+  var sum_${ axis } = (out_${ axis } * params.factor_${ axis }) + params.shift_${ axis };
+//% if single
+  sum_${ axis } = select(sum_${ axis }, 0, params.out_${ axis } == 1);
 //% endif
-  let d = source(od, params.in_d, params.out_d, scale.x);
-  let h = source(oh, params.in_h, params.out_h, scale.y);
-  let w = source(ow, params.in_w, params.out_w, scale.z);
+  // Within the input; the last element has none behind it.
+  sum_${ axis } = clamp(sum_${ axis }, 0, (params.in_${ axis } - 1) * divisor_${ axis });
+  let first_${ axis } = sum_${ axis } / divisor_${ axis };
+  let share_${ axis } = f32(sum_${ axis } - (first_${ axis } * divisor_${ axis })) / f32(divisor_${ axis });
+//% endif
+//% endfor
 //% if linear
-  let first = i32(d);
-  let acc = mix(sheet(n, first, h, w, c), sheet(n, min(first + 1, params.in_d - 1), h, w, c), fract(d));
+//% for axis in axes
+  let near_${ axis } = Near(first_${ axis }, share_${ axis });
+//% endfor
+  let acc = along_${ axes[0] }(rest, near_${ axes|join(", near_") }, c);
 //% else
-  let acc = at(n, nearest(d, params.in_d), nearest(h, params.in_h), nearest(w, params.in_w), c);
+  var place = rest;
+//% for axis in axes
+  place = (place * params.in_${ axis }) + first_${ axis };
+//% endfor
+  let acc = at(place, c);
 //% endif
   store(i, c, element(i, c, acc));
 }

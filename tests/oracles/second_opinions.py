@@ -97,7 +97,37 @@ def roi_align(x, regions, images, **how):
     return torchvision.ops.roi_align(torch.from_numpy(x), torch.from_numpy(boxes), **how).numpy()
 
 
+def resized(x, places):
+    """Linear interpolation at these places of the axes behind the channels."""
+    for axis, places in enumerate(places, 2):
+        low = np.clip(np.floor(places).astype(int), 0, x.shape[axis] - 1)
+        high = np.minimum(low + 1, x.shape[axis] - 1)
+        share = np.clip(places - low, 0, 1).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+        x = np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
+    return x
+
+
+def aligned_cubic(x, sizes, a=-0.75):
+    """Cubic convolution with the corners of both images at the same places, borders repeated."""
+    for axis, size in enumerate(sizes, 2):
+        places = np.linspace(0, x.shape[axis] - 1, size)
+        weights = np.zeros((size, x.shape[axis]))
+        for row, place in enumerate(places):
+            for at in range(int(np.floor(place)) - 1, int(np.floor(place)) + 3):
+                d = abs(at - place)
+                near = ((a + 2) * d - (a + 3)) * d * d + 1
+                far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+                weights[row, np.clip(at, 0, x.shape[axis] - 1)] += near if d <= 1 else far if d < 2 else 0
+        x = np.moveaxis(np.tensordot(weights, x, (1, axis)), 0, axis)
+    return x
+
+
 SECOND_OPINIONS = {
+    # It aligns corners with the fractional size that a scale gives, not with the size of the output.
+    "resize_linear_align_corners_fraction": lambda x, *_: resized(x, [np.linspace(0, 4, 8), np.linspace(0, 3, 6)]),
+    "resize_cubic_align_corners_fraction": lambda x, *_: aligned_cubic(x, [8, 3]),
+    # It interpolates by a scale that changes nothing.
+    "resize_linear_same_shape": lambda x, *_: x,
     # Taken along one axis only.
     "hardmax_flattened": partial(hardmax_of_flattened, axis=1),
     # The evaluator mixes up the channels of a group when a group has more than one output.

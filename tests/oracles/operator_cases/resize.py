@@ -39,4 +39,16 @@ CASES = [
     case("resize_nearest_sizes", "Resize", [Fixed(1, 3, 4, 5), *by_sizes(3, 8, 15)], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     case("resize_linear_sizes", "Resize", [Fixed(1, 3, 4, 5), *by_sizes(3, 7, 3)], mode="linear"),
     case("resize_linear_sizes_axes", "Resize", [Batch(3, 4, 5), None, None, Const([7, 9])], opset=18, mode="linear", axes=[2, 3]),
+    # The corners are those of the whole size, which the scale does not give.
+    case("resize_linear_align_corners_fraction", "Resize", [Batch(2, 5, 4), *by_scales(1.7, 1.7)], mode="linear", coordinate_transformation_mode="align_corners"),
+    case("resize_cubic_align_corners_fraction", "Resize", [Batch(2, 5, 4), *by_scales(1.7, 0.8)], mode="cubic", coordinate_transformation_mode="align_corners"),
+    # Places that are halves, but not as 32-bit numbers.
+    case("resize_nearest_halves", "Resize", [Batch(2, 28, 14), None, None, Const([2, 1])], opset=18, mode="nearest", nearest_mode="round_prefer_ceil", axes=[2, 3]),
+    case("resize_nearest_symmetric", "Resize", [Batch(2, 6, 5), *by_scales(1.7, 0.7)], opset=19, mode="nearest", coordinate_transformation_mode="half_pixel_symmetric"),
+    case("resize_nearest_crop", "Resize", [Batch(2, 6, 7), Const([0.2, 0.1, 0.9, 0.8], "float32"), None, Const([4, 5])], opset=18, mode="nearest", coordinate_transformation_mode="tf_crop_and_resize", axes=[2, 3]),
+    case("resize_nearest_crop_one", "Resize", [Batch(2, 6, 7), Const([0.2, 0.1, 0.9, 0.8], "float32"), None, Const([1, 5])], opset=18, mode="nearest", coordinate_transformation_mode="tf_crop_and_resize", axes=[2, 3]),
+    # What keeps its shape is copied.
+    case("resize_linear_same_shape", "Resize", [Batch(2, 4, 4), *by_scales(1.2, 1.1)], mode="linear"),
+    case("resize_linear_not_larger", "Resize", [Batch(2, 5, 7), None, None, Const([8, 9])], opset=18, mode="linear", axes=[2, 3], keep_aspect_ratio_policy="not_larger"),
+    case("resize_nearest_not_smaller", "Resize", [Batch(2, 5, 7), None, None, Const([8, 9])], opset=18, mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric", axes=[2, 3], keep_aspect_ratio_policy="not_smaller"),
 ]

@@ -67,11 +67,13 @@ pub fn pool(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 const NEAREST: [NearestMode; 4] =
     [NearestMode::Floor, NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil, NearestMode::Ceil];
 
-const COORDINATES: [CoordinateMode; 4] = [
+const COORDINATES: [CoordinateMode; 6] = [
     CoordinateMode::HalfPixel,
     CoordinateMode::Asymmetric,
     CoordinateMode::AlignCorners,
     CoordinateMode::PytorchHalfPixel,
+    CoordinateMode::PytorchNearest,
+    CoordinateMode::PytorchNearestExact,
 ];
 
 pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
@@ -91,11 +93,11 @@ pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     // The factors are given, or follow from the sizes.
     let mut scales = None;
     if dice.odds(25) {
-        let factor = dice.of(&[2.0f32, 1.5, 0.5, 0.7, 3.0]);
+        let factor = dice.of(&[2.0, 1.5, 0.5, 0.7, 3.0]);
         let mut factors = vec![1.0; sizes.len()];
         for axis in 2..sizes.len() {
             if shape[axis].as_const().is_some() {
-                shape[axis] = Dim::from((sizes[axis] as f32 * factor).floor() as usize);
+                shape[axis] = Dim::from((sizes[axis] as f64 * factor).floor() as usize);
                 factors[axis] = factor;
             }
         }

@@ -21,7 +21,7 @@ use crate::target::Strategy;
 pub const MAX_ITERATIONS: i64 = 60_000;
 
 /// Names of the spatial dimensions in kernels, which always have three; missing ones come first and are 1.
-const AXES: [&str; 3] = ["d", "h", "w"];
+pub const AXES: [&str; 3] = ["d", "h", "w"];
 
 /// Fills up to three spatial dimensions from the front.
 pub fn three<T: Clone>(values: &[T], missing: T) -> [T; 3] {

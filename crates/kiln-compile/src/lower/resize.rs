@@ -1,15 +1,119 @@
 //! Interpolation to another spatial size.
+//!
+//! Where the elements of an axis come from is reckoned here, where sizes are numbers, and kept as a table: drivers'
+//! division is not exact, and the nearest element depends on the last bit. Of sizes that are symbols the kernel
+//! reckons with integers.
 
-use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode};
-use kiln_graph::{NodeId, product};
+use std::collections::BTreeMap;
+
+use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
+use kiln_graph::{Dim, NodeId, product};
+use kiln_plan::Storage;
 
 use super::anchor::{launch, tail};
-use super::context::Context;
-use super::conv::{per_axis, three};
+use super::context::{Contents, Context, StorageId};
+use super::conv::{AXES, per_axis, three};
 use super::kernel::Params;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
+
+/// How a kernel finds the elements of an axis.
+enum Source {
+    /// Every element stays where it is.
+    Same,
+    /// In the table, from this place on.
+    Table(usize),
+    /// By arithmetic.
+    Ratio(Ratio),
+}
+
+/// The place of element `i` is `(i * factor + shift) / divisor`, exactly.
+struct Ratio {
+    factor: Dim,
+    shift: Dim,
+    divisor: Dim,
+}
+
+impl Ratio {
+    /// Without a scale, or with one that is the ratio of the sizes.
+    fn of(mode: CoordinateMode, from: &Dim, to: &Dim) -> Self {
+        // In lowest terms where one size is a multiple of the other: the products are to fit into 32 bits.
+        let (from, to) = match (to.exact_div(from), from.exact_div(to)) {
+            _ if mode == CoordinateMode::AlignCorners => (from.clone() - 1.into(), to.clone() - 1.into()),
+            (Some(times), _) => (1.into(), times),
+            (None, Some(times)) => (times, 1.into()),
+            (None, None) => (from.clone(), to.clone()),
+        };
+        let twice = |dim: &Dim| dim * &2.into();
+        match mode {
+            CoordinateMode::AlignCorners | CoordinateMode::Asymmetric | CoordinateMode::PytorchNearest => {
+                Ratio { factor: from, shift: 0.into(), divisor: to }
+            }
+            CoordinateMode::HalfPixel | CoordinateMode::PytorchHalfPixel => {
+                Ratio { factor: twice(&from), shift: from - to.clone(), divisor: twice(&to) }
+            }
+            CoordinateMode::PytorchNearestExact => {
+                Ratio { factor: twice(&from), shift: from, divisor: twice(&to) }
+            }
+        }
+    }
+
+    /// The place of element `i`, rounded down, where the sizes are numbers.
+    fn at(&self, i: i64) -> Option<i64> {
+        let sum = i.checked_mul(self.factor.as_const()?)?.checked_add(self.shift.as_const()?)?;
+        Some(sum.max(0) / self.divisor.as_const()?.max(1))
+    }
+
+    /// What has to be rounded down to get the nearest element.
+    fn nearest(self, mode: NearestMode) -> Self {
+        let Ratio { factor, shift, divisor } = self;
+        let twice = |dim: &Dim| dim * &2.into();
+        let less = divisor.clone() - 1.into();
+        match mode {
+            NearestMode::Floor => Ratio { factor, shift, divisor },
+            NearestMode::Ceil => Ratio { factor, shift: shift + less, divisor },
+            NearestMode::RoundPreferFloor => {
+                Ratio { factor: twice(&factor), shift: twice(&shift) + less, divisor: twice(&divisor) }
+            }
+            NearestMode::RoundPreferCeil => {
+                let shift = twice(&shift) + divisor.clone();
+                Ratio { factor: twice(&factor), shift, divisor: twice(&divisor) }
+            }
+        }
+    }
+}
+
+/// What the kernel of an interpolation reads besides the input.
+struct Table {
+    element: Storage,
+    bytes: Vec<u8>,
+    /// Entries.
+    len: usize,
+}
+
+impl Table {
+    /// Adds an axis and says where it begins.
+    fn axis(&mut self, op: &Resize, axis: usize, from: usize, to: usize) -> usize {
+        let begin = self.len;
+        let resized = op.axis(axis, from, to);
+        self.len += to;
+        match op.mode {
+            ResizeMode::Nearest(mode) => {
+                let words = resized.nearest(op.coordinates, mode).into_iter();
+                self.bytes.extend(words.flat_map(|at| u32::try_from(at).unwrap_or(u32::MAX).to_le_bytes()));
+            }
+            ResizeMode::Linear => {
+                let pairs = resized.between(op.coordinates).into_iter();
+                #[allow(clippy::as_conversions, reason = "indices are below 2^24, shares are rounded")]
+                self.bytes.extend(pairs.flat_map(|(at, share)| {
+                    [at as f32, share as f32].into_iter().flat_map(f32::to_le_bytes)
+                }));
+            }
+        }
+        begin
+    }
+}
 
 /// Lowers nearest and linear interpolation of spatial dimensions.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Resize) -> Result<(), CompileError> {
@@ -17,41 +121,116 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Resize) ->
     let (x, anchor) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let (x_shape, out_shape) = (graph.ty(x).shape.clone(), graph.ty(anchor).shape.clone());
     let rank = x_shape.len();
+    let refuse = |message: String| CompileError::Unsupported { node: group.name.clone(), message };
     if !(3..=5).contains(&rank) || x_shape[..2] != out_shape[..2] {
-        return Err(CompileError::Unsupported {
-            node: group.name.clone(),
-            message: "resizes batch or channels; only spatial dimensions can be resized on the device".into(),
-        });
+        return Err(refuse(
+            "resizes batch or channels; only spatial dimensions can be resized on the device".into(),
+        ));
     }
-    let layout = channels_last(rank);
+    let linear = op.mode == ResizeMode::Linear;
+    let element = if linear { Storage::F32 } else { Storage::I32 };
+    let mut table = Table { element, bytes: Vec::new(), len: 0 };
+    let mut sources = vec![];
+    for axis in 2..rank {
+        let source = source(ctx, op, axis, [&x_shape[axis], &out_shape[axis]], &mut table);
+        sources.push(source.map_err(&refuse)?);
+    }
     let rows = ctx.rows(x)?;
-    let operands = [rows.storage];
-    let tail = tail(ctx, group, anchor, &layout, &operands)?;
+    let mut operands = vec![rows.storage];
+    if table.len > 0 {
+        operands.push(ctx.table(&group.name, table));
+    }
+    let tail = tail(ctx, group, anchor, &channels_last(rank), &operands)?;
     let mut params = Params::default();
     rows.vectors(&mut params);
     per_axis(&mut params, "in", &three(&x_shape[2..], 1.into()));
     per_axis(&mut params, "out", &three(&out_shape[2..], 1.into()));
-    if let Some(scales) = &op.scales {
-        for (axis, scale) in ["d", "h", "w"].iter().zip(three(&scales[2..], 1.0)) {
-            params.float(format!("scale_{axis}"), scale);
-        }
+    let mut kinds = vec![];
+    for (source, name) in sources.into_iter().zip(&AXES[5 - rank..]) {
+        kinds.push(match source {
+            Source::Same => "same",
+            Source::Table(begin) => {
+                params.int(format!("table_{name}"), begin);
+                "table"
+            }
+            Source::Ratio(Ratio { factor, shift, divisor }) => {
+                params.int(format!("factor_{name}"), factor);
+                params.int(format!("shift_{name}"), shift);
+                params.int(format!("divisor_{name}"), divisor);
+                "ratio"
+            }
+        });
     }
-    let linear = op.mode == ResizeMode::Linear;
-    let nearest = match op.mode {
-        ResizeMode::Linear => "",
-        ResizeMode::Nearest(NearestMode::RoundPreferFloor) => "ceil(at - 0.5)",
-        ResizeMode::Nearest(NearestMode::RoundPreferCeil) => "floor(at + 0.5)",
-        ResizeMode::Nearest(NearestMode::Floor) => "floor(at)",
-        ResizeMode::Nearest(NearestMode::Ceil) => "ceil(at)",
+    let blended = kinds.iter().filter(|kind| **kind != "same").count();
+    let axes = &AXES[5 - rank..];
+    let holes = minijinja::context! {
+        linear,
+        axes => axes.to_vec(),
+        tabled => operands.len() > 1,
+        single => op.coordinates == CoordinateMode::PytorchHalfPixel,
+        kinds => axes.iter().copied().zip(kinds).collect::<BTreeMap<_, _>>(),
     };
-    let coordinates = match op.coordinates {
-        CoordinateMode::HalfPixel => "(f32(place) + 0.5) / scale - 0.5",
-        CoordinateMode::PytorchHalfPixel => "select(0.0, (f32(place) + 0.5) / scale - 0.5, to > 1)",
-        CoordinateMode::AlignCorners => "f32(place * (size - 1)) / f32(max(to - 1, 1))",
-        CoordinateMode::Asymmetric => "f32(place) / scale",
-    };
-    let flops = product(&out_shape) * (if linear { 14 } else { 0 }).into();
-    let holes = minijinja::context! { linear, nearest, coordinates, scales => op.scales.is_some() };
+    let flops = product(&out_shape) * (if linear { 2 * ((1 << blended) - 1) } else { 0 }).into();
     let kernel = if linear { "resize_linear" } else { "resize_nearest" };
     launch(ctx, group, tail, "resize", kernel, &operands, params, holes, flops)
+}
+
+/// Finds out how the elements of an axis are found.
+fn source(
+    ctx: &Context<'_>,
+    op: &Resize,
+    axis: usize,
+    [from, to]: [&Dim; 2],
+    table: &mut Table,
+) -> Result<Source, String> {
+    let scale = op.scales.as_ref().map(|scales| scales[axis]);
+    if from == to && scale.is_none_or(|scale| scale == 1.0) {
+        return Ok(Source::Same);
+    }
+    if let (Some(from), Some(to)) = (from.as_usize(), to.as_usize()) {
+        return Ok(Source::Table(table.axis(op, axis, from, to)));
+    }
+    // How many elements each becomes, where that is a number.
+    let times = to.exact_div(from).and_then(|times| times.as_usize());
+    let aligned = op.coordinates == CoordinateMode::AlignCorners;
+    #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+    if let Some(scale) = scale.filter(|scale| !aligned && times.is_none_or(|times| times as f64 != *scale)) {
+        return Err(format!("a size of `{from}` cannot be scaled by {scale} here; bind it"));
+    }
+    let ratio = Ratio::of(op.coordinates, from, to);
+    let ratio = match op.mode {
+        ResizeMode::Nearest(mode) => ratio.nearest(mode),
+        ResizeMode::Linear => ratio,
+    };
+    if let (ResizeMode::Nearest(mode), Some(times)) = (op.mode, times) {
+        // PyTorch multiplies by a reciprocal, which is too small for some (41, 47, ..).
+        let most = ctx.largest(from).clamp(1, 1 << 20);
+        let resized = op.axis(axis, usize::try_from(most).unwrap_or(1), 1);
+        let resized = ResizedAxis { to: resized.from * times, ..resized };
+        let same = |(at, nearest)| ratio.at(at).is_none_or(|at| at.min(most - 1) == nearest);
+        let nearest = resized.nearest(op.coordinates, mode).into_iter();
+        if !(0..).zip(nearest.map(|at| i64::try_from(at).unwrap_or(-1))).all(same) {
+            return Err(format!(
+                "PyTorch's nearest elements of `{from}` times {times} follow no rule that a kernel can know; bind it"
+            ));
+        }
+    }
+    let largest = ctx.largest(&(&ratio.factor * to)).saturating_add(ctx.largest(&ratio.shift).max(0));
+    if largest > i64::from(i32::MAX) {
+        return Err(format!(
+            "a size of up to {} cannot be made {} here; bind it",
+            ctx.largest(from),
+            ctx.largest(to)
+        ));
+    }
+    Ok(Source::Ratio(ratio))
+}
+
+impl Context<'_> {
+    /// Memory for a table.
+    fn table(&mut self, name: &str, table: Table) -> StorageId {
+        let words = table.bytes.len() / 4;
+        let name = format!("{name} (table)");
+        self.allocate(&name, table.element, &words.into(), Contents::Weights(table.bytes))
+    }
 }

@@ -1,24 +1,29 @@
 //! Interpolation to another size.
 
 use super::gradient::{Adjoint, Gradients};
-use super::take;
+use super::{ResizedAxis, take};
 use crate::array::{Array, around, identity, offsets, strides};
 use crate::dim::Dim;
 use crate::error::ShapeError;
 use crate::number::{Number, Real};
 use crate::tensor::{DType, TensorType};
 
-/// How an output coordinate becomes an input coordinate (ONNX `coordinate_transformation_mode`).
+/// How an output coordinate becomes an input coordinate: ONNX's `coordinate_transformation_mode`, and what PyTorch does
+/// for `mode='nearest'` and `'nearest-exact'`, where the arithmetic matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoordinateMode {
     /// `(x + 1/2) / scale - 1/2`.
     HalfPixel,
     /// As `HalfPixel`, but 0 where the output has one element.
     PytorchHalfPixel,
-    /// `x * (in - 1) / (out - 1)`.
+    /// `x * (in - 1) / (out - 1)`, whatever the scale.
     AlignCorners,
     /// `x / scale`.
     Asymmetric,
+    /// `x * step`, where the step is `in / out` or the reciprocal of the scale: PyTorch's `nearest`, rounded down.
+    PytorchNearest,
+    /// `(x + 1/2) * step`: PyTorch's `nearest-exact`, rounded down.
+    PytorchNearestExact,
 }
 
 /// Which neighbour the nearest one is (ONNX `nearest_mode`).
@@ -49,7 +54,7 @@ pub struct Resize {
     /// The shape of the output, of the input's rank.
     pub shape: Vec<Dim>,
     /// Scale per dimension as given by the model; where it is not, `out / in`.
-    pub scales: Option<Vec<f32>>,
+    pub scales: Option<Vec<f64>>,
     /// Nearest or linear.
     pub mode: ResizeMode,
     /// Coordinates.
@@ -88,25 +93,9 @@ impl Resize {
         Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
     }
 
-    /// The input coordinate of output `out` along `axis`, clamped to the input.
-    ///
-    /// Nearest neighbours take it in `f32`, as the engines do that models were made with: `f64` would decide
-    /// otherwise where it falls between two elements.
-    fn coordinate<T: Real>(&self, axis: usize, out: usize, in_size: usize, out_size: usize) -> T {
-        let size = |n: usize| T::from_size(n);
-        let scale = match &self.scales {
-            Some(scales) => T::from_f64(scales[axis].into()),
-            None => size(out_size).over(size(in_size)),
-        };
-        let half = T::from_f64(0.5);
-        let half_pixel = || size(out).add(half).over(scale).sub(half);
-        let coordinate = match self.coordinates {
-            CoordinateMode::PytorchHalfPixel | CoordinateMode::AlignCorners if out_size == 1 => T::ZERO,
-            CoordinateMode::HalfPixel | CoordinateMode::PytorchHalfPixel => half_pixel(),
-            CoordinateMode::AlignCorners => size(out).mul(size(in_size - 1)).over(size(out_size - 1)),
-            CoordinateMode::Asymmetric => size(out).over(scale),
-        };
-        coordinate.larger(T::ZERO).smaller(size(in_size - 1))
+    /// An axis that is resized from `from` to `to` elements.
+    pub fn axis(&self, axis: usize, from: usize, to: usize) -> ResizedAxis {
+        ResizedAxis { from, to, scale: self.scales.as_ref().and_then(|scales| scales.get(axis).copied()) }
     }
 
     pub(crate) fn eval_nearest<T: Number>(
@@ -116,18 +105,8 @@ impl Resize {
         out_shape: &[usize],
     ) -> Vec<T> {
         let axis = |(i, stride): (usize, usize)| {
-            let nearest = |out| {
-                let at: f32 = self.coordinate(i, out, x.shape[i], out_shape[i]);
-                let at = match mode {
-                    NearestMode::RoundPreferFloor => (at - 0.5).ceil(),
-                    NearestMode::RoundPreferCeil => (at + 0.5).floor(),
-                    NearestMode::Floor => at.floor(),
-                    NearestMode::Ceil => at.ceil(),
-                };
-                // Clamped between zero and a size, so the cast is exact.
-                at as usize * stride
-            };
-            (0..out_shape[i]).map(nearest).collect()
+            let axis = self.axis(i, x.shape[i], out_shape[i]);
+            axis.nearest(self.coordinates, mode).into_iter().map(|at| at * stride).collect()
         };
         x.pick(&offsets(&strides(x.shape).into_iter().enumerate().map(axis).collect::<Vec<_>>()))
     }
@@ -138,12 +117,15 @@ impl Resize {
         let mut data = x.data.to_vec();
         for (axis, out_size) in out_shape.iter().copied().enumerate() {
             let (before, in_size, after) = around(&shape, axis);
+            let resized = self.axis(axis, in_size, out_size);
+            if resized.is_same() {
+                continue;
+            }
+            let between = resized.between(self.coordinates);
             let mut out = Vec::with_capacity(before * out_size * after);
             for outer in 0..before {
-                for o in 0..out_size {
-                    let at: T = self.coordinate(axis, o, in_size, out_size);
-                    let low = at.floor();
-                    let (share, low) = (at.sub(low), low.to_f64() as usize);
+                for (low, share) in between.iter().copied() {
+                    let share = T::from_f64(share);
                     let line = |i: usize| &data[(outer * in_size + i.min(in_size - 1)) * after..][..after];
                     let mix = |(a, b): (&T, &T)| a.mul(T::ONE.sub(share)).add(b.mul(share));
                     out.extend(line(low).iter().zip(line(low + 1)).map(mix));

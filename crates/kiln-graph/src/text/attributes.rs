@@ -161,6 +161,8 @@ pub fn of(op: &Op) -> Attributes {
                 CoordinateMode::PytorchHalfPixel => "pytorch_half_pixel",
                 CoordinateMode::AlignCorners => "align_corners",
                 CoordinateMode::Asymmetric => "asymmetric",
+                CoordinateMode::PytorchNearest => "pytorch_nearest",
+                CoordinateMode::PytorchNearestExact => "pytorch_nearest_exact",
             };
             let w = w.list("shape", &op.shape).word("mode", mode).word("coordinates", coordinates);
             match &op.scales {
@@ -439,6 +441,8 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
                     "pytorch_half_pixel" => CoordinateMode::PytorchHalfPixel,
                     "align_corners" => CoordinateMode::AlignCorners,
                     "asymmetric" => CoordinateMode::Asymmetric,
+                    "pytorch_nearest" => CoordinateMode::PytorchNearest,
+                    "pytorch_nearest_exact" => CoordinateMode::PytorchNearestExact,
                     _ => return None,
                 })
             })?,

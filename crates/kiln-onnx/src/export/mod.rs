@@ -6,6 +6,7 @@
 mod counting;
 mod gradient;
 mod node;
+mod resize;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -1,13 +1,12 @@
 //! Core operators in terms of ONNX.
 
 use kiln_graph::ops::{
-    ArgKind, BinaryOp, Conv, CoordinateMode, NearestMode, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind,
-    Resize, ResizeMode, Slice, UnaryOp,
+    ArgKind, BinaryOp, Conv, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Slice, UnaryOp,
 };
-use kiln_graph::{Atom, DType, Data, Dim, Graph, Node, NodeId, Op, Tensor};
+use kiln_graph::{Atom, DType, Dim, Graph, Node, NodeId, Op, Tensor};
 
 use super::writer::{Writer, float, int, ints, string};
-use super::{counting, gradient};
+use super::{counting, gradient, resize};
 use crate::error::ExportError;
 use crate::proto::AttributeProto;
 use crate::tensor::data_type_of;
@@ -167,7 +166,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             w.node(name, "TopK", &[inputs[0], &k], &["", outputs[0]], attributes);
             Ok(())
         }
-        Op::Resize(op) => resize(w, node, op, &inputs, &outputs),
+        Op::Resize(op) => resize::write(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
         Op::Iota(op) => counting::iota(w, node, op, &outputs),
         Op::Size(op) => {
@@ -492,46 +491,5 @@ fn pad(w: &mut Writer<'_>, node: &Node, op: &Pad, inputs: &[&str], outputs: &[&s
     let value = Tensor::number(value.into(), dtype);
     let value = w.constant(&format!("{name}.value"), &value);
     w.node(name, "Pad", &[inputs[0], &amounts, &value], outputs, vec![string("mode", mode)]);
-    Ok(())
-}
-
-fn resize(w: &mut Writer<'_>, node: &Node, op: &Resize, inputs: &[&str], outputs: &[&str]) -> Result {
-    let name = node.name.as_str();
-    let (mode, nearest) = match op.mode {
-        ResizeMode::Linear => ("linear", None),
-        ResizeMode::Nearest(NearestMode::RoundPreferFloor) => ("nearest", Some("round_prefer_floor")),
-        ResizeMode::Nearest(NearestMode::RoundPreferCeil) => ("nearest", Some("round_prefer_ceil")),
-        ResizeMode::Nearest(NearestMode::Floor) => ("nearest", Some("floor")),
-        ResizeMode::Nearest(NearestMode::Ceil) => ("nearest", Some("ceil")),
-    };
-    let coordinates = match op.coordinates {
-        CoordinateMode::HalfPixel => "half_pixel",
-        CoordinateMode::PytorchHalfPixel => "pytorch_half_pixel",
-        CoordinateMode::AlignCorners => "align_corners",
-        CoordinateMode::Asymmetric => "asymmetric",
-    };
-    let mut attributes = vec![string("mode", mode), string("coordinate_transformation_mode", coordinates)];
-    attributes.extend(nearest.map(|nearest| string("nearest_mode", nearest)));
-    let from = w.graph.ty(node.inputs[0]).shape.clone();
-    if let Some(scales) = &op.scales {
-        let tensor = Tensor::new([scales.len()], Data::F32(scales.clone()))
-            .or_else(|e| refuse(node, e.to_string()))?;
-        let scales = w.constant(&format!("{name}.scales"), &tensor);
-        w.node(name, "Resize", &[inputs[0], "", &scales], outputs, attributes);
-        return Ok(());
-    }
-    // Dimensions that keep their size need not be known.
-    let changed: Vec<usize> = (0..from.len()).filter(|axis| from[*axis] != op.shape[*axis]).collect();
-    let sizes = changed.iter().map(|axis| op.shape[*axis].as_const());
-    let Some(sizes) = sizes.collect::<Option<Vec<i64>>>() else {
-        return refuse(node, "it is resized to a symbolic size");
-    };
-    if changed.is_empty() {
-        w.node(name, "Identity", &inputs[..1], outputs, vec![]);
-        return Ok(());
-    }
-    attributes.push(ints("axes", changed.iter().map(|axis| wide(*axis))));
-    let sizes = w.ints(&format!("{name}.sizes"), sizes);
-    w.node(name, "Resize", &[inputs[0], "", "", &sizes], outputs, attributes);
     Ok(())
 }

@@ -59,9 +59,9 @@ fn mode(b: &Bound, shape: &[Dim], align: bool, antialias: bool) -> Result<Mode> 
         ("bilinear", 2) if antialias => Mode::Filter(Filter::Linear),
         // The coefficient is another one with antialiasing, as in Pillow.
         ("bicubic", 2) => Mode::Filter(Filter::Cubic(if antialias { -0.5 } else { -0.75 })),
-        ("nearest", _) => Mode::Core(ResizeMode::Nearest(NearestMode::Floor), CoordinateMode::Asymmetric),
+        ("nearest", _) => Mode::Core(ResizeMode::Nearest(NearestMode::Floor), CoordinateMode::PytorchNearest),
         ("nearest-exact", _) => {
-            Mode::Core(ResizeMode::Nearest(NearestMode::RoundPreferCeil), CoordinateMode::HalfPixel)
+            Mode::Core(ResizeMode::Nearest(NearestMode::Floor), CoordinateMode::PytorchNearestExact)
         }
         ("area", _) => Mode::Area,
         ("linear", 1) | ("bilinear", 2) | ("trilinear", 3) => Mode::Core(ResizeMode::Linear, linear),
@@ -135,8 +135,6 @@ fn interpolate(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     match mode {
         Mode::Area => adaptively(i, b, x, out[2..].to_vec(), ReduceKind::Mean),
         Mode::Core(mode, coordinates) => {
-            #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
-            let scales = scales.map(|scales| scales.into_iter().map(|scale| scale as f32).collect());
             let op = Resize { shape: out, scales, mode, coordinates };
             Ok(Value::tensor(i.op(Op::Resize(op), &[x])?))
         }

@@ -5,7 +5,7 @@
 //! input's; see [`resampling`].
 
 use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
-use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode};
+use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
 use kiln_graph::{DType, Dim, Op, Tensor, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -55,10 +55,7 @@ enum Places {
 /// One axis of an interpolation.
 struct Line {
     axis: usize,
-    from: usize,
-    to: usize,
-    /// As the model gives it, or `to / from`.
-    scale: f64,
+    sizes: ResizedAxis,
     /// First and last place, for [`Places::CropAndResize`].
     part: [f32; 2],
 }
@@ -87,6 +84,10 @@ pub(crate) fn resize(cx: &mut Cx<'_>) -> Outputs {
 fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
     let from = cx.shape(x);
     let Sizes { axes, shape, scales } = sizes;
+    // As ONNX Runtime has it, also where a scale is a little more than one.
+    if from == shape && how.places != Places::CropAndResize {
+        return Ok(vec![x]);
+    }
     // The kernel is for floating point numbers; others are selected axis by axis.
     let float = matches!(cx.dtype(x), DType::F32 | DType::F16);
     if let Some(resize) = core(how, &from, &shape, scales.as_deref()).filter(|_| float) {
@@ -110,9 +111,7 @@ fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
         if old.max(new) > 1 << 20 {
             return unsupported(format!("{old} elements cannot be resized to {new} in this mode"));
         }
-        #[allow(clippy::as_conversions, reason = "sizes are below a million")]
-        let scale = scale.unwrap_or(new as f64 / old as f64);
-        lines.push(Line { axis, from: old, to: new, scale, part });
+        lines.push(Line { axis, sizes: ResizedAxis { from: old, to: new, scale }, part });
     }
     Ok(vec![interpolate(cx, x, &lines, how)?])
 }
@@ -246,12 +245,7 @@ fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f64]>) -> Optio
     if !(3..=5).contains(&from.len()) || from[..2] != shape[..2] {
         return None;
     }
-    // Where a scale gives no whole size, the corners are aligned with the size that it does give.
-    let fraction = scales.is_some_and(|scales| scales.iter().any(|scale| scale.fract() != 0.0));
-    if coordinates == CoordinateMode::AlignCorners && fraction {
-        return None;
-    }
-    Some(Resize { shape: shape.to_vec(), scales: scales.map(as_f32), mode, coordinates })
+    Some(Resize { shape: shape.to_vec(), scales: scales.map(<[f64]>::to_vec), mode, coordinates })
 }
 
 fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result<ValueId> {
@@ -260,19 +254,19 @@ fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result
     }
     let mut y = x;
     for line in lines {
-        let rows = (0..line.to).map(|out| line.shares(out, how)).collect::<Result<Vec<_>>>()?;
+        let rows = (0..line.sizes.to).map(|out| line.shares(out, how)).collect::<Result<Vec<_>>>()?;
         y = resampling::resample(&mut cx.formula(), y, line.axis, &rows)?;
     }
     if how.places != Places::CropAndResize {
         return Ok(y);
     }
     for line in lines {
-        let inside: Vec<bool> = (0..line.to).map(|out| line.is_inside(line.place(out, how.places))).collect();
+        let inside: Vec<bool> = (0..line.sizes.to).map(|out| line.is_inside(line.crop(out))).collect();
         if inside.iter().all(|inside| *inside) {
             continue;
         }
         let mut shape = vec![1; cx.rank(x)];
-        shape[line.axis] = line.to;
+        shape[line.axis] = line.sizes.to;
         let mask = Tensor::new(shape, kiln_graph::Data::Bool(inside));
         let mask = cx.constant_value(mask.map_err(|e| OpError::Invalid(e.to_string()))?);
         let f = &mut cx.formula();
@@ -282,60 +276,55 @@ fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result
     Ok(y)
 }
 
+/// In 32 bits and step by step as ONNX Runtime computes it, since rounding and the borders of an image depend on it.
+#[allow(clippy::as_conversions, reason = "sizes are below a million")]
 impl Line {
-    /// Where element `out` lies, in elements of the input.
-    #[allow(clippy::as_conversions, reason = "sizes are below a million")]
-    fn place(&self, out: usize, places: Places) -> f64 {
-        let (out, last) = (out as f64, self.from as f64 - 1.0);
-        // As the scale gives it; the output has the whole number below.
-        let size = self.from as f64 * self.scale;
-        let single = (size - 1.0).abs() < 1e-9;
-        let half_pixel = (out + 0.5) / self.scale - 0.5;
-        match places {
-            Places::Core(CoordinateMode::HalfPixel) => half_pixel,
-            Places::Core(CoordinateMode::PytorchHalfPixel) if self.to == 1 => 0.0,
-            Places::Core(CoordinateMode::PytorchHalfPixel) => half_pixel,
-            Places::Core(CoordinateMode::AlignCorners) if single => 0.0,
-            Places::Core(CoordinateMode::AlignCorners) => out * last / (size - 1.0),
-            Places::Core(CoordinateMode::Asymmetric) => out / self.scale,
-            Places::HalfPixelSymmetric => self.from as f64 / 2.0 * (1.0 - self.to as f64 / size) + half_pixel,
-            Places::CropAndResize => {
-                let [first, extent] = [self.part[0].into(), f64::from(self.part[1] - self.part[0]) * last];
-                let along = if single { extent / 2.0 } else { out * extent / (size - 1.0) };
-                along + first * last
-            }
-        }
+    /// Where element `out` lies about the middle of the image.
+    fn symmetric(&self, out: usize) -> f32 {
+        let ResizedAxis { from, to, .. } = self.sizes;
+        let scale = self.sizes.scale_f32();
+        let adjustment = to as f32 / (scale * from as f32);
+        let offset = from as f32 / 2.0 * (1.0 - adjustment);
+        (f64::from(offset) + (out as f64 + 0.5) / f64::from(scale) - 0.5) as f32
     }
 
-    #[allow(clippy::as_conversions, reason = "sizes are below a million")]
-    fn is_inside(&self, place: f64) -> bool {
-        (0.0..=self.from as f64 - 1.0).contains(&place)
+    /// Where element `out` lies in the part of the image.
+    fn crop(&self, out: usize) -> f32 {
+        let ([first, end], last) = (self.part, (self.sizes.from - 1) as f32);
+        if self.sizes.to == 1 {
+            return 0.5 * (first + end) * last;
+        }
+        first * last + out as f32 * (end - first) * last / (self.sizes.to - 1) as f32
+    }
+
+    fn is_inside(&self, place: f32) -> bool {
+        (0.0..=(self.sizes.from - 1) as f32).contains(&place)
     }
 
     fn shares(&self, out: usize, how: &How) -> Result<Shares> {
-        let place = self.place(out, how.places);
-        if how.places == Places::CropAndResize && !self.is_inside(place) {
+        let ResizedAxis { from, to, scale } = self.sizes;
+        if how.places == Places::CropAndResize && !self.is_inside(self.crop(out)) {
             // Something else is put there.
             return Ok(vec![(0, 1.0)]);
         }
         match how.mode {
             Mode::Filter(filter) => {
-                let width = if how.antialias { (1.0 / self.scale).max(1.0) } else { 1.0 };
-                Ok(filter.shares(place, width, self.from, how.beyond)?)
-            }
-            #[allow(
-                clippy::as_conversions,
-                reason = "clamped between zero and a size; engines round in 32 bits"
-            )]
-            Mode::Nearest(mode) => {
-                let place = place as f32;
-                let nearest = match mode {
-                    NearestMode::RoundPreferFloor => (place - 0.5).ceil(),
-                    NearestMode::RoundPreferCeil => (place + 0.5).floor(),
-                    NearestMode::Floor => place.floor(),
-                    NearestMode::Ceil => place.ceil(),
+                let place = match how.places {
+                    Places::Core(mode) => self.sizes.place(mode, out),
+                    Places::HalfPixelSymmetric => self.symmetric(out).into(),
+                    Places::CropAndResize => self.crop(out).into(),
                 };
-                Ok(vec![(nearest.clamp(0.0, self.from as f32 - 1.0) as usize, 1.0)])
+                let scale = scale.unwrap_or(to as f64 / from as f64);
+                let width = if how.antialias { (1.0 / scale).max(1.0) } else { 1.0 };
+                Ok(filter.shares(place, width, from, how.beyond)?)
+            }
+            Mode::Nearest(rounding) => {
+                let place = match how.places {
+                    Places::Core(mode) => self.sizes.place_f32(mode, out),
+                    Places::HalfPixelSymmetric => self.symmetric(out),
+                    Places::CropAndResize => self.crop(out),
+                };
+                Ok(vec![(rounding.element(place, from - 1), 1.0)])
             }
         }
     }
