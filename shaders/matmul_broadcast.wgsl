@@ -4,7 +4,7 @@
 // or has rows of all columns, as `w_tile` and `w_step` say.
 // Loop iterations of an invocation: depth / 4, plus one for each vector of the tile.
 // A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
-// Holes: params, operands, out_binding, element, store, stored; S, p, q.
+// Holes: params, operands, out_binding, element, store, stored; S, p, q; split: whether batches are parts of sums.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -49,13 +49,23 @@ fn main(
 //% for j in range(q)
   let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
 //% endfor
+//% if split
+  let own = batch % params.part_batches;
+  let begin = min(batch / params.part_batches * params.depth, params.whole);
+  let steps = min(params.depth, params.whole - begin);
+  let first_left = (own * params.a_batch) + begin;
+  var at = (own * params.w_batch) + (group.y * params.w_tile) + (begin * 4u * params.w_step);
+//% else
+  let steps = params.depth;
+  let first_left = batch * params.a_batch;
+  var at = batch * params.w_batch + group.y * params.w_tile;
+//% endif
 //% for s in range(p)
-  let near_${ s } = batch * params.a_batch
+  let near_${ s } = first_left
     + (min(first_row + ${ s * S }u + lane, rows - 1u) - batch * params.rows) * params.a_step;
 //% endfor
-  var at = batch * params.w_batch + group.y * params.w_tile;
 ${ accumulators() }
-  for (var k = 0u; k < params.depth; k++) {
+  for (var k = 0u; k < steps; k++) {
 //% for s in range(p)
     let a_${ s } = ${ wide[0] }(x[near_${ s } + k]);
 //% endfor

@@ -1,7 +1,8 @@
 // Matrix product, one output vector (four columns of one row) an invocation.
 //
 // The plain strategy: right for every shape, fast for none. a is [batch][rows][a_row], b is [batch][depth][columns].
-// Holes: params, operands, out_binding, element, store, stored.
+// Holes: params, operands, out_binding, element, store, stored; split: whether launches make parts of sums, one after the
+// other.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,11 +21,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let row = i32(i / params.inner);
+//% if split
+  let part = u32(row / params.rows) / params.part_batches;
+  let batch = (row / params.rows) % i32(params.part_batches);
+  let begin = min(part * params.depth, params.whole);
+  let steps = min(params.depth, params.whole - begin);
+  let first = u32((batch * params.a_batch) + (row % params.rows * params.a_row)) + begin;
+  var at = u32(batch * params.b_batch) + c + (begin * params.inner);
+//% else
   let batch = row / params.rows;
-  let first = batch * params.a_batch + row % params.rows * params.a_row;
+  let steps = params.depth;
+  let first = u32((batch * params.a_batch) + (row % params.rows * params.a_row));
   var at = u32(batch * params.b_batch) + c;
+//% endif
   var acc = vec4<f32>(0.0);
-  for (var k = 0; k < params.depth; k++) {
+  for (var k = 0u; k < steps; k++) {
     acc += f32(a[first + k]) * ${ wide[1] }(b[at]);
     at += params.inner;
   }

@@ -37,8 +37,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% endif
   for (var kd = 0; kd < params.kernel_d; kd++) {
     let d = od * params.stride_d + kd * params.dilation_d - params.pad_d;
+//% if not max
+    // Lines and planes by themselves, so that rounding errors do not add up.
+    var plane = vec4<f32>();
+//% endif
     for (var kh = 0; kh < params.kernel_h; kh++) {
       let h = oh * params.stride_h + kh * params.dilation_h - params.pad_h;
+//% if not max
+      var line = vec4<f32>();
+//% endif
       for (var kw = 0; kw < params.kernel_w; kw++) {
         let w = ow * params.stride_w + kw * params.dilation_w - params.pad_w;
         let inside = d >= 0 && d < params.in_d && h >= 0 && h < params.in_h && w >= 0 && w < params.in_w;
@@ -49,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
           acc = max(acc, value);
           seen = max(seen, bitcast<vec4<i32>>(value) & vec4<i32>(0x7fffffff));
 //% else
-          acc += ${ wide[0] }(x[u32(at) + c]);
+          line += ${ wide[0] }(x[u32(at) + c]);
 //% endif
         }
 //% if not max
@@ -60,7 +67,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% endif
 //% endif
       }
+//% if not max
+      plane += line;
+//% endif
     }
+//% if not max
+    acc += plane;
+//% endif
   }
 //% if max
   acc = select(acc, bitcast<vec4<f32>>(seen), seen > vec4<i32>(0x7f800000));

@@ -1,7 +1,11 @@
 // Reduction over axes, one output vector (or element) an invocation, in a fixed order.
 //
+// Sums and products are formed in parts of at most ${ block } elements each, and these in parts again, so that rounding
+// errors do not add up. Where much is combined, invocations make parts of results for another kernel to combine.
+//
 // Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
-// axes are walked (r0, r1, ..); vectors: whether four outputs lie side by side; along: whether the axis that is
+// axes are walked (r0, r1, ..), and blocked: which of them in parts; splits: which of them (with the number of the split)
+// invocations share; block; vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what
 // elements are combined in; total: the result, back in the range of its type; least: the largest (or
 // smallest) of no integers.
@@ -32,6 +36,21 @@ fn combine(a: ${ sum }, b: ${ sum }) -> ${ sum } {
 //% endif
 }
 
+// What no elements are combined to.
+fn nothing() -> ${ sum } {
+//% if extreme and float
+  // Infinity, by bits that are no constant expression.
+  let infinity = ${ "0xff800000u" if kind == "reduce_max" else "0x7f800000u" };
+  return ${ sum }(${ total_type }(bitcast<f32>(infinity)));
+//% elif extreme
+  return ${ sum }(${ least });
+//% elif kind == "reduce_prod"
+  return ${ sum }(1);
+//% else
+  return ${ sum }();
+//% endif
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = grid_index(id, groups);
@@ -40,41 +59,56 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
   let c = i % params.inner;
   let first = i32(place(i, c));
-//% if extreme and float
-  // Of no elements the largest is minus infinity; by bits that are no constant expression.
-  let infinity = ${ "0xff800000u" if kind == "reduce_max" else "0x7f800000u" };
-  var acc = ${ sum }(${ total_type }(bitcast<f32>(infinity)));
-//% elif extreme
-  var acc = ${ sum }(${ least });
-//% elif kind == "reduce_prod"
-  var acc = ${ sum }(1);
+//% for n in range(loops)
+//% if n in splits
+  // The last parts may be short, or empty.
+  let part_${ n } = i32(i / params.outputs_${ n } % params.parts_${ n });
+  let end_${ n } = min(params.r${ n }, params.whole_${ n } - (part_${ n } * params.r${ n }));
 //% else
-  var acc = ${ sum }();
+  let end_${ n } = params.r${ n };
 //% endif
+//% endfor
 //% if extreme and float
   // Drivers' max and min may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
   var seen = ${ bits }();
 //% endif
 //% for n in range(loops)
-  for (var k${ n } = 0; k${ n } < params.r${ n }; k${ n }++) {
+  var sum_${ n } = nothing();
+//% if blocked[n]
+  for (var b${ n } = 0; b${ n } < end_${ n }; b${ n } += ${ block }) {
+  var block_${ n } = nothing();
+  let stop_${ n } = min(b${ n } + ${ block }, end_${ n });
+  for (var k${ n } = b${ n }; k${ n } < stop_${ n }; k${ n }++) {
+//% else
+  for (var k${ n } = 0; k${ n } < end_${ n }; k${ n }++) {
+//% endif
 //% endfor
     let value = ${ load }(x[first
 //% for n in range(loops)
       + k${ n } * params.r${ n }_step
 //% endfor
     ]);
-    acc = combine(acc, value);
 //% if extreme and float
     seen = max(seen, bitcast<${ bits }>(${ floats }(value)) & ${ bits }(0x7fffffff));
 //% endif
-//% for n in range(loops)
+//% for n in range(loops)|reverse
+//% set inner = "value" if loop.first else "sum_" ~ (n + 1)
+//% if blocked[n]
+    block_${ n } = combine(block_${ n }, ${ inner });
   }
+  sum_${ n } = combine(sum_${ n }, block_${ n });
+  }
+//% else
+    sum_${ n } = combine(sum_${ n }, ${ inner });
+  }
+//% endif
 //% endfor
+//% set acc = "sum_0" if loops > 0 else "value"
 //% if along
-  let pair = combine(acc, acc.zwxy);
+  let pair = combine(${ acc }, ${ acc }.zwxy);
   var total = combine(pair, pair.yxwz).x;
 //% else
-  var total = acc;
+  var total = ${ acc };
 //% endif
 //% if extreme and float
 //% if along

@@ -1,9 +1,9 @@
-// Sums over rows, in parts: each invocation adds up four columns of some rows. Parts are summed by another kernel,
-// in a fixed order.
+// Sums over rows, in parts: each invocation adds up four columns of some rows, in blocks, so that rounding errors do not
+// add up. Parts are summed by another kernel, in a fixed order.
 //
 // What is summed is computed on the way, by `element`, for the vector at row * inner + column. out is [part][column].
-// Loop iterations of an invocation: rows of a part.
-// Holes: params, operands, out_binding, element.
+// Loop iterations of an invocation: rows of a part, and blocks.
+// Holes: params, operands, out_binding, element; block.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,8 +22,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let part = i / params.inner;
   let end = min((part + 1u) * params.part, params.rows);
   var acc = vec4<f32>();
-  for (var row = part * params.part; row < end; row++) {
-    acc += element(row * params.inner + c, c, vec4<f32>());
+  for (var begin = part * params.part; begin < end; begin += ${ block }u) {
+    var sum = vec4<f32>();
+    let stop = min(begin + ${ block }u, end);
+    for (var row = begin; row < stop; row++) {
+      sum += element(row * params.inner + c, c, vec4<f32>());
+    }
+    acc += sum;
   }
   out[i] = acc;
 }

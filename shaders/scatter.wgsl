@@ -2,6 +2,7 @@
 //
 // An element looks for the indices that mean it: so nothing is written by several invocations, and what is combined is
 // combined in the order of the indices. The cost is that of looking at all indices of a line for each of its elements.
+// A launch looks at `most` indices from `begin` on.
 // Holes: params, rank, axis, combine (of acc and update); element_type: what is combined.
 struct Params {
 ${ params }}
@@ -36,7 +37,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% endfor
   var acc = ${ element_type }(data[u32(data_at)]);
   if inside {
-    for (var j = 0; j < params.taken_${ axis }; j++) {
+    let end = min(params.begin + params.most, params.taken_${ axis });
+    for (var j = params.begin; j < end; j++) {
       let index = indices[u32(index_at + j * params.index_${ axis })];
       let own = ${ types[1] }(k${ axis });
       if index == own || index + ${ types[1] }(params.size_${ axis }) == own {

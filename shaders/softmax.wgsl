@@ -2,7 +2,8 @@
 //
 // Three passes: the largest element, the sum of exponentials, the results. Padding at the end of a row, and rows that
 // are padding themselves, become zero.
-// Holes: params, place, T; log; masked: whether some of the four rows are padding.
+// Longer rows are shared by invocations: softmax_parts.wgsl, softmax_rows.wgsl, softmax_results.wgsl.
+// Holes: params, place, T; log; block; masked: whether some of the four rows are padding.
 //% set four = T == "vec4<f32>"
 //% set wide = wide[0] if four else T
 //% set narrow = narrow[1] if four else types[1]
@@ -26,9 +27,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   for (var k = 1; k < params.size; k++) {
     largest = max(largest, ${ wide }(x[first + k * params.step]));
   }
+  // In blocks, so that rounding errors do not add up.
   var sum = ${ T }();
-  for (var k = 0; k < params.size; k++) {
-    sum += exp(${ wide }(x[first + k * params.step]) - largest);
+  for (var block = 0; block < params.size; block += ${ block }) {
+    var part = ${ T }();
+    let stop = min(block + ${ block }, params.size);
+    for (var k = block; k < stop; k++) {
+      part += exp(${ wide }(x[first + k * params.step]) - largest);
+    }
+    sum += part;
   }
 //% if log
   let log_sum = log(sum);

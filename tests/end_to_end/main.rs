@@ -7,10 +7,12 @@ mod fixtures;
 mod forms;
 mod gradient;
 mod halves;
+mod long;
 #[path = "../machine.rs"]
 mod machine;
 mod not_a_number;
 mod numbers;
+mod resize;
 mod source;
 mod special_values;
 mod stops;

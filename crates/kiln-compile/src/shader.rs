@@ -48,6 +48,9 @@ const TEMPLATES: &[(&str, &str)] = &templates![
     "scatter",
     "shape_of",
     "softmax",
+    "softmax_parts",
+    "softmax_results",
+    "softmax_rows",
     "workgroup_tile",
 ];
 

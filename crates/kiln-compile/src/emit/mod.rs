@@ -9,7 +9,7 @@ mod symbols;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim};
-use kiln_plan::{Dispatch, OutputRef, Param, Plan, Program, Range, Requirements, Tensor};
+use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
 
 use crate::MemoryReport;
 use crate::error::CompileError;
@@ -191,7 +191,7 @@ impl Emitter<'_> {
             name: launch.name.clone(),
             shader: launch.shader,
             bindings,
-            params: launch.words.iter().map(|word| Param::Int(symbols.expr(word))).collect(),
+            params: launch.words.iter().map(|word| symbols.param(word)).collect(),
             workgroups: launch.workgroups.each_ref().map(|n| symbols.expr(n)),
             writes,
             flops: symbols.expr(&launch.flops),

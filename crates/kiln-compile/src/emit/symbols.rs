@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use kiln_graph::{Atom, Bindings, Dim};
-use kiln_plan::{Expr, Factor, Symbol, Term};
+use kiln_plan::{Expr, Factor, Param, Symbol, Term};
 
 use crate::lower::Lowered;
+use crate::lower::kernel::Word;
 
 /// The symbols of a plan: those of all its programs.
 pub struct Symbols<'a> {
@@ -47,6 +48,14 @@ impl<'a> Symbols<'a> {
                 .collect(),
         });
         Expr { terms: terms.collect() }
+    }
+
+    /// A word of a kernel's parameters.
+    pub fn param(&self, word: &Word) -> Param {
+        match word {
+            Word::Int(dim) => Param::Int(self.expr(dim)),
+            Word::Float(value) => Param::Float(*value),
+        }
     }
 
     /// Bytes of a piece of memory for the largest symbols; nothing is so small that it cannot be bound.

@@ -207,8 +207,11 @@ pub fn lower_product(ctx: &mut Context<'_>, group: &Group, node: NodeId) -> Resu
     tiled(ctx, &job, tile, Params::default(), holes, strides, (0..rank).collect())
 }
 
-/// How many parts `units` are split into, such that there are about `wanted` tiles in all, no part takes too many
-/// iterations, and the parts do not take more than `most` bytes in all.
+/// Most iterations of a part: rounding errors of longer sums add up.
+const LONGEST: i64 = 2048;
+
+/// How many parts `units` are split into, such that there are about `wanted` tiles in all, if they do not take too much
+/// memory, and no part takes too many iterations.
 fn parts(ctx: &Context<'_>, job: &Job<'_>, tiles: usize) -> i64 {
     const MOST_BYTES: usize = 32 << 20;
     let wanted = match ctx.target.strategy {
@@ -220,7 +223,9 @@ fn parts(ctx: &Context<'_>, job: &Job<'_>, tiles: usize) -> i64 {
     let units = ctx.largest(&job.units).max(1);
     let whole = ctx.largest(&(&job.units * &job.per_unit));
     let needed = whole / (MAX_ITERATIONS - 1) + 1;
-    let useful = wanted.div_ceil(tiles.max(1)).min(MOST_BYTES / bytes.max(1)).max(1);
+    let accurate = usize::try_from(whole / LONGEST + 1).unwrap_or(1);
+    let affordable = MOST_BYTES / bytes.max(1);
+    let useful = wanted.div_ceil(tiles.max(1)).max(accurate).min(affordable).max(1);
     i64::try_from(useful).unwrap_or(1).max(needed).min(units)
 }
 

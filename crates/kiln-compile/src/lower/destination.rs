@@ -129,6 +129,13 @@ pub struct Output {
     view: Option<View>,
 }
 
+impl Output {
+    /// Something that another kernel will make `value` of.
+    pub fn part(value: ValueId, storage: StorageId) -> Self {
+        Self { value, storage, placed: None, view: None }
+    }
+}
+
 impl Context<'_> {
     /// Where `value`, which a kernel makes in `layout` while it reads the memory of `group`'s operands, is best put.
     pub fn destination(

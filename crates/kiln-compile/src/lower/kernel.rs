@@ -8,6 +8,21 @@ use super::operand::{Four, memory_scalar};
 use crate::error::CompileError;
 use crate::shader::Kernel;
 
+/// A parameter word that may depend on symbols.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Word {
+    /// `u32` or `i32`.
+    Int(Dim),
+    /// `f32`.
+    Float(f32),
+}
+
+impl<D: Into<Dim>> From<D> for Word {
+    fn from(dim: D) -> Self {
+        Word::Int(dim.into())
+    }
+}
+
 /// One launch of a kernel, on memory that has no place yet.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -17,8 +32,8 @@ pub struct Launch {
     pub shader: usize,
     /// The memory of each storage binding.
     pub bindings: Vec<(StorageId, Access)>,
-    /// Parameter words, which may depend on symbols.
-    pub words: Vec<Dim>,
+    /// Parameter words.
+    pub words: Vec<Word>,
     /// Workgroups.
     pub workgroups: [Dim; 3],
     /// Indices of the tensors it completes.
@@ -34,20 +49,26 @@ pub const WORKGROUP: i64 = 64;
 #[derive(Clone, Default)]
 pub struct Params {
     names: Vec<(String, &'static str)>,
-    words: Vec<Dim>,
+    words: Vec<Word>,
 }
 
 impl Params {
     /// Adds an unsigned number.
     pub fn uint(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
         self.names.push((name.into(), "u32"));
-        self.words.push(dim.into());
+        self.words.push(Word::Int(dim.into()));
     }
 
     /// Adds a signed number.
     pub fn int(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
         self.names.push((name.into(), "i32"));
-        self.words.push(dim.into());
+        self.words.push(Word::Int(dim.into()));
+    }
+
+    /// Adds a float.
+    pub fn float(&mut self, name: impl Into<String>, value: f32) {
+        self.names.push((name.into(), "f32"));
+        self.words.push(Word::Float(value));
     }
 
     /// Whether there is a parameter of that name.
@@ -67,7 +88,7 @@ impl Params {
     }
 
     /// The words, in the order of the fields.
-    pub fn words(&self) -> Vec<Dim> {
+    pub fn words(&self) -> Vec<Word> {
         self.words.clone()
     }
 }

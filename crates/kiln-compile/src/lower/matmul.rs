@@ -1,16 +1,19 @@
 //! Matrix product.
 
-use kiln_graph::ops::MatMul;
+use kiln_graph::ops::{MatMul, ReduceKind};
 use kiln_graph::{Dim, NodeId, TensorType, ValueId, product};
-use kiln_plan::Layout;
+use kiln_plan::{Layout, Storage};
 
-use super::anchor::{Biased, biased_tail, launch, launch_part, tail};
-use super::context::{Contents, Context, Placed, StorageId};
+use super::anchor::{Biased, Tail, biased_tail, launch, launch_part, tail};
+use super::context::{Contents, Context, Placed, StorageId, View};
 use super::conv::MAX_ITERATIONS;
+use super::destination::Output;
 use super::elementwise::{Copy, launch_copy, stretch};
+use super::expression::{Element, Ends};
 use super::kernel::Params;
 use super::operand::{Operand, Space};
 use super::pack::PanelShape;
+use super::reduce::{Walk, combine};
 use super::tile::Tile;
 use crate::error::CompileError;
 use crate::fuse::Group;
@@ -41,8 +44,10 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &MatMul) ->
         columns: last[0].clone(),
         flops: product(&out_shape) * left.columns.clone() * 2.into(),
         rank: out_shape.len(),
+        parts: 1,
         left,
     };
+    let job = Job { parts: parts(ctx, &job), ..job };
     let shared = graph.ty(b).shape[..graph.ty(b).rank() - 2].iter().all(|d| d.is(1));
     let columns = job.columns.as_usize().map_or(usize::MAX, |n| n.div_ceil(4));
     let tile = Tile::choose(ctx, &job.rows, columns);
@@ -69,9 +74,66 @@ struct Job<'a> {
     flops: Dim,
     /// Rank of the result.
     rank: usize,
+    /// Into how many parts the sums are split.
+    parts: i64,
+}
+
+/// Most products that are added up one after the other: rounding errors of longer sums add up.
+const LONGEST: i64 = 2048;
+
+/// Into how many parts the sums of a product are split.
+fn parts(ctx: &Context<'_>, job: &Job<'_>) -> i64 {
+    let depth = ctx.largest(&job.left.columns);
+    let float = ctx.graph.ty(job.anchor).dtype.is_float();
+    if float && depth > 2 * LONGEST { depth / LONGEST + i64::from(depth % LONGEST > 0) } else { 1 }
 }
 
 impl Job<'_> {
+    /// What the kernels need to know of parts of sums of `depth` steps.
+    fn split(&self, params: &mut Params, depth: &Dim) {
+        params.uint("depth", depth.ceil_div(self.parts));
+        if self.parts > 1 {
+            params.uint("whole", depth.clone());
+            params.uint("part_batches", product(&self.batch));
+        }
+    }
+
+    /// The tail of the kernels that sum parts, which has nothing but their place, and how to walk over them.
+    fn tail_of_parts(&self, ctx: &mut Context<'_>, first_binding: usize) -> (Tail, Walk) {
+        let ty = ctx.graph.ty(self.anchor).clone();
+        let shape: Vec<Dim> = std::iter::once(self.parts.into()).chain(ty.shape.iter().cloned()).collect();
+        let layout = row_major(shape.len(), 4);
+        let space = Space::new(&shape, &layout);
+        let name = format!("{} (parts)", self.group.name);
+        let elements = layout::elements(&layout, &shape);
+        let storage = ctx.allocate(&name, Storage::F32, &elements, Contents::Activation);
+        let ends = Ends::default();
+        let finished = Element::new(space.clone(), &[], ends, first_binding, &[]).finish(
+            "acc",
+            ty.dtype,
+            Storage::F32,
+            ty.dtype,
+            ends,
+        );
+        let mut strides = layout::strides(&layout, &shape);
+        let step = strides.remove(0);
+        let view = View { storage, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
+        let walk = Walk {
+            view,
+            order: (0..self.rank).collect(),
+            loops: vec![(self.parts.into(), step)],
+            count: self.parts.into(),
+            kind: ReduceKind::Sum,
+            flops: product(&shape),
+        };
+        (Tail { output: Output::part(self.anchor, storage), space, finished }, walk)
+    }
+
+    /// The group without its epilogue.
+    fn bare(&self) -> Group {
+        Group { nodes: vec![], ..self.group.clone() }
+    }
+
     fn check_iterations(&self, ctx: &Context<'_>, steps: &Dim) -> Result<(), CompileError> {
         let steps = ctx.largest(steps);
         if steps <= MAX_ITERATIONS {
@@ -89,18 +151,26 @@ impl Job<'_> {
 /// One output vector an invocation.
 fn direct(ctx: &mut Context<'_>, job: Job<'_>) -> Result<(), CompileError> {
     let k = job.left.columns.clone();
-    job.check_iterations(ctx, &k)?;
+    job.check_iterations(ctx, &k.ceil_div(job.parts))?;
     let b = operand(ctx, job.b, job.transpose_b, &job.batch)?;
     let operands = [ctx.placed[job.left.placed].storage, ctx.placed[b.placed].storage];
-    let tail = tail(ctx, job.group, job.anchor, &row_major(job.rank, 4), &operands)?;
     let mut params = Params::default();
-    params.int("rows", job.rows);
-    params.int("depth", k.clone());
+    params.int("rows", job.rows.clone());
+    job.split(&mut params, &k);
     params.int("a_row", layout::round_up(&k, 4));
-    params.int("a_batch", job.left.batch_stride);
+    params.int("a_batch", job.left.batch_stride.clone());
     params.int("b_batch", vectors(&b.batch_stride));
-    let holes = minijinja::context! {};
-    launch(ctx, job.group, tail, "matmul_direct", "matmul_direct", &operands, params, holes, job.flops)
+    let holes = minijinja::context! { split => job.parts > 1 };
+    let flops = job.flops.clone();
+    let name = "matmul_direct";
+    if job.parts == 1 {
+        let tail = tail(ctx, job.group, job.anchor, &row_major(job.rank, 4), &operands)?;
+        return launch(ctx, job.group, tail, name, name, &operands, params, holes, flops);
+    }
+    let (tail, walk) = job.tail_of_parts(ctx, operands.len() + 1);
+    let grid = ctx.grid(&tail.space.count());
+    launch_part(ctx, &job.bare(), tail, name, name, &operands, params, holes, flops, grid)?;
+    combine(ctx, job.group, job.anchor, walk)
 }
 
 /// In tiles; the right matrix is computed.
@@ -160,13 +230,19 @@ fn launch_tiles(
     rights: Vec<Right>,
 ) -> Result<(), CompileError> {
     let depth = job.left.columns.ceil_div(4);
-    job.check_iterations(ctx, &tile.iterations(&depth))?;
+    job.check_iterations(ctx, &tile.iterations(&depth.ceil_div(job.parts)))?;
     let left = ctx.placed[job.left.placed].storage;
     let own: Vec<StorageId> = [left].into_iter().chain(rights.iter().take(1).map(|r| r.storage)).collect();
-    let layout = row_major(job.rank, 4);
-    let Biased { tail, rest, bias, .. } =
-        biased_tail(ctx, job.group, job.anchor, job.rank - 1, &layout, &own)?;
-    let batches = product(&job.batch);
+    let (tail, rest, bias, walk) = if job.parts == 1 {
+        let layout = row_major(job.rank, 4);
+        let Biased { tail, rest, bias, .. } =
+            biased_tail(ctx, job.group, job.anchor, job.rank - 1, &layout, &own)?;
+        (tail, rest, bias, None)
+    } else {
+        let (tail, walk) = job.tail_of_parts(ctx, own.len() + 1);
+        (tail, job.bare(), None, Some(walk))
+    };
+    let batches = &product(&job.batch) * &job.parts.into();
     let row_tiles = job.rows.ceil_div(tile.rows());
     let single = rights.len() == 1;
     for right in rights {
@@ -174,7 +250,7 @@ fn launch_tiles(
         params.uint("rows", job.rows.clone());
         params.uint("row_tiles", row_tiles.clone());
         params.uint("batches", batches.clone());
-        params.uint("depth", depth.clone());
+        job.split(&mut params, &depth);
         params.uint("a_step", depth.clone());
         params.uint("a_batch", vectors(&job.left.batch_stride));
         params.uint("w_batch", right.batch);
@@ -184,18 +260,22 @@ fn launch_tiles(
         params.uint("columns_end", right.end.clone());
         let columns = right.end - right.begin;
         let grid = tile.grid(ctx, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
-        let holes = tile.holes(minijinja::context! { biased => bias.is_some(), phased => false });
+        let holes = tile
+            .holes(minijinja::context! { biased => bias.is_some(), phased => false, split => job.parts > 1 });
         let name = format!("matmul_{}", tile.name());
         let template = if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" };
         let flops = if single {
             job.flops.clone()
         } else {
-            &(&job.rows * &batches) * &(columns * job.left.columns.clone() * 8.into())
+            &(&job.rows * &product(&job.batch)) * &(columns * job.left.columns.clone() * 8.into())
         };
         let operands: Vec<StorageId> = [left, right.storage].into_iter().chain(bias).collect();
         launch_part(ctx, &rest, tail.clone(), template, &name, &operands, params, holes, flops, grid)?;
     }
-    ctx.complete(&tail.output)
+    match walk {
+        Some(walk) => combine(ctx, job.group, job.anchor, walk),
+        None => ctx.complete(&tail.output),
+    }
 }
 
 fn vectors(elements: &Dim) -> Dim {

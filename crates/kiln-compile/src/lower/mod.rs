@@ -5,6 +5,7 @@
 //! compiled by [`expression`] whatever the anchor is, so an epilogue works the same everywhere.
 
 mod anchor;
+mod arg_reduce;
 mod arithmetic;
 pub mod context;
 mod conv;
@@ -26,6 +27,7 @@ mod reduce_columns;
 mod resize;
 mod rows;
 mod scatter;
+mod softmax;
 mod sort;
 pub mod states;
 mod tile;
@@ -139,8 +141,8 @@ fn lower_group(ctx: &mut Context<'_>, group: &Group) -> Result<(), CompileError>
         Op::MatMul(op) if conv_grad::is_outer(graph, node, op) => conv_grad::lower_product(ctx, group, node),
         Op::MatMul(op) => matmul::lower(ctx, group, node, op),
         Op::Reduce(op) => reduce::lower(ctx, group, node, op),
-        Op::ArgReduce(op) => reduce::lower_arg(ctx, group, node, op),
-        Op::Softmax(op) => reduce::lower_softmax(ctx, group, node, op),
+        Op::ArgReduce(op) => arg_reduce::lower(ctx, group, node, op),
+        Op::Softmax(op) => softmax::lower(ctx, group, node, op),
         Op::Scatter(op) => scatter::lower(ctx, group, node, op),
         Op::ArgSort(op) => sort::lower(ctx, group, node, op),
         Op::Resize(op) => resize::lower(ctx, group, node, op),

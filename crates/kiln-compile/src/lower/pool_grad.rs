@@ -19,7 +19,20 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) 
     let pool = &op.pool;
     let window = i64::try_from(pool.kernel.iter().product::<usize>()).unwrap_or(i64::MAX);
     let max = pool.kind == PoolKind::Max;
-    let iterations = if max { window.saturating_mul(window + 1) } else { window };
+    let windows = (0..pool.kernel.len())
+        .map(|axis| Dim::from((pool.kernel[axis] - 1) * pool.dilations[axis] / pool.strides[axis] + 1))
+        .collect::<Vec<_>>();
+    let apart = max
+        && windows.iter().all(|count| count.is(1))
+        && pool.dilations.iter().all(|d| *d == 1)
+        && pool.pads.iter().all(|pads| pads[0] == 0);
+    // All windows that a place is in; for the largest, all places of each.
+    let looked_at = windows.iter().fold(1i64, |all, count| all.saturating_mul(ctx.largest(count)));
+    let iterations = match (apart, max) {
+        (true, _) => window.saturating_mul(2),
+        (false, true) => looked_at.saturating_mul(window.saturating_add(1)),
+        (false, false) => looked_at,
+    };
     if iterations > MAX_ITERATIONS {
         return Err(CompileError::Unsupported {
             node: group.name.clone(),
@@ -38,13 +51,6 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &PoolGrad) 
     conv::window(&mut params, [&x_shape, &y_shape], &pool.kernel, &pool.strides, &pool.dilations);
     conv::padding(&mut params, "pad", &pool.pads, 0);
     conv::padding(&mut params, "end", &pool.pads, 1);
-    let windows = (0..pool.kernel.len())
-        .map(|axis| Dim::from((pool.kernel[axis] - 1) * pool.dilations[axis] / pool.strides[axis] + 1))
-        .collect::<Vec<_>>();
-    let apart = max
-        && windows.iter().all(|count| count.is(1))
-        && pool.dilations.iter().all(|d| *d == 1)
-        && pool.pads.iter().all(|pads| pads[0] == 0);
     let flops = product(&y_shape) * window.into();
     if apart {
         let count = &product(y_shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim))

@@ -6,16 +6,18 @@ use kiln_graph::{Dim, NodeId, product};
 use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context, View};
-use super::conv::MAX_ITERATIONS;
 use super::elementwise::expression;
 use super::expression::Ends;
 use super::kernel::{Params, Request};
 use super::operand::Space;
-use super::reduce::{Walk, combine};
+use super::reduce::{BLOCK, Walk, combine};
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
 use crate::target::Strategy;
+
+/// Most rows of a part.
+const LONGEST: i64 = 4096;
 
 /// Lowers a reduction of which [`sums_columns`](crate::fuse::sums_columns) holds, with what comes before and behind it.
 pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) -> Result<(), CompileError> {
@@ -39,7 +41,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         Strategy::WorkgroupTile => 256,
     };
     // As many parts as rows in a part, until there are enough.
-    let parts = most.isqrt().clamp(1, wanted).max(most / MAX_ITERATIONS + 1);
+    let parts = most.isqrt().clamp(1, wanted).max(most / LONGEST + 1);
     let mut params = Params::default();
     params.uint("count", &inner * &parts.into());
     params.uint("inner", inner.clone());
@@ -58,7 +60,7 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &Reduce) ->
         template: "reduce_columns",
         kernel: format!("{}_columns", op.kind.name()),
         name: &group.name,
-        holes: minijinja::context! { out_binding, ..holes },
+        holes: minijinja::context! { out_binding, block => BLOCK, ..holes },
         bindings,
         params,
         workgroups,

@@ -5,9 +5,9 @@ use kiln_graph::{NodeId, product};
 use kiln_plan::{Access, Storage};
 
 use super::context::{Contents, Context};
+use super::conv::MAX_ITERATIONS;
 use super::kernel::{Params, Request};
 use super::operand::{computed_scalar, functions};
-use super::reduce::check_iterations;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::row_major;
@@ -18,7 +18,13 @@ pub fn lower(ctx: &mut Context<'_>, group: &Group, node: NodeId, op: &ArgSort) -
     let (x, out) = (graph.node(node).inputs[0], graph.node(node).outputs[0]);
     let ty = graph.ty(x).clone();
     let size = ty.shape[op.axis].clone();
-    check_iterations(ctx, &group.name, &size)?;
+    let most = ctx.largest(&size);
+    if most > MAX_ITERATIONS {
+        let message = format!(
+            "sorts {most} elements; this kernel compares each with all others and takes at most {MAX_ITERATIONS}"
+        );
+        return Err(CompileError::Unsupported { node: group.name.clone(), message });
+    }
     let layout = row_major(ty.rank(), 1);
     let from = ctx.version(x, &layout)?;
     let placed = ctx.place(out, layout, Contents::Activation)?;

@@ -14,6 +14,7 @@ pub mod freeze;
 pub mod identity;
 pub mod pad;
 pub mod recompute;
+pub mod windows;
 
 use kiln_graph::{Graph, GraphError};
 
@@ -24,6 +25,7 @@ pub type Pass = fn(&Graph) -> Result<Graph, GraphError>;
 pub const INFERENCE: &[(&str, Pass)] = &[
     ("freeze", freeze::run),
     ("decompose", decompose::run),
+    ("windows", windows::run),
     ("elementary", elementary::run),
     ("fold", fold::run),
     ("identity", identity::run),
@@ -46,6 +48,7 @@ pub struct PassError {
 /// The passes of a plan whose states stay states, in their order.
 pub const TRAINING: &[(&str, Pass)] = &[
     ("decompose", decompose::run),
+    ("windows", windows::run),
     ("elementary", elementary::run),
     ("fold", fold::run),
     ("identity", identity::run),
