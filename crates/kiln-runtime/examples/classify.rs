@@ -5,11 +5,13 @@
 //!     --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --labels imagenet.txt
 //! ```
 //!
+//! What is not said on the command line, the plan may know: its metadata has mean, deviation and the names of classes.
+//!
 //! The image is scaled so that it covers the plan's input and cut to it around its centre; values are
 //! `(pixel / 255 - mean) / std` for each channel. One value for `--mean` or `--std` is for all channels.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use image::imageops::FilterType;
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Reads the command line.
 pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<dyn Error>> {
-    let (mut files, mut mean, mut std, mut labels) = (Vec::new(), vec![0.0], vec![1.0], None);
+    let (mut files, mut mean, mut std, mut labels) = (Vec::new(), vec![], vec![], None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
         match word.as_str() {
@@ -70,7 +72,7 @@ fn numbers(text: &str) -> Result<Vec<f32>, Box<dyn Error>> {
 pub fn classify(arguments: &Arguments) -> Result<Vec<(String, f32)>, Box<dyn Error>> {
     let plan = Plan::load(&arguments.plan)?;
     let labels: Vec<String> = match &arguments.labels {
-        None => vec![],
+        None => plan.metadata.classes.clone(),
         Some(path) => {
             let text =
                 std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -78,7 +80,14 @@ pub fn classify(arguments: &Arguments) -> Result<Vec<(String, f32)>, Box<dyn Err
         }
     };
     let (input, shape) = image_input(&plan)?;
-    let tensor = load_image(arguments, shape)?;
+    let known = plan.metadata.preprocessing.as_ref();
+    let or_known = |said: &[f32], known: Option<&Vec<f32>>| match (said, known) {
+        ([], Some(known)) => known.clone(),
+        (said, _) => said.to_vec(),
+    };
+    let mean = or_known(&arguments.mean, known.map(|known| &known.mean));
+    let std = or_known(&arguments.std, known.map(|known| &known.std));
+    let tensor = load_image(&arguments.image, &mean, &std, shape)?;
 
     let mut session = Session::open(&plan)?;
     let outputs = session.run(&[(&input, &tensor)])?;
@@ -112,21 +121,29 @@ fn image_input(plan: &Plan) -> Result<(String, [usize; 3]), Box<dyn Error>> {
 }
 
 fn load_image(
-    arguments: &Arguments,
+    path: &Path,
+    mean: &[f32],
+    std: &[f32],
     [channels, height, width]: [usize; 3],
 ) -> Result<HostTensor, Box<dyn Error>> {
-    let path = &arguments.image;
     let image = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let image = image.resize_to_fill(u32::try_from(width)?, u32::try_from(height)?, FilterType::Triangle);
-    let pixels = if channels == 1 { image.to_luma8().into_raw() } else { image.to_rgb8().into_raw() };
-    let of = |list: &[f32], channel: usize| match list {
+    let rgb = image.to_rgb8();
+    // Grey as Pillow has it; the crate's own has other weights.
+    let luma = |[r, g, b]: [u8; 3]| {
+        ((19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b) + 0x8000) >> 16) as u8
+    };
+    let pixels: Vec<u8> =
+        if channels == 1 { rgb.pixels().map(|pixel| luma(pixel.0)).collect() } else { rgb.into_raw() };
+    let of = |list: &[f32], channel: usize, none: f32| match list {
+        [] => Ok(none),
         [one] => Ok(*one),
         list if list.len() == channels => Ok(list[channel]),
         list => Err(format!("{} values for {channels} channels", list.len())),
     };
     let mut values = Vec::with_capacity(pixels.len());
     for channel in 0..channels {
-        let (mean, std) = (of(&arguments.mean, channel)?, of(&arguments.std, channel)?);
+        let (mean, std) = (of(mean, channel, 0.0)?, of(std, channel, 1.0)?);
         let channel = pixels.iter().skip(channel).step_by(channels);
         values.extend(channel.map(|pixel| (f32::from(*pixel) / 255.0 - mean) / std));
     }

@@ -3,7 +3,7 @@
 //! A checkpoint is one safetensors file with every state of the plan under its own name, so that other tools can read
 //! the weights, and the progress as JSON in the file's metadata. It appears at its place whole or not at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,13 @@ const PROGRESS: &str = "kiln.progress";
 /// A tensor of a checkpoint: name, shape, type, bytes.
 type Stored = (String, Vec<usize>, Dtype, Vec<u8>);
 
-/// Writes the states of a session for which `keep` holds, and `progress`.
+/// Writes the states of a session for which `keep` holds, and `progress`; into the file's metadata also what is known of
+/// the model.
 pub fn save(
     session: &mut Session,
     path: &Path,
     progress: Option<&impl Serialize>,
+    known: &BTreeMap<String, String>,
     keep: &dyn Fn(&str) -> bool,
 ) -> Result<(), TrainError> {
     let states: Vec<(usize, String)> =
@@ -38,7 +40,9 @@ pub fn save(
     let progress = progress.map(serde_json::to_string).transpose();
     let progress =
         progress.map_err(|error| wrong(path, format!("the progress cannot be written: {error}")))?;
-    write(path, &tensors, progress)
+    let mut metadata: HashMap<String, String> = known.clone().into_iter().collect();
+    metadata.extend(progress.map(|progress| (PROGRESS.to_owned(), progress)));
+    write(path, &tensors, metadata)
 }
 
 /// Reads a checkpoint into a session; gives the progress.
@@ -133,14 +137,14 @@ fn host(view: &TensorView<'_>) -> Option<HostTensor> {
 }
 
 /// Writes beside the place, brings it to the disk, and only then to its place.
-fn write(path: &Path, tensors: &[Stored], progress: Option<String>) -> Result<(), TrainError> {
+fn write(path: &Path, tensors: &[Stored], metadata: HashMap<String, String>) -> Result<(), TrainError> {
     let views: Result<Vec<_>, _> = tensors
         .iter()
         .map(|(name, shape, dtype, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| wrong(path, error.to_string()))?;
-    let metadata = progress.map(|progress| HashMap::from([(PROGRESS.to_owned(), progress)]));
-    let bytes = safetensors::serialize(views, metadata).map_err(|error| wrong(path, error.to_string()))?;
+    let bytes = safetensors::serialize(views, Some(metadata).filter(|metadata| !metadata.is_empty()))
+        .map_err(|error| wrong(path, error.to_string()))?;
     write_whole(path, &bytes)
 }
 

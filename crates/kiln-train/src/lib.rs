@@ -5,6 +5,7 @@
 //! a [`Trainer`] runs step after step, evaluates and writes checkpoints.
 
 pub mod activations;
+mod answers;
 pub mod augment;
 pub mod checkpoint;
 pub mod data;
@@ -15,11 +16,13 @@ pub mod history;
 pub mod loader;
 pub mod metrics;
 pub mod normalize;
+pub mod picture;
 pub mod report;
 pub mod schedule;
 mod trainer;
 mod words;
 
+pub use answers::evaluate_outputs;
 pub use error::{DataError, TrainError};
 pub use evaluate::{Evaluation, evaluate};
 pub use trainer::{Checkpoints, Interface, Mean, Observer, Outcome, Progress, Rate, Settings, Step, Trainer};

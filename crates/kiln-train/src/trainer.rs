@@ -1,5 +1,6 @@
 //! The loop: batches in, a loss out, and what has to happen now and then.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -163,6 +164,8 @@ pub struct Trainer {
     accumulate: u64,
     /// How far it has come.
     pub progress: Progress,
+    /// What is known of the model, which checkpoints say, too.
+    pub known: BTreeMap<String, String>,
 }
 
 /// What a training plan takes.
@@ -319,7 +322,8 @@ impl Trainer {
                 "the plan was not made to accumulate the gradients of {accumulate} batches"
             )));
         }
-        Ok(Self { session, interface, accumulate, progress: Progress::default() })
+        let (progress, known) = (Progress::default(), BTreeMap::new());
+        Ok(Self { session, interface, accumulate, progress, known })
     }
 
     /// Batches that the optimizer sees as one.
@@ -548,7 +552,7 @@ impl Trainer {
 
     /// Writes a checkpoint to a file.
     pub fn save_as(&mut self, path: &Path) -> Result<(), TrainError> {
-        checkpoint::save(&mut self.session, path, Some(&self.progress), &|_| true)
+        checkpoint::save(&mut self.session, path, Some(&self.progress), &self.known, &|_| true)
     }
 
     /// Goes on from a checkpoint: a file, or the newest of a folder.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use kiln_plan::{Channels, Pictures, Resize};
 use kiln_train::data::{Samples, Source, SourceOptions, Splits, Targets};
 
 fn folder(name: &str) -> PathBuf {
@@ -88,8 +89,16 @@ fn folders() {
     assert_eq!((splits.train.len(), &splits.train.shape[..]), (4, &[3, 4, 6][..]));
     assert_eq!(splits.train.class_names(), Some(&["cat".to_owned(), "dog".to_owned()][..]));
     assert!(matches!(&splits.train.samples, Samples::Bytes(all) if all[0] == 10 && all[2 * 72] == 200));
-    let small = SourceOptions { resize: Some(2), channels: 1, ..SourceOptions::default() };
-    assert_eq!(load("folder", &folder, &small).expect("a data set").train.shape, [1, 2, 2]);
+    let pictures = Pictures {
+        channels: Channels::Grey,
+        resize: Some(Resize::Shorter(2)),
+        crop: Some([2, 2]),
+        ..Pictures::default()
+    };
+    let small = SourceOptions { pictures, ..SourceOptions::default() };
+    let small = load("folder", &folder, &small).expect("a data set").train;
+    // 0.299 of red and 0.114 of blue.
+    assert_eq!((small.shape, small.samples), (vec![1, 2, 2], Samples::Bytes([[32; 8], [89; 8]].concat())));
     // What cannot be read is named, or counted.
     std::fs::write(folder.join("train/dog/broken.jpg"), b"no image").expect("a file");
     let error = load("folder", &folder, &SourceOptions::default()).expect_err("a broken image");

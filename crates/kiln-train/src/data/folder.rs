@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-
 use super::layout::{Layout, classes, pictures};
 use super::source::SourceOptions;
 use super::{Dataset, Samples, Splits, Targets};
 use crate::error::DataError;
+use crate::picture::Picture;
 
 /// Reads `folder/train` with `folder/val` (or `valid`, `validation`) and `folder/test`; or `folder` itself, if its
 /// folders are the classes.
@@ -61,7 +60,7 @@ fn part(
         files.extend(images.into_iter().map(|path| (path, label as i32)));
     }
     let (mut samples, mut labels) = (Vec::new(), Vec::new());
-    let mut size = size.or(options.resize.map(|side| (options.channels, side, side)));
+    let mut size = size;
     for (path, label) in files {
         match pixels(&path, options, &mut size) {
             Ok(pixels) => {
@@ -82,43 +81,25 @@ fn part(
     })
 }
 
-/// The pixels of an image, channel by channel. All images have the size of the first, or the one asked for.
+/// The pixels of an image, channel by channel. All images have the size of the first.
 fn pixels(
     path: &Path,
     options: &SourceOptions,
     size: &mut Option<(usize, usize, usize)>,
 ) -> Result<Vec<u8>, DataError> {
-    let image = image::ImageReader::open(path)
-        .and_then(image::ImageReader::with_guessed_format)
-        .map_err(|e| DataError::read(path, e))?
-        .decode()
-        .map_err(|e| DataError::file(path, format!("is no image that can be read: {e}")))?;
-    let found = (options.channels, image.height() as usize, image.width() as usize);
-    let (channels, height, width) = *size.get_or_insert(found);
-    let image = match options.resize {
-        // The shorter side, then the middle.
-        Some(side) => image.resize_to_fill(side as u32, side as u32, FilterType::Triangle),
-        None if found == (channels, height, width) => image,
-        None => {
-            return Err(DataError::file(
-                path,
-                format!(
-                    "is {} x {}, but the first image is {width} x {height}; a size to bring all to (`--resize`) would help",
-                    found.2, found.1
-                ),
-            ));
-        }
-    };
-    let plane = height * width;
-    let mut out = vec![0; channels * plane];
-    if channels == 1 {
-        out.copy_from_slice(image.to_luma8().as_raw());
-        return Ok(out);
+    let pictures = &options.pictures;
+    let read = Picture::read(path, pictures.channels)?;
+    let image = read.prepared(pictures).ok_or_else(|| DataError::file(path, "would become too large"))?;
+    let found = (pictures.channels.count(), image.height(), image.width());
+    let (_, height, width) = *size.get_or_insert(found);
+    if (found.1, found.2) != (height, width) {
+        return Err(DataError::file(
+            path,
+            format!(
+                "is {} x {}, but the first image is {width} x {height}; a size to bring all to (`--resize`) would help",
+                found.2, found.1
+            ),
+        ));
     }
-    for (i, pixel) in image.to_rgb8().pixels().enumerate() {
-        for (channel, value) in pixel.0.iter().enumerate() {
-            out[channel * plane + i] = *value;
-        }
-    }
-    Ok(out)
+    Ok(image.planes(pictures.channels))
 }

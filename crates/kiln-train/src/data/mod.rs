@@ -3,6 +3,8 @@
 mod array;
 mod choose;
 mod cifar;
+mod classes;
+mod columns;
 mod drawn;
 mod folder;
 mod idx;
@@ -16,6 +18,7 @@ use kiln_compile::train::TargetScale;
 
 use crate::error::DataError;
 
+pub use columns::{column_names, read_columns};
 pub use drawn::{Drawing, Drawn};
 pub use source::{Source, SourceOptions};
 pub use split::Splits;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use kiln_plan::Pictures;
+
 use super::drawn::{Drawing, Drawn};
 use super::{Splits, array, cifar, folder, idx, table};
 use crate::error::DataError;
@@ -32,21 +34,19 @@ pub enum Source {
 }
 
 /// How data is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceOptions {
     /// Leave out what cannot be read, and count it.
     pub skip_bad: bool,
-    /// Bring images of folders to this size.
-    pub resize: Option<usize>,
-    /// Channels of images of folders: 3, or 1 for grey.
-    pub channels: usize,
+    /// How images of folders are read.
+    pub pictures: Pictures,
     /// Where the random numbers of drawn data begin.
     pub seed: u64,
 }
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { skip_bad: false, resize: None, channels: 3, seed: 0 }
+        Self { skip_bad: false, pictures: Pictures::default(), seed: 0 }
     }
 }
 
