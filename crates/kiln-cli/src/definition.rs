@@ -75,10 +75,11 @@ impl DefinitionArguments {
         seed: u64,
         sample: &[usize],
     ) -> Result<Model> {
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let help = "`kiln train`, `kiln eval` and `kiln lr-find` follow recipes; here, say what its `model` says";
+        if is_recipe(path) {
+            let help = "here, say what its `model` says";
             return Err(miette!(help = help, "`{}` is a recipe, no model", path.display()));
         }
+        refuse_plan(path)?;
         let source = kiln::torch::ImportOptions {
             args: self.arg.clone(),
             inputs: self.input.clone(),
@@ -129,6 +130,43 @@ fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
     let symbols: Vec<String> = graph.symbols().iter().map(ToString::to_string).collect();
     let named = dims.iter().zip(sample).map(|(dim, size)| (dim.to_string(), *size as i64));
     named.filter(|(name, _)| symbols.contains(name) && *name != batch.to_string()).collect()
+}
+
+/// Whether a file is a recipe.
+pub fn is_recipe(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Whether a file is a compiled plan.
+pub fn is_plan(path: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0u8; 8];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && &magic == b"KILNPLAN"
+}
+
+/// An error for a plan where a model is needed.
+pub fn refuse_plan(path: &Path) -> Result<()> {
+    if is_plan(path) {
+        let help = "`kiln run`, `bench`, `eval`, `verify`, `summary` and `dump --stage plan` take plans; here, give the \
+                    model it was made from";
+        return Err(miette!(
+            help = help,
+            "`{}` is a compiled plan, which no longer knows its layers",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Says that the weights of a model are random numbers, if they are, where its answers matter.
+pub fn note_untrained(model: &Model, path: &Path) {
+    if model.untrained {
+        note!(
+            "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` names trained ones",
+            path.display()
+        );
+    }
 }
 
 /// An error with what would help; that of a source file with its place.

@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use clap::Args;
 use kiln::HostTensor;
+use kiln::plan::{InputSource, Metadata, Preprocessing};
+use kiln::training::data::read_columns;
 use miette::{IntoDiagnostic, Result, bail, miette};
 
-use crate::picture::{self, Preparation};
+use crate::picture::{self, PictureArguments};
 
 /// Inputs are not made up beyond this: no device takes a buffer that large.
 const MOST_MADE_UP: usize = 1 << 30;
@@ -17,21 +19,14 @@ const MOST_MADE_UP: usize = 1 << 30;
 #[derive(Args, Clone)]
 pub struct InputArguments {
     /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are pictures
-    /// (PNG, JPEG; several make a batch), `.npy` or ONNX's `.pb`
+    /// (PNG, JPEG; several make a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
     #[arg(value_name = "[NAME=]INPUT")]
     pub inputs: Vec<String>,
-    /// For pictures: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
-    pub mean: Vec<f32>,
-    /// For pictures: each channel is divided by it, as in 0.229,0.224,0.225
-    #[arg(long, value_delimiter = ',')]
-    pub std: Vec<f32>,
-    /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub resize: Option<u32>,
-    /// For pictures: cut a square of this side out of the middle, after --resize
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub crop: Option<u32>,
+    #[command(flatten)]
+    pub pictures: PictureArguments,
+    /// Apply the mean and deviation to `.npy` and `.pb` inputs, too, which are taken as they stand otherwise
+    #[arg(long)]
+    pub normalize: bool,
 }
 
 /// What is known of an input: its name, and sizes where they are numbers.
@@ -64,11 +59,20 @@ impl Wanted {
     }
 }
 
-/// Reads all inputs; `symbols` gives sizes to inputs that are made up.
+/// How inputs become tensors.
+struct Feed {
+    preprocessing: Preprocessing,
+    /// Whether tensors from files are normalized, too.
+    normalize: bool,
+}
+
+/// Reads all inputs, prepared as flags or else the model's metadata say; `symbols` gives sizes to inputs that are made
+/// up.
 pub fn read(
     arguments: &InputArguments,
     wanted: &[Wanted],
     symbols: &BTreeMap<String, u32>,
+    metadata: &Metadata,
 ) -> Result<Vec<(String, HostTensor)>> {
     let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for text in &arguments.inputs {
@@ -82,12 +86,8 @@ pub fn read(
             }
         }
     }
-    let preparation = Preparation {
-        resize: arguments.resize,
-        crop: arguments.crop,
-        mean: arguments.mean.clone(),
-        std: arguments.std.clone(),
-    };
+    let preprocessing = arguments.pictures.preprocessing(metadata)?;
+    let feed = Feed { preprocessing, normalize: arguments.normalize };
     wanted
         .iter()
         .map(|input| {
@@ -99,17 +99,12 @@ pub fn read(
                     input.text()
                 );
             }
-            Ok((input.name.clone(), one(&sources, input, symbols, &preparation)?))
+            Ok((input.name.clone(), one(&sources, input, symbols, &feed)?))
         })
         .collect()
 }
 
-fn one(
-    sources: &[&str],
-    input: &Wanted,
-    symbols: &BTreeMap<String, u32>,
-    preparation: &Preparation,
-) -> Result<HostTensor> {
+fn one(sources: &[&str], input: &Wanted, symbols: &BTreeMap<String, u32>, feed: &Feed) -> Result<HostTensor> {
     let extension = |source: &str| {
         Path::new(source)
             .extension()
@@ -118,20 +113,21 @@ fn one(
             .unwrap_or_default()
     };
     let [source] = sources else {
-        return pictures(sources, input, preparation);
+        return pictures(sources, input, &feed.preprocessing);
     };
     match *source {
         "zeros" => Ok(HostTensor::zeros(input.dtype, made_up(input, symbols)?)),
         "random" => random(input, symbols),
         file => match extension(file).as_str() {
-            "npy" => npy(Path::new(file)),
+            "npy" => as_it_stands(file, npy(Path::new(file))?, feed),
+            "csv" => table(Path::new(file), input, &feed.preprocessing),
             "pb" => {
                 let bytes = std::fs::read(file).map_err(|error| miette!("cannot read `{file}`: {error}"))?;
                 let tensor =
                     kiln::onnx::read_tensor_pb(&bytes).map_err(|error| miette!("`{file}`: {error}"))?;
-                kiln::to_host(&tensor).into_diagnostic()
+                as_it_stands(file, kiln::to_host(&tensor).into_diagnostic()?, feed)
             }
-            _ => pictures(sources, input, preparation),
+            _ => pictures(sources, input, &feed.preprocessing),
         },
     }
 }
@@ -195,7 +191,7 @@ fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor>
     tensor.into_diagnostic()
 }
 
-fn pictures(files: &[&str], input: &Wanted, preparation: &Preparation) -> Result<HostTensor> {
+fn pictures(files: &[&str], input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
     if input.shape.len() != 4 || input.dtype != kiln::DType::F32 {
         bail!(
             "the input `{}` is {}, which is no batch of pictures [N, C, H, W]; give a `.npy` or `.pb` file",
@@ -209,7 +205,7 @@ fn pictures(files: &[&str], input: &Wanted, preparation: &Preparation) -> Result
     let mut first: Option<[usize; 3]> = None;
     for file in files {
         let path = PathBuf::from_str(file).into_diagnostic()?;
-        let (pixels, shape) = picture::read(&path, channels, size, preparation)?;
+        let (pixels, shape) = picture::read(&path, channels, size, preprocessing)?;
         if *first.get_or_insert(shape) != shape {
             bail!(
                 "`{file}` is {} x {} pixels, unlike the pictures before it; --resize or another model would help",
@@ -221,6 +217,50 @@ fn pictures(files: &[&str], input: &Wanted, preparation: &Preparation) -> Result
     }
     let [c, h, w] = first.unwrap_or_default();
     HostTensor::new([files.len(), c, h, w], data).into_diagnostic()
+}
+
+/// A tensor from a file: what the model takes, or, if that is asked for, numbers to be normalized.
+fn as_it_stands(file: &str, tensor: HostTensor, feed: &Feed) -> Result<HostTensor> {
+    let Preprocessing { mean, std, .. } = &feed.preprocessing;
+    if mean.is_empty() && std.is_empty() {
+        return Ok(tensor);
+    }
+    if !feed.normalize {
+        note!(
+            "note: `{file}` is taken as it stands; `--normalize` applies the mean and deviation of the inputs"
+        );
+        return Ok(tensor);
+    }
+    let Ok(values) = tensor.as_f32() else {
+        bail!("`{file}` is {}; --normalize is for f32", tensor.dtype().name());
+    };
+    let mut values = values.to_vec();
+    let shape = tensor.shape().to_vec();
+    // Channels are the second dimension, and so are the columns of a table.
+    let each: usize = shape.iter().skip(2).product::<usize>().max(1);
+    let channels = shape.get(1).copied().unwrap_or(1).max(1);
+    for (n, values) in values.chunks_mut(each).enumerate() {
+        feed.preprocessing.normalize(n % channels, values);
+    }
+    HostTensor::new(shape, values).into_diagnostic()
+}
+
+/// The rows of a table, with the columns that the model names, or all.
+fn table(path: &Path, input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
+    if input.shape.len() != 2 || input.dtype != kiln::DType::F32 {
+        bail!("the input `{}` is {}, which is no batch of rows [N, columns]", input.name, input.text());
+    }
+    let known = match &preprocessing.source {
+        InputSource::Table { columns } => &columns[..],
+        InputSource::Pictures(_) | InputSource::Numbers => &[],
+    };
+    let (columns, mut values) = read_columns(path, known).into_diagnostic()?;
+    for row in values.chunks_mut(columns.max(1)) {
+        for (column, value) in row.iter_mut().enumerate() {
+            preprocessing.normalize(column, std::slice::from_mut(value));
+        }
+    }
+    HostTensor::new([values.len() / columns.max(1), columns], values).into_diagnostic()
 }
 
 fn npy(path: &Path) -> Result<HostTensor> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kiln::plan::{Metadata, Task};
 use miette::{Result, miette};
 
 /// One label a line.
@@ -11,32 +12,90 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }
 
-/// A class with its score and its share of the softmax.
+/// What scores mean.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    names: Vec<String>,
+    /// Any number of classes may be right.
+    independent: bool,
+    /// A single score is for the second of two classes.
+    binary: bool,
+}
+
+impl Labels {
+    /// What a file calls the classes, or else the model. That the two differ is said.
+    pub fn new(file: Option<&Path>, metadata: &Metadata) -> Result<Self> {
+        let known = &metadata.classes;
+        let names = match file {
+            None => known.clone(),
+            Some(path) => {
+                let names = read(path)?;
+                if !known.is_empty() && *known != names {
+                    note!("note: --labels names other classes than the model does, and goes before it");
+                }
+                names
+            }
+        };
+        let independent = metadata.task == Some(Task::MultiLabel);
+        let binary = names.len() == 2 || metadata.task == Some(Task::Classification);
+        Ok(Self { names, independent, binary })
+    }
+
+    /// Says so where there are more or fewer names than scores.
+    pub fn check(&self, scores: usize) {
+        let expected = if scores == 1 && self.binary { 2 } else { scores };
+        if !self.names.is_empty() && self.names.len() != expected {
+            note!(
+                "note: there are names for {} classes, but the output has {scores} scores",
+                self.names.len()
+            );
+        }
+    }
+
+    /// The name of a class.
+    pub fn name(&self, class: usize) -> String {
+        self.names.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    /// The `count` classes with the highest scores, best first.
+    pub fn top(&self, scores: &[f32], count: usize) -> Vec<Guess> {
+        let mut guesses = match scores {
+            [score] if self.binary && !self.independent => vec![guess(0, -score), guess(1, *score)],
+            scores if self.independent => {
+                scores.iter().enumerate().map(|(class, score)| guess(class, *score)).collect()
+            }
+            scores => shares(scores),
+        };
+        guesses.sort_by(|a, b| b.score.total_cmp(&a.score));
+        guesses.truncate(count);
+        guesses
+    }
+}
+
+/// A class with its score and its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guess {
     /// The index.
     pub class: usize,
     /// The network's output.
     pub score: f32,
-    /// `exp(score) / sum(exp(scores))`, or the score itself where scores are probabilities already.
+    /// Its share of the softmax, or the score itself where scores are probabilities already; the sigmoid of the score
+    /// where classes do not exclude each other.
     pub probability: f32,
 }
 
-/// The `count` classes with the highest scores, best first.
-pub fn top(scores: &[f32], count: usize) -> Vec<Guess> {
+/// A class by itself: the sigmoid of its score.
+fn guess(class: usize, score: f32) -> Guess {
+    Guess { class, score, probability: 1.0 / (1.0 + (-score).exp()) }
+}
+
+/// Classes of which one is right.
+fn shares(scores: &[f32]) -> Vec<Guess> {
     let sum: f32 = scores.iter().sum();
     let already = scores.iter().all(|x| (0.0..=1.0).contains(x)) && (sum - 1.0).abs() < 1e-3;
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f32 = scores.iter().map(|x| (x - largest).exp()).sum();
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    order
-        .into_iter()
-        .take(count)
-        .map(|class| {
-            let score = scores[class];
-            let probability = if already { score } else { (score - largest).exp() / total };
-            Guess { class, score, probability }
-        })
-        .collect()
+    let probability = |score: f32| if already { score } else { (score - largest).exp() / total };
+    let guesses = scores.iter().enumerate();
+    guesses.map(|(class, score)| Guess { class, score: *score, probability: probability(*score) }).collect()
 }

@@ -12,6 +12,7 @@ mod commands;
 mod definition;
 mod input;
 mod labels;
+mod metadata;
 mod model;
 mod output;
 mod picture;

@@ -8,9 +8,12 @@ use kiln::graph::Graph;
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
 use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
-use miette::{IntoDiagnostic, Result, bail, miette};
+use miette::{IntoDiagnostic, Result, miette};
 
-use crate::definition::DefinitionArguments;
+use crate::definition::{DefinitionArguments, is_recipe};
+use crate::training::Recipe;
+
+pub use crate::definition::is_plan;
 
 /// The largest batch a plan serves if nobody says otherwise.
 const DEFAULT_BATCH: u32 = 8;
@@ -18,7 +21,7 @@ const DEFAULT_BATCH: u32 = 8;
 /// How a model is read and compiled.
 #[derive(Args, Clone)]
 pub struct ModelArguments {
-    /// The model: an ONNX file, or PyTorch source (net.py, net.py:Net)
+    /// The model: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) that names one
     pub model: PathBuf,
     #[command(flatten)]
     pub definition: DefinitionArguments,
@@ -70,15 +73,19 @@ fn known(text: &str) -> Result<(String, Vec<f64>), String> {
 }
 
 impl ModelArguments {
-    /// Reads the model.
-    pub fn import(&self) -> Result<Graph> {
-        Ok(self.read()?.graph)
-    }
-
     /// Reads the model with all that is known of it.
     pub fn read(&self) -> Result<Model> {
-        refuse_plan(&self.model)?;
-        self.definition.read(&self.model, self.import_options(), 0)
+        if !is_recipe(&self.model) {
+            return self.definition.read(&self.model, self.import_options(), 0);
+        }
+        let (named, definition) = (Some(self.model.clone()), self.definition.clone());
+        let recipe = Recipe { model: named, definition, ..Recipe::default() }.complete()?;
+        let Some(path) = &recipe.model else {
+            return Err(miette!("`{}` names no model", self.model.display()));
+        };
+        let mut model = recipe.definition.read(path, self.import_options(), recipe.seed.unwrap_or(0))?;
+        recipe.describe(&mut model.metadata)?;
+        Ok(model)
     }
 
     /// What the reader of ONNX files is told.
@@ -89,21 +96,27 @@ impl ModelArguments {
         ImportOptions { dims, lenient: self.lenient, values }
     }
 
-    /// Compiles a graph; `seen` are values of symbols that are known from inputs.
-    pub fn compile(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
-        let max = self.largest(graph, seen);
-        kiln::compile(graph, &Options { target: self.target()?, max }).into_diagnostic()
+    /// Compiles a model; `seen` are values of symbols that are known from inputs.
+    pub fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
+        let max = self.largest(&model.graph, seen);
+        let options = Options { target: self.target()?, max };
+        let mut compiled = kiln::compile(&model.graph, &options).into_diagnostic()?;
+        compiled.plan.metadata.clone_from(&model.metadata);
+        Ok(compiled)
     }
 
     /// Compiles a training step.
     pub fn compile_training(
         &self,
-        graph: &Graph,
+        model: &Model,
         training: &Training,
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
-        let max = self.largest(graph, seen);
-        kiln::compile_training(graph, training, &Options { target: self.target()?, max }).into_diagnostic()
+        let max = self.largest(&model.graph, seen);
+        let options = Options { target: self.target()?, max };
+        let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
+        compiled.plan.metadata.clone_from(&model.metadata);
+        Ok(compiled)
     }
 
     fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
@@ -150,24 +163,6 @@ fn batch_symbols(graph: &Graph) -> Vec<String> {
     let first = |id: &kiln::graph::ValueId| graph.ty(*id).shape.first().map(ToString::to_string);
     let firsts: Vec<String> = graph.inputs().iter().filter_map(first).collect();
     graph.symbols().iter().map(ToString::to_string).filter(|symbol| firsts.contains(symbol)).collect()
-}
-
-/// Whether a file is a plan.
-pub fn is_plan(path: &Path) -> bool {
-    use std::io::Read;
-    let mut magic = [0u8; 8];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
-        && &magic == b"KILNPLAN"
-}
-
-fn refuse_plan(path: &Path) -> Result<()> {
-    if is_plan(path) {
-        bail!(
-            "`{}` is a compiled plan, which no longer knows its layers; give the model it was made from",
-            path.display()
-        );
-    }
-    Ok(())
 }
 
 /// Reads a plan file.

@@ -1,122 +1,158 @@
-//! Pictures as tensors and back: `[C, H, W]`, red green blue or grey, 0 to 1.
+//! Pictures as tensors and back: `[C, H, W]`, red green blue or grey, usually from 0 to 1.
 
 use std::path::Path;
 
-use image::imageops::FilterType;
-use image::{DynamicImage, GenericImageView, ImageReader};
-use miette::{Result, bail, miette};
+use clap::Args;
+use kiln::plan::{Channels, InputSource, Metadata, Pictures, Preprocessing, Resize};
+use kiln::training::picture::{MOST_PIXELS, Picture};
+use miette::{IntoDiagnostic, Result, bail, miette};
 
-/// Pictures are not enlarged beyond this: 8,192 x 8,192.
-const MOST_PIXELS: u64 = 1 << 26;
-
-/// What is done to a picture before a network sees it.
-#[derive(Clone, Debug, Default)]
-pub struct Preparation {
-    /// The shorter side is brought to this length first, and the middle is cut out.
-    pub resize: Option<u32>,
-    /// A square of this side is cut out of the middle, for a model that takes any size.
-    pub crop: Option<u32>,
-    /// Taken off each channel.
+/// What is done to a picture before a network sees it. What is not said, the model may know.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PictureArguments {
+    /// For pictures: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
-    /// Each channel is divided by it.
+    /// For pictures: each channel is divided by it, as in 0.229,0.224,0.225
+    #[arg(long, value_delimiter = ',')]
     pub std: Vec<f32>,
+    /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub resize: Option<u32>,
+    /// For pictures: cut a square of this side out of the middle, after --resize; what is missing is black
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub crop: Option<u32>,
+}
+
+impl PictureArguments {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        let Self { mean, std, resize, crop } = self;
+        mean.is_empty() && std.is_empty() && resize.is_none() && crop.is_none()
+    }
+
+    /// What is done to pictures: what the flags say, else what the model says. Where they differ, it is said.
+    pub fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
+        for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
+            if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
+                let kind = if flag == "--std" { "positive " } else { "" };
+                bail!("{flag} {wrong} does not do; a {kind}finite number does");
+            }
+        }
+        let known = metadata.preprocessing.clone();
+        let is_known = known.is_some();
+        let mut preprocessing = known.unwrap_or_else(|| Preprocessing {
+            source: InputSource::Pictures(Pictures::default()),
+            mean: vec![],
+            std: vec![],
+        });
+        let mut pictures = match &preprocessing.source {
+            InputSource::Pictures(pictures) => pictures.clone(),
+            InputSource::Table { .. } | InputSource::Numbers => Pictures::default(),
+        };
+        if let Some(side) = self.resize {
+            let resize = Some(Resize::Shorter(side));
+            replaced("--resize", is_known && pictures.resize.is_some() && pictures.resize != resize);
+            // What the model cuts out belongs to its own size.
+            pictures = Pictures { resize, crop: None, ..pictures };
+        }
+        if let Some(side) = self.crop {
+            let crop = Some([side, side]);
+            replaced("--crop", is_known && pictures.crop.is_some() && pictures.crop != crop);
+            pictures.crop = crop;
+        }
+        if !self.mean.is_empty() {
+            replaced("--mean", is_known && !same(&preprocessing.mean, &self.mean, 0.0));
+            preprocessing.mean.clone_from(&self.mean);
+        }
+        if !self.std.is_empty() {
+            replaced("--std", is_known && !same(&preprocessing.std, &self.std, 1.0));
+            preprocessing.std.clone_from(&self.std);
+        }
+        if self.resize.is_some() || self.crop.is_some() {
+            preprocessing.source = InputSource::Pictures(pictures);
+        }
+        Ok(preprocessing)
+    }
+
+    /// Writes into metadata what the flags say.
+    pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
+        if !self.is_empty() {
+            metadata.preprocessing = Some(self.preprocessing(metadata)?);
+        }
+        Ok(())
+    }
+}
+
+/// Says that a flag goes before what the model says.
+fn replaced(flag: &str, differs: bool) {
+    if differs {
+        note!("note: {flag} is another than the model says, and goes before it");
+    }
+}
+
+/// Whether two lists mean the same for each channel.
+fn same(a: &[f32], b: &[f32], none: f32) -> bool {
+    let of = |list: &[f32], n: usize| list.get(n).or(list.first()).copied().unwrap_or(none);
+    (0..a.len().max(b.len()).max(1)).all(|n| (of(a, n) - of(b, n)).abs() <= 1e-4 * of(a, n).abs().max(1e-3))
 }
 
 /// A picture of `channels` channels. With `size` (height, width) it is brought to that size: cut out of the middle
-/// after [`Preparation::resize`], else stretched.
+/// after it was resized by its shorter side, else stretched.
 pub fn read(
     path: &Path,
     channels: usize,
     size: Option<(u32, u32)>,
-    preparation: &Preparation,
+    preprocessing: &Preprocessing,
 ) -> Result<(Vec<f32>, [usize; 3])> {
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
-    let mut picture =
-        reader.decode().map_err(|error| miette!("`{}` is no picture: {error}", path.display()))?;
-    check_channels(preparation, channels)?;
-    if let Some(side) = preparation.resize {
-        picture = shorter_side(&picture, side).ok_or_else(|| {
-            miette!("--resize {side} would make more than {MOST_PIXELS} pixels of `{}`", path.display())
-        })?;
-    }
-    if let Some(side) = preparation.crop {
-        picture = middle(&picture, side, side).ok_or_else(|| {
-            let (width, height) = picture.dimensions();
-            miette!("--crop {side} is more than there is of `{}`, {width} x {height} pixels", path.display())
-        })?;
-    }
-    if let Some((height, width)) = size {
-        picture = if preparation.crop.is_none() && preparation.resize.is_some() {
-            middle(&picture, height, width).ok_or_else(|| {
-                miette!(
-                    "the model wants {width} x {height} pixels, more than --resize leaves of `{}`",
-                    path.display()
-                )
-            })?
-        } else {
-            picture.resize_exact(width, height, FilterType::Triangle)
-        };
-    }
-    let (width, height) = picture.dimensions();
-    let bytes = match channels {
-        1 => picture.to_luma8().into_raw(),
-        3 => picture.to_rgb8().into_raw(),
-        other => bail!("an input of {other} channels is no picture; 1 and 3 are"),
+    let mut pictures = match &preprocessing.source {
+        InputSource::Pictures(pictures) => pictures.clone(),
+        InputSource::Table { .. } | InputSource::Numbers => Pictures::default(),
     };
-    let count = width as usize * height as usize;
-    let mut out = vec![0f32; channels * count];
-    for (i, pixel) in bytes.chunks_exact(channels).enumerate() {
-        for (c, byte) in pixel.iter().enumerate() {
-            let value = f32::from(*byte) / 255.0;
-            out[c * count + i] =
-                (value - channel(&preparation.mean, c, 0.0)) / channel(&preparation.std, c, 1.0);
-        }
-    }
-    Ok((out, [channels, height as usize, width as usize]))
-}
-
-/// Mean and deviation are for one channel, or for each.
-fn check_channels(preparation: &Preparation, channels: usize) -> Result<()> {
-    for (flag, values) in [("--mean", &preparation.mean), ("--std", &preparation.std)] {
+    pictures.channels = match (channels, pictures.channels) {
+        (1, _) => Channels::Grey,
+        (3, Channels::Bgr) => Channels::Bgr,
+        (3, Channels::Rgb | Channels::Grey) => Channels::Rgb,
+        (other, _) => bail!("an input of {other} channels is no picture; 1 and 3 are"),
+    };
+    for (flag, values) in [("--mean", &preprocessing.mean), ("--std", &preprocessing.std)] {
         if !matches!(values.len(), 0 | 1) && values.len() != channels {
             bail!("{flag} has {} numbers; the input has {channels} channels", values.len());
         }
-        if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
-            bail!(
-                "{flag} {wrong} does not do; a {}finite number does",
-                if flag == "--std" { "positive " } else { "" }
-            );
+    }
+    let picture = Picture::read(path, pictures.channels).into_diagnostic()?;
+    let picture = picture.prepared(&pictures).ok_or_else(|| {
+        let side = match pictures.resize {
+            Some(Resize::Shorter(side)) => format!("--resize {side}"),
+            Some(Resize::Exact { height, width }) => format!("{width} x {height}"),
+            None => format!("--crop {}", pictures.crop.map_or(0, |[height, _]| height)),
+        };
+        miette!("{side} would make more than {MOST_PIXELS} pixels of `{}`", path.display())
+    })?;
+    let picture = match size.map(|(height, width)| (height as usize, width as usize)) {
+        None => picture,
+        Some((height, width)) => {
+            let by_shorter = matches!(pictures.resize, Some(Resize::Shorter(_))) && pictures.crop.is_none();
+            if by_shorter && (picture.height() < height || picture.width() < width) {
+                bail!(
+                    "the model wants {width} x {height} pixels, more than --resize leaves of `{}`",
+                    path.display()
+                );
+            }
+            if height.saturating_mul(width) > MOST_PIXELS {
+                bail!("the model wants {width} x {height} pixels, more than a picture is enlarged to");
+            }
+            if by_shorter { picture.middle(height, width) } else { picture.resized(height, width) }
         }
+    };
+    let planes = picture.planes(pictures.channels);
+    let mut values: Vec<f32> =
+        planes.into_iter().map(|byte| f32::from(byte) / 255.0 * pictures.pixel_max).collect();
+    let plane = (picture.height() * picture.width()).max(1);
+    for (channel, values) in values.chunks_mut(plane).enumerate() {
+        preprocessing.normalize(channel, values);
     }
-    Ok(())
-}
-
-/// One number for all channels, or one for each.
-fn channel(values: &[f32], c: usize, default: f32) -> f32 {
-    match values {
-        [] => default,
-        [one] => *one,
-        many => many.get(c).copied().unwrap_or(default),
-    }
-}
-
-/// `None` if that would be unreasonably large.
-fn shorter_side(picture: &DynamicImage, side: u32) -> Option<DynamicImage> {
-    let (width, height) = picture.dimensions();
-    let scale = f64::from(side) / f64::from(width.min(height).max(1));
-    let scaled = |n: u32| ((f64::from(n) * scale).round() as u32).max(side);
-    let (width, height) = (scaled(width), scaled(height));
-    let fits = u64::from(width) * u64::from(height) <= MOST_PIXELS;
-    fits.then(|| picture.resize_exact(width, height, FilterType::Triangle))
-}
-
-fn middle(picture: &DynamicImage, height: u32, width: u32) -> Option<DynamicImage> {
-    let (has_width, has_height) = picture.dimensions();
-    let x = has_width.checked_sub(width)? / 2;
-    let y = has_height.checked_sub(height)? / 2;
-    Some(picture.crop_imm(x, y, width, height))
+    Ok((values, [channels, picture.height(), picture.width()]))
 }
 
 /// Writes `[C, H, W]` with values from 0 to 1 as a PNG; what lies outside is clipped.

@@ -43,6 +43,19 @@ fn nonzero() {
     std::fs::write(out().join("nonzero.onnx"), model).expect("a file in a temporary folder");
 }
 
+/// A folder with the plan and the test data of a network.
+fn with_test_data(name: &str) {
+    let (from, to) = (root().join("tests/oracles/fixtures").join(name), out().join(name));
+    for set in ["test_data_set_0", "test_data_set_1"] {
+        std::fs::create_dir_all(to.join(set)).expect("a folder for temporary files");
+        for file in ["input_0.pb", "output_0.pb"] {
+            std::fs::copy(from.join(set).join(file), to.join(set).join(file)).expect("a copy");
+        }
+    }
+    let plan = kiln(&format!("compile tests/oracles/fixtures/{name}/model.onnx -o OUT/{name}/{name}.kplan"));
+    assert!(plan.status.success(), "{}", words(&plan.stderr));
+}
+
 /// Lines broken to the terminal's width, joined again.
 fn words(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text).replace(['│', '×', '╰', '─', '▶'], " ");
@@ -121,7 +134,7 @@ const CASES: &[Case] = &[
         &[],
         &["blur.png", "vertical_edges.png"],
     ),
-    case("run models/filters.onnx README.md -o OUT/pictures", 1, &[], &["`README.md` is no picture"]),
+    case("run models/filters.onnx README.md -o OUT/pictures", 1, &[], &["`README.md`", "is no picture"]),
     case("run OUT/net.kplan models/picture.png --std 0", 1, &[], &["--std 0 does not do"]),
     case(
         "run OUT/net.kplan models/picture.png --mean 0.5,0.5",
@@ -137,7 +150,8 @@ const CASES: &[Case] = &[
     ),
     case("run OUT/net.kplan models/picture.png --resize 0", 2, &[], &["--resize"]),
     case("run models/filters.onnx models/picture.png --crop 64", 0, &["blur", "f32[1, 3, 64, 64]"], &[]),
-    case("run models/filters.onnx models/picture.png --crop 321", 1, &[], &["--crop 321", "320 x 320"]),
+    case("run models/filters.onnx models/picture.png --crop 321", 0, &["f32[1, 3, 321, 321]"], &[]),
+    case("run models/filters.onnx models/picture.png --crop 20000", 1, &[], &["--crop 20000", "pixels"]),
     case("run OUT/net.kplan zeros --max N=100000000", 1, &[], &["100000000", "a smaller --max would do"]),
     case("run OUT/net.kplan OUT/short.npy", 1, &[], &["short.npy` ends before the elements"]),
     case("run OUT/net.kplan OUT/huge.npy", 1, &[], &["huge.npy` ends before the elements"]),
@@ -156,7 +170,8 @@ const CASES: &[Case] = &[
     ),
     case("verify tests/oracles/fixtures", 1, &["cannot read"], &[]),
     case("verify models/net.py:Net", 1, &["models/net.py:Net: this is no folder"], &[]),
-    case("summary models/net.toml", 1, &[], &["`models/net.toml` is a recipe", "kiln train"]),
+    case("summary models/net.toml", 0, &["18,090", "mean 0.4915, 0.4823, 0.4468"], &[]),
+    case("check models/net.toml", 1, &[], &["`models/net.toml` is a recipe", "`model`"]),
     case(
         "bench tests/oracles/fixtures/net/model.onnx --runs 2 --profile",
         0,
@@ -185,6 +200,57 @@ const CASES: &[Case] = &[
     ),
     case("compile README.md", 1, &[], &["`README.md` cannot be used", "this is not an ONNX model"]),
     case("compile", 2, &[], &["Usage"]),
+    // What a plan says of itself, and what goes before it.
+    case(
+        "compile models/net.py:Net --labels OUT/birds.txt --mean 0.5 --std 0.25 -o OUT/birds.kplan",
+        0,
+        &["birds.kplan"],
+        &["weights of `models/net.py:Net` are random numbers", "--weights"],
+    ),
+    case("run models/net.py:Net models/picture.png", 0, &["f32[1, 2]"], &["are random numbers"]),
+    case("summary models/net.py:Net", 0, &["18,090"], &[]),
+    case("run OUT/birds.kplan models/picture.png", 0, &["probability", "airplane", "bird"], &[]),
+    case("run OUT/birds.kplan models/picture.png --json", 0, &["\"data\""], &[]),
+    case(
+        "run OUT/birds.kplan models/picture.png --mean 0.4",
+        0,
+        &["airplane"],
+        &["--mean is another than the model says"],
+    ),
+    case(
+        "run OUT/birds.kplan models/picture.png --labels OUT/three.txt",
+        0,
+        &["one", "two"],
+        &["--labels names other classes", "names for 3 classes, but the output has 2 scores"],
+    ),
+    case(
+        "run OUT/birds.kplan tests/oracles/fixtures/net/test_data_set_0/input_0.pb",
+        0,
+        &["bird"],
+        &["taken as it stands", "--normalize"],
+    ),
+    case("summary OUT/birds.kplan", 0, &["classes 2: airplane, bird", "mean 0.5000", "conv1 + tanh"], &[]),
+    case("dump OUT/birds.kplan --stage plan", 0, &["classes: 2: airplane, bird", "program inference"], &[]),
+    case("dump OUT/birds.kplan --stage plan --format json", 0, &["\"kiln.classes\"", "airplane"], &[]),
+    case("bench OUT/birds.kplan models/picture.png --runs 2", 0, &["latency"], &[]),
+    case("verify OUT/net/net.kplan", 0, &["test_data_set_1"], &["2 of 2 outputs within"]),
+    case("verify OUT/net/net.kplan --bisect", 1, &["no longer knows its layers"], &[]),
+    case("verify OUT/net.kplan", 1, &["no folder `test_data_set_0`"], &[]),
+    // A plan where a model is needed.
+    case("compile OUT/net.kplan", 1, &[], &["is a compiled plan", "`kiln run`"]),
+    case("check OUT/net.kplan", 1, &[], &["is a compiled plan", "`kiln run`"]),
+    case("train OUT/net.kplan --data digits:64", 1, &[], &["is a compiled plan", "`kiln run`"]),
+    case("lr-find OUT/net.kplan --data digits:64", 1, &[], &["is a compiled plan", "`kiln run`"]),
+    // Red is 76 of 255 in grey, as Pillow has it.
+    case(
+        "run crates/kiln-cli/tests/fixtures/grey/model.onnx crates/kiln-cli/tests/fixtures/grey/red.png --json",
+        0,
+        &["0.29803922"],
+        &[],
+    ),
+    // Rows of a table.
+    case("run models/mlp.py:Moons OUT/points.csv", 0, &["f32[3, "], &["random numbers"]),
+    case("run models/mlp.py:Moons OUT/words.csv", 1, &[], &["line 3, column 2: `far` is no number"]),
     case("run tests/oracles/fixtures/net/model.onnx --max N", 2, &[], &["NAME=NUMBER"]),
 ];
 
@@ -193,7 +259,16 @@ fn the_command_says_what_it_does_and_what_is_wrong() {
     nonzero();
     npy("short.npy", "(1, 3, 32, 32)", &[0; 100]);
     npy("huge.npy", "(1099511627776,)", &[]);
-    std::fs::write(out().join("garbage.npy"), "not numpy").expect("a file in a temporary folder");
+    for (name, text) in [
+        ("garbage.npy", "not numpy"),
+        ("birds.txt", "airplane\nbird\n"),
+        ("three.txt", "one\ntwo\nthree\n"),
+        ("points.csv", "x,y\n1,2\n3,4.5\n-1,0\n"),
+        ("words.csv", "x,y\n1,2\n3,far\n"),
+    ] {
+        std::fs::write(out().join(name), text).expect("a file in a temporary folder");
+    }
+    with_test_data("net");
     for case in CASES {
         let output = kiln(case.arguments);
         let (stdout, stderr) = (words(&output.stdout), words(&output.stderr));

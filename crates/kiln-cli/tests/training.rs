@@ -58,20 +58,41 @@ fn training_leaves_what_it_promises() {
     {
         assert!(folder.join("out").join(file).is_file(), "{file} is missing");
     }
-    // What was trained is what is evaluated, from either file.
-    let data = ["--data", "digits:640", "--mean"];
-    let recipe = std::fs::read_to_string(folder.join("out/recipe.toml")).expect("a recipe");
-    let number = |name: &str| {
-        let line = recipe.lines().find(|line| line.starts_with(name)).expect("computed");
-        line.split(['[', ']']).nth(1).expect("a list").to_owned()
-    };
-    let (mean, std) = (number("mean"), number("std"));
-    let given = [&data[..], &[&mean, "--std", &std]].concat();
-    let trained = run(&[&["eval", "out/model.onnx"], &given[..]].concat(), &folder);
-    let again =
-        run(&[&["eval", "net.onnx", "--weights", "out/weights.safetensors"], &given[..]].concat(), &folder);
-    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
-    assert_eq!(trained.stdout, again.stdout);
+    // What was trained is what is evaluated, from any of the files, without a word of how samples were normalized.
+    let history = std::fs::read_to_string(folder.join("out/history.jsonl")).expect("a history");
+    let last: serde_json::Value =
+        serde_json::from_str(history.lines().last().expect("a line")).expect("JSON");
+    let accuracy = last["validation"]["accuracy"].as_f64().expect("an accuracy");
+    let all: [&[&str]; 5] = [
+        &["out/model.onnx", "--data", "digits:640"],
+        &["out/model.kplan", "--data", "digits:640"],
+        &["net.onnx", "--weights", "out/weights.safetensors", "--data", "digits:640"],
+        &["net.onnx", "--weights", "out/checkpoints/best.safetensors", "--data", "digits:640"],
+        &["out/recipe.toml", "--weights", "out/weights.safetensors"],
+    ];
+    for arguments in all {
+        let output = run(&[&["eval", "--json"], arguments].concat(), &folder);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        assert!(!error.contains("note:"), "{arguments:?}: {error}");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let found = found["scores"]["accuracy"].as_f64().expect("an accuracy");
+        // The best epoch may be another than the last.
+        assert!(found >= accuracy || arguments[2] != "out/checkpoints/best.safetensors", "{arguments:?}");
+        assert!(found == accuracy || arguments[2] == "out/checkpoints/best.safetensors", "{arguments:?}");
+    }
+    // Flags go before it, and that they differ is said.
+    let other = ["eval", "out/model.onnx", "--data", "digits:640", "--mean", "0.9"];
+    let error = run(&other, &folder).stderr;
+    assert!(String::from_utf8_lossy(&error).contains("where the model says --mean"));
+    // Classes have names, which plan and recipe know.
+    let digit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digit.png");
+    let digit = digit.to_str().expect("a path");
+    for model in [&["out/model.kplan"][..], &["out/recipe.toml", "--weights", "out/weights.safetensors"]] {
+        let output = run(&[&["run"], model, &[digit]].concat(), &folder);
+        let table = String::from_utf8_lossy(&output.stdout);
+        assert!(table.contains("probability") && !table.contains("class 3"), "{model:?}: {table}");
+    }
     // An earlier training is not written over.
     let second = run(&[TRAIN, &["--epochs", "2", "-o", "out"]].concat(), &folder);
     let error = String::from_utf8_lossy(&second.stderr);

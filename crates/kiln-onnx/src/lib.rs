@@ -22,6 +22,6 @@ pub use export::{export, export_model, export_with_metadata};
 pub use external::ExternalError;
 pub use import::{
     ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, interface,
-    operators,
+    metadata, operators,
 };
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

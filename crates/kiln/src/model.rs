@@ -51,6 +51,20 @@ pub struct InTraining {
 }
 
 impl Model {
+    /// A model of which nothing but the graph is known.
+    pub fn of_graph(graph: Graph) -> Self {
+        Self {
+            graph,
+            names: Names::default(),
+            frozen: vec![],
+            warnings: vec![],
+            metadata: Metadata::default(),
+            properties: BTreeMap::new(),
+            untrained: false,
+            asks_for_training: None,
+        }
+    }
+
     /// Reads the model definition `path`: `net.onnx`, `net.py`, `net.py:Net`.
     pub fn read(path: &Path, options: &ModelOptions) -> Result<Self, Error> {
         let (file, name) = split(path);
@@ -58,16 +72,8 @@ impl Model {
             let kiln_onnx::Imported { graph, metadata: properties, .. } =
                 kiln_onnx::import(&file, &options.onnx)?;
             let frozen = kiln_compile::train::normalizing(&graph);
-            return Ok(Self {
-                graph,
-                names: Names::default(),
-                frozen,
-                warnings: vec![],
-                metadata: Metadata::from_properties(&properties)?,
-                properties,
-                untrained: false,
-                asks_for_training: None,
-            });
+            let metadata = Metadata::from_properties(&properties)?;
+            return Ok(Self { frozen, metadata, properties, ..Self::of_graph(graph) });
         }
         let options = kiln_torch::ImportOptions {
             model: name.or_else(|| options.source.model.clone()),
@@ -77,16 +83,7 @@ impl Model {
         let kiln_torch::Imported { graph, names, frozen, warnings, asks_for_training } = imported;
         let asks_for_training = asks_for_training.then_some((file, options));
         let untrained = !graph.states().is_empty();
-        Ok(Self {
-            graph,
-            names,
-            frozen,
-            warnings,
-            metadata: Metadata::default(),
-            properties: BTreeMap::new(),
-            untrained,
-            asks_for_training,
-        })
+        Ok(Self { names, frozen, warnings, untrained, asks_for_training, ..Self::of_graph(graph) })
     }
 
     /// The model as it computes in training, if that differs from what it is else: source may ask for `self.training`.
@@ -130,6 +127,21 @@ impl Model {
     pub fn state_dict(&self) -> StateDict {
         StateDict::of(&self.graph, &self.names)
     }
+}
+
+/// What a model's file says of it, or else the file of its weights, without reading either as a whole into a graph.
+pub fn known_metadata(path: &Path, weights: Option<&Path>) -> Result<Metadata, Error> {
+    let mut metadata = Metadata::default();
+    if !is_source(path) {
+        metadata = Metadata::from_properties(&kiln_onnx::metadata(path)?)?;
+    }
+    if let Some(weights) = weights {
+        let own = Metadata::from_properties(&StateDict::metadata_of(weights)?)?;
+        if !own.is_empty() {
+            metadata = own;
+        }
+    }
+    Ok(metadata)
 }
 
 /// Whether a model definition is PyTorch source.

@@ -92,19 +92,31 @@ impl Folder {
     pub fn data_sets(&self, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
         let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
         let outputs: Vec<String> = graph.outputs().iter().map(|output| output.name.clone()).collect();
-        let mut sets = Vec::new();
-        for number in 0.. {
-            let name = format!("test_data_set_{number}");
-            let path = self.path.join(&name);
-            if !path.is_dir() {
-                break;
-            }
-            let mut inputs = tensors(&path, "input", &self.interface.inputs)?;
-            inputs.retain(|(name, _)| taken.contains(name.as_str()));
-            sets.push(DataSet { name, inputs, outputs: tensors(&path, "output", &outputs)? });
+        let mut sets = data_sets(&self.path, &self.interface.inputs, &outputs)?;
+        for set in &mut sets {
+            set.inputs.retain(|(name, _)| taken.contains(name.as_str()));
         }
-        if sets.is_empty() { Err(TestDataError::Empty(self.path.clone())) } else { Ok(sets) }
+        Ok(sets)
     }
+}
+
+/// The data sets of a folder, in order, for a model with these inputs and outputs.
+pub fn data_sets(
+    folder: &Path,
+    inputs: &[String],
+    outputs: &[String],
+) -> Result<Vec<DataSet>, TestDataError> {
+    let mut sets = Vec::new();
+    for number in 0.. {
+        let name = format!("test_data_set_{number}");
+        let path = folder.join(&name);
+        if !path.is_dir() {
+            break;
+        }
+        let (inputs, outputs) = (tensors(&path, "input", inputs)?, tensors(&path, "output", outputs)?);
+        sets.push(DataSet { name, inputs, outputs });
+    }
+    if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TestDataError> {

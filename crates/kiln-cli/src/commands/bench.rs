@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kiln::graph::{Dim, Graph};
+use kiln::graph::Dim;
 use kiln::train::Loss;
-use kiln::{Compiled, HostTensor, Profile, Session};
+use kiln::{Compiled, HostTensor, Model, Profile, Session};
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
@@ -82,16 +82,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             &or_random(&arguments.inputs, wanted_by_plan(&plan).len()),
             &wanted_by_plan(&plan),
             &told,
+            &plan.metadata,
         )?;
         (plan, inputs)
     } else {
-        let graph = model.import()?;
-        let wanted = wanted_by_graph(&graph);
-        let inputs = input::read(&or_random(&arguments.inputs, wanted.len()), &wanted, &told)?;
-        let seen = symbols_of(&graph, &inputs)?;
+        let definition = model.read()?;
+        let wanted = wanted_by_graph(&definition.graph);
+        let given = or_random(&arguments.inputs, wanted.len());
+        let inputs = input::read(&given, &wanted, &told, &definition.metadata)?;
+        let seen = symbols_of(&definition.graph, &inputs)?;
         let (compiled, inputs) = match arguments.train {
-            Some(optimizer) => training(model, &graph, inputs, &seen, optimizer)?,
-            None => (model.compile(&graph, &seen)?, inputs),
+            Some(optimizer) => training(model, &definition, inputs, &seen, optimizer)?,
+            None => (model.compile(&definition, &seen)?, inputs),
         };
         activations = Some(compiled.memory);
         (compiled.plan, inputs)
@@ -200,17 +202,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// The plan of a training step, with classes to learn that repeat from sample to sample.
 fn training(
     model: &ModelArguments,
-    graph: &Graph,
+    definition: &Model,
     mut inputs: Vec<(String, HostTensor)>,
     seen: &BTreeMap<String, u32>,
     optimizer: OptimizerName,
 ) -> Result<(Compiled, Vec<(String, HostTensor)>)> {
     let recipe = Recipe { optimizer: Some(optimizer), ..Recipe::default() };
     let training = recipe.training(Loss::cross_entropy())?;
-    let compiled = model.compile_training(graph, &training, seen)?;
+    let compiled = model.compile_training(definition, &training, seen)?;
     let batch = inputs.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
-    let output =
-        graph.outputs().first().map(|output| graph.ty(output.value).shape.clone()).unwrap_or_default();
+    let output = definition
+        .graph
+        .outputs()
+        .first()
+        .map(|output| definition.graph.ty(output.value).shape.clone())
+        .unwrap_or_default();
     let classes = output.get(1).and_then(Dim::as_usize).unwrap_or(1).max(1);
     let size = |dim: &Dim| dim.as_usize().unwrap_or(batch);
     let shape: Vec<usize> =

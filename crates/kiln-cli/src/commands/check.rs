@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
-use miette::{IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
+use crate::definition::{is_recipe, refuse_plan};
 use crate::model::ModelArguments;
 use crate::table::{Align, Table};
 
@@ -28,6 +29,10 @@ pub struct Arguments {
 /// Lists a model's operators and what of them is not supported; status 1 if there is something.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    refuse_plan(&model.model)?;
+    if is_recipe(&model.model) {
+        bail!("`{}` is a recipe, no model; here, say what its `model` says", model.model.display());
+    }
     if kiln::model::is_source(&model.model) {
         return check_source(arguments);
     }
@@ -69,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Source is supported as a whole or says what is not.
 fn check_source(arguments: &Arguments) -> Result<ExitCode> {
-    let graph = arguments.model.import()?;
+    let graph = arguments.model.read()?.graph;
     let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
     for node in graph.nodes() {
         *operators.entry(node.op.name()).or_default() += 1;

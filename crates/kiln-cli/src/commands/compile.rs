@@ -9,7 +9,10 @@ use kiln::Compiled;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
+use crate::definition::note_untrained;
+use crate::labels;
 use crate::model::{ModelArguments, beside};
+use crate::picture::PictureArguments;
 use crate::table::bytes;
 use crate::training::step_of;
 
@@ -19,6 +22,8 @@ use crate::training::step_of;
 Examples:
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln compile net.py:Net --input 3,32,32 --weights net.pt
+  kiln compile net.py:Net --weights net.pt --labels classes.txt --mean 0.5 --std 0.25
+  kiln compile birds/recipe.toml --weights birds/weights.pt
   kiln compile net.onnx --dim H=224 --dim W=224
   kiln compile net.onnx --target gpu          for a device that is not here
   kiln compile net.onnx --train adam          for a program that trains without the compiler")]
@@ -31,6 +36,11 @@ pub struct Arguments {
     /// Make a plan that trains, with programs `train`, `evaluate` and `inference`: an optimizer, or a recipe (`.toml`)
     #[arg(long, value_name = "OPTIMIZER|RECIPE", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<String>,
+    #[command(flatten)]
+    pictures: PictureArguments,
+    /// What the classes are called, one a line; it goes into the plan
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,13 +50,18 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     let start = Instant::now();
-    let definition = model.read()?;
+    let mut definition = model.read()?;
+    arguments.pictures.describe(&mut definition.metadata)?;
+    if let Some(path) = &arguments.labels {
+        definition.metadata.classes = labels::read(path)?;
+    }
     let imported = start.elapsed();
     let compiled = match &arguments.train {
-        Some(how) => {
-            model.compile_training(&definition.graph, &step_of(&definition, how)?, &Default::default())?
+        Some(how) => model.compile_training(&definition, &step_of(&definition, how)?, &Default::default())?,
+        None => {
+            note_untrained(&definition, &model.model);
+            model.compile(&definition, &Default::default())?
         }
-        None => model.compile(&definition.graph, &Default::default())?,
     };
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     compiled.plan.save(&output).into_diagnostic()?;

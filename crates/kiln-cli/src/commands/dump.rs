@@ -9,6 +9,7 @@ use kiln::{CompiledProgram, Model, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
 
+use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
@@ -89,23 +90,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         };
     }
     let definition = model.read()?;
-    let graph = definition.graph.clone();
+    let graph = &definition.graph;
     let contents = match arguments.stage {
-        Stage::Import => graph_form(&graph, arguments.format)?,
+        Stage::Import if arguments.format == Format::Onnx => definition.to_onnx().into_diagnostic()?,
+        Stage::Import => graph_form(graph, arguments.format)?,
         Stage::Fused => {
-            let compiled = model.compile(&graph, &Default::default())?;
+            let compiled = model.compile(&definition, &Default::default())?;
             let [program] = &compiled.programs[..] else { bail!("an inference plan has one program") };
             fused_form(program, arguments.format)?
         }
         Stage::Backward => {
             let backward =
-                kiln::train::backward(&graph, &step_of(&definition, &arguments.train)?).into_diagnostic()?;
+                kiln::train::backward(graph, &step_of(&definition, &arguments.train)?).into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
             graph_form(&tidy, arguments.format)?
         }
         Stage::Step => {
             let compiled = model.compile_training(
-                &graph,
+                &definition,
                 &step_of(&definition, &arguments.train)?,
                 &Default::default(),
             )?;
@@ -115,11 +117,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             fused_form(program, arguments.format)?
         }
         Stage::Plan => {
-            plan_form(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
+            plan_form(&model.compile(&definition, &Default::default())?.plan, arguments.format)?.into_bytes()
         }
         Stage::Weights => return weights(arguments, &definition),
         Stage::Wgsl => {
-            wgsl(&model.compile(&graph, &Default::default())?.plan, arguments.format)?.into_bytes()
+            wgsl(&model.compile(&definition, &Default::default())?.plan, arguments.format)?.into_bytes()
         }
     };
     write(arguments, contents)
@@ -277,6 +279,9 @@ fn plan_text(plan: &Plan) -> String {
     if !needs.is_empty() {
         out += &format!("needs a device with {}\n", needs.join(", "));
     }
+    for (what, known) in metadata::lines(&plan.metadata) {
+        out += &format!("{what}: {known}\n");
+    }
     out += "\n";
     let mut buffers = Table::new(&[("buffer", Align::Left), ("for", Align::Left), ("size", Align::Right)]);
     for buffer in &plan.buffers {
@@ -369,6 +374,7 @@ fn plan_json(plan: &Plan) -> String {
         "name": plan.name,
         "producer": plan.producer,
         "needs": needs(plan),
+        "metadata": plan.metadata.to_properties(),
         "symbols": plan.symbols.iter().map(|s| json!({ "name": s.name, "max": s.max })).collect::<Vec<_>>(),
         "buffers": plan.buffers.iter().map(|b| json!({ "name": b.name, "kind": format!("{:?}", b.kind).to_lowercase(), "size": b.size })).collect::<Vec<_>>(),
         "tensors": tensors,

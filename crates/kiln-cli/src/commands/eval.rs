@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use miette::{IntoDiagnostic, Result};
+use miette::Result;
 use serde_json::json;
 
 use crate::training::{Recipe, confusion, evaluation};
@@ -11,10 +11,12 @@ use crate::training::{Recipe, confusion, evaluation};
 /// Arguments of `kiln eval`.
 #[derive(Args)]
 #[command(after_help = "\
-Looks at the samples for testing, or for validation, or at all if there are no such parts.
+Samples are prepared as the model says; a plan (`.kplan`) is compared on the host, by the loss it
+was trained with. Looks at the samples for testing, or for validation, or at all if there are no such parts.
 
 Examples:
   kiln eval digits-training/model.onnx --data digits
+  kiln eval digits-training/model.kplan --data digits
   kiln eval net.py:Net --weights net.pt --data folder:birds --mean 0.5 --std 0.25
   kiln eval net.onnx --weights best.safetensors --data mnist:data --json")]
 pub struct Arguments {
@@ -28,15 +30,14 @@ pub struct Arguments {
 /// Evaluates.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
-    let (mut session, interface, loader) = evaluation(&recipe)?;
-    let found = kiln::training::evaluate(&mut session, &interface, &loader).into_diagnostic()?;
+    let (data, found) = evaluation(&recipe)?;
     let scores = found.scores;
     if arguments.json {
-        let value = json!({ "samples": loader.data.len(), "scores": scores });
+        let value = json!({ "samples": data.len(), "scores": scores });
         showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    showln!("samples   {}", loader.data.len())?;
+    showln!("samples   {}", data.len())?;
     showln!("loss      {:.5}", scores.loss)?;
     if let Some(confusion) = &found.confusion {
         let (right, all) = (confusion.right(), confusion.total());
@@ -46,6 +47,6 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(auc) = scores.auc {
         showln!("AUC       {auc:.4}")?;
     }
-    show!("{}", confusion(&found, loader.data.class_names().unwrap_or_default()))?;
+    show!("{}", confusion(&found, data.class_names().unwrap_or_default()))?;
     Ok(ExitCode::SUCCESS)
 }

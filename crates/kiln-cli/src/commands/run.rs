@@ -6,23 +6,32 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::graph::{Data, Graph};
-use kiln::{HostTensor, Plan, Session};
+use kiln::plan::Task;
+use kiln::{HostTensor, Metadata, Plan, Session};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
+use crate::definition::note_untrained;
 use crate::input::{self, InputArguments, Wanted};
+use crate::labels::{Guess, Labels};
+use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
+use crate::output;
 use crate::table::{Align, Table};
-use crate::{labels, output};
 
 /// Arguments of `kiln run`.
 #[derive(Args)]
 #[command(after_help = "\
+What the model says of itself is used: how pictures are prepared, what classes are called. Of a
+classifier the five best classes are shown.
+
 Examples:
   kiln run models/filters.onnx photo.jpg -o out/
   kiln run net.py:Net bird.png --weights net.pt --mean 0.5 --std 0.25 --top 2
   kiln run resnet18.onnx cat.jpg --resize 256 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
   kiln run net.kplan x=features.npy -o answers.npy
+  kiln run price.kplan houses.csv
+  kiln run birds/recipe.toml bird.png --weights birds/weights.pt
   kiln run net.onnx random --max N=4")]
 pub struct Arguments {
     #[command(flatten)]
@@ -32,11 +41,11 @@ pub struct Arguments {
     /// Where outputs go: a folder, or a `.npy` or `.png` file if there is one output
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Show the classes with the highest scores
+    /// Show so many classes with the highest scores [default of classifiers: 5]
     #[arg(long, value_name = "COUNT")]
     top: Option<usize>,
     /// What the classes are called, one a line
-    #[arg(long, value_name = "FILE", requires = "top")]
+    #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -46,21 +55,31 @@ pub struct Arguments {
 /// Reads inputs, runs, shows or writes outputs.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
-    let labels = arguments.labels.as_deref().map(labels::read).transpose()?;
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let (plan, inputs) = if is_plan(&model.model) {
         let plan = load_plan(&model.model)?;
-        let inputs = input::read(&arguments.inputs, &wanted_by_plan(&plan), &told)?;
+        let inputs = input::read(&arguments.inputs, &wanted_by_plan(&plan), &told, &plan.metadata)?;
         (plan, inputs)
     } else {
-        let graph = model.import()?;
-        let inputs = input::read(&arguments.inputs, &wanted_by_graph(&graph), &told)?;
-        let seen = symbols_of(&graph, &inputs)?;
-        (model.compile(&graph, &seen)?.plan, inputs)
+        let definition = model.read()?;
+        note_untrained(&definition, &model.model);
+        let wanted = wanted_by_graph(&definition.graph);
+        let inputs = input::read(&arguments.inputs, &wanted, &told, &definition.metadata)?;
+        let seen = symbols_of(&definition.graph, &inputs)?;
+        (model.compile(&definition, &seen)?.plan, inputs)
     };
+    let labels = Labels::new(arguments.labels.as_deref(), &plan.metadata)?;
     let mut session = Session::open(&plan).into_diagnostic()?;
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
-    let outputs: Vec<(String, HostTensor)> = session.run(&borrowed).into_diagnostic()?.into_iter().collect();
+    let outputs = session.run(&borrowed).into_diagnostic()?;
+    let outputs: Vec<(String, HostTensor)> =
+        outputs.into_iter().map(|output| restored(output, &plan.metadata)).collect::<Result<_>>()?;
+    let top = arguments.top.or_else(|| {
+        let quiet = arguments.json || arguments.output.is_some();
+        let classes = outputs.iter().find_map(|(_, t)| metadata::classes_of(&plan.metadata, t.shape()));
+        let named = arguments.labels.as_ref().map(|_| usize::MAX);
+        classes.or(named).filter(|_| !quiet).map(|classes| classes.min(5))
+    });
     if let Some(to) = &arguments.output {
         for file in output::write(&outputs, to)? {
             note!("wrote {}", file.display());
@@ -69,16 +88,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.json {
         showln!(
             "{:#}",
-            json!(
-                outputs
-                    .iter()
-                    .map(|o| as_json(o, arguments.top, labels.as_deref()))
-                    .collect::<Result<Vec<_>>>()?
-            )
+            json!(outputs.iter().map(|o| as_json(o, top, &labels)).collect::<Result<Vec<_>>>()?)
         )?;
-    } else if let Some(count) = arguments.top {
+    } else if let Some(count) = top {
         for (name, tensor) in &outputs {
-            print_top(name, tensor, count, labels.as_deref())?;
+            print_top(name, tensor, count, &labels)?;
         }
     } else if arguments.output.is_none() {
         let mut table = Table::new(&[
@@ -141,6 +155,19 @@ pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTre
         .collect())
 }
 
+/// An output in the units of what it stands for, where a regression was trained on scaled numbers.
+fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result<(String, HostTensor)> {
+    let Some(targets) = metadata.targets.as_ref().filter(|_| metadata.task == Some(Task::Regression)) else {
+        return Ok((name, tensor));
+    };
+    let Ok(values) = tensor.as_f32() else { return Ok((name, tensor)) };
+    let each = tensor.shape().iter().skip(1).product::<usize>().max(1);
+    let restore = |(n, value): (usize, &f32)| targets.restore(n % each, *value);
+    let values: Vec<f32> = values.iter().enumerate().map(restore).collect();
+    let tensor = HostTensor::new(tensor.shape(), values).into_diagnostic()?;
+    Ok((name, tensor))
+}
+
 /// The rows of a tensor of scores: one for each element of the batch.
 fn rows(name: &str, tensor: &HostTensor) -> Result<Vec<Vec<f32>>> {
     let host = kiln::from_host(tensor).into_diagnostic()?;
@@ -151,19 +178,16 @@ fn rows(name: &str, tensor: &HostTensor) -> Result<Vec<Vec<f32>>> {
     Ok(scores.chunks(width).map(<[f32]>::to_vec).collect())
 }
 
-fn label(labels: Option<&[String]>, class: usize) -> String {
-    labels.and_then(|labels| labels.get(class)).cloned().unwrap_or_else(|| format!("class {class}"))
-}
-
-fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: Option<&[String]>) -> Result<()> {
+fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: &Labels) -> Result<()> {
     let rows = rows(name, tensor)?;
+    labels.check(rows.first().map_or(0, Vec::len));
     for (n, scores) in rows.iter().enumerate() {
         showln!("{name}{}", if rows.len() > 1 { format!("[{n}]") } else { String::new() })?;
         let mut table =
             Table::new(&[("probability", Align::Right), ("score", Align::Right), ("class", Align::Left)]);
-        for guess in labels::top(scores, count) {
+        for guess in labels.top(scores, count) {
             let share = format!("{:.2} %", guess.probability * 100.0);
-            table.row([share, format!("{:.4}", guess.score), label(labels, guess.class)]);
+            table.row([share, format!("{:.4}", guess.score), labels.name(guess.class)]);
         }
         show!("{table}")?;
     }
@@ -173,15 +197,15 @@ fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: Option<&[Str
 fn as_json(
     (name, tensor): &(String, HostTensor),
     top: Option<usize>,
-    labels: Option<&[String]>,
+    labels: &Labels,
 ) -> Result<serde_json::Value> {
     let mut value = json!({ "name": name, "dtype": tensor.dtype().name(), "shape": tensor.shape() });
     match top {
         None => value["data"] = json!(tensor.to_f64()),
         Some(count) => {
             let guesses = |scores: &Vec<f32>| -> Vec<serde_json::Value> {
-                let guess = |g: labels::Guess| json!({ "class": g.class, "label": label(labels, g.class), "score": g.score, "probability": g.probability });
-                labels::top(scores, count).into_iter().map(guess).collect()
+                let guess = |g: Guess| json!({ "class": g.class, "label": labels.name(g.class), "score": g.score, "probability": g.probability });
+                labels.top(scores, count).into_iter().map(guess).collect()
             };
             value["top"] = json!(rows(name, tensor)?.iter().map(guesses).collect::<Vec<_>>());
         }

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::graph::{Def, Dim, Graph, Node, Op, product};
+use kiln::{Expr, Metadata, Plan};
 use miette::Result;
 use serde_json::json;
 
-use crate::model::ModelArguments;
+use crate::metadata;
+use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::table::{Align, Table, bytes, grouped};
 
 /// Arguments of `kiln summary`.
@@ -16,7 +18,8 @@ use crate::table::{Align, Table, bytes, grouped};
 Examples:
   kiln summary resnet18.onnx
   kiln summary net.py:Net --input 3,32,32
-  kiln summary resnet18.onnx --max N=1 --json")]
+  kiln summary resnet18.onnx --max N=1 --json
+  kiln summary resnet18.kplan        what is left of it in a plan: kernels, memory, metadata")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
@@ -37,11 +40,16 @@ struct Layer {
 
 /// Prints a row for each layer, and totals.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let graph = arguments.model.import()?;
-    let layers = layers(&graph);
-    let (parameters, statistics) = parameters(&graph);
+    if is_plan(&arguments.model.model) {
+        let plan = load_plan(&arguments.model.model)?;
+        return of_plan(&plan, arguments.json);
+    }
+    let model = arguments.model.read()?;
+    let graph = &model.graph;
+    let layers = layers(graph);
+    let (parameters, statistics) = parameters(graph);
     let products = layers.iter().fold(Dim::from(0), |sum, layer| sum + layer.products.clone());
-    let compiled = arguments.model.compile(&graph, &Default::default())?;
+    let compiled = arguments.model.compile(&model, &Default::default())?;
     let memory = compiled.memory;
     if arguments.json {
         let rows: Vec<_> = layers
@@ -61,6 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "weight_bytes": memory.weights,
             "peak_activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
+            "metadata": model.metadata.to_properties(),
         });
         showln!("{value:#}")?;
         return Ok(ExitCode::SUCCESS);
@@ -97,6 +106,65 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         bytes(memory.largest_live_set)
     )?;
     showln!("weights           {}", bytes(memory.weights))?;
+    show_metadata(&model.metadata)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_metadata(metadata: &Metadata) -> Result<()> {
+    for (what, known) in metadata::lines(metadata) {
+        showln!("{what:<16}  {known}")?;
+    }
+    Ok(())
+}
+
+/// What is left of a model in a plan: layers by kernels, memory, metadata.
+fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
+    let text = |expr: &Expr| expr.text(&plan.symbols);
+    let size = |kind| plan.buffers.iter().filter(|b| b.kind == kind).map(|b| b.size).sum::<u64>();
+    let weights = size(kiln::plan::BufferKind::Weights);
+    let states = size(kiln::plan::BufferKind::State);
+    let activations = size(kiln::plan::BufferKind::Arena);
+    let shader = |n: usize| plan.shaders.get(n).map_or("?", |shader| shader.name.as_str());
+    if json {
+        let programs: Vec<_> = plan
+            .programs
+            .iter()
+            .map(|program| {
+                let dispatches = program.dispatches.iter();
+                let rows = dispatches
+                    .map(|d| json!({ "name": d.name, "kernel": shader(d.shader), "flops": text(&d.flops) }));
+                json!({ "name": program.name, "dispatches": rows.collect::<Vec<_>>() })
+            })
+            .collect();
+        let value = json!({
+            "name": plan.name,
+            "producer": plan.producer,
+            "programs": programs,
+            "weight_bytes": weights,
+            "state_bytes": states,
+            "peak_activation_bytes": activations,
+            "metadata": plan.metadata.to_properties(),
+        });
+        showln!("{value:#}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for program in &plan.programs {
+        let mut table =
+            Table::new(&[("layers", Align::Left), ("kernel", Align::Left), ("operations", Align::Right)]);
+        for dispatch in &program.dispatches {
+            table.row([dispatch.name.clone(), shader(dispatch.shader).to_owned(), text(&dispatch.flops)]);
+        }
+        showln!("program {}\n\n{table}", program.name)?;
+    }
+    let sizes: Vec<String> = plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
+    let at = if sizes.is_empty() { String::new() } else { format!(" at {}", sizes.join(", ")) };
+    showln!("peak activations  {}{at}", bytes(activations))?;
+    showln!("weights           {}", bytes(weights))?;
+    if states > 0 {
+        showln!("states            {}", bytes(states))?;
+    }
+    showln!("compiled by       {}", plan.producer)?;
+    show_metadata(&plan.metadata)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -111,7 +111,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(evaluation) = &screen.last {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
-    write_results(&mut setup, &recipe, &output)?;
+    write_results(&mut setup, &recipe, &screen, &output)?;
     write_report(&mut setup, &settings, &screen, &output)?;
     Ok(ExitCode::SUCCESS)
 }

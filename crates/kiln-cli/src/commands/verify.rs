@@ -8,20 +8,20 @@ use clap::Args;
 use kiln::graph::{DType, EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
 use kiln::onnx::ImportOptions;
 use kiln::test_data::{self, DataSet};
-use kiln::{Compiled, HostTensor, Session};
+use kiln::{Compiled, HostTensor, Model, Plan, Session};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
-use crate::model::{ModelArguments, TargetName};
+use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
 use crate::table::{Align, Table};
 
 /// Arguments of `kiln verify`.
 #[derive(Args)]
 #[command(after_help = "\
 A folder holds model.onnx and test_data_set_0, test_data_set_1, ... with input_0.pb, output_0.pb, ...
-One plan serves all data sets of a model. Status 1 if an answer is off by more than the tolerance.")]
+A compiled plan in it is verified by its file's name, as in net/net.kplan. One plan serves all data sets of a model. Status 1 if an answer is off by more than the tolerance.")]
 pub struct Arguments {
-    /// Folders in ONNX's layout of test data
+    /// Folders in ONNX's layout of test data, or plans (`.kplan`) that lie in such folders
     #[arg(required = true)]
     folders: Vec<PathBuf>,
     /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4, and 5e-3 for 16-bit
@@ -95,6 +95,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> {
+    if is_plan(folder) {
+        return verify_plan(arguments, folder, name);
+    }
     if !folder.is_dir() {
         bail!("this is no folder; a folder to verify has model.onnx and test_data_set_0 in it");
     }
@@ -113,10 +116,37 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
     let sets = data.data_sets(&graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
-    let compiled = model.compile(&graph, &largest)?;
-    let mut session = Session::open(&compiled.plan).into_diagnostic()?;
+    let definition = Model::of_graph(graph);
+    let compiled = model.compile(&definition, &largest)?;
+    compare(arguments, &compiled.plan, Some(&compiled), &sets, name)
+}
+
+/// Verifies a compiled plan with the test data of the folder it lies in.
+fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row>> {
+    let plan = load_plan(path)?;
+    let Some(program) = plan.programs.first() else { bail!("the plan has no program") };
+    let named = |index: &usize| plan.tensors.get(*index).map(|tensor| tensor.name.clone());
+    let inputs: Vec<String> = program.inputs.iter().filter_map(named).collect();
+    let outputs: Vec<String> = program.outputs.iter().map(|output| output.name.clone()).collect();
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let sets = test_data::data_sets(folder, &inputs, &outputs).into_diagnostic()?;
+    compare(arguments, &plan, None, &sets, name)
+}
+
+/// Runs a plan on data sets; what it was compiled from is needed to find the first layer that is off.
+fn compare(
+    arguments: &Arguments,
+    plan: &Plan,
+    compiled: Option<&Compiled>,
+    sets: &[DataSet],
+    name: &str,
+) -> Result<Vec<Row>> {
+    if arguments.bisect && compiled.is_none() {
+        bail!("a compiled plan no longer knows its layers; --bisect needs the folder with the model");
+    }
+    let mut session = Session::open(plan).into_diagnostic()?;
     let mut rows = Vec::new();
-    for set in &sets {
+    for set in sets {
         let inputs = host_inputs(set)?;
         let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
         let outputs = session.run(&borrowed).into_diagnostic()?;
@@ -126,10 +156,9 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
                 .ok_or_else(|| format!("is {}, but should be {}", found.ty(), expected.ty()));
             let allowed = arguments.allowed(expected.dtype());
             let wrong = !difference.as_ref().is_ok_and(|d| d.relative <= allowed);
-            let first_wrong = if wrong && arguments.bisect {
-                Some(bisect(&mut session, &compiled, set, arguments)?)
-            } else {
-                None
+            let first_wrong = match compiled.filter(|_| wrong && arguments.bisect) {
+                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments)?),
+                None => None,
             };
             let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
             rows.push(Row { folder, set, output, difference, allowed, first_wrong });

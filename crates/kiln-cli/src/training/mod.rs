@@ -1,5 +1,6 @@
 //! What the commands that train, evaluate and look for a learning rate have in common.
 
+mod known;
 mod recipe;
 mod results;
 mod screen;

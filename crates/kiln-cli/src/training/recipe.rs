@@ -1,5 +1,6 @@
 //! A training in words: the flags of `kiln train`, or a TOML file with the same names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -223,6 +224,11 @@ pub struct Recipe {
     #[arg(long, value_name = "COUNT", help_heading = "Checkpoints")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
+
+    /// What is known of the model a training left, as strings by name: `docs/metadata.md` has the table.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }
 
 fn measure(text: &str) -> Result<Measure, String> {
@@ -269,7 +275,8 @@ pub enum OptimizerName {
 /// Whether a recipe can say `key`: all that a flag can, and the model.
 fn is_option(key: &str) -> bool {
     let flags = Recipe::augment_args(clap::Command::new("recipe"));
-    key == "model" || flags.get_arguments().any(|argument| argument.get_long() == Some(key))
+    matches!(key, "model" | "metadata")
+        || flags.get_arguments().any(|argument| argument.get_long() == Some(key))
 }
 
 /// What belongs to data rather than to a recipe's place.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use kiln::Model;
 use kiln::graph::{Op, ValueId};
 use kiln::torch::state_dict::StateDict;
 use kiln::training::report::Report;
@@ -10,6 +11,7 @@ use kiln::training::schedule::Position;
 use kiln::training::{Settings, checkpoint};
 use miette::{IntoDiagnostic, Result};
 
+use super::known::describe;
 use super::{Recipe, Screen, Setup};
 
 /// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
@@ -64,21 +66,27 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
 }
 
 /// The trained weights in three forms, and the recipe.
-pub fn write_results(setup: &mut Setup, recipe: &Recipe, output: &Path) -> Result<()> {
-    let trained = setup.trained()?;
-    let weights = StateDict::of(&trained, &setup.names);
+pub fn write_results(setup: &mut Setup, recipe: &Recipe, screen: &Screen, output: &Path) -> Result<()> {
+    let graph = setup.trained()?;
+    let metadata = describe(setup, recipe, &setup.trainer.progress, screen.last.as_ref());
+    let properties = metadata.to_properties();
+    let mut trained = Model::of_graph(graph);
+    trained.metadata = metadata;
+    let mut weights = StateDict::of(&trained.graph, &setup.names);
+    weights.metadata.clone_from(&properties);
     weights.write(&output.join("weights.safetensors")).into_diagnostic()?;
     let from_source = recipe.model.as_deref().is_some_and(kiln::model::is_source);
     if from_source {
         weights.write(&output.join("weights.pt")).into_diagnostic()?;
     }
-    let file = kiln::onnx::export(&trained).into_diagnostic()?;
+    let file = trained.to_onnx().into_diagnostic()?;
     checkpoint::write_whole(&output.join("model.onnx"), &file).into_diagnostic()?;
     let plan = setup.inference_plan(&trained)?;
     plan.save(output.join("model.kplan")).into_diagnostic()?;
     let recipe = Recipe {
         mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
         std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
+        metadata: properties,
         ..recipe.anywhere()
     };
     let text = toml::to_string(&recipe).into_diagnostic()?;

@@ -1,23 +1,28 @@
 //! From a recipe to a trainer with its data.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use kiln::graph::{Graph, Op};
 use kiln::model::is_source;
+use kiln::plan::Task;
 use kiln::torch::Names;
 use kiln::train::{Loss, TargetScale, Training};
 use kiln::training::augment::{self, Augmentation, Fit};
-use kiln::training::data::{Dataset, SourceOptions, Splits};
+use kiln::training::data::{Dataset, Meaning, SourceOptions, Splits};
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
-use kiln::training::{Interface, Trainer};
-use kiln::{Compiled, Device, DeviceOptions, Model, Options, Plan, Session};
+use kiln::training::{Evaluation, Interface, Trainer};
+use kiln::{Compiled, Device, DeviceOptions, Metadata, Model, Options, Plan, Session};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
+use super::known::{describe, in_order, note_normalized};
 use super::recipe::{LossName, OptimizerName};
 use super::suited::Suited;
+use crate::definition::{note_untrained, refuse_plan};
+use crate::model::{is_plan, load_plan};
 
 /// Everything that a training needs.
 pub struct Setup {
@@ -46,12 +51,11 @@ pub struct Setup {
 }
 
 /// Reads the data that a recipe names.
-fn data_of(recipe: &Recipe) -> Result<Splits> {
+fn data_of(recipe: &Recipe, known: &Metadata) -> Result<Splits> {
     let source = recipe.source()?;
     let options = SourceOptions {
         skip_bad: recipe.skip_bad.unwrap_or(false),
-        resize: recipe.resize,
-        channels: if recipe.grey.unwrap_or(false) { 1 } else { 3 },
+        pictures: recipe.pictures(known.preprocessing.as_ref()),
         seed: recipe.seed.unwrap_or(0),
     };
     let splits = source.load(&options).into_diagnostic().wrap_err_with(|| format!("--data {source}"))?;
@@ -119,18 +123,6 @@ pub(super) fn gives_logarithms(model: &Graph) -> bool {
     output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
 }
 
-fn normalize_of(recipe: &Recipe, data: &Dataset) -> Normalize {
-    if recipe.no_normalize.unwrap_or(false) {
-        return Normalize::default();
-    }
-    match (&recipe.mean, &recipe.std) {
-        (None, None) => Normalize::of(data),
-        (mean, std) => {
-            Normalize { mean: mean.clone().unwrap_or_default(), std: std.clone().unwrap_or_default() }
-        }
-    }
-}
-
 fn options(model: &Graph, batch: usize) -> Result<Options> {
     let device = kiln::default_device().into_diagnostic()?;
     let batch = u32::try_from(batch).into_diagnostic()?;
@@ -166,11 +158,13 @@ struct Prepared {
 }
 
 /// Reads data and model, and finds what the one is to the other.
-fn prepare(recipe: &Recipe) -> Result<Prepared> {
+/// Where a model is only evaluated, classes are brought into its order.
+fn prepare(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Prepared> {
     let Some(path) = &recipe.model else {
         bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
     };
-    let splits = data_of(recipe)?;
+    refuse_plan(path)?;
+    let splits = data_of(recipe, known)?;
     let augmentations = recipe.augmentations()?;
     let fit = augment::fit(&augmentations);
     let sample =
@@ -178,9 +172,10 @@ fn prepare(recipe: &Recipe) -> Result<Prepared> {
     let model = model_of(recipe, path, &sample)?;
     let suited = Suited::new(recipe, &model.graph, &splits.train.targets)?;
     let splits = splits.decided(suited.meaning).into_diagnostic()?;
+    let splits = if evaluates { in_order(splits, &known.classes)? } else { splits };
     suited.check_classes(&splits.train)?;
     let splits = parted(recipe, splits)?;
-    let normalize = normalize_of(recipe, &splits.train);
+    let normalize = recipe.normalize(known, &splits.train);
     let training = training_of(recipe, &model, suited.loss)?;
     Ok(Prepared { model, splits, augmentations, fit, normalize, loss: suited.name, training })
 }
@@ -206,7 +201,11 @@ fn scale_of(
 impl Setup {
     /// Reads, compiles and loads.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        let Prepared { model, splits, augmentations, fit, normalize, loss, mut training } = prepare(recipe)?;
+        // Weights that are not kept say nothing of how samples should be.
+        let from_scratch = recipe.from_scratch.unwrap_or(false);
+        let known = if from_scratch { Metadata::default() } else { recipe.known()? };
+        let Prepared { model, splits, augmentations, fit, normalize, loss, mut training } =
+            prepare(recipe, &known, false)?;
         training.target_scale = scale_of(recipe, &model.graph, &training, &splits.train)?;
         let normalizing = if is_source(recipe.model.as_deref().unwrap_or(Path::new(""))) {
             vec![]
@@ -223,7 +222,7 @@ impl Setup {
             Loader { shuffle: true, augmentations, ..loader(recipe, splits.train, interface, &normalize) };
         let validation = validation.map(|data| Loader { fit, ..loader(recipe, data, interface, &normalize) });
         train.check().into_diagnostic()?;
-        Ok(Self {
+        let mut setup = Self {
             model,
             names,
             loss,
@@ -235,7 +234,10 @@ impl Setup {
             validation,
             normalize,
             skipped: splits.skipped,
-        })
+        };
+        let known = describe(&setup, recipe, &setup.trainer.progress, None);
+        setup.trainer.known = Metadata { provenance: None, ..known }.to_properties();
+        Ok(setup)
     }
 
     /// The model with the weights that the trainer has come to.
@@ -244,23 +246,65 @@ impl Setup {
     }
 
     /// An inference plan of a model, for batches up to that of the training.
-    pub fn inference_plan(&self, model: &Graph) -> Result<Plan> {
-        let compiled = kiln::compile(model, &options(model, self.train.batch)?).into_diagnostic()?;
-        Ok(compiled.plan)
+    pub fn inference_plan(&self, model: &Model) -> Result<Plan> {
+        let Model { graph, metadata, .. } = model;
+        let compiled = kiln::compile(graph, &options(graph, self.train.batch)?).into_diagnostic()?;
+        Ok(Plan { metadata: metadata.clone(), ..compiled.plan })
     }
 }
 
 /// A model that is only to be evaluated, with the samples: those for testing, or for validation, or all.
-pub fn evaluation(recipe: &Recipe) -> Result<(Session, Interface, Loader)> {
-    let Prepared { model, splits, fit, normalize, training, .. } = prepare(recipe)?;
+pub fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
+    if let Some(path) = recipe.model.as_deref().filter(|path| is_plan(path)) {
+        return evaluation_of_plan(recipe, path);
+    }
+    let known = recipe.known()?;
+    let Prepared { model, splits, fit, normalize, training, .. } = prepare(recipe, &known, true)?;
+    note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
+    note_normalized(recipe, &known, &normalize);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
     let options = options(&graph, recipe.batch())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
-    let session = open(&compiled)?;
+    let mut session = open(&compiled)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;
     let Splits { train, validation, test, .. } = splits;
     let data = test.or(validation).unwrap_or(train);
     let loader = Loader { fit, ..loader(recipe, data, &interface, &normalize) };
-    loader.check().map_err(|e| miette!("{e}"))?;
-    Ok((session, interface, loader))
+    let found = kiln::training::evaluate(&mut session, &interface, &loader).into_diagnostic()?;
+    Ok((loader.data, found))
+}
+
+/// What whole numbers are to a compiled plan.
+fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
+    let by_loss = matches!(recipe.loss, Some(LossName::Mse | LossName::L1 | LossName::SmoothL1));
+    if by_loss || matches!(known.task, Some(Task::Regression | Task::MultiLabel)) {
+        return Meaning::Values;
+    }
+    let outputs = Some(known.classes.len()).filter(|count| *count > 0);
+    Meaning::Classes { outputs, ignored: recipe.ignore_index.map(i64::from) }
+}
+
+/// The same for a compiled plan, whose outputs are compared on the host.
+fn evaluation_of_plan(recipe: &Recipe, path: &Path) -> Result<(Arc<Dataset>, Evaluation)> {
+    let plan = load_plan(path)?;
+    let known = &plan.metadata;
+    let splits = data_of(recipe, known)?;
+    let normalize = recipe.normalize(known, &splits.train);
+    note_normalized(recipe, known, &normalize);
+    let splits = splits.decided(meaning(recipe, known)).into_diagnostic()?;
+    let splits = parted(recipe, in_order(splits, &known.classes)?)?;
+    let Splits { train, validation, test, .. } = splits;
+    let data = test.or(validation).unwrap_or(train);
+    let device = Device::open(&DeviceOptions::from_env(), &plan.requirements).into_diagnostic()?;
+    let mut session = Session::load(&device, &plan).into_diagnostic()?;
+    let name = if plan.program("inference").is_some() {
+        "inference"
+    } else {
+        plan.programs.first().map_or("", |p| p.name.as_str())
+    };
+    let loss = recipe.loss.and_then(|loss| loss.to_possible_value());
+    let loss = loss.as_ref().map(|loss| loss.get_name());
+    let found =
+        kiln::training::evaluate_outputs(&mut session, name, &data, &normalize, loss).into_diagnostic()?;
+    Ok((Arc::new(data), found))
 }

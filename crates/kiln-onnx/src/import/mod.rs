@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use kiln_graph::{Dim, Graph, Tensor, TensorType};
+use prost::Message;
 
 use crate::error::ImportError;
 use crate::names::printable;
-use crate::proto::{ModelProto, NodeProto};
+use crate::proto::{ModelProto, NodeProto, StringStringEntryProto};
 
 use cx::OpError;
 pub(crate) use file::{read, read_model};
@@ -101,6 +102,20 @@ pub fn import_bytes(
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
     model::import_model(read_model(bytes)?, directory, options)
+}
+
+/// What the file `path` says of its model in free form; nothing else of it is looked at.
+pub fn metadata(path: &Path) -> Result<BTreeMap<String, String>, ImportError> {
+    let bytes = file::read(path)?;
+    let model = Described::decode(&bytes[..]).map_err(|error| ImportError::NotOnnx(error.to_string()))?;
+    Ok(model.metadata_props.into_iter().map(|p| (p.key, p.value)).collect())
+}
+
+/// Of a model's file only what it says of itself.
+#[derive(Clone, PartialEq, Message)]
+struct Described {
+    #[prost(message, repeated, tag = "14")]
+    metadata_props: Vec<StringStringEntryProto>,
 }
 
 /// What a model takes, by name.

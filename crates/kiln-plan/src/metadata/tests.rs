@@ -71,6 +71,21 @@ fn strings_are_read_back_as_what_was_written() {
     }
 }
 
+/// The table of keys in `docs/metadata.md` is that of the code.
+#[test]
+fn all_keys_are_documented() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metadata.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let documented: std::collections::BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `kiln."))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let all: Vec<BTreeMap<String, String>> = samples().iter().map(Metadata::to_properties).collect();
+    let written = all.iter().flat_map(BTreeMap::keys).filter_map(|key| key.strip_prefix("kiln.")).collect();
+    assert_eq!(documented, written);
+}
+
 #[test]
 fn strings_are_plain() {
     let all = samples()[0].to_properties();

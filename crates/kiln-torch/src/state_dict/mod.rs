@@ -97,6 +97,11 @@ impl StateDict {
         Self::from_bytes(&bytes).map_err(|error| error.at(path))
     }
 
+    /// What a safetensors file says in free form; nothing of other files.
+    pub fn metadata_of(path: &Path) -> Result<BTreeMap<String, String>, StateDictError> {
+        safetensors::metadata(path).map_err(|source| StateDictError::Read { path: path.into(), source })
+    }
+
     /// Reads what a file contains; see [`StateDict::read`]. Time and memory are bounded by the number of bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateDictError> {
         let read = match Kind::of(bytes)? {

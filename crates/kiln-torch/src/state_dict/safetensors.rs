@@ -1,6 +1,9 @@
 //! safetensors files, in and out. They have names, types and shapes only, so there is nothing to refuse but damage.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use kiln_graph::{DType, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -14,6 +17,22 @@ use super::{StateDict, named};
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     // The length is far below four gigabytes, so its upper half is zero; no other kind of file has that and the brace.
     matches!(bytes, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
+}
+
+/// What the file `path` says in free form, if it is one. Weights are not read, and damage is for those who do.
+pub(super) fn metadata(path: &Path) -> io::Result<BTreeMap<String, String>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut start = Vec::new();
+    (&mut file).take(9).read_to_end(&mut start)?;
+    let Some((length, _)) = start.split_first_chunk().filter(|_| is_one(&start)) else {
+        return Ok(BTreeMap::new());
+    };
+    let end = u64::from_le_bytes(*length).saturating_add(8).min(size);
+    file.take(end.saturating_sub(9)).read_to_end(&mut start)?;
+    let described = SafeTensors::read_metadata(&start).ok();
+    let entries = described.and_then(|(_, description)| description.metadata().clone());
+    Ok(entries.into_iter().flatten().collect())
 }
 
 /// Reads a file; the order is that of the data in it.

@@ -1,0 +1,289 @@
+//! What a model says of itself, against what flags and data say.
+
+use kiln::model::known_metadata;
+use kiln::plan::{
+    Channels, InputSource, Measure, Metadata, Pictures, Preprocessing, Provenance, Resize, Targets, Task,
+};
+use kiln::train::Loss;
+use kiln::training::augment::Fit;
+use kiln::training::data::{Dataset, Samples, Source, Splits, Targets as Answers, column_names};
+use kiln::training::normalize::Normalize;
+use kiln::training::{Evaluation, Progress};
+use miette::{Result, bail};
+
+use super::{Recipe, Setup};
+use crate::definition::{is_plan, report};
+use crate::metadata::names;
+use crate::model::load_plan;
+
+impl Recipe {
+    /// What is known of the model before it is read: from its own file, from that of its weights, or from the recipe.
+    pub fn known(&self) -> Result<Metadata> {
+        let weights = self.definition.weights.as_deref();
+        let mut metadata = match &self.model {
+            Some(path) if is_plan(path) => load_plan(path)?.metadata,
+            Some(path) => known_metadata(path, weights).map_err(report)?,
+            None => Metadata::default(),
+        };
+        if metadata.is_empty() {
+            metadata = Metadata::from_properties(&self.metadata).map_err(|error| report(error.into()))?;
+        }
+        Ok(metadata)
+    }
+
+    /// Writes into metadata what the recipe says of samples. What the model's file says itself goes before a table that
+    /// was written for it earlier.
+    pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
+        if metadata.is_empty() {
+            *metadata = Metadata::from_properties(&self.metadata).map_err(|error| report(error.into()))?;
+        }
+        let said = self.mean.is_some() || self.std.is_some() || self.no_normalize == Some(true);
+        if !said && self.resize.is_none() && self.grey != Some(true) {
+            return Ok(());
+        }
+        let old = metadata.preprocessing.take();
+        let source = match old.as_ref().map(|old| &old.source) {
+            Some(source @ (InputSource::Table { .. } | InputSource::Numbers)) => source.clone(),
+            Some(InputSource::Pictures(_)) | None => InputSource::Pictures(self.pictures(old.as_ref())),
+        };
+        let (mut mean, mut std) = old.map(|old| (old.mean, old.std)).unwrap_or_default();
+        if said {
+            mean = self.mean.clone().unwrap_or_default();
+            std = self.std.clone().unwrap_or_default();
+        }
+        metadata.preprocessing = Some(Preprocessing { source, mean, std });
+        Ok(())
+    }
+
+    /// How pictures of folders are read: as the recipe says, else as the model says.
+    pub fn pictures(&self, known: Option<&Preprocessing>) -> Pictures {
+        let mut pictures = match known.map(|known| &known.source) {
+            Some(InputSource::Pictures(pictures)) => pictures.clone(),
+            Some(InputSource::Table { .. } | InputSource::Numbers) | None => Pictures::default(),
+        };
+        if let Some(grey) = self.grey {
+            pictures.channels = match pictures.channels {
+                _ if grey => Channels::Grey,
+                Channels::Grey => Channels::Rgb,
+                colours => colours,
+            };
+        }
+        if let Some(side) = self.resize.and_then(|side| u32::try_from(side).ok()) {
+            let (resize, crop) = (Some(Resize::Shorter(side)), Some([side, side]));
+            let differs = (pictures.resize.is_some() || pictures.crop.is_some())
+                && (pictures.resize, pictures.crop) != (resize, crop);
+            if differs {
+                note!("note: --resize is another than the model says, and goes before it");
+            }
+            pictures = Pictures { resize, crop, ..pictures };
+        }
+        pictures
+    }
+
+    /// How samples are normalized: as the recipe says, else as the model says, else by the data.
+    pub fn normalize(&self, known: &Metadata, data: &Dataset) -> Normalize {
+        let known = known.preprocessing.as_ref().map(Normalize::as_known);
+        let said = match (&self.mean, &self.std) {
+            _ if self.no_normalize == Some(true) => Some(Normalize::default()),
+            (None, None) => None,
+            (mean, std) => Some(Normalize {
+                mean: mean.clone().unwrap_or_default(),
+                std: std.clone().unwrap_or_default(),
+            }),
+        };
+        match (said, known) {
+            (Some(said), Some(known)) => {
+                if !said.is_like(&known) {
+                    note!("note: samples are normalized by {said}, where the model says {known}");
+                }
+                said
+            }
+            (Some(normalize), None) | (None, Some(normalize)) => normalize,
+            (None, None) => Normalize::of(data),
+        }
+    }
+}
+
+/// Says by what samples are normalized, where a model that is only looked at does not say it.
+pub fn note_normalized(recipe: &Recipe, known: &Metadata, normalize: &Normalize) {
+    let said = recipe.mean.is_some() || recipe.std.is_some() || recipe.no_normalize == Some(true);
+    if !said && known.preprocessing.is_none() {
+        note!(
+            "note: nothing says how this model's samples are normalized; {normalize} are those of the data, \
+             `--no-normalize` leaves them as they are"
+        );
+    }
+}
+
+/// The data with its classes in the model's order.
+pub fn in_order(mut splits: Splits, model: &[String]) -> Result<Splits> {
+    let Some(names) = splits.train.class_names() else { return Ok(splits) };
+    let Some(places) = renumbered(model, names)? else {
+        // Where the data has only numbers, or other words, the model's names are shown.
+        if model.len() >= names.len() {
+            splits.for_each(&mut |data| data.rename(model));
+        }
+        return Ok(splits);
+    };
+    splits.for_each(&mut |data| data.renumber(&places, model));
+    Ok(splits)
+}
+
+/// Where each class of the data is among those of the model, if they differ; an error where the two cannot be the same.
+pub fn renumbered(model: &[String], data: &[String]) -> Result<Option<Vec<usize>>> {
+    let are_numbers = |list: &[String]| list.iter().all(|name| name.parse::<u32>().is_ok());
+    if model.is_empty() || model == data || (are_numbers(data) && !are_numbers(model)) {
+        return Ok(None);
+    }
+    let places: Vec<Option<usize>> =
+        data.iter().map(|name| model.iter().position(|other| other == name)).collect();
+    if let Some(places) = places.iter().copied().collect::<Option<Vec<usize>>>() {
+        note!(
+            "note: the data's classes ({}) are brought into the model's order ({})",
+            names(data),
+            names(model)
+        );
+        return Ok(Some(places));
+    }
+    if places.iter().all(Option::is_none) && model.len() == data.len() {
+        note!(
+            "note: the data's classes ({}) are called otherwise than the model's ({}); they are compared by number",
+            names(data),
+            names(model)
+        );
+        return Ok(None);
+    }
+    let strange: Vec<String> =
+        data.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(name, _)| name.clone()).collect();
+    bail!("the data has classes that the model does not know: {}; it knows {}", names(&strange), names(model))
+}
+
+/// What is to be said of a model that was trained.
+pub fn describe(
+    setup: &Setup,
+    recipe: &Recipe,
+    progress: &Progress,
+    evaluation: Option<&Evaluation>,
+) -> Metadata {
+    let Setup { model, training, train, normalize, .. } = setup;
+    let (data, loss) = (&train.data, loss_name(&training.loss));
+    let Normalize { mean, std } = normalize.clone();
+    let table = match recipe.source() {
+        Ok(Source::Csv(path)) => column_names(&path),
+        Ok(_) | Err(_) => None,
+    };
+    let source = match (&data.samples, &data.shape[..]) {
+        (Samples::Bytes(_), [channels @ (1 | 3), _, _]) => {
+            let read = recipe.pictures(None);
+            let channels = if *channels == 1 { Channels::Grey } else { read.channels };
+            // Only folders are resized.
+            let folder = matches!(recipe.source(), Ok(Source::Folder(_)));
+            let read = if folder { read } else { Pictures::default() };
+            let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+            let read = match setup.validation.as_ref().and_then(|validation| validation.fit) {
+                Some(Fit::Crop([height, width])) => {
+                    Pictures { crop: Some([side(height), side(width)]), ..read }
+                }
+                Some(Fit::Resize([height, width])) => Pictures {
+                    resize: Some(Resize::Shorter(side(height.max(width)))),
+                    crop: Some([side(height), side(width)]),
+                    ..read
+                },
+                None => read,
+            };
+            InputSource::Pictures(Pictures { channels, ..read })
+        }
+        (Samples::Floats(_), [_]) if table.is_some() => {
+            InputSource::Table { columns: table.iter().flat_map(|(columns, _)| columns.clone()).collect() }
+        }
+        (Samples::Bytes(_) | Samples::Floats(_), _) => InputSource::Numbers,
+    };
+    let classes = data.class_names().unwrap_or_default().to_vec();
+    let mut outputs = model.outputs().iter();
+    let output = match &training.output {
+        Some(name) => outputs.find(|output| output.name == *name),
+        None => outputs.next(),
+    };
+    let per_place = output.is_some_and(|output| model.ty(output.value).rank() > 2);
+    let task = match (&data.targets, loss) {
+        (Answers::Classes { .. }, _) if per_place => Task::Segmentation,
+        (Answers::Classes { .. }, _) => Task::Classification,
+        (_, "bce") => Task::MultiLabel,
+        _ => Task::Regression,
+    };
+    let measures = evaluation.into_iter().flat_map(|evaluation| {
+        let scores = evaluation.scores;
+        let all = [
+            ("loss", Some(scores.loss)),
+            ("accuracy", scores.accuracy),
+            ("f1", scores.f1),
+            ("auc", scores.auc),
+        ];
+        all.into_iter().filter_map(|(name, value)| {
+            let value = value.filter(|value| value.is_finite())?;
+            Some(Measure { name: name.to_owned(), value })
+        })
+    });
+    Metadata {
+        task: Some(task),
+        classes,
+        preprocessing: Some(Preprocessing { source, mean, std }),
+        // What scaled targets is part of the trained weights.
+        targets: table
+            .filter(|_| task == Task::Regression)
+            .map(|(_, target)| Targets { names: vec![target], ..Targets::default() }),
+        provenance: Some(Provenance {
+            producer: concat!("kiln ", env!("CARGO_PKG_VERSION")).into(),
+            data: named(recipe),
+            loss: loss.to_owned(),
+            epochs: progress.epoch,
+            steps: progress.step,
+            measures: measures.collect(),
+        }),
+    }
+}
+
+/// What a loss is called, as flags call it.
+fn loss_name(loss: &Loss) -> &'static str {
+    match loss {
+        Loss::CrossEntropy { .. } => "cross-entropy",
+        Loss::Nll { .. } => "nll",
+        Loss::Mse => "mse",
+        Loss::L1 => "l1",
+        Loss::SmoothL1 { .. } => "smooth-l1",
+        Loss::BceWithLogits => "bce",
+    }
+}
+
+/// The data's name. Where it lay on this machine is nobody else's business.
+fn named(recipe: &Recipe) -> String {
+    let Some(data) = &recipe.data else { return String::new() };
+    match data.split_once(':') {
+        Some((kind, place)) => {
+            let last = std::path::Path::new(place).file_name().map(|name| name.to_string_lossy());
+            format!("{kind}:{}", last.unwrap_or_default())
+        }
+        None => data.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renumbered;
+
+    #[test]
+    fn classes_are_compared_by_name() {
+        let list = |names: &str| names.split(' ').map(String::from).collect::<Vec<_>>();
+        let places = |model: &str, data: &str| renumbered(&list(model), &list(data)).ok();
+        assert_eq!(places("cat dog", "cat dog"), Some(None));
+        assert_eq!(places("cat dog", "dog cat"), Some(Some(vec![1, 0])));
+        assert_eq!(places("cat dog owl", "owl cat"), Some(Some(vec![2, 0])));
+        // Numbers are no names.
+        assert_eq!(places("cat dog", "0 1"), Some(None));
+        assert_eq!(places("0 1 2", "2 0"), Some(Some(vec![2, 0])));
+        // Nothing in common: other words for the same, if there are as many.
+        assert_eq!(places("cat dog", "Katze Hund"), Some(None));
+        assert_eq!(places("cat dog", "cat Hund"), None);
+        assert_eq!(places("cat dog", "Katze Hund Eule"), None);
+    }
+}
