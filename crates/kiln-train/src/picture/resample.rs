@@ -1,5 +1,6 @@
 //! Bilinear interpolation as Pillow's `resize` does it: where a picture becomes smaller, every pixel under the widened
-//! filter contributes. First rows, then columns, each rounded to 8 bits.
+//! filter contributes. First rows, then columns, each rounded to 8 bits. (Version 13 takes columns first for some sizes,
+//! mostly of high pictures, and then gives values that differ by one; all earlier versions do as is done here.)
 
 use super::Picture;
 
