@@ -117,7 +117,7 @@ fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Res
         let (name, value) = text.split_once('=').ok_or_else(|| {
             Fault::value(format!("`--arg {text}` should be NAME=VALUE, as in `--arg n_blocks=100`"))
         })?;
-        let env = Env { scope: Rc::new(Scope::default()), file: u32::MAX, method: None, around: None };
+        let env = Env::new(Rc::new(Scope::default()), u32::MAX);
         let parsed = ruff_python_parser::parse_expression(value).ok();
         let value = match parsed {
             Some(parsed) => i.eval(&env, parsed.expr()).unwrap_or_else(|_| Value::str(value)),
@@ -279,7 +279,11 @@ fn bound(dim: &Dim, dims: &BTreeMap<String, i64>) -> Dim {
 /// Names what `forward` gives.
 fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<()> {
     let mut named: Vec<(String, Value)> = vec![];
-    match result {
+    if let Some(fields) = i.fields_of(result)? {
+        named.extend(fields.into_iter().map(|(name, value)| (name.to_string(), value)));
+    }
+    match result.plain() {
+        _ if !named.is_empty() => {}
         Value::Tuple(_) | Value::List(_) => {
             for (place, item) in i.items(result)?.into_iter().enumerate() {
                 named.push((format!("output_{place}"), item));

@@ -112,8 +112,19 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     };
     let data = test_data::Folder::open(folder).into_diagnostic()?;
     let values = data.known_inputs().into_diagnostic()?;
+    let told: Vec<String> = values.keys().cloned().collect();
     let options = ImportOptions { values, ..model.import_options() };
     let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
+    // What is read here only because the test data say what an input is, the other commands refuse.
+    if !told.is_empty() && kiln::onnx::import(&model.model, &model.import_options()).is_err() {
+        let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
+        note!(
+            "note: {name}: the value of `{}` decides what the graph is and was taken from the test data; \
+             other commands need {}",
+            told.join("`, `"),
+            flags.join(" ")
+        );
+    }
     let sets = data.data_sets(&graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
     let definition = Model::of_graph(graph);

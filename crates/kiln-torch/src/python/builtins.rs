@@ -7,7 +7,7 @@ use super::call::Args;
 use super::fault::{Fault, Result};
 use super::methods::natives;
 use super::native::{Bound, Native};
-use super::value::{Class, Dict, NativeClass, Value, Wrapper};
+use super::value::{Class, Dict, NativeClass, Property, Value, Wrapper};
 
 /// Functions, and types that are called like functions.
 static FUNCTIONS: &[Native] = natives! {
@@ -48,8 +48,15 @@ static FUNCTIONS: &[Native] = natives! {
         }
         let mut rows = vec![];
         while !lists.is_empty() {
-            let row: Option<Vec<Value>> = lists.iter_mut().map(Iterator::next).collect();
-            let Some(row) = row else { break };
+            let row: Vec<Option<Value>> = lists.iter_mut().map(Iterator::next).collect();
+            let count = row.iter().flatten().count();
+            if count < row.len() {
+                if count > 0 && b.bool("strict")? {
+                    return Err(Fault::value("`zip(strict=True)`: the arguments differ in length"));
+                }
+                break;
+            }
+            let row: Vec<Value> = row.into_iter().flatten().collect();
             i.cells(row.len())?;
             rows.push(Value::tuple(row));
         }
@@ -105,10 +112,24 @@ static FUNCTIONS: &[Native] = natives! {
         i.cells(text.len())?;
         Ok(Value::str(text))
     },
-    "builtins.iter" "items, /" => |i, b| Ok(Value::iterator(i.items(&b.get("items"))?)),
+    "builtins.iter" "items, /" => |i, b| match b.get("items") {
+        // Two names of one iterator go on together.
+        same @ Value::Iterator(_) => Ok(same),
+        Value::Object(object) if object.class.find("__iter__").is_some() => {
+            i.call_method(&Value::Object(object), "__iter__", Args::default())
+        }
+        other => Ok(Value::iterator(i.items(&other)?)),
+    },
     "builtins.next" "items, /, *default" => |i, b| {
         let next = match b.get("items") {
             Value::Iterator(items) => items.borrow_mut().next(),
+            Value::Object(object) if object.class.find("__next__").is_some() => {
+                let default = i.items(&b.get("default"))?;
+                return match (i.call_method(&Value::Object(object), "__next__", Args::default()), default.first()) {
+                    (Err(fault), Some(default)) if super::exec::is_raised(&fault, &["StopIteration"]) => Ok(default.clone()),
+                    (result, _) => result,
+                };
+            }
             _ => return Err(b.wrong("items", "an iterator; `iter(...)` makes one")),
         };
         match (next, i.items(&b.get("default"))?.first()) {
@@ -170,21 +191,63 @@ static FUNCTIONS: &[Native] = natives! {
         Ok(Value::Bool(false))
     },
     "builtins.isinstance" "obj, types, /" => |i, b| Ok(Value::Bool(i.is_instance(&b.get("obj"), &b.get("types"))?)),
-    "builtins.issubclass" "obj, types, /" => |_, b| match (b.get("obj"), b.get("types")) {
-        (Value::Class(class), Value::Class(other)) => Ok(Value::Bool(class.derives_from(&other))),
-        _ => Err(b.wrong("obj", "a class")),
+    "builtins.issubclass" "obj, types, /" => |i, b| {
+        let Value::Class(class) = b.get("obj") else { return Err(b.wrong("obj", "a class")) };
+        let types = match b.get("types") {
+            Value::Tuple(types) => types.to_vec(),
+            one => vec![one],
+        };
+        i.step(types.len() as u64)?;
+        Ok(Value::Bool(types.iter().any(|one| matches!(one, Value::Class(other) if class.derives_from(other)))))
     },
     "builtins.hasattr" "obj, name, /" => |i, b| {
-        let found = i.find_attribute(&b.get("obj"), &b.string("name")?)?;
-        Ok(Value::Bool(found.is_some()))
+        match i.find_attribute(&b.get("obj"), &b.string("name")?) {
+            Ok(found) => Ok(Value::Bool(found.is_some())),
+            Err(fault) if super::object::lacks_attribute(&fault) => Ok(Value::Bool(false)),
+            Err(fault) => Err(fault),
+        }
     },
     "builtins.getattr" "obj, name, /, *default" => |i, b| {
         let (object, name) = (b.get("obj"), b.string("name")?);
-        match (i.find_attribute(&object, &name)?, i.items(&b.get("default"))?.first()) {
-            (Some(value), _) => Ok(value),
-            (None, Some(default)) => Ok(default.clone()),
-            (None, None) => i.attribute(&object, &name),
+        match (i.find_attribute(&object, &name), i.items(&b.get("default"))?.first()) {
+            (Ok(Some(Value::Failed(fault))), _) => Err((*fault).clone()),
+            (Ok(Some(value)), _) => Ok(value),
+            (Ok(None), Some(default)) => Ok(default.clone()),
+            (Err(fault), Some(default)) if super::object::lacks_attribute(&fault) => Ok(default.clone()),
+            (Ok(None), None) => i.attribute(&object, &name),
+            (Err(fault), _) => Err(fault),
         }
+    },
+    "builtins.delattr" "obj, name, /" => |i, b| {
+        let Value::Object(object) = b.get("obj") else { return Err(b.wrong("obj", "an object")) };
+        i.delete_attribute(&object, &b.string("name")?)?;
+        Ok(Value::None)
+    },
+    "builtins.vars" "obj, /" => |i, b| i.attribute(&b.get("obj"), "__dict__"),
+    "builtins.dir" "obj, /" => |i, b| {
+        let mut names: Vec<Rc<str>> = match b.get("obj") {
+            Value::Object(object) => {
+                let of_class = object.class.mro().flat_map(|class| class.attributes.borrow().keys().cloned().collect::<Vec<_>>());
+                object.attributes.borrow().keys().cloned().chain(of_class).collect()
+            }
+            Value::Class(class) => class.mro().flat_map(|class| class.attributes.borrow().keys().cloned().collect::<Vec<_>>()).collect(),
+            Value::Namespace(namespace) => namespace.scope.as_ref().map(|scope| scope.names()).unwrap_or_default(),
+            _ => return Err(b.wrong("obj", "an object, a class or a module")),
+        };
+        i.cells(names.len())?;
+        names.sort();
+        names.dedup();
+        Ok(Value::list(names.into_iter().map(Value::Str)))
+    },
+    "builtins.hash" "obj, /" => |i, b| {
+        use std::hash::{Hash, Hasher};
+        let key = i.key(&b.get("obj"))?;
+        let mut hasher = std::hash::DefaultHasher::new();
+        match key {
+            super::value::Key::Int(n) => return Ok(Value::Int(n)),
+            key => key.hash(&mut hasher),
+        }
+        Ok(Value::Int(i64::try_from(hasher.finish() >> 2).unwrap_or(0)))
     },
     "builtins.setattr" "obj, name, value, /" => |i, b| {
         i.set_attribute(&b.get("obj"), &b.string("name")?, b.get("value"))?;
@@ -192,22 +255,26 @@ static FUNCTIONS: &[Native] = natives! {
     },
     "builtins.callable" "obj, /" => |_, b| Ok(Value::Bool(matches!(
         b.get("obj"),
-        Value::Function(_) | Value::Method(_) | Value::Native(_) | Value::Partial(_) | Value::Class(_) | Value::Object(_)
-    ))),
+        Value::Function(_) | Value::Method(_) | Value::Native(_) | Value::Partial(_) | Value::Class(_) | Value::Wrapped(Wrapper::Cached | Wrapper::Static, _)
+    ) || matches!(b.get("obj"), Value::Object(object) if object.class.is_module() || object.class.find("__call__").is_some()))),
     "builtins.repr" "obj, /" => |i, b| Ok(Value::str(i.repr_of(&b.get("obj"))?)),
     "builtins.id" "obj, /" => |_, b| Ok(Value::Int(i64::try_from(b.get("obj").identity().unwrap_or(0)).unwrap_or(0))),
     "builtins.super" "cls, obj, /" => |_, b| match (b.get("cls"), b.get("obj")) {
         (Value::Class(class), this) => Ok(Value::Super(Rc::new((class, this)))),
         _ => Err(b.wrong("cls", "a class")),
     },
-    "builtins.property" "function, /" => |i, b| Ok(i.wrap(Wrapper::Property, b.get("function"))),
+    "builtins.property" "fget=None, fset=None, fdel=None, doc=None" => |_, b| {
+        let property = Property { get: b.get("fget"), set: b.get("fset"), delete: b.get("fdel") };
+        Ok(Value::Property(Rc::new(property)))
+    },
     "builtins.staticmethod" "function, /" => |i, b| Ok(i.wrap(Wrapper::Static, b.get("function"))),
     "builtins.classmethod" "function, /" => |i, b| Ok(i.wrap(Wrapper::Class, b.get("function"))),
 };
 
 /// Types that are called like functions.
 static TYPES: &[Native] = natives! {
-    "builtins.int" "x=0, /, base=10" => |_, b| match b.get("x") {
+    "builtins.int" "x=0, /, base=10" => |_, b| match b.get("x").plain().clone() {
+
         Value::Size(dim) => Ok(Value::Size(dim)),
         Value::Str(text) => {
             let base = u32::try_from(b.int("base")?).ok().filter(|base| (2..=36).contains(base));
@@ -218,7 +285,7 @@ static TYPES: &[Native] = natives! {
         Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
         _ => integer(b.float("x")?.trunc()),
     },
-    "builtins.float" "x=0.0, /" => |_, b| match b.get("x") {
+    "builtins.float" "x=0.0, /" => |_, b| match b.get("x").plain().clone() {
         Value::Str(text) => text.trim().parse().map(Value::Float).map_err(|_| no_number(b)),
         Value::Tensor(_) => Err(Fault::unsupported("the value of a tensor is only known when the plan runs")),
         _ => b.float("x").map(Value::Float),
@@ -231,14 +298,28 @@ static TYPES: &[Native] = natives! {
         let items = i.items(&b.get("items"))?;
         i.set_of(items)
     },
-    "builtins.dict" "items=None, /, **kwargs" => |i, b| {
-        let mut dict = Dict::default();
-        i.update_dict(&mut dict, &b.get("items"))?;
-        i.update_dict(&mut dict, &b.get("kwargs"))?;
-        Ok(Value::Dict(Rc::new(dict.into())))
+    "builtins.dict" "items=None, /, **kwargs" => |i, b| new_dict(i, b, false),
+    "collections.OrderedDict" "items=None, /, **kwargs" => |i, b| new_dict(i, b, true),
+    "collections.defaultdict" "default_factory=None, items=None, /, **kwargs" => |i, b| {
+        let class = i.class("collections.defaultdict")?;
+        let object = i.object(class);
+        object.set("default_factory", b.get("default_factory"));
+        let contents = new_dict(i, b, false)?;
+        let _ = object.contents.set(contents);
+        Ok(Value::Object(object))
+    },
+    "builtins.frozenset" "items=(), /" => |i, b| {
+        let items = i.items(&b.get("items"))?;
+        i.set_of(items)
     },
     "builtins.type" "obj, /" => |i, b| match b.get("obj") {
         Value::Object(object) => Ok(Value::Class(object.class.clone())),
+        Value::Class(_) => i.class("builtins.type").map(Value::Class),
+        Value::Tensor(_) => i.class("torch.Tensor").map(Value::Class),
+        Value::Parameter(_) => i.class("torch.nn.Parameter").map(Value::Class),
+        Value::Function(_) | Value::Method(_) | Value::Native(_) => i.class("typing.function").map(Value::Class),
+        Value::None => i.class("typing.NoneType").map(Value::Class),
+        Value::Dict(dict) if dict.borrow().is_ordered => i.class("collections.OrderedDict").map(Value::Class),
         other => {
             let name = other.type_name();
             let found = TYPES.iter().find(|native| native.name.strip_prefix("builtins.") == Some(name.as_str()));
@@ -257,6 +338,9 @@ static EXCEPTIONS: &[(&str, &str)] = &[
     ("ArithmeticError", "Exception"),
     ("AssertionError", "Exception"),
     ("AttributeError", "Exception"),
+    ("FrozenInstanceError", "AttributeError"),
+    ("SystemExit", "BaseException"),
+    ("KeyboardInterrupt", "BaseException"),
     ("ImportError", "Exception"),
     ("ModuleNotFoundError", "ImportError"),
     ("LookupError", "Exception"),
@@ -299,6 +383,28 @@ fn integer(x: f64) -> Result<Value> {
 fn no_number(b: &Bound) -> Fault {
     Fault::value(b.wrong("x", "a number").0.message.clone())
 }
+
+fn new_dict(i: &mut Interpreter, b: &Bound, is_ordered: bool) -> Result<Value> {
+    let mut dict = Dict { is_ordered, ..Dict::default() };
+    i.update_dict(&mut dict, &b.get("items"))?;
+    i.update_dict(&mut dict, &b.get("kwargs"))?;
+    Ok(Value::Dict(Rc::new(dict.into())))
+}
+
+/// Classes of the library without behaviour of their own here, and what they derive from.
+const PLAIN: &[(&str, &[&str])] = &[
+    ("enum.Enum", &["object"]),
+    ("enum.IntEnum", &["builtins.int", "enum.Enum"]),
+    ("enum.StrEnum", &["builtins.str", "enum.Enum"]),
+    ("enum.auto", &["object"]),
+    ("typing.NamedTuple", &["builtins.tuple"]),
+    ("types.SimpleNamespace", &["object"]),
+    ("argparse.Namespace", &["object"]),
+    ("dataclasses.Field", &["object"]),
+    ("logging.Logger", &["object"]),
+    ("packaging.version.Version", &["builtins.str"]),
+    ("os.environ", &["object"]),
+];
 
 fn range(_: &mut Interpreter, b: &Bound) -> Result<Value> {
     let bound = |name: &str| {
@@ -363,12 +469,30 @@ impl Interpreter {
         if let Some(class) = self.classes.get(name) {
             return Ok(class.clone());
         }
+        if let Some((_, bases)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
+            let mut known = vec![];
+            for base in *bases {
+                known.push(self.class(base)?);
+            }
+            let class = Rc::new(Class {
+                name: name.rsplit('.').next().unwrap_or(name).into(),
+                ancestors: self.ancestors(&known)?,
+                attributes: Default::default(),
+                native: NativeClass::Plain,
+                unknown_base: None,
+            });
+            self.classes.insert(name, class.clone());
+            return Ok(class);
+        }
         let (shown, base, native) = if name == "object" {
             (name.to_owned(), None, NativeClass::Plain)
         } else if let Some(shown) = name.strip_prefix(KINDS) {
             (shown.to_owned(), Some("object"), NativeClass::Plain)
         } else if let Some(native) = TYPES.iter().find(|native| native.name == name) {
-            (super::call::short(name), Some("object"), NativeClass::Type(native))
+            // `OrderedDict`
+            let base = if name.starts_with("collections.") { "builtins.dict" } else { "object" };
+            let shown = super::call::short(name);
+            (shown.rsplit('.').next().unwrap_or_default().to_owned(), Some(base), NativeClass::Type(native))
         } else if let Some((_, base)) = EXCEPTIONS.iter().find(|(exception, _)| *exception == name) {
             (name.to_owned(), Some(*base), NativeClass::Exception)
         } else {
@@ -407,10 +531,40 @@ impl Interpreter {
                 false
             }
             Value::Class(class) => match value {
-                _ if matches!(&*class.name, "Sequence" | "Iterable" | "Collection") => {
-                    matches!(value, Value::List(_) | Value::Tuple(_) | Value::Range(_) | Value::Str(_))
+                _ if matches!(class.native, NativeClass::Plain) && &*class.name == "Sequence" => {
+                    matches!(
+                        value.plain(),
+                        Value::List(_) | Value::Tuple(_) | Value::Range(_) | Value::Str(_)
+                    )
                 }
-                _ if &*class.name == "Mapping" => matches!(value, Value::Dict(_)),
+                _ if matches!(class.native, NativeClass::Plain)
+                    && matches!(&*class.name, "Iterable" | "Collection") =>
+                {
+                    matches!(
+                        value.plain(),
+                        Value::List(_)
+                            | Value::Tuple(_)
+                            | Value::Range(_)
+                            | Value::Str(_)
+                            | Value::Dict(_)
+                            | Value::Set(_)
+                    ) || &*class.name == "Iterable"
+                        && match value {
+                            Value::Iterator(_) | Value::Tensor(_) | Value::Parameter(_) => true,
+                            Value::Object(object) => {
+                                object.class.find("__iter__").is_some()
+                                    || matches!(object.class.native(), NativeClass::Container(_))
+                            }
+                            _ => false,
+                        }
+                }
+                _ if matches!(class.native, NativeClass::Plain) && &*class.name == "Number" => {
+                    value.plain().as_f64().is_some()
+                }
+                _ if matches!(class.native, NativeClass::Plain) && &*class.name == "Integral" => {
+                    value.plain().as_int().is_some()
+                }
+                _ if &*class.name == "Mapping" => matches!(value.plain(), Value::Dict(_)),
                 _ if &*class.name == "Callable" => {
                     let args = Args::of([value.clone()]);
                     let callable = self.builtin("callable")?.unwrap_or(Value::None);
@@ -420,6 +574,8 @@ impl Interpreter {
                 Value::Tensor(_) => &*class.name == "torch.Tensor" || &*class.name == "object",
                 Value::Parameter(_) => matches!(&*class.name, "torch.Tensor" | "nn.Parameter" | "object"),
                 Value::Bool(_) if &*class.name == "int" => true,
+                Value::Dict(_) if &*class.name == "dict" => true,
+                Value::Wrapped(Wrapper::Cached, _) | Value::Property(_) => &*class.name == "object",
                 Value::Training if &*class.name == "bool" => true,
                 other => *class.name == *other.type_name() || &*class.name == "object",
             },

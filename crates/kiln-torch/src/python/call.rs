@@ -47,7 +47,9 @@ impl Interpreter {
                 all.named.extend(args.named);
                 self.deeper(|interpreter| interpreter.call(&partial.callee, all))
             }
-            Value::Wrapped(Wrapper::Static, inner) => self.deeper(|this| this.call(inner, args)),
+            Value::Wrapped(Wrapper::Static | Wrapper::Cached, inner) => {
+                self.deeper(|this| this.call(inner, args))
+            }
             Value::Class(class) => self.deeper_call(|this| this.instantiate(class, args)),
             Value::Object(object) => self.call_object(object, args),
             Value::Opaque(opaque) if self.lenient => Ok(Value::Opaque(opaque.clone())),
@@ -106,6 +108,9 @@ impl Interpreter {
         if let NativeClass::Type(native) = class.native {
             return self.call_native(native, args);
         }
+        if super::enumeration::is_enum(class) {
+            return self.call_enum(class, args);
+        }
         if let Some(opaque) = class.unknown_base() {
             return Err(Fault::unsupported(format!(
                 "`{}` derives from `{}`, which comes from `{}` and is not known here",
@@ -115,11 +120,28 @@ impl Interpreter {
         if matches!(class.native, NativeClass::Module) && Rc::ptr_eq(class, &self.class("torch.nn.Module")?) {
             return Err(Fault::unsupported("`nn.Module` itself computes nothing; a class derives from it"));
         }
-        let object = self.object(class.clone());
+        let value = match class.find("__new__") {
+            Some(new) => {
+                let new = if let Value::Wrapped(_, inner) = new { (*inner).clone() } else { new };
+                self.call(&new, args.clone().after(Value::Class(class.clone())))?
+            }
+            None => Value::Object(self.allocate(class, args.clone())?),
+        };
+        let Value::Object(object) = value.clone() else { return Ok(value) };
+        if !object.class.derives_from(class) {
+            return Ok(value);
+        }
         object.made.set(self.here);
-        let value = Value::Object(object.clone());
-        match class.find("__init__") {
-            Some(init) => {
+        let class = &object.class.clone();
+        // The constructor of a data class stands in the place of one that it inherits.
+        let own = class.mro().find_map(|class| {
+            let attributes = class.attributes.borrow();
+            let init = attributes.get("__init__").cloned();
+            init.map(Some).or_else(|| attributes.contains_key(super::data::FIELDS).then_some(None))
+        });
+        match own {
+            Some(None) => self.init_data(&object, class, args)?,
+            Some(Some(init)) => {
                 let method = Value::Method(Rc::new((init, value.clone())));
                 self.call(&method, args)?;
             }

@@ -1,7 +1,6 @@
 //! Classes, attributes, `super()`.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -10,7 +9,7 @@ use ruff_python_ast::{Expr, Stmt, StmtClassDef};
 use super::call::Args;
 use super::fault::{Fault, Result};
 use super::scope::{Env, Scope};
-use super::value::{Class, NativeClass, Object, Opaque, Value, Wrapper};
+use super::value::{Class, NativeClass, Object, Opaque, Property, Value, Wrapper};
 use super::{Interpreter, imports};
 use crate::source::Span;
 
@@ -29,10 +28,25 @@ impl Interpreter {
                 Value::Opaque(opaque) => unknown_base = Some(opaque),
                 // `Generic[T]` and its like.
                 Value::None => {}
+                Value::Failed(fault) => return Err((*fault).clone()),
                 other => {
                     return Err(Fault::type_error(format!("a {} cannot be a base class", other.type_name()))
                         .at(Span::of(env.file, base)));
                 }
+            }
+        }
+        let mut keywords = vec![];
+        for keyword in def.arguments.iter().flat_map(|arguments| &arguments.keywords) {
+            let value = self.eval(env, &keyword.value)?;
+            match &keyword.arg {
+                Some(name) if name == "metaclass" => match value {
+                    Value::Class(class) if class.builtin().is_some() => {
+                        return Err(Fault::unsupported("metaclasses are not supported"));
+                    }
+                    _ => {}
+                },
+                Some(name) => keywords.push((name.as_str().into(), value)),
+                None => {}
             }
         }
         if bases.is_empty() {
@@ -43,12 +57,15 @@ impl Interpreter {
             return Err(Fault::limit(format!("a class derives from more than {MAX_ANCESTORS} others")));
         }
         let scope = self.scope_within(&env.scope);
-        let inner = Env { scope: scope.clone(), file: env.file, method: None, around: Some(env.closure()) };
+        let inner = Env { around: Some(env.closure()), ..Env::new(scope.clone(), env.file) };
         for statement in &def.body {
             self.statement(&inner, statement)?;
         }
         let mut attributes: IndexMap<Rc<str>, Value> = defined(&def.body, &scope);
-        attributes.insert(FIELDS.into(), fields(&def.body));
+        attributes.insert(ANNOTATIONS.into(), self.annotations(env, &def.body)?);
+        if let Some(doc) = docstring(&def.body) {
+            attributes.entry("__doc__".into()).or_insert(Value::str(doc));
+        }
         let class = Rc::new(Class {
             name: def.name.as_str().into(),
             ancestors,
@@ -58,16 +75,9 @@ impl Interpreter {
         });
         self.cycles.class(&class);
         for value in class.attributes.borrow().values() {
-            let function = match value {
-                Value::Function(function) => function,
-                Value::Wrapped(_, inner) => match &**inner {
-                    Value::Function(function) => function,
-                    _ => continue,
-                },
-                _ => continue,
-            };
-            function.owner.borrow_mut().get_or_insert_with(|| class.clone());
+            own_methods(value, &class, 4);
         }
+        self.finish_class(&class, &bases, keywords)?;
         let mut value = Value::Class(class);
         for decorator in def.decorator_list.iter().rev() {
             value = self.decorate(env, &decorator.expression, value)?;
@@ -75,9 +85,58 @@ impl Interpreter {
         Ok(value)
     }
 
+    /// What some classes do to those that derive from them.
+    fn finish_class(
+        &mut self,
+        class: &Rc<Class>,
+        bases: &[Rc<Class>],
+        keywords: Vec<(Rc<str>, Value)>,
+    ) -> Result<()> {
+        if bases.iter().any(|base| &*base.name == "NamedTuple") {
+            self.make_named_tuple(class)?;
+        }
+        if class.is_named("Enum") {
+            self.make_members(class)?;
+        }
+        let attributes = class.attributes.borrow().clone();
+        self.step(attributes.len() as u64)?;
+        for (name, value) in attributes {
+            if let Value::Object(object) = &value
+                && object.class.find("__set_name__").is_some()
+            {
+                let args = Args::of([Value::Class(class.clone()), Value::Str(name)]);
+                self.call_method(&value, "__set_name__", args)?;
+            }
+        }
+        let hook = class
+            .ancestors
+            .iter()
+            .find_map(|class| class.attributes.borrow().get("__init_subclass__").cloned());
+        if let Some(hook) = hook {
+            let hook = if let Value::Wrapped(_, inner) = hook { (*inner).clone() } else { hook };
+            self.call(&hook, Args { positional: vec![Value::Class(class.clone())], named: keywords })?;
+        }
+        Ok(())
+    }
+
+    /// The names that a class body annotates, with the words of their types.
+    fn annotations(&mut self, env: &Env, body: &[Stmt]) -> Result<Value> {
+        let mut named: Vec<(Rc<str>, Value)> = vec![];
+        for statement in body {
+            if let Stmt::AnnAssign(s) = statement
+                && let Some(name) = name_of(&s.target)
+            {
+                let words = self.words_of(Span::of(env.file, &*s.annotation)).to_owned();
+                self.cells(words.len() / 8 + 1)?;
+                named.push((name.into(), Value::str(words)));
+            }
+        }
+        Ok(Value::named(named))
+    }
+
     /// The bases and their ancestors, each behind all that derive from it (depth first, the last of several kept, which is
     /// Python's order for the hierarchies that models have).
-    fn ancestors(&mut self, bases: &[Rc<Class>]) -> Result<Vec<Rc<Class>>> {
+    pub(super) fn ancestors(&mut self, bases: &[Rc<Class>]) -> Result<Vec<Rc<Class>>> {
         let all: Vec<Rc<Class>> = bases.iter().flat_map(|base| base.mro().cloned()).collect();
         self.cells(all.len())?;
         let mut kept: Vec<Rc<Class>> = vec![];
@@ -103,24 +162,7 @@ impl Interpreter {
     /// An attribute of anything, if there is one.
     pub(crate) fn find_attribute(&mut self, of: &Value, name: &str) -> Result<Option<Value>> {
         match of {
-            Value::Object(object) => {
-                if let Some(value) = object.get(name) {
-                    return Ok(Some(value));
-                }
-                let class = Value::Class(object.class.clone());
-                match name {
-                    "__class__" => return Ok(Some(class)),
-                    "__module__" => return Ok(Some(Value::str(""))),
-                    "training" if object.class.is_module() => return Ok(Some(object.training())),
-                    _ => {}
-                }
-                if let Some(found) = object.class.find(name) {
-                    return self.bound(found, of.clone(), &object.class.clone()).map(Some);
-                }
-                Ok(self
-                    .native_method(object, name)
-                    .map(|native| Value::Method(Rc::new((Value::Native(native), of.clone())))))
-            }
+            Value::Object(object) => self.object_attribute(of, &object.clone(), name),
             Value::Super(parts) => {
                 let (class, this) = &**parts;
                 let own = match this {
@@ -133,7 +175,13 @@ impl Interpreter {
                 if let Some(found) = found {
                     return self.bound(found, this.clone(), &own).map(Some);
                 }
-                self.super_method(class, this, name)
+                if let Value::Object(object) = this
+                    && let Some(contents) = object.contents.get()
+                    && !name.starts_with("__")
+                {
+                    return self.method_of(contents, name);
+                }
+                self.super_method(&own, this, name)
             }
             Value::Class(class) => {
                 match name {
@@ -142,6 +190,23 @@ impl Interpreter {
                         return Ok(Some(Value::str(class.name.rsplit('.').next().unwrap_or_default())));
                     }
                     "__module__" => return Ok(Some(Value::str(""))),
+                    "__doc__" => {
+                        let doc = class.attributes.borrow().get(name).cloned();
+                        return Ok(Some(doc.unwrap_or(Value::None)));
+                    }
+                    "__class__" => return self.class("builtins.type").map(|class| Some(Value::Class(class))),
+                    "__mro__" => {
+                        self.cells(class.ancestors.len() + 1)?;
+                        return Ok(Some(Value::tuple(class.mro().cloned().map(Value::Class))));
+                    }
+                    "__bases__" => {
+                        return Ok(Some(Value::tuple(class.ancestors.first().cloned().map(Value::Class))));
+                    }
+                    "__dict__" => {
+                        let attributes = class.attributes.borrow().clone();
+                        self.cells(attributes.len())?;
+                        return Ok(Some(Value::named(attributes)));
+                    }
                     _ => {}
                 }
                 match class.find(name) {
@@ -162,13 +227,41 @@ impl Interpreter {
             }
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_attribute(of, name),
             Value::Failed(fault) => Err((**fault).clone()),
+            Value::Function(function) if function.attributes.borrow().contains_key(name) => {
+                Ok(function.attributes.borrow().get(name).cloned())
+            }
             Value::Function(_) if name == "__module__" => Ok(Some(Value::str(""))),
+            Value::Function(function) if name == "__doc__" => {
+                let body = match &function.code.body {
+                    super::value::Body::Statements(body) => docstring(body),
+                    super::value::Body::Expression(_) => None,
+                };
+                Ok(Some(body.map_or(Value::None, Value::str)))
+            }
             Value::Function(_) if name == "__class__" => {
                 self.class("typing.function").map(|c| Some(Value::Class(c)))
             }
-            Value::Function(function) if name == "__name__" => {
+            Value::Function(function) if matches!(name, "__name__" | "__qualname__") => {
                 Ok(Some(Value::Str(function.name.borrow().clone())))
             }
+            Value::Native(native) if matches!(name, "__name__" | "__qualname__") => {
+                Ok(Some(Value::str(native.name.rsplit('.').next().unwrap_or_default())))
+            }
+            Value::Native(native) => Ok(super::library::of_function(native, name)),
+            Value::Method(parts) => match name {
+                "__self__" => Ok(Some(parts.1.clone())),
+                "__func__" => Ok(Some(parts.0.clone())),
+                _ => self.deeper(|this| this.find_attribute(&parts.0, name)),
+            },
+            Value::Partial(partial) => match name {
+                "func" => Ok(Some(partial.callee.clone())),
+                "args" => Ok(Some(Value::tuple(partial.positional.iter().cloned()))),
+                "keywords" => Ok(Some(Value::named(partial.named.iter().cloned()))),
+                _ => Ok(None),
+            },
+            Value::Wrapped(Wrapper::Cached, inner) => self.of_cached(&inner.clone(), name),
+            Value::Property(property) => Ok(super::object::of_property(property, name)),
+            Value::Attributes(_) => self.method_of_attributes(of, name),
             // What `x.max(dim)` gives.
             Value::Tuple(parts) if parts.len() == 2 && matches!(name, "values" | "indices") => {
                 Ok(Some(parts[usize::from(name == "indices")].clone()))
@@ -178,20 +271,33 @@ impl Interpreter {
     }
 
     /// What becomes of something found in a class when an object is asked for it.
-    fn bound(&mut self, found: Value, this: Value, class: &Rc<Class>) -> Result<Value> {
+    pub(super) fn bound(&mut self, found: Value, this: Value, class: &Rc<Class>) -> Result<Value> {
         Ok(match found {
-            Value::Function(_) => Value::Method(Rc::new((found, this))),
+            Value::Function(_) | Value::Wrapped(Wrapper::Cached, _) => Value::Method(Rc::new((found, this))),
             Value::Native(_) => Value::Method(Rc::new((found, this))),
             Value::Wrapped(Wrapper::Static, inner) => (*inner).clone(),
             Value::Wrapped(Wrapper::Class, inner) => {
                 Value::Method(Rc::new(((*inner).clone(), Value::Class(class.clone()))))
             }
-            Value::Wrapped(Wrapper::Property, inner) => self.call(&inner, Args::of([this]))?,
+            Value::Wrapped(Wrapper::CachedProperty, inner) => {
+                let value = self.call(&inner, Args::of([this.clone()]))?;
+                if let (Value::Object(object), Value::Function(function)) = (&this, &*inner) {
+                    object.set(&function.name.borrow().clone(), value.clone());
+                }
+                value
+            }
+            Value::Property(property) => match &property.get {
+                Value::None => return Err(Fault::python("AttributeError", "the property has no getter")),
+                get => self.call(get, Args::of([this]))?,
+            },
+            Value::Object(ref object) if object.class.find("__get__").is_some() => {
+                self.call_method(&found, "__get__", Args::of([this, Value::Class(class.clone())]))?
+            }
             other => other,
         })
     }
 
-    fn no_attribute(&mut self, of: &Value, name: &str) -> Fault {
+    pub(super) fn no_attribute(&mut self, of: &Value, name: &str) -> Fault {
         let fault = match of {
             Value::Object(object) => {
                 Fault::python("AttributeError", format!("`{}` has no attribute `{name}`", object.class.name))
@@ -242,17 +348,19 @@ impl Interpreter {
     /// Sets an attribute of anything.
     pub(crate) fn set_attribute(&mut self, of: &Value, name: &str, value: Value) -> Result<()> {
         match of {
-            Value::Object(object) if object.class.is_module() => {
-                self.set_module_attribute(object, name, value)
-            }
-            Value::Object(object) => {
-                object.set(name, value);
-                Ok(())
-            }
+            Value::Object(object) => self.set_object_attribute(of, &object.clone(), name, value),
             Value::Class(class) if matches!(class.native, NativeClass::None) => {
+                own_methods(&value, class, 4);
                 class.attributes.borrow_mut().insert(name.into(), value);
                 Ok(())
             }
+            Value::Function(function) => {
+                self.cells(1)?;
+                function.attributes.borrow_mut().insert(name.into(), value);
+                Ok(())
+            }
+            // `torch.backends.cudnn.benchmark = True`
+            Value::Namespace(namespace) if namespace.name.starts_with("torch.backends") => Ok(()),
             Value::Parameter(parameter) => self.set_parameter_attribute(&parameter.clone(), name, value),
             // `model.relu = ...` of something unknown changes nothing that is known.
             Value::Opaque(_) => Ok(()),
@@ -273,9 +381,17 @@ impl Interpreter {
                 object.set("args", Value::tuple(args.positional));
                 Ok(())
             }
-            NativeClass::None | NativeClass::Plain | NativeClass::Type(_) => {
-                if class.find(super::library::DATA_CLASS).is_some() {
+            NativeClass::Type(_) => self.init_contents(object, args),
+            NativeClass::None | NativeClass::Plain => {
+                if class.find(super::data::FIELDS).is_some() {
                     return self.init_data(object, class, args);
+                }
+                if class.is_named("SimpleNamespace") || class.is_named("Namespace") {
+                    return self.init_namespace(object, args);
+                }
+                // `__new__` has taken them.
+                if object.contents.get().is_some() || class.find("__new__").is_some() {
+                    return Ok(());
                 }
                 if args.positional.is_empty() && args.named.is_empty() {
                     return Ok(());
@@ -284,79 +400,10 @@ impl Interpreter {
             }
         }
     }
-
-    /// The fields of a data class, those of its ancestors first.
-    pub(super) fn data_fields(class: &Rc<Class>) -> Vec<Rc<str>> {
-        let (mut names, mut met): (Vec<Rc<str>>, HashSet<Rc<str>>) = (vec![], HashSet::new());
-        for part in class.mro().collect::<Vec<_>>().into_iter().rev() {
-            if let Some(Value::Tuple(fields)) = part.attributes.borrow().get(FIELDS) {
-                let own = fields.iter().filter_map(|name| name.as_str().map(Rc::from));
-                names.extend(own.filter(|name: &Rc<str>| met.insert(name.clone())));
-            }
-        }
-        names
-    }
-
-    /// The class and the fields' values of an object of a data class.
-    pub(crate) fn data_of(&mut self, value: &Value) -> Result<Option<(Rc<Class>, Vec<Value>)>> {
-        let Value::Object(object) = value else { return Ok(None) };
-        if object.class.find(super::library::DATA_CLASS).is_none() {
-            return Ok(None);
-        }
-        let names = Self::data_fields(&object.class);
-        self.cells(names.len())?;
-        let value =
-            |name: &Rc<str>| object.get(name).or_else(|| object.class.find(name)).unwrap_or(Value::None);
-        Ok(Some((object.class.clone(), names.iter().map(value).collect())))
-    }
-
-    /// The constructor of a data class.
-    fn init_data(&mut self, object: &Rc<Object>, class: &Rc<Class>, args: Args) -> Result<()> {
-        let names = Self::data_fields(class);
-        let looked_up = names.len().saturating_mul(args.positional.len() + args.named.len() + 1) / 16;
-        self.step((names.len() + looked_up) as u64)?;
-        let wrong = |what: &str| Fault::type_error(format!("`{}` {what}", class.name));
-        if args.positional.len() > names.len() {
-            return Err(wrong(&format!("takes {} arguments", names.len())));
-        }
-        for (name, value) in names.iter().cloned().zip(args.positional).chain(args.named) {
-            if !names.contains(&name) {
-                return Err(wrong(&format!("has no argument `{name}`")));
-            }
-            object.set(&name, value);
-        }
-        for name in names {
-            match class.find(&name) {
-                _ if object.get(&name).is_some() => {}
-                // `field(default_factory=list)`: a new one for each object.
-                Some(Value::Partial(partial)) if super::library::is_factory(&partial.callee) => {
-                    let value = self.call(&partial.positional[0].clone(), Args::default())?;
-                    object.set(&name, value);
-                }
-                Some(_) => {}
-                None => return Err(wrong(&format!("needs `{name}`"))),
-            }
-        }
-        match class.find("__post_init__") {
-            Some(method) => {
-                let method = Value::Method(Rc::new((method, Value::Object(object.clone()))));
-                self.call(&method, Args::default()).map(drop)
-            }
-            None => Ok(()),
-        }
-    }
 }
 
-/// The attribute that lists the annotated names of a class body: the fields, should it be a data class.
-const FIELDS: &str = "__annotations__";
-
-fn fields(body: &[Stmt]) -> Value {
-    let annotated = body.iter().filter_map(|statement| match statement {
-        Stmt::AnnAssign(s) => name_of(&s.target).map(Value::str),
-        _ => None,
-    });
-    Value::tuple(annotated)
-}
+/// The attribute that says of which names a class body has annotations.
+pub(super) const ANNOTATIONS: &str = "__annotations__";
 
 /// What a class body has defined, in the order of the text.
 fn defined(body: &[Stmt], scope: &Scope) -> IndexMap<Rc<str>, Value> {
@@ -377,6 +424,38 @@ fn defined(body: &[Stmt], scope: &Scope) -> IndexMap<Rc<str>, Value> {
         }
     }
     attributes
+}
+
+/// Functions that belong to a class know it, for `super()`.
+fn own_methods(value: &Value, class: &Rc<Class>, depth: usize) {
+    let inside = |value: &Value| {
+        if depth > 0 {
+            own_methods(value, class, depth - 1);
+        }
+    };
+    match value {
+        Value::Function(function) => {
+            function.owner.borrow_mut().get_or_insert_with(|| class.clone());
+        }
+        Value::Wrapped(_, inner) => inside(inner),
+        Value::Partial(partial) => partial.positional.iter().for_each(inside),
+        Value::Property(property) => {
+            let Property { get, set, delete } = &**property;
+            [get, set, delete].into_iter().for_each(inside);
+        }
+        _ => {}
+    }
+}
+
+/// The text that a body begins with.
+fn docstring(body: &[Stmt]) -> Option<&str> {
+    match body.first() {
+        Some(Stmt::Expr(s)) => match &*s.value {
+            Expr::StringLiteral(text) => Some(text.value.to_str()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn name_of(target: &Expr) -> Option<&str> {

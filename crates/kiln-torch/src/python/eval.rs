@@ -164,10 +164,19 @@ impl Interpreter {
                 Value::Dict(Rc::new(dict.into()))
             }
             Expr::Starred(_) => return Err(Fault::syntax("`*` is not possible here")),
-            Expr::Await(_) | Expr::Yield(_) | Expr::YieldFrom(_) => {
-                return Err(Fault::unsupported("generators and coroutines are not supported")
-                    .help("a function that returns a list does the same here"));
+            Expr::Yield(e) => {
+                let value = match &e.value {
+                    Some(value) => self.eval(env, value)?,
+                    None => Value::None,
+                };
+                self.yielded(env, vec![value])?
             }
+            Expr::YieldFrom(e) => {
+                let values = self.eval(env, &e.value)?;
+                let values = self.items(&values)?;
+                self.yielded(env, values)?
+            }
+            Expr::Await(_) => return Err(Fault::unsupported("coroutines are not supported")),
             Expr::TString(_) => return Err(Fault::unsupported("template strings are not supported")),
             Expr::BytesLiteral(_) => return Err(Fault::unsupported("bytes are not supported")),
             Expr::IpyEscapeCommand(_) => {
@@ -176,17 +185,58 @@ impl Interpreter {
         })
     }
 
+    fn yielded(&mut self, env: &Env, values: Vec<Value>) -> Result<Value> {
+        let yields =
+            env.yields.as_ref().ok_or_else(|| Fault::syntax("`yield` is only possible in a function"))?;
+        self.cells(values.len())?;
+        yields.borrow_mut().extend(values);
+        Ok(Value::None)
+    }
+
+    /// What depends on where it is called: `locals()`, `globals()`, `eval(text)`.
+    fn call_here(&mut self, env: &Env, name: &str, call: &ExprCall) -> Result<Option<Value>> {
+        let scope = match (name, &call.arguments.args[..]) {
+            ("locals", []) => env.scope.clone(),
+            ("globals", []) => env.globals(),
+            ("eval", [text]) => {
+                let Value::Str(text) = self.eval(env, text)? else { return Ok(None) };
+                if text.len() > crate::limits::MAX_ARGUMENT {
+                    return Err(Fault::limit("a text for `eval` is too long"));
+                }
+                let parsed = ruff_python_parser::parse_expression(text.trim());
+                let parsed =
+                    parsed.map_err(|_| Fault::syntax(format!("`{text}` is no expression of Python")))?;
+                // It is in no file.
+                let here = Env { file: u32::MAX, ..env.clone() };
+                return self.eval(&here, parsed.expr()).map(Some);
+            }
+            _ => return Ok(None),
+        };
+        let names = scope.names();
+        self.cells(names.len())?;
+        let named = names.into_iter().filter_map(|name| Some((name.clone(), scope.own(&name)?)));
+        let named = named.filter(|(_, value)| !matches!(value, Value::Failed(_)));
+        Ok(Some(Value::named(named.collect::<Vec<_>>())))
+    }
+
     fn name(&mut self, env: &Env, name: &str) -> Result<Value> {
         let found = env.scope.get(name);
         let found = match found {
             Some(value) => Some(value),
-            None => self.builtin(name)?,
+            None => match self.builtin(name)? {
+                Some(value) => Some(value),
+                None => self.starred(env, name)?,
+            },
         };
         match found {
             Some(Value::Failed(fault)) => Err((*fault).clone()),
             Some(value) => Ok(value),
             None => {
-                let mut fault = Fault::python("NameError", format!("`{name}` is not defined"));
+                let mut message = format!("`{name}` is not defined");
+                if let Some(cause) = self.unread_star(env) {
+                    message += &format!("; {cause}");
+                }
+                let mut fault = Fault::python("NameError", message);
                 if let Some(import) = imports::usual_import(name) {
                     fault = fault.help(format!("`{import}` at the top of the file would define it"));
                 } else if let Some(help) = self.forgotten_self(env, name) {
@@ -228,7 +278,10 @@ impl Interpreter {
     /// What a dictionary looks a value up by.
     pub(crate) fn key(&mut self, value: &Value) -> Result<Key> {
         self.key_work(value, 8)?;
-        match value {
+        if let Some(key) = self.key_of_fields(value)? {
+            return Ok(key);
+        }
+        match value.plain() {
             Value::List(_) | Value::Dict(_) | Value::Set(_) => None,
             _ => Key::of(value, 8),
         }
@@ -237,7 +290,7 @@ impl Interpreter {
 
     /// Counts what goes into a key.
     fn key_work(&mut self, value: &Value, depth: usize) -> Result<()> {
-        match value {
+        match value.plain() {
             Value::Str(text) => self.text(text),
             Value::Tuple(items) if depth > 0 => {
                 self.cells(items.len())?;
@@ -293,6 +346,13 @@ impl Interpreter {
         {
             return self.bare_super(env);
         }
+        if let Expr::Name(name) = &*call.func
+            && matches!(name.id.as_str(), "locals" | "globals" | "eval")
+            && env.scope.get(&name.id).is_none()
+            && let Some(value) = self.call_here(env, &name.id, call)?
+        {
+            return Ok(value);
+        }
         let callee = self.eval(env, &call.func)?;
         let mut args = Args { positional: self.elements_of(env, &call.arguments.args)?, named: vec![] };
         for keyword in &call.arguments.keywords {
@@ -337,7 +397,18 @@ impl Interpreter {
 
     /// Copies entries into a dictionary.
     pub(crate) fn update_dict(&mut self, dict: &mut Dict, from: &Value) -> Result<()> {
-        match from {
+        if let Value::Object(object) = from
+            && object.class.find("keys").is_some()
+        {
+            // Anything with `keys` and `[...]`.
+            let keys = self.call_method(from, "keys", Args::default())?;
+            for key in self.items(&keys)? {
+                let value = self.item(from, &key)?;
+                dict.entries.insert(self.key(&key)?, (key, value));
+            }
+            return Ok(());
+        }
+        match &self.dict_of(from)? {
             Value::Dict(other) => {
                 let other = other.borrow();
                 self.cells(other.entries.len())?;

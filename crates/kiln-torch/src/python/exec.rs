@@ -18,6 +18,16 @@ pub(crate) enum Flow {
     Continue,
 }
 
+/// Whether a fault is one of these exceptions.
+pub(super) fn is_raised(fault: &Fault, names: &[&str]) -> bool {
+    match &fault.0.kind {
+        Kind::Python(name) => names.contains(name),
+        Kind::Raised(Value::Object(object)) => names.iter().any(|name| object.class.is_named(name)),
+        Kind::Raised(Value::Class(class)) => names.iter().any(|name| class.is_named(name)),
+        Kind::Raised(_) | Kind::Unsupported | Kind::Limit => false,
+    }
+}
+
 impl Interpreter {
     /// Runs statements until one leaves.
     pub(crate) fn block(&mut self, env: &Env, statements: &[Stmt]) -> Result<Flow> {
@@ -69,6 +79,10 @@ impl Interpreter {
                     self.cells(items.len())?;
                     self.cycles.changed(&old, &value);
                     list.borrow_mut().extend(items);
+                    return Ok(Flow::Next);
+                }
+                if let Some(new) = self.in_place(s.op, &old, &value)? {
+                    self.assign(env, &s.target, new)?;
                     return Ok(Flow::Next);
                 }
                 let new = self.binary(s.op, &old, &value)?;
@@ -140,10 +154,7 @@ impl Interpreter {
                     env.scope.set(&name.id, Value::None);
                 }
             }
-            Stmt::Match(_) => {
-                return Err(Fault::unsupported("`match` is not supported")
-                    .help("`if` and `elif` with `==` or `isinstance` say the same"));
-            }
+            Stmt::Match(s) => return self.match_statement(env, s),
             Stmt::IpyEscapeCommand(_) => {
                 return Err(Fault::unsupported("notebook commands are not Python")
                     .help("leave lines that begin with `!` or `%` out"));
@@ -337,10 +348,13 @@ impl Interpreter {
             }
             Expr::Attribute(attribute) => {
                 let object = self.eval(env, &attribute.value)?;
-                if let Value::Object(object) = object {
-                    self.step(object.attributes.borrow().len() as u64 / 32)?;
-                    object.attributes.borrow_mut().shift_remove(&*attribute.attr.id);
-                    object.buffers.borrow_mut().shift_remove(&*attribute.attr.id);
+                match object {
+                    Value::Object(object) => self.delete_attribute(&object, &attribute.attr)?,
+                    Value::Class(class) if matches!(class.native, super::value::NativeClass::None) => {
+                        self.step(class.attributes.borrow().len() as u64 / 32)?;
+                        class.attributes.borrow_mut().shift_remove(attribute.attr.as_str());
+                    }
+                    _ => {}
                 }
             }
             Expr::Subscript(subscript) => {
@@ -366,6 +380,15 @@ impl Interpreter {
                 self.set_attribute(&object, &attribute.attr, value).map_err(|fault| fault.at(span))
             }
             Expr::Subscript(subscript) => {
+                // `globals()['Net'] = ...`
+                if let Expr::Call(call) = &*subscript.value
+                    && matches!(&*call.func, Expr::Name(name) if name.id == "globals")
+                {
+                    let key = self.eval(env, &subscript.slice)?;
+                    let name = key.as_str().ok_or_else(|| Fault::type_error("names are strings").at(span))?;
+                    env.globals().set(name, value);
+                    return Ok(());
+                }
                 let object = self.eval(env, &subscript.value)?;
                 let key = self.eval(env, &subscript.slice)?;
                 self.set_item(&object, &key, value).map_err(|fault| fault.at(span))
@@ -402,6 +425,13 @@ impl Interpreter {
 
     /// Whether Python takes a value for true.
     pub(crate) fn truth(&mut self, value: &Value) -> Result<bool> {
+        if let Value::Object(object) = value
+            && object.class.find("__bool__").is_none()
+            && object.class.find("__len__").is_none()
+            && let Some(contents) = object.contents.get()
+        {
+            return self.truth(&contents.clone());
+        }
         Ok(match value {
             Value::None => false,
             Value::Bool(b) => *b,
@@ -425,6 +455,7 @@ impl Interpreter {
                 matches!(answer, Value::Bool(true))
             }
             Value::Object(_) => self.length(value).map_or(true, |length| length != 0),
+            Value::Attributes(_) => !self.items(value)?.is_empty(),
             Value::Tensor(_) => {
                 return Err(Fault::unsupported(
                     "whether this is true depends on the values in the tensor, which are not known yet: `forward` is read once, for all inputs",
@@ -441,6 +472,7 @@ impl Interpreter {
             | Value::Native(_)
             | Value::Partial(_)
             | Value::Wrapped(..)
+            | Value::Property(_)
             | Value::Class(_)
             | Value::Super(_)
             | Value::Namespace(_)

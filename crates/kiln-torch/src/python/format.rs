@@ -58,6 +58,20 @@ fn write_repr(value: &Value, depth: usize, out: &mut String) {
         Value::Tuple(items) if items.len() == 1 => list("(", items, ",)"),
         Value::Tuple(items) => list("(", items, ")"),
         Value::List(items) => list("[", &items.borrow(), "]"),
+        Value::Dict(dict) if dict.borrow().is_ordered => {
+            let pairs = dict
+                .borrow()
+                .entries
+                .values()
+                .take(LONGEST)
+                .map(|(k, v)| Value::tuple([k.clone(), v.clone()]))
+                .collect::<Vec<_>>();
+            out.push_str("OrderedDict(");
+            if !pairs.is_empty() {
+                write_repr(&Value::list(pairs), depth - 1, out);
+            }
+            out.push(')');
+        }
         Value::Dict(dict) => {
             out.push('{');
             for (i, (key, value)) in dict.borrow().entries.values().enumerate() {
@@ -117,6 +131,25 @@ impl Interpreter {
                 let text = self.call(&method, Default::default())?;
                 text.as_str().unwrap_or_default().to_owned()
             }
+            Value::Object(object) if super::enumeration::is_enum(&object.class) => {
+                match self.member_text(object, false)? {
+                    Some(text) => text,
+                    None => return self.repr_of(value),
+                }
+            }
+            Value::Object(object)
+                if matches!(object.contents.get(), Some(Value::Str(_)))
+                    && object.class.find("__repr__").is_none() =>
+            {
+                value.as_str().unwrap_or_default().to_owned()
+            }
+            Value::Object(object) if object.class.is_named("torch.device") => {
+                let part = |name: &str| object.get(name).unwrap_or(Value::None);
+                match part("index") {
+                    Value::Int(index) => format!("{}:{index}", part("type").as_str().unwrap_or_default()),
+                    _ => part("type").as_str().unwrap_or_default().to_owned(),
+                }
+            }
             Value::Object(object) if matches!(object.class.native(), NativeClass::Exception) => {
                 match object.get("args") {
                     Some(Value::Tuple(args)) if args.is_empty() => String::new(),
@@ -140,20 +173,86 @@ impl Interpreter {
                 let text = self.deeper_call(|this| this.call(&method, Default::default()))?;
                 text.as_str().unwrap_or_default().to_owned()
             }
-            _ => match self.data_of(value)? {
-                Some((class, values)) => {
-                    let names = Self::data_fields(&class);
-                    let mut parts = vec![];
-                    for (name, value) in names.iter().zip(&values) {
-                        parts.push(format!("{name}={}", self.deeper(|this| this.repr_of(value))?));
-                    }
-                    format!("{}({})", class.name, parts.join(", "))
-                }
-                None => repr(value),
-            },
+            _ => return self.plain_repr(value),
         };
         self.cells(text.len())?;
         Ok(text)
+    }
+
+    /// `repr(value)` without the `__repr__` of the class.
+    pub(crate) fn plain_repr(&mut self, value: &Value) -> Result<String> {
+        let text = match value {
+            Value::Object(object) => {
+                if let Some(text) = self.member_text(object, true)? {
+                    self.cells(text.len())?;
+                    return Ok(text);
+                }
+                let is_namespace =
+                    object.class.is_named("SimpleNamespace") || object.class.is_named("Namespace");
+                let fields = match self.shown_fields(value)? {
+                    Some(fields) => Some(fields),
+                    None if object.class.find("_fields").is_some() => self.fields_of(value)?,
+                    None if is_namespace => {
+                        self.cells(object.attributes.borrow().len())?;
+                        let attributes = object.attributes.borrow();
+                        Some(attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+                    }
+                    None => None,
+                };
+                match (fields, object.contents.get()) {
+                    (Some(fields), _) => {
+                        let mut parts = vec![];
+                        for (name, value) in &fields {
+                            parts.push(format!("{name}={}", self.deeper(|this| this.repr_of(value))?));
+                        }
+                        let name = if object.class.is_named("SimpleNamespace") {
+                            "namespace"
+                        } else {
+                            &*object.class.name
+                        };
+                        format!("{name}({})", parts.join(", "))
+                    }
+                    (None, Some(contents)) => {
+                        let contents = contents.clone();
+                        return self.deeper(|this| this.repr_of(&contents));
+                    }
+                    _ if object.class.is_named("torch.device") => {
+                        let part = |name: &str| object.get(name).unwrap_or(Value::None);
+                        match part("index") {
+                            Value::Int(index) => {
+                                format!("device(type={}, index={index})", repr(&part("type")))
+                            }
+                            _ => format!("device(type={})", repr(&part("type"))),
+                        }
+                    }
+                    _ => repr(value),
+                }
+            }
+            Value::Attributes(_) => {
+                let dict = self.dict_of(value)?;
+                return self.deeper(|this| this.repr_of(&dict));
+            }
+            // What is in them may have a `__repr__`.
+            Value::List(items) if items.borrow().iter().any(|item| matches!(item, Value::Object(_))) => {
+                let items = items.borrow().clone();
+                format!("[{}]", self.reprs(&items)?)
+            }
+            Value::Tuple(items) if items.iter().any(|item| matches!(item, Value::Object(_))) => {
+                let comma = if items.len() == 1 { "," } else { "" };
+                format!("({}{comma})", self.reprs(items)?)
+            }
+            _ => repr(value),
+        };
+        self.cells(text.len())?;
+        Ok(text)
+    }
+
+    fn reprs(&mut self, items: &[Value]) -> Result<String> {
+        let mut parts = vec![];
+        for item in items {
+            parts.push(self.deeper_call(|this| this.repr_of(item))?);
+        }
+        Ok(parts.join(", "))
     }
 
     /// An f-string.
@@ -210,6 +309,16 @@ impl Interpreter {
         if spec.is_empty() {
             return self.string_of(value);
         }
+        if let Value::Object(object) = value {
+            if object.class.find("__format__").is_some() {
+                let text = self.call_method(value, "__format__", super::Args::of([Value::str(spec)]))?;
+                return Ok(text.as_str().unwrap_or_default().to_owned());
+            }
+            if let Some(contents) = object.contents.get() {
+                let contents = contents.clone();
+                return self.deeper(|this| this.formatted(&contents, spec));
+            }
+        }
         let odd = || Fault::unsupported(format!("the format `{spec}` is not supported"));
         let spec = Spec::read(spec).ok_or_else(odd)?;
         let text = match (spec.kind, value) {
@@ -252,7 +361,7 @@ impl Interpreter {
 
     /// `"format" % values`
     pub(crate) fn percent(&mut self, format: &str, values: &Value) -> Result<Value> {
-        let mut positional = match values {
+        let mut positional = match values.plain() {
             Value::Tuple(items) => {
                 self.step(items.len() as u64 / 8)?;
                 items.to_vec()

@@ -28,11 +28,13 @@ impl Interpreter {
             code: self.code(env, def, || Code {
                 parameters: (*def.parameters).clone(),
                 body: Body::Statements(def.body.to_vec()),
+                is_generator: super::generator::is_generator(&def.body),
             })?,
             defaults,
             scope: env.closure(),
             owner: RefCell::default(),
             gradients: Cell::default(),
+            attributes: RefCell::default(),
         };
         let mut value = Value::Function(Rc::new(function));
         for decorator in def.decorator_list.iter().rev() {
@@ -69,6 +71,7 @@ impl Interpreter {
         let code = self.code(env, lambda, || Code {
             parameters: lambda.parameters.as_deref().cloned().unwrap_or_default(),
             body: Body::Expression(lambda.body.clone()),
+            is_generator: false,
         })?;
         let defaults = self.defaults(env, &code.parameters)?;
         Ok(Value::Function(Rc::new(Function {
@@ -79,6 +82,7 @@ impl Interpreter {
             scope: env.closure(),
             owner: RefCell::default(),
             gradients: Cell::default(),
+            attributes: RefCell::default(),
         })))
     }
 
@@ -225,7 +229,7 @@ impl Interpreter {
             let (_, value) = args.named.remove(at);
             args.positional.push(value);
         }
-        let env = Env { scope: Rc::default(), file: 0, method: None, around: None };
+        let env = Env::new(Rc::default(), 0);
         let defaults = self.defaults(&env, &parameters)?;
         let values = self.bind(callee, &parameters, &defaults, args)?;
         Ok(Bound { callee: callee.to_owned(), values })
@@ -248,7 +252,12 @@ impl Interpreter {
         for (name, value) in bound {
             scope.set(&name, value);
         }
-        let env = Env { scope, file: function.file, method: Some((function.clone(), first)), around: None };
+        let yields = function.code.is_generator.then(|| Rc::new(RefCell::new(vec![])));
+        let env = Env {
+            method: Some((function.clone(), first)),
+            yields: yields.clone(),
+            ..Env::new(scope, function.file)
+        };
         let run = |this: &mut Self| match &function.code.body {
             Body::Expression(body) => this.eval(&env, body),
             Body::Statements(body) => match this.block(&env, body)? {
@@ -256,13 +265,15 @@ impl Interpreter {
                 Flow::Next | Flow::Break | Flow::Continue => Ok(Value::None),
             },
         };
-        self.deeper_call(|this| match function.gradients.get() {
+        let returned = self.deeper_call(|this| match function.gradients.get() {
             Some(on) => this.with_gradients(on, run),
             None => run(this),
-        })
+        })?;
+        // A generator runs to its end at once: nobody can tell, unless it goes on without end.
+        Ok(yields.map_or(returned, |yields| Value::iterator(yields.take())))
     }
 
-    /// `property`, `staticmethod`, `classmethod`.
+    /// `staticmethod`, `classmethod`.
     pub(crate) fn wrap(&mut self, wrapper: Wrapper, value: Value) -> Value {
         Value::Wrapped(wrapper, Rc::new(value))
     }

@@ -46,23 +46,26 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     scored.min().map(|(_, other)| other.to_owned())
 }
 
-/// Letters to change, add or leave out to get from one word to the other; case counts as nothing.
+/// Letters to change, add, leave out or exchange with the next to get from one word to the other; case counts as nothing.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
         (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     if a.len().abs_diff(b.len()) > 2 || a.len() > 60 {
         return usize::MAX;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (vec![], (0..=b.len()).collect());
     for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
+            let mut least = (last[j] + usize::from(x != y)).min(row[j] + 1).min(last[j + 1] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 impl Interpreter {
@@ -114,8 +117,13 @@ impl Interpreter {
                     }
                     continue;
                 }
-                return Err(Fault::unsupported(format!("`from {written} import *` is not supported"))
-                    .help("name what is imported"));
+                let known = match &module {
+                    Value::Namespace(_) => module.clone(),
+                    _ => Value::Opaque(Rc::new(Opaque { name: "*".into(), origin: written.as_str().into() })),
+                };
+                self.cells(1)?;
+                env.scope.stars.borrow_mut().push((known, Span::of(env.file, s)));
+                continue;
             }
             let value = match &module {
                 Value::Namespace(namespace) => match self.member(&namespace.clone(), name)? {
@@ -163,8 +171,61 @@ impl Interpreter {
         if let Some(path) = self.file_for(env, name, level) {
             return self.load(&path);
         }
+        let top = name.split('.').next().unwrap_or_default();
+        if level == 0 && matches!(top, "fastai" | "fastbook" | "fastcore") {
+            return self.fastai();
+        }
         let written = format!("{}{name}", ".".repeat(usize::try_from(level).unwrap_or(0).min(20)));
         Ok(Value::Opaque(Rc::new(Opaque { name: name.into(), origin: written.into() })))
+    }
+
+    /// What fastai's names mean, which is written in Python as well.
+    fn fastai(&mut self) -> Result<Value> {
+        let path = Path::new("fastai");
+        if let Some(Some(namespace)) = self.modules.get(path) {
+            return Ok(Value::Namespace(namespace.clone()));
+        }
+        let source = SourceFile { path: path.into(), text: include_str!("fastai.py").into() };
+        let (namespace, _) = self.run_file(source)?;
+        self.modules.insert(path.to_owned(), Some(namespace.clone()));
+        Ok(Value::Namespace(namespace))
+    }
+
+    /// What a name stands for that `from module import *` may have brought: the value, or why it is not known.
+    pub(crate) fn starred(&mut self, env: &Env, name: &str) -> Result<Option<Value>> {
+        if name.starts_with('_') {
+            return Ok(None);
+        }
+        let stars = env.globals().stars.borrow().clone();
+        for (module, _) in stars.iter().rev() {
+            self.step(1)?;
+            match module {
+                Value::Namespace(namespace) => {
+                    if let Some(value) = self.member(namespace, name)?.filter(|v| !matches!(v, Value::None)) {
+                        return Ok(Some(value));
+                    }
+                }
+                Value::Opaque(opaque) if self.lenient => {
+                    let opaque = Opaque { name: name.into(), origin: opaque.origin.clone() };
+                    return Ok(Some(Value::Opaque(Rc::new(opaque))));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why a name may be missing: `from module import *` that could not be read.
+    pub(crate) fn unread_star(&self, env: &Env) -> Option<String> {
+        let stars = env.globals();
+        let stars = stars.stars.borrow();
+        let (opaque, span) = stars.iter().rev().find_map(|(module, span)| match module {
+            Value::Opaque(opaque) => Some((opaque, span)),
+            _ => None,
+        })?;
+        let file = self.files.get(usize::try_from(span.file).ok()?)?;
+        let (line, _) = file.position(span.start);
+        Some(format!("`from {} import *` on line {line} could not be read", opaque.origin))
     }
 
     /// The file of a module beside the importing one.
@@ -222,7 +283,7 @@ impl Interpreter {
         let scope = Rc::new(Scope::default());
         self.cycles.scope(&scope);
         scope.set("__name__", Value::str("model"));
-        let env = Env { scope: scope.clone(), file: number, method: None, around: None };
+        let env = Env::new(scope.clone(), number);
         for statement in parsed.suite() {
             if let Err(fault) = self.statement(&env, statement) {
                 if matches!(fault.0.kind, super::Kind::Limit) {

@@ -24,6 +24,21 @@ const MODULES: &[&str] = &[
     "numpy",
     "operator",
     "dataclasses",
+    "enum",
+    "sys",
+    "os",
+    "os.path",
+    "logging",
+    "inspect",
+    "contextlib",
+    "random",
+    "numpy.random",
+    "argparse",
+    "packaging",
+    "packaging.version",
+    "distutils",
+    "distutils.version",
+    "pkg_resources",
 ];
 
 /// Modules whose members are types and marks that do nothing here.
@@ -79,16 +94,6 @@ static FUNCTIONS: &[Native] = natives! {
     "numpy.log2" "x" => |_, b| number(b, f64::log2),
     "numpy.floor" "x" => |_, b| number(b, f64::floor),
     "numpy.ceil" "x" => |_, b| number(b, f64::ceil),
-    "collections.OrderedDict" "items=None, /, **kwargs" => |i, b| {
-        let dict = i.class("builtins.dict")?;
-        let args = Args { positional: vec![b.get("items")], named: vec![] };
-        let made = i.call(&Value::Class(dict), args)?;
-        i.call_method(&made, "update", Args::of([b.get("kwargs")]))?;
-        Ok(made)
-    },
-    "collections.namedtuple" "typename, field_names, **kwargs" => |_, _| {
-        Err(Fault::unsupported("`namedtuple` is not supported").help("a tuple does the same here"))
-    },
     "functools.partial" "function, /, *args, **kwargs" => |i, b| {
         let positional = i.items(&b.get("args"))?;
         let mut named = vec![];
@@ -108,20 +113,15 @@ static FUNCTIONS: &[Native] = natives! {
         let first = items.next().ok_or_else(|| Fault::type_error("there is nothing to reduce"))?;
         items.try_fold(first, |sum, item| i.call(&b.get("function"), Args::of([sum, item])))
     },
-    "functools.wraps" "function, /" => |_, b| {
+    "functools.wraps" "function, /, assigned=None, updated=None" => |_, b| {
         let named = Partial { callee: Value::Native(&NAMED), positional: vec![b.get("function")], named: vec![] };
         Ok(Value::Partial(Rc::new(named)))
     },
-    "dataclasses.field" "*, default=None, default_factory=None, **kwargs" => |_, b| match b.get("default_factory") {
-        Value::None => Ok(b.get("default")),
-        // Called when an object is made.
-        factory => {
-            let partial = Partial { callee: Value::Native(&FACTORY), positional: vec![factory], named: vec![] };
-            Ok(Value::Partial(Rc::new(partial)))
-        }
-    },
     "copy.deepcopy" "x, /" => |i, b| i.deep_copy(&b.get("x")),
     "copy.copy" "x, /" => |i, b| match b.get("x") {
+        Value::Object(object) if object.class.find("__copy__").is_some() => {
+            i.call_method(&Value::Object(object), "__copy__", Args::default())
+        }
         Value::List(items) => {
             let items = items.borrow().clone();
             i.cells(items.len())?;
@@ -133,6 +133,11 @@ static FUNCTIONS: &[Native] = natives! {
             let copy = i.object(object.class.clone());
             i.cells(object.attributes.borrow().len())?;
             copy.attributes.borrow_mut().clone_from(&object.attributes.borrow());
+            copy.is_own_dict.set(object.is_own_dict.get());
+            if let Some(contents) = object.contents.get() {
+                let shallow = i.shallow(contents)?;
+                let _ = copy.contents.set(shallow);
+            }
             Ok(Value::Object(copy))
         }
         other @ Value::Object(_) => i.deep_copy(&other),
@@ -167,20 +172,163 @@ static FUNCTIONS: &[Native] = natives! {
     "warnings.filterwarnings" "*args, **kwargs" => |_, _| Ok(Value::None),
 };
 
-/// What makes a field's value for each object.
-static FACTORY: Native = Native {
-    name: "dataclasses.field",
-    signature: "factory",
-    call: |i, b| i.call(&b.get("factory"), Args::default()),
-};
-
-/// Whether a function is that of `field(default_factory=...)`.
-pub(crate) fn is_factory(function: &Value) -> bool {
-    matches!(function, Value::Native(native) if std::ptr::eq(*native, &FACTORY))
+/// All functions of the library by full name.
+pub(super) fn function(name: &str) -> Option<Value> {
+    let tables = [
+        FUNCTIONS,
+        MORE,
+        super::data::FUNCTIONS,
+        super::cache::FUNCTIONS,
+        super::standard::FUNCTIONS,
+        super::version::FUNCTIONS,
+    ];
+    let found = tables.into_iter().flatten().find(|native| native.name == name);
+    found.map(Value::Native)
 }
 
-/// The mark of a data class, whose constructor takes its fields.
-pub(crate) const DATA_CLASS: &str = "__dataclass__";
+/// What functions have of their own: `itertools.chain.from_iterable`.
+pub(super) fn of_function(native: &Native, name: &str) -> Option<Value> {
+    static FLATTENED: Native = Native {
+        name: "itertools.chain.from_iterable",
+        signature: "iterables, /",
+        call: |i, b| {
+            let mut all = vec![];
+            for iterable in i.items(&b.get("iterables"))? {
+                all.extend(i.items(&iterable)?);
+            }
+            Ok(Value::iterator(all))
+        },
+    };
+    (native.name == "itertools.chain" && name == "from_iterable").then_some(Value::Native(&FLATTENED))
+}
+
+static MORE: &[Native] = natives! {
+    "functools.partialmethod" "*args, **kwargs" => |_, _| {
+        Err(Fault::unsupported("`functools.partialmethod` is not supported")
+            .help("a method that calls the other one does the same"))
+    },
+    "functools.singledispatch" "function, /" => |_, _| {
+        Err(Fault::unsupported("`functools.singledispatch` is not supported").help("`isinstance` tells types apart"))
+    },
+    "functools.total_ordering" "cls, /" => |_, _| {
+        Err(Fault::unsupported("`functools.total_ordering` is not supported")
+            .help("`__lt__`, `__le__`, `__gt__` and `__ge__` say the same"))
+    },
+    "math.comb" "n, k, /" => |_, b| {
+        let (n, k) = (b.int("n")?, b.int("k")?);
+        if n < 0 || k < 0 {
+            return Err(b.wrong(if n < 0 { "n" } else { "k" }, "at least zero"));
+        }
+        if k > n {
+            return Ok(Value::Int(0));
+        }
+        let k = k.min(n - k);
+        let count = (0..k.min(100)).try_fold(1i64, |all, at| Some(all.checked_mul(n - at)? / (at + 1)));
+        count.filter(|_| k < 100).map(Value::Int).ok_or_else(|| b.wrong("n", "smaller"))
+    },
+    "math.lcm" "a, b, /" => |_, b| {
+        let (x, y) = (b.int("a")?.unsigned_abs(), b.int("b")?.unsigned_abs());
+        let (mut p, mut q) = (x, y);
+        while q != 0 {
+            (p, q) = (q, p % q);
+        }
+        let multiple = x.checked_div(p).unwrap_or(0).checked_mul(y).and_then(|n| i64::try_from(n).ok());
+        multiple.map(Value::Int).ok_or_else(|| b.wrong("a", "smaller"))
+    },
+    "itertools.accumulate" "items, function=None, /, *, initial=None" => |i, b| {
+        let mut items = i.items(&b.get("items"))?.into_iter();
+        let first = if b.is_none("initial") { items.next() } else { Some(b.get("initial")) };
+        let Some(mut sum) = first else { return Ok(Value::iterator(vec![])) };
+        let mut all = vec![sum.clone()];
+        for item in items {
+            sum = match b.get("function") {
+                Value::None => i.binary(ruff_python_ast::Operator::Add, &sum, &item)?,
+                function => i.call(&function, Args::of([sum, item]))?,
+            };
+            i.cells(1)?;
+            all.push(sum.clone());
+        }
+        Ok(Value::iterator(all))
+    },
+    "itertools.islice" "items, /, *bounds" => |i, b| {
+        let items = i.items(&b.get("items"))?;
+        let bounds = i.items(&b.get("bounds"))?;
+        let part = |at: usize| bounds.get(at).cloned().unwrap_or(Value::None);
+        let slice = if bounds.len() == 1 { [Value::None, part(0), Value::None] } else { [part(0), part(1), part(2)] };
+        let kept = i.sliced(&items, &slice)?;
+        Ok(Value::iterator(kept))
+    },
+    "itertools.combinations" "items, r, /" => |i, b| {
+        let items = i.items(&b.get("items"))?;
+        let size = usize::try_from(b.int("r")?).map_err(|_| b.wrong("r", "at least zero"))?;
+        let mut all = vec![];
+        let mut places: Vec<usize> = (0..size).collect();
+        while size <= items.len() {
+            i.cells(size + 1)?;
+            all.push(Value::tuple(places.iter().map(|at| items[*at].clone())));
+            // The last place that can still move on.
+            let Some(at) = (0..size).rev().find(|at| places[*at] < items.len() - size + at) else { break };
+            places[at] += 1;
+            (at + 1..size).for_each(|next| places[next] = places[next - 1] + 1);
+        }
+        Ok(Value::iterator(all))
+    },
+    "itertools.zip_longest" "*iterables, fillvalue=None" => |i, b| {
+        let mut lists = vec![];
+        for iterable in i.items(&b.get("iterables"))? {
+            lists.push(i.items(&iterable)?);
+        }
+        let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+        i.cells(longest.saturating_mul(lists.len() + 1))?;
+        let row = |at: usize| Value::tuple(lists.iter().map(|list| list.get(at).cloned().unwrap_or_else(|| b.get("fillvalue"))));
+        Ok(Value::iterator((0..longest).map(row).collect()))
+    },
+    "itertools.starmap" "function, items, /" => |i, b| {
+        let mut all = vec![];
+        for item in i.items(&b.get("items"))? {
+            let args = i.items(&item)?;
+            all.push(i.call(&b.get("function"), Args::of(args))?);
+        }
+        Ok(Value::iterator(all))
+    },
+    "itertools.count" "start=0, step=1" => |_, _| {
+        Err(Fault::unsupported("`itertools.count` goes on without end, which is not supported")
+            .help("`enumerate` counts what there is"))
+    },
+    "itertools.cycle" "items, /" => |_, _| {
+        Err(Fault::unsupported("`itertools.cycle` goes on without end, which is not supported")
+            .help("`items[n % len(items)]` takes them in turn"))
+    },
+    "operator.itemgetter" "item, /" => |_, b| {
+        static ITEM: Native = Native {
+            name: "operator.itemgetter",
+            signature: "key, of, /",
+            call: |i, b| i.item(&b.get("of"), &b.get("key")),
+        };
+        let getter = Partial { callee: Value::Native(&ITEM), positional: vec![b.get("item")], named: vec![] };
+        Ok(Value::Partial(Rc::new(getter)))
+    },
+    "operator.attrgetter" "name, /" => |_, b| {
+        static ATTRIBUTE: Native = Native {
+            name: "operator.attrgetter",
+            signature: "name, of, /",
+            call: |i, b| {
+                let mut value = b.get("of");
+                for part in b.string("name")?.split('.') {
+                    value = i.attribute(&value, part)?;
+                }
+                Ok(value)
+            },
+        };
+        let getter = Partial { callee: Value::Native(&ATTRIBUTE), positional: vec![b.get("name")], named: vec![] };
+        Ok(Value::Partial(Rc::new(getter)))
+    },
+    "operator.sub" "a, b, /" => |i, b| i.binary(ruff_python_ast::Operator::Sub, &b.get("a"), &b.get("b")),
+    "operator.truediv" "a, b, /" => |i, b| i.binary(ruff_python_ast::Operator::Div, &b.get("a"), &b.get("b")),
+    "operator.floordiv" "a, b, /" => |i, b| i.binary(ruff_python_ast::Operator::FloorDiv, &b.get("a"), &b.get("b")),
+    "warnings.simplefilter" "*args, **kwargs" => |_, _| Ok(Value::None),
+    "warnings.catch_warnings" "*args, **kwargs" => |_, _| Ok(Value::None),
+};
 
 /// Whether a module is known.
 pub(crate) fn is_known(name: &str) -> bool {
@@ -227,22 +375,55 @@ impl Interpreter {
             // `Any`, `Optional`, `ABC`: types that nothing hangs on here.
             return Ok(Some(match name {
                 "cast" => Value::Native(&CAST),
-                "abstractmethod" | "overload" | "no_type_check" => Value::Native(&IDENTITY),
+                "abstractmethod"
+                | "overload"
+                | "no_type_check"
+                | "final"
+                | "override"
+                | "runtime_checkable"
+                | "abstractproperty"
+                | "abstractclassmethod"
+                | "abstractstaticmethod" => Value::Native(&IDENTITY),
+                "TypedDict" | "Dict" | "MutableMapping" => Value::Class(self.class("builtins.dict")?),
+                "List" => Value::Class(self.class("builtins.list")?),
+                "Tuple" => Value::Class(self.class("builtins.tuple")?),
+                "Set" if module != "collections.abc" => Value::Class(self.class("builtins.set")?),
                 "TYPE_CHECKING" => Value::Bool(false),
                 "Sequence" => Value::Class(self.class("typing.Sequence")?),
                 "Iterable" => Value::Class(self.class("typing.Iterable")?),
                 "Collection" => Value::Class(self.class("typing.Collection")?),
                 "Mapping" => Value::Class(self.class("typing.Mapping")?),
                 "Callable" => Value::Class(self.class("typing.Callable")?),
-                "TypeVar" | "NewType" | "NamedTuple" => Value::Native(&NOTHING),
-                _ => Value::None,
+                "TypeVar" | "NewType" | "ParamSpec" | "TypeVarTuple" => Value::Native(&NOTHING),
+                _ => match self.standard(&full)? {
+                    Some(value) => value,
+                    // What another name of the module is for.
+                    None if module != "types" => Value::None,
+                    None => function(&full).unwrap_or(Value::None),
+                },
             }));
         }
-        if let Some(native) = FUNCTIONS.iter().find(|native| native.name == full) {
-            return Ok(Some(Value::Native(native)));
+        if let Some(found) = function(&full) {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.standard(&full)? {
+            return Ok(Some(found));
+        }
+        if full == "os.environ" {
+            return self.environment().map(Some);
+        }
+        if full == "sys.path" {
+            return Ok(Some(Value::list([])));
+        }
+        if name == "__version__"
+            && let Some(version) = super::version::of_package(module)
+        {
+            return self.version(version).map(Some);
         }
         match full.as_str() {
-            "dataclasses.dataclass" => return Ok(Some(Value::Native(&DATACLASS))),
+            "typing_extensions.NamedTuple" => {
+                return self.class("typing.NamedTuple").map(|c| Some(Value::Class(c)));
+            }
             "math.pi" | "numpy.pi" => return Ok(Some(Value::Float(std::f64::consts::PI))),
             "math.e" => return Ok(Some(Value::Float(std::f64::consts::E))),
             "math.inf" | "numpy.inf" => return Ok(Some(Value::Float(f64::INFINITY))),
@@ -272,15 +453,52 @@ impl Interpreter {
         }
     }
 
+    /// `os.environ`: empty, and the same one each time.
+    fn environment(&mut self) -> Result<Value> {
+        let class = self.class("os.environ")?;
+        let known = class.attributes.borrow().get("environ").cloned();
+        let environment = known.unwrap_or_else(|| Value::Dict(Rc::default()));
+        class.attributes.borrow_mut().insert("environ".into(), environment.clone());
+        Ok(environment)
+    }
+
+    /// A copy of a list, dict or set; anything else as it is.
+    fn shallow(&mut self, value: &Value) -> Result<Value> {
+        Ok(match value {
+            Value::List(_) | Value::Dict(_) | Value::Set(_) => {
+                self.call_method(value, "copy", Args::default())?
+            }
+            other => other.clone(),
+        })
+    }
+
     /// A class attribute that is not defined in the program: constructors and forward passes of PyTorch's classes.
     pub(crate) fn class_attribute(&mut self, class: &Rc<Class>, name: &str) -> Result<Option<Value>> {
-        if class.is_module() {
-            return Ok(torch::module_method(name).map(Value::Native));
+        if class.is_module()
+            && let Some(native) = torch::module_method(name)
+        {
+            return Ok(Some(Value::Native(native)));
         }
-        Ok(match name {
-            "__init__" => Some(Value::Native(torch::module_init())),
-            _ => None,
-        })
+        if name == "__init__" {
+            return Ok(Some(Value::Native(torch::module_init())));
+        }
+        if super::enumeration::is_enum(class) && name == "__members__" {
+            return Ok(Some(Value::named([])));
+        }
+        if let Some(native) = class.builtin() {
+            let found = self.method_of_type(native.name, name);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let of = Value::Class(class.clone());
+        match super::object::method(name) {
+            Some(found @ Value::Wrapped(super::value::Wrapper::Class, _)) => {
+                self.bound(found, of, class).map(Some)
+            }
+            Some(Value::Wrapped(_, inner)) => Ok(Some((*inner).clone())),
+            found => Ok(found),
+        }
     }
 
     /// What `super()` finds in the classes that PyTorch and Python define.
@@ -291,27 +509,25 @@ impl Interpreter {
         name: &str,
     ) -> Result<Option<Value>> {
         let found = self.class_attribute(&class.clone(), name)?;
-        Ok(found.map(|native| Value::Method(Rc::new((native, this.clone())))))
+        Ok(found.map(|found| match found {
+            // It is given the class itself.
+            found if name == "__new__" => found,
+            found @ Value::Method(_) => found,
+            found => Value::Method(Rc::new((found, this.clone()))),
+        }))
     }
 }
 
-/// `@dataclass`, `@dataclass(frozen=True)`: the constructor takes the fields.
-static DATACLASS: Native = Native {
-    name: "dataclasses.dataclass",
-    signature: "cls=None, /, **kwargs",
-    call: |_, b| match b.get("cls") {
-        Value::Class(class) => {
-            class.attributes.borrow_mut().insert(DATA_CLASS.into(), Value::Bool(true));
-            Ok(Value::Class(class))
-        }
-        _ => Ok(Value::Native(&DATACLASS)),
-    },
-};
 static NAMED: Native = Native {
     name: "functools.wraps",
     signature: "wrapped, wrapper, /",
-    call: |_, b| {
+    call: |i, b| {
+        let doc = i.find_attribute(&b.get("wrapped"), "__doc__")?.unwrap_or(Value::None);
         if let (Value::Function(wrapped), Value::Function(wrapper)) = (b.get("wrapped"), b.get("wrapper")) {
+            let attributes = wrapped.attributes.borrow().clone();
+            wrapper.attributes.borrow_mut().extend(attributes);
+            wrapper.attributes.borrow_mut().insert("__wrapped__".into(), b.get("wrapped"));
+            wrapper.attributes.borrow_mut().insert("__doc__".into(), doc);
             let name = wrapped.name.borrow().clone();
             *wrapper.name.borrow_mut() = name;
         }

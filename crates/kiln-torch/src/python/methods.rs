@@ -95,6 +95,40 @@ static STR: Table = natives! {
         let (text, suffix) = (b.string("self")?, b.string("suffix")?);
         Ok(Value::str(text.strip_suffix(&*suffix).unwrap_or(&text)))
     },
+    "str.rpartition" "self, sep, /" => |i, b| {
+        let (text, separator) = (b.string("self")?, b.string("sep")?);
+        i.cells(text.len())?;
+        let parts = match text.rsplit_once(&*separator) {
+            Some((before, behind)) => [before, &*separator, behind],
+            None => ["", "", &*text],
+        };
+        Ok(Value::tuple(parts.map(Value::str)))
+    },
+    "str.format_map" "self, mapping, /" => |i, b| {
+        let named = match i.dict_of(&b.get("mapping"))? {
+            Value::Dict(dict) => dict.borrow().entries.values()
+                .filter_map(|(name, value)| Some((Rc::from(name.as_str()?), value.clone()))).collect(),
+            _ => return Err(b.wrong("mapping", "a dict")),
+        };
+        i.call_method(&b.get("self"), "format", Args { positional: vec![], named })
+    },
+    "str.casefold" "self, /" => |_, b| Ok(Value::str(b.string("self")?.to_lowercase())),
+    "str.swapcase" "self, /" => |_, b| {
+        let swap = |c: char| if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() };
+        Ok(Value::str(b.string("self")?.chars().map(swap).collect::<String>()))
+    },
+    "str.isnumeric" "self, /" => |_, b| every(b, char::is_numeric),
+    "str.isdecimal" "self, /" => |_, b| every(b, |c| c.is_ascii_digit()),
+    "str.isidentifier" "self, /" => |_, b| {
+        let text = b.string("self")?;
+        let is_first = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+        Ok(Value::Bool(is_first && text.chars().all(|c| c.is_alphanumeric() || c == '_')))
+    },
+    "str.rfind" "self, sub, /" => |_, b| {
+        let (text, part) = (b.string("self")?, b.string("sub")?);
+        let found = text.rfind(&*part).map(|at| text[..at].chars().count());
+        Ok(Value::Int(found.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1)))
+    },
     "str.find" "self, sub, /" => |_, b| Ok(Value::Int(found_at(b)?.unwrap_or(-1))),
     "str.index" "self, sub, /" => |_, b| {
         found_at(b)?.map(Value::Int).ok_or_else(|| Fault::value("that is not in the text"))
@@ -278,7 +312,7 @@ static DICT: Table = natives! {
     },
     "dict.update" "self, other=None, /, **kwargs" => |i, b| {
         let dict = dict(b)?;
-        let mut merged = Dict { entries: dict.borrow().entries.clone() };
+        let mut merged = Dict { entries: dict.borrow().entries.clone(), is_ordered: dict.borrow().is_ordered };
         i.cells(merged.entries.len())?;
         i.cycles.changed(&b.get("self"), &b.get("self"));
         i.update_dict(&mut merged, &b.get("other"))?;
@@ -287,9 +321,10 @@ static DICT: Table = natives! {
         Ok(Value::None)
     },
     "dict.copy" "self, /" => |i, b| {
-        let entries = dict(b)?.borrow().entries.clone();
-        i.cells(entries.len())?;
-        Ok(Value::Dict(Rc::new(Dict { entries }.into())))
+        let dict = dict(b)?;
+        let copy = Dict { entries: dict.borrow().entries.clone(), is_ordered: dict.borrow().is_ordered };
+        i.cells(copy.entries.len())?;
+        Ok(Value::Dict(Rc::new(copy.into())))
     },
 };
 
@@ -425,6 +460,30 @@ static SIZE: Table = natives! {
     "tuple.count" "self, item, /" => count,
 };
 
+static INT: Table = natives! {
+    "int.bit_length" "self, /" => |_, b| Ok(Value::Int(i64::from(64 - b.int("self")?.unsigned_abs().leading_zeros()))),
+    "int.is_integer" "self, /" => |_, _| Ok(Value::Bool(true)),
+};
+
+static FLOAT: Table = natives! {
+    "float.is_integer" "self, /" => |_, b| {
+        let x = b.float("self")?;
+        Ok(Value::Bool(x.is_finite() && x.fract() == 0.0))
+    },
+};
+
+static FROM_KEYS: Native = Native {
+    name: "dict.fromkeys",
+    signature: "iterable, value=None, /",
+    call: |i, b| {
+        let mut dict = Dict::default();
+        for item in i.items(&b.get("iterable"))? {
+            dict.entries.insert(i.key(&item)?, (item, b.get("value")));
+        }
+        Ok(Value::Dict(Rc::new(dict.into())))
+    },
+};
+
 /// Where an element is first.
 fn index(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     for (at, item) in i.items(&b.get("self"))?.iter().enumerate() {
@@ -445,15 +504,15 @@ fn count(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 }
 
 fn list(b: &Bound) -> Result<Rc<std::cell::RefCell<Vec<Value>>>> {
-    match b.get("self") {
-        Value::List(list) => Ok(list),
+    match b.get("self").plain() {
+        Value::List(list) => Ok(list.clone()),
         _ => Err(b.wrong("self", "a list")),
     }
 }
 
 fn dict(b: &Bound) -> Result<Rc<std::cell::RefCell<Dict>>> {
-    match b.get("self") {
-        Value::Dict(dict) | Value::Set(dict) => Ok(dict),
+    match b.get("self").plain() {
+        Value::Dict(dict) | Value::Set(dict) => Ok(dict.clone()),
         _ => Err(b.wrong("self", "a dict")),
     }
 }
@@ -536,10 +595,43 @@ impl Interpreter {
             Value::Dict(_) => DICT,
             Value::Set(_) => SET,
             Value::Tuple(_) => SIZE,
+            Value::Int(_) | Value::Bool(_) => INT,
+            Value::Float(_) => FLOAT,
             _ => return Ok(None),
         };
-        let found = table.iter().find(|native| native.name.split('.').nth(1) == Some(name));
-        Ok(found.map(|native| Value::Method(Rc::new((Value::Native(native), of.clone())))))
+        if name == "__class__" {
+            let class = Value::Class(self.class("builtins.type")?);
+            return self.call(&class, Args::of([of.clone()])).map(Some);
+        }
+        if name == "fromkeys" && matches!(of, Value::Dict(_)) {
+            return Ok(Some(Value::Native(&FROM_KEYS)));
+        }
+        let native = table.iter().find(|native| native.name.split('.').nth(1) == Some(name));
+        let method = native.map(Value::Native).or_else(|| match super::object::method(name) {
+            Some(found @ Value::Native(_)) if !name.ends_with("attr__") && name != "__post_init__" => {
+                Some(found)
+            }
+            _ => None,
+        });
+        Ok(method.map(|method| Value::Method(Rc::new((method, of.clone())))))
+    }
+
+    /// The same without a value: `str.lower`, `dict.fromkeys`.
+    pub(super) fn method_of_type(&mut self, of: &str, name: &str) -> Option<Value> {
+        let table = match of {
+            "builtins.str" => STR,
+            "builtins.list" => LIST,
+            "builtins.dict" | "collections.OrderedDict" | "collections.defaultdict" if name == "fromkeys" => {
+                return Some(Value::Native(&FROM_KEYS));
+            }
+            "builtins.dict" | "collections.OrderedDict" | "collections.defaultdict" => DICT,
+            "builtins.set" => SET,
+            "builtins.tuple" => SIZE,
+            "builtins.int" => INT,
+            "builtins.float" => FLOAT,
+            _ => return None,
+        };
+        table.iter().find(|native| native.name.split('.').nth(1) == Some(name)).map(Value::Native)
     }
 
     /// Values in order, or what `key` makes of them; those that are equal stay as they are.

@@ -9,22 +9,30 @@
 
 mod advice;
 mod builtins;
+mod cache;
 mod call;
 mod class;
 mod cycles;
+mod data;
+mod enumeration;
 mod eval;
 mod exec;
 mod fault;
 pub(crate) mod format;
 mod function;
+mod generator;
 mod imports;
 mod library;
 pub(crate) mod methods;
 pub(crate) mod native;
+mod object;
 mod operators;
+mod pattern;
 mod scope;
 mod sequence;
+mod standard;
 pub(crate) mod value;
+mod version;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -42,6 +50,7 @@ pub(crate) use scope::{Env, Scope};
 pub(crate) use sequence::{position, slice_indices};
 use value::Code;
 pub(crate) use value::{Class, Namespace, Object, Value};
+pub(crate) use version::TORCH;
 
 use crate::limits::Limits;
 use crate::source::{SourceFile, Span};
@@ -79,6 +88,8 @@ pub(crate) struct Interpreter {
     pub seed: u64,
     /// How many random tensors were drawn.
     pub draws: u32,
+    /// How many hooks were registered.
+    pub hooks: i64,
     /// The exceptions whose handlers run, innermost last.
     handled: Vec<Fault>,
     /// Which tensors are views of others.
@@ -120,6 +131,7 @@ impl Interpreter {
             asked_for_training: false,
             seed: 0,
             draws: 0,
+            hooks: 0,
             handled: vec![],
             sharing: crate::torch::Sharing::default(),
             storage: crate::torch::Storage::default(),

@@ -125,8 +125,8 @@ impl Bound {
     }
 
     pub fn string(&self, name: &str) -> Result<Rc<str>> {
-        match self.get(name) {
-            Value::Str(s) => Ok(s),
+        match self.get(name).plain() {
+            Value::Str(s) => Ok(s.clone()),
             _ => Err(self.wrong(name, "a string")),
         }
     }
@@ -135,7 +135,7 @@ impl Bound {
     pub fn sizes(&self, name: &str, n: usize) -> Result<Vec<i64>> {
         let wanted = || if n == 1 { "an integer".to_owned() } else { format!("an integer or {n} of them") };
         let value = self.get(name);
-        let items = match &value {
+        let items = match value.plain() {
             Value::Tuple(items) if items.len() <= 16 => items.to_vec(),
             Value::List(items) if items.borrow().len() <= 16 => items.borrow().to_vec(),
             _ => return Ok(vec![value.as_int().ok_or_else(|| self.wrong(name, &wanted()))?; n]),

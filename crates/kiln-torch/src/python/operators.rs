@@ -69,6 +69,19 @@ impl Interpreter {
         self.truth(&answer).map(Some)
     }
 
+    /// `left op= right` where the class says what that does.
+    pub(crate) fn in_place(&mut self, op: Operator, left: &Value, right: &Value) -> Result<Option<Value>> {
+        let Value::Object(object) = left else { return Ok(None) };
+        let name = methods(op).0.replacen("__", "__i", 1);
+        match object.class.find(&name) {
+            Some(method) => {
+                let method = Value::Method(Rc::new((method, left.clone())));
+                self.call(&method, super::Args::of([right.clone()])).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// `left op right`
     pub(crate) fn binary(&mut self, op: Operator, left: &Value, right: &Value) -> Result<Value> {
         use Value::{Bool, Dict, Float, Int, List, Object, Opaque, Parameter, Size, Str, Tensor, Tuple};
@@ -121,7 +134,7 @@ impl Interpreter {
                 Ok(Value::tuple(repeated))
             }
             (Dict(a), Dict(b)) if op == Operator::BitOr => {
-                let mut merged = super::value::Dict { entries: a.borrow().entries.clone() };
+                let mut merged = super::value::Dict::of(a.borrow().entries.clone());
                 merged.entries.extend(b.borrow().entries.clone());
                 self.cells(merged.entries.len())?;
                 Ok(Dict(Rc::new(merged.into())))
@@ -145,7 +158,7 @@ impl Interpreter {
                     _ => {}
                 }
                 let entries = entries.into_iter().collect();
-                Ok(Value::Set(Rc::new(super::value::Dict { entries }.into())))
+                Ok(Value::Set(Rc::new(super::value::Dict::of(entries).into())))
             }
             // `int | None` where a type is written.
             (Value::Class(_) | Value::None, Value::Class(_) | Value::None) if op == Operator::BitOr => {
@@ -158,6 +171,13 @@ impl Interpreter {
             (_, Object(object)) if object.class.find(methods(op).1).is_some() => {
                 let method = self.attribute(right, methods(op).1)?;
                 self.call(&method, super::Args::of([left.clone()]))
+            }
+            // An object of a class that derives from `int`, `dict` and so on is one.
+            (Object(_) | Value::Attributes(_), _) | (_, Object(_) | Value::Attributes(_))
+                if !matches!((left.plain(), right.plain()), (Object(_), _) | (_, Object(_))) =>
+            {
+                let (left, right) = (self.dict_of(left)?, self.dict_of(right)?);
+                self.deeper(|this| this.binary(op, &left, &right))
             }
             (Opaque(opaque), _) | (_, Opaque(opaque)) => {
                 if self.lenient {
@@ -260,6 +280,9 @@ impl Interpreter {
                 let method = self.attribute(operand, unary_method(op))?;
                 self.call(&method, super::Args::default())?
             }
+            (_, Value::Object(object)) if object.contents.get().is_some() => {
+                return self.unary(op, &operand.plain().clone());
+            }
             (UnaryOp::USub | UnaryOp::Invert, Value::Tensor(_) | Value::Parameter(_)) => {
                 self.tensor_unary(op, operand)?
             }
@@ -284,6 +307,7 @@ impl Interpreter {
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Str(a), Value::Str(b)) => Rc::ptr_eq(a, b) || a.len() < 1000 && a == b,
             (Value::Tuple(a), Value::Tuple(b)) => Rc::ptr_eq(a, b),
+            (Value::Attributes(a), Value::Attributes(b)) => Rc::ptr_eq(&a.0, &b.0) && a.1 == b.1,
             _ => {
                 std::mem::discriminant(left) == std::mem::discriminant(right)
                     && left.identity().is_some_and(|a| right.identity() == Some(a))
@@ -330,6 +354,12 @@ impl Interpreter {
                     return Ok(false);
                 }
                 self.step(a.borrow().entries.len() as u64)?;
+                if a.borrow().is_ordered
+                    && b.borrow().is_ordered
+                    && !a.borrow().entries.keys().eq(b.borrow().entries.keys())
+                {
+                    return Ok(false);
+                }
                 let (a, b) = (a.borrow().entries.clone(), b.borrow().entries.clone());
                 for (key, (_, value)) in &a {
                     let Some((_, other)) = b.get(key) else { return Ok(false) };
@@ -353,10 +383,29 @@ impl Interpreter {
                 }
                 match (self.data_of(left)?, self.data_of(right)?) {
                     (Some((class, a)), Some((other, b))) if Rc::ptr_eq(&class, &other) => {
-                        self.all_equal(&a, &b)?
+                        return self.all_equal(&a, &b);
                     }
-                    _ => false,
+                    _ => {}
                 }
+                if let (Value::Object(a), Value::Object(b)) = (left, right)
+                    && let Some(answer) = self.equal_attributes(a, b)?
+                {
+                    return Ok(answer);
+                }
+                if let Some(ordering) = self.versions(left, right)? {
+                    return Ok(ordering == Ordering::Equal);
+                }
+                match (left.plain(), right.plain()) {
+                    (Value::Object(_), _) | (_, Value::Object(_)) => false,
+                    (a, b) => {
+                        let (a, b) = (a.clone(), b.clone());
+                        self.deeper(|this| this.is_equal(&a, &b))?
+                    }
+                }
+            }
+            (Value::Attributes(_), _) | (_, Value::Attributes(_)) => {
+                let (a, b) = (self.dict_of(left)?, self.dict_of(right)?);
+                self.deeper(|this| this.is_equal(&a, &b))?
             }
             _ => match (left.as_f64(), right.as_f64()) {
                 (Some(a), Some(b)) => a == b,
@@ -444,7 +493,10 @@ impl Interpreter {
         if let (Some(a), Some(b)) = (left.as_f64(), right.as_f64()) {
             return Ok(a.partial_cmp(&b));
         }
-        if let (Value::Str(a), Value::Str(b)) = (left, right) {
+        if let Some(ordering) = self.versions(left, right)? {
+            return Ok(Some(ordering));
+        }
+        if let (Value::Str(a), Value::Str(b)) = (left.plain(), right.plain()) {
             self.text(if a.len() < b.len() { a } else { b })?;
             return Ok(Some(a.cmp(b)));
         }
@@ -456,7 +508,12 @@ impl Interpreter {
                 _ => Ordering::Equal,
             }));
         }
-        let sequences = match (left, right) {
+        if let (Some((a, x)), Some((b, y))) = (self.ordered_data(left)?, self.ordered_data(right)?)
+            && Rc::ptr_eq(&a, &b)
+        {
+            return self.deeper(|this| this.ordering(&Value::tuple(x), &Value::tuple(y)));
+        }
+        let sequences = match (left.plain(), right.plain()) {
             (Value::Tuple(a), Value::Tuple(b)) => {
                 self.step((a.len() + b.len()) as u64 / 8)?;
                 Some((a.to_vec(), b.to_vec()))

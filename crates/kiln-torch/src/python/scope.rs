@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::value::{Class, Function, Value};
+use crate::source::Span;
 
 /// Names, and where to look for others.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Scope {
     elsewhere: RefCell<HashSet<Rc<str>>>,
     /// Whether it is a comprehension's.
     pub is_comprehension: Cell<bool>,
+    /// Modules that `from module import *` names, where their names are not known one by one.
+    pub stars: RefCell<Vec<(Value, Span)>>,
     parent: Option<Rc<Scope>>,
 }
 
@@ -85,7 +88,7 @@ impl Scope {
     /// Forgets everything, so that scopes and the functions in them do not keep each other alive.
     pub fn clear(&self) {
         let names = std::mem::take(&mut *self.names.borrow_mut());
-        drop(names);
+        drop((names, self.stars.take()));
     }
 }
 
@@ -99,9 +102,25 @@ pub(crate) struct Env {
     pub method: Option<(Rc<Function>, Option<Value>)>,
     /// In a class body: the names around the class, which are all that methods see.
     pub around: Option<Rc<Scope>>,
+    /// In a generator: what it has given so far.
+    pub yields: Option<Rc<RefCell<Vec<Value>>>>,
 }
 
 impl Env {
+    /// A place outside of functions and classes.
+    pub fn new(scope: Rc<Scope>, file: u32) -> Self {
+        Self { scope, file, method: None, around: None, yields: None }
+    }
+
+    /// The scope of the file.
+    pub fn globals(&self) -> Rc<Scope> {
+        let mut scope = &self.scope;
+        while let Some(parent) = &scope.parent {
+            scope = parent;
+        }
+        scope.clone()
+    }
+
     /// The same with other names.
     pub fn with_scope(&self, scope: Rc<Scope>) -> Self {
         Self { scope, ..self.clone() }

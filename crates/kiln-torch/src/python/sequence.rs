@@ -9,7 +9,18 @@ use super::value::{Container, NativeClass, Value};
 impl Interpreter {
     /// All elements of something that can be iterated over.
     pub(crate) fn items(&mut self, value: &Value) -> Result<Vec<Value>> {
-        let items: Vec<Value> = match value {
+        if let Value::Object(object) = value
+            && let Some(method) = object.class.find("__iter__")
+        {
+            let method = Value::Method(Rc::new((method, value.clone())));
+            let iterated = self.call(&method, Default::default())?;
+            if matches!(&iterated, Value::Object(object) if object.class.find("__next__").is_some()) {
+                return self
+                    .each_until(|this, _| this.call_method(&iterated, "__next__", Default::default()));
+            }
+            return self.deeper(|this| this.items(&iterated));
+        }
+        let items: Vec<Value> = match value.plain() {
             Value::Tuple(items) => items.to_vec(),
             Value::List(items) => items.borrow().clone(),
             Value::Dict(dict) | Value::Set(dict) => {
@@ -23,22 +34,28 @@ impl Interpreter {
                 (0..count).map(|i| Value::Int(range[0].wrapping_add(range[2].wrapping_mul(i)))).collect()
             }
             Value::Object(object) => match object.class.native() {
-                NativeClass::Container(Container::ModuleDict) => {
-                    object.children().into_iter().map(|(name, _)| Value::Str(name)).collect()
+                NativeClass::Container(Container::ModuleDict | Container::ParameterDict) => {
+                    self.crowd(object)?;
+                    self.named_members(object).into_iter().map(|(name, _)| Value::Str(name)).collect()
                 }
                 NativeClass::Container(_) => {
                     self.crowd(object)?;
                     self.members(object)
                 }
-                _ => match object.class.find("__iter__") {
-                    Some(method) => {
-                        let method = Value::Method(Rc::new((method, value.clone())));
-                        let iterated = self.call(&method, Default::default())?;
-                        return self.deeper(|this| this.items(&iterated));
-                    }
-                    None => return Err(not_iterable(value)),
-                },
+                _ if object.class.find("__next__").is_some() => {
+                    self.each_until(|this, _| this.call_method(value, "__next__", Default::default()))?
+                }
+                // As sequences were before there were iterators.
+                _ if object.class.find("__getitem__").is_some() && !object.class.is_module() => {
+                    self.each_until(|this, at| this.item(value, &Value::Int(at)))?
+                }
+                _ => return Err(not_iterable(value)),
             },
+            Value::Attributes(_) => {
+                let dict = self.dict_of(value)?;
+                return self.items(&dict);
+            }
+            Value::Class(class) if super::enumeration::is_enum(class) => self.members_of(class)?,
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_items(value)?,
             Value::Opaque(opaque) => return Err(super::imports::unknown(opaque)),
             Value::Failed(fault) => return Err((**fault).clone()),
@@ -48,28 +65,46 @@ impl Interpreter {
         Ok(items)
     }
 
+    /// Elements one by one until there are no more.
+    fn each_until(&mut self, mut next: impl FnMut(&mut Self, i64) -> Result<Value>) -> Result<Vec<Value>> {
+        let mut items = vec![];
+        for at in 0.. {
+            self.cells(1)?;
+            match self.deeper_call(|this| next(this, at)) {
+                Ok(item) => items.push(item),
+                Err(fault) if super::exec::is_raised(&fault, &["StopIteration", "IndexError"]) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(items)
+    }
+
     /// How many elements there are.
     pub(crate) fn length(&mut self, value: &Value) -> Result<usize> {
         if let Value::Object(object) = value {
             self.crowd(object)?;
         }
-        Ok(match value {
+        if let Value::Object(object) = value
+            && let Some(method) = object.class.find("__len__")
+        {
+            let method = Value::Method(Rc::new((method, value.clone())));
+            let length = self.deeper_call(|this| this.call(&method, Default::default()))?;
+            return Ok(length.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(0));
+        }
+        Ok(match value.plain() {
+            Value::Attributes(_) => {
+                let dict = self.dict_of(value)?;
+                return self.length(&dict);
+            }
+            Value::Class(class) if super::enumeration::is_enum(class) => self.members_of(class)?.len(),
             Value::Tuple(items) => items.len(),
             Value::List(items) => items.borrow().len(),
             Value::Dict(dict) | Value::Set(dict) => dict.borrow().entries.len(),
             Value::Str(text) => text.chars().count(),
             Value::Range(range) => usize::try_from(range_length(range)).unwrap_or(0),
             Value::Object(object) => match object.class.native() {
-                NativeClass::Container(Container::ParameterList) => self.members(object).len(),
-                NativeClass::Container(_) => object.children().len(),
-                _ => match object.class.find("__len__") {
-                    Some(method) => {
-                        let method = Value::Method(Rc::new((method, value.clone())));
-                        let length = self.call(&method, Default::default())?;
-                        length.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
-                    }
-                    None => return Err(Fault::type_error(format!("a {} has no length", value.type_name()))),
-                },
+                NativeClass::Container(_) => self.members(object).len(),
+                _ => return Err(Fault::type_error(format!("a {} has no length", value.type_name()))),
             },
             Value::Opaque(opaque) => return Err(super::imports::unknown(opaque)),
             other => return Err(Fault::type_error(format!("a {} has no length", other.type_name()))),
@@ -78,8 +113,19 @@ impl Interpreter {
 
     /// Whether `item` is in something.
     pub(crate) fn contains(&mut self, container: &Value, item: &Value) -> Result<bool> {
-        match container {
-            Value::Str(text) => match item {
+        if let Value::Object(object) = container
+            && object.class.find("__contains__").is_some()
+        {
+            let method = self.attribute(container, "__contains__")?;
+            let answer = self.deeper_call(|this| this.call(&method, super::Args::of([item.clone()])))?;
+            return self.truth(&answer);
+        }
+        match container.plain() {
+            Value::Attributes(_) => {
+                let dict = self.dict_of(container)?;
+                self.contains(&dict, item)
+            }
+            Value::Str(text) => match item.plain() {
                 Value::Str(part) => {
                     self.text(text)?;
                     Ok(text.contains(&**part))
@@ -91,17 +137,15 @@ impl Interpreter {
                 Ok(dict.borrow().entries.contains_key(&key))
             }
             Value::Object(object)
-                if matches!(object.class.native(), NativeClass::Container(Container::ModuleDict)) =>
+                if matches!(
+                    object.class.native(),
+                    NativeClass::Container(Container::ModuleDict | Container::ParameterDict)
+                ) =>
             {
                 Ok(item.as_str().is_some_and(|name| object.get(name).is_some()))
             }
-            Value::Object(object) if object.class.find("__contains__").is_some() => {
-                let method = self.attribute(container, "__contains__")?;
-                let answer = self.call(&method, super::Args::of([item.clone()]))?;
-                self.truth(&answer)
-            }
-            other => {
-                for element in self.items(other)? {
+            _ => {
+                for element in self.items(container)? {
                     if self.is_equal(&element, item)? {
                         return Ok(true);
                     }
@@ -113,7 +157,29 @@ impl Interpreter {
 
     /// `container[key]`
     pub(crate) fn item(&mut self, container: &Value, key: &Value) -> Result<Value> {
+        if let Value::Object(object) = container {
+            if object.class.find("__getitem__").is_some() {
+                let method = self.attribute(container, "__getitem__")?;
+                return self.deeper_call(|this| this.call(&method, super::Args::of([key.clone()])));
+            }
+            if let Some(contents) = object.contents.get() {
+                let contents = contents.clone();
+                if let Value::Dict(dict) = &contents {
+                    let wanted = self.key(key)?;
+                    if !dict.borrow().entries.contains_key(&wanted)
+                        && let Some(value) = self.missing(object, key)?
+                    {
+                        return Ok(value);
+                    }
+                }
+                return self.item(&contents, key);
+            }
+        }
         match container {
+            Value::Attributes(_) => {
+                let dict = self.dict_of(container)?;
+                self.item(&dict, key)
+            }
             Value::Tuple(items) => match key {
                 Value::Slice(slice) => self.sliced(items, slice).map(Value::tuple),
                 _ => {
@@ -164,10 +230,14 @@ impl Interpreter {
                 })
             }
             Value::Object(object) if object.class.is_module() => self.module_item(&object.clone(), key),
-            Value::Object(object) if object.class.find("__getitem__").is_some() => {
-                let method = self.attribute(container, "__getitem__")?;
-                self.call(&method, super::Args::of([key.clone()]))
+            Value::Class(class) if super::enumeration::is_enum(class) => {
+                self.member_named(&class.clone(), key)
             }
+            Value::Class(class) if class.find("__class_getitem__").is_some() => {
+                self.call_method(container, "__class_getitem__", super::Args::of([key.clone()]))
+            }
+            // `Base[Config]` is the base as well.
+            Value::Class(class) if matches!(class.native, NativeClass::None) => Ok(container.clone()),
             Value::Tensor(_) | Value::Parameter(_) => self.tensor_item(container, key),
             // Types with parameters: `list[int]`, `Callable[..., nn.Module]`.
             Value::Class(_) | Value::None => Ok(Value::None),
@@ -179,7 +249,15 @@ impl Interpreter {
 
     /// `container[key] = value`
     pub(crate) fn set_item(&mut self, container: &Value, key: &Value, value: Value) -> Result<()> {
-        match container {
+        if let Value::Object(object) = container
+            && object.class.find("__setitem__").is_some()
+        {
+            let method = self.attribute(container, "__setitem__")?;
+            let args = super::Args::of([key.clone(), value]);
+            return self.deeper_call(|this| this.call(&method, args)).map(drop);
+        }
+        match container.plain() {
+            Value::Attributes(view) => self.change_attribute(view, key, Some(value)),
             Value::List(items) => match key {
                 Value::Slice(slice) => {
                     let new = self.items(&value)?;
@@ -224,10 +302,6 @@ impl Interpreter {
             }
             Value::Tensor(_) | Value::Parameter(_) => self.set_tensor_item(container, key, &value),
             Value::Opaque(_) => Ok(()),
-            Value::Object(object) if object.class.find("__setitem__").is_some() => {
-                let method = self.attribute(container, "__setitem__")?;
-                self.call(&method, super::Args::of([key.clone(), value])).map(drop)
-            }
             other => {
                 Err(Fault::type_error(format!("elements of a {} cannot be assigned", other.type_name())))
             }
@@ -236,7 +310,14 @@ impl Interpreter {
 
     /// `del container[key]`
     pub(crate) fn delete_item(&mut self, container: &Value, key: &Value) -> Result<()> {
-        match container {
+        if let Value::Object(object) = container
+            && object.class.find("__delitem__").is_some()
+        {
+            let method = self.attribute(container, "__delitem__")?;
+            return self.deeper_call(|this| this.call(&method, super::Args::of([key.clone()]))).map(drop);
+        }
+        match container.plain() {
+            Value::Attributes(view) => self.change_attribute(view, key, None)?,
             Value::List(items) if matches!(key, Value::Slice(_)) => {
                 let Value::Slice(slice) = key else { return Ok(()) };
                 let mut gone = slice_indices(slice, items.borrow().len())?;
@@ -252,9 +333,12 @@ impl Interpreter {
                 items.borrow_mut().remove(at);
             }
             Value::Dict(dict) => {
-                let key = self.key(key)?;
+                let wanted = self.key(key)?;
                 self.step(dict.borrow().entries.len() as u64 / 32)?;
-                dict.borrow_mut().entries.shift_remove(&key);
+                if dict.borrow_mut().entries.shift_remove(&wanted).is_none() {
+                    let shown = super::format::repr(key);
+                    return Err(Fault::python("KeyError", format!("the dict has no {shown}")));
+                }
             }
             Value::Object(object) if object.class.is_module() => {
                 self.delete_module_item(&object.clone(), key)?

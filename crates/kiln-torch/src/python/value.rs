@@ -1,6 +1,6 @@
 //! What the names of a program stand for while it is evaluated.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -40,10 +40,13 @@ pub(crate) enum Value {
     Native(&'static Native),
     /// `functools.partial`.
     Partial(Rc<Partial>),
-    /// `property`, `staticmethod` or `classmethod` around a function.
+    /// `staticmethod`, `classmethod` and the like around a function.
     Wrapped(Wrapper, Rc<Value>),
+    Property(Rc<Property>),
     Class(Rc<Class>),
     Object(Rc<Object>),
+    /// Attributes of an object as a dict: `__dict__`, `_modules`.
+    Attributes(Rc<(Rc<Object>, Members)>),
     /// `super()`: attributes are looked up behind a class.
     Super(Rc<(Rc<Class>, Value)>),
     Namespace(Rc<Namespace>),
@@ -60,9 +63,29 @@ pub(crate) enum Value {
 /// What stands around a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrapper {
-    Property,
     Static,
     Class,
+    /// `functools.lru_cache`, around what remembers.
+    Cached,
+    /// `functools.cached_property`
+    CachedProperty,
+}
+
+/// `property`: functions that read, set and delete; `None` where there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Property {
+    pub get: Value,
+    pub set: Value,
+    pub delete: Value,
+}
+
+/// Which attributes of an object are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Members {
+    All,
+    Modules,
+    Parameters,
+    Buffers,
 }
 
 /// A function of the program.
@@ -80,6 +103,8 @@ pub(crate) struct Function {
     pub owner: RefCell<Option<Rc<Class>>>,
     /// Whether gradients are on while it runs, where `@torch.no_grad()` or its like says so.
     pub gradients: Cell<Option<bool>>,
+    /// What the program has put onto it.
+    pub attributes: RefCell<IndexMap<Rc<str>, Value>>,
 }
 
 /// What a function takes and does.
@@ -87,6 +112,8 @@ pub(crate) struct Function {
 pub(crate) struct Code {
     pub parameters: Parameters,
     pub body: Body,
+    /// Whether there is a `yield` in it.
+    pub is_generator: bool,
 }
 
 /// What a function does.
@@ -146,6 +173,9 @@ pub(crate) enum Container {
     ModuleList,
     ModuleDict,
     ParameterList,
+    ParameterDict,
+    /// `nn.DataParallel`, `torch.compile`: one module, under the name that the wrapper gives it.
+    Wrapper(&'static str),
 }
 
 impl Class {
@@ -170,6 +200,19 @@ impl Class {
         natives.into_iter().find(|native| !matches!(native, NativeClass::None)).unwrap_or(NativeClass::Plain)
     }
 
+    /// The type of values that its objects are as well: `dict` for `class Config(dict)`.
+    pub fn builtin(self: &Rc<Self>) -> Option<&'static Native> {
+        self.mro().find_map(|class| match class.native {
+            NativeClass::Type(native) => Some(native),
+            _ => None,
+        })
+    }
+
+    /// Whether this is the class that Python calls so, or derives from it.
+    pub fn is_named(self: &Rc<Self>, name: &str) -> bool {
+        self.mro().any(|class| &*class.name == name && !matches!(class.native, NativeClass::None))
+    }
+
     /// Whether its objects are modules.
     pub fn is_module(self: &Rc<Self>) -> bool {
         matches!(self.native(), NativeClass::Module | NativeClass::Container(_) | NativeClass::Layer(_))
@@ -188,6 +231,12 @@ pub(crate) struct Object {
     pub attributes: RefCell<IndexMap<Rc<str>, Value>>,
     /// Names of attributes that are buffers, with whether they belong to the state dict.
     pub buffers: RefCell<IndexMap<Rc<str>, bool>>,
+    /// Of a class that derives from `dict`, `int` and so on: the value.
+    pub contents: OnceCell<Value>,
+    /// `self.__dict__ = self`: what is in the dict are the attributes.
+    pub is_own_dict: Cell<bool>,
+    /// What is called before and after `forward`.
+    pub hooks: RefCell<Vec<Hook>>,
     /// Whether `nn.Module.__init__` has been called: before that, no module can be assigned.
     pub is_initialized: Cell<bool>,
     /// The call that made it.
@@ -208,6 +257,15 @@ pub(crate) enum Mode {
     Evaluation,
 }
 
+/// What is called before or after the `forward` of a module.
+#[derive(Clone, Debug)]
+pub(crate) struct Hook {
+    pub number: i64,
+    pub is_before: bool,
+    pub takes_named: bool,
+    pub function: Value,
+}
+
 impl Object {
     /// A new object without attributes.
     pub fn new(class: Rc<Class>) -> Rc<Self> {
@@ -215,6 +273,9 @@ impl Object {
             class,
             attributes: RefCell::default(),
             buffers: RefCell::default(),
+            contents: OnceCell::new(),
+            is_own_dict: Cell::new(false),
+            hooks: RefCell::default(),
             is_initialized: Cell::new(false),
             made: Cell::new(None),
             mode: Cell::default(),
@@ -269,6 +330,20 @@ pub(crate) struct Opaque {
 #[derive(Debug, Default)]
 pub(crate) struct Dict {
     pub entries: IndexMap<Key, (Value, Value)>,
+    /// Whether it is an `OrderedDict`.
+    pub is_ordered: bool,
+}
+
+impl Dict {
+    /// A dict of these entries.
+    pub fn of(entries: IndexMap<Key, (Value, Value)>) -> Self {
+        Self { entries, is_ordered: false }
+    }
+
+    /// The value of a name.
+    pub fn named(&self, name: &str) -> Option<Value> {
+        self.entries.get(&Key::Str(name.into())).map(|(_, value)| value.clone())
+    }
 }
 
 /// What a dictionary looks values up by.
@@ -286,7 +361,7 @@ pub(crate) enum Key {
 impl Key {
     /// The key of a value, if it can be one. Tuples nest as deep as `depth`.
     pub fn of(value: &Value, depth: usize) -> Option<Self> {
-        Some(match value {
+        Some(match value.plain() {
             Value::None => Key::None,
             Value::Bool(b) => Key::Int(i64::from(*b)),
             Value::Int(i) => Key::Int(*i),
@@ -297,12 +372,27 @@ impl Key {
             Value::Tuple(items) if depth > 0 => {
                 Key::Tuple(items.iter().map(|item| Key::of(item, depth - 1)).collect::<Option<_>>()?)
             }
-            _ => Key::Identity(value.identity()?),
+            other => Key::Identity(other.identity()?),
         })
     }
 }
 
 impl Value {
+    /// The value itself; of an object whose class derives from `dict`, `int` and so on, what it is as one.
+    pub fn plain(&self) -> &Value {
+        match self {
+            Value::Object(object) => object.contents.get().unwrap_or(self),
+            other => other,
+        }
+    }
+
+    /// A dict of names.
+    pub fn named(entries: impl IntoIterator<Item = (Rc<str>, Value)>) -> Self {
+        let entries =
+            entries.into_iter().map(|(name, value)| (Key::Str(name.clone()), (Value::Str(name), value)));
+        Value::Dict(Rc::new(Dict::of(entries.collect()).into()))
+    }
+
     /// A string.
     pub fn str(text: impl AsRef<str>) -> Self {
         Value::Str(text.as_ref().into())
@@ -338,7 +428,7 @@ impl Value {
 
     /// As an integer that may depend on the batch.
     pub fn as_dim(&self) -> Option<Dim> {
-        match self {
+        match self.plain() {
             Value::Int(i) => Some(Dim::from(*i)),
             Value::Bool(b) => Some(Dim::from(i64::from(*b))),
             Value::Size(dim) => Some((**dim).clone()),
@@ -349,7 +439,7 @@ impl Value {
     /// As a number.
     #[allow(clippy::as_conversions, reason = "Python's float() rounds, too")]
     pub fn as_f64(&self) -> Option<f64> {
-        match self {
+        match self.plain() {
             Value::Int(i) => Some(*i as f64),
             Value::Bool(b) => Some(f64::from(u8::from(*b))),
             Value::Float(x) => Some(*x),
@@ -359,7 +449,7 @@ impl Value {
 
     /// As an integer.
     pub fn as_int(&self) -> Option<i64> {
-        match self {
+        match self.plain() {
             Value::Int(i) => Some(*i),
             Value::Bool(b) => Some(i64::from(*b)),
             _ => None,
@@ -368,7 +458,7 @@ impl Value {
 
     /// As text.
     pub fn as_str(&self) -> Option<&str> {
-        match self {
+        match self.plain() {
             Value::Str(s) => Some(s),
             _ => None,
         }
@@ -394,7 +484,10 @@ impl Value {
             Value::Namespace(x) => Rc::as_ptr(x).addr(),
             Value::Parameter(x) => Rc::as_ptr(x).addr(),
             Value::Tensor(x) => Rc::as_ptr(x).addr(),
-            Value::DType(x) => x.size(),
+            Value::DType(x) => x.name().as_ptr().addr(),
+            Value::Property(x) => Rc::as_ptr(x).addr(),
+            Value::Partial(x) => Rc::as_ptr(x).addr(),
+            Value::Attributes(x) => Rc::as_ptr(&x.0).addr(),
             _ => return None,
         })
     }
@@ -410,7 +503,8 @@ impl Value {
             Value::Str(_) => "str".into(),
             Value::Tuple(_) => "tuple".into(),
             Value::List(_) => "list".into(),
-            Value::Dict(_) => "dict".into(),
+            Value::Dict(dict) if dict.borrow().is_ordered => "OrderedDict".into(),
+            Value::Dict(_) | Value::Attributes(_) => "dict".into(),
             Value::Set(_) => "set".into(),
             Value::Range(_) => "range".into(),
             Value::Slice(_) => "slice".into(),
@@ -420,6 +514,7 @@ impl Value {
             | Value::Native(_)
             | Value::Partial(_)
             | Value::Wrapped(..) => "function".into(),
+            Value::Property(_) => "property".into(),
             Value::Class(_) => "type".into(),
             Value::Object(object) => object.class.name.to_string(),
             Value::Super(_) => "super".into(),

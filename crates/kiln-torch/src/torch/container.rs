@@ -1,4 +1,4 @@
-//! Modules that hold modules: `nn.Sequential`, `nn.ModuleList`, `nn.ModuleDict`, `nn.ParameterList`.
+//! Modules that hold modules: `nn.Sequential`, `nn.ModuleList`, `nn.ModuleDict`, `nn.ParameterList`, `nn.DataParallel`.
 
 use std::rc::Rc;
 
@@ -59,6 +59,13 @@ impl Interpreter {
         object.attributes.borrow().values().filter(|value| wanted(value)).cloned().collect()
     }
 
+    /// The same with their names.
+    pub(crate) fn named_members(&mut self, object: &Rc<Object>) -> Vec<(Rc<str>, Value)> {
+        let wanted = |value: &Value| value.as_module().is_some() || matches!(value, Value::Parameter(_));
+        let attributes = object.attributes.borrow();
+        attributes.iter().filter(|(_, value)| wanted(value)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    }
+
     fn push(&mut self, object: &Rc<Object>, member: Value) -> Result<()> {
         self.cells(1)?;
         let count = self.members(object).len();
@@ -67,7 +74,15 @@ impl Interpreter {
     }
 
     fn place(&mut self, object: &Rc<Object>, name: &str, member: Value) -> Result<()> {
-        let is_list = matches!(object.class.native(), NativeClass::Container(Container::ParameterList));
+        let is_list = matches!(
+            object.class.native(),
+            NativeClass::Container(Container::ParameterList | Container::ParameterDict)
+        );
+        // Tensors become parameters there.
+        let member = match member {
+            Value::Tensor(id) if is_list => self.parameter_of(id.get(), false)?,
+            other => other,
+        };
         match &member {
             Value::Parameter(_) if is_list => {}
             Value::Object(module) if module.class.is_module() && !is_list => {}
@@ -99,6 +114,9 @@ impl Interpreter {
 
     /// The constructors.
     pub(crate) fn init_container(&mut self, object: &Rc<Object>, kind: Container, args: Args) -> Result<()> {
+        if let Container::Wrapper(place) = kind {
+            return self.init_wrapper(object, place, args);
+        }
         if let Some((name, _)) =
             args.named.first().filter(|(name, _)| !matches!(&**name, "modules" | "parameters"))
         {
@@ -107,8 +125,9 @@ impl Interpreter {
         let mut given = args.positional;
         given.extend(args.named.into_iter().map(|(_, value)| value));
         match kind {
+            Container::Wrapper(_) => Ok(()),
             Container::Sequential => match &given[..] {
-                [dict @ Value::Dict(_)] => self.init_named(object, dict),
+                [dict] if matches!(dict.plain(), Value::Dict(_)) => self.init_named(object, dict),
                 _ => given.into_iter().try_for_each(|module| self.push(object, module)),
             },
             Container::ModuleList | Container::ParameterList => match &given[..] {
@@ -122,11 +141,21 @@ impl Interpreter {
                 _ => Err(Fault::type_error(format!("`{}` takes one list", object.class.name))
                     .help(format!("`{}([a, b])`, with brackets", object.class.name))),
             },
-            Container::ModuleDict => match &given[..] {
+            Container::ModuleDict | Container::ParameterDict => match &given[..] {
                 [] | [Value::None] => Ok(()),
                 [dict] => self.init_named(object, dict),
                 _ => Err(Fault::type_error("`nn.ModuleDict` takes one dict")),
             },
+        }
+    }
+
+    /// `nn.DataParallel(module)`: what else is said is about devices.
+    fn init_wrapper(&mut self, object: &Rc<Object>, place: &str, args: Args) -> Result<()> {
+        let named = args.named.into_iter().find(|(name, _)| matches!(&**name, "module" | "model"));
+        let module = args.positional.into_iter().next().or(named.map(|(_, value)| value));
+        match module {
+            Some(module) if module.as_module().is_some() => self.set_module_attribute(object, place, module),
+            _ => Err(Fault::type_error(format!("`{}` takes a module", object.class.name))),
         }
     }
 
@@ -143,21 +172,18 @@ impl Interpreter {
     /// `container[key]`
     pub(crate) fn module_item(&mut self, object: &Rc<Object>, key: &Value) -> Result<Value> {
         let NativeClass::Container(kind) = object.class.native() else {
-            if object.class.find("__getitem__").is_some() {
-                let method = self.attribute(&Value::Object(object.clone()), "__getitem__")?;
-                return self.call(&method, Args::of([key.clone()]));
-            }
             return Err(Fault::type_error(format!("`{}` has no elements to index", object.class.name)));
         };
-        if kind == Container::ModuleDict {
+        if matches!(kind, Container::ModuleDict | Container::ParameterDict) {
             let name = key.as_str().ok_or_else(|| Fault::type_error("names of modules are strings"))?;
             if object.get(name).is_none() {
                 self.crowd(object)?;
             }
             return object.get(name).ok_or_else(|| {
                 let names: Vec<String> =
-                    object.children().iter().take(12).map(|(name, _)| format!("'{name}'")).collect();
-                Fault::python("KeyError", format!("there is no module '{name}'"))
+                    self.named_members(object).iter().take(12).map(|(name, _)| format!("'{name}'")).collect();
+                let what = if kind == Container::ModuleDict { "module" } else { "parameter" };
+                Fault::python("KeyError", format!("there is no {what} '{name}'"))
                     .help(format!("there are {}", names.join(", ")))
             });
         }
@@ -185,6 +211,8 @@ impl Interpreter {
             Container::ModuleList => "torch.nn.ModuleList",
             Container::ModuleDict => "torch.nn.ModuleDict",
             Container::ParameterList => "torch.nn.ParameterList",
+            Container::ParameterDict => "torch.nn.ParameterDict",
+            Container::Wrapper(_) => "torch.nn.DataParallel",
         })
     }
 
@@ -213,7 +241,9 @@ impl Interpreter {
     fn member_name(&mut self, object: &Rc<Object>, key: &Value) -> Result<Rc<str>> {
         self.crowd(object)?;
         match (object.class.native(), key) {
-            (NativeClass::Container(Container::ModuleDict), Value::Str(name)) => Ok(name.clone()),
+            (NativeClass::Container(Container::ModuleDict | Container::ParameterDict), Value::Str(name)) => {
+                Ok(name.clone())
+            }
             (NativeClass::Container(_), key) if key.as_int().is_some() => {
                 let names: Vec<Rc<str>> = object.attributes.borrow().keys().cloned().collect();
                 let at = crate::python::position(key, names.len(), "container")?;

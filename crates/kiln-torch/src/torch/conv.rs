@@ -6,7 +6,7 @@ use kiln_graph::functions::convolution::{ConvTranspose, conv_bias, conv_transpos
 use kiln_graph::ops::{Conv, Pad, PadMode};
 use kiln_graph::{Dim, Op, ValueId};
 
-use super::window::{both, same};
+use super::window::{both, same, with_batch};
 use super::{Function, Init, functions, layers};
 use crate::python::native::Layer;
 use crate::python::{Bound, Fault, Interpreter, Object, Result, Value};
@@ -80,6 +80,13 @@ fn kernel_of(i: &Interpreter, b: &Bound, weight: ValueId, spatial: usize) -> Res
 }
 
 fn conv(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    let weight = i.tensor(b, "weight")?;
+    let groups = b.count("groups")?;
+    let channels = i.shape(weight).get(1).and_then(Dim::as_usize).unwrap_or(0).saturating_mul(groups);
+    with_batch(i, b, spatial, Some(channels), |i, b| convolved(i, b, spatial))
+}
+
+fn convolved(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let (mut x, weight) = (i.tensor(b, "input")?, i.tensor(b, "weight")?);
     let shape = i.image(b, x, spatial)?;
     let kernel = kernel_of(i, b, weight, spatial)?;
@@ -142,6 +149,12 @@ fn with_bias(i: &mut Interpreter, b: &Bound, y: ValueId, spatial: usize) -> Resu
 }
 
 fn transposed(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
+    let weight = i.tensor(b, "weight")?;
+    let channels = i.shape(weight).first().and_then(Dim::as_usize);
+    with_batch(i, b, spatial, channels, |i, b| spread(i, b, spatial))
+}
+
+fn spread(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     let (x, weight) = (i.tensor(b, "input")?, i.tensor(b, "weight")?);
     let shape = i.image(b, x, spatial)?;
     kernel_of(i, b, weight, spatial)?;

@@ -78,7 +78,27 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     T "randn" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Normal(0.0, 1.0)),
     T "rand" ("*size, dtype=None, device=None, requires_grad=False, generator=None") => |i, b| random(i, b, &Init::Uniform(0.0, 1.0)),
     T "is_tensor" ("obj") => |_, b| Ok(Value::Bool(matches!(b.get("obj"), Value::Tensor(_) | Value::Parameter(_)))),
-    T "device" ("*args, **kwargs") => |_, _| Ok(Value::str("cpu")),
+    T "randperm" ("n, *, generator=None, dtype=None, device=None, requires_grad=False") => |i, b| {
+        if i.trace.is_running {
+            return Err(Fault::unsupported(format!(
+                "{}: random numbers in `forward` are not supported",
+                b.callee
+            ))
+            .help("made in `__init__`, the order is the same in every step"));
+        }
+        let count = usize::try_from(b.int("n")?).map_err(|_| b.wrong("n", "at least zero"))?;
+        i.elements(count)?;
+        i.step(u64::try_from(count).unwrap_or(u64::MAX) / 4)?;
+        let number = i.draws;
+        i.draws += 1;
+        // The order of random keys.
+        let keys = Init::Uniform(0.0, 1.0).values(&[count], i.seed, number);
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+        let order = order.into_iter().filter_map(|at| i64::try_from(at).ok()).collect();
+        let tensor = i.tensor_of(&[count], Data::I64(order))?;
+        typed(i, tensor, dtype_of(b, DType::I64)?)
+    },
     T "manual_seed" ("seed") => |_, _| Ok(Value::None),
     T "set_default_dtype" ("dtype") => |_, _| Ok(Value::None),
 };
@@ -103,6 +123,51 @@ pub(super) static TENSOR: Native = Native {
     },
 };
 
+/// `torch.device(...)`: where something would be; here it is in the plan.
+pub(super) static DEVICE: Native = Native {
+    name: "torch.device",
+    signature: "type='cpu', index=None",
+    call: |i, b| match b.get("type") {
+        Value::Str(name) => {
+            let (kind, index) = match name.split_once(':') {
+                Some((kind, index)) => {
+                    let index = index.parse().map_err(|_| b.wrong("type", "as 'cuda:0'"))?;
+                    (kind, Value::Int(index))
+                }
+                None => (&*name, b.get("index")),
+            };
+            i.device(kind, index)
+        }
+        Value::Int(index) => i.device("cuda", Value::Int(index)),
+        other @ Value::Object(_) => Ok(other),
+        _ => Err(b.wrong("type", "a string")),
+    },
+};
+
+impl Interpreter {
+    /// A device by name.
+    pub(crate) fn device(&mut self, kind: &str, index: Value) -> Result<Value> {
+        let class = self.class("torch.device")?;
+        let object = self.object(class);
+        object.set("type", Value::str(kind));
+        object.set("index", index);
+        Ok(Value::Object(object))
+    }
+}
+
+/// Functions and contexts that change nothing here: `@autocast()`, `with autocast():`.
+fn same_or_decorator(b: &Bound) -> Value {
+    match b.get("args") {
+        Value::Tuple(items) if matches!(items.first(), Some(Value::Function(_) | Value::Wrapped(..))) => {
+            items[0].clone()
+        }
+        _ => Value::Native(&SAME),
+    }
+}
+
+static SAME: Native =
+    Native { name: "torch.no_grad", signature: "function=None, /", call: |_, b| Ok(b.get("function")) };
+
 /// `torch.Size(...)`
 pub(super) static SIZE: Native = Native {
     name: "torch.Size",
@@ -116,6 +181,40 @@ pub(super) static SUNDRY: &[Native] = natives! {
     "torch.cuda.device_count" "" => |_, _| Ok(Value::Int(0)),
     "torch.cuda.manual_seed" "seed" => |_, _| Ok(Value::None),
     "torch.cuda.manual_seed_all" "seed" => |_, _| Ok(Value::None),
+    "torch.cuda.current_device" "" => |_, _| Ok(Value::Int(0)),
+    "torch.cuda.empty_cache" "" => |_, _| Ok(Value::None),
+    "torch.cuda.synchronize" "device=None" => |_, _| Ok(Value::None),
+    "torch.cuda.set_device" "device" => |_, _| Ok(Value::None),
+    "torch.backends.mps.is_available" "" => |_, _| Ok(Value::Bool(false)),
+    "torch.autocast" "*args, **kwargs" => |_, b| Ok(same_or_decorator(b)),
+    "torch.amp.autocast" "*args, **kwargs" => |_, b| Ok(same_or_decorator(b)),
+    "torch.cuda.amp.autocast" "*args, **kwargs" => |_, b| Ok(same_or_decorator(b)),
+    "torch.cuda.amp.custom_fwd" "*args, **kwargs" => |_, b| Ok(same_or_decorator(b)),
+    "torch.compiler.disable" "*args, **kwargs" => |_, b| Ok(same_or_decorator(b)),
+    "torch.fx.wrap" "function" => |_, b| Ok(b.get("function")),
+    "torch.set_float32_matmul_precision" "precision" => |_, _| Ok(Value::None),
+    "torch.set_printoptions" "*args, **kwargs" => |_, _| Ok(Value::None),
+    "torch.compile" "model=None, *args, **kwargs" => |i, b| match b.get("model") {
+        module if module.as_module().is_some() => {
+            let class = i.class("torch.OptimizedModule")?;
+            i.call(&Value::Class(class), crate::python::Args::of([module]))
+        }
+        Value::None => Ok(Value::Native(&COMPILE)),
+        other => Ok(other),
+    },
+    "torch.utils.checkpoint.checkpoint" "function, *args, **kwargs" => |i, b| {
+        let mut args = super::module::rest(i, b)?;
+        let of_its_own = ["use_reentrant", "preserve_rng_state", "context_fn", "determinism_check", "debug"];
+        args.named.retain(|(name, _)| !of_its_own.contains(&&**name));
+        i.call(&b.get("function"), args)
+    },
+    "torch.utils.checkpoint.checkpoint_sequential" "functions, segments, input, **kwargs" => |i, b| {
+        let mut value = b.get("input");
+        for function in i.items(&b.get("functions"))? {
+            value = i.call(&function, crate::python::Args::of([value]))?;
+        }
+        Ok(value)
+    },
     "torch.jit.script" "obj" => |_, b| Ok(b.get("obj")),
     "torch.jit.export" "obj" => |_, b| Ok(b.get("obj")),
     "torch.jit.ignore" "obj" => |_, b| Ok(b.get("obj")),
@@ -125,6 +224,10 @@ pub(super) static SUNDRY: &[Native] = natives! {
     "torch.jit.is_tracing" "" => |_, _| Ok(Value::Bool(false)),
     "torch.jit.annotate" "type, value" => |_, b| Ok(b.get("value")),
 };
+
+/// `@torch.compile(...)` on a class or function.
+static COMPILE: Native =
+    Native { name: "torch.compile", signature: "model, /", call: |_, b| Ok(b.get("model")) };
 
 /// The element type that is asked for.
 fn dtype_of(b: &Bound, default: DType) -> Result<DType> {

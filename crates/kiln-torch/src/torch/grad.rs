@@ -155,6 +155,7 @@ fn decorated(function: &Value, on: &Value) -> Result<Value> {
             code: function.code.clone(),
             defaults: function.defaults.clone(),
             scope: function.scope.clone(),
+            attributes: function.attributes.clone(),
             owner: function.owner.clone(),
             gradients: Cell::new(Some(matches!(on, Value::Bool(true)))),
         })),

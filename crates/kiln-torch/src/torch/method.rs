@@ -264,7 +264,8 @@ impl Interpreter {
                 for (_, value) in entries.values_mut() {
                     *value = self.copied_deeper(value, done)?;
                 }
-                let dict = std::rc::Rc::new(crate::python::value::Dict { entries }.into());
+                let is_ordered = dict.borrow().is_ordered;
+                let dict = std::rc::Rc::new(crate::python::value::Dict { entries, is_ordered }.into());
                 if matches!(value, Value::Dict(_)) { Value::Dict(dict) } else { Value::Set(dict) }
             }
             Value::Parameter(parameter) => {
@@ -278,13 +279,27 @@ impl Interpreter {
                 }
                 copy
             }
+            // Members of enumerations are there once, and versions do not change.
+            Value::Object(object) if object.get("_value_").is_some() && object.class.is_named("Enum") => {
+                value.clone()
+            }
+            Value::Object(object) if object.class.find("__deepcopy__").is_some() => {
+                let nothing = Value::Dict(Default::default());
+                self.call_method(value, "__deepcopy__", Args::of([nothing]))?
+            }
             Value::Object(object) => {
                 let copy = self.object(object.class.clone());
+                copy.is_own_dict.set(object.is_own_dict.get());
+                copy.hooks.borrow_mut().clone_from(&object.hooks.borrow());
                 copy.is_initialized.set(object.is_initialized.get());
                 copy.mode.set(object.mode.get());
                 copy.buffers.borrow_mut().clone_from(&object.buffers.borrow());
                 if let Some(key) = key {
                     done.insert(key, Value::Object(copy.clone()));
+                }
+                if let Some(contents) = object.contents.get() {
+                    let contents = self.copied_deeper(contents, done)?;
+                    let _ = copy.contents.set(contents);
                 }
                 let attributes: Vec<(Rc<str>, Value)> =
                     object.attributes.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();

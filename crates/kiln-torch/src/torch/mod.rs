@@ -191,6 +191,16 @@ const MODULES: &[&str] = &[
     "torch.utils",
     "torch.jit",
     "torch.special",
+    "torch.nn.parallel",
+    "torch.version",
+    "torch.fx",
+    "torch.amp",
+    "torch.cuda.amp",
+    "torch.backends.cudnn",
+    "torch.backends.cuda",
+    "torch.backends.mps",
+    "torch.utils.checkpoint",
+    "torch.compiler",
 ];
 
 /// Whether a part of PyTorch is known.
@@ -207,6 +217,13 @@ pub(crate) fn native_class(name: &'static str) -> Option<(&'static str, NativeCl
         "torch.nn.ModuleList" => (module, NativeClass::Container(Container::ModuleList)),
         "torch.nn.ModuleDict" => (module, NativeClass::Container(Container::ModuleDict)),
         "torch.nn.ParameterList" => (module, NativeClass::Container(Container::ParameterList)),
+        "torch.nn.ParameterDict" => (module, NativeClass::Container(Container::ParameterDict)),
+        "torch.nn.DataParallel" | "torch.nn.parallel.DistributedDataParallel" => {
+            (module, NativeClass::Container(Container::Wrapper("module")))
+        }
+        "torch.OptimizedModule" => (module, NativeClass::Container(Container::Wrapper("_orig_mod"))),
+        "torch.utils.hooks.RemovableHandle" => ("object", NativeClass::Plain),
+        "torch.device" => ("object", NativeClass::Type(&create::DEVICE)),
         "torch.nn.Parameter" => ("torch.Tensor", NativeClass::Type(&parameter::PARAMETER)),
         "torch.Tensor" => ("object", NativeClass::Type(&create::TENSOR)),
         "torch.nn._BatchNorm" | "torch.nn._ConvNd" => (module, NativeClass::Module),
@@ -235,9 +252,13 @@ const CLASSES: &[&str] = &[
     "torch.nn.ModuleList",
     "torch.nn.ModuleDict",
     "torch.nn.ParameterList",
+    "torch.nn.ParameterDict",
     "torch.nn.Parameter",
+    "torch.nn.DataParallel",
+    "torch.nn.parallel.DistributedDataParallel",
     "torch.Tensor",
     "torch.Size",
+    "torch.device",
 ];
 
 /// The class `name` of `torch.nn`, by the name that lives as long as the program.
@@ -254,8 +275,16 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
     // `torch.nn.modules.batchnorm._BatchNorm`, `torch.nn.parameter.Parameter`
     let module = match module {
         "torch.nn.modules" | "torch.nn.parameter" => "torch.nn",
+        "torch.nn.parallel" if name == "DataParallel" => "torch.nn",
         other => other,
     };
+    if module == "torch.version" {
+        return Ok(match name {
+            "__version__" => Some(i.version(crate::python::TORCH)?),
+            "cuda" | "hip" => Some(Value::None),
+            _ => None,
+        });
+    }
     if module == "torch.nn"
         && ["batchnorm", "conv", "pooling", "module", "linear", "activation"].contains(&name)
     {
@@ -264,6 +293,11 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
     }
     if let Some(class) = class_name(module, name) {
         return Ok(Some(Value::Class(i.class(class)?)));
+    }
+    // `torch.cuda.is_available`, `torch.compile`
+    let full = format!("{module}.{name}");
+    if let Some(native) = create::SUNDRY.iter().find(|native| native.name == full) {
+        return Ok(Some(Value::Native(native)));
     }
     Ok(match module {
         // What PyTorch is made of itself.
@@ -281,10 +315,6 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
         "torch.nn.functional" => found(Home::Functional, name),
         "torch.nn.init" => init::function(name).map(Value::Native),
         "torch.special" => found(Home::Torch, name),
-        _ if module.starts_with("torch") => create::SUNDRY
-            .iter()
-            .find(|native| native.name.strip_prefix(module) == Some(&format!(".{name}")))
-            .map(Value::Native),
         _ => None,
     })
 }
@@ -347,6 +377,9 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         }
         "einsum" => "`torch.matmul`, `permute` and `sum` do the same",
         "topk" | "sort" | "argsort" => "sorting is not supported; `max` and `argmax` are",
+        "weight_norm" | "spectral_norm" | "parametrizations" | "parametrize" => {
+            "a layer of your own can compute its weight in `forward` and call `F.conv2d(x, weight)`"
+        }
         "DataLoader" | "Dataset" => "`kiln train --data` reads data",
         "load" | "load_state_dict" | "save" => "`--weights FILE` reads a state dict",
         _ => return None,

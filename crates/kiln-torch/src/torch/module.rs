@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Parameter, container, loss, mode};
 use crate::python::methods::natives;
 use crate::python::native::{Layer, Native};
-use crate::python::value::{Class, Container, NativeClass};
+use crate::python::value::{Class, Container, Hook, NativeClass, Partial};
 use crate::python::{Args, Bound, Fault, Interpreter, Object, Result, Value};
 
 /// `nn.Module.__init__`, and that of `object`.
@@ -124,17 +124,45 @@ static METHODS: &[Native] = natives! {
     "extend" "self, modules" => container::extend,
     "insert" "self, index, module" => container::insert,
     "keys" "self" => |i, b| {
-        let children = i.children(&b.object("self")?)?;
-        Ok(Value::list(children.into_iter().map(|(n, _)| Value::Str(n))))
+        let members = i.named_members(&b.object("self")?);
+        i.cells(members.len())?;
+        Ok(Value::list(members.into_iter().map(|(n, _)| Value::Str(n))))
     },
     "values" "self" => |i, b| {
-        let children = i.children(&b.object("self")?)?;
-        Ok(Value::list(children.into_iter().map(|(_, m)| Value::Object(m))))
+        let members = i.named_members(&b.object("self")?);
+        i.cells(members.len())?;
+        Ok(Value::list(members.into_iter().map(|(_, m)| m)))
     },
     "items" "self" => |i, b| {
-        let children = i.children(&b.object("self")?)?;
-        Ok(Value::list(children.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), Value::Object(m)]))))
+        let members = i.named_members(&b.object("self")?);
+        i.cells(members.len().saturating_mul(3))?;
+        Ok(Value::list(members.into_iter().map(|(n, m)| Value::tuple([Value::Str(n), m]))))
     },
+    "pop" "self, key" => |i, b| {
+        let object = b.object("self")?;
+        let member = i.module_item(&object, &b.get("key"))?;
+        i.delete_module_item(&object, &b.get("key"))?;
+        Ok(member)
+    },
+    "clear" "self" => |_, b| {
+        let attributes = b.object("self")?.attributes.take();
+        drop(attributes);
+        Ok(Value::None)
+    },
+    "get_parameter" "self, target" => |i, b| dotted(i, b),
+    "get_buffer" "self, target" => |i, b| dotted(i, b),
+    "named_buffers" "self, prefix='', recurse=True" => |i, b| {
+        let all = walk(i, &b.object("self")?)?;
+        let pairs = all.buffers.into_iter().map(|(n, p)| Value::tuple([Value::str(n), Value::Parameter(p)]));
+        Ok(Value::iterator(pairs.collect()))
+    },
+    "register_forward_hook" "self, hook, *, prepend=False, with_kwargs=False, always_call=False" => |i, b| hooked(i, b, false),
+    "register_forward_pre_hook" "self, hook, *, prepend=False, with_kwargs=False" => |i, b| hooked(i, b, true),
+    "register_full_backward_hook" "self, hook, prepend=False" => |_, _| Err(backward_hook()),
+    "register_full_backward_pre_hook" "self, hook, prepend=False" => |_, _| Err(backward_hook()),
+    "register_backward_hook" "self, hook" => |_, _| Err(backward_hook()),
+    "compile" "self, *args, **kwargs" => |_, _| Ok(Value::None),
+    "extra_repr" "self" => |_, _| Ok(Value::str("")),
     "update" "self, modules" => |i, b| {
         for pair in i.items(&b.get("modules")).and_then(|keys| container::pairs(i, &b.get("modules"), keys))? {
             i.set_module_attribute(&b.object("self")?, &pair.0, pair.1)?;
@@ -169,6 +197,52 @@ pub(super) fn rest(i: &mut Interpreter, b: &Bound) -> Result<Args> {
         }
     }
     Ok(Args { positional, named })
+}
+
+/// What a path with dots leads to.
+fn dotted(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let mut found = b.get("self");
+    for part in b.string("target")?.split('.').filter(|part| !part.is_empty()) {
+        found = i.attribute(&found, part)?;
+    }
+    Ok(found)
+}
+
+fn backward_hook() -> Fault {
+    Fault::unsupported("hooks on the backward pass are not supported: gradients are computed by the plan, not by the program")
+        .help("`kiln train` says how large gradients are; a `forward` hook runs where the model is read")
+}
+
+/// Lets a function be called before or after `forward`.
+fn hooked(i: &mut Interpreter, b: &Bound, is_before: bool) -> Result<Value> {
+    static REMOVE: Native = Native {
+        name: "remove",
+        signature: "module, number, /",
+        call: |_, b| {
+            let number = b.int("number")?;
+            b.object("module")?.hooks.borrow_mut().retain(|hook| hook.number != number);
+            Ok(Value::None)
+        },
+    };
+    let object = b.object("self")?;
+    i.cells(1)?;
+    i.hooks += 1;
+    let hook =
+        Hook { number: i.hooks, is_before, takes_named: b.bool("with_kwargs")?, function: b.get("hook") };
+    let mut hooks = object.hooks.borrow_mut();
+    let place = if b.bool("prepend")? { 0 } else { hooks.len() };
+    hooks.insert(place, hook);
+    // What it gives back can take the hook away again.
+    let class = i.class("torch.utils.hooks.RemovableHandle")?;
+    let handle = i.object(class);
+    let remove = Partial {
+        callee: Value::Native(&REMOVE),
+        positional: vec![b.get("self"), Value::Int(i.hooks)],
+        named: vec![],
+    };
+    handle.set("remove", Value::Partial(Rc::new(remove)));
+    handle.set("id", Value::Int(i.hooks));
+    Ok(Value::Object(handle))
 }
 
 fn add_module(i: &mut Interpreter, b: &Bound) -> Result<Value> {
@@ -289,7 +363,8 @@ impl Interpreter {
         if !object.class.is_module() {
             return None;
         }
-        let of_containers = ["append", "extend", "insert", "keys", "values", "items", "update"];
+        let of_containers =
+            ["append", "extend", "insert", "keys", "values", "items", "update", "pop", "clear"];
         if of_containers.contains(&name) && !matches!(object.class.native(), NativeClass::Container(_)) {
             return None;
         }
@@ -387,6 +462,51 @@ impl Interpreter {
                 return Err(Fault::type_error(format!("`{}` is called without an input", object.class.name)));
             }
         }
+        if object.hooks.borrow().is_empty() {
+            return self.run_module(object, args);
+        }
+        let hooks = object.hooks.borrow().clone();
+        self.step(hooks.len() as u64)?;
+        let this = Value::Object(object.clone());
+        let mut args = args;
+        for hook in hooks.iter().filter(|hook| hook.is_before) {
+            let mut given = vec![this.clone(), Value::tuple(args.positional.iter().cloned())];
+            if hook.takes_named {
+                given.push(Value::named(args.named.iter().cloned()));
+            }
+            match (self.call(&hook.function, Args::of(given))?, hook.takes_named) {
+                (Value::None, _) => {}
+                (Value::Tuple(parts), true) if parts.len() == 2 => {
+                    let named = self.dict_of(&parts[1])?;
+                    args = rest(
+                        self,
+                        &Bound {
+                            callee: String::new(),
+                            values: vec![("args".into(), parts[0].clone()), ("kwargs".into(), named)],
+                        },
+                    )?;
+                }
+                (Value::Tuple(new), _) => args.positional = new.to_vec(),
+                (new, _) => args.positional = vec![new],
+            }
+        }
+        let mut result = self.run_module(object, args.clone())?;
+        for hook in hooks.iter().filter(|hook| !hook.is_before) {
+            let mut given = vec![this.clone(), Value::tuple(args.positional.iter().cloned())];
+            if hook.takes_named {
+                given.push(Value::named(args.named.iter().cloned()));
+            }
+            given.push(result.clone());
+            match self.call(&hook.function, Args::of(given))? {
+                Value::None => {}
+                new => result = new,
+            }
+        }
+        Ok(result)
+    }
+
+    /// Runs the `forward` of a module.
+    fn run_module(&mut self, object: &Rc<Object>, args: Args) -> Result<Value> {
         let path = self.trace.path(object);
         let own = object.get("forward").or_else(|| object.class.find("forward"));
         let is_layer = own.is_none() && matches!(object.class.native(), NativeClass::Layer(_));
@@ -434,6 +554,10 @@ impl Interpreter {
                 }
                 Ok(value)
             }
+            NativeClass::Container(Container::Wrapper(place)) => match object.get(place) {
+                Some(Value::Object(inner)) => self.deeper_call(|this| this.call_module(&inner, args)),
+                _ => Err(Fault::type_error(format!("`{}` holds no module", object.class.name))),
+            },
             NativeClass::Container(_) => Err(Fault::type_error(format!(
                 "`{}` cannot be called: it only holds modules",
                 object.class.name

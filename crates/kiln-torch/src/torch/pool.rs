@@ -6,51 +6,51 @@ use kiln_graph::functions::reduce::of_positive;
 use kiln_graph::ops::{BinaryOp, Concat, Pool, PoolKind, Reduce, ReduceKind, Slice, SliceAxis, UnaryOp};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId};
 
-use super::window::both;
+use super::window::{both, with_batch};
 use super::{Function, functions, layers};
 use crate::python::native::Layer;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
 pub(super) static FUNCTIONS: &[Function] = functions! {
-    TF "max_pool1d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 1),
-    TF "max_pool2d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 2),
-    TF "max_pool3d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| max(i, b, 3),
-    TF "avg_pool1d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |i, b| average(i, b, 1),
-    F "avg_pool2d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 2),
-    F "avg_pool3d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| average(i, b, 3),
-    TF "adaptive_avg_pool1d" ("input, output_size") => |i, b| adaptive(i, b, 1, ReduceKind::Mean),
-    F "adaptive_avg_pool2d" ("input, output_size") => |i, b| adaptive(i, b, 2, ReduceKind::Mean),
-    F "adaptive_avg_pool3d" ("input, output_size") => |i, b| adaptive(i, b, 3, ReduceKind::Mean),
-    F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst),
-    F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst),
-    F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst),
-    F "max_unpool1d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 1),
-    F "max_unpool2d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 2),
-    F "max_unpool3d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| unpool(i, b, 3),
-    F "lp_pool1d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 1),
-    F "lp_pool2d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 2),
-    F "lp_pool3d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| lp(i, b, 3),
+    TF "max_pool1d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| with_batch(i, b, 1, None, |i, b| max(i, b, 1)),
+    TF "max_pool2d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| with_batch(i, b, 2, None, |i, b| max(i, b, 2)),
+    TF "max_pool3d" ("input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False") => |i, b| with_batch(i, b, 3, None, |i, b| max(i, b, 3)),
+    TF "avg_pool1d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |i, b| with_batch(i, b, 1, None, |i, b| average(i, b, 1)),
+    F "avg_pool2d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| with_batch(i, b, 2, None, |i, b| average(i, b, 2)),
+    F "avg_pool3d" ("input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |i, b| with_batch(i, b, 3, None, |i, b| average(i, b, 3)),
+    TF "adaptive_avg_pool1d" ("input, output_size") => |i, b| with_batch(i, b, 1, None, |i, b| adaptive(i, b, 1, ReduceKind::Mean)),
+    F "adaptive_avg_pool2d" ("input, output_size") => |i, b| with_batch(i, b, 2, None, |i, b| adaptive(i, b, 2, ReduceKind::Mean)),
+    F "adaptive_avg_pool3d" ("input, output_size") => |i, b| with_batch(i, b, 3, None, |i, b| adaptive(i, b, 3, ReduceKind::Mean)),
+    F "adaptive_max_pool1d" ("input, output_size, return_indices=False") => |i, b| with_batch(i, b, 1, None, |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst)),
+    F "adaptive_max_pool2d" ("input, output_size, return_indices=False") => |i, b| with_batch(i, b, 2, None, |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst)),
+    F "adaptive_max_pool3d" ("input, output_size, return_indices=False") => |i, b| with_batch(i, b, 3, None, |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst)),
+    F "max_unpool1d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| with_batch(i, b, 1, None, |i, b| unpool(i, b, 1)),
+    F "max_unpool2d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| with_batch(i, b, 2, None, |i, b| unpool(i, b, 2)),
+    F "max_unpool3d" ("input, indices, kernel_size, stride=None, padding=0, output_size=None") => |i, b| with_batch(i, b, 3, None, |i, b| unpool(i, b, 3)),
+    F "lp_pool1d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| with_batch(i, b, 1, None, |i, b| lp(i, b, 1)),
+    F "lp_pool2d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| with_batch(i, b, 2, None, |i, b| lp(i, b, 2)),
+    F "lp_pool3d" ("input, norm_type, kernel_size, stride=None, ceil_mode=False") => |i, b| with_batch(i, b, 3, None, |i, b| lp(i, b, 3)),
 };
 
 pub(super) static LAYERS: &[Layer] = layers! {
-    "MaxPool1d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 1);
-    "MaxPool2d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 2);
-    "MaxPool3d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| max(i, b, 3);
-    "AvgPool1d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |_, _, _| Ok(()), |i, b| average(i, b, 1);
-    "AvgPool2d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| average(i, b, 2);
-    "AvgPool3d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| average(i, b, 3);
-    "AdaptiveAvgPool1d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::Mean);
-    "AdaptiveAvgPool2d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::Mean);
-    "AdaptiveAvgPool3d" ("output_size") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::Mean);
-    "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst);
-    "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst);
-    "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst);
-    "MaxUnpool1d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 1);
-    "MaxUnpool2d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 2);
-    "MaxUnpool3d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| unpool(i, b, 3);
-    "LPPool1d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 1);
-    "LPPool2d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 2);
-    "LPPool3d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| lp(i, b, 3);
+    "MaxPool1d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| max(i, b, 1));
+    "MaxPool2d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| max(i, b, 2));
+    "MaxPool3d" ("kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| max(i, b, 3));
+    "AvgPool1d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| average(i, b, 1));
+    "AvgPool2d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| average(i, b, 2));
+    "AvgPool3d" ("kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| average(i, b, 3));
+    "AdaptiveAvgPool1d" ("output_size") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| adaptive(i, b, 1, ReduceKind::Mean));
+    "AdaptiveAvgPool2d" ("output_size") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| adaptive(i, b, 2, ReduceKind::Mean));
+    "AdaptiveAvgPool3d" ("output_size") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| adaptive(i, b, 3, ReduceKind::Mean));
+    "AdaptiveMaxPool1d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| adaptive(i, b, 1, ReduceKind::MaxFirst));
+    "AdaptiveMaxPool2d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| adaptive(i, b, 2, ReduceKind::MaxFirst));
+    "AdaptiveMaxPool3d" ("output_size, return_indices=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| adaptive(i, b, 3, ReduceKind::MaxFirst));
+    "MaxUnpool1d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| unpool(i, b, 1));
+    "MaxUnpool2d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| unpool(i, b, 2));
+    "MaxUnpool3d" ("kernel_size, stride=None, padding=0") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| unpool(i, b, 3));
+    "LPPool1d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 1, None, |i, b| lp(i, b, 1));
+    "LPPool2d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 2, None, |i, b| lp(i, b, 2));
+    "LPPool3d" ("norm_type, kernel_size, stride=None, ceil_mode=False") => |_, _, _| Ok(()), |i, b| with_batch(i, b, 3, None, |i, b| lp(i, b, 3));
 };
 
 /// A window with its steps, as the arguments say.

@@ -133,7 +133,9 @@ fn expanded(i: &mut Interpreter, x: ValueId, shape: Vec<Dim>) -> Result<Value> {
 /// Sizes that are given one by one or in a tuple.
 pub(super) fn sizes(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Vec<Dim>> {
     let mut items = i.items(&b.get(name))?;
-    if let [one @ (Value::Tuple(_) | Value::List(_))] = &items[..] {
+    if let [one] = &items[..]
+        && matches!(one.plain(), Value::Tuple(_) | Value::List(_))
+    {
         items = i.items(&one.clone())?;
     }
     if items.len() > 64 {

@@ -28,7 +28,7 @@ impl Interpreter {
                 }
                 "ndim" => return Ok(Some(Value::Int(i64::try_from(parameter.shape.len()).unwrap_or(0)))),
                 "dtype" => return Ok(Some(Value::DType(parameter.dtype))),
-                "device" => return Ok(Some(Value::str("cpu"))),
+                "device" => return self.device("cpu", Value::None).map(Some),
                 "grad" => return Ok(Some(Value::None)),
                 _ => {}
             }
@@ -47,7 +47,7 @@ impl Interpreter {
                 "shape" => Value::tuple(shape.into_iter().map(Value::size)),
                 "ndim" => Value::Int(i64::try_from(shape.len()).unwrap_or(0)),
                 "dtype" => Value::DType(self.dtype(id)),
-                "device" => Value::str("cpu"),
+                "device" => return self.device("cpu", Value::None).map(Some),
                 "requires_grad" => Value::Bool(self.gradients.is_on() && self.has_gradient(id)?),
                 "is_cuda" => Value::Bool(false),
                 "data" => return self.call_method(of, "detach", Args::default()).map(Some),
@@ -81,7 +81,9 @@ impl Interpreter {
         if let Some(help) = instead(name) {
             return fault.help(help);
         }
-        match nearest(name, names("torch.Tensor").into_iter()) {
+        // Attributes, and methods that parameters have of their own or by another name.
+        let more = ["shape", "ndim", "dtype", "device", "data", "T", "mT"].into_iter();
+        match nearest(name, names("torch.Tensor").into_iter().chain(more)) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
             None => fault,
         }

@@ -1,8 +1,52 @@
 //! What convolutions and pooling have in common: windows over images, and messages about channels.
 
-use kiln_graph::{Dim, ShapeDisplay, ValueId};
+use kiln_graph::{Def, Dim, ShapeDisplay, ValueId};
 
-use crate::python::{Bound, Fault, Interpreter, Result};
+use crate::python::{Bound, Fault, Interpreter, Result, Value};
+
+/// Runs a function of images, `[N, C, spatial...]`, that PyTorch also has for one image without a batch,
+/// `[C, spatial...]`. What the model is given has a batch, so it is not taken for one image; nor is what has other channels
+/// than the function takes.
+pub(crate) fn with_batch(
+    i: &mut Interpreter,
+    b: &Bound,
+    spatial: usize,
+    channels: Option<usize>,
+    run: impl FnOnce(&mut Interpreter, &Bound) -> Result<Value>,
+) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let shape = i.shape(x);
+    let fits = |channels: usize| shape.first().is_some_and(|size| size.as_usize() == Some(channels));
+    let is_given =
+        matches!(i.graph.value(x).def, Def::Input) && shape.first().is_some_and(|n| n.as_const().is_none());
+    if shape.len() != spatial + 1 || is_given || !channels.is_none_or(fits) {
+        return run(i, b);
+    }
+    let mut batched = b.clone();
+    for (name, value) in &mut batched.values {
+        if matches!(&**name, "input" | "indices")
+            && let Some(id) = i.optional_tensor_of(value)?
+        {
+            let mut shape = i.shape(id);
+            shape.insert(0, 1.into());
+            *value = super::shape::reshaped(i, id, shape)?;
+        }
+    }
+    let result = run(i, &batched)?;
+    let mut one = |value: &Value| -> Result<Value> {
+        match i.optional_tensor_of(value)? {
+            Some(id) => {
+                let shape = i.shape(id)[1..].to_vec();
+                super::shape::reshaped(i, id, shape)
+            }
+            None => Ok(value.clone()),
+        }
+    };
+    match &result {
+        Value::Tuple(parts) => Ok(Value::tuple(parts.iter().map(one).collect::<Result<Vec<_>>>()?)),
+        single => one(single),
+    }
+}
 
 impl Interpreter {
     /// Checks that `x` is `[N, C, spatial...]`.

@@ -3,12 +3,22 @@
 import copy
 import functools
 import itertools
+import logging
 import math
+import numbers
 import operator
-from collections import OrderedDict
-from dataclasses import dataclass, field
+import os
+import sys
+import warnings
+from collections import OrderedDict, defaultdict, namedtuple
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, InitVar, asdict, astuple, dataclass, field, fields, is_dataclass, replace
+from enum import Enum, IntEnum, StrEnum, auto
 from functools import partial, reduce, wraps
+from types import SimpleNamespace
+from typing import ClassVar, NamedTuple
 
+import torch
 import torch.nn as nn
 
 
@@ -770,8 +780,588 @@ def modules():
     assert hasattr(net, "a") and not hasattr(net, "z") and getattr(nn, "ReLU") is nn.ReLU and {"relu": nn.ReLU}["relu"]().inplace is False
 
 
+class Kind(Enum):
+    SMALL = "small"
+    LARGE = 4
+    BIG = 4
+
+    @property
+    def width(self):
+        return 2 if self is Kind.SMALL else 8
+
+    @classmethod
+    def default(cls):
+        return cls.LARGE
+
+    @staticmethod
+    def parse(text):
+        return Kind[text.upper()]
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = auto()
+
+
+class Act(str, Enum):
+    RELU = "relu"
+    GELU = "gelu"
+
+
+class Name(StrEnum):
+    FIRST = auto()
+    SECOND = "2nd"
+
+
+class Shape(Enum):
+    SQUARE = (2, 2)
+    WIDE = (2, 5)
+
+    def __init__(self, height, width):
+        self.height, self.width = height, width
+
+    def area(self):
+        return self.height * self.width
+
+
+class Layers(Enum):
+    RELU = nn.ReLU
+    TANH = nn.Tanh
+
+    def __call__(self):
+        return self.value()
+
+
+def enumerations():
+    assert Kind("small") is Kind.SMALL and Kind["LARGE"] is Kind.LARGE and Kind.BIG is Kind.LARGE and Kind(4).name == "LARGE"
+    assert Kind.SMALL.value == "small" and Kind.SMALL.width == 2 and Kind.LARGE.width == 8 and Kind.default() is Kind.LARGE and Kind.parse("small") is Kind.SMALL
+    assert [kind.name for kind in Kind] == ["SMALL", "LARGE"] and len(Kind) == 2 and Kind.SMALL in Kind and list(Kind.__members__) == ["SMALL", "LARGE", "BIG"]
+    assert Kind.SMALL == Kind.SMALL and Kind.SMALL != Kind.LARGE and Kind.SMALL != "small" and not Kind.LARGE == 4 and isinstance(Kind.SMALL, Kind)
+    assert str(Kind.SMALL) == "Kind.SMALL" and repr(Kind.SMALL) == "<Kind.SMALL: 'small'>" and f"{Kind.LARGE}" == "Kind.LARGE"
+    assert {Kind.SMALL: 1, Kind.LARGE: 2}[Kind("small")] == 1 and copy.deepcopy(Kind.SMALL) is Kind.SMALL
+    assert Level.HIGH == 2 and Level.LOW < Level.HIGH and Level.HIGH + 1 == 3 and str(Level.HIGH) == "2" and [0, 1, 2][Level.HIGH] == 2 and isinstance(Level.LOW, int)
+    assert sorted([Level.HIGH, Level.LOW])[0] is Level.LOW and max(Level) is Level.HIGH and Level(1) is Level.LOW and {2: "b"}[Level.HIGH] == "b" and nn.Linear(Level.HIGH, 3).in_features == 2
+    assert Act.RELU == "relu" and Act("gelu") is Act.GELU and Act.RELU.upper() == "RELU" and getattr(nn, Act.GELU.value.upper()) is nn.GELU and "relu" in [a.value for a in Act]
+    assert str(Act.RELU) == "Act.RELU" and Name.FIRST == "first" and f"{Name.SECOND}" == "2nd" and isinstance(Name.FIRST, str) and "a_" + Name.FIRST == "a_first"
+    assert Shape.WIDE.area() == 10 and Shape((2, 2)) is Shape.SQUARE and Shape.WIDE.width == 5
+    assert isinstance(Layers.TANH(), nn.Tanh) and Layers.RELU.value is nn.ReLU
+    color = Enum("Color", "RED GREEN")
+    assert color.GREEN.value == 2 and color["RED"].name == "RED" and Enum("Size", {"S": 1, "L": 9}).L.value == 9
+    for wrong, error in ((lambda: Kind("tiny"), ValueError), (lambda: Kind["TINY"], KeyError), (lambda: Kind.TINY, AttributeError)):
+        try:
+            wrong()
+        except error:
+            continue
+        raise AssertionError("there is no such member")
+
+
+class Stage(NamedTuple):
+    width: int
+    depth: int = 2
+    act: str = "relu"
+
+    @property
+    def total(self):
+        return self.width * self.depth
+
+
+Point = namedtuple("Point", "x y")
+Size = namedtuple("Size", ["height", "width"], defaults=[3])
+
+
+class Moved(Point):
+    def __new__(cls, x, y=1):
+        return super().__new__(cls, x + 1, y)
+
+    def norm(self):
+        return self.x * self.x + self.y * self.y
+
+
+def named_tuples():
+    s, p = Stage(4), Point(1, y=2)
+    assert s.width == 4 and s[1] == 2 and s.total == 8 and s == (4, 2, "relu") and len(s) == 3 and isinstance(s, tuple) and isinstance(s, Stage)
+    width, depth, act = s
+    assert (width, depth, act) == (4, 2, "relu") and list(s)[2] == "relu" and [*s][0] == 4 and s[:2] == (4, 2) and s[-1] == "relu"
+    assert p.x == 1 and p.y == 2 and p + (3,) == (1, 2, 3) and p < Point(1, 3) and Point._fields == ("x", "y") and p._asdict() == {"x": 1, "y": 2}
+    assert p._replace(y=9) == Point(1, 9) and Point._make([3, 4]).y == 4 and Size(2).width == 3 and {p: "a"}[(1, 2)] == "a" and 2 in p and p.index(2) == 1
+    assert repr(p) == "Point(x=1, y=2)" and str(s) == "Stage(width=4, depth=2, act='relu')" and Stage(**{"width": 1, "depth": 1}).total == 1
+    assert nn.Conv2d(1, 1, Size(1, 3)).kernel_size == (1, 3) and Moved(1).norm() == 5 and Moved(1, 0)[0] == 2 and type(Moved(1)).__name__ == "Moved"
+    for wrong, error in ((lambda: Point(1), TypeError), (lambda: Point(1, 2, 3), TypeError), (lambda: setattr(p, "x", 3), AttributeError)):
+        try:
+            wrong()
+        except error:
+            continue
+        raise AssertionError("a named tuple of two")
+
+
+@dataclass(frozen=True)
+class Frozen:
+    w: int = 2
+    ks: tuple = (3, 5)
+
+
+@dataclass(order=True)
+class Ordered:
+    rank: int
+    name: str = field(default="", compare=False)
+    parts: list = field(default_factory=list, repr=False, compare=False)
+    _: KW_ONLY = None
+    total: int = field(init=False, default=0)
+    step: InitVar[int] = 1
+    kinds: ClassVar[dict] = {"a": 1}
+
+    def __post_init__(self, step):
+        self.total = self.rank + step
+
+
+@dataclass
+class Nested:
+    inner: Frozen = Frozen()
+    items: list = field(default_factory=lambda: [Frozen(7)])
+    table: dict = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Block(nn.Module):
+    size: int = 2
+
+    def __post_init__(self):
+        super().__init__()
+        self.linear = nn.Linear(self.size, self.size)
+
+
+def data_classes_in_full():
+    assert asdict(Frozen()) == {"w": 2, "ks": (3, 5)} and astuple(Frozen(1)) == (1, (3, 5)) and replace(Frozen(), w=9) == Frozen(9) and [f.name for f in fields(Frozen)] == ["w", "ks"]
+    assert is_dataclass(Frozen) and is_dataclass(Frozen()) and not is_dataclass(3) and {Frozen(): "a"}[Frozen()] == "a" and fields(Frozen())[0].default == 2
+    assert asdict(Nested()) == {"inner": {"w": 2, "ks": (3, 5)}, "items": [{"w": 7, "ks": (3, 5)}], "table": {}} and Nested().items is not Nested().items
+    o = Ordered(1, "x", step=5)
+    assert o.total == 6 and o < Ordered(2) and sorted([Ordered(3), Ordered(1)])[0].rank == 1 and Ordered(1, "a") == Ordered(1, "b") and Ordered.kinds == {"a": 1}
+    assert repr(Ordered(1)) == "Ordered(rank=1, name='', total=2)" and len(fields(o)) == 4
+    try:
+        Frozen().w = 3
+        raise AssertionError("it is frozen")
+    except AttributeError:
+        pass
+    block = Block(3)
+    assert block.linear.in_features == 3 and [name for name, _ in block.named_parameters()] == ["linear.weight", "linear.bias"]
+
+
+class EasyDict(dict):
+    def __init__(self, d=None, **kwargs):
+        super().__init__()
+        for name, value in {**(d or {}), **kwargs}.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name)
+
+    def __setattr__(self, name, value):
+        self[name] = value
+
+    def __delattr__(self, name):
+        del self[name]
+
+
+class AttrDict(dict):
+    def __init__(self, *args, **kwargs):
+        super(AttrDict, self).__init__(*args, **kwargs)
+        self.__dict__ = self
+
+
+class Dotted(dict):
+    __getattr__ = dict.get
+    __setattr__ = dict.__setitem__
+    __delattr__ = dict.__delitem__
+
+
+class Registry(dict):
+    def register(self, function):
+        self[function.__name__] = function
+        return function
+
+    def __missing__(self, key):
+        return f"no {key}"
+
+
+class Stack(list):
+    def top(self):
+        return self[-1]
+
+    def append(self, item):
+        super().append(item * 2)
+
+
+class Celsius(float):
+    @property
+    def fahrenheit(self):
+        return self * 1.8 + 32
+
+
+class Tag(str):
+    def loud(self):
+        return self.upper() + "!"
+
+
+REGISTRY = Registry()
+
+
+@REGISTRY.register
+def registered():
+    return 5
+
+
+def subclasses_of_types():
+    e = EasyDict(w=4, name="a")
+    assert e.w == 4 and e["w"] == 4 and e.get("x", 1) == 1 and len(e) == 2 and "w" in e and list(e.items()) == [("w", 4), ("name", "a")] and {**e} == {"w": 4, "name": "a"}
+    e.depth = 3
+    del e.name
+    assert dict(e) == {"w": 4, "depth": 3} and isinstance(e, dict) and not hasattr(e, "missing") and getattr(e, "missing", 7) == 7 and e == {"w": 4, "depth": 3}
+    a = AttrDict(x=1, y=[2])
+    a.z = a["x"] + 1
+    a["q"] = 9
+    assert a.z == 2 and a.q == 9 and sorted(a) == ["q", "x", "y", "z"] and a.y[0] == 2 and (lambda **k: sum(k.values()))(**{"x": a.x, "z": a.z}) == 3
+    d = Dotted(u=1)
+    d.v = 2
+    assert d.u + d.v == 3 and d.nothing is None and d == {"u": 1, "v": 2} and copy.deepcopy(d).v == 2
+    assert REGISTRY["registered"]() == 5 and REGISTRY["gone"] == "no gone" and list(REGISTRY) == ["registered"] and registered.__name__ == "registered"
+    s = Stack([1, 2])
+    s.append(3)
+    assert s.top() == 6 and s == [1, 2, 6] and len(s) == 3 and s + [1] == [1, 2, 6, 1] and [n for n in s] == [1, 2, 6] and isinstance(s, list) and bool(Stack()) is False
+    assert Celsius(100).fahrenheit == 212 and Celsius(1) + 1 == 2 and Tag("a").loud() == "A!" and Tag("a") == "a" and f"{Tag('b')}" == "b" and {"a": 1}[Tag("a")] == 1
+    counts = defaultdict(int)
+    counts["a"] += 1
+    groups = defaultdict(list)
+    groups["x"].append(1)
+    assert counts["a"] == 1 and counts["b"] == 0 and dict(groups) == {"x": [1]} and isinstance(groups, dict) and isinstance(OrderedDict(), dict)
+    assert isinstance(OrderedDict(), OrderedDict) and not isinstance({}, OrderedDict) and OrderedDict(a=1, b=2) != OrderedDict(b=2, a=1) and OrderedDict(a=1) == {"a": 1}
+    assert repr(OrderedDict(a=1)) == "OrderedDict([('a', 1)])" and dict.fromkeys("ab", 0) == {"a": 0, "b": 0} and type(OrderedDict(a=1).copy()) is OrderedDict
+
+
+class Temperature:
+    def __init__(self):
+        self._value = 1
+        self.log = []
+
+    @property
+    def value(self):
+        return self._value
+
+    @value.setter
+    def value(self, new):
+        self.log.append(new)
+        self._value = new
+
+    @value.deleter
+    def value(self):
+        self._value = None
+
+    @property
+    def fixed(self):
+        return 3
+
+    @functools.cached_property
+    def slow(self):
+        self.log.append("slow")
+        return len(self.log)
+
+    doubled = property(lambda self: self._value * 2)
+
+
+class Positive:
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, instance, owner):
+        return getattr(instance, self.name)
+
+    def __set__(self, instance, value):
+        if value <= 0:
+            raise ValueError("not positive")
+        setattr(instance, self.name, value)
+
+
+class Checked:
+    size = Positive()
+
+    def __init__(self, size):
+        self.size = size
+
+
+class Plugin:
+    known = {}
+
+    def __init_subclass__(cls, key=None, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Plugin.known[key or cls.__name__] = cls
+
+
+class First(Plugin):
+    pass
+
+
+class Second(Plugin, key="two"):
+    pass
+
+
+class Single:
+    instance = None
+
+    def __new__(cls, *args, **kwargs):
+        if cls.instance is None:
+            cls.instance = super().__new__(cls)
+        return cls.instance
+
+    def __init__(self, n):
+        self.n = n
+
+
+class Proxy:
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def __iter__(self):
+        self.at = 0
+        return self
+
+    def __next__(self):
+        self.at += 1
+        if self.at > 3:
+            raise StopIteration
+        return self.at
+
+    def __iadd__(self, other):
+        self.inner = other
+        return self
+
+
+def attributes():
+    t = Temperature()
+    t.value = 4
+    t.value += 1
+    assert t.value == 5 and t.log == [4, 5] and t.doubled == 10 and t.slow == 3 and t.slow == 3 and t.log == [4, 5, "slow"]
+    del t.value
+    assert t.value is None
+    for wrong in (lambda: setattr(t, "fixed", 1), lambda: t.missing):
+        try:
+            wrong()
+        except AttributeError:
+            continue
+        raise AssertionError("a property without a setter")
+    assert Checked(3).size == 3
+    try:
+        Checked(0)
+        raise AssertionError("it is not positive")
+    except ValueError:
+        pass
+    assert Plugin.known == {"First": First, "two": Second} and Single(1) is Single(2) and Single(3).n == 3
+    space = SimpleNamespace(w=4, inner=SimpleNamespace(d=2))
+    space.extra = space.w + space.inner.d
+    assert space.extra == 6 and space == SimpleNamespace(w=4, inner=SimpleNamespace(d=2), extra=6) and vars(space)["w"] == 4 and repr(SimpleNamespace(a=1)) == "namespace(a=1)"
+    space.__dict__.update(w=7, new=1)
+    assert space.w == 7 and space.new == 1 and "new" in vars(space) and sorted(space.__dict__)[0] == "extra"
+    vars(space).pop("new")
+    assert not hasattr(space, "new") and getattr(space, "w") == 7
+    proxy = Proxy(space)
+    assert proxy.w == 7 and not hasattr(proxy, "gone") and list(proxy) == [1, 2, 3] and sum(proxy) == 6 and hasattr(proxy, "extra")
+    proxy += SimpleNamespace(w=1)
+    assert proxy.w == 1
+
+    def counted(n):
+        counted.calls += 1
+        return n
+
+    counted.calls = 0
+    assert counted(1) + counted(2) == 3 and counted.calls == 2 and hash("a") == hash("a") and callable(proxy) is False
+
+
+@functools.lru_cache(maxsize=None)
+def slow_square(n, power=2):
+    CALLS.append(n)
+    return [n**power]
+
+
+@functools.cache
+def factorial(n):
+    return n * factorial(n - 1) if n else 1
+
+
+@functools.lru_cache
+def bare(n):
+    return n + 1
+
+
+CALLS = []
+
+
+def decorated():
+    assert slow_square(3) is slow_square(3) and slow_square(3, power=3) == [27] and CALLS == [3, 3] and factorial(10) == 3628800 and bare(1) == 2
+    slow_square.cache_clear()
+    assert slow_square(3) == [9] and CALLS == [3, 3, 3] and slow_square.__name__ == "slow_square" and bare.__wrapped__(5) == 6
+
+    def logged(level="info"):
+        def decorate(function):
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                inner.count += 1
+                return function(*args, **kwargs)
+
+            inner.count = 0
+            inner.level = level
+            return inner
+
+        return decorate
+
+    @logged("debug")
+    def plus(a, b=1):
+        "Adds."
+        return a + b
+
+    assert plus(1) == 2 and plus(1, b=5) == 6 and plus.count == 2 and plus.level == "debug" and plus.__name__ == "plus" and plus.__doc__ == "Adds."
+
+    def add_method(cls):
+        cls.extra = lambda self: self.n + 1
+        return cls
+
+    @add_method
+    class Small:
+        n = 4
+
+    assert Small().extra() == 5 and Small.__doc__ is None and Base.__mro__[-1] is object
+
+
+def widths(first, count):
+    width = first
+    for _ in range(count):
+        yield width
+        width *= 2
+
+
+def layers_of(sizes):
+    for a, b in zip(sizes, sizes[1:]):
+        yield nn.Linear(a, b)
+        yield nn.ReLU()
+    yield from (nn.Tanh() for _ in range(2))
+
+
+def generators():
+    assert list(widths(4, 3)) == [4, 8, 16] and sum(widths(1, 4)) == 15 and next(widths(7, 1)) == 7
+    net = nn.Sequential(*layers_of([2, 3, 4]))
+    assert [type(m).__name__ for m in net] == ["Linear", "ReLU", "Linear", "ReLU", "Tanh", "Tanh"] and net[2].in_features == 3
+    first, *rest = widths(1, 3)
+    assert first == 1 and rest == [2, 4] and [w for w in widths(2, 2)] == [2, 4] and dict(enumerate(widths(5, 1))) == {0: 5}
+
+    def nothing():
+        return
+        yield
+
+    assert list(nothing()) == []
+
+
+def described(value):
+    match value:
+        case None:
+            return "none"
+        case True | False:
+            return "flag"
+        case 0:
+            return "zero"
+        case int(n) if n < 0:
+            return f"negative {n}"
+        case int() | float():
+            return "number"
+        case "relu" | "gelu" as name:
+            return "act " + name
+        case str():
+            return "text"
+        case []:
+            return "empty"
+        case [one]:
+            return f"one {one}"
+        case [first, *rest]:
+            return f"{first} and {len(rest)}"
+        case {"type": "conv", "width": width, **rest}:
+            return f"conv {width} {sorted(rest)}"
+        case Point(x=0, y=y):
+            return f"on axis {y}"
+        case Frozen(w, ks):
+            return f"frozen {w}"
+        case nn.Linear(in_features=n):
+            return f"linear {n}"
+        case nn.Module():
+            return "module"
+        case Kind.SMALL:
+            return "small"
+        case _:
+            return "other"
+
+
+def matching():
+    table = [
+        (None, "none"), (True, "flag"), (0, "zero"), (-3, "negative -3"), (2.5, "number"), ("gelu", "act gelu"), ("x", "text"), ([], "empty"), ([1], "one 1"),
+        ((1, 2, 3), "1 and 2"), ({"type": "conv", "width": 3, "a": 1}, "conv 3 ['a']"), (Frozen(8), "frozen 8"), (nn.Linear(3, 1), "linear 3"), (nn.ReLU(), "module"),
+        (Kind.SMALL, "small"), (Kind.LARGE, "other"), ({"type": "pool"}, "other"),
+    ]  # fmt: skip
+    for value, expected in table:
+        assert described(value) == expected, (value, described(value))
+
+
+def library():
+    assert math.comb(5, 2) == 10 and list(itertools.accumulate([1, 2, 3])) == [1, 3, 6] and list(itertools.islice(range(9), 2, 8, 3)) == [2, 5] and list(itertools.islice([1, 2, 3], 2)) == [1, 2]
+    assert list(itertools.combinations("abc", 2)) == [("a", "b"), ("a", "c"), ("b", "c")] and list(itertools.chain.from_iterable([[1], [2, 3]])) == [1, 2, 3]
+    assert list(itertools.zip_longest([1, 2], "a", fillvalue="-")) == [(1, "a"), (2, "-")] and list(itertools.starmap(pow, [(2, 3), (3, 2)])) == [8, 9]
+    assert (3).bit_length() == 2 and (2.0).is_integer() and not (2.5).is_integer() and "a_b_c".rpartition("_") == ("a_b", "_", "c") and "abcabc".rfind("b") == 4
+    assert sorted([(1, "b"), (0, "c")], key=operator.itemgetter(1))[0] == (1, "b") and operator.attrgetter("in_features")(nn.Linear(2, 3)) == 2 and "{a}-{b}".format_map({"a": 1, "b": 2}) == "1-2"
+    assert os.path.join("a", "b.pt") == "a/b.pt" and os.path.basename("a/b.pt") == "b.pt" and os.path.splitext("a/b.pt") == ("a/b", ".pt") and os.path.dirname("a/b.pt") == "a"
+    assert sys.version_info >= (3, 8) and sys.version_info.major == 3 and sys.version_info[0] == 3 and isinstance(3, numbers.Number) and isinstance([1], Iterable) and not isinstance(3, Iterable)
+    logger = logging.getLogger("model")
+    logger.info("widths %s", [1, 2])
+    warnings.warn("nothing")
+    try:
+        list(zip([1], [1, 2], strict=True))
+        raise AssertionError("they differ in length")
+    except ValueError:
+        pass
+    version = torch.__version__
+    assert int(version.split(".")[0]) >= 2 and version >= "1.9" and version > (1, 13) and isinstance(version, str) and tuple(int(x) for x in version.split(".")[:2]) >= (1, 8)
+    assert torch.device("cuda:1").index == 1 and torch.device("cpu").type == "cpu" and torch.device("cpu") == torch.device("cpu") and str(torch.device("cuda", 0)) == "cuda:0"
+    assert isinstance(torch.device("cpu"), torch.device) and torch.zeros(1).device.type == "cpu" and sorted(torch.randperm(5).tolist()) == [0, 1, 2, 3, 4]
+    width = 3
+    assert locals()["width"] == 3 and "library" in globals() and eval("width + 1") == 4 and eval("nn.ReLU") is nn.ReLU and globals()["Kind"] is Kind
+
+
+def wrapped_modules():
+    net = nn.DataParallel(nn.Sequential(nn.Linear(2, 3)))
+    assert [name for name, _ in net.named_parameters()] == ["module.0.weight", "module.0.bias"] and net.module[0].in_features == 2
+    params = nn.ParameterDict({"a": nn.Parameter(torch.zeros(2)), "b": nn.Parameter(torch.ones(3))})
+    assert list(params.keys()) == ["a", "b"] and params["b"].shape == (3,) and len(params) == 2 and "a" in params and [n for n, _ in params.named_parameters()] == ["a", "b"]
+    block = nn.Sequential(OrderedDict(a=nn.Linear(2, 2), b=nn.ReLU()))
+    assert list(block._modules) == ["a", "b"] and block._modules["a"] is block.a and "weight" in block.a._parameters and [k for k, v in block._modules.items()] == ["a", "b"]
+    block._modules["b"] = nn.Tanh()
+    assert isinstance(block[1], nn.Tanh) and len(block) == 2
+    seen = []
+    handle = block.a.register_forward_hook(lambda module, args, result: seen.append(tuple(result.shape)))
+    before = block.register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+    doubled = block.a.register_forward_hook(lambda module, args, result: result + 1)
+    block(torch.zeros(1, 2))
+    assert seen == [(1, 2)]
+    handle.remove()
+    before.remove()
+    doubled.remove()
+    block(torch.zeros(1, 2))
+    assert seen == [(1, 2)]
+    picture = torch.zeros(3, 8, 8)
+    assert nn.Conv2d(3, 4, 3)(picture).shape == (4, 6, 6) and nn.MaxPool2d(2)(picture).shape == (3, 4, 4) and nn.AdaptiveAvgPool2d(1)(picture).shape == (3, 1, 1)
+    assert nn.Conv1d(3, 4, 3)(torch.zeros(3, 8)).shape == (4, 6) and nn.ConvTranspose2d(3, 2, 2, 2)(picture).shape == (2, 16, 16) and nn.Conv3d(1, 2, 1)(torch.zeros(1, 2, 2, 2)).shape == (2, 2, 2, 2)
+
+
 THEMES = [
-    integers, floats, booleans, strings, formats, lists, tuples, dicts, sets, comprehensions, functions, flow, shifts, classes, data_classes, iterators, copies, modules,
+    integers, floats, booleans, strings, formats, lists, tuples, dicts, sets, comprehensions, functions, flow, shifts, classes, data_classes, iterators, copies, modules, enumerations, named_tuples, data_classes_in_full, subclasses_of_types, attributes, decorated, generators, matching, library, wrapped_modules,
 ]  # fmt: skip
 
 

@@ -203,13 +203,36 @@ fn every_layer_and_function_has_a_case() {
     let all = programs.join("\n");
     // Losses are outside of models, first values are random, and the rest only answers or does nothing.
     let other = |name: &str| {
-        let parts = ["nn.init.", "torch.cuda.", "torch.jit.", "Loss", "_loss", "entropy", "torch.Size"];
+        let parts = [
+            "nn.init.",
+            "torch.cuda.",
+            "torch.jit.",
+            "torch.amp.",
+            "torch.backends.",
+            "torch.compiler.",
+            "torch.fx.",
+            "Loss",
+            "_loss",
+            "entropy",
+            "torch.Size",
+        ];
         parts.iter().any(|part| name.contains(part))
     };
     const RANDOM_OR_NOTHING: &[&str] = &[
         "torch.rand",
         "torch.randn",
+        "torch.randperm",
         "torch.manual_seed",
+        "torch.autocast",
+        "torch.set_float32_matmul_precision",
+        "torch.set_printoptions",
+        // What only calls a module or holds parameters: `language.py`, `weights.rs`.
+        "torch.compile",
+        "torch.utils.checkpoint.checkpoint",
+        "torch.utils.checkpoint.checkpoint_sequential",
+        "nn.DataParallel",
+        "nn.parallel.DistributedDataParallel",
+        "nn.ParameterDict",
         "torch.set_default_dtype",
         "torch.device",
         "torch.enable_grad",

@@ -2,6 +2,7 @@
 
 mod constructors;
 mod docs;
+mod fastai;
 mod hostile;
 mod language;
 mod layers;

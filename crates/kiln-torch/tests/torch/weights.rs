@@ -147,4 +147,31 @@ fn what_wraps_a_model_is_left_out_or_added_with_a_note() {
     let mut model = import(2);
     let error = twice.load_into(&mut model.graph, &model.names, false).expect_err("two of them").to_string();
     assert!(error.contains("several times, under `student.`, `teacher.`"), "{error}");
+
+    // The source wraps what the file does not, and the other way.
+    let wrapped = format!("{SOURCE}\n\nmodel = nn.DataParallel(Net())  # kiln: --input 3,8,8\n");
+    for (source, prefix) in [
+        (wrapped.clone(), "module."),
+        (wrapped.replace("nn.DataParallel(Net())", "nn.Sequential(Net())"), "0."),
+        (
+            wrapped
+                .replace("nn.DataParallel", "torch.compile")
+                .replace("import torch.nn", "import torch, torch.nn"),
+            "_orig_mod.",
+        ),
+    ] {
+        let options = ImportOptions {
+            model: Some("model".into()),
+            inputs: vec!["3,8,8".into()],
+            ..ImportOptions::default()
+        };
+        let mut model =
+            import_text(&source, "net.py".as_ref(), &options).unwrap_or_else(|e| panic!("{}", e.report()));
+        let fit = dict.load_into(&mut model.graph, &model.names, false).expect("weights that fit");
+        assert_eq!(fit.notes.len(), usize::from(prefix == "0."));
+        let name = format!("{prefix}fc.weight");
+        assert_eq!(value(&model.graph, &name), value(&trained.graph, "fc.weight"));
+        // As PyTorch names them.
+        assert!(StateDict::of(&model.graph, &model.names).get(&name).is_some());
+    }
 }
