@@ -155,6 +155,10 @@ fn symbolic_sizes_are_resized_exactly() {
     let mut failed = Vec::new();
     for (coordinates, _) in COORDINATES {
         for (mode, _) in NEAREST.iter().chain(&[("linear", NearestMode::Floor)]) {
+            // PyTorch rounds down; its coordinates come with no other mode.
+            if coordinates.starts_with("pytorch_nearest") && *mode != "floor" {
+                continue;
+            }
             for to in [["2*H", "3*W"], ["H", "1"], ["H+3", "W+2"], ["7", "4*W"]] {
                 let [from, to] = [["H", "W"], to].map(|sizes| sizes.map(str::to_owned).to_vec());
                 let source = graph_of([&from, &to], mode, coordinates, None);

@@ -84,7 +84,13 @@ pub fn celu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
     exponential_below_zero(f, x, alpha, alpha)
 }
 
-/// `x <= threshold ? otherwise : x`
+/// `x > alpha ? x : 0` (ONNX's `ThresholdedRelu`). It differs from [`threshold`] in NaN, which becomes 0.
+pub fn thresholded_relu(f: &mut Formula<'_>, x: ValueId, alpha: f64) -> Made {
+    let zero = f.number_like(0.0, x);
+    above(f, x, alpha, x, zero)
+}
+
+/// `x <= threshold ? otherwise : x` (PyTorch's `threshold`). NaN stays NaN.
 pub fn threshold(f: &mut Formula<'_>, x: ValueId, threshold: f64, otherwise: f64) -> Made {
     let otherwise = f.number_like(otherwise, x);
     let below = f.with(BinaryOp::LessOrEqual, x, threshold)?;

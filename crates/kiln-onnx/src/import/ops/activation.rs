@@ -67,7 +67,7 @@ pub(crate) fn celu(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn thresholded_relu(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let alpha = attribute(cx, "alpha", 1.0)?;
-    Ok(vec![activation::threshold(&mut cx.formula(), x, alpha, 0.0)?])
+    Ok(vec![activation::thresholded_relu(&mut cx.formula(), x, alpha)?])
 }
 
 pub(crate) fn shrink(cx: &mut Cx<'_>) -> Outputs {
