@@ -81,9 +81,10 @@ fn parted(recipe: &Recipe, mut splits: Splits) -> Result<Splits> {
 fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
     let seed = recipe.seed.unwrap_or(0);
     let mut model = recipe.definition.read_for(path, sample, seed)?;
-    // Source has no weights to forget.
-    if recipe.from_scratch.unwrap_or(false) && !is_source(path) {
+    // Source has no weights to forget, and those of a file are there to be used.
+    if recipe.from_scratch.unwrap_or(false) && !is_source(path) && recipe.definition.weights.is_none() {
         model.graph = kiln::train::initialize(&model.graph, seed).into_diagnostic()?;
+        model.untrained = true;
     }
     Ok(model)
 }
@@ -202,7 +203,7 @@ impl Setup {
     /// Reads, compiles and loads.
     pub fn new(recipe: &Recipe) -> Result<Self> {
         // Weights that are not kept say nothing of how samples should be.
-        let from_scratch = recipe.from_scratch.unwrap_or(false);
+        let from_scratch = recipe.from_scratch.unwrap_or(false) && recipe.definition.weights.is_none();
         let known = if from_scratch { Metadata::default() } else { recipe.known()? };
         let Prepared { model, splits, augmentations, fit, normalize, loss, mut training } =
             prepare(recipe, &known, false)?;
