@@ -40,7 +40,7 @@ pub fn save(
     let progress = progress.map(serde_json::to_string).transpose();
     let progress =
         progress.map_err(|error| wrong(path, format!("the progress cannot be written: {error}")))?;
-    let mut metadata: HashMap<String, String> = known.clone().into_iter().collect();
+    let mut metadata = known.clone();
     metadata.extend(progress.map(|progress| (PROGRESS.to_owned(), progress)));
     write(path, &tensors, metadata)
 }
@@ -137,14 +137,14 @@ fn host(view: &TensorView<'_>) -> Option<HostTensor> {
 }
 
 /// Writes beside the place, brings it to the disk, and only then to its place.
-fn write(path: &Path, tensors: &[Stored], metadata: HashMap<String, String>) -> Result<(), TrainError> {
+fn write(path: &Path, tensors: &[Stored], metadata: BTreeMap<String, String>) -> Result<(), TrainError> {
     let views: Result<Vec<_>, _> = tensors
         .iter()
         .map(|(name, shape, dtype, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| wrong(path, error.to_string()))?;
-    let bytes = safetensors::serialize(views, Some(metadata).filter(|metadata| !metadata.is_empty()))
-        .map_err(|error| wrong(path, error.to_string()))?;
+    let bytes =
+        kiln_safetensors::serialize(views, &metadata).map_err(|error| wrong(path, error.to_string()))?;
     write_whole(path, &bytes)
 }
 

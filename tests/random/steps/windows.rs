@@ -103,8 +103,24 @@ pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         }
         scales = Some(factors);
     }
-    let mode = if dice.odds(50) { ResizeMode::Linear } else { ResizeMode::Nearest(dice.of(&NEAREST)) };
-    sketch.apply(Op::Resize(Resize { shape, scales, mode, coordinates: dice.of(&COORDINATES) }), &[x])
+    let coordinates = dice.of(&COORDINATES);
+    let mode = match coordinates {
+        // What PyTorch's coordinates come with.
+        CoordinateMode::PytorchNearest | CoordinateMode::PytorchNearestExact => {
+            ResizeMode::Nearest(NearestMode::Floor)
+        }
+        CoordinateMode::HalfPixel
+        | CoordinateMode::PytorchHalfPixel
+        | CoordinateMode::AlignCorners
+        | CoordinateMode::Asymmetric => {
+            if dice.odds(50) {
+                ResizeMode::Linear
+            } else {
+                ResizeMode::Nearest(dice.of(&NEAREST))
+            }
+        }
+    };
+    sketch.apply(Op::Resize(Resize { shape, scales, mode, coordinates }), &[x])
 }
 
 pub fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {

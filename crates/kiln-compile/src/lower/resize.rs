@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
-use kiln_graph::{Dim, NodeId, product};
+use kiln_graph::{Bindings, Dim, NodeId, product};
 use kiln_plan::Storage;
 
 use super::anchor::{launch, tail};
@@ -59,10 +59,10 @@ impl Ratio {
         }
     }
 
-    /// The place of element `i`, rounded down, where the sizes are numbers.
-    fn at(&self, i: i64) -> Option<i64> {
-        let sum = i.checked_mul(self.factor.as_const()?)?.checked_add(self.shift.as_const()?)?;
-        Some(sum.max(0) / self.divisor.as_const()?.max(1))
+    /// The same with numbers for the symbols.
+    fn bound(&self, symbols: &Bindings) -> Option<[i64; 3]> {
+        let number = |dim: &Dim| dim.eval(symbols).ok();
+        Some([number(&self.factor)?, number(&self.shift)?, number(&self.divisor)?])
     }
 
     /// What has to be rounded down to get the nearest element.
@@ -202,18 +202,8 @@ fn source(
         ResizeMode::Nearest(mode) => ratio.nearest(mode),
         ResizeMode::Linear => ratio,
     };
-    if let (ResizeMode::Nearest(mode), Some(times)) = (op.mode, times) {
-        // PyTorch multiplies by a reciprocal, which is too small for some (41, 47, ..).
-        let most = ctx.largest(from).clamp(1, 1 << 20);
-        let resized = op.axis(axis, usize::try_from(most).unwrap_or(1), 1);
-        let resized = ResizedAxis { to: resized.from * times, ..resized };
-        let same = |(at, nearest)| ratio.at(at).is_none_or(|at| at.min(most - 1) == nearest);
-        let nearest = resized.nearest(op.coordinates, mode).into_iter();
-        if !(0..).zip(nearest.map(|at| i64::try_from(at).unwrap_or(-1))).all(same) {
-            return Err(format!(
-                "PyTorch's nearest elements of `{from}` times {times} follow no rule that a kernel can know; bind it"
-            ));
-        }
+    if let ResizeMode::Nearest(mode) = op.mode {
+        check_nearest(ctx, &op.axis(axis, 1, 1), op.coordinates, mode, [from, to], &ratio)?;
     }
     let largest = ctx.largest(&(&ratio.factor * to)).saturating_add(ctx.largest(&ratio.shift).max(0));
     if largest > i64::from(i32::MAX) {
@@ -224,6 +214,55 @@ fn source(
         ));
     }
     Ok(Source::Ratio(ratio))
+}
+
+/// How many elements are looked at before a kernel is trusted to find the nearest ones by integers.
+const MOST_CHECKED: i64 = 1 << 22;
+
+/// Checks that integers find the nearest elements that other engines find in 32 bits, whatever the symbol stands for:
+/// their steps and scales are rounded, which moves some elements (of 41 made from 1, of 7 made 1).
+fn check_nearest(
+    ctx: &Context<'_>,
+    axis: &ResizedAxis,
+    coordinates: CoordinateMode,
+    mode: NearestMode,
+    [from, to]: [&Dim; 2],
+    ratio: &Ratio,
+) -> Result<(), String> {
+    let mut symbols = Vec::new();
+    from.collect_symbols(&mut symbols);
+    to.collect_symbols(&mut symbols);
+    symbols.sort();
+    symbols.dedup();
+    let [symbol] = symbols.as_slice() else {
+        return Err(format!(
+            "which elements of `{from}` are the nearest of `{to}` cannot be known; bind one"
+        ));
+    };
+    let most = ctx.largest(&Dim::symbol(symbol.clone()));
+    let mut checked = 0;
+    // From the largest down: what is rounded shows first where places are large.
+    for value in (1..=most).rev() {
+        let bound = Bindings::from([(symbol.clone(), value)]);
+        let (Ok(old), Ok(new)) = (from.eval(&bound), to.eval(&bound)) else { continue };
+        let (Ok(old), Ok(new)) = (usize::try_from(old), usize::try_from(new)) else { continue };
+        let Some([factor, shift, divisor]) = ratio.bound(&bound).filter(|_| old > 0) else { continue };
+        checked += to.eval(&bound).unwrap_or(0);
+        if checked > MOST_CHECKED {
+            return Ok(());
+        }
+        let resized = ResizedAxis { from: old, to: new, ..*axis };
+        let at = |i: i64| (i * factor + shift).max(0) / divisor.max(1);
+        let last = i64::try_from(old).unwrap_or(i64::MAX) - 1;
+        let found = resized.nearest(coordinates, mode).into_iter().map(|at| i64::try_from(at).unwrap_or(-1));
+        if !(0..).zip(found).all(|(i, nearest)| at(i).min(last) == nearest) {
+            return Err(format!(
+                "the nearest elements of `{from}` made `{to}` follow no rule that a kernel can know (not where {symbol} \
+                 is {value}); bind it"
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Context<'_> {

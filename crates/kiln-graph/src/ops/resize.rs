@@ -79,6 +79,19 @@ impl Resize {
                 found: x.dtype,
             });
         }
+        let is_pytorch = match self.coordinates {
+            CoordinateMode::PytorchNearest | CoordinateMode::PytorchNearestExact => true,
+            CoordinateMode::HalfPixel
+            | CoordinateMode::PytorchHalfPixel
+            | CoordinateMode::AlignCorners
+            | CoordinateMode::Asymmetric => false,
+        };
+        if is_pytorch && self.mode != ResizeMode::Nearest(NearestMode::Floor) {
+            return Err(ShapeError::Attribute {
+                name: "coordinates",
+                message: "PyTorch's coordinates of nearest elements come with the mode `floor` only".into(),
+            });
+        }
         if self.scales.iter().flatten().any(|scale| !(*scale > 0.0 && scale.is_finite())) {
             return Err(ShapeError::Attribute {
                 name: "scales",

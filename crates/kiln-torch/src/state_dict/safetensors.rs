@@ -1,8 +1,8 @@
 //! safetensors files, in and out. They have names, types and shapes only, so there is nothing to refuse but damage.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use kiln_graph::{DType, Tensor};
@@ -21,18 +21,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
 
 /// What the file `path` says in free form, if it is one. Weights are not read, and damage is for those who do.
 pub(super) fn metadata(path: &Path) -> io::Result<BTreeMap<String, String>> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let mut start = Vec::new();
-    (&mut file).take(9).read_to_end(&mut start)?;
-    let Some((length, _)) = start.split_first_chunk().filter(|_| is_one(&start)) else {
-        return Ok(BTreeMap::new());
-    };
-    let end = u64::from_le_bytes(*length).saturating_add(8).min(size);
-    file.take(end.saturating_sub(9)).read_to_end(&mut start)?;
-    let described = SafeTensors::read_metadata(&start).ok();
-    let entries = described.and_then(|(_, description)| description.metadata().clone());
-    Ok(entries.into_iter().flatten().collect())
+    kiln_safetensors::read_metadata(File::open(path)?)
 }
 
 /// Reads a file; the order is that of the data in it.
@@ -114,9 +103,9 @@ pub(super) fn write(state_dict: &StateDict) -> Result<Vec<u8>, StateDictError> {
         .map(|(name, shape, dtype, bytes)| Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes)?)))
         .collect();
     // As Python's `safetensors.torch.save_file` does; some readers look for it.
-    let mut metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let mut metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     metadata.extend(state_dict.metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
-    safetensors::serialize(views.map_err(failed)?, Some(metadata)).map_err(failed)
+    kiln_safetensors::serialize(views.map_err(failed)?, &metadata).map_err(failed)
 }
 
 fn dtype(dtype: DType) -> Dtype {
