@@ -62,7 +62,7 @@ impl ResizedAxis {
             CoordinateMode::Asymmetric => place / self.scale_f32(),
             // PyTorch has paths of their own for these two.
             CoordinateMode::PytorchNearest if self.to == self.from => place,
-            CoordinateMode::PytorchNearest if self.to == 2 * self.from => (out / 2) as f32,
+            CoordinateMode::PytorchNearest if self.to == 2 * self.from => place * 0.5,
             CoordinateMode::PytorchNearest => place * self.step_f32(),
             CoordinateMode::PytorchNearestExact => (place + 0.5) * self.step_f32(),
         }
@@ -70,6 +70,9 @@ impl ResizedAxis {
 
     /// The element of the input that is nearest to each of the output.
     pub fn nearest(self, mode: CoordinateMode, rounding: NearestMode) -> Vec<usize> {
+        if self.is_same() {
+            return (0..self.to).collect();
+        }
         let last = self.from.saturating_sub(1);
         (0..self.to).map(|out| rounding.element(self.place_f32(mode, out), last)).collect()
     }

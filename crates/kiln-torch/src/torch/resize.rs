@@ -139,6 +139,11 @@ fn interpolate(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     match mode {
         Mode::Area => adaptively(i, b, x, out[2..].to_vec(), ReduceKind::Mean),
         Mode::Core(mode, coordinates) => {
+            // Linear interpolation copies along an axis that keeps its size, whatever its scale.
+            if let (ResizeMode::Linear, Some(scales)) = (mode, &mut scales) {
+                let kept = scales.iter_mut().zip(shape.iter().zip(&out)).filter(|(_, (from, to))| from == to);
+                kept.for_each(|(scale, _)| *scale = 1.0);
+            }
             let op = Resize { shape: out, scales, mode, coordinates };
             Ok(Value::tensor(i.op(Op::Resize(op), &[x])?))
         }
@@ -146,7 +151,8 @@ fn interpolate(i: &mut Interpreter, b: &Bound) -> Result<Value> {
             let mut y = x;
             for (axis, (from, to)) in shape.iter().zip(&out).enumerate().skip(2) {
                 let scale = scales.as_ref().map(|scales| scales[axis]);
-                if from == to && scale.is_none_or(|scale| scale == 1.0) {
+                // With antialiasing, too.
+                if from == to && (antialias || align || scale.is_none_or(|scale| scale == 1.0)) {
                     continue;
                 }
                 let small = |dim: &Dim| dim.as_usize().filter(|n| *n <= 1 << 20);
