@@ -73,8 +73,11 @@ fn the_nearest_elements_are_those_of_other_engines() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Sizes of two axes, some where the last bit decides, and scales.
-const SIZES: &[([usize; 2], [usize; 2], Option<[f64; 2]>)] = &[
+/// Sizes of two axes before and after, and scales.
+type Sizes = ([usize; 2], [usize; 2], Option<[f64; 2]>);
+
+/// Some where the last bit decides.
+const SIZES: &[Sizes] = &[
     ([28, 49], [4, 7], None),
     ([14, 56], [2, 4], None),
     ([26, 39], [44, 33], None),

@@ -79,7 +79,7 @@ mod tests {
             let file = serialize(tensors.clone(), &metadata).expect("a file");
             assert_eq!(file, serialize(tensors.clone(), &metadata).expect("a file"));
             let header = String::from_utf8_lossy(split(&file).expect("a header").0).into_owned();
-            assert!(header.find("of a") < header.find("of b") && header.len() % 8 == 0, "{header}");
+            assert!(header.find("of a") < header.find("of b") && header.len().is_multiple_of(8), "{header}");
             let read = SafeTensors::deserialize(&file).expect("a file that others read");
             assert_eq!(read.len(), tensors.len());
             let (_, description) = SafeTensors::read_metadata(&file).expect("a description");

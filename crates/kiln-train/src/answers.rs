@@ -126,12 +126,11 @@ pub fn evaluate_outputs(
     Ok(Evaluation { scores, confusion, predicted })
 }
 
-/// The program's input with its shape for a sample, its output, and its largest batch.
-fn interface(
-    session: &Session,
-    program: &str,
-    data: &Dataset,
-) -> Result<((String, Vec<usize>), String, usize), TrainError> {
+/// The input of a program with its shape for a sample, its output, and its largest batch.
+type Fed = ((String, Vec<usize>), String, usize);
+
+/// How a program is fed from a data set.
+fn interface(session: &Session, program: &str, data: &Dataset) -> Result<Fed, TrainError> {
     let plan = session.plan();
     let wrong = |message: String| TrainError::Plan(message);
     let found = plan.program(program).ok_or_else(|| wrong(format!("the plan has no program `{program}`")))?;

@@ -11,6 +11,9 @@ use super::methods::natives;
 use super::native::{Bound, Native};
 use super::value::{Class, NativeClass, Object, Value, Wrapper};
 
+/// Names with values, in order.
+pub(crate) type Fields = Vec<(Rc<str>, Value)>;
+
 /// The attribute of a data class that has its fields by name.
 pub(super) const FIELDS: &str = "__dataclass_fields__";
 /// The attribute of a data class whose objects cannot be changed.
@@ -353,7 +356,7 @@ impl Interpreter {
     }
 
     /// The fields that `repr` shows of an object of a data class.
-    pub(super) fn shown_fields(&mut self, value: &Value) -> Result<Option<Vec<(Rc<str>, Value)>>> {
+    pub(super) fn shown_fields(&mut self, value: &Value) -> Result<Option<Fields>> {
         let Value::Object(object) = value else { return Ok(None) };
         if object.class.find(FIELDS).is_none() {
             return Ok(None);

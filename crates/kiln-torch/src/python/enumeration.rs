@@ -197,7 +197,7 @@ impl Interpreter {
             let name = name.as_str().ok_or_else(|| Fault::type_error("names of members are strings"))?;
             attributes.insert(Rc::from(name), value);
         }
-        let ancestors = self.ancestors(&[base.clone()])?;
+        let ancestors = self.ancestors(std::slice::from_ref(base))?;
         let class = Rc::new(Class {
             name,
             ancestors,

@@ -523,7 +523,7 @@ impl Interpreter {
     }
 
     /// The fields of something that has named ones, for what `forward` gives: data classes, named tuples.
-    pub(crate) fn fields_of(&mut self, value: &Value) -> Result<Option<Vec<(Rc<str>, Value)>>> {
+    pub(crate) fn fields_of(&mut self, value: &Value) -> Result<Option<super::data::Fields>> {
         let Value::Object(object) = value else { return Ok(None) };
         if object.class.find(super::data::FIELDS).is_some() {
             let names = super::data::names(&object.class);

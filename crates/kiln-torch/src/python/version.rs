@@ -34,7 +34,7 @@ pub(super) fn of_package(name: &str) -> Option<&'static str> {
 
 fn parsed(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     match b.get("version").as_str() {
-        Some(text) => i.version(&text.to_owned()),
+        Some(text) => i.version(text),
         None => Err(b.wrong("version", "a string")),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    fn new(shape: Vec<usize>, dtype: DType, init: Init, is_buffer: bool) -> Value {
+    fn value(shape: Vec<usize>, dtype: DType, init: Init, is_buffer: bool) -> Value {
         Value::Parameter(Rc::new(Self {
             shape,
             dtype,
@@ -79,7 +79,7 @@ impl Interpreter {
     fn state(&mut self, shape: &[usize], init: Init, is_buffer: bool) -> Result<Value> {
         let count = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size)).unwrap_or(usize::MAX);
         self.elements(count)?;
-        Ok(Parameter::new(shape.to_vec(), DType::F32, init, is_buffer))
+        Ok(Parameter::value(shape.to_vec(), DType::F32, init, is_buffer))
     }
 
     /// A parameter or buffer that begins with the values of a tensor.
@@ -88,7 +88,7 @@ impl Interpreter {
             return Err(Fault::unsupported("a parameter has to begin with values that are known"));
         };
         self.elements(tensor.len())?;
-        Ok(Parameter::new(tensor.shape().to_vec(), tensor.dtype(), Init::Given(tensor), is_buffer))
+        Ok(Parameter::value(tensor.shape().to_vec(), tensor.dtype(), Init::Given(tensor), is_buffer))
     }
 
     /// A tensor or parameter as a value of the graph.

@@ -127,11 +127,7 @@ fn interpolate(i: &mut Interpreter, b: &Bound) -> Result<Value> {
                     shape[axis + 2]
                 ))
             })?;
-            // Some of PyTorch's kernels pass over an axis that keeps its size, whatever the factor.
-            let passes = antialias || matches!(mode, Mode::Core(ResizeMode::Linear, _));
-            if !passes || shape[axis + 2] != out[axis + 2] {
-                given[axis + 2] = factor;
-            }
+            given[axis + 2] = factor;
         }
         let recompute = b.given("recompute_scale_factor").is_some_and(|v| matches!(v, Value::Bool(true)));
         scales = (!recompute).then_some(given);

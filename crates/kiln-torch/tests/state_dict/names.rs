@@ -56,7 +56,7 @@ fn archive(members: &[(String, Vec<u8>)], padding: impl Fn(usize) -> usize) -> V
 
 #[test]
 fn names_of_any_length_are_read() {
-    let storage = "(X\u{7}\0\0\0storagectorch\nFloatStorage\nX\u{1}\0\0\00X\u{3}\0\0\0cpuK\u{2}tQ";
+    let storage = "(X\u{7}\0\0\0storagectorch\nFloatStorage\nX\u{1}\0\0\u{0}0X\u{3}\0\0\0cpuK\u{2}tQ";
     let tensor =
         format!("ctorch._utils\n_rebuild_tensor_v2\n({storage}K\0K\u{2}\u{85}K\u{1}\u{85}\u{89}}}tR");
     // The instructions are bytes, not characters.

@@ -34,7 +34,7 @@ pub enum Source {
 }
 
 /// How data is read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceOptions {
     /// Leave out what cannot be read, and count it.
     pub skip_bad: bool,
@@ -42,12 +42,6 @@ pub struct SourceOptions {
     pub pictures: Pictures,
     /// Where the random numbers of drawn data begin.
     pub seed: u64,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self { skip_bad: false, pictures: Pictures::default(), seed: 0 }
-    }
 }
 
 const KINDS: &str = "mnist:DIR, fashion-mnist:DIR, kmnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, and digits, moons or waves \
