@@ -205,7 +205,8 @@ impl Interpreter {
                 _ => {}
             }
         }
-        let key = signature.as_ptr().addr() ^ signature.len();
+        // Both, since literals may begin at one place; a mixture of the two would be that of another literal.
+        let key = (signature.as_ptr().addr(), signature.len());
         let parameters = match self.signatures.get(&key) {
             Some(parameters) => parameters.clone(),
             None => {

@@ -66,8 +66,8 @@ pub(crate) struct Interpreter {
     pub files: Vec<Rc<SourceFile>>,
     /// Files by path, once they are there; `None` while they are being read.
     modules: HashMap<PathBuf, Option<Rc<Namespace>>>,
-    /// Parsed signatures of what Rust offers, by address.
-    signatures: HashMap<usize, Rc<Parameters>>,
+    /// Parsed signatures of what Rust offers, by address and length.
+    signatures: HashMap<(usize, usize), Rc<Parameters>>,
     /// Classes that PyTorch and Python define, by full name.
     classes: HashMap<&'static str, Rc<Class>>,
     /// What has to be emptied in the end.
