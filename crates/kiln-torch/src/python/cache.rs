@@ -37,7 +37,7 @@ static REMEMBER: Native = Native {
     name: "functools.lru_cache",
     signature: "function, known, maxsize, /, *args, **kwargs",
     call: |i, b| {
-        let args = super::object::rest(i, b)?;
+        let args = super::rest(i, b)?;
         let mut parts = vec![];
         for value in &args.positional {
             parts.push(i.key(value)?);

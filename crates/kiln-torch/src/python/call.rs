@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::fault::{Fault, Result};
-use super::native::Native;
+use super::native::{Bound, Native};
 use super::value::{Class, NativeClass, Object, Value, Wrapper};
 use super::{Interpreter, imports};
 
@@ -165,4 +165,18 @@ pub(crate) fn short(name: &str) -> String {
         }
     }
     name.to_owned()
+}
+
+/// The arguments that a function in Rust passes on.
+pub(crate) fn rest(i: &mut Interpreter, b: &Bound) -> Result<Args> {
+    let positional = i.items(&b.get("args"))?;
+    let mut named = vec![];
+    if let Value::Dict(dict) = b.get("kwargs") {
+        for (key, value) in dict.borrow().entries.values() {
+            if let Value::Str(name) = key {
+                named.push((name.clone(), value.clone()));
+            }
+        }
+    }
+    Ok(Args { positional, named })
 }

@@ -24,7 +24,7 @@ const ORDERED: &str = "__dataclass_ordered__";
 pub(super) static FUNCTIONS: &[Native] = natives! {
     "dataclasses.dataclass" "cls=None, /, **kwargs" => |i, b| match b.get("cls") {
         Value::Class(class) => {
-            let flags = super::object::rest(i, &Bound { callee: String::new(), values: vec![
+            let flags = super::rest(i, &Bound { callee: String::new(), values: vec![
                 ("args".into(), Value::tuple([])), ("kwargs".into(), b.get("kwargs")),
             ] })?;
             i.make_data_class(&class, &flags.named)?;

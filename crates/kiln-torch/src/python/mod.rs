@@ -41,7 +41,7 @@ use std::rc::Rc;
 use kiln_graph::{Def, Graph};
 use ruff_python_ast::Parameters;
 
-pub(crate) use call::Args;
+pub(crate) use call::{Args, rest};
 pub(crate) use fault::{Fault, FaultData, Kind, Result};
 pub(crate) use imports::{assigned, nearest, unknown};
 pub(crate) use library::dtype as native_dtype;

@@ -64,7 +64,7 @@ static METHODS: &[Native] = natives! {
     "__str__" "self, /" => |i, b| Ok(Value::str(i.plain_repr(&b.get("self"))?)),
     "__new__" "cls, /, *args, **kwargs" => |i, b| {
         let Value::Class(class) = b.get("cls") else { return Err(b.wrong("cls", "a class")) };
-        let args = rest(i, b)?;
+        let args = super::rest(i, b)?;
         i.allocate(&class, args).map(Value::Object)
     },
     "__init_subclass__" "cls, /, **kwargs" => |_, _| Ok(Value::None),
@@ -129,20 +129,6 @@ fn same(i: &mut Interpreter, b: &Bound) -> Result<bool> {
         (Value::Object(_), Value::Object(_)) => Ok(i.is_same(&this, &other)),
         (_, plain) => i.is_equal(&plain.clone(), other.plain()),
     }
-}
-
-/// The arguments that a function in Rust passes on.
-pub(super) fn rest(i: &mut Interpreter, b: &Bound) -> Result<Args> {
-    let positional = i.items(&b.get("args"))?;
-    let mut named = vec![];
-    if let Value::Dict(dict) = b.get("kwargs") {
-        for (key, value) in dict.borrow().entries.values() {
-            if let Value::Str(name) = key {
-                named.push((name.clone(), value.clone()));
-            }
-        }
-    }
-    Ok(Args { positional, named })
 }
 
 /// Whether something failed for lack of an attribute, which `hasattr` asks for.
@@ -441,7 +427,7 @@ impl Interpreter {
             name: "dict",
             signature: "view, method, /, *args, **kwargs",
             call: |i, b| {
-                let args = rest(i, b)?;
+                let args = super::rest(i, b)?;
                 let Value::Attributes(view) = b.get("view") else { return Ok(Value::None) };
                 let dict = i.dict_of(&b.get("view"))?;
                 let Value::Dict(before) = &dict else { return Ok(Value::None) };

@@ -251,12 +251,7 @@ fn logsigmoid(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 
 fn threshold(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (limit, otherwise) = (b.float("threshold")?, b.float("value")?);
-    // NaN is not below the limit, and stays.
-    of_input(i, b, |f, x| {
-        let below = f.with(BinaryOp::LessOrEqual, x, limit)?;
-        let otherwise = f.number_like(otherwise, x);
-        f.select(below, otherwise, x)
-    })
+    of_input(i, b, |f, x| act::threshold(f, x, limit, otherwise))
 }
 
 /// The dimension that probabilities are over. PyTorch guesses it with a warning where none is named.

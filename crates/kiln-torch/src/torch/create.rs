@@ -203,7 +203,7 @@ pub(super) static SUNDRY: &[Native] = natives! {
         other => Ok(other),
     },
     "torch.utils.checkpoint.checkpoint" "function, *args, **kwargs" => |i, b| {
-        let mut args = super::module::rest(i, b)?;
+        let mut args = crate::python::rest(i, b)?;
         let of_its_own = ["use_reentrant", "preserve_rng_state", "context_fn", "determinism_check", "debug"];
         args.named.retain(|(name, _)| !of_its_own.contains(&&**name));
         i.call(&b.get("function"), args)

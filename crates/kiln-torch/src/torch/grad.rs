@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use kiln_graph::{Def, Op, ValueId};
 
-use super::{Function, functions, module};
+use super::{Function, functions};
 use crate::python::methods::natives;
 use crate::python::native::Native;
 use crate::python::value::{self, Partial};
@@ -177,7 +177,7 @@ static RUN: Native = Native {
     name: "torch.no_grad",
     signature: "on, function, /, *args, **kwargs",
     call: |i, b| {
-        let args: Args = module::rest(i, b)?;
+        let args: Args = crate::python::rest(i, b)?;
         let on = matches!(b.get("on"), Value::Bool(true));
         i.with_gradients(on, |i| i.call(&b.get("function"), args))
     },

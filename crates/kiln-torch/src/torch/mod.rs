@@ -156,7 +156,7 @@ pub(crate) static IN_PLACE: Native = Native {
     signature: "function, tensor, /, *args, **kwargs",
     call: |i, b| {
         let (function, tensor) = (b.get("function"), b.get("tensor"));
-        let mut args = module::rest(i, b)?;
+        let mut args = crate::python::rest(i, b)?;
         args.positional.insert(0, tensor.clone());
         let result = i.call(&function, args)?;
         if let Some(id) = i.optional_tensor_of(&result)? {

@@ -6,7 +6,7 @@ use super::{Parameter, container, loss, mode};
 use crate::python::methods::natives;
 use crate::python::native::{Layer, Native};
 use crate::python::value::{Class, Container, Hook, NativeClass, Partial};
-use crate::python::{Args, Bound, Fault, Interpreter, Object, Result, Value};
+use crate::python::{Args, Bound, Fault, Interpreter, Object, Result, Value, rest};
 
 /// `nn.Module.__init__`, and that of `object`.
 static INIT: Native = Native {
@@ -183,20 +183,6 @@ pub(crate) fn method(name: &str) -> Option<&'static Native> {
 /// The constructor.
 pub(crate) fn init() -> &'static Native {
     &INIT
-}
-
-/// The arguments that a function in Rust passes on.
-pub(super) fn rest(i: &mut Interpreter, b: &Bound) -> Result<Args> {
-    let positional = i.items(&b.get("args"))?;
-    let mut named = vec![];
-    if let Value::Dict(dict) = b.get("kwargs") {
-        for (key, value) in dict.borrow().entries.values() {
-            if let Value::Str(name) = key {
-                named.push((name.clone(), value.clone()));
-            }
-        }
-    }
-    Ok(Args { positional, named })
 }
 
 /// What a path with dots leads to.
