@@ -53,6 +53,8 @@ CASES = [
     function("assign_part", "y = x.clone(); y[:, 0] = 0; return y", T),
     function("assign_slice", "y = torch.zeros_like(x); y[:, 1:] = x[:, :-1]; return y", T),
     function("assign_mask", "y = x.clone(); y[y < 0] = 0.0; return y", T),
+    function("assign_mask_rows", "y = x.clone(); y[y[:, :, 0] < 0] = 1.5; return y", T),
+    function("assign_mask_samples", "y = x * 2; y[x.sum((1, 2)) > 0] = -1; return y", T),
     function("assign_added", "y = x.clone(); y[:, 0] += 1; return y", T),
     function("assign_steps", "y = torch.zeros(x.size(0), 3, 8); y[:, :, 0::2] = torch.sin(x); y[:, :, 1::2] = torch.cos(x); return y", T),
     function("assign_whole", "y = torch.zeros_like(x); y[:] = x; y[:, 1, 2] = 9; y[..., :2] *= 2; return y", T),

@@ -32,10 +32,12 @@ impl Interpreter {
         };
         let new = match key {
             Value::Tensor(mask) if self.dtype(mask.get()) == DType::Bool => {
-                let mask = mask.get();
-                if self.shape(mask) != self.shape(x) || self.graph.ty(value).rank() > 0 {
-                    return Err(Fault::unsupported("a mask chooses places for one number, in its own shape")
-                        .help("`torch.where(mask, a, b)` chooses between tensors"));
+                let mask = self.mask_of(mask.get(), x)?;
+                if self.graph.ty(value).rank() > 0 {
+                    return Err(Fault::unsupported(
+                        "how much a mask chooses depends on data: only one number can be put there",
+                    )
+                    .help("`torch.where(mask, a, b)` chooses between tensors"));
                 }
                 self.op(Op::Select, &[mask, value, x])?
             }
@@ -45,6 +47,23 @@ impl Interpreter {
             }
         };
         self.change(of, new)
+    }
+
+    /// A mask as `x` needs it: one with fewer dimensions chooses all that lies behind its last.
+    fn mask_of(&mut self, mask: ValueId, x: ValueId) -> Result<ValueId> {
+        let (shape, whole) = (self.shape(mask), self.shape(x));
+        if !whole.starts_with(&shape) {
+            return Err(Fault::python(
+                "IndexError",
+                format!(
+                    "a mask of shape {} does not fit a tensor of shape {}: it has to have its first dimensions",
+                    ShapeDisplay(&shape),
+                    ShapeDisplay(&whole)
+                ),
+            ));
+        }
+        let column = shape.iter().cloned().chain(std::iter::repeat_n(1.into(), whole.len() - shape.len()));
+        Ok(self.formula().reshape(mask, column.collect())?)
     }
 
     /// What a key chooses, for each dimension.

@@ -224,6 +224,12 @@ static FUNCTIONS: &[Native] = natives! {
     },
     "torch.nn.init.eye_" "tensor" => |i, b| set(i, b, Init::Identity),
     "torch.nn.init.dirac_" "tensor, groups=1" => |i, b| set(i, b, Init::Identity),
+    // Not public, but books and programs that draw biases use it.
+    "torch.nn.init._calculate_fan_in_and_fan_out" "tensor" => |i, b| {
+        let (inputs, outputs) = fans(i, b)?;
+        Ok(Value::tuple([inputs, outputs].map(whole)))
+    },
+    "torch.nn.init._calculate_correct_fan" "tensor, mode" => |i, b| fan(i, b).map(whole),
     "torch.nn.init.calculate_gain" "nonlinearity, param=None" => |_, b| {
         let param = if b.is_none("param") { 0.01 } else { b.float("param")? };
         gain(&b.string("nonlinearity")?, param).map(Value::Float)
@@ -276,15 +282,25 @@ fn fans(i: &mut Interpreter, b: &Bound) -> Result<(f64, f64)> {
     Ok((*inputs as f64 * taps as f64, *outputs as f64 * taps as f64))
 }
 
+/// A count as Python's integer.
+fn whole(count: f64) -> Value {
+    #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
+    Value::Int(count as i64)
+}
+
+/// The fan that `mode` says.
+fn fan(i: &mut Interpreter, b: &Bound) -> Result<f64> {
+    let (inputs, outputs) = fans(i, b)?;
+    match &*b.string("mode")?.to_lowercase() {
+        "fan_in" => Ok(inputs),
+        "fan_out" => Ok(outputs),
+        _ => Err(b.wrong("mode", "'fan_in' or 'fan_out'")),
+    }
+}
+
 /// `gain / sqrt(fan)`
 fn kaiming(i: &mut Interpreter, b: &Bound) -> Result<f64> {
-    let (inputs, outputs) = fans(i, b)?;
-    let fan = match &*b.string("mode")? {
-        "fan_in" => inputs,
-        "fan_out" => outputs,
-        _ => return Err(b.wrong("mode", "'fan_in' or 'fan_out'")),
-    };
-    Ok(gain(&b.string("nonlinearity")?, b.float("a")?)? / fan.max(1.0).sqrt())
+    Ok(gain(&b.string("nonlinearity")?, b.float("a")?)? / fan(i, b)?.max(1.0).sqrt())
 }
 
 /// `nn.init.calculate_gain`

@@ -25,6 +25,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
         let (z, c) = (f.scale(z, alpha)?, f.scale(c, beta)?);
         Ok(Value::tensor(f.add(z, c)?))
     },
+    F "bilinear" ("input1, input2, weight, bias=None") => bilinear,
     F "embedding" ("input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False") => embedding,
 };
 
@@ -37,6 +38,15 @@ pub(super) static LAYERS: &[Layer] = layers! {
         o.set("bias", bias);
         Ok(())
     }, linear;
+    "Bilinear" ("in1_features, in2_features, out_features, bias=True, device=None, dtype=None") => |i, o, b| {
+        let (first, second) = (b.count("in1_features")?, b.count("in2_features")?);
+        let outputs = b.count("out_features")?;
+        let weight = i.parameter(&[outputs, first, second], Init::layer(first))?;
+        let bias = if b.bool("bias")? { i.parameter(&[outputs], Init::layer(first))? } else { Value::None };
+        o.set("weight", weight);
+        o.set("bias", bias);
+        Ok(())
+    }, bilinear;
     "Embedding" ("num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False, device=None, dtype=None") => setup_embedding, embedding;
 };
 
@@ -158,6 +168,51 @@ fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         y = i.op(Op::Reshape(Reshape { shape: out }), &[y])?;
     }
     Ok(Value::tensor(y))
+}
+
+/// `x^T W_k y + bias_k` over the last dimensions of `x` and `y`, for each matrix of the weight.
+fn bilinear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
+    let (x, y, weight) = (i.tensor(b, "input1")?, i.tensor(b, "input2")?, i.tensor(b, "weight")?);
+    let (left, right, weights) = (i.shape(x), i.shape(y), i.shape(weight));
+    let [outputs, first, second] = &weights[..] else {
+        return Err(Fault::value(format!(
+            "{}: a weight of shape {} is no stack of matrices",
+            b.callee,
+            ShapeDisplay(&weights)
+        )));
+    };
+    let ([front @ .., _], [other_front @ .., _]) = (&left[..], &right[..]) else {
+        return Err(Fault::value(format!("{} takes tensors of one dimension or more", b.callee)));
+    };
+    if left.last() != Some(first) || right.last() != Some(second) || front != other_front {
+        return Err(Fault::value(format!(
+            "{} takes tensors whose last dimensions are {first} and {second} and whose other dimensions agree, but \
+             `{}` delivers {} and `{}` {}",
+            b.callee,
+            i.maker(x),
+            ShapeDisplay(&left),
+            i.maker(y),
+            ShapeDisplay(&right)
+        )));
+    }
+    let bias = i.optional_tensor(b, "bias")?;
+    let rows = product(front);
+    let mut f = i.formula();
+    // All matrices side by side: one product gives `x^T W_k` for each of them.
+    let matrices = f.transpose(weight, vec![1, 0, 2])?;
+    let matrices = f.reshape(matrices, vec![first.clone(), product([outputs, second])])?;
+    let x = f.reshape(x, vec![rows.clone(), first.clone()])?;
+    let half = matmul(&mut f, x, matrices)?;
+    let half = f.reshape(half, vec![rows.clone(), outputs.clone(), second.clone()])?;
+    let y = f.reshape(y, vec![rows, second.clone(), 1.into()])?;
+    let whole = matmul(&mut f, half, y)?;
+    let mut out = front.to_vec();
+    out.push(outputs.clone());
+    let whole = f.reshape(whole, out)?;
+    Ok(Value::tensor(match bias {
+        Some(bias) => f.add(whole, bias)?,
+        None => whole,
+    }))
 }
 
 /// The famous one: the number of features is wrong, or nobody has flattened the image.

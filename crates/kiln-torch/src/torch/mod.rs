@@ -43,7 +43,7 @@ use crate::python::{Interpreter, Namespace, Result, Value};
 pub(crate) use grad::Gradients;
 pub(crate) use init::Init;
 pub(crate) use mode::frozen_layers;
-pub(crate) use module::{init as module_init, method as module_method, walk};
+pub(crate) use module::{init as module_init, inputs_of, method as module_method, walk};
 pub(crate) use parameter::Parameter;
 pub(crate) use sharing::Sharing;
 pub(crate) use storage::{Storage, check_ties};
@@ -364,7 +364,9 @@ pub(crate) fn supported() -> Vec<String> {
 /// What works instead of something that is not supported.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
-        "Bilinear" | "bilinear" => "two `nn.Linear` and a product come near",
+        "_make_subclass" => {
+            "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
+        }
         "LSTM" | "GRU" | "RNN" | "LSTMCell" | "GRUCell" => {
             "recurrent layers are not supported; `nn.Conv1d` sees sequences"
         }

@@ -514,12 +514,7 @@ impl Interpreter {
             NativeClass::Layer(layer) => {
                 let path = self.trace.path(object);
                 let callee = format!("`{path}` (nn.{})", layer.name);
-                let inputs = match layer.name {
-                    _ if loss::is_loss(layer) => "input, target=None",
-                    "MaxUnpool1d" | "MaxUnpool2d" | "MaxUnpool3d" => "input, indices, output_size=None",
-                    _ => "input",
-                };
-                let mut bound = self.bind_signature(&callee, inputs, args)?;
+                let mut bound = self.bind_signature(&callee, inputs_of(layer), args)?;
                 let attributes = object.attributes.borrow();
                 bound.values.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
                 drop(attributes);
@@ -555,5 +550,15 @@ impl Interpreter {
             | NativeClass::Exception
             | NativeClass::Type(_) => Err(super::advice::no_forward(&object.class)),
         }
+    }
+}
+
+/// The parameters of a layer's `forward`.
+pub(crate) fn inputs_of(layer: &Layer) -> &'static str {
+    match layer.name {
+        _ if loss::is_loss(layer) => "input, target=None",
+        "MaxUnpool1d" | "MaxUnpool2d" | "MaxUnpool3d" => "input, indices, output_size=None",
+        "Bilinear" => "input1, input2",
+        _ => "input",
     }
 }
