@@ -143,6 +143,24 @@ pub(crate) fn arguments(class: &Rc<Class>, args: &Args) -> Result<Option<Span>> 
         .at(init.place()))
 }
 
+/// Checks that the command line says what a function needs that is to give a module.
+pub(crate) fn function_arguments(function: &Function, name: &str, args: &Args) -> Result<()> {
+    let given = |name: &String| args.named.iter().any(|(other, _)| **other == **name);
+    let missing: Vec<String> = function.required().into_iter().filter(|name| !given(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let options: Vec<String> = missing.iter().map(|name| format!("--arg {name}=10")).collect();
+    Err(Fault::type_error(format!("`{name}` needs {}", shown.join(", ")))
+        .help(format!(
+            "`{}` says numbers to a function that makes a module; one that computes with tensors is the `forward` of a \
+             class that derives from `nn.Module`, whose parameters `__init__` makes with `nn.Parameter`",
+            options.join(" ")
+        ))
+        .at(function.place()))
+}
+
 /// `forward` has come to its end.
 pub(crate) fn no_return(module: &Rc<Object>) -> Option<Fault> {
     let forward = method(&module.class, "forward")?;

@@ -90,7 +90,7 @@ pub(crate) fn choose(
     let names: Vec<&String> = all.iter().map(|(_, name)| name).collect();
     if let Some(given) = given {
         let scope = namespace.scope.as_ref();
-        if scope.is_some_and(|scope| scope.own(given).is_some()) {
+        if scope.is_some_and(|scope| scope.own_or_deleted(given).is_some()) {
             return Ok(given.to_owned());
         }
         let near = nearest(given, names.iter().map(|name| name.as_str()));
@@ -149,7 +149,11 @@ impl Interpreter {
                 let made = self.call(value, args);
                 made.map_err(|fault| place.into_iter().fold(fault, Fault::at))?
             }
-            Value::Function(_) | Value::Partial(_) => self.call(value, args)?,
+            Value::Function(function) => {
+                advice::function_arguments(function, name, &args)?;
+                self.call(value, args)?
+            }
+            Value::Partial(_) => self.call(value, args)?,
             Value::Failed(fault) => return Err((**fault).clone()),
             other => {
                 return Err(Fault::type_error(format!("`{name}` is no model but a {}", other.type_name()))

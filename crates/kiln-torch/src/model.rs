@@ -11,7 +11,7 @@ use crate::error::ImportError;
 use crate::hints::Hints;
 use crate::input::Input;
 use crate::limits::{Limits, MAX_ARGUMENT, MAX_ARGUMENTS, STACK};
-use crate::python::value::{Body, Function};
+use crate::python::value::{Body, Function, NativeClass};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
 use crate::source::{SourceFile, Span};
 use crate::weights::Names;
@@ -94,14 +94,18 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
     let (namespace, parsed) = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
     let name = choose::choose(&file, &text, parsed.suite(), &namespace, options.model.as_deref())?;
     let hints = hints::find(&text, parsed.suite(), &name).map_err(plain)?;
-    let value = namespace.scope.as_ref().and_then(|scope| scope.own(&name)).unwrap_or(Value::None);
+    let value = namespace.scope.as_ref().and_then(|scope| scope.own_or_deleted(&name));
+    let value = value.unwrap_or(Value::None);
     let result = arguments(&mut i, &hints, options).and_then(|args| i.build(&value, &name, &args));
     let module = result.map_err(|fault| ImportError::new(&fault.0, &i))?;
     let given = if options.inputs.is_empty() { &hints.inputs } else { &options.inputs };
     let inputs = given.iter().map(|text| input::parse(text)).collect::<Result<Vec<_>, _>>().map_err(plain)?;
     let inputs = if options.inputs.is_empty() { input::suited(inputs, &options.sample) } else { inputs };
     i.graph.name.clone_from(&name);
-    trace(&mut i, &module, inputs, options).map_err(|fault| ImportError::new(&fault.0, &i))
+    let mut imported =
+        trace(&mut i, &module, inputs, options).map_err(|fault| ImportError::new(&fault.0, &i))?;
+    imported.warnings.extend(i.passed_over(&name));
+    Ok(imported)
 }
 
 /// The constructor's arguments: what is said in Python's words, any other word as a string.
@@ -191,7 +195,15 @@ fn trace(
 fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, TensorType)>> {
     let (required, all) = match module.class.find("forward") {
         Some(Value::Function(function)) => function.inputs(),
-        _ => (vec!["input".into()], vec!["input".into()]),
+        _ => match module.class.native() {
+            NativeClass::Layer(layer) => {
+                let all = torch::inputs_of(layer).split(", ");
+                let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<Vec<_>>();
+                let required = names(&mut all.clone().filter(|name| !name.contains('=')));
+                (required, names(&mut all.map(|name| name.split('=').next().unwrap_or(name))))
+            }
+            _ => (vec!["input".into()], vec!["input".into()]),
+        },
     };
     let words = |count: usize| if count == 1 { "one input".to_owned() } else { format!("{count} inputs") };
     if inputs.is_empty() {
@@ -382,6 +394,13 @@ impl Function {
             names.push("input".into());
         }
         (required, names)
+    }
+
+    /// The parameters of a function that is no method which have no default.
+    pub(crate) fn required(&self) -> Vec<String> {
+        let parameters = self.code.parameters.iter_non_variadic_params();
+        let required = parameters.into_iter().filter(|p| p.default.is_none());
+        required.map(|p| p.name().to_string()).collect()
     }
 
     /// Where its parameters are written.

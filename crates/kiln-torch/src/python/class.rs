@@ -320,6 +320,9 @@ impl Interpreter {
                 Fault::python("AttributeError", format!("a {} has no attribute `{name}`", other.type_name()))
             }
         };
+        if let Some(instead) = crate::torch::instead(name) {
+            return fault.help(instead);
+        }
         match of {
             Value::Object(object) => {
                 let own: Vec<String> = object.attributes.borrow().keys().map(ToString::to_string).collect();

@@ -241,6 +241,8 @@ impl Interpreter {
                     fault = fault.help(format!("`{import}` at the top of the file would define it"));
                 } else if let Some(help) = self.forgotten_self(env, name) {
                     fault = fault.help(help);
+                } else if self.has_fastai(env) {
+                    fault = fault.help(imports::NOT_OF_FASTAI);
                 } else if let Some(near) = self.near(env, name) {
                     fault = fault.help(format!("did you mean `{near}`?"));
                 }

@@ -31,6 +31,10 @@ def ifnone(a, b):
     return b if a is None else a
 
 
+def is_listy(x):
+    return isinstance(x, (tuple, list, slice))
+
+
 def listify(o):
     if o is None:
         return []
@@ -75,6 +79,29 @@ class Module(nn.Module):
         pass
 
 
+def module(*names, **values):
+    """A decorator that makes a module of its `forward`, with these names as arguments of the constructor."""
+
+    def decorate(forward_):
+        class Made(nn.Module):
+            def __init__(self, *args, **kwargs):
+                super().__init__()
+                given = dict(zip([*names, *values], args))
+                for name, value in {**values, **given, **kwargs}.items():
+                    setattr(self, name, value)
+
+            forward = forward_
+
+        return Made
+
+    return decorate
+
+
+class Identity(Module):
+    def forward(self, x):
+        return x
+
+
 class Lambda(Module):
     def __init__(self, func):
         self.func = func
@@ -83,12 +110,9 @@ class Lambda(Module):
         return self.func(x)
 
 
-class PartialLambda(Module):
+class PartialLambda(Lambda):
     def __init__(self, func, **kwargs):
-        self.func = partial(func, **kwargs)
-
-    def forward(self, x):
-        return self.func(x)
+        super().__init__(partial(func, **kwargs))
 
 
 class Flatten(Module):
@@ -181,6 +205,15 @@ def InstanceNorm(nf, ndim=2, norm_type=NormType.Instance, affine=True, **kwargs)
     return _norm("InstanceNorm", nf, ndim, norm_type == NormType.InstanceZero, affine=affine, **kwargs)
 
 
+class BatchNorm1dFlat(nn.BatchNorm1d):
+    """All dimensions but the last are put together first."""
+
+    def forward(self, x):
+        if x.dim() == 2:
+            return super().forward(x)
+        return super().forward(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+
 class LinBnDrop(nn.Sequential):
     def __init__(self, n_in, n_out, bn=True, p=0.0, act=None, lin_first=False):
         around = [BatchNorm(n_out if lin_first else n_in, ndim=1)] if bn else []
@@ -190,6 +223,27 @@ class LinBnDrop(nn.Sequential):
         if act is not None:
             linear.append(act)
         super().__init__(*(linear + around if lin_first else around + linear))
+
+
+def sigmoid(input, eps=1e-7):
+    return input.sigmoid().clamp(eps, 1 - eps)
+
+
+def sigmoid_(input, eps=1e-7):
+    return sigmoid(input, eps)
+
+
+def vleaky_relu(input, inplace=True):
+    return F.leaky_relu(input, negative_slope=0.3)
+
+
+def mish(x, inplace=False):
+    return F.mish(x)
+
+
+Mish = nn.Mish
+Swish = nn.SiLU
+inplace_relu = partial(nn.ReLU, inplace=True)
 
 
 def init_default(m, func=nn.init.kaiming_normal_):
@@ -209,7 +263,7 @@ def init_linear(m, act_func=None, init="auto", bias_std=0.01):
             m.bias.data.zero_()
     if init == "auto":
         init = None
-        if isinstance(act_func, (nn.ReLU, nn.ReLU6, nn.LeakyReLU)):
+        if isinstance(act_func, (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Mish, nn.SiLU)):
             init = nn.init.kaiming_uniform_
         elif isinstance(act_func, (nn.Sigmoid, nn.Tanh)):
             init = nn.init.xavier_uniform_
@@ -274,18 +328,110 @@ class SimpleCNN(nn.Sequential):
         super().__init__(*layers)
 
 
+def trunc_normal_(x, mean=0.0, std=1.0):
+    """What lies further out than two deviations is put near the middle instead."""
+    with torch.no_grad():
+        x.copy_(torch.fmod(torch.randn(*x.shape), 2) * std + mean)
+    return x
+
+
 class Embedding(nn.Embedding):
     def __init__(self, ni, nf, std=0.01):
         super().__init__(ni, nf)
-        nn.init.trunc_normal_(self.weight, std=std)
+        trunc_normal_(self.weight, std=std)
+
+
+class MergeLayer(Module):
+    """Within `SequentialEx`: what came in is added, or put behind with `dense`."""
+
+    def __init__(self, dense=False):
+        self.dense = dense
+
+    def forward(self, x, orig):
+        return torch.cat([x, orig], dim=1) if self.dense else x + orig
+
+
+class ProdLayer(Module):
+    """Within `SequentialEx`: what came in is multiplied."""
+
+    def forward(self, x, orig):
+        return x * orig
+
+
+class SequentialEx(Module):
+    """Layers in a row, of which some see what came in."""
+
+    def __init__(self, *layers):
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x):
+        orig = x
+        for layer in self.layers:
+            x = layer(x, orig) if isinstance(layer, (MergeLayer, ProdLayer)) else layer(x)
+        return x
+
+    def __getitem__(self, i):
+        return self.layers[i]
+
+    def append(self, layer):
+        return self.layers.append(layer)
+
+    def extend(self, layers):
+        return self.layers.extend(layers)
+
+    def insert(self, i, layer):
+        return self.layers.insert(i, layer)
+
+
+class Cat(nn.ModuleList):
+    """The outputs of all layers, behind each other."""
+
+    def __init__(self, layers, dim=1):
+        self.dim = dim
+        super().__init__(layers)
+
+    def forward(self, x):
+        return torch.cat([layer(x) for layer in self], dim=self.dim)
+
+
+def SEModule(ch, reduction, act_cls=defaults.activation):
+    """Each channel is weighted by what all of them say together."""
+    nf = math.ceil(ch // reduction / 8) * 8
+    return SequentialEx(
+        nn.AdaptiveAvgPool2d(1),
+        ConvLayer(ch, nf, ks=1, norm_type=None, act_cls=act_cls),
+        ConvLayer(nf, ch, ks=1, norm_type=None, act_cls=nn.Sigmoid),
+        ProdLayer(),
+    )
+
+
+class SimpleSelfAttention(Module):
+    def __init__(self, n_in, ks=1, sym=False):
+        self.conv = nn.utils.spectral_norm(nn.Conv1d(n_in, n_in, ks, padding=ks // 2, bias=False))
+
+
+class TimeDistributed(Module):
+    """`module` at each place of the second dimension."""
+
+    def __init__(self, module, low_mem=False, tdim=1):
+        self.module, self.low_mem, self.tdim = module, low_mem, tdim
+
+    def forward(self, *tensors, **kwargs):
+        if self.low_mem or self.tdim != 1:
+            parts = zip(*[torch.unbind(x, dim=self.tdim) for x in tensors])
+            return torch.stack([self.module(*part, **kwargs) for part in parts], dim=self.tdim)
+        steps = tensors[0].shape[1]
+        out = self.module(*[x.flatten(0, 1) for x in tensors], **kwargs)
+        return out.view(-1, steps, *out.shape[1:])
 
 
 class ResBlock(Module):
     """Two convolutions, or three with `expansion` 4, beside a shortcut."""
 
     def __init__(
-        self, expansion, ni, nf, stride=1, groups=1, nh1=None, nh2=None, dw=False, g2=1, norm_type=NormType.Batch,
-        act_cls=defaults.activation, ndim=2, ks=3, pool=AvgPool, pool_first=True, **kwargs,
+        self, expansion, ni, nf, stride=1, groups=1, reduction=None, nh1=None, nh2=None, dw=False, g2=1, sa=False,
+        sym=False, norm_type=NormType.Batch, act_cls=defaults.activation, ndim=2, ks=3, pool=AvgPool, pool_first=True,
+        **kwargs,
     ):
         last = NormType.BatchZero if norm_type == NormType.Batch else norm_type
         if norm_type == NormType.Instance:
@@ -306,6 +452,10 @@ class ResBlock(Module):
                 ConvLayer(nh1, nh2, ks, stride=stride, groups=nh1 if dw else groups, **inner),
                 ConvLayer(nh2, nf, 1, groups=g2, **outer),
             ]
+        if reduction:
+            layers.append(SEModule(nf, reduction=reduction, act_cls=act_cls))
+        if sa:
+            layers.append(SimpleSelfAttention(nf, ks=1, sym=sym))
         self.convpath = nn.Sequential(*layers)
         shortcut = []
         if ni != nf:
@@ -317,3 +467,48 @@ class ResBlock(Module):
 
     def forward(self, x):
         return self.act(self.convpath(x) + self.idpath(x))
+
+
+def SEBlock(expansion, ni, nf, groups=1, reduction=16, stride=1, **kwargs):
+    wide = dict(nh1=nf * 2, nh2=nf * expansion)
+    return ResBlock(expansion, ni, nf, stride=stride, groups=groups, reduction=reduction, **wide, **kwargs)
+
+
+def SEResNeXtBlock(expansion, ni, nf, groups=32, reduction=16, stride=1, base_width=4, **kwargs):
+    width = math.floor(nf * (base_width / 64)) * groups
+    return ResBlock(expansion, ni, nf, stride=stride, groups=groups, reduction=reduction, nh2=width, **kwargs)
+
+
+def SeparableBlock(expansion, ni, nf, reduction=16, stride=1, base_width=4, **kwargs):
+    return ResBlock(expansion, ni, nf, stride=stride, reduction=reduction, nh2=nf * 2, dw=True, **kwargs)
+
+
+def icnr_init(x, scale=2, init=nn.init.kaiming_normal_):
+    """First values with which the pixels that `nn.PixelShuffle` makes of one are the same."""
+    ni, nf, h, w = x.shape
+    kernel = init(torch.zeros(ni // scale**2, nf, h, w))
+    return kernel.repeat_interleave(scale**2, 0)
+
+
+class PixelShuffle_ICNR(nn.Sequential):
+    def __init__(self, ni, nf=None, scale=2, blur=False, norm_type=NormType.Weight, act_cls=defaults.activation):
+        nf = ifnone(nf, ni)
+        conv = ConvLayer(ni, nf * scale**2, ks=1, norm_type=norm_type, act_cls=act_cls, bias_std=0)
+        conv[0].weight.data.copy_(icnr_init(conv[0].weight.data))
+        layers = [conv, nn.PixelShuffle(scale)]
+        if blur:
+            layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
+        super().__init__(*layers)
+
+
+def has_children(m):
+    return len(list(m.children())) > 0
+
+
+def flatten_model(m):
+    return sum(map(flatten_model, m.children()), []) if has_children(m) else [m]
+
+
+def in_channels(m):
+    """The inputs of the first convolution."""
+    return next(each.weight.shape[1] for each in flatten_model(m) if hasattr(each, "weight") and each.weight.ndim == 4)

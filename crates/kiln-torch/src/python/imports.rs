@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ruff_python_ast::{ModModule, Stmt, StmtImport, StmtImportFrom};
+use ruff_python_ast::{ModModule, StmtImport, StmtImportFrom};
 use ruff_python_parser::Parsed;
 
 use super::fault::{Fault, Result};
@@ -16,13 +16,48 @@ use super::{Interpreter, library};
 use crate::limits::MAX_FILES;
 use crate::source::{SourceFile, Span};
 
+/// Packages within each other.
+const MAX_PACKAGES: usize = 20;
+
 /// The model needs something that is not known.
 pub(crate) fn unknown(opaque: &Opaque) -> Fault {
-    Fault::unsupported(format!("`{}` comes from `{}`, which is not known here", opaque.name, opaque.origin)).help(
-        "what a model is made of has to be in PyTorch, in this file or in Python files beside it; `--lenient-imports` \
-         passes over calls of what is not known",
-    )
+    Fault::unsupported(format!("`{}` comes from `{}`, which is not known here", opaque.name, opaque.origin))
+        .help(instead(opaque))
 }
+
+/// What works instead of something from outside.
+fn instead(opaque: &Opaque) -> &'static str {
+    let path = format!("{}.{}", opaque.origin, opaque.name);
+    let mut parts = path.split('.');
+    match parts.next().unwrap_or_default() {
+        "torchvision" if parts.any(|part| part == "models") => {
+            "ready-made networks are not built in: with their source beside this file (`models/resnet.py`, `alexnet.py` \
+             and `vgg.py` of Kiln have torchvision's parameter names, so that its weights load) `from resnet import \
+             resnet18` finds them; `torch.onnx.export` writes any of them as ONNX"
+        }
+        "timm"
+        | "transformers"
+        | "segmentation_models_pytorch"
+        | "pretrainedmodels"
+        | "efficientnet_pytorch" => {
+            "ready-made networks are not built in: their source beside this file is read, and `torch.onnx.export` writes \
+             them as ONNX"
+        }
+        "torchvision" | "torchtext" | "torchaudio" | "sklearn" | "pandas" | "requests" | "urllib"
+        | "zipfile" | "PIL" | "cv2" | "glob" | "scipy" | "imageio" | "datasets" => {
+            "a plan is made without data, which `kiln train --data` reads: what the network needs of it, such as the \
+             number of classes or of words, has to stand in the file as a number, or be an argument that `--arg` gives"
+        }
+        _ => {
+            "what a model is made of has to be in PyTorch, in this file or in Python files beside it; \
+             `--lenient-imports` passes over calls of what is not known"
+        }
+    }
+}
+
+/// What is left out of fastai.
+pub(super) const NOT_OF_FASTAI: &str = "of fastai, Kiln knows what networks are made of; data, learners and ready-made \
+     networks are left out. What the network needs of them has to stand in the file as a number: 10 instead of `dls.c`";
 
 /// The import that students forget.
 pub(crate) fn usual_import(name: &str) -> Option<&'static str> {
@@ -110,6 +145,7 @@ impl Interpreter {
                 if let Value::Namespace(namespace) = &module
                     && let Some(scope) = &namespace.scope
                 {
+                    env.globals().fastai.set(env.globals().fastai.get() || &*namespace.name == "fastai");
                     for name in scope.names().into_iter().filter(|name| !name.starts_with('_')) {
                         if let Some(value) = scope.own(&name) {
                             env.scope.set(&name, value);
@@ -179,16 +215,22 @@ impl Interpreter {
         Ok(Value::Opaque(Rc::new(Opaque { name: name.into(), origin: written.into() })))
     }
 
-    /// What fastai's names mean, which is written in Python as well.
+    /// What fastai's names mean.
     fn fastai(&mut self) -> Result<Value> {
-        let path = Path::new("fastai");
+        self.prelude("fastai", concat!(include_str!("fastai.py"), include_str!("fastai_networks.py")))
+            .map(Value::Namespace)
+    }
+
+    /// What is written in Python here, too.
+    pub(super) fn prelude(&mut self, name: &str, text: &str) -> Result<Rc<Namespace>> {
+        let path = Path::new(name);
         if let Some(Some(namespace)) = self.modules.get(path) {
-            return Ok(Value::Namespace(namespace.clone()));
+            return Ok(namespace.clone());
         }
-        let source = SourceFile { path: path.into(), text: include_str!("fastai.py").into() };
+        let source = SourceFile { path: path.into(), text: text.into() };
         let (namespace, _) = self.run_file(source)?;
         self.modules.insert(path.to_owned(), Some(namespace.clone()));
-        Ok(Value::Namespace(namespace))
+        Ok(namespace)
     }
 
     /// What a name stands for that `from module import *` may have brought: the value, or why it is not known.
@@ -213,6 +255,11 @@ impl Interpreter {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a file has `from fastai... import *`.
+    pub(super) fn has_fastai(&self, env: &Env) -> bool {
+        env.globals().fastai.get()
     }
 
     /// Why a name may be missing: `from module import *` that could not be read.
@@ -243,13 +290,19 @@ impl Interpreter {
         {
             folder = package.to_path_buf();
         }
-        for part in name.split('.') {
-            if !part.chars().all(|c| c.is_alphanumeric() || c == '_') || part.is_empty() {
-                return None;
-            }
-            folder.push(part);
+        let parts: Vec<&str> = name.split('.').collect();
+        let is_name = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !parts.iter().all(is_name) {
+            return None;
         }
-        [folder.with_extension("py"), folder.join("__init__.py")].into_iter().find(|path| path.is_file())
+        let within = |folder: &Path| {
+            let path = parts.iter().fold(folder.to_path_buf(), |path, part| path.join(part));
+            [path.with_extension("py"), path.join("__init__.py")].into_iter().find(|path| path.is_file())
+        };
+        // Programs of a package run from the folder around it, `python -m package.train`: its neighbours are found, too.
+        let around = folder.ancestors().take(MAX_PACKAGES).find(|above| !above.join("__init__.py").is_file());
+        let around = around.filter(|around| level == 0 && *around != folder);
+        within(&folder).or_else(|| within(around?))
     }
 
     /// Reads a file and runs it, once.
@@ -274,7 +327,7 @@ impl Interpreter {
         Ok(Value::Namespace(namespace))
     }
 
-    /// Runs the statements of a file. What fails leaves its reason behind under the names that it would have defined.
+    /// Runs the statements of a file. What fails leaves its reason behind, see `failed`.
     pub(crate) fn run_file(&mut self, source: SourceFile) -> Result<(Rc<Namespace>, Parsed<ModModule>)> {
         let source = Rc::new(source);
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
@@ -289,12 +342,7 @@ impl Interpreter {
                 if matches!(fault.0.kind, super::Kind::Limit) {
                     return Err(fault);
                 }
-                let failed = Value::Failed(Rc::new(fault));
-                for name in assigned(statement) {
-                    if scope.own(&name).is_none() {
-                        scope.set(&name, failed.clone());
-                    }
-                }
+                self.leave_unknown(&env, statement, fault);
             }
         }
         let stem = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -305,54 +353,4 @@ impl Interpreter {
 
 fn dotted(module: &str, name: &str) -> String {
     if module.is_empty() { name.to_owned() } else { format!("{module}.{name}") }
-}
-
-/// The names that a statement would define.
-pub(crate) fn assigned(statement: &Stmt) -> Vec<String> {
-    let mut names = vec![];
-    collect(statement, &mut names, 0);
-    names
-}
-
-fn collect(statement: &Stmt, names: &mut Vec<String>, depth: usize) {
-    use ruff_python_ast::Expr;
-    fn target(expression: &Expr, names: &mut Vec<String>) {
-        match expression {
-            Expr::Name(name) => names.push(name.id.to_string()),
-            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|e| {
-                if let Expr::Name(name) = e {
-                    names.push(name.id.to_string());
-                }
-            }),
-            _ => {}
-        }
-    }
-    if depth > 50 {
-        return;
-    }
-    let mut inner = |statements: &[Stmt]| statements.iter().for_each(|s| collect(s, names, depth + 1));
-    match statement {
-        Stmt::For(s) => inner(&s.body),
-        Stmt::While(s) => inner(&s.body),
-        Stmt::With(s) => inner(&s.body),
-        Stmt::If(s) => {
-            inner(&s.body);
-            s.elif_else_clauses.iter().for_each(|clause| inner(&clause.body));
-        }
-        Stmt::Try(s) => {
-            inner(&s.body);
-            inner(&s.orelse);
-        }
-        Stmt::FunctionDef(s) => names.push(s.name.to_string()),
-        Stmt::ClassDef(s) => names.push(s.name.to_string()),
-        Stmt::Assign(s) => s.targets.iter().for_each(|t| target(t, names)),
-        Stmt::AnnAssign(s) => target(&s.target, names),
-        Stmt::Import(s) => names.extend(s.names.iter().map(|a| {
-            a.asname.as_ref().map_or(a.name.split('.').next().unwrap_or_default(), |n| n.as_str()).to_owned()
-        })),
-        Stmt::ImportFrom(s) => {
-            names.extend(s.names.iter().map(|a| a.asname.as_ref().unwrap_or(&a.name).to_string()));
-        }
-        _ => {}
-    }
 }

@@ -39,6 +39,7 @@ const MODULES: &[&str] = &[
     "distutils",
     "distutils.version",
     "pkg_resources",
+    "string",
 ];
 
 /// Modules whose members are types and marks that do nothing here.
@@ -409,6 +410,10 @@ impl Interpreter {
         if let Some(found) = self.standard(&full)? {
             return Ok(Some(found));
         }
+        if full == "collections.Counter" {
+            let counter = self.prelude("collections", include_str!("counter.py"))?;
+            return self.member(&counter, "Counter");
+        }
         if full == "os.environ" {
             return self.environment().map(Some);
         }
@@ -436,7 +441,12 @@ impl Interpreter {
     pub(crate) fn no_member(&mut self, module: &str, name: &str) -> Fault {
         let known = torch::names(module);
         let shown = short(&format!("{module}.{name}"));
-        let fault = if module.starts_with("torch") {
+        let fault = if matches!(module, "random" | "numpy.random") {
+            Fault::unsupported(format!("`{shown}` draws a number, and a plan computes the same in each run"))
+                .help(
+                    "dropout layers are random in training; `kiln train --augment` changes images at random",
+                )
+        } else if module.starts_with("torch") {
             Fault::unsupported(format!("`{shown}` is not supported"))
         } else if module == "numpy" && torch::names("torch").contains(&name) {
             Fault::unsupported(format!("`{shown}` computes outside of PyTorch, where no gradient comes from"))

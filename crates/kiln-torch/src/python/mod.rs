@@ -5,7 +5,8 @@
 //! it; what it may use of time and memory is limited (`crate::limits`).
 //!
 //! What fails at the level of a file does not end the reading: files that define models often train them, too, and plot.
-//! Names whose definition failed stand for the reason ([`Value::Failed`]), which is said when the model needs them.
+//! Names whose definition failed stand for the reason ([`Value::Failed`]), which is said when the model needs them
+//! (`failed`).
 
 mod advice;
 mod builtins;
@@ -17,6 +18,7 @@ mod data;
 mod enumeration;
 mod eval;
 mod exec;
+mod failed;
 mod fault;
 pub(crate) mod format;
 mod function;
@@ -42,8 +44,9 @@ use kiln_graph::{Def, Graph};
 use ruff_python_ast::Parameters;
 
 pub(crate) use call::{Args, rest};
+pub(crate) use failed::assigned;
 pub(crate) use fault::{Fault, FaultData, Kind, Result};
-pub(crate) use imports::{assigned, nearest, unknown};
+pub(crate) use imports::{nearest, unknown};
 pub(crate) use library::dtype as native_dtype;
 pub(crate) use native::Bound;
 pub(crate) use scope::{Env, Scope};
@@ -92,6 +95,8 @@ pub(crate) struct Interpreter {
     pub hooks: i64,
     /// The exceptions whose handlers run, innermost last.
     handled: Vec<Fault>,
+    /// Statements that failed, and the module that each would have made of the module of the same name.
+    passed_over: Vec<(String, Span)>,
     /// Which tensors are views of others.
     pub sharing: crate::torch::Sharing,
     /// Views that a constructor may write through.
@@ -133,6 +138,7 @@ impl Interpreter {
             draws: 0,
             hooks: 0,
             handled: vec![],
+            passed_over: vec![],
             sharing: crate::torch::Sharing::default(),
             storage: crate::torch::Storage::default(),
             gradients: crate::torch::Gradients::default(),

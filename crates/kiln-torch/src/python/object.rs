@@ -162,8 +162,10 @@ impl Interpreter {
         if let Some(property @ Value::Property(_)) = of_class {
             return self.bound(property, of.clone(), &object.class.clone()).map(Some);
         }
-        if let Some(value) = object.get(name) {
-            return Ok(Some(value));
+        match object.get(name) {
+            Some(Value::Failed(fault)) => return Err((*fault).clone()),
+            Some(value) => return Ok(Some(value)),
+            None => {}
         }
         if object.is_own_dict.get()
             && let Some(Value::Dict(dict)) = object.contents.get()

@@ -17,6 +17,10 @@ pub(crate) struct Scope {
     pub is_comprehension: Cell<bool>,
     /// Modules that `from module import *` names, where their names are not known one by one.
     pub stars: RefCell<Vec<(Value, Span)>>,
+    /// Whether `from fastai... import *` has brought names.
+    pub fastai: Cell<bool>,
+    /// What names stood for that the program has deleted, `del model`, at the level of a file.
+    deleted: RefCell<HashMap<Rc<str>, Value>>,
     parent: Option<Rc<Scope>>,
 }
 
@@ -68,9 +72,18 @@ impl Scope {
         self.names.borrow_mut().insert(name.into(), value);
     }
 
-    /// Takes a name away.
-    pub fn remove(&self, name: &str) -> Option<Value> {
-        self.names.borrow_mut().remove(name)
+    /// Takes a name away. Models that were trained are deleted to make room for the next; the caller of Kiln can still
+    /// ask for them.
+    pub fn remove(&self, name: &str) {
+        let removed = self.names.borrow_mut().remove_entry(name);
+        if let (Some((name, value)), None) = (removed, &self.parent) {
+            self.deleted.borrow_mut().insert(name, value);
+        }
+    }
+
+    /// What a name of a file stands for or, if the program has deleted it, stood for.
+    pub fn own_or_deleted(&self, name: &str) -> Option<Value> {
+        self.own(name).or_else(|| self.deleted.borrow().get(name).cloned())
     }
 
     /// Lets assignments of a name go further out.
@@ -88,7 +101,7 @@ impl Scope {
     /// Forgets everything, so that scopes and the functions in them do not keep each other alive.
     pub fn clear(&self) {
         let names = std::mem::take(&mut *self.names.borrow_mut());
-        drop((names, self.stars.take()));
+        drop((names, self.stars.take(), self.deleted.take()));
     }
 }
 

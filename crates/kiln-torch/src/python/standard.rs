@@ -1,5 +1,5 @@
 //! Parts of the standard library that programs look at, and that have the same answer on every machine: `sys`, `os.path`,
-//! `logging`, `inspect`, `contextlib`.
+//! `logging`, `inspect`, `contextlib`, `string`.
 
 use std::rc::Rc;
 
@@ -9,6 +9,12 @@ use super::methods::natives;
 use super::native::{Bound, Native};
 use super::value::{Value, Wrapper};
 use super::version::PYTHON;
+
+const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const DIGITS: &str = "0123456789";
+const SIGNS: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+const SPACES: &str = " \t\n\r\u{b}\u{c}";
 
 pub(super) static FUNCTIONS: &[Native] = natives! {
     "os.path.join" "path, /, *more" => |i, b| {
@@ -124,6 +130,13 @@ impl Interpreter {
             "sys.byteorder" => Value::str("little"),
             "sys.argv" => Value::list([Value::str("model.py")]),
             "os.sep" => Value::str("/"),
+            "string.ascii_lowercase" => Value::str(LOWER),
+            "string.ascii_uppercase" => Value::str(UPPER),
+            "string.ascii_letters" => Value::str(format!("{LOWER}{UPPER}")),
+            "string.digits" => Value::str(DIGITS),
+            "string.punctuation" => Value::str(SIGNS),
+            "string.whitespace" => Value::str(SPACES),
+            "string.printable" => Value::str(format!("{DIGITS}{LOWER}{UPPER}{SIGNS}{SPACES}")),
             "logging.DEBUG" => Value::Int(10),
             "logging.INFO" => Value::Int(20),
             "logging.WARNING" => Value::Int(30),

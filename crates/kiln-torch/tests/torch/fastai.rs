@@ -85,9 +85,48 @@ net = nn.Sequential(ConvLayer(3, 4, 5), Block(4, 8, 2), Block(8, 8), nn.Adaptive
             "2,4,4",
             "f32[N, 3, 8, 8]",
         ),
+        (
+            "sequential(SEBlock(1, 16, 16, reduction=8), SeparableBlock(1, 16, 8, reduction=4, stride=2), Cat([Identity(), one(8)]))",
+            "16,8,8",
+            "f32[N, 16, 4, 4]",
+        ),
+        ("TimeDistributed(ConvLayer(3, 4))", "5,3,8,8", "f32[N, 5, 4, 8, 8]"),
+        ("PixelShuffle_ICNR(8, 4, norm_type=None, blur=True)", "8,4,4", "f32[N, 4, 8, 8]"),
+        ("create_head(20, 2, y_range=(0, 5))", "20,4,4", "f32[N, 2]"),
+        ("xresnet50(n_out=10, c_in=1)", "1,64,64", "f32[N, 10]"),
+        ("EmbeddingDotBias(5, 9, 7, y_range=(0, 5.5))", "i64:2", "f32[N]"),
+        ("EmbeddingNN([(9, 4), (9, 3)], [10, 5])", "i64:2", "f32[N, 1]"),
     ] {
-        let text = format!("from fastai.vision.all import *\nnet = {net}\n");
+        let text =
+            format!("from fastai.vision.all import *\ndef one(n): return nn.Conv2d(n, n, 1)\nnet = {net}\n");
         assert_eq!(described(&model(&text, input)).1, shape, "{net}");
+    }
+}
+
+/// What fastai 2.8.4 itself counts.
+#[test]
+fn networks_have_as_many_parameters_as_fastai_s() {
+    for (net, input, wanted) in [
+        ("ResBlock(1, 8, 16, stride=2)", "8,8,8", 3_680),
+        ("ResBlock(4, 4, 8, stride=2)", "16,8,8", 1_632),
+        ("ResBlock(1, 8, 8, reduction=4)", "8,8,8", 1_328),
+        ("SEResNeXtBlock(4, 32, 64)", "128,8,8", 96_528),
+        ("SeparableBlock(1, 16, 32, reduction=8, stride=2)", "16,8,8", 20_328),
+        ("create_head(20, 2)", "20,4,4", 22_608),
+        ("create_head(512 * 2, 2, ps=0.5)", "1024,4,4", 1_054_720),
+        ("create_head(8, 3, lin_first=True, y_range=(0, 5))", "8,4,4", 10_755),
+        ("xresnet18(n_out=10)", "3,64,64", 11_200_874),
+        ("xse_resnext18(n_out=10)", "3,64,64", 13_138_026),
+        ("xresnet18_deep(n_out=10)", "3,256,256", 14_281_066),
+        ("EmbeddingDotBias(5, 9, 7)", "i64:2", 96),
+    ] {
+        let graph = model(&format!("from fastai.vision.all import *\nnet = {net}\n"), input).graph;
+        let of = |id: &kiln_graph::ValueId| {
+            graph.ty(*id).static_shape().expect("a shape").iter().product::<usize>()
+        };
+        // Running statistics are states, but no parameters.
+        let is_parameter = |id: &&kiln_graph::ValueId| !graph.value(**id).name.contains("running_");
+        assert_eq!(graph.states().iter().filter(is_parameter).map(of).sum::<usize>(), wanted, "{net}");
     }
 }
 

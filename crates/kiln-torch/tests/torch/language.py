@@ -8,9 +8,10 @@ import math
 import numbers
 import operator
 import os
+import string
 import sys
 import warnings
-from collections import OrderedDict, defaultdict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, namedtuple
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, InitVar, asdict, astuple, dataclass, field, fields, is_dataclass, replace
 from enum import Enum, IntEnum, StrEnum, auto
@@ -1360,8 +1361,19 @@ def wrapped_modules():
     assert nn.Conv1d(3, 4, 3)(torch.zeros(3, 8)).shape == (4, 6) and nn.ConvTranspose2d(3, 2, 2, 2)(picture).shape == (2, 16, 16) and nn.Conv3d(1, 2, 1)(torch.zeros(1, 2, 2, 2)).shape == (2, 2, 2, 2)
 
 
+def counts():
+    words = Counter("the cat and the dog and the end".split())
+    assert words["the"] == 3 and words["bird"] == 0 and len(words) == 5 and "bird" not in words
+    assert words.most_common(2) == [("the", 3), ("and", 2)] and sum(words.values()) == 8 == words.total()
+    words.update(["cat"], dog=2)
+    assert words["cat"] == 2 and words["dog"] == 3 and isinstance(words, dict)
+    assert Counter({"a": 2}) == {"a": 2} and list(Counter(a=2, b=1).elements()) == ["a", "a", "b"]
+    assert string.ascii_letters == string.ascii_lowercase + string.ascii_uppercase and string.digits == "0123456789"
+    assert len(string.punctuation) == 32 and len(string.printable) == 100 and string.whitespace == " \t\n\r\x0b\x0c"
+
+
 THEMES = [
-    integers, floats, booleans, strings, formats, lists, tuples, dicts, sets, comprehensions, functions, flow, shifts, classes, data_classes, iterators, copies, modules, enumerations, named_tuples, data_classes_in_full, subclasses_of_types, attributes, decorated, generators, matching, library, wrapped_modules,
+    integers, floats, booleans, strings, formats, lists, tuples, dicts, sets, comprehensions, functions, flow, shifts, classes, data_classes, iterators, copies, modules, enumerations, named_tuples, data_classes_in_full, subclasses_of_types, attributes, decorated, generators, matching, library, counts, wrapped_modules,
 ]  # fmt: skip
 
 

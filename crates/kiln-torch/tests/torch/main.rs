@@ -8,5 +8,6 @@ mod language;
 mod layers;
 #[path = "../../../../tests/end_to_end/numbers.rs"]
 mod numbers;
+mod programs;
 mod weights;
 mod wrong_programs;
