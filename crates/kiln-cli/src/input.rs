@@ -29,6 +29,17 @@ pub struct InputArguments {
     pub normalize: bool,
 }
 
+impl InputArguments {
+    /// The files that may be meant.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let words = self.inputs.iter().flat_map(|input| {
+            let behind_name = input.split_once('=').map(|(_, file)| file);
+            [Some(input.as_str()), behind_name]
+        });
+        words.flatten().map(PathBuf::from).collect()
+    }
+}
+
 /// What is known of an input: its name, and sizes where they are numbers.
 #[derive(Clone, Debug)]
 pub struct Wanted {

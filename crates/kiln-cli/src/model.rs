@@ -73,6 +73,12 @@ fn known(text: &str) -> Result<(String, Vec<f64>), String> {
 }
 
 impl ModelArguments {
+    /// The files that are read: the model's own and that of its weights.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let (model, _) = kiln::model::split(&self.model);
+        [model].into_iter().chain(self.definition.weights.clone()).collect()
+    }
+
     /// Reads the model with all that is known of it.
     pub fn read(&self) -> Result<Model> {
         if !is_recipe(&self.model) {

@@ -8,6 +8,19 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture;
 
+/// Refuses an output that would replace one of the files that are read.
+pub fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let Ok(target) = std::fs::canonicalize(output) else { return Ok(()) };
+    let is_target = |input: &&Path| std::fs::canonicalize(input).is_ok_and(|input| input == target);
+    // A folder or a device is not replaced.
+    match inputs.into_iter().find(is_target) {
+        Some(input) if target.is_file() => {
+            bail!("`{}` is read and would be replaced; -o names another file", input.display())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, pictures as PNG.
 /// Gives the files.
 pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>> {
@@ -55,10 +68,12 @@ fn plane(tensor: &HostTensor) -> Option<(Vec<f32>, [usize; 3])> {
 fn npy(path: &Path, tensor: &HostTensor) -> Result<()> {
     use npyz::WriterBuilder;
     fn to<T: npyz::AutoSerialize + Clone>(path: &Path, shape: &[u64], data: &[T]) -> std::io::Result<()> {
-        let file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
-        writer.extend(data.iter().cloned())?;
-        writer.finish()
+        kiln_files::write_with(path, |file| {
+            let options = npyz::WriteOptions::new().default_dtype().shape(shape);
+            let mut writer = options.writer(file).begin_nd()?;
+            writer.extend(data.iter().cloned())?;
+            writer.finish()
+        })
     }
     let shape: Vec<u64> = tensor.shape().iter().map(|n| *n as u64).collect();
     let host = kiln::from_host(tensor).into_diagnostic()?;

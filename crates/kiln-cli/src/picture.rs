@@ -163,6 +163,9 @@ pub fn write(path: &Path, data: &[f32], [channels, height, width]: [usize; 3]) -
         (0..count).flat_map(|i| (0..channels).map(move |c| byte(data[c * count + i]))).collect();
     let color = if channels == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
     let (width, height) = (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0));
-    image::save_buffer_with_format(path, &interleaved, width, height, color, image::ImageFormat::Png)
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut png, &interleaved, width, height, color, image::ImageFormat::Png)
+        .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?;
+    kiln_files::write(path, png.get_ref())
         .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))
 }

@@ -17,10 +17,9 @@
 //! offsets to disagree with. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
 //! as it is. Lengths are compared with what is there before anything is allocated for them.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prost::Message;
 
@@ -96,32 +95,13 @@ impl Plan {
         }
     }
 
-    /// Writes a plan file: first beside it, then moved into its place, so that nobody sees half a file.
+    /// Writes a plan file, whole or not at all: see [`kiln_files::write_with`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlanError> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         let path = path.as_ref();
-        let named = |source| PlanError::File { path: path.to_path_buf(), source };
-        let name = path.file_name().ok_or_else(|| named(io::ErrorKind::InvalidFilename.into()))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
-        let temporary = path.with_file_name(hidden);
-        let result = self.write_and_sync(&temporary).and_then(|()| Ok(fs::rename(&temporary, path)?));
-        if result.is_err() {
-            // The first error is the one to tell; a file left behind is only untidy.
-            let _ = fs::remove_file(&temporary);
-        }
-        result.map_err(|error| match error {
-            PlanError::Stream(source) => named(source),
+        kiln_files::write_with(path, |mut file| self.write(&mut file)).map_err(|error| match error {
+            PlanError::Stream(source) => PlanError::File { path: path.to_path_buf(), source },
             other => other,
         })
-    }
-
-    fn write_and_sync(&self, path: &Path) -> Result<(), PlanError> {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        self.write(&mut file)?;
-        file.flush()?;
-        Ok(file.get_ref().sync_all()?)
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::definition::note_untrained;
 use crate::labels;
 use crate::model::{ModelArguments, beside};
+use crate::output;
 use crate::picture::PictureArguments;
 use crate::table::bytes;
 use crate::training::step_of;
@@ -49,6 +50,8 @@ pub struct Arguments {
 /// Compiles and writes the plan.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
+    output::keep_inputs(&output, model.files().iter().map(PathBuf::as_path))?;
     let start = Instant::now();
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;
@@ -63,7 +66,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             model.compile(&definition, &Default::default())?
         }
     };
-    let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();
     let Compiled { plan, memory, .. } = &compiled;

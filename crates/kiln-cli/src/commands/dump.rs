@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
+use crate::output;
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
 use crate::training::step_of;
@@ -77,6 +78,9 @@ enum Format {
 /// Prints or writes one stage in one form.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    if let Some(output) = &arguments.output {
+        output::keep_inputs(output, model.files().iter().map(PathBuf::as_path))?;
+    }
     if is_plan(&model.model) {
         let plan = load_plan(&model.model)?;
         return match arguments.stage {
@@ -129,7 +133,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
     match &arguments.output {
-        Some(path) => std::fs::write(path, contents)
+        Some(path) => kiln_files::write(path, &contents)
             .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?,
         None => {
             use std::io::IsTerminal;

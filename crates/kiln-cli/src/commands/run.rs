@@ -55,6 +55,10 @@ pub struct Arguments {
 /// Reads inputs, runs, shows or writes outputs.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    if let Some(output) = &arguments.output {
+        let files = [model.files(), arguments.inputs.files()].concat();
+        output::keep_inputs(output, files.iter().map(PathBuf::as_path))?;
+    }
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let (plan, inputs) = if is_plan(&model.model) {
         let plan = load_plan(&model.model)?;

@@ -16,7 +16,6 @@ mod pt;
 mod safetensors;
 mod tensors;
 mod view;
-mod whole;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -121,7 +120,7 @@ impl StateDict {
             Some("safetensors") => self.to_safetensors()?,
             _ => return Err(StateDictError::Extension { path: path.into() }),
         };
-        whole::write(path, &bytes).map_err(|source| StateDictError::Write { path: path.into(), source })
+        kiln_files::write(path, &bytes).map_err(|source| StateDictError::Write { path: path.into(), source })
     }
 
     /// The bytes of a `.pt` file that `torch.load(..., weights_only=True)` reads as an `OrderedDict`. Tensors that
