@@ -41,6 +41,13 @@ impl DataError {
     }
 }
 
+impl TrainError {
+    /// An error of the file system in writing.
+    pub fn write(path: &Path, source: std::io::Error) -> Self {
+        TrainError::Write { path: path.into(), source }
+    }
+}
+
 /// Why training stops.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {

@@ -6,9 +6,11 @@ use kiln_runtime::Session;
 use crate::data::IGNORED;
 use crate::error::TrainError;
 use crate::history::Scores;
+use crate::interface::Interface;
 use crate::loader::Loader;
 use crate::metrics::{Confusion, auc};
-use crate::trainer::{Interface, Mean, Outcome};
+use crate::progress::Mean;
+use crate::step::Outcome;
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,9 @@ use kiln_runtime::HostTensor;
 
 use crate::error::TrainError;
 use crate::loader::Loader;
-use crate::trainer::{Mean, Rate, Trainer};
+use crate::progress::Mean;
+use crate::step::Rate;
+use crate::trainer::Trainer;
 
 /// Which rates are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]

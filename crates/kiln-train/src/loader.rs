@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::augment::{Augmentation, Fit};
 use crate::data::{Dataset, IGNORED, Meaning, Splits, Targets};
 use crate::error::TrainError;
+use crate::interface::Interface;
 use crate::normalize::Normalize;
-use crate::trainer::Interface;
 
 /// Samples and targets of one step.
 #[derive(Clone, Debug)]

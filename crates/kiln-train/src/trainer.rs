@@ -4,157 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kiln_compile::train::{LEARNING_RATE, LOSS, LOSS_WEIGHT, MOMENTUM, PREDICTED, TARGET, Training, UPDATE};
-use kiln_plan::DType;
+use kiln_compile::train::{LOSS, LOSS_WEIGHT, PREDICTED, Training};
 use kiln_runtime::{HostTensor, Session};
-use serde::{Deserialize, Serialize};
 
-use crate::checkpoint;
+use crate::checkpoint::folder::{self, Damaged};
+use crate::checkpoint::{self, Checkpoint, Unusable};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
-use crate::history::{Epoch, Measure, Scores};
-use crate::loader::{Batch, Loader, TargetForm};
+use crate::history::{Epoch, HistoryLog, Scores};
+use crate::interface::Interface;
+use crate::loader::{Batch, Loader};
 use crate::metrics::Tally;
-use crate::schedule::{Position, Schedule};
-
-/// How long and how fast.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Passes over the training samples.
-    pub epochs: u64,
-    /// The learning rate that the schedule multiplies.
-    pub lr: f64,
-    /// The momentum, or Adam's beta1, where the schedule has no other.
-    pub momentum: f64,
-    /// The course of both.
-    pub schedule: Schedule,
-    /// Steps of the optimizer in which the learning rate rises to what the schedule has.
-    pub warmup: u64,
-    /// Epochs without a better measure after which training stops.
-    pub patience: Option<u64>,
-    /// What better means.
-    pub monitor: Measure,
-    /// Where and when to write checkpoints.
-    pub checkpoints: Option<Checkpoints>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            epochs: 1,
-            lr: 0.01,
-            momentum: 0.9,
-            schedule: Schedule::Constant,
-            warmup: 0,
-            patience: None,
-            monitor: Measure::Loss,
-            checkpoints: None,
-        }
-    }
-}
-
-/// Where and when to write checkpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoints {
-    /// The folder; there will be `step-NUMBER.safetensors` and `best.safetensors`.
-    pub folder: PathBuf,
-    /// After so many steps of the optimizer, too, and not only after each epoch.
-    pub every_steps: Option<u64>,
-    /// How many of the last ones are kept.
-    pub keep: usize,
-}
-
-/// How far training has come.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps that the optimizer has done.
-    pub step: u64,
-    /// Epochs done.
-    pub epoch: u64,
-    /// Batches done of the epoch after those.
-    pub batch: usize,
-    /// The mean loss of these batches.
-    pub mean: Mean,
-    /// Their right and wrong answers, where there are classes.
-    pub tally: Option<Tally>,
-    /// Seconds of these batches.
-    pub seconds: f64,
-    /// The best measure so far, and its epoch.
-    pub best: Option<(f64, u64)>,
-    /// The epochs so far.
-    pub epochs: Vec<Epoch>,
-    /// The loss of each step so far.
-    pub losses: Vec<f32>,
-}
-
-impl Progress {
-    /// Adds what a batch has come to.
-    fn note(&mut self, batch: &Batch, outcome: &Outcome, classes: Option<usize>) {
-        self.batch += 1;
-        self.mean.add(outcome.loss, outcome.weight);
-        if let Some(classes) = classes.filter(|_| !batch.labels.is_empty()) {
-            let tally = self.tally.get_or_insert_with(|| Tally::new(classes));
-            batch.labels.iter().zip(&outcome.predicted).for_each(|(right, said)| tally.add(*right, *said));
-        }
-    }
-}
-
-/// A mean of losses, each with a weight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Mean {
-    /// The sum of losses times weights.
-    sum: f64,
-    /// The sum of weights.
-    weight: f64,
-}
-
-impl Mean {
-    /// Adds a loss. What has no weight (a batch of which no target counts) says nothing.
-    pub fn add(&mut self, loss: f64, weight: f64) {
-        if weight != 0.0 {
-            self.sum += loss * weight;
-            self.weight += weight;
-        }
-    }
-
-    /// The mean; 0 of nothing.
-    pub fn value(self) -> f64 {
-        if self.weight == 0.0 { 0.0 } else { self.sum / self.weight }
-    }
-}
-
-/// Hears what happens; all methods do nothing by themselves.
-pub trait Observer {
-    /// A step was done.
-    fn step(&mut self, _step: &Step<'_>) {}
-    /// An epoch was done.
-    fn epoch(&mut self, _epoch: &Epoch, _evaluation: Option<&Evaluation>) {}
-    /// Whether a step, which is about to be done, is to be looked into.
-    fn watch(&mut self, _step: u64) -> bool {
-        false
-    }
-    /// What a kernel of a watched step has just made.
-    fn tensor(&mut self, _step: u64, _name: &str, _tensor: &HostTensor) {}
-}
-
-impl Observer for () {}
-
-/// A step of the optimizer that was done.
-#[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
-    /// Steps before this one.
-    pub step: u64,
-    /// Steps in all.
-    pub steps: u64,
-    /// The loss; with accumulation, the mean of its batches.
-    pub loss: f64,
-    /// Its learning rate.
-    pub lr: f64,
-    /// Its momentum.
-    pub momentum: f64,
-    /// How far training has come, with this step.
-    pub progress: &'a Progress,
-}
+use crate::progress::{Mean, Progress};
+use crate::schedule::Position;
+use crate::settings::{Checkpoints, Observer, Settings, Step};
+use crate::step::{Numbers, Outcome, Rate, inputs};
 
 /// A training plan on a device, with all that belongs to a training.
 pub struct Trainer {
@@ -166,150 +30,32 @@ pub struct Trainer {
     pub progress: Progress,
     /// What is known of the model, which checkpoints say, too.
     pub known: BTreeMap<String, String>,
+    /// What grows beside the checkpoints, while there are any.
+    history: Option<HistoryLog>,
 }
 
-/// What a training plan takes.
-#[derive(Clone, Debug)]
-pub struct Interface {
-    /// The name of the model's input.
-    pub input: String,
-    /// Its shape without the batch.
-    pub input_shape: Vec<usize>,
-    /// What targets have to be.
-    pub target: TargetForm,
-    /// Whether a step has a momentum.
-    pub has_momentum: bool,
-    /// Whether a step is told when the optimizer steps.
-    pub accumulates: bool,
-    /// Between how many classes the model decides, if it does.
-    pub classes: Option<usize>,
-    /// The model's output that is compared.
-    pub output: String,
-    /// The largest batch.
-    pub largest_batch: usize,
+/// Why [`Trainer::fit`] has come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are done.
+    Finished,
+    /// Nothing became better for as long as the settings have patience.
+    Stalled,
+    /// The observer wanted it, between two steps. A checkpoint was written, if there are any.
+    Stopped,
 }
 
-impl Interface {
-    /// Reads it off a program of the plan, `train` or `evaluate`; `output` is the model's output that is compared, if it
-    /// is not the first.
-    pub fn of(session: &Session, program: &str, output: Option<&str>) -> Result<Self, TrainError> {
-        let plan = session.plan();
-        let evaluation = plan.program("evaluate").map(|program| &program.outputs[..]).unwrap_or_default();
-        let output = match output {
-            Some(name) => evaluation.iter().find(|output| output.name == name),
-            None => evaluation.first(),
-        };
-        let program = plan.program(program).ok_or_else(|| {
-            TrainError::Plan(format!("the plan has no program `{program}`, as those for training have"))
-        })?;
-        let tensors: Vec<_> = program.inputs.iter().filter_map(|index| plan.tensors.get(*index)).collect();
-        let own = [TARGET, LEARNING_RATE, MOMENTUM, UPDATE];
-        let inputs: Vec<_> = tensors.iter().filter(|tensor| !own.contains(&tensor.name.as_str())).collect();
-        let [input] = inputs[..] else {
-            return Err(TrainError::Plan(format!(
-                "a model with {} inputs cannot be fed from a data set",
-                inputs.len()
-            )));
-        };
-        let target = tensors
-            .iter()
-            .find(|tensor| tensor.name == TARGET)
-            .ok_or_else(|| TrainError::Plan("the plan's program has no input `target`".into()))?;
-        let largest: Vec<i64> = plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect();
-        let shape = |tensor: &kiln_plan::Tensor| tensor.shape_at(&largest).unwrap_or_default();
-        let (input_shape, target_shape) = (shape(input), shape(target));
-        if input.dtype != DType::F32 || input_shape.is_empty() {
-            return Err(TrainError::Plan(format!("the input `{}` should be f32 with a batch", input.name)));
-        }
-        let scores = output.and_then(|output| plan.tensors.get(output.tensor)).map(shape).unwrap_or_default();
-        let decides = program.outputs.iter().any(|output| output.name == PREDICTED);
-        Ok(Self {
-            input: input.name.clone(),
-            largest_batch: input_shape[0],
-            input_shape: input_shape[1..].to_vec(),
-            target: match target.dtype {
-                DType::I32 => TargetForm::Classes(target_shape.get(1..).unwrap_or_default().to_vec()),
-                _ => TargetForm::Values(target_shape.get(1..).unwrap_or_default().to_vec()),
-            },
-            has_momentum: tensors.iter().any(|tensor| tensor.name == MOMENTUM),
-            accumulates: tensors.iter().any(|tensor| tensor.name == UPDATE),
-            // One score is between two classes.
-            classes: decides.then(|| scores.get(1).copied().unwrap_or(1).max(2)),
-            output: output.map(|output| output.name.clone()).unwrap_or_default(),
-        })
-    }
-}
-
-fn number(value: f64) -> Result<HostTensor, TrainError> {
-    Ok(HostTensor::new([], vec![value as f32])?)
-}
-
-/// What a step is told besides its batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// The learning rate.
-    pub lr: f64,
-    /// The momentum.
-    pub momentum: f64,
-    /// Whether the optimizer steps; else gradients are only gathered, where the plan accumulates.
-    pub update: bool,
-}
-
-/// The numbers of a [`Rate`] as tensors.
-struct Numbers {
-    lr: HostTensor,
-    momentum: HostTensor,
-    update: HostTensor,
-}
-
-impl Numbers {
-    fn new(rate: Rate) -> Result<Self, TrainError> {
-        let update = number(f64::from(u8::from(rate.update)))?;
-        Ok(Self { lr: number(rate.lr)?, momentum: number(rate.momentum)?, update })
-    }
-}
-
-/// What a batch has come to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// The mean loss.
-    pub loss: f64,
-    /// What it is the mean over: the number of samples, or the sum of their classes' weights.
-    pub weight: f64,
-    /// The class with the highest score for each target, where there are classes.
-    pub predicted: Vec<i32>,
-}
-
-impl Outcome {
-    /// From the outputs of a program by name.
-    pub(crate) fn of<'a>(batch: &Batch, get: impl Fn(&str) -> Option<&'a HostTensor>) -> Self {
-        let number = |name: &str| get(name).and_then(|tensor| tensor.to_f64().first().copied());
-        Self {
-            loss: number(LOSS).unwrap_or(f64::NAN),
-            weight: number(LOSS_WEIGHT).unwrap_or(batch.len() as f64),
-            predicted: get(PREDICTED).and_then(|t| t.as_i32().ok()).map(<[i32]>::to_vec).unwrap_or_default(),
-        }
-    }
-}
-
-/// The inputs of a step by name.
-fn inputs<'a>(
-    interface: &'a Interface,
-    batch: &'a Batch,
-    numbers: &'a Numbers,
-) -> Vec<(&'a str, &'a HostTensor)> {
-    let mut inputs = vec![
-        (interface.input.as_str(), &batch.samples),
-        (TARGET, &batch.targets),
-        (LEARNING_RATE, &numbers.lr),
-    ];
-    if interface.has_momentum {
-        inputs.push((MOMENTUM, &numbers.momentum));
-    }
-    if interface.accumulates {
-        inputs.push((UPDATE, &numbers.update));
-    }
-    inputs
+/// What [`Trainer::resume`] has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// The checkpoint that training goes on from.
+    pub from: PathBuf,
+    /// Newer ones that are not as they were written. They are now called `….damaged`.
+    pub damaged: Vec<Damaged>,
+    /// Whether losses and measures of earlier steps are lost, since the files beside the checkpoint were changed.
+    pub history_is_lost: bool,
+    /// Why `best.safetensors` is not the best epoch's and the best is looked for anew, if so.
+    pub best_is_lost: Option<String>,
 }
 
 impl Trainer {
@@ -323,7 +69,7 @@ impl Trainer {
             )));
         }
         let (progress, known) = (Progress::default(), BTreeMap::new());
-        Ok(Self { session, interface, accumulate, progress, known })
+        Ok(Self { session, interface, accumulate, progress, known, history: None })
     }
 
     /// Batches that the optimizer sees as one.
@@ -394,14 +140,21 @@ impl Trainer {
         validation: Option<&Loader>,
         settings: &Settings,
         observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
+    ) -> Result<End, TrainError> {
         train.check()?;
         if let Some(validation) = validation {
             validation.check()?;
         }
+        if let Some(Checkpoints { folder, .. }) = &settings.checkpoints {
+            std::fs::create_dir_all(folder).map_err(|source| TrainError::write(folder, source))?;
+            self.history = Some(HistoryLog::open(folder, &mut self.progress)?);
+        }
         let per_epoch = self.steps_per_epoch(train);
         let (batches, steps) = (train.batches(), per_epoch * settings.epochs);
-        while self.progress.epoch < settings.epochs && !self.has_stalled(settings) {
+        while self.progress.epoch < settings.epochs {
+            if self.has_stalled(settings) {
+                return Ok(End::Stalled);
+            }
             let mut start = Instant::now();
             let epoch = self.progress.epoch;
             let mut last = settings.lr;
@@ -442,17 +195,27 @@ impl Trainer {
                 self.progress.losses.push(loss as f32);
                 let step = Step { step: position.step, steps, loss, lr, momentum, progress: &self.progress };
                 observer.step(&step);
+                if number == batches {
+                    // The epoch's end has a checkpoint of its own.
+                    continue;
+                }
+                let stops = observer.stops();
                 if let Some(checkpoints) = &settings.checkpoints
-                    && checkpoints.every_steps.is_some_and(|n| self.progress.step.is_multiple_of(n.max(1)))
-                    && self.progress.step < (epoch + 1) * per_epoch
+                    && (stops || checkpoints.are_due(self.progress.step))
                 {
                     self.save(checkpoints)?;
+                }
+                if stops {
+                    return Ok(End::Stopped);
                 }
             }
             self.progress.seconds += start.elapsed().as_secs_f64();
             self.end_epoch(last, validation, settings, observer)?;
+            if self.progress.epoch < settings.epochs && observer.stops() {
+                return Ok(End::Stopped);
+            }
         }
-        Ok(())
+        Ok(End::Finished)
     }
 
     fn end_epoch(
@@ -490,11 +253,13 @@ impl Trainer {
         self.progress.epochs.push(epoch.clone());
         if let Some(measure) = better {
             self.progress.best = Some((measure, self.progress.epoch));
+            self.progress.unimproved_since = self.progress.epoch;
         }
         if let Some(checkpoints) = &settings.checkpoints {
+            // In this order: from the one that is numbered, `resume` makes a best that is missing.
             self.save(checkpoints)?;
             if better.is_some() {
-                self.save_as(&checkpoints.folder.join("best.safetensors"))?;
+                self.save_as(&folder::best(&checkpoints.folder))?;
             }
         }
         observer.epoch(&epoch, evaluation.as_ref());
@@ -503,8 +268,8 @@ impl Trainer {
 
     /// Whether nothing has become better for as long as the settings have patience.
     fn has_stalled(&self, settings: &Settings) -> bool {
-        let best = self.progress.best.map_or(0, |(_, epoch)| epoch);
-        settings.patience.is_some_and(|patience| self.progress.epoch >= best + patience.max(1))
+        let since = self.progress.unimproved_since;
+        settings.patience.is_some_and(|patience| self.progress.epoch >= since + patience.max(1))
     }
 
     /// What the network makes of a data set.
@@ -541,43 +306,72 @@ impl Trainer {
 
     /// Writes a checkpoint and removes the oldest ones.
     fn save(&mut self, to: &Checkpoints) -> Result<(), TrainError> {
-        self.save_as(&to.folder.join(format!("step-{:08}.safetensors", self.progress.step)))?;
-        let mut all = numbered(&to.folder);
-        while all.len() > to.keep.max(1) {
-            // A file that cannot be removed only takes space.
-            let _ = std::fs::remove_file(all.remove(0));
+        if let Some(history) = &mut self.history {
+            history.save(&mut self.progress)?;
         }
-        Ok(())
+        let step = self.progress.step;
+        self.save_as(&folder::numbered(&to.folder, step))?;
+        folder::prune(&to.folder, step, to.keep)
     }
 
-    /// Writes a checkpoint to a file.
+    /// Writes a checkpoint to a file. Losses and measures of earlier steps are not in it.
     pub fn save_as(&mut self, path: &Path) -> Result<(), TrainError> {
-        checkpoint::save(&mut self.session, path, Some(&self.progress), &self.known, &|_| true)
+        checkpoint::save(&mut self.session, path, &self.progress, &self.known)
     }
 
-    /// Goes on from a checkpoint: a file, or the newest of a folder.
-    pub fn resume(&mut self, path: &Path) -> Result<(), TrainError> {
-        let file = if path.is_dir() {
-            numbered(path).pop().ok_or_else(|| TrainError::Checkpoint {
-                path: path.into(),
-                message: "has no checkpoint `step-NUMBER.safetensors`".into(),
-            })?
-        } else {
-            path.to_owned()
+    /// Goes on from a folder of checkpoints: from the newest that is as it was written. `None` if there is no
+    /// checkpoint yet.
+    pub fn resume(&mut self, folder: &Path) -> Result<Option<Resumed>, TrainError> {
+        let (found, damaged) = folder::newest(folder)?;
+        let Some(found) = found else {
+            return match &damaged[..] {
+                [] => Ok(None),
+                [newest, ..] => Err(TrainError::Checkpoint {
+                    path: newest.path.clone(),
+                    message: format!("cannot be used: {}; there is no other one", newest.message),
+                }),
+            };
         };
-        self.progress = checkpoint::load(&mut self.session, &file)?;
-        Ok(())
+        found.restore(&mut self.session)?;
+        folder::set_aside(&damaged)?;
+        let from = folder::numbered(folder, found.progress.step);
+        self.progress = found.progress;
+        let history_is_lost = !HistoryLog::read(folder, &mut self.progress);
+        let best_is_lost = self.mend_best(folder)?;
+        Ok(Some(Resumed { from, damaged, history_is_lost, best_is_lost }))
     }
-}
 
-/// The checkpoints of a folder, oldest first.
-fn numbered(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_checkpoint = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.starts_with("step-") && name.ends_with(".safetensors")
-    };
-    let mut all: Vec<PathBuf> = entries.filter(is_checkpoint).collect();
-    all.sort();
-    all
+    /// Sees to it that `best.safetensors` is that of the epoch that the progress calls the best. It is written after
+    /// the checkpoint of its epoch, so that it can be made from that. Else the best is looked for anew, for the reason
+    /// that is given.
+    fn mend_best(&mut self, folder: &Path) -> Result<Option<String>, TrainError> {
+        let (Some((_, best)), path) = (self.progress.best, folder::best(folder)) else { return Ok(None) };
+        let reason = match Checkpoint::read(&path) {
+            Ok(found) if found.progress.epoch == best => return Ok(None),
+            Ok(found) => format!("it is of epoch {}, not of epoch {best}", found.progress.epoch),
+            Err(Unusable::Damaged(message)) => message,
+            Err(Unusable::Unread(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                "it is missing".into()
+            }
+            Err(unread @ Unusable::Unread(_)) => return Err(unread.of(&path)),
+        };
+        if best == self.progress.epoch && self.progress.batch == 0 {
+            self.save_as(&path)?;
+            return Ok(None);
+        }
+        self.progress.best = None;
+        self.progress.unimproved_since = self.progress.epoch;
+        Ok(Some(reason))
+    }
+
+    /// Begins the epoch that was interrupted anew, as it has to be where its batches are others now.
+    pub fn restart_epoch(&mut self) {
+        self.progress.restart_epoch();
+    }
+
+    /// Takes the weights of the best epoch from a folder of checkpoints; how far training has come stays as it is.
+    pub fn restore_best(&mut self, folder: &Path) -> Result<(), TrainError> {
+        let path = folder::best(folder);
+        Checkpoint::read(&path).map_err(|error| error.of(&path))?.restore(&mut self.session)
+    }
 }

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use kiln::training::activations::ActivationStats;
 use kiln::training::data::{IGNORED, Targets};
-use kiln::training::{Checkpoints, Settings, history};
-use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
+use kiln::training::{Checkpoints, Damaged, End, Resumed, Settings, history};
+use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
 use crate::table::bytes;
 use crate::training::{
-    Recipe, Screen, Setup, confusion, curve, layers, loss_name, write_report, write_results,
+    Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, compare, confusion, curve, layers,
+    loss_name, write_report, write_results,
 };
 
 /// Arguments of `kiln train`.
@@ -19,7 +20,9 @@ use crate::training::{
 #[command(after_help = "\
 Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the
 trained weights, and weights.pt for PyTorch source; history.csv and history.jsonl with a line for
-each epoch; checkpoints/; and recipe.toml, which trains the same again.
+each epoch; checkpoints/; recipe.toml, which trains the same again, and environment.toml. With
+--patience, the weights are those of the best epoch. The first Ctrl-C or SIGTERM finishes the
+step and writes a checkpoint; --resume goes on from it.
 
 Examples:
   kiln train models/digits.toml
@@ -33,10 +36,14 @@ pub struct Arguments {
     /// Folder for everything that comes of it [default: the model's name with -training]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Go on from the newest checkpoint of the folder
+    /// Go on from the newest intact checkpoint of the folder; the recipe has to be the same, but for --epochs,
+    /// --patience, --workers, --checkpoint-every and --keep
     #[arg(long)]
     resume: bool,
-    /// Replace an earlier training in the folder
+    /// Go on although recipe or data have changed
+    #[arg(long, requires = "resume")]
+    allow_changes: bool,
+    /// Replace an earlier training, or files of the same names, in the folder
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
     /// Look at the activations of each layer in about a hundred steps, for the report
@@ -46,50 +53,32 @@ pub struct Arguments {
 
 /// Trains.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { recipe, output, resume, overwrite, activation_stats } = arguments;
+    let Arguments { recipe, output, resume, allow_changes, overwrite, activation_stats } = arguments;
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
-    let checkpoints = output.join("checkpoints");
-    let is_there = checkpoints.exists();
-    if is_there && !resume && !overwrite {
-        bail!(
-            "`{}` has an earlier training; --resume goes on with it, --overwrite replaces it, -o names another folder",
-            output.display()
-        );
-    }
-    let settings = Settings {
-        epochs: recipe.epochs.unwrap_or(1),
-        lr: recipe.lr(),
-        momentum: recipe.momentum(),
-        schedule: recipe.schedule()?,
-        warmup: recipe.warmup.unwrap_or(0),
-        patience: recipe.patience,
-        monitor: recipe.monitor.unwrap_or_default(),
-        checkpoints: Some(Checkpoints {
-            folder: checkpoints.clone(),
-            every_steps: recipe.checkpoint_every,
-            keep: recipe.keep.unwrap_or(1),
-        }),
+    let earlier = match (resume, overwrite) {
+        (true, _) => Earlier::Resume,
+        (false, true) => Earlier::Replace,
+        (false, false) => Earlier::Refuse,
     };
+    let folder = Folder::new(output, earlier, &recipe, named.as_deref().filter(|path| is_recipe(path)))?;
+    let settings = settings(&recipe, &folder)?;
     let mut setup = Setup::new(&recipe)?;
-    if resume && !is_there {
-        note!("note: `{}` has no checkpoint yet; training begins at the beginning", output.display());
-    } else if resume {
-        setup.trainer.resume(&checkpoints).into_diagnostic().wrap_err("--resume")?;
-        note!(
-            "goes on after {} steps ({} epochs)",
-            setup.trainer.progress.step,
-            setup.trainer.progress.epoch
-        );
+    let _lock = folder.lock()?;
+    let environment = Environment::of(&setup)?;
+    let settled = recipe.settled(&setup);
+    if resume {
+        go_on(&mut setup, &folder, &settled, &environment, allow_changes)?;
     }
     describe(&setup);
-    if is_there && overwrite {
-        // Only now, when it is sure that the new training can begin.
-        std::fs::remove_dir_all(&checkpoints)
-            .map_err(|e| miette!("cannot remove `{}`: {e}", checkpoints.display()))?;
-    }
+    folder.clear()?;
+    // Before the first step, so that a training that was killed can be compared with how it goes on, and a folder that
+    // cannot be written to is found at once.
+    folder.write("recipe.toml", settled.to_text()?.as_bytes())?;
+    folder.write("environment.toml", environment.to_text()?.as_bytes())?;
     let mut screen = Screen::new(&setup, &settings)?;
+    screen.interrupt = Interrupt::listen().into_diagnostic()?;
     if activation_stats {
         let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
         screen.activations = ActivationStats::new(layers(&setup), steps);
@@ -98,22 +87,127 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let outcome = trainer.fit(train, validation.as_ref(), &settings, &mut screen);
     screen.bar.finish_and_clear();
     // What was reached is kept, whatever stopped it.
-    history::write(&output, &setup.trainer.progress.epochs).into_diagnostic()?;
-    outcome.into_diagnostic()?;
-    if let (true, Some((_, best))) =
-        (setup.trainer.progress.epoch < settings.epochs, setup.trainer.progress.best)
-    {
+    let written = history::write(&folder.path, &setup.trainer.progress.epochs);
+    let end = match (outcome, written) {
+        (Err(error), Err(also)) => {
+            note!("note: {also}");
+            Err(error)
+        }
+        (Ok(_), Err(error)) => Err(error),
+        (outcome, Ok(())) => outcome,
+    };
+    if end.into_diagnostic()? == End::Stopped {
+        let progress = &setup.trainer.progress;
         note!(
-            "stopped early: nothing was better than epoch {best}, which is in checkpoints/best.safetensors"
+            "stopped after step {} ({} epochs); the same command with --resume goes on from there",
+            progress.step,
+            progress.epoch
         );
+        return Ok(ExitCode::from(screen.interrupt.status()));
+    }
+    if recipe.patience.is_some() {
+        take_best(&mut setup, &folder, &mut screen, settings.epochs)?;
+    }
+    // A training that was stopped behind its last epoch.
+    let Setup { trainer, validation, .. } = &mut setup;
+    if let (None, Some(validation)) = (&screen.last, validation) {
+        screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
     }
     showln!("\n{}", curve(&setup.trainer.progress.losses))?;
     if let Some(evaluation) = &screen.last {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
-    write_results(&mut setup, &recipe, &screen, &output)?;
-    write_report(&mut setup, &settings, &screen, &output)?;
+    write_results(&mut setup, &recipe, &screen, &folder)?;
+    write_report(&mut setup, &settings, &screen, &folder.path)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn settings(recipe: &Recipe, folder: &Folder) -> Result<Settings> {
+    Ok(Settings {
+        epochs: recipe.epochs.unwrap_or(1),
+        lr: recipe.lr(),
+        momentum: recipe.momentum(),
+        schedule: recipe.schedule()?,
+        warmup: recipe.warmup.unwrap_or(0),
+        patience: recipe.patience,
+        monitor: recipe.monitor.unwrap_or_default(),
+        checkpoints: Some(Checkpoints {
+            folder: folder.checkpoints(),
+            every_steps: recipe.checkpoint_every,
+            keep: recipe.keep.unwrap_or(1),
+        }),
+    })
+}
+
+fn is_recipe(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Goes on from the newest checkpoint, if the training is the same or changes are allowed.
+fn go_on(
+    setup: &mut Setup,
+    folder: &Folder,
+    recipe: &Recipe,
+    environment: &Environment,
+    allow_changes: bool,
+) -> Result<()> {
+    let checkpoints = folder.checkpoints();
+    let found = if checkpoints.exists() {
+        setup.trainer.resume(&checkpoints).into_diagnostic().wrap_err("--resume")?
+    } else {
+        None
+    };
+    let Some(Resumed { from, damaged, history_is_lost, best_is_lost }) = found else {
+        note!("note: `{}` has no checkpoint yet; training begins at the beginning", folder.path.display());
+        return Ok(());
+    };
+    for Damaged { path, message } in damaged {
+        note!("note: `{}` cannot be used: {message}; it is set aside as .damaged", path.display());
+    }
+    let differences = compare(&folder.path, recipe, environment)?;
+    if !differences.course.is_empty() && !allow_changes {
+        bail!(
+            "--resume: this is not the training that was begun in `{}`:\n  {}\n\
+             Without these changes it goes on; --allow-changes goes on with them",
+            folder.path.display(),
+            differences.course.join("\n  ")
+        );
+    }
+    for difference in differences.course.iter().chain(&differences.surroundings) {
+        note!("note: {difference}");
+    }
+    if history_is_lost {
+        note!("note: the history beside the checkpoints was changed; of earlier steps it is lost");
+    }
+    if let Some(reason) = best_is_lost {
+        note!(
+            "note: best.safetensors is not the best epoch's: {reason}; the best is looked for from here on"
+        );
+    }
+    let trainer = &mut setup.trainer;
+    if !differences.course.is_empty() && trainer.progress.batch > 0 {
+        note!("note: the epoch that was interrupted begins anew");
+        trainer.restart_epoch();
+    }
+    let progress = &trainer.progress;
+    note!("goes on from {} after {} steps ({} epochs)", from.display(), progress.step, progress.epoch);
+    Ok(())
+}
+
+/// With `--patience`, what is written are the weights of the best epoch, and what is said of them is theirs.
+fn take_best(setup: &mut Setup, folder: &Folder, screen: &mut Screen, epochs: u64) -> Result<()> {
+    let Setup { trainer, validation, .. } = setup;
+    let progress = &trainer.progress;
+    let Some((_, best)) = progress.best.filter(|(_, best)| *best != progress.epoch) else { return Ok(()) };
+    if progress.epoch < epochs {
+        note!("stopped early: nothing was better than epoch {best}");
+    }
+    trainer.restore_best(&folder.checkpoints()).into_diagnostic()?;
+    if let Some(validation) = validation {
+        screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
+    }
+    note!("the weights that are written are those of epoch {best}, the best");
+    Ok(())
 }
 
 fn default_output(model: Option<&Path>) -> PathBuf {

@@ -1,5 +1,8 @@
 //! What the commands that train, evaluate and look for a learning rate have in common.
 
+mod environment;
+mod folder;
+mod interrupt;
 mod known;
 mod recipe;
 mod results;
@@ -7,6 +10,9 @@ mod screen;
 mod setup;
 mod suited;
 
+pub use environment::{Environment, compare};
+pub use folder::{Earlier, Folder};
+pub use interrupt::Interrupt;
 pub use recipe::{OptimizerName, Recipe};
 pub use results::{layers, write_report, write_results};
 pub use screen::{Screen, confusion, curve};

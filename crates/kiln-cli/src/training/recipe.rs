@@ -12,6 +12,7 @@ use kiln::training::schedule::Schedule;
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::{Deserialize, Serialize};
 
+use super::Setup;
 use crate::definition::DefinitionArguments;
 
 /// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
@@ -302,6 +303,45 @@ impl Recipe {
         recipe.definition.weights = recipe.definition.weights.as_deref().map(absolute);
         recipe.data = recipe.data.map(|data| with_place(data, absolute));
         recipe
+    }
+
+    /// The recipe with what follows from model and data where nothing is said, so that later versions and other data do
+    /// the same by it.
+    pub fn settled(&self, setup: &Setup) -> Self {
+        Self {
+            mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
+            std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
+            epochs: Some(self.epochs.unwrap_or(1)),
+            batch: Some(self.batch()),
+            loss: Some(setup.loss),
+            seed: Some(self.seed.unwrap_or(0)),
+            optimizer: Some(self.optimizer.unwrap_or_default()),
+            lr: Some(self.lr()),
+            metadata: setup.trainer.known.clone(),
+            ..self.anywhere()
+        }
+    }
+
+    /// As a file.
+    pub fn to_text(&self) -> Result<String> {
+        toml::to_string(self).into_diagnostic()
+    }
+
+    /// The files that it names: the model's, that of its weights, the data's.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let model = self.model.as_deref().map(|model| kiln::model::split(model).0);
+        let data = self.data_place().map(|(_, place)| place);
+        model.into_iter().chain(self.definition.weights.clone()).chain(data).collect()
+    }
+
+    /// The folder of images that is the data, if it is one.
+    pub fn data_folder(&self) -> Option<PathBuf> {
+        self.data_place().filter(|(kind, _)| *kind == "folder").map(|(_, place)| place)
+    }
+
+    fn data_place(&self) -> Option<(&str, PathBuf)> {
+        let (kind, place) = self.data.as_deref()?.split_once(':')?;
+        PATHS.contains(&kind).then(|| (kind, PathBuf::from(place)))
     }
 
     /// The recipe with what a file says, where MODEL is one; flags come first. Paths in a file are seen from there.

@@ -6,13 +6,13 @@ use std::path::Path;
 use kiln::Model;
 use kiln::graph::{Op, ValueId};
 use kiln::torch::state_dict::StateDict;
+use kiln::training::Settings;
 use kiln::training::report::Report;
 use kiln::training::schedule::Position;
-use kiln::training::{Settings, checkpoint};
 use miette::{IntoDiagnostic, Result};
 
 use super::known::describe;
-use super::{Recipe, Screen, Setup};
+use super::{Folder, Recipe, Screen, Setup};
 
 /// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
 /// leaves.
@@ -66,7 +66,8 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
 }
 
 /// The trained weights in three forms, and the recipe.
-pub fn write_results(setup: &mut Setup, recipe: &Recipe, screen: &Screen, output: &Path) -> Result<()> {
+pub fn write_results(setup: &mut Setup, recipe: &Recipe, screen: &Screen, folder: &Folder) -> Result<()> {
+    let output = &folder.path;
     let graph = setup.trained()?;
     let metadata = describe(setup, recipe, &setup.trainer.progress, screen.last.as_ref());
     let properties = metadata.to_properties();
@@ -80,17 +81,11 @@ pub fn write_results(setup: &mut Setup, recipe: &Recipe, screen: &Screen, output
         weights.write(&output.join("weights.pt")).into_diagnostic()?;
     }
     let file = trained.to_onnx().into_diagnostic()?;
-    checkpoint::write_whole(&output.join("model.onnx"), &file).into_diagnostic()?;
+    folder.write("model.onnx", &file)?;
     let plan = setup.inference_plan(&trained)?;
     plan.save(output.join("model.kplan")).into_diagnostic()?;
-    let recipe = Recipe {
-        mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
-        std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
-        metadata: properties,
-        ..recipe.anywhere()
-    };
-    let text = toml::to_string(&recipe).into_diagnostic()?;
-    checkpoint::write_whole(&output.join("recipe.toml"), text.as_bytes()).into_diagnostic()?;
+    let recipe = Recipe { metadata: properties, ..recipe.settled(setup) };
+    folder.write("recipe.toml", recipe.to_text()?.as_bytes())?;
     let also = if from_source { " weights.pt," } else { "" };
     note!("wrote weights.safetensors,{also} model.onnx, model.kplan, history.csv to {}", output.display());
     if !setup.normalize.mean.is_empty() {

@@ -10,7 +10,7 @@ use kiln::training::history::Epoch;
 use kiln::training::{Evaluation, Observer, Settings, Step};
 use miette::{IntoDiagnostic, Result};
 
-use super::Setup;
+use super::{Interrupt, Setup};
 use crate::table::{Align, Table};
 
 /// The terminal while it trains.
@@ -26,6 +26,8 @@ pub struct Screen {
     smooth: Option<f64>,
     /// What was seen of activations.
     pub activations: ActivationStats,
+    /// What asks the training to end.
+    pub interrupt: Interrupt,
 }
 
 impl Screen {
@@ -55,11 +57,16 @@ impl Screen {
             last: None,
             smooth: None,
             activations: ActivationStats::default(),
+            interrupt: Interrupt::default(),
         })
     }
 }
 
 impl Observer for Screen {
+    fn stops(&mut self) -> bool {
+        self.interrupt.is_asked()
+    }
+
     fn watch(&mut self, step: u64) -> bool {
         self.activations.watches(step)
     }

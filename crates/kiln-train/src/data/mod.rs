@@ -1,6 +1,7 @@
 //! Data sets: samples and what they should become.
 
 mod array;
+mod checksum;
 mod choose;
 mod cifar;
 mod classes;

@@ -10,12 +10,11 @@ use kiln_runtime::HostTensor;
 use minijinja::{Environment, context};
 
 use crate::activations::{ActivationStats, LayerStats, Snapshot};
-use crate::checkpoint::write_whole;
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::finder::{self, Found};
 use crate::history::Epoch;
-use crate::trainer::Progress;
+use crate::progress::Progress;
 use charts::{Scale, Series, lines};
 
 /// What a report is about.
@@ -43,26 +42,30 @@ pub struct Report<'a> {
 /// Points of the loss curve; more would only make the file larger.
 const MOST_POINTS: usize = 1000;
 
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    kiln_files::write(path, bytes).map_err(|source| TrainError::write(path, source))
+}
+
 impl Report<'_> {
     /// Writes `report.html`, and `loss.svg` and so on, into a folder.
     pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let mut charts = Vec::new();
         for (name, chart) in self.charts()? {
-            write_whole(&folder.join(format!("{name}.svg")), chart.as_bytes())?;
+            write(&folder.join(format!("{name}.svg")), chart.as_bytes())?;
             charts.push(chart);
         }
         let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
         let mut filters = None;
         if let Some(picture) = self.first_weight.as_ref().and_then(pictures::filters) {
             let bytes = pictures::png(&picture)?;
-            write_whole(&folder.join("filters.png"), &bytes)?;
+            write(&folder.join("filters.png"), &bytes)?;
             filters = Some(encode(&bytes));
         }
         let mut layers = Vec::new();
         for (number, (name, stats)) in self.activations.layers.iter().enumerate() {
             if let Some(picture) = pictures::colourful(stats) {
                 let bytes = pictures::png(&picture)?;
-                write_whole(&folder.join(format!("activations-{number}.png")), &bytes)?;
+                write(&folder.join(format!("activations-{number}.png")), &bytes)?;
                 let limit = format!("{:.3}", stats.limit);
                 layers.push(context! { name, limit, picture => encode(&bytes) });
             }
@@ -89,7 +92,7 @@ impl Report<'_> {
                 activation_charts => self.activation_charts()?,
             })
             .map_err(failed)?;
-        write_whole(&folder.join("report.html"), text.as_bytes())
+        write(&folder.join("report.html"), text.as_bytes())
     }
 
     fn charts(&self) -> Result<Vec<(&'static str, String)>, TrainError> {
@@ -198,7 +201,7 @@ pub fn learning_rates(found: &Found, path: &Path) -> Result<(), TrainError> {
         Series::new("smoothed", finder::smoothed(&found.losses)),
     ];
     match lines("Loss by learning rate", "learning rate", &series, Scale::Logarithmic)? {
-        Some(chart) => write_whole(path, chart.as_bytes()),
+        Some(chart) => write(path, chart.as_bytes()),
         None => {
             Err(TrainError::Setting("no learning rate gave a finite loss; a smaller first one may".into()))
         }

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::write_whole;
 use crate::error::TrainError;
+
+mod log;
+
+pub use log::{HistoryLog, Logged};
 
 /// What was measured on some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +95,9 @@ pub fn write(folder: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
         let _ = writeln!(csv, "{}", cells.join(","));
         let _ = writeln!(lines, "{}", serde_json::to_string(epoch).unwrap_or_default());
     }
-    write_whole(&folder.join("history.csv"), csv.as_bytes())?;
-    write_whole(&folder.join("history.jsonl"), lines.as_bytes())
+    for (name, text) in [("history.csv", csv), ("history.jsonl", lines)] {
+        let path = folder.join(name);
+        kiln_files::write(&path, text.as_bytes()).map_err(|source| TrainError::write(&path, source))?;
+    }
+    Ok(())
 }

@@ -1,5 +1,8 @@
 //! Training from the command line: what comes of it, and that nothing is lost when it is killed.
 
+mod faults;
+mod folders;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

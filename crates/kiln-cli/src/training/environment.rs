@@ -1,0 +1,150 @@
+//! What a training was done with, beside its recipe: the data that there was, the device, the version of Kiln. It is
+//! written when a training begins, and compared when it goes on.
+
+use std::path::Path;
+
+use kiln::training::data::Dataset;
+use kiln::{Capabilities, DeviceOptions};
+use miette::{IntoDiagnostic, Result, miette};
+use serde::{Deserialize, Serialize};
+
+use super::{Recipe, Setup};
+
+/// The content of `environment.toml`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Environment {
+    /// The version.
+    kiln: String,
+    /// The operating system and the processor.
+    system: String,
+    /// The device's name, backend and driver.
+    device: String,
+    /// The samples to learn from.
+    train: Samples,
+    /// Those to look at after each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Samples>,
+}
+
+/// A data set.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+struct Samples {
+    count: usize,
+    shape: Vec<usize>,
+    /// CRC-32 of samples and targets.
+    checksum: String,
+}
+
+impl Samples {
+    fn of(data: &Dataset) -> Self {
+        Self { count: data.len(), shape: data.shape.clone(), checksum: format!("{:08x}", data.checksum()) }
+    }
+
+    /// `500 samples of [1, 28, 28] (1f2e3d4c)`
+    fn text(samples: Option<&Self>) -> String {
+        samples.map_or("none".to_owned(), |samples| {
+            format!("{} samples of {:?} ({})", samples.count, samples.shape, samples.checksum)
+        })
+    }
+}
+
+impl Environment {
+    /// That of this process.
+    pub fn of(setup: &Setup) -> Result<Self> {
+        let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
+        let name = |device: &Capabilities| {
+            format!("{}, {}, {} {}", device.name, device.backend, device.driver, device.driver_info)
+        };
+        Ok(Self {
+            kiln: env!("CARGO_PKG_VERSION").to_owned(),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            device: devices.first().map(name).unwrap_or_default(),
+            train: Samples::of(&setup.train.data),
+            validation: setup.validation.as_ref().map(|validation| Samples::of(&validation.data)),
+        })
+    }
+
+    /// As a file.
+    pub fn to_text(&self) -> Result<String> {
+        toml::to_string(self).into_diagnostic()
+    }
+}
+
+/// What is another than at the start of a training.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// What changes the training: it does not go on as it would have.
+    pub course: Vec<String>,
+    /// What changes at most its rounding.
+    pub surroundings: Vec<String>,
+}
+
+/// Keys of a recipe that may be others when a training goes on: they do not change what a step does, or their effect is
+/// compared in another way (samples by their checksum, states by name and shape).
+const FREE: [&str; 16] = [
+    "model",
+    "weights",
+    "from-scratch",
+    "data",
+    "classes",
+    "limit",
+    "validation",
+    "resize",
+    "grey",
+    "skip-bad",
+    "workers",
+    "epochs",
+    "patience",
+    "checkpoint-every",
+    "keep",
+    "metadata",
+];
+
+fn text(value: Option<&toml::Value>) -> String {
+    value.map_or("not given".to_owned(), ToString::to_string)
+}
+
+/// Compares with what the folder of a training says. What it does not say cannot be compared.
+pub fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Result<Differences> {
+    let mut found = Differences::default();
+    if let Some(before) = read::<toml::Table>(&folder.join("recipe.toml"))? {
+        // Through its text, since numbers are rounded there.
+        let now: toml::Table = toml::from_str(&recipe.to_text()?).into_diagnostic()?;
+        let mut keys: Vec<&String> = before.keys().chain(now.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys.into_iter().filter(|key| !FREE.contains(&key.as_str())) {
+            let (before, now) = (before.get(key), now.get(key));
+            if before != now {
+                found.course.push(format!("{key} was {}, now {}", text(before), text(now)));
+            }
+        }
+    }
+    let Some(before) = read::<Environment>(&folder.join("environment.toml"))? else { return Ok(found) };
+    let data = [
+        ("the training data", Some(&before.train), Some(&now.train)),
+        ("the validation data", before.validation.as_ref(), now.validation.as_ref()),
+    ];
+    for (what, before, now) in data.into_iter().filter(|(_, before, now)| before != now) {
+        found.course.push(format!("{what} was {}, now {}", Samples::text(before), Samples::text(now)));
+    }
+    let others = [
+        ("Kiln", &before.kiln, &now.kiln),
+        ("the system", &before.system, &now.system),
+        ("the device", &before.device, &now.device),
+    ];
+    for (what, before, now) in others.into_iter().filter(|(_, before, now)| before != now) {
+        found.surroundings.push(format!("{what} was {before}, now {now}"));
+    }
+    Ok(found)
+}
+
+fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?,
+    };
+    let value = toml::from_str(&text)
+        .map_err(|error| miette!("`{}` is not what a training has written: {error}", path.display()))?;
+    Ok(Some(value))
+}

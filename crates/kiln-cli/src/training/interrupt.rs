@@ -1,0 +1,44 @@
+//! What asks a training to end: Ctrl-C, and SIGTERM from a service manager or a batch system.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Whether the process was asked to end. The first signal only says so; a second one ends it at once.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    asked: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// Listens from now on.
+    pub fn listen() -> std::io::Result<Self> {
+        let this = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the signal that sets the flag does not find it set.
+            flag::register_conditional_shutdown(signal, status(signal), Arc::clone(&this.asked))?;
+            flag::register(signal, Arc::clone(&this.asked))?;
+            let number = usize::try_from(signal).unwrap_or(0);
+            flag::register_usize(signal, Arc::clone(&this.signal), number)?;
+        }
+        Ok(this)
+    }
+
+    /// Whether there was a signal.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The exit status of a process that a signal has ended, as shells have it.
+    pub fn status(&self) -> u8 {
+        let signal = i32::try_from(self.signal.load(Ordering::Relaxed)).unwrap_or(SIGINT);
+        u8::try_from(status(signal)).unwrap_or(u8::MAX)
+    }
+}
+
+fn status(signal: i32) -> i32 {
+    128 + signal
+}

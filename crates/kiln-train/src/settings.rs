@@ -1,0 +1,101 @@
+//! What a training is told: how long, how fast, what to keep. And whom it tells what happens.
+
+use std::path::PathBuf;
+
+use kiln_runtime::HostTensor;
+
+use crate::evaluate::Evaluation;
+use crate::history::{Epoch, Measure};
+use crate::progress::Progress;
+use crate::schedule::Schedule;
+
+/// How long and how fast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Passes over the training samples.
+    pub epochs: u64,
+    /// The learning rate that the schedule multiplies.
+    pub lr: f64,
+    /// The momentum, or Adam's beta1, where the schedule has no other.
+    pub momentum: f64,
+    /// The course of both.
+    pub schedule: Schedule,
+    /// Steps of the optimizer in which the learning rate rises to what the schedule has.
+    pub warmup: u64,
+    /// Epochs without a better measure after which training stops.
+    pub patience: Option<u64>,
+    /// What better means.
+    pub monitor: Measure,
+    /// Where and when to write checkpoints.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            epochs: 1,
+            lr: 0.01,
+            momentum: 0.9,
+            schedule: Schedule::Constant,
+            warmup: 0,
+            patience: None,
+            monitor: Measure::Loss,
+            checkpoints: None,
+        }
+    }
+}
+
+/// Where and when to write checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The folder; there will be `step-NUMBER.safetensors`, `best.safetensors` and the history so far.
+    pub folder: PathBuf,
+    /// After so many steps of the optimizer, too, and not only after each epoch.
+    pub every_steps: Option<u64>,
+    /// How many of the last ones are kept.
+    pub keep: usize,
+}
+
+impl Checkpoints {
+    /// Whether one is to be written after `step` steps.
+    pub(crate) fn are_due(&self, step: u64) -> bool {
+        self.every_steps.is_some_and(|every| step.is_multiple_of(every.max(1)))
+    }
+}
+
+/// Hears what happens; all methods do nothing by themselves.
+pub trait Observer {
+    /// A step was done.
+    fn step(&mut self, _step: &Step<'_>) {}
+    /// An epoch was done.
+    fn epoch(&mut self, _epoch: &Epoch, _evaluation: Option<&Evaluation>) {}
+    /// Whether training should stop after the step that was just done, for instance since the process was asked to end.
+    fn stops(&mut self) -> bool {
+        false
+    }
+    /// Whether a step, which is about to be done, is to be looked into.
+    fn watch(&mut self, _step: u64) -> bool {
+        false
+    }
+    /// What a kernel of a watched step has just made.
+    fn tensor(&mut self, _step: u64, _name: &str, _tensor: &HostTensor) {}
+}
+
+impl Observer for () {}
+
+/// A step of the optimizer that was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Steps before this one.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// The loss; with accumulation, the mean of its batches.
+    pub loss: f64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Its momentum.
+    pub momentum: f64,
+    /// How far training has come, with this step.
+    pub progress: &'a Progress,
+}
