@@ -8,9 +8,17 @@ use crate::Access;
 /// Why a plan cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The file cannot be opened, read or written.
+    /// The file cannot be opened or read.
     #[error("{path}: {source}")]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write `{}`: {source}", .path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system says.

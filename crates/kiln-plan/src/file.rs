@@ -99,7 +99,7 @@ impl Plan {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlanError> {
         let path = path.as_ref();
         kiln_files::write_with(path, |mut file| self.write(&mut file)).map_err(|error| match error {
-            PlanError::Stream(source) => PlanError::File { path: path.to_path_buf(), source },
+            PlanError::Stream(source) => PlanError::Write { path: path.to_path_buf(), source },
             other => other,
         })
     }

@@ -156,13 +156,13 @@ fn a_file_is_replaced_as_a_whole() {
     let refused = broken.save(&path);
     let read = Plan::load(&path);
     let missing = Plan::load(folder.join("other.kplan"));
-    let nowhere = first.save(folder.join("no such folder").join("net.kplan"));
+    let nowhere = first.save(path.join("net.kplan"));
     let files = std::fs::read_dir(&folder).unwrap().count();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(read.unwrap(), second);
     assert!(matches!(refused, Err(PlanError::Invalid { .. })));
     assert!(matches!(missing, Err(PlanError::File { path, .. }) if path.ends_with("other.kplan")));
-    assert!(matches!(nowhere, Err(PlanError::File { path, .. }) if path.ends_with("net.kplan")));
+    assert!(matches!(nowhere, Err(PlanError::Write { path, .. }) if path.ends_with("net.kplan")));
     assert_eq!(files, 1, "nothing is left behind");
 }
 

@@ -1,7 +1,7 @@
 //! Answers.
 
 use kiln_plan::{DType, Layout, Plan, Storage};
-use kiln_runtime::{Data, HostTensor, Session, f16};
+use kiln_runtime::{Data, HostTensor, RuntimeError, Session, f16};
 
 use crate::plans;
 
@@ -52,22 +52,56 @@ fn awaiting_gives_the_same_as_waiting() {
     assert_eq!(pending.wait().unwrap(), outputs);
 }
 
-/// Whoever polls a device may be given what another thread waits for.
+/// Whoever polls a device may be given what another thread waits for. 300 sessions, 10,000 runs.
 #[test]
 fn threads_share_a_device() {
+    const THREADS: usize = 8;
     let plan = plans::vector_add();
     let device = open(&plan).device().clone();
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut session = Session::load(&device, &plan).unwrap();
-                for _ in 0..200 {
-                    let outputs = session.run(&[("x", &ramp(2, 0.0)), ("y", &ramp(2, 100.0))]).unwrap();
-                    assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(2, 1.0));
+        for thread in 0..THREADS {
+            let (plan, device) = (&plan, &device);
+            scope.spawn(move || {
+                for n in (0..300).skip(thread).step_by(THREADS) {
+                    let mut session = Session::load(device, plan).unwrap();
+                    let (x, y) = (ramp(n + 1, 0.0), ramp(n + 1, 100.0));
+                    for _ in 0..34 {
+                        let outputs = session.run(&[("x", &x), ("y", &y)]).unwrap();
+                        assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(n + 1, 1.0));
+                    }
                 }
             });
         }
     });
+}
+
+/// A device that is destroyed while threads run on it: each gets answers until then, and an error that says so behind it.
+#[test]
+fn threads_see_that_a_device_is_lost() {
+    let plan = plans::vector_add();
+    let device = open(&plan).device().clone();
+    let started = std::sync::Barrier::new(9);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut session = Session::load(&device, &plan).unwrap();
+                let (x, y) = (ramp(50, 0.0), ramp(50, 100.0));
+                started.wait();
+                loop {
+                    match session.run(&[("x", &x), ("y", &y)]) {
+                        Ok(outputs) => {
+                            assert_eq!(outputs.get("sum").unwrap().as_f32().unwrap(), sums(50, 1.0));
+                        }
+                        Err(error) => break assert!(matches!(error, RuntimeError::Lost { .. }), "{error}"),
+                    }
+                }
+            });
+        }
+        started.wait();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        device.raw().0.destroy();
+    });
+    assert!(matches!(Session::load(&device, &plan), Err(RuntimeError::Lost { .. })));
 }
 
 #[test]

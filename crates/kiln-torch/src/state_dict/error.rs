@@ -26,7 +26,7 @@ pub enum StateDictError {
         problem: Problem,
     },
     /// The file cannot be written.
-    #[error("`{}` cannot be written: {source}", .path.display())]
+    #[error("cannot write `{}`: {source}", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
