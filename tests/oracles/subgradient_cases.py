@@ -117,7 +117,7 @@ case("x.prod(1)", line([2.0, 3.0, 4.0], [0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [0.0, 
 case("x.prod()", [0.0, 2.0, 3.0])
 case("x.cumsum(0)", [inf, 1.0, nan])
 LENGTHS = line([0.0, 0.0], [-0.0, 0.0], [0.0, 3.0], [3.0, -4.0], [3.0, -3.0], [inf, 1.0])
-for p in ["1", "2", "3", "4", "0.5", "1.5", "float('inf')", "float('-inf')"]:
+for p in ["1", "2", "3", "4", "0.5", "1.5", "-1", "-2.5", "float('inf')", "float('-inf')"]:
     case(f"x.norm(p={p}, dim=1)", LENGTHS)
     case(f"torch.norm(x, {p})", [0.0, 0.0, 0.0])
 case("x.norm()", line([0.0, 0.0], [0.0, 0.0]))

@@ -50,6 +50,8 @@ pub struct Imported {
     pub names: Names,
     /// States that training leaves alone: parameters without gradient, buffers.
     pub frozen: Vec<String>,
+    /// Which of them are buffers and no parameters at all.
+    pub buffers: Vec<String>,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<String>,
     /// Whether `forward` asks for `self.training` and differs in training.
@@ -182,7 +184,9 @@ fn trace(
     let frozen = all.filter(|(_, parameter)| parameter.is_frozen.get());
     let frozen =
         frozen.filter_map(|(_, parameter)| parameter.state.get()).filter(|id| !statistics.contains(id));
+    let buffers = walk.buffers.iter().filter_map(|(_, buffer)| buffer.state.get());
     Ok(Imported {
+        buffers: buffers.map(|id| i.graph.value(id).name.clone()).collect(),
         frozen: frozen.map(|id| i.graph.value(id).name.clone()).collect(),
         names: Names { aliases: walk.aliases, others: walk.others },
         warnings,

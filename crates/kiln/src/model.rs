@@ -29,6 +29,8 @@ pub struct Model {
     /// States that training leaves alone: because the source says so, or because in an ONNX file, which does not tell
     /// weights from other initializers, they only normalize an input.
     pub frozen: Vec<String>,
+    /// States that are buffers of PyTorch source and no parameters.
+    pub buffers: Vec<String>,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<String>,
     /// How inputs are made, what outputs mean, where the weights come from.
@@ -57,6 +59,7 @@ impl Model {
             graph,
             names: Names::default(),
             frozen: vec![],
+            buffers: vec![],
             warnings: vec![],
             metadata: Metadata::default(),
             properties: BTreeMap::new(),
@@ -80,10 +83,10 @@ impl Model {
             ..options.source.clone()
         };
         let imported = kiln_torch::import(&file, &options)?;
-        let kiln_torch::Imported { graph, names, frozen, warnings, asks_for_training } = imported;
+        let kiln_torch::Imported { graph, names, frozen, buffers, warnings, asks_for_training } = imported;
         let asks_for_training = asks_for_training.then_some((file, options));
         let untrained = !graph.states().is_empty();
-        Ok(Self { names, frozen, warnings, untrained, asks_for_training, ..Self::of_graph(graph) })
+        Ok(Self { names, frozen, buffers, warnings, untrained, asks_for_training, ..Self::of_graph(graph) })
     }
 
     /// The model as it computes in training, if that differs from what it is else: source may ask for `self.training`.

@@ -48,6 +48,8 @@ CASES = [
     function("norm", "torch.norm(x) + x.norm()", T),
     function("norm_dim", "x.norm(dim=1) + torch.norm(x, 2, 1) + x.norm(p=2, dim=1, keepdim=True)[:, 0]", T),
     function("norm_one", "x.norm(1, 1) + x.norm(p='fro', dim=1)", T),
+    function("norm_negative", "x.norm(-1, 1) + torch.norm(x, p=-2.5, dim=(1, 2), keepdim=True)[:, 0]", T),
+    function("norm_negative_zero", "F.relu(x).norm(-2, 1) + F.normalize(x, p=-1.0).sum(1)", T),
     function("norm_other", "x.norm(p=3, dim=1) + x.norm(float('inf'), 1)", T),
     function("cumsum", "torch.cumsum(x, 1) + x.cumsum(dim=-1)", T),
     function("cumsum_whole", "x.cumsum(1)", "i64:4"),

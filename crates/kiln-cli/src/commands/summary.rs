@@ -46,8 +46,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let model = arguments.model.read()?;
     let graph = &model.graph;
-    let layers = layers(graph);
-    let (parameters, statistics) = parameters(graph);
+    let Counts { parameters, statistics, buffers } = Counts::of(graph, &model.buffers);
+    let layers = layers(graph, &model.buffers);
     let products = layers.iter().fold(Dim::from(0), |sum, layer| sum + layer.products.clone());
     let compiled = arguments.model.compile(&model, &Default::default())?;
     let memory = compiled.memory;
@@ -65,6 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "layers": rows,
             "parameters": parameters,
             "running_statistics": statistics,
+            "buffers": buffers,
             "multiply_adds": count(&products),
             "weight_bytes": memory.weights,
             "peak_activation_bytes": memory.activations,
@@ -95,6 +96,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     showln!("parameters        {}", grouped(parameters))?;
     if statistics > 0 {
         showln!("statistics        {} (running means and variances)", grouped(statistics))?;
+    }
+    if buffers > 0 {
+        showln!("buffers           {} (constant)", grouped(buffers))?;
     }
     showln!("multiply-adds     {}", count(&products))?;
     let sizes: Vec<String> =
@@ -173,24 +177,40 @@ fn count(dim: &Dim) -> String {
     number.map_or_else(|| dim.to_string(), grouped)
 }
 
-/// Elements of the parameters, each once wherever it is used, and of running statistics, which are none.
-fn parameters(graph: &Graph) -> (u64, u64) {
-    let running = kiln::train::statistics(graph);
-    graph.states().iter().fold((0, 0), |(parameters, statistics), id| {
-        let size = graph.ty(*id).elements().as_usize().unwrap_or(0) as u64;
-        if running.contains(&graph.value(*id).name) {
-            (parameters, statistics + size)
-        } else {
-            (parameters + size, statistics)
-        }
-    })
+/// Elements of states, each once wherever it is used.
+#[derive(Default)]
+struct Counts {
+    parameters: u64,
+    /// Running means and variances of batch normalization.
+    statistics: u64,
+    /// Other buffers.
+    buffers: u64,
 }
 
-fn layers(graph: &Graph) -> Vec<Layer> {
+impl Counts {
+    fn of(graph: &Graph, buffers: &[String]) -> Self {
+        let running = kiln::train::statistics(graph);
+        let mut counts = Self::default();
+        for id in graph.states() {
+            let size = graph.ty(*id).elements().as_usize().unwrap_or(0) as u64;
+            let name = &graph.value(*id).name;
+            let count = match (running.contains(name), buffers.contains(name)) {
+                (true, _) => &mut counts.statistics,
+                (false, true) => &mut counts.buffers,
+                (false, false) => &mut counts.parameters,
+            };
+            *count += size;
+        }
+        counts
+    }
+}
+
+fn layers(graph: &Graph, buffers: &[String]) -> Vec<Layer> {
     let running = kiln::train::statistics(graph);
     let mut seen = vec![false; graph.values().len()];
-    for id in graph.states().iter().filter(|id| running.contains(&graph.value(**id).name)) {
-        seen[id.index()] = true;
+    for id in graph.states() {
+        let name = &graph.value(*id).name;
+        seen[id.index()] = running.contains(name) || buffers.contains(name);
     }
     let mut layers: Vec<Layer> = Vec::new();
     for node in graph.nodes() {

@@ -87,7 +87,8 @@ pub fn of_positive(
 }
 
 /// `sum(|x|^p)^(1/p)` over `axes`; how many elements are not zero for `p = 0`, the largest size for an infinite `p` and
-/// the smallest for `-p`. Nothing for other `p` below zero.
+/// the smallest for `-p`. For other `p` below zero it is zero where an element is, without a gradient, as in PyTorch.
+/// Nothing for a `p` that is no number.
 pub fn norm(
     f: &mut Formula<'_>,
     x: ValueId,
@@ -119,6 +120,19 @@ pub fn norm(
             let powers = if p < 1.0 { of_positive(f, wide, power)? } else { power(f, wide)? };
             let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep_dims)?;
             let norm = of_positive(f, sum, |f, sum| f.with(BinaryOp::Pow, sum, 1.0 / p))?;
+            f.cast(norm, dtype)?
+        }
+        p if p < 0.0 => {
+            let size = f.unary(UnaryOp::Abs, x)?;
+            let wide = widened(f, size)?;
+            let power = |f: &mut Formula<'_>, x: ValueId| f.with(BinaryOp::Pow, x, p);
+            let powers = of_positive(f, wide, power)?;
+            let sum = f.reduce(ReduceKind::Sum, powers, axes.to_vec(), keep_dims)?;
+            let norm = f.with(BinaryOp::Pow, sum, 1.0 / p)?;
+            let smallest = f.reduce(ReduceKind::Min, wide, axes.to_vec(), keep_dims)?;
+            let zero = f.number_like(0.0, smallest);
+            let has_zero = f.binary(BinaryOp::Equal, smallest, zero)?;
+            let norm = f.select(has_zero, zero, norm)?;
             f.cast(norm, dtype)?
         }
         _ => return Ok(None),

@@ -25,6 +25,13 @@ impl Interpreter {
             let value = self.eval(env, base)?;
             match value {
                 Value::Class(class) => bases.push(class),
+                Value::Opaque(opaque) if imports::is_lightning_module(&opaque) => {
+                    let lightning = self.prelude("lightning", include_str!("lightning.py"))?;
+                    match lightning.scope.as_ref().and_then(|scope| scope.own("LightningModule")) {
+                        Some(Value::Class(class)) => bases.push(class),
+                        _ => unknown_base = Some(opaque),
+                    }
+                }
                 Value::Opaque(opaque) => unknown_base = Some(opaque),
                 // `Generic[T]` and its like.
                 Value::None => {}

@@ -55,6 +55,12 @@ fn instead(opaque: &Opaque) -> &'static str {
     }
 }
 
+/// `pytorch_lightning.LightningModule`: a module with methods for training around it.
+pub(super) fn is_lightning_module(opaque: &Opaque) -> bool {
+    let mut path = opaque.origin.split('.').chain(opaque.name.split('.'));
+    matches!(path.next(), Some("pytorch_lightning" | "lightning")) && path.last() == Some("LightningModule")
+}
+
 /// What is left out of fastai.
 pub(super) const NOT_OF_FASTAI: &str = "of fastai, Kiln knows what networks are made of; data, learners and ready-made \
      networks are left out. What the network needs of them has to stand in the file as a number: 10 instead of `dls.c`";

@@ -32,8 +32,21 @@ pub(super) fn of_package(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Packages that train and measure a network but are no part of it. Files ask for their versions to know how the methods
+/// are called that these packages call; any answer does.
+const OF_TRAINING: &[(&str, &str)] =
+    &[("pytorch_lightning", "2.5"), ("lightning", "2.5"), ("torchmetrics", "1.8"), ("ignite", "0.5")];
+
 fn parsed(i: &mut Interpreter, b: &Bound) -> Result<Value> {
-    match b.get("version").as_str() {
+    let version = b.get("version");
+    let of_training = match &version {
+        Value::Opaque(opaque) if opaque.name.ends_with("__version__") => {
+            let top = opaque.origin.split('.').next();
+            OF_TRAINING.iter().find(|(package, _)| Some(*package) == top).map(|(_, version)| *version)
+        }
+        _ => None,
+    };
+    match version.as_str().or(of_training) {
         Some(text) => i.version(text),
         None => Err(b.wrong("version", "a string")),
     }

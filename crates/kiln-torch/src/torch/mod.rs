@@ -364,6 +364,9 @@ pub(crate) fn supported() -> Vec<String> {
 /// What works instead of something that is not supported.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
+        "from_numpy" => {
+            "`torch.tensor([...])` makes a tensor of numbers; a plan is made without data, which `kiln train --data` reads"
+        }
         "_make_subclass" => {
             "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
         }

@@ -60,11 +60,12 @@ pub(super) fn norm(
     axes: &[usize],
     keep: bool,
 ) -> Result<ValueId> {
-    if p.is_infinite() {
+    // Below zero, too, nothing stands for the norm of no elements.
+    if p.is_infinite() || p < 0.0 {
         refuse_empty(i, b, x, axes, if p > 0.0 { ReduceKind::Max } else { ReduceKind::Min })?;
     }
     functions::norm(&mut i.formula(), x, p, axes, keep)?
-        .ok_or_else(|| b.wrong("p", "a number that is not negative, `inf` or `-inf`"))
+        .ok_or_else(|| b.wrong("p", "a number, `inf` or `-inf`"))
 }
 
 /// The dimensions that `dim` names, all if it names none, and whether they stay as 1.

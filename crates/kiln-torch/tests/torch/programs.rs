@@ -119,6 +119,58 @@ fn refusals_name_what_works_instead() {
     assert!(report.contains("10 instead of `dls.c`"), "{report}");
 }
 
+/// A network around which Lightning's methods stand.
+#[test]
+fn modules_of_lightning_are_modules() {
+    let text = "
+import pytorch_lightning as pl
+from pkg_resources import parse_version
+from torchmetrics import __version__ as metrics
+
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.classes = 2 if parse_version(metrics) > parse_version('0.8') else 3
+        self.model = nn.Linear(4, self.classes)
+
+    def forward(self, x):
+        return self.model(x)
+
+    if parse_version(pl.__version__) >= parse_version('2.0'):
+        def on_training_epoch_end(self):
+            self.log('loss', 0)
+    else:
+        def training_epoch_end(self, outs):
+            self.log('loss', 0)
+
+net = Net()
+trainer = pl.Trainer(max_epochs=10)
+trainer.fit(model=net)
+";
+    assert_eq!(parameters(&read(text, "net", "4").unwrap_or_else(|report| panic!("{report}"))), 10);
+}
+
+/// What a constructor registers beside parameters is a state of the model, but nothing that is counted or trained.
+#[test]
+fn buffers_are_no_parameters() {
+    let text = "
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        self.unused = nn.BatchNorm1d(3)
+        self.register_buffer('scale', torch.ones(4))
+
+    def forward(self, x):
+        return self.fc(x * self.scale)
+
+net = Net()
+";
+    let mut buffers = read(text, "net", "4").unwrap_or_else(|report| panic!("{report}")).buffers;
+    buffers.sort();
+    assert_eq!(buffers, ["scale", "unused.running_mean", "unused.running_var"]);
+}
+
 /// `python -m package.train` runs from the folder around the package.
 #[test]
 fn neighbours_of_a_package_are_found() {
