@@ -52,6 +52,9 @@ pub struct Suggested {
     pub minimum: Option<f64>,
 }
 
+/// Each step is compared with all before it.
+const MOST_STEPS: u64 = 100_000;
+
 /// Tries the rates on a trainer and puts everything back as it was.
 pub fn find(
     trainer: &mut Trainer,
@@ -60,8 +63,13 @@ pub fn find(
     range: Range,
 ) -> Result<Found, TrainError> {
     loader.check()?;
-    if !(range.from > 0.0 && range.to > range.from && range.steps > 1) {
-        return Err(TrainError::Setting("the rates should rise from a number above zero".into()));
+    let rises = range.from > 0.0 && range.to > range.from && range.to.is_finite();
+    if !rises || !(2..=MOST_STEPS).contains(&range.steps) {
+        return Err(TrainError::Setting(format!(
+            "the rates should rise from a number above zero to a finite one, in 2 to {MOST_STEPS} steps; they are from {} \
+             to {} in {}",
+            range.from, range.to, range.steps
+        )));
     }
     let states: Vec<usize> = trainer.session().plan().states().map(|(index, _)| index).collect();
     let before: Vec<(usize, HostTensor)> = states

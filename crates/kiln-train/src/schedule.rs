@@ -85,7 +85,30 @@ impl FromStr for Schedule {
 
     /// Parses `step:every=10,gamma=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        words::parse(text, "schedule")
+        let schedule: Self = words::parse(text, "schedule")?;
+        schedule.check()?;
+        Ok(schedule)
+    }
+}
+
+impl Schedule {
+    /// Checks the numbers; ranges are those of PyTorch and fastai.
+    fn check(&self) -> Result<(), TrainError> {
+        match self {
+            Schedule::Constant => Ok(()),
+            Schedule::Step { every, gamma } => {
+                words::check("every", *every as f64, 1.0..=f64::MAX)?;
+                words::check("gamma", *gamma, 0.0..=f64::MAX)
+            }
+            Schedule::Exponential { gamma } => words::check("gamma", *gamma, 0.0..=f64::MAX),
+            Schedule::Cosine { min } => words::check("min", *min, 0.0..=1.0),
+            Schedule::OneCycle { div, div_final, pct_start, moms } => {
+                words::check("div", *div, 1e-6..=1e12)?;
+                words::check("div_final", *div_final, 1e-6..=1e12)?;
+                words::check("pct_start", *pct_start, 0.0..=1.0)?;
+                moms.iter().try_for_each(|momentum| words::check("moms", *momentum, 0.0..=1.0 - f64::EPSILON))
+            }
+        }
     }
 }
 
@@ -148,6 +171,29 @@ mod tests {
         for (step, lr, momentum) in [(0, 0.04, 0.95), (1, 0.52, 0.90), (2, 1.0, 0.85), (5, 0.500_005, 0.90)] {
             let (rate, moment) = found[step];
             assert!((rate - lr).abs() < 1e-9 && (moment - momentum).abs() < 1e-9, "{step}: {rate} {moment}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_ranges() {
+        for good in
+            ["step:every=1,gamma=0", "exponential:gamma=1.5", "cosine:min=0.1", "one-cycle:pct_start=1"]
+        {
+            assert!(good.parse::<Schedule>().is_ok(), "{good}");
+        }
+        for (wrong, words) in [
+            ("step:every=0", "`every` is 0; it should be a number of at least 1"),
+            ("step:every=2,gamma=nan", "`gamma` is NaN"),
+            ("exponential:gamma=-0.5", "`gamma` is -0.5; it should be a number of at least 0"),
+            ("exponential:gamma=inf", "`gamma` is inf"),
+            ("cosine:min=-1", "`min` is -1"),
+            ("one-cycle:div=0", "`div` is 0; it should be a number from 0.000001 to 1000000000000"),
+            ("one-cycle:div_final=nan", "`div_final` is NaN"),
+            ("one-cycle:pct_start=1.5", "`pct_start` is 1.5; it should be a number from 0 to 1"),
+            ("one-cycle:moms=[0.9,1,0.9]", "`moms` is 1; it should be a number of at least 0 and below 1"),
+        ] {
+            let error = wrong.parse::<Schedule>().expect_err(wrong).to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 

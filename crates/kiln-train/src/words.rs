@@ -1,5 +1,7 @@
 //! Settings in a few words: `affine:degrees=10,translate=0.1`.
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 
 use crate::error::TrainError;
@@ -21,4 +23,18 @@ pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainErro
     }
     toml::from_str(&lines)
         .map_err(|error| TrainError::Setting(format!("`{text}` is no {what}: {}", error.message())))
+}
+
+/// Checks that a setting is a number of its range.
+pub fn check(name: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), TrainError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = range.into_inner();
+    let should = match high {
+        f64::MAX => format!("of at least {low}"),
+        high if high < 1.0 && high > 0.999 => format!("of at least {low} and below 1"),
+        high => format!("from {low} to {high}"),
+    };
+    Err(TrainError::Setting(format!("`{name}` is {value}; it should be a number {should}")))
 }

@@ -128,11 +128,44 @@ impl FromStr for Augmentation {
 
     /// Parses `affine:degrees=10,translate=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        words::parse(text, "augmentation")
+        let augmentation: Self = words::parse(text, "augmentation")?;
+        augmentation.check_numbers()?;
+        Ok(augmentation)
     }
 }
 
 impl Augmentation {
+    /// Checks the numbers; ranges are those of torchvision.
+    fn check_numbers(&self) -> Result<(), TrainError> {
+        let share = |name, value: f32| words::check(name, value.into(), 0.0..=1.0);
+        let amount = |name, value: f32| words::check(name, value.into(), 0.0..=f64::from(f32::MAX / 4.0));
+        match self {
+            Augmentation::Affine { degrees, translate, scale, shear } => {
+                amount("degrees", *degrees)?;
+                share("translate", *translate)?;
+                share("scale", *scale)?;
+                amount("shear", *shear)
+            }
+            Augmentation::Perspective { distortion, p } => {
+                share("distortion", *distortion)?;
+                share("p", *p)
+            }
+            Augmentation::Flip { p } | Augmentation::FlipVertical { p } => share("p", *p),
+            Augmentation::ColorJitter { brightness, contrast, saturation, hue } => {
+                amount("brightness", *brightness)?;
+                amount("contrast", *contrast)?;
+                amount("saturation", *saturation)?;
+                words::check("hue", (*hue).into(), 0.0..=0.5)
+            }
+            Augmentation::Erase { p, area } => {
+                share("p", *p)?;
+                share("area", *area)
+            }
+            // Sizes, and what depends on them, are compared with those of the images.
+            Augmentation::Crop { .. } | Augmentation::ResizedCrop { .. } => Ok(()),
+        }
+    }
+
     /// Checks the settings for images of a shape; the shape that they will have.
     pub fn check(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3], TrainError> {
         let wrong = |message: String| Err(TrainError::Setting(message));
@@ -291,6 +324,19 @@ mod tests {
         assert_eq!(crop.check([3, 5, 5]).expect("a shape"), [3, 8, 8]);
         for wrong in ["spin", "affine:angle=3", "crop:padding=-1", "resized-crop", ""] {
             assert!(wrong.parse::<Augmentation>().is_err(), "{wrong}");
+        }
+        for (wrong, words) in [
+            ("affine:degrees=nan", "`degrees` is NaN"),
+            ("affine:shear=inf", "`shear` is inf"),
+            ("affine:translate=1.5", "`translate` is 1.5; it should be a number from 0 to 1"),
+            ("perspective:p=2", "`p` is 2"),
+            ("flip:p=-0.5", "`p` is -0.5"),
+            ("color-jitter:hue=0.6", "to 0.5"),
+            ("color-jitter:brightness=-1", "`brightness` is -1"),
+            ("erase:area=nan", "`area` is NaN"),
+        ] {
+            let error = wrong.parse::<Augmentation>().expect_err(wrong).to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 }
