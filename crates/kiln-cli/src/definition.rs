@@ -10,6 +10,8 @@ use kiln::{Error, Model, ModelOptions};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report, Result, miette};
 use serde::{Deserialize, Serialize};
 
+use crate::training::metadata_beside;
+
 /// What can be said about a definition, by flags or in a recipe.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -115,6 +117,15 @@ impl DefinitionArguments {
             if !fit.is_perfect() {
                 note!("note: of `{}` only what fits was taken\n{fit}", file.display());
             }
+            if model.metadata.is_empty()
+                && let Some((recipe, metadata)) = metadata_beside(file)
+            {
+                let (recipe, file) = (recipe.display(), file.display());
+                note!(
+                    "note: what the model takes and says is read from `{recipe}`, which lies beside `{file}`"
+                );
+                model.metadata = metadata;
+            }
         }
         Ok(model)
     }
@@ -141,8 +152,7 @@ pub fn is_recipe(path: &Path) -> bool {
 pub fn is_plan(path: &Path) -> bool {
     use std::io::Read;
     let mut magic = [0u8; 8];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
-        && &magic == b"KILNPLAN"
+    kiln_files::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"KILNPLAN"
 }
 
 /// An error for a plan where a model is needed.

@@ -8,6 +8,7 @@ use clap::Args;
 use kiln::HostTensor;
 use kiln::plan::{InputSource, Metadata, Preprocessing};
 use kiln::training::data::read_columns;
+use kiln::training::npy::{self, Array, Elements};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture::{self, PictureArguments};
@@ -133,7 +134,8 @@ fn one(sources: &[&str], input: &Wanted, symbols: &BTreeMap<String, u32>, feed: 
             "npy" => as_it_stands(file, npy(Path::new(file))?, feed),
             "csv" => table(Path::new(file), input, &feed.preprocessing),
             "pb" => {
-                let bytes = std::fs::read(file).map_err(|error| miette!("cannot read `{file}`: {error}"))?;
+                let bytes = kiln_files::read(Path::new(file))
+                    .map_err(|error| miette!("cannot read `{file}`: {error}"))?;
                 let tensor =
                     kiln::onnx::read_tensor_pb(&bytes).map_err(|error| miette!("`{file}`: {error}"))?;
                 as_it_stands(file, kiln::to_host(&tensor).into_diagnostic()?, feed)
@@ -275,29 +277,24 @@ fn table(path: &Path, input: &Wanted, preprocessing: &Preprocessing) -> Result<H
 }
 
 fn npy(path: &Path) -> Result<HostTensor> {
-    let file =
-        std::fs::File::open(path).map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
-    let wrong = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => {
-            miette!("`{}` ends before the elements its header promises", path.display())
-        }
-        _ => miette!("`{}`: {error}", path.display()),
-    };
-    let npy = npyz::NpyFile::new(std::io::BufReader::new(file)).map_err(wrong)?;
-    if npy.order() != npyz::Order::C {
-        bail!("`{}` is in Fortran order; `numpy.ascontiguousarray` makes it row-major", path.display());
-    }
-    let shape: Vec<usize> = npy.shape().iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX)).collect();
-    let dtype = npy.dtype().descr();
-    let tensor = match dtype.trim_matches('\'') {
-        "<f4" | "=f4" => HostTensor::new(shape, npy.into_vec::<f32>().map_err(wrong)?),
-        "<f8" => HostTensor::new(shape, npy.into_vec::<f64>().map_err(wrong)?),
-        "<i4" => HostTensor::new(shape, npy.into_vec::<i32>().map_err(wrong)?),
-        "<i8" => HostTensor::new(shape, npy.into_vec::<i64>().map_err(wrong)?),
-        "|u1" => HostTensor::new(shape, npy.into_vec::<u8>().map_err(wrong)?),
-        "|b1" => HostTensor::new(shape, npy.into_vec::<bool>().map_err(wrong)?),
-        other => {
-            bail!("`{}` has elements of type {other}; f4, f8, i4, i8, u1 and b1 are read", path.display())
+    let Array { shape, elements } = npy::read_file(path).into_diagnostic()?;
+    let tensor = match elements {
+        Elements::Bool(values) => HostTensor::new(shape, values),
+        Elements::U8(values) => HostTensor::new(shape, values),
+        Elements::I8(values) => HostTensor::new(shape, values),
+        Elements::U16(values) => HostTensor::new(shape, values),
+        Elements::I16(values) => HostTensor::new(shape, values),
+        Elements::U32(values) => HostTensor::new(shape, values),
+        Elements::I32(values) => HostTensor::new(shape, values),
+        Elements::I64(values) => HostTensor::new(shape, values),
+        Elements::F16(values) => HostTensor::new(shape, values),
+        Elements::F32(values) => HostTensor::new(shape, values),
+        Elements::F64(values) => HostTensor::new(shape, values),
+        Elements::U64(_) => {
+            bail!(
+                "`{}` has elements of type u8, unsigned integers of 64 bits; i8 can be read",
+                path.display()
+            )
         }
     };
     tensor.into_diagnostic()

@@ -5,9 +5,12 @@ use std::path::Path;
 use kiln::plan::{Metadata, Task};
 use miette::{Result, miette};
 
+/// A file with as many names as there can be, none of them short, has less.
+const MOST_BYTES: u64 = 1 << 26;
+
 /// One label a line.
 pub fn read(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path)
+    let text = kiln_files::read_text(path, MOST_BYTES)
         .map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }

@@ -121,13 +121,19 @@ pub fn read(
         }
     }
     let picture = Picture::read(path, pictures.channels).into_diagnostic()?;
+    let too_large = |size: String| {
+        miette!(
+            "{size} would make more than {MOST_PIXELS} pixels of `{}`; `--resize` makes fewer",
+            path.display()
+        )
+    };
     let picture = picture.prepared(&pictures).ok_or_else(|| {
-        let side = match pictures.resize {
-            Some(Resize::Shorter(side)) => format!("--resize {side}"),
-            Some(Resize::Exact { height, width }) => format!("{width} x {height}"),
-            None => format!("--crop {}", pictures.crop.map_or(0, |[height, _]| height)),
-        };
-        miette!("{side} would make more than {MOST_PIXELS} pixels of `{}`", path.display())
+        too_large(match (pictures.resize, pictures.crop) {
+            (Some(Resize::Shorter(side)), _) => format!("--resize {side}"),
+            (Some(Resize::Exact { height, width }), _) => format!("{width} x {height}"),
+            (None, Some([height, _])) => format!("--crop {height}"),
+            (None, None) => "its size".into(),
+        })
     })?;
     let picture = match size.map(|(height, width)| (height as usize, width as usize)) {
         None => picture,
@@ -142,9 +148,17 @@ pub fn read(
             if height.saturating_mul(width) > MOST_PIXELS {
                 bail!("the model wants {width} x {height} pixels, more than a picture is enlarged to");
             }
-            if by_shorter { picture.middle(height, width) } else { picture.resized(height, width) }
+            match by_shorter {
+                true => picture.middle(height, width),
+                false => {
+                    picture.resized(height, width).ok_or_else(|| too_large(format!("{width} x {height}")))?
+                }
+            }
         }
     };
+    if !picture.is_within_limits() {
+        return Err(too_large(format!("{} x {}", picture.width(), picture.height())));
+    }
     let planes = picture.planes(pictures.channels);
     let mut values: Vec<f32> =
         planes.into_iter().map(|byte| f32::from(byte) / 255.0 * pictures.pixel_max).collect();

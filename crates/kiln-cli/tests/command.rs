@@ -134,7 +134,12 @@ const CASES: &[Case] = &[
         &[],
         &["blur.png", "vertical_edges.png"],
     ),
-    case("run models/filters.onnx README.md -o OUT/pictures", 1, &[], &["`README.md`", "is no picture"]),
+    case(
+        "run models/filters.onnx README.md -o OUT/pictures",
+        1,
+        &[],
+        &["`README.md`: cannot be read as a picture", "neither PNG nor JPEG"],
+    ),
     case("run OUT/net.kplan models/picture.png --std 0", 1, &[], &["--std 0 does not do"]),
     case(
         "run OUT/net.kplan models/picture.png --mean 0.5,0.5",
@@ -153,9 +158,9 @@ const CASES: &[Case] = &[
     case("run models/filters.onnx models/picture.png --crop 321", 0, &["f32[1, 3, 321, 321]"], &[]),
     case("run models/filters.onnx models/picture.png --crop 20000", 1, &[], &["--crop 20000", "pixels"]),
     case("run OUT/net.kplan zeros --max N=100000000", 1, &[], &["100000000", "a smaller --max would do"]),
-    case("run OUT/net.kplan OUT/short.npy", 1, &[], &["short.npy` ends before the elements"]),
-    case("run OUT/net.kplan OUT/huge.npy", 1, &[], &["huge.npy` ends before the elements"]),
-    case("run OUT/net.kplan OUT/garbage.npy", 1, &[], &["garbage.npy`", "magic"]),
+    case("run OUT/net.kplan OUT/short.npy", 1, &[], &["short.npy`: ends before the 3072 elements"]),
+    case("run OUT/net.kplan OUT/huge.npy", 1, &[], &["huge.npy`: ends before the 1099511627776 elements"]),
+    case("run OUT/net.kplan OUT/garbage.npy", 1, &[], &["garbage.npy`: is no .npy array"]),
     case(
         "verify tests/oracles/fixtures/net tests/oracles/fixtures/net_res",
         0,

@@ -17,6 +17,7 @@ mod interface;
 pub mod loader;
 pub mod metrics;
 pub mod normalize;
+pub mod npy;
 pub mod picture;
 mod progress;
 pub mod report;

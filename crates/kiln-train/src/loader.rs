@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Augmentation, Fit};
-use crate::data::{Dataset, IGNORED, Meaning, Splits, Targets};
+use crate::data::{Dataset, IGNORED, Meaning, Targets};
 use crate::error::TrainError;
 use crate::interface::Interface;
 use crate::normalize::Normalize;
@@ -95,11 +95,10 @@ impl Loader {
     /// the same classes, that is to be decided before ([`Splits::decided`]).
     pub fn new(data: Dataset, interface: &Interface, batch: usize) -> Self {
         let meaning = interface.target.meaning(data.targets.shape());
-        let decided =
-            Splits { train: data.clone(), validation: None, test: None, skipped: vec![] }.decided(meaning);
+        // What cannot be decided is said by `check`.
+        let targets = data.targets.decided_alone(meaning).unwrap_or(data.targets);
         Self {
-            // What cannot be decided is said by `check`.
-            data: Arc::new(decided.map_or(data, |splits| splits.train)),
+            data: Arc::new(Dataset { targets, ..data }),
             batch: batch.clamp(1, interface.largest_batch.max(1)),
             drop_last: false,
             shuffle: false,

@@ -208,7 +208,7 @@ fn training(
     optimizer: OptimizerName,
 ) -> Result<(Compiled, Vec<(String, HostTensor)>)> {
     let recipe = Recipe { optimizer: Some(optimizer), ..Recipe::default() };
-    let training = recipe.training(Loss::cross_entropy())?;
+    let training = recipe.training(Loss::cross_entropy());
     let compiled = model.compile_training(definition, &training, seen)?;
     let batch = inputs.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
     let output = definition

@@ -12,7 +12,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use crate::table::bytes;
 use crate::training::{
     Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, compare, confusion, curve, layers,
-    loss_name, write_report, write_results,
+    loss_name, note_skipped, write_report, write_results,
 };
 
 /// Arguments of `kiln train`.
@@ -281,9 +281,7 @@ fn describe(setup: &Setup) {
     let others =
         setup.validation.as_ref().map_or(String::new(), |v| format!(", {} for validation", v.data.len()));
     note!("{} samples of {:?} to learn from{others}", train.data.len(), train.data.shape);
-    if !setup.skipped.is_empty() {
-        note!("left out {} that cannot be used; the first: {}", setup.skipped.len(), setup.skipped[0]);
-    }
+    note_skipped(&setup.skipped);
     note!("{}", compared(setup));
     if let Some(text) = trained(setup) {
         note!("{text}");

@@ -9,11 +9,10 @@ use kiln::training::augment::Fit;
 use kiln::training::data::{Dataset, Samples, Source, Splits, Targets as Answers, column_names};
 use kiln::training::normalize::Normalize;
 use kiln::training::{Evaluation, Progress};
-use miette::{Result, bail};
+use miette::Result;
 
-use super::{Recipe, Setup};
+use super::{Recipe, Setup, metadata_beside};
 use crate::definition::{is_plan, report};
-use crate::metadata::names;
 use crate::model::load_plan;
 
 impl Recipe {
@@ -25,6 +24,9 @@ impl Recipe {
             Some(path) => known_metadata(path, weights).map_err(report)?,
             None => Metadata::default(),
         };
+        if let (true, Some((_, beside))) = (metadata.is_empty(), weights.and_then(metadata_beside)) {
+            metadata = beside;
+        }
         if metadata.is_empty() {
             metadata = Metadata::from_properties(&self.metadata).map_err(|error| report(error.into()))?;
         }
@@ -80,8 +82,9 @@ impl Recipe {
         pictures
     }
 
-    /// How samples are normalized: as the recipe says, else as the model says, else by the data.
-    pub fn normalize(&self, known: &Metadata, data: &Dataset) -> Normalize {
+    /// How samples are normalized: as the recipe says, else as the model says, else by the data that is learned from. A
+    /// model that is only looked at has not learned from what it is given.
+    pub fn normalize(&self, known: &Metadata, learned: Option<&Dataset>) -> Normalize {
         let known = known.preprocessing.as_ref().map(Normalize::as_known);
         let said = match (&self.mean, &self.std) {
             _ if self.no_normalize == Some(true) => Some(Normalize::default()),
@@ -99,63 +102,27 @@ impl Recipe {
                 said
             }
             (Some(normalize), None) | (None, Some(normalize)) => normalize,
-            (None, None) => Normalize::of(data),
+            (None, None) => learned.map_or_else(Normalize::default, Normalize::of),
         }
     }
-}
 
-/// Says by what samples are normalized, where a model that is only looked at does not say it.
-pub fn note_normalized(recipe: &Recipe, known: &Metadata, normalize: &Normalize) {
-    let said = recipe.mean.is_some() || recipe.std.is_some() || recipe.no_normalize == Some(true);
-    if !said && known.preprocessing.is_none() {
-        note!(
-            "note: nothing says how this model's samples are normalized; {normalize} are those of the data, \
-             `--no-normalize` leaves them as they are"
-        );
-    }
-}
-
-/// The data with its classes in the model's order.
-pub fn in_order(mut splits: Splits, model: &[String]) -> Result<Splits> {
-    let Some(names) = splits.train.class_names() else { return Ok(splits) };
-    let Some(places) = renumbered(model, names)? else {
-        // Where the data has only numbers, or other words, the model's names are shown.
-        if model.len() >= names.len() {
-            splits.for_each(&mut |data| data.rename(model));
+    /// How the samples of a model that is only looked at are normalized. What is assumed is said.
+    pub fn normalize_known(&self, known: &Metadata, splits: &Splits) -> Normalize {
+        // Beside a part for testing, what there is to learn from is probably what was learned from.
+        let learned = splits.validation().map(|_| &splits.train);
+        let normalize = self.normalize(known, learned);
+        let said = self.mean.is_some() || self.std.is_some() || self.no_normalize == Some(true);
+        if !said && known.preprocessing.is_none() {
+            let assumed = match learned {
+                Some(_) => {
+                    format!("{normalize} are those of the training samples, `--no-normalize` leaves them")
+                }
+                None => "they are taken as they are, and `--mean` and `--std` normalize them".into(),
+            };
+            note!("note: nothing says how this model's samples are normalized; {assumed}");
         }
-        return Ok(splits);
-    };
-    splits.for_each(&mut |data| data.renumber(&places, model));
-    Ok(splits)
-}
-
-/// Where each class of the data is among those of the model, if they differ; an error where the two cannot be the same.
-pub fn renumbered(model: &[String], data: &[String]) -> Result<Option<Vec<usize>>> {
-    let are_numbers = |list: &[String]| list.iter().all(|name| name.parse::<u32>().is_ok());
-    if model.is_empty() || model == data || (are_numbers(data) && !are_numbers(model)) {
-        return Ok(None);
+        normalize
     }
-    let places: Vec<Option<usize>> =
-        data.iter().map(|name| model.iter().position(|other| other == name)).collect();
-    if let Some(places) = places.iter().copied().collect::<Option<Vec<usize>>>() {
-        note!(
-            "note: the data's classes ({}) are brought into the model's order ({})",
-            names(data),
-            names(model)
-        );
-        return Ok(Some(places));
-    }
-    if places.iter().all(Option::is_none) && model.len() == data.len() {
-        note!(
-            "note: the data's classes ({}) are called otherwise than the model's ({}); they are compared by number",
-            names(data),
-            names(model)
-        );
-        return Ok(None);
-    }
-    let strange: Vec<String> =
-        data.iter().zip(&places).filter(|(_, place)| place.is_none()).map(|(name, _)| name.clone()).collect();
-    bail!("the data has classes that the model does not know: {}; it knows {}", names(&strange), names(model))
 }
 
 /// What is to be said of a model that was trained.
@@ -264,26 +231,5 @@ fn named(recipe: &Recipe) -> String {
             format!("{kind}:{}", last.unwrap_or_default())
         }
         None => data.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::renumbered;
-
-    #[test]
-    fn classes_are_compared_by_name() {
-        let list = |names: &str| names.split(' ').map(String::from).collect::<Vec<_>>();
-        let places = |model: &str, data: &str| renumbered(&list(model), &list(data)).ok();
-        assert_eq!(places("cat dog", "cat dog"), Some(None));
-        assert_eq!(places("cat dog", "dog cat"), Some(Some(vec![1, 0])));
-        assert_eq!(places("cat dog owl", "owl cat"), Some(Some(vec![2, 0])));
-        // Numbers are no names.
-        assert_eq!(places("cat dog", "0 1"), Some(None));
-        assert_eq!(places("0 1 2", "2 0"), Some(Some(vec![2, 0])));
-        // Nothing in common: other words for the same, if there are as many.
-        assert_eq!(places("cat dog", "Katze Hund"), Some(None));
-        assert_eq!(places("cat dog", "cat Hund"), None);
-        assert_eq!(places("cat dog", "Katze Hund Eule"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What the commands that train, evaluate and look for a learning rate have in common.
 
+mod beside;
+mod classes;
 mod environment;
 mod folder;
 mod interrupt;
@@ -9,12 +11,14 @@ mod results;
 mod screen;
 mod setup;
 mod suited;
+mod values;
 
+pub use beside::metadata_beside;
 pub use environment::{Environment, compare};
 pub use folder::{Earlier, Folder};
 pub use interrupt::Interrupt;
 pub use recipe::{OptimizerName, Recipe};
 pub use results::{layers, write_report, write_results};
 pub use screen::{Screen, confusion, curve};
-pub use setup::{Setup, evaluation, step_of};
+pub use setup::{Setup, evaluation, note_skipped, step_of};
 pub use suited::words as loss_name;

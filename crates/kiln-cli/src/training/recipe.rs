@@ -13,7 +13,11 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 use serde::{Deserialize, Serialize};
 
 use super::Setup;
+use super::values::{self, whole};
 use crate::definition::DefinitionArguments;
+
+/// Bytes of a recipe. What can be long in one are the names of classes.
+pub(super) const MOST_BYTES: u64 = 4 << 20;
 
 /// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
@@ -43,7 +47,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     /// Use only so many samples of each part, from all over it
-    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("limit"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Taken off each channel, pixels being from 0 to 1; computed if not given
@@ -66,7 +70,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub augment: Vec<String>,
     /// For folders: bring images to this size
-    #[arg(long, value_name = "PIXELS", help_heading = "Data")]
+    #[arg(long, value_name = "PIXELS", help_heading = "Data", value_parser = whole::<usize>("resize"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
     /// For folders: read images as grey
@@ -80,16 +84,16 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_bad: Option<bool>,
     /// Threads that prepare batches
-    #[arg(long, value_name = "COUNT", help_heading = "Data")]
+    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("workers"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
     /// Passes over the training samples [default: 1]
-    #[arg(long, value_name = "COUNT", help_heading = "Steps")]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u64>("epochs"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Samples of a step [default: 64]
-    #[arg(long, value_name = "COUNT", help_heading = "Steps")]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<usize>("batch"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
     /// What to compare the output by; what suits data and model if not given
@@ -136,7 +140,7 @@ pub struct Recipe {
     pub unfreeze: Vec<String>,
     /// Add up the gradients of so many batches, each divided by COUNT, before the optimizer steps; what is left at the
     /// end of an epoch makes a step, too
-    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u32>("accumulate"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<u32>,
     /// Largest norm of all gradients together
@@ -144,7 +148,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
     /// Where everything random begins [default: 0]
-    #[arg(long, help_heading = "Steps")]
+    #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Begin with new random weights instead of the file's
@@ -205,12 +209,12 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// Steps of the optimizer in which the learning rate rises
-    #[arg(long, value_name = "STEPS", help_heading = "Optimizer")]
+    #[arg(long, value_name = "STEPS", help_heading = "Optimizer", value_parser = whole::<u64>("warmup"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u64>,
 
     /// Stop after so many epochs without a better measure
-    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints")]
+    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints", value_parser = whole::<u64>("patience"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// The measure that says what is better: loss, accuracy, f1, auc [default: loss]
@@ -218,11 +222,11 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Measure>,
     /// Write a checkpoint after so many steps of the optimizer, too
-    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints")]
+    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints", value_parser = whole::<u64>("checkpoint-every"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
     /// Checkpoints to keep besides the best [default: 1]
-    #[arg(long, value_name = "COUNT", help_heading = "Checkpoints")]
+    #[arg(long, value_name = "COUNT", help_heading = "Checkpoints", value_parser = whole::<usize>("keep"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
 
@@ -348,28 +352,25 @@ impl Recipe {
     pub fn complete(self) -> Result<Self> {
         let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
         else {
+            values::check(&values::table(&self)?)?;
             return Ok(self);
         };
-        let text =
-            std::fs::read_to_string(&path).map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
+        let text = kiln_files::read_text(&path, MOST_BYTES)
+            .map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
         let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is no recipe: {e}", path.display());
         let keys: toml::Table = toml::from_str(&text).map_err(|e| no_recipe(&e))?;
         if let Some(key) = keys.keys().find(|key| !is_option(key)) {
             return Err(no_recipe(&format!("there is no option `{key}`; `kiln train --help` lists them")));
         }
-        let mut file: Recipe = toml::from_str(&text).map_err(|e| no_recipe(&e))?;
+        let mut file = values::recipe(keys).map_err(|e| no_recipe(&e))?;
         let base = path.parent().unwrap_or(Path::new(""));
         file.model = file.model.map(|model| base.join(model));
         file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
         file.data = file.data.map(|data| with_place(data, |place| base.join(place)));
-        let flags = Recipe { model: None, ..self };
         // Both as tables: what is said by a flag replaces what the file says.
-        let table = |recipe: &Recipe| serde_json::to_value(recipe).into_diagnostic();
-        let (mut merged, flags) = (table(&file)?, table(&flags)?);
-        if let (Some(merged), serde_json::Value::Object(flags)) = (merged.as_object_mut(), flags) {
-            merged.extend(flags);
-        }
-        serde_json::from_value(merged).into_diagnostic()
+        let mut merged = values::table(&file)?;
+        merged.extend(values::table(&Recipe { model: None, ..self })?);
+        values::recipe(merged)
     }
 
     /// The data set.
@@ -436,7 +437,7 @@ impl Recipe {
 
     /// Samples of a step.
     pub fn batch(&self) -> usize {
-        self.batch.unwrap_or(64).max(1)
+        self.batch.unwrap_or(64)
     }
 
     /// The loss called `name`.
@@ -456,25 +457,17 @@ impl Recipe {
     }
 
     /// The training step with the loss `loss`.
-    pub fn training(&self, loss: Loss) -> Result<Training> {
-        for (flag, value) in [("--l1", self.l1), ("--l2", self.l2), ("--weight-decay", self.weight_decay)] {
-            if value.is_some_and(|value| value < 0.0 || !value.is_finite()) {
-                bail!("{flag} should not be negative");
-            }
-        }
-        if !(self.lr() >= 0.0 && self.lr().is_finite()) {
-            bail!("--lr should be a number that is not negative");
-        }
-        Ok(Training {
+    pub fn training(&self, loss: Loss) -> Training {
+        Training {
             output: self.output_name.clone(),
             l1: self.l1.unwrap_or(0.0),
             l2: self.l2.unwrap_or(0.0),
             frozen: self.freeze.clone(),
-            accumulate: self.accumulate.unwrap_or(1).max(1),
+            accumulate: self.accumulate.unwrap_or(1),
             clip_norm: self.clip_norm,
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())
-        })
+        }
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use kiln::graph::{Graph, Op};
 use kiln::model::is_source;
-use kiln::plan::Task;
+use kiln::plan::{InputSource, Task};
 use kiln::torch::Names;
 use kiln::train::{Loss, TargetScale, Training};
 use kiln::training::augment::{self, Augmentation, Fit};
-use kiln::training::data::{Dataset, Meaning, SourceOptions, Splits};
+use kiln::training::data::{Dataset, Known, Meaning, Skipped, Source, SourceOptions, Splits, column_names};
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
 use kiln::training::{Evaluation, Interface, Trainer};
@@ -18,7 +18,8 @@ use kiln::{Compiled, Device, DeviceOptions, Metadata, Model, Options, Plan, Sess
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
-use super::known::{describe, in_order, note_normalized};
+use super::classes::{as_before, assumed, in_order};
+use super::known::describe;
 use super::recipe::{LossName, OptimizerName};
 use super::suited::Suited;
 use crate::definition::{note_untrained, refuse_plan};
@@ -46,23 +47,55 @@ pub struct Setup {
     pub validation: Option<Loader>,
     /// How samples are normalized.
     pub normalize: Normalize,
-    /// What was left out of the data, and why.
-    pub skipped: Vec<String>,
+    /// What was left out of the data.
+    pub skipped: Skipped,
 }
 
-/// Reads the data that a recipe names.
-fn data_of(recipe: &Recipe, known: &Metadata) -> Result<Splits> {
+/// Reads the data that a recipe names. Where a model is only looked at, classes and columns are those it knows.
+fn data_of(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Splits> {
     let source = recipe.source()?;
     let options = SourceOptions {
         skip_bad: recipe.skip_bad.unwrap_or(false),
         pictures: recipe.pictures(known.preprocessing.as_ref()),
         seed: recipe.seed.unwrap_or(0),
+        known: known_to(&source, known, evaluates),
     };
     let splits = source.load(&options).into_diagnostic().wrap_err_with(|| format!("--data {source}"))?;
     if recipe.classes.is_empty() {
         return Ok(splits);
     }
-    splits.chosen(&recipe.classes).into_diagnostic().wrap_err("--classes")
+    splits.chosen(&recipe.classes, evaluates).into_diagnostic().wrap_err("--classes")
+}
+
+/// What a model knows of data that is to be read.
+fn known_to(source: &Source, known: &Metadata, evaluates: bool) -> Known {
+    let columns = match known.preprocessing.as_ref().map(|known| &known.source) {
+        Some(InputSource::Table { columns }) => columns.clone(),
+        Some(InputSource::Pictures(_) | InputSource::Numbers) | None => vec![],
+    };
+    let target = known.targets.as_ref().and_then(|targets| targets.names.first()).cloned();
+    if evaluates {
+        return Known { classes: known.classes.clone(), columns, target };
+    }
+    // A table to go on learning from may be another one; if it has all columns, they are meant.
+    let own = match source {
+        Source::Csv(path) => column_names(path).map_or(vec![], |(names, _)| names),
+        _ => vec![],
+    };
+    let has_all = columns.iter().all(|column| own.contains(column));
+    Known { classes: vec![], columns: if has_all { columns } else { vec![] }, target: None }
+}
+
+/// What a model that is only looked at knows, completed by what the recipe says of it: the classes where it knows none,
+/// and the loss that it was trained with.
+fn completed(recipe: &Recipe, known: &Metadata) -> (Recipe, Metadata) {
+    let (mut recipe, mut known) = (recipe.clone(), known.clone());
+    if known.classes.is_empty() {
+        known.classes.clone_from(&recipe.classes);
+    }
+    let trained = known.provenance.as_ref().and_then(|trained| LossName::from_str(&trained.loss, true).ok());
+    recipe.loss = recipe.loss.or(trained);
+    (recipe, known)
 }
 
 /// What of the data is used for what.
@@ -72,7 +105,7 @@ fn parted(recipe: &Recipe, mut splits: Splits) -> Result<Splits> {
             splits.hold_out(share, recipe.seed.unwrap_or(0)).into_diagnostic().wrap_err("--validation")?;
     }
     Ok(match recipe.limit {
-        Some(most) => splits.limited(most.max(1)),
+        Some(most) => splits.limited(most),
         None => splits,
     })
 }
@@ -91,7 +124,7 @@ fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
 
 /// The step that a recipe asks for, as the model's source wants it.
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
-    let mut training = recipe.training(loss)?;
+    let mut training = recipe.training(loss);
     let wanted = |name: &&String| !recipe.unfreeze.iter().any(|pattern| kiln::train::matches(pattern, name));
     let in_training = model.in_training().map_err(crate::definition::report)?;
     let frozen = in_training.as_ref().map_or(&model.frozen, |in_training| &in_training.frozen);
@@ -159,26 +192,50 @@ struct Prepared {
 }
 
 /// Reads data and model, and finds what the one is to the other.
-/// Where a model is only evaluated, classes are brought into its order.
+/// Where a model is only evaluated, classes are those of the model, in its order.
 fn prepare(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Prepared> {
     let Some(path) = &recipe.model else {
         bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
     };
     refuse_plan(path)?;
-    let splits = data_of(recipe, known)?;
+    let splits = data_of(recipe, known, evaluates)?;
     let augmentations = recipe.augmentations()?;
     let fit = augment::fit(&augmentations);
     let sample =
         changed_shape(&splits.train.shape, &augmentations, None).into_diagnostic().wrap_err("--augment")?;
     let model = model_of(recipe, path, &sample)?;
     let suited = Suited::new(recipe, &model.graph, &splits.train.targets)?;
-    let splits = splits.decided(suited.meaning).into_diagnostic()?;
-    let splits = if evaluates { in_order(splits, &known.classes)? } else { splits };
+    let numbers =
+        suited.outputs() == Some(known.classes.len()) && splits.are_known(suited.meaning, &known.classes);
+    let classes = if evaluates || numbers { &known.classes[..] } else { &[] };
+    let splits = splits.decided(suited.meaning, classes).into_diagnostic().wrap_err("--data")?;
+    let splits = match (evaluates, suited.loss.has_classes() || suited.name == LossName::Bce) {
+        (true, _) => ordered(recipe, splits, known, suited.outputs())?,
+        // An order that is asked for is the one to learn.
+        (false, true) if recipe.classes.is_empty() && suited.outputs() == Some(known.classes.len()) => {
+            as_before(splits, &known.classes)
+        }
+        (false, _) => splits,
+    };
     suited.check_classes(&splits.train)?;
+    let normalize = match evaluates {
+        true => recipe.normalize_known(known, &splits),
+        false => Normalize::default(),
+    };
     let splits = parted(recipe, splits)?;
-    let normalize = recipe.normalize(known, &splits.train);
+    let normalize = if evaluates { normalize } else { recipe.normalize(known, Some(&splits.train)) };
     let training = training_of(recipe, &model, suited.loss)?;
     Ok(Prepared { model, splits, augmentations, fit, normalize, loss: suited.name, training })
+}
+
+/// The data of a model that is only looked at in the order of its classes, of which there are `outputs`.
+fn ordered(recipe: &Recipe, splits: Splits, known: &Metadata, outputs: Option<usize>) -> Result<Splits> {
+    // Classes that are named in order have the numbers of that order.
+    let numbered = recipe.source()?.numbers_classes() || !recipe.classes.is_empty();
+    if known.classes.is_empty() && !numbered {
+        assumed(&splits.train, outputs)?;
+    }
+    in_order(splits, &known.classes, numbered)
 }
 
 /// What scales the targets, where that is asked for and the model can take it.
@@ -254,15 +311,22 @@ impl Setup {
     }
 }
 
+/// Says how much of the data was left out.
+pub fn note_skipped(skipped: &Skipped) {
+    if let Some(first) = skipped.reasons().first() {
+        note!("left out {} that cannot be used; the first: {first}", skipped.len());
+    }
+}
+
 /// A model that is only to be evaluated, with the samples: those for testing, or for validation, or all.
 pub fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
     if let Some(path) = recipe.model.as_deref().filter(|path| is_plan(path)) {
         return evaluation_of_plan(recipe, path);
     }
-    let known = recipe.known()?;
-    let Prepared { model, splits, fit, normalize, training, .. } = prepare(recipe, &known, true)?;
+    let (recipe, known) = &completed(recipe, &recipe.known()?);
+    let Prepared { model, splits, fit, normalize, training, .. } = prepare(recipe, known, true)?;
     note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
-    note_normalized(recipe, &known, &normalize);
+    note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
     let options = options(&graph, recipe.batch())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
@@ -288,12 +352,13 @@ fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
 /// The same for a compiled plan, whose outputs are compared on the host.
 fn evaluation_of_plan(recipe: &Recipe, path: &Path) -> Result<(Arc<Dataset>, Evaluation)> {
     let plan = load_plan(path)?;
-    let known = &plan.metadata;
-    let splits = data_of(recipe, known)?;
-    let normalize = recipe.normalize(known, &splits.train);
-    note_normalized(recipe, known, &normalize);
-    let splits = splits.decided(meaning(recipe, known)).into_diagnostic()?;
-    let splits = parted(recipe, in_order(splits, &known.classes)?)?;
+    let (recipe, known) = &completed(recipe, &plan.metadata);
+    let splits = data_of(recipe, known, true)?;
+    note_skipped(&splits.skipped);
+    let normalize = recipe.normalize_known(known, &splits);
+    let splits = splits.decided(meaning(recipe, known), &known.classes);
+    let splits = splits.into_diagnostic().wrap_err("--data")?;
+    let splits = parted(recipe, ordered(recipe, splits, known, None)?)?;
     let Splits { train, validation, test, .. } = splits;
     let data = test.or(validation).unwrap_or(train);
     let device = Device::open(&DeviceOptions::from_env(), &plan.requirements).into_diagnostic()?;

@@ -73,6 +73,13 @@ impl Suited {
         Ok(Self { name, loss, meaning, output })
     }
 
+    /// How many classes the output that is compared tells apart, if it is known.
+    pub fn outputs(&self) -> Option<usize> {
+        let (_, classes) = self.output.as_ref()?;
+        // One score tells two apart.
+        classes.map(|classes| classes.max(2))
+    }
+
     /// Checks that the model has as many outputs as there are classes, in words that help.
     pub fn check_classes(&self, data: &Dataset) -> Result<()> {
         let (Some(names), Some((output, Some(found)))) = (data.class_names(), &self.output) else {

@@ -1,5 +1,6 @@
 //! Training from the command line: what comes of it, and that nothing is lost when it is killed.
 
+mod data;
 mod faults;
 mod folders;
 

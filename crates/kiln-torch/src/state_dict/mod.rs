@@ -18,8 +18,6 @@ mod tensors;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use kiln_graph::Tensor;
@@ -89,10 +87,7 @@ impl StateDict {
     /// tensors; the rest of it is passed over. What `nn.DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name is dropped.
     pub fn read(path: &Path) -> Result<Self, StateDictError> {
         let failed = |source| StateDictError::Read { path: path.into(), source };
-        if path.is_dir() {
-            return Err(failed(io::Error::other("it is a folder, not a file")));
-        }
-        let bytes = fs::read(path).map_err(failed)?;
+        let bytes = kiln_files::read(path).map_err(failed)?;
         Self::from_bytes(&bytes).map_err(|error| error.at(path))
     }
 

@@ -1,7 +1,6 @@
 //! safetensors files, in and out. They have names, types and shapes only, so there is nothing to refuse but damage.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -21,7 +20,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
 
 /// What the file `path` says in free form, if it is one. Weights are not read, and damage is for those who do.
 pub(super) fn metadata(path: &Path) -> io::Result<BTreeMap<String, String>> {
-    kiln_safetensors::read_metadata(File::open(path)?)
+    kiln_safetensors::read_metadata(kiln_files::open(path)?)
 }
 
 /// Reads a file; the order is that of the data in it.

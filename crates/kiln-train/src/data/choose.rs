@@ -1,5 +1,10 @@
 //! Some of the classes of a data set, numbered anew.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use kiln_pickle::shown;
+
+use super::columns::listed;
 use super::{Dataset, Splits, Targets};
 use crate::error::DataError;
 
@@ -8,14 +13,14 @@ const SLIP: usize = 2;
 
 impl Splits {
     /// Keeps the samples of the classes called `wanted`, which become numbers 0, 1, ... in that order. A class without
-    /// a name goes by its number, and one with a name may.
-    pub fn chosen(mut self, wanted: &[String]) -> Result<Self, DataError> {
-        let numbers = Numbers::of(&self, wanted)?;
+    /// a name goes by its number, and one with a name may. Where `may_miss` says so, there need not be samples of all.
+    pub fn chosen(mut self, wanted: &[String], may_miss: bool) -> Result<Self, DataError> {
+        let numbers = Numbers::of(&self, wanted, may_miss)?;
         self.train = numbers.keep(&self.train);
         self.validation = self.validation.map(|data| numbers.keep(&data));
         self.test = self.test.map(|data| numbers.keep(&data)).filter(|data| !data.is_empty());
         match self.train.is_empty() {
-            true => Err(DataError::Mismatch(format!("there are no samples of {}", wanted.join(", ")))),
+            true => Err(DataError::Mismatch(format!("there are no samples of {}", listed(wanted)))),
             false => Ok(self),
         }
     }
@@ -23,16 +28,15 @@ impl Splits {
 
 /// The classes that are kept.
 struct Numbers<'a> {
-    /// Their numbers in the data, in the order of the new ones.
-    old: Vec<i64>,
+    /// Their places among the new ones, by their numbers in the data.
+    places: HashMap<i64, usize>,
     names: &'a [String],
 }
 
 impl<'a> Numbers<'a> {
-    fn of(splits: &Splits, names: &'a [String]) -> Result<Self, DataError> {
-        let mut known: Vec<(String, i64)> = Vec::new();
-        let parts = [Some(&splits.train), splits.validation.as_ref(), splits.test.as_ref()];
-        for data in parts.into_iter().flatten() {
+    fn of(splits: &Splits, names: &'a [String], may_miss: bool) -> Result<Self, DataError> {
+        let mut known: Vec<(i64, String)> = Vec::new();
+        for data in splits.parts() {
             match &data.targets {
                 targets if !matches!(targets.shape(), [] | [1]) => {
                     return Err(DataError::Mismatch(format!(
@@ -45,32 +49,39 @@ impl<'a> Numbers<'a> {
                         "the targets are numbers, so there are no classes to choose".into(),
                     ));
                 }
-                Targets::Classes { names, .. } => known.extend(names.iter().cloned().zip(0..)),
+                Targets::Classes { names, .. } => known.extend((0..).zip(names.iter().cloned())),
                 Targets::Whole { numbers, .. } => {
-                    known.extend(numbers.iter().map(|number| (number.to_string(), *number)));
+                    let different: BTreeSet<i64> = numbers.iter().copied().collect();
+                    known.extend(different.into_iter().map(|number| (number, number.to_string())));
                 }
             }
-            known.sort_by_key(|(_, number)| *number);
-            known.dedup();
         }
-        let mut old = Vec::new();
-        for name in names {
-            let by_name = known.iter().find(|(other, _)| other == name).map(|(_, number)| *number);
-            let by_number = || {
-                let number: i64 = name.parse().ok()?;
-                known.iter().map(|(_, number)| *number).find(|other| *other == number)
-            };
-            let number = by_name.or_else(by_number).ok_or_else(|| unknown(name, &known))?;
-            if old.contains(&number) {
-                return Err(DataError::Mismatch(format!("the class `{name}` is chosen twice")));
+        known.sort_unstable();
+        known.dedup();
+        let by_name: HashMap<&str, i64> =
+            known.iter().rev().map(|(number, name)| (name.as_str(), *number)).collect();
+        let numbers: HashSet<i64> = known.iter().map(|(number, _)| *number).collect();
+        let mut places = HashMap::new();
+        for (place, name) in names.iter().enumerate() {
+            let by_number = || name.parse().ok().filter(|number| numbers.contains(number));
+            match by_name.get(name.as_str()).copied().or_else(by_number) {
+                Some(number) => {
+                    if places.insert(number, place).is_some() {
+                        return Err(DataError::Mismatch(format!(
+                            "the class `{}` is chosen twice",
+                            shown(name)
+                        )));
+                    }
+                }
+                None if may_miss => {}
+                None => return Err(unknown(name, &known)),
             }
-            old.push(number);
         }
-        Ok(Self { old, names })
+        Ok(Self { places, names })
     }
 
     fn keep(&self, data: &Dataset) -> Dataset {
-        let place = |number: i64| self.old.iter().position(|other| *other == number);
+        let place = |number: i64| self.places.get(&number).copied();
         let places: Vec<Option<usize>> = match &data.targets {
             Targets::Classes { labels, .. } => labels.iter().map(|label| place(i64::from(*label))).collect(),
             Targets::Whole { numbers, .. } => numbers.iter().map(|number| place(*number)).collect(),
@@ -78,30 +89,29 @@ impl<'a> Numbers<'a> {
         };
         let kept: Vec<usize> = (0..places.len()).filter(|sample| places[*sample].is_some()).collect();
         let labels = places.iter().flatten().map(|place| *place as i32).collect();
+        let mut names = self.names.to_vec();
         // Numbers that were given for names are replaced by these.
-        let name = |(given, old): (&String, &i64)| match &data.targets {
-            Targets::Classes { names, .. } => {
-                usize::try_from(*old).ok().and_then(|old| names.get(old)).unwrap_or(given).clone()
+        if let Targets::Classes { names: own, .. } = &data.targets {
+            for (number, place) in &self.places {
+                if let Some(name) = usize::try_from(*number).ok().and_then(|number| own.get(number)) {
+                    names[*place].clone_from(name);
+                }
             }
-            Targets::Whole { .. } | Targets::Values { .. } => given.clone(),
-        };
-        let names = self.names.iter().zip(&self.old).map(name).collect();
+        }
         Dataset { targets: Targets::Classes { shape: vec![], labels, names }, ..data.subset(&kept) }
     }
 }
 
 /// There is no such class; which there are, and which may be meant.
-fn unknown(name: &str, known: &[(String, i64)]) -> DataError {
-    const MOST: usize = 20;
+fn unknown(name: &str, known: &[(i64, String)]) -> DataError {
     let distance = |other: &str| strsim::levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let near = known.iter().map(|(other, _)| (distance(other), other)).min();
+    let near = known.iter().map(|(_, other)| (distance(other), other)).min();
     let meant = match near {
         Some((distance, other)) if distance <= SLIP && distance < name.chars().count() => {
             format!("; is `{other}` meant?")
         }
         _ => String::new(),
     };
-    let shown: Vec<&str> = known.iter().take(MOST).map(|(name, _)| name.as_str()).collect();
-    let more = if known.len() > MOST { ", ..." } else { "" };
-    DataError::Mismatch(format!("there is no class `{name}` among {}{more}{meant}", shown.join(", ")))
+    let names: Vec<String> = known.iter().map(|(_, name)| name.clone()).collect();
+    DataError::Mismatch(format!("there is no class `{}` among {}{meant}", shown(name), listed(&names)))
 }

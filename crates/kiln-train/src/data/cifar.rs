@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use kiln_pickle::{Element, Heap, Object, Problem, Value, Vocabulary, unpickle};
 
-use super::{Dataset, Samples, Splits, Targets, numbered};
+use super::{Dataset, Samples, Skipped, Splits, Targets, numbered};
 use crate::error::DataError;
 
 const PIXELS: usize = 3 * 32 * 32;
+/// Bytes of a file with class names; a hundred take a thousand.
+const MOST_NAMES: u64 = 1 << 16;
 
 /// One of the two data sets: what its files are called.
 struct Kind {
@@ -121,12 +123,12 @@ impl Kind {
             train: part(&train)?,
             validation: None,
             test: Some(part(&[path(self.test)])?),
-            skipped: vec![],
+            skipped: Skipped::default(),
         })
     }
 
     fn binary(&self, path: &Path) -> Result<Part, DataError> {
-        let bytes = std::fs::read(path).map_err(|e| DataError::read(path, e))?;
+        let bytes = kiln_files::read(path).map_err(|e| DataError::read(path, e))?;
         let each = PIXELS + self.label_bytes;
         if bytes.is_empty() || !bytes.len().is_multiple_of(each) {
             return Err(DataError::file(
@@ -141,7 +143,7 @@ impl Kind {
 
     /// The class names beside the binary form, or numbers.
     fn text_names(&self, folder: &Path) -> Vec<String> {
-        let text = std::fs::read_to_string(folder.join(self.names)).unwrap_or_default();
+        let text = kiln_files::read_text(&folder.join(self.names), MOST_NAMES).unwrap_or_default();
         let names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
         self.named(names)
     }
@@ -189,7 +191,7 @@ impl Kind {
 }
 
 fn unpickled(path: &Path) -> Result<(Heap, Value), DataError> {
-    let bytes = std::fs::read(path).map_err(|e| DataError::read(path, e))?;
+    let bytes = kiln_files::read(path).map_err(|e| DataError::read(path, e))?;
     let wrong = |problem: &Problem| DataError::file(path, problem.to_string());
     let pickled = unpickle(&bytes, 0, Vocabulary::Arrays).map_err(|problem| wrong(&problem))?;
     match pickled.heap.foreign(pickled.value) {

@@ -1,6 +1,58 @@
 //! Classes in the order of a model, which may be another than that of the data.
 
+use std::collections::HashMap;
+
+use super::columns::listed;
 use super::{Dataset, Splits, Targets};
+use crate::error::DataError;
+
+/// Which class a whole number is.
+pub(super) struct Numbered {
+    names: Vec<String>,
+    /// Whether each is its own place.
+    counted: bool,
+    places: HashMap<i64, i32>,
+}
+
+impl Numbered {
+    /// These numbers, in this order.
+    pub(super) fn of(numbers: &[i64]) -> Self {
+        Self::called(numbers.iter().map(ToString::to_string).collect(), numbers.to_vec())
+    }
+
+    /// The classes of a model: by their names where those are numbers, else by their places.
+    pub(super) fn as_known(names: &[String]) -> Self {
+        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
+        Self::called(names.to_vec(), numbers.unwrap_or_else(|| (0..).take(names.len()).collect()))
+    }
+
+    fn called(names: Vec<String>, numbers: Vec<i64>) -> Self {
+        let counted = numbers.iter().zip(0..).all(|(number, place)| *number == place);
+        Self { names, counted, places: numbers.into_iter().zip(0..).collect() }
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The place of the class with this number.
+    pub(super) fn place(&self, number: i64) -> Option<i32> {
+        if self.counted {
+            return i32::try_from(number).ok().filter(|place| (0..self.names.len() as i32).contains(place));
+        }
+        self.places.get(&number).copied()
+    }
+
+    /// There is no such class.
+    pub(super) fn unknown(&self, number: i64) -> DataError {
+        DataError::Mismatch(format!(
+            "the data has the class {number}, which the model does not know; it knows {} ({}); `--ignore-index {number}` \
+             leaves it out",
+            self.names.len(),
+            listed(&self.names)
+        ))
+    }
+}
 
 impl Splits {
     /// Does something with each part.
@@ -30,28 +82,5 @@ impl Dataset {
         if let Targets::Classes { names, .. } = &mut self.targets {
             *names = all.to_vec();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::data::{Dataset, Samples, Targets};
-
-    #[test]
-    fn labels_follow_their_names() {
-        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let mut source = "x,class\n".to_owned();
-        for name in ["owl", "cat", "owl"] {
-            source += &format!("1,{name}\n");
-        }
-        let folder = std::env::temp_dir().join(format!("kiln-classes-{}", std::process::id()));
-        std::fs::write(&folder, source).expect("a file");
-        let splits = crate::data::Source::Csv(folder.clone()).load(&Default::default()).expect("a table");
-        std::fs::remove_file(folder).expect("a file");
-        let mut data: Dataset = splits.train;
-        assert!(matches!(data.samples, Samples::Floats(_)));
-        data.renumber(&[0, 2], &list(&["cat", "dog", "owl"]));
-        let Targets::Classes { labels, names, .. } = &data.targets else { panic!("classes") };
-        assert_eq!((&labels[..], names), (&[2, 0, 2][..], &list(&["cat", "dog", "owl"])));
     }
 }

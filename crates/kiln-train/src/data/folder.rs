@@ -1,31 +1,42 @@
 //! Image folders: a folder for each class, as torchvision's `ImageFolder` and fastai read them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use kiln_files::buffer;
+
+use super::columns::listed;
 use super::layout::{Layout, classes, pictures};
 use super::source::SourceOptions;
-use super::{Dataset, Samples, Splits, Targets};
+use super::{Dataset, Samples, Skipped, Splits, Targets};
 use crate::error::DataError;
-use crate::picture::Picture;
+use crate::picture::{MOST_PIXELS, Picture};
 
 /// Reads `folder/train` with `folder/val` (or `valid`, `validation`) and `folder/test`; or `folder` itself, if its
 /// folders are the classes.
 pub fn load(folder: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     let layout = Layout::of(folder)?;
-    let names = classes(&layout.train)?;
+    let mut names = classes(&layout.train)?;
     if names.is_empty() {
         return Err(DataError::file(
             &layout.train,
             "has no folders; each class should be a folder with its images",
         ));
     }
-    let mut skipped = Vec::new();
+    // Of a model that is looked at, the training images may lack a class.
+    let known: HashSet<&String> = options.known.classes.iter().collect();
+    for root in [&layout.validation, &layout.test].into_iter().flatten() {
+        names.extend(classes(root)?.into_iter().filter(|name| known.contains(name)));
+    }
+    names.sort();
+    names.dedup();
+    let mut skipped = Skipped::default();
     let train = part(&layout.train, &names, options, None, &mut skipped)?;
     let size = (train.shape[0], train.shape[1], train.shape[2]);
     let mut other = |root: Option<PathBuf>| -> Result<Option<Dataset>, DataError> {
         let Some(root) = root else { return Ok(None) };
         if classes(&root)?.is_empty() {
-            skipped.push(format!("`{}`: its images are in no folders of classes", root.display()));
+            skipped.add(|| format!("`{}`: its images are in no folders of classes", root.display()));
             return Ok(None);
         }
         part(&root, &names, options, Some(size), &mut skipped).map(Some)
@@ -39,35 +50,37 @@ fn part(
     names: &[String],
     options: &SourceOptions,
     size: Option<(usize, usize, usize)>,
-    skipped: &mut Vec<String>,
+    skipped: &mut Skipped,
 ) -> Result<Dataset, DataError> {
-    for class in classes(root)? {
-        if !names.contains(&class) {
-            return Err(DataError::file(
-                &root.join(&class),
-                format!("is no class of the training images; those are {}", names.join(", ")),
-            ));
-        }
+    let own = classes(root)?;
+    if let Some(class) = own.iter().find(|class| names.binary_search(class).is_err()) {
+        return Err(DataError::file(
+            &root.join(class),
+            format!("is no class of the training images; those are {}", listed(names)),
+        ));
     }
     let mut files = Vec::new();
     for (label, name) in names.iter().enumerate() {
         let folder = root.join(name);
         let images = if folder.is_dir() { pictures(&folder)? } else { vec![] };
-        if images.is_empty() && size.is_none() {
+        if images.is_empty() && size.is_none() && options.known.classes.is_empty() {
             // What has a size comes after the training images, and need not have all classes.
             return Err(DataError::file(&folder, "has no images, so it is no class to learn"));
         }
         files.extend(images.into_iter().map(|path| (path, label as i32)));
     }
     let (mut samples, mut labels) = (Vec::new(), Vec::new());
-    let mut size = size;
+    let (mut size, count) = (size, files.len());
     for (path, label) in files {
         match pixels(&path, options, &mut size) {
             Ok(pixels) => {
+                if samples.is_empty() {
+                    samples = room(root, count, &pixels, size)?;
+                }
                 samples.extend(pixels);
                 labels.push(label);
             }
-            Err(error) if options.skip_bad => skipped.push(error.to_string()),
+            Err(error) if options.skip_bad => skipped.add(|| error.to_string()),
             Err(error) => return Err(error),
         }
     }
@@ -81,6 +94,21 @@ fn part(
     })
 }
 
+/// Room for `count` images like the first.
+fn room(
+    root: &Path,
+    count: usize,
+    first: &[u8],
+    size: Option<(usize, usize, usize)>,
+) -> Result<Vec<u8>, DataError> {
+    buffer(count.saturating_mul(first.len())).map_err(|error| {
+        let (channels, height, width) = size.unwrap_or_default();
+        let what =
+            format!("has {count} images, which are kept as {channels} x {height} x {width} bytes each");
+        DataError::file(root, format!("{what}: {error}; `--resize` makes them smaller"))
+    })
+}
+
 /// The pixels of an image, channel by channel. All images have the size of the first.
 fn pixels(
     path: &Path,
@@ -89,7 +117,11 @@ fn pixels(
 ) -> Result<Vec<u8>, DataError> {
     let pictures = &options.pictures;
     let read = Picture::read(path, pictures.channels)?;
-    let image = read.prepared(pictures).ok_or_else(|| DataError::file(path, "would become too large"))?;
+    let image = read.prepared(pictures).filter(Picture::is_within_limits);
+    let image = image.ok_or_else(|| {
+        let what = format!("would become more than {MOST_PIXELS} pixels");
+        DataError::file(path, format!("{what}; a size to bring all to (`--resize`) would help"))
+    })?;
     let found = (pictures.channels.count(), image.height(), image.width());
     let (_, height, width) = *size.get_or_insert(found);
     if (found.1, found.2) != (height, width) {

@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Samples, Splits, Targets, numbered};
+use kiln_files::{buffer, size_in_words};
+
+use super::{Dataset, Samples, Skipped, Splits, Targets, numbered};
 use crate::error::DataError;
 
 /// A data set in MNIST's form: its folder in torchvision's layout, and what its classes are called there.
@@ -80,7 +82,7 @@ fn load(folder: &Path, classes: &[&str]) -> Result<Splits, DataError> {
             *names = classes.iter().map(|name| (*name).to_owned()).collect();
         }
     }
-    Ok(Splits { train, validation: None, test: Some(test), skipped: vec![] })
+    Ok(Splits { train, validation: None, test: Some(test), skipped: Skipped::default() })
 }
 
 fn part(folder: &Path, name: &str) -> Result<Dataset, DataError> {
@@ -132,33 +134,54 @@ fn find(folder: &Path, name: &str, kind: &str) -> Result<PathBuf, DataError> {
 
 /// Shape and bytes of a file.
 fn read(path: &Path) -> Result<(Vec<usize>, Vec<u8>), DataError> {
-    let file = std::fs::File::open(path).map_err(|e| DataError::read(path, e))?;
-    let mut bytes = Vec::new();
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes)
+    let file = kiln_files::open(path).map_err(|e| DataError::read(path, e))?;
+    let (size, most) = (file.size(), file.allowance());
+    let read = if path.extension().is_some_and(|ending| ending == "gz") {
+        parse(flate2::read::MultiGzDecoder::new(std::io::BufReader::new(file)), most)
     } else {
-        std::io::BufReader::new(file).read_to_end(&mut bytes)
-    }
-    .map_err(|e| DataError::read(path, e))?;
-    parse(&bytes).map_err(|message| DataError::file(path, message))
+        parse(std::io::BufReader::new(file), size)
+    };
+    read.map_err(|message| DataError::file(path, message))
 }
 
-fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), String> {
-    let [0, 0, kind, rank, rest @ ..] = bytes else { return Err("is no IDX file".into()) };
-    if *kind != 8 {
+/// Reads a header and as many bytes as it says, which are at most `most`.
+fn parse(mut reader: impl Read, most: u64) -> Result<(Vec<usize>, Vec<u8>), String> {
+    let ends = |where_: &str| format!("ends in its {where_}");
+    let broken = |error: std::io::Error, where_: &str| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => ends(where_),
+        _ => format!("is damaged: {error}"),
+    };
+    let mut start = [0; 4];
+    reader.read_exact(&mut start).map_err(|error| broken(error, "header"))?;
+    let [0, 0, kind, rank] = start else { return Err("is no IDX file".into()) };
+    if kind != 8 {
         return Err(format!("has elements of IDX type {kind:#x}; only bytes (0x8) can be read"));
     }
-    let rank = usize::from(*rank);
-    let sizes = rest.get(..4 * rank).ok_or("ends in its header")?;
-    let shape: Vec<usize> = sizes
-        .chunks_exact(4)
-        .map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize)
-        .collect();
-    let data = &rest[4 * rank..];
+    let mut shape = Vec::new();
+    for _ in 0..rank {
+        let mut size = [0; 4];
+        reader.read_exact(&mut size).map_err(|error| broken(error, "header"))?;
+        shape.push(u32::from_be_bytes(size) as usize);
+    }
     let count = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size));
-    match count {
-        Some(count) if count == data.len() => Ok((shape, data.to_vec())),
-        _ => Err(format!("its header says {shape:?}, but {} bytes follow", data.len())),
+    let Some(count) = count.filter(|count| *count as u64 <= most) else {
+        let size = count.map_or("more bytes than there are".into(), |count| size_in_words(count as u64));
+        return Err(format!(
+            "its header says {shape:?}, {size}, more than the {} that a file of this size may become; `gunzip` it first \
+             if it is right",
+            size_in_words(most)
+        ));
+    };
+    kiln_files::room_for(count as u64).map_err(|error| error.to_string())?;
+    // Room for what comes, not for what a header says.
+    let mut data = buffer(count.min(1 << 20)).map_err(|error| error.to_string())?;
+    let found = (&mut reader).take(count as u64).read_to_end(&mut data);
+    found.map_err(|error| broken(error, "data"))?;
+    let more = reader.read(&mut [0]).map_err(|error| broken(error, "data"))?;
+    match (data.len() == count, more) {
+        (true, 0) => Ok((shape, data)),
+        (true, _) => Err(format!("its header says {shape:?}, but more than {count} bytes follow")),
+        (false, _) => Err(format!("its header says {shape:?}, but {} bytes follow", data.len())),
     }
 }
 
@@ -168,16 +191,23 @@ mod tests {
 
     #[test]
     fn headers_have_to_be_true() {
+        let parse = |bytes: &[u8]| parse(bytes, 1 << 20);
         assert_eq!(parse(&[0, 0, 8, 1, 0, 0, 0, 2, 7, 9]), Ok((vec![2], vec![7, 9])));
-        for wrong in [
-            &[][..],
-            &[0, 0, 8],
-            &[0, 0, 9, 1, 0, 0, 0, 0],
-            &[0, 0, 8, 1, 0, 0],
-            &[0, 0, 8, 1, 0, 0, 0, 2, 7],
-        ] {
-            assert!(parse(wrong).is_err());
+        let cases: [(&[u8], &str); 8] = [
+            (&[], "ends in its header"),
+            (&[0, 0, 8], "ends in its header"),
+            (&[1, 2, 3, 4, 5], "is no IDX file"),
+            (&[0, 0, 9, 1, 0, 0, 0, 0], "IDX type 0x9"),
+            (&[0, 0, 8, 1, 0, 0], "ends in its header"),
+            (&[0, 0, 8, 1, 0, 0, 0, 2, 7], "1 bytes follow"),
+            (&[0, 0, 8, 1, 0, 0, 0, 2, 7, 7, 7], "more than 2 bytes follow"),
+            (&[0, 0, 8, 1, 0xff, 0, 0, 0], "4.0 GiB, more than the 1.0 MiB"),
+        ];
+        for (wrong, words) in cases {
+            let error = parse(wrong).expect_err(words);
+            assert!(error.contains(words), "{words}: {error}");
         }
-        assert!(parse(&[&[0, 0, 8, 3][..], &[255; 12]].concat()).is_err());
+        let error = parse(&[&[0, 0, 8, 3][..], &[255; 12]].concat()).expect_err("too many");
+        assert!(error.contains("more bytes than there are"), "{error}");
     }
 }

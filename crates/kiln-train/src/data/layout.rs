@@ -78,9 +78,16 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The classes of a part: its folders.
+/// The classes of a part: its folders. A class is called by its folder's name, so that has to be text.
 pub fn classes(root: &Path) -> Result<Vec<String>, DataError> {
-    Ok(entries(root)?.0.iter().map(|path| name(path)).collect())
+    let class = |path: &PathBuf| match path.file_name().unwrap_or_default().to_str() {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(DataError::file(
+            path,
+            "has a name that is not UTF-8 text; it would be that of a class, so another name is needed",
+        )),
+    };
+    entries(root)?.0.iter().map(class).collect()
 }
 
 impl Layout {

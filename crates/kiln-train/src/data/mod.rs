@@ -10,6 +10,7 @@ mod drawn;
 mod folder;
 mod idx;
 mod layout;
+mod skipped;
 mod source;
 mod split;
 mod table;
@@ -21,7 +22,8 @@ use crate::error::DataError;
 
 pub use columns::{column_names, read_columns};
 pub use drawn::{Drawing, Drawn};
-pub use source::{Source, SourceOptions};
+pub use skipped::Skipped;
+pub use source::{Known, Source, SourceOptions};
 pub use split::Splits;
 pub use targets::{IGNORED, Meaning, Targets};
 

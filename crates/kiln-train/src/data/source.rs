@@ -33,6 +33,17 @@ pub enum Source {
     Drawn(Drawing),
 }
 
+/// What a model that is looked at knows of the data it was trained on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// Its classes, in order.
+    pub classes: Vec<String>,
+    /// The columns of a table that it takes, in order.
+    pub columns: Vec<String>,
+    /// The column of a table that it gives.
+    pub target: Option<String>,
+}
+
 /// How data is read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceOptions {
@@ -40,6 +51,8 @@ pub struct SourceOptions {
     pub skip_bad: bool,
     /// How images of folders are read.
     pub pictures: Pictures,
+    /// What a model knows, where classes and columns should be its own.
+    pub known: Known,
     /// Where the random numbers of drawn data begin.
     pub seed: u64,
 }
@@ -92,6 +105,21 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// Whether classes have numbers of their own here. Those of folders and tables are numbered by their names, so that
+    /// the numbers depend on which of them occur.
+    pub fn numbers_classes(&self) -> bool {
+        match self {
+            Source::Folder(_) | Source::Csv(_) => false,
+            Source::Mnist(_)
+            | Source::FashionMnist(_)
+            | Source::Kmnist(_)
+            | Source::Cifar10(_)
+            | Source::Cifar100(_)
+            | Source::Npz(_)
+            | Source::Drawn(_) => true,
+        }
+    }
+
     /// Reads all of it.
     pub fn load(&self, options: &SourceOptions) -> Result<Splits, DataError> {
         let splits = match self {

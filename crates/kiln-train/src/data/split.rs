@@ -4,8 +4,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::classes::Numbered;
 use super::targets::class_numbers;
-use super::{Dataset, Meaning, Targets};
+use super::{Dataset, Meaning, Skipped, Targets};
 use crate::error::DataError;
 
 /// A data set in its parts.
@@ -17,8 +18,8 @@ pub struct Splits {
     pub validation: Option<Dataset>,
     /// What is kept for the end.
     pub test: Option<Dataset>,
-    /// What was left out because it cannot be read, and why.
-    pub skipped: Vec<String>,
+    /// What was left out because it cannot be read.
+    pub skipped: Skipped,
 }
 
 impl Splits {
@@ -27,18 +28,39 @@ impl Splits {
         self.validation.as_ref().or(self.test.as_ref())
     }
 
+    /// Whether all whole numbers are classes that a model knows.
+    pub fn are_known(&self, meaning: Meaning, known: &[String]) -> bool {
+        let Meaning::Classes { ignored, .. } = meaning else { return false };
+        let classes = Numbered::as_known(known);
+        let mut whole =
+            self.parts().map(|data| &data.targets).filter(|all| matches!(all, Targets::Whole { .. }));
+        !known.is_empty() && whole.all(|targets| targets.unknown(&classes, ignored).is_none())
+    }
+
     /// The parts in turn.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Dataset> {
+        [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten()
+    }
+
+    /// The parts in turn, to be changed.
     fn parts_mut(&mut self) -> impl Iterator<Item = &mut Dataset> {
         [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()].into_iter().flatten()
     }
 
-    /// What whole numbers mean is decided: all parts have the same classes.
-    pub fn decided(mut self, meaning: Meaning) -> Result<Self, DataError> {
+    /// What whole numbers mean is decided: all parts have the same classes. Those are the ones that a model knows, if
+    /// it knows any; else they follow from the numbers.
+    pub fn decided(mut self, meaning: Meaning, known: &[String]) -> Result<Self, DataError> {
+        let parts = || self.parts().map(|data| &data.targets);
         let classes = match meaning {
-            Meaning::Classes { outputs, ignored } => {
-                class_numbers(self.parts_mut().map(|data| &data.targets), outputs, ignored)?
+            Meaning::Values => Numbered::of(&[]),
+            Meaning::Classes { ignored, .. } if !known.is_empty() => {
+                let classes = Numbered::as_known(known);
+                match parts().find_map(|targets| targets.unknown(&classes, ignored)) {
+                    None => classes,
+                    Some(number) => return Err(classes.unknown(number)),
+                }
             }
-            Meaning::Values => vec![],
+            Meaning::Classes { outputs, ignored } => Numbered::of(&class_numbers(parts(), outputs, ignored)?),
         };
         for data in self.parts_mut() {
             let nothing = Targets::Values { shape: vec![], values: vec![] };

@@ -1,12 +1,13 @@
 //! What samples should become: classes, numbers, or what a loss has yet to decide.
 
+use kiln_pickle::shown;
+use kiln_plan::METADATA_LIMITS;
+
+use super::classes::Numbered;
 use crate::error::DataError;
 
 /// The label of what does not count: PyTorch's own `ignore_index`, which is the number of no class.
 pub const IGNORED: i32 = -100;
-
-/// More classes are a slip: a column of numbers that was meant as values.
-const MOST_CLASSES: i64 = 1_000_000;
 
 /// What samples should become.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +91,9 @@ impl Targets {
         }
     }
 
-    /// What was undecided as `meaning` has it; where that is classes, those of `classes`, in order. Of classes that
-    /// were decided, the one with the ignored number no longer counts.
-    pub(super) fn decided(self, meaning: Meaning, classes: &[i64]) -> Self {
+    /// What was undecided as `meaning` has it; where that is classes, those of `classes`. Of classes that were decided,
+    /// the one with the ignored number no longer counts.
+    pub(super) fn decided(self, meaning: Meaning, classes: &Numbered) -> Self {
         match (self, meaning) {
             (Targets::Whole { shape, numbers, .. }, Meaning::Values) => {
                 let values = numbers.into_iter().map(|number| number as f32).collect();
@@ -100,14 +101,14 @@ impl Targets {
             }
             (Targets::Whole { shape, numbers, .. }, Meaning::Classes { ignored, .. }) => {
                 let label = |number: i64| {
-                    let place = classes.binary_search(&number).ok().filter(|_| Some(number) != ignored);
-                    place.and_then(|place| i32::try_from(place).ok()).unwrap_or(IGNORED)
+                    let place = classes.place(number).filter(|_| Some(number) != ignored);
+                    place.unwrap_or(IGNORED)
                 };
                 Targets::Classes {
                     // A column of its own is one class for each sample.
                     shape: if shape == [1] { vec![] } else { shape },
                     labels: numbers.into_iter().map(label).collect(),
-                    names: classes.iter().map(ToString::to_string).collect(),
+                    names: classes.names().to_vec(),
                 }
             }
             (
@@ -123,9 +124,42 @@ impl Targets {
         }
     }
 
+    /// The same for targets that have nothing to agree with; nothing where that cannot be decided.
+    pub(crate) fn decided_alone(&self, meaning: Meaning) -> Option<Self> {
+        let Targets::Whole { .. } = self else { return None };
+        let classes = match meaning {
+            Meaning::Classes { outputs, ignored } => {
+                class_numbers([self].into_iter(), outputs, ignored).ok()?
+            }
+            Meaning::Values => vec![],
+        };
+        Some(self.clone().decided(meaning, &Numbered::of(&classes)))
+    }
+
+    /// The first whole number that is no class of these.
+    pub(super) fn unknown(&self, classes: &Numbered, ignored: Option<i64>) -> Option<i64> {
+        let Targets::Whole { numbers, .. } = self else { return None };
+        numbers.iter().copied().find(|number| Some(*number) != ignored && classes.place(*number).is_none())
+    }
+
     /// Checks that labels are those of classes.
     pub(super) fn check(&self) -> Result<(), String> {
         let Targets::Classes { shape, labels, names } = self else { return Ok(()) };
+        if names.len() > METADATA_LIMITS.names {
+            return Err(format!(
+                "there are {} classes; {} can be told apart",
+                names.len(),
+                METADATA_LIMITS.names
+            ));
+        }
+        if let Some(name) = names.iter().find(|name| name.len() > METADATA_LIMITS.name_bytes) {
+            return Err(format!(
+                "the class `{}` has a name of {} bytes; {} can be kept",
+                shown(name),
+                name.len(),
+                METADATA_LIMITS.name_bytes
+            ));
+        }
         let is_class = |label: i32| usize::try_from(label).is_ok_and(|label| label < names.len());
         let Some(at) = labels.iter().position(|label| *label != IGNORED && !is_class(*label)) else {
             return Ok(());
@@ -168,9 +202,15 @@ pub(super) fn class_numbers<'a>(
             "a target is {least}, which is the number of no class; `--ignore-index {least}` would leave such targets out"
         )));
     }
-    if most >= MOST_CLASSES {
+    if !usize::try_from(most).is_ok_and(|most| most < METADATA_LIMITS.names) {
+        let ignored = match i32::try_from(most) {
+            Ok(most) => format!("`--ignore-index {most}` leaves such targets out, "),
+            Err(_) => String::new(),
+        };
         return Err(DataError::Mismatch(format!(
-            "a target is {most}, which is too large for the number of a class"
+            "a target is {most}, which is too large for the number of a class: there can be {}, numbered from 0 \
+             ({ignored}`--loss mse` takes targets as values)",
+            METADATA_LIMITS.names
         )));
     }
     Ok((0..=most).collect())
@@ -178,6 +218,7 @@ pub(super) fn class_numbers<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::classes::Numbered;
     use super::{IGNORED, Meaning, Targets, class_numbers};
 
     /// What numbers become for a model with so many outputs: labels and the names of classes, or an error.
@@ -190,7 +231,8 @@ mod tests {
         let targets = Targets::Whole { shape: vec![], numbers: numbers.to_vec(), any_numbers };
         let found =
             class_numbers([&targets].into_iter(), Some(outputs), ignored).map_err(|e| e.to_string())?;
-        let decided = targets.decided(Meaning::Classes { outputs: Some(outputs), ignored }, &found);
+        let decided =
+            targets.decided(Meaning::Classes { outputs: Some(outputs), ignored }, &Numbered::of(&found));
         decided.check()?;
         let Targets::Classes { labels, names, .. } = decided else { return Err("no classes".into()) };
         Ok((labels, names.join(" ")))

@@ -1,81 +1,220 @@
 //! From the bytes of a file to 8-bit values, as Pillow's `convert("RGB")` and `convert("L")` give them.
+//!
+//! What a header says is looked at before anything is made of it: a picture of one colour takes a thousandth of its
+//! pixels in a file. A file that ends before its picture does is an error, as it is in Pillow.
 
-use image::{DynamicImage, ImageFormat, ImageReader};
-use libjpeg_turbo_rs::{Decoder, PixelFormat};
+use std::io::Cursor;
+
+use kiln_files::buffer;
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat};
+use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
 use super::Picture;
 
-/// JPEG files with more pixels are not decoded.
-const MOST_DECODED: usize = 1 << 28;
+/// Pictures with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
+pub const MOST_DECODED: usize = 178_956_970;
 
-/// Decodes a PNG or JPEG file, in colours or grey.
+/// Pixels of a side. JPEG cannot have more.
+const LONGEST_SIDE: usize = 1 << 16;
+
+/// Bytes that decoding a file may take beside the pixels of the result.
+const MOST_MEMORY: usize = 1 << 30;
+
+/// Progressive JPEG files have a scan for each step of refinement, about ten; all of them go over the whole picture.
+const MOST_SCANS: usize = 100;
+
+/// Decodes a PNG or JPEG file, in colours or grey. Of a grey file only one channel is kept in both cases.
 pub fn decode(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     if bytes.starts_with(b"\xff\xd8") {
         return jpeg(bytes, grey);
     }
-    let mut reader = ImageReader::new(std::io::Cursor::new(bytes));
-    reader.set_format(match bytes {
-        [0x89, b'P', b'N', b'G', ..] => ImageFormat::Png,
-        _ => return Err("it is neither PNG nor JPEG".into()),
-    });
-    let image = reader.decode().map_err(|error| error.to_string())?;
-    let (height, width) = (image.height() as usize, image.width() as usize);
-    let rgb = |values: Vec<u8>| {
-        let values = if grey { values.chunks_exact(3).map(luma).collect() } else { values };
-        picture(height, width, if grey { 1 } else { 3 }, values)
-    };
-    let single = |values: Vec<u8>| {
-        let repeated = || values.iter().flat_map(|value| [*value; 3]).collect();
-        picture(height, width, if grey { 1 } else { 3 }, if grey { values.clone() } else { repeated() })
-    };
-    // Transparency is passed over. Of 16 bits the upper eight are taken, but plain grey is clipped.
-    match image {
-        DynamicImage::ImageLuma8(pixels) => single(pixels.into_raw()),
-        DynamicImage::ImageLumaA8(pixels) => single(firsts::<_, 2, 1>(pixels.as_raw(), |v| v)),
-        DynamicImage::ImageRgb8(pixels) => rgb(pixels.into_raw()),
-        DynamicImage::ImageRgba8(pixels) => rgb(firsts::<_, 4, 3>(pixels.as_raw(), |v| v)),
-        DynamicImage::ImageLuma16(pixels) => {
-            single(firsts::<_, 1, 1>(pixels.as_raw(), |v| u8::try_from(v).unwrap_or(u8::MAX)))
+    if bytes.starts_with(b"\x89PNG") {
+        return png(bytes, grey);
+    }
+    Err("it is neither PNG nor JPEG".into())
+}
+
+fn check_size(width: usize, height: usize) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err("it has no pixels".into());
+    }
+    if width > LONGEST_SIDE || height > LONGEST_SIDE {
+        return Err(format!("it has {width} x {height} pixels; a side can have {LONGEST_SIDE}"));
+    }
+    match width.checked_mul(height) {
+        Some(pixels) if pixels <= MOST_DECODED => Ok(()),
+        _ => Err(format!(
+            "it has {width} x {height} pixels, more than the {MOST_DECODED} that are decoded; a smaller copy can be read"
+        )),
+    }
+}
+
+/// Zeros for the values of a picture.
+fn zeros(count: usize) -> Result<Vec<u8>, String> {
+    let mut values = buffer(count).map_err(|error| error.to_string())?;
+    values.resize(count, 0);
+    Ok(values)
+}
+
+fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
+    let wrong = |error: png::DecodingError| match error {
+        png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "it ends before its pixels do".to_owned()
         }
-        DynamicImage::ImageLumaA16(pixels) => single(firsts::<_, 2, 1>(pixels.as_raw(), upper)),
-        DynamicImage::ImageRgb16(pixels) => rgb(firsts::<_, 3, 3>(pixels.as_raw(), upper)),
-        DynamicImage::ImageRgba16(pixels) => rgb(firsts::<_, 4, 3>(pixels.as_raw(), upper)),
-        other => Err(format!("pixels of the kind {:?} are not read", other.color())),
+        other => other.to_string(),
+    };
+    let limits = png::Limits { bytes: MOST_MEMORY };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(Transformations::EXPAND);
+    // Texts and profiles may be compressed, too, and are not looked at.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let header = decoder.read_header_info().map_err(wrong)?;
+    let (width, height) = (header.width as usize, header.height as usize);
+    check_size(width, height)?;
+    let mut reader = decoder.read_info().map_err(wrong)?;
+    let kind = Kind::of(reader.output_color_type())?;
+    let channels = if grey || kind.is_grey() { 1 } else { 3 };
+    let stride = width * channels;
+    let mut values = zeros(height * stride)?;
+    let mut line = Vec::with_capacity(stride);
+    let mut rows = 0;
+    while let Some(row) = reader.next_interlaced_row().map_err(wrong)? {
+        line.clear();
+        kind.convert(row.data(), grey, &mut line);
+        match row.interlace() {
+            InterlaceInfo::Adam7(info) => {
+                png::expand_interlaced_row(&mut values, stride, &line, info, 8 * channels as u8);
+            }
+            InterlaceInfo::Null(_) => {
+                let target = values.get_mut(rows * stride..(rows + 1) * stride);
+                match target.filter(|target| target.len() == line.len()) {
+                    Some(target) => target.copy_from_slice(&line),
+                    None => return Err("its rows are not as long as its header says".into()),
+                }
+            }
+        }
+        rows += 1;
+    }
+    Ok(Picture { height, width, channels, values })
+}
+
+/// What the pixels of a PNG file are, with palettes and small numbers expanded to eight bits.
+struct Kind {
+    color: ColorType,
+    /// Bytes of a value, the higher one first.
+    bytes: usize,
+}
+
+impl Kind {
+    fn of((color, depth): (ColorType, BitDepth)) -> Result<Self, String> {
+        match (color, depth) {
+            (ColorType::Indexed, _) | (_, BitDepth::One | BitDepth::Two | BitDepth::Four) => {
+                Err(format!("pixels of the kind {color:?} with {depth:?} bits are not read"))
+            }
+            (_, BitDepth::Eight) => Ok(Self { color, bytes: 1 }),
+            (_, BitDepth::Sixteen) => Ok(Self { color, bytes: 2 }),
+        }
+    }
+
+    fn is_grey(&self) -> bool {
+        matches!(self.color, ColorType::Grayscale | ColorType::GrayscaleAlpha)
+    }
+
+    /// Puts the pixels of a row behind `line`. Transparency is passed over. Of 16 bits the upper eight are taken, but
+    /// plain grey is clipped.
+    fn convert(&self, row: &[u8], grey: bool, line: &mut Vec<u8>) {
+        let each = self.bytes * self.color.samples();
+        match self.color {
+            ColorType::Grayscale if self.bytes == 2 => {
+                let clipped = |value: &[u8; 2]| u8::try_from(u16::from_be_bytes(*value)).unwrap_or(u8::MAX);
+                line.extend(row.as_chunks().0.iter().map(clipped));
+            }
+            ColorType::Grayscale | ColorType::GrayscaleAlpha => {
+                line.extend(row.chunks_exact(each).map(|pixel| pixel[0]));
+            }
+            ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => {
+                let colours = |pixel: &[u8]| [0, 1, 2].map(|channel| pixel[channel * self.bytes]);
+                if grey {
+                    line.extend(row.chunks_exact(each).map(|pixel| luma(&colours(pixel))));
+                } else {
+                    line.extend(row.chunks_exact(each).flat_map(colours));
+                }
+            }
+        }
     }
 }
 
 fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
-    let wrong = |error: libjpeg_turbo_rs::JpegError| error.to_string();
+    let wrong = |error: libjpeg_turbo_rs::JpegError| match error {
+        libjpeg_turbo_rs::JpegError::UnexpectedEof => "it ends before its pixels do".to_owned(),
+        libjpeg_turbo_rs::JpegError::LimitExceeded { what, actual, limit } => {
+            format!(
+                "{what} is {actual}, and {limit} at most; a smaller copy, or one that is not progressive, can be read"
+            )
+        }
+        other => other.to_string(),
+    };
     let decoder = Decoder::new(bytes).map_err(wrong)?;
-    let single = decoder.header().components.len() == 1;
+    let header = decoder.header();
+    check_size(header.width.into(), header.height.into())?;
+    if !is_whole(bytes) {
+        return Err("it ends before its pixels do".into());
+    }
+    let single = header.components.len() == 1;
     // Grey of a picture in colours is made of its colours, not taken from the file.
-    let format = if grey && single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
-    let decoder = decoder.with_output_format(format).with_max_pixels(MOST_DECODED);
-    let image = decoder.decode_image().map_err(wrong)?;
-    let values = if grey && !single { image.data.chunks_exact(3).map(luma).collect() } else { image.data };
-    picture(image.height, image.width, if grey { 1 } else { 3 }, values)
-}
-
-fn picture(height: usize, width: usize, channels: usize, values: Vec<u8>) -> Result<Picture, String> {
+    let format = if single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
+    let limits = DecodeLimits {
+        max_pixels: MOST_DECODED as u64,
+        max_scans: MOST_SCANS,
+        max_memory: Some((MOST_MEMORY + 3 * MOST_DECODED) as u64),
+        ..DecodeLimits::default()
+    };
+    let image = decoder.with_output_format(format).with_limits(limits).decode_image().map_err(wrong)?;
+    let (height, width) = (image.height, image.width);
+    let mut values = image.data;
+    let mut channels = if single { 1 } else { 3 };
     if values.is_empty()
         || height.checked_mul(width).and_then(|n| n.checked_mul(channels)) != Some(values.len())
     {
         return Err(format!("it has {} values for {width} x {height} pixels", values.len()));
     }
+    if grey && !single {
+        // In place: a pixel is read before what it becomes is written.
+        for at in 0..height * width {
+            values[at] = luma(&[values[3 * at], values[3 * at + 1], values[3 * at + 2]]);
+        }
+        values.truncate(height * width);
+        channels = 1;
+    }
     Ok(Picture { height, width, channels, values })
 }
 
-/// Of each `N` values the first `K`.
-fn firsts<T: Copy, const N: usize, const K: usize>(values: &[T], byte: impl Fn(T) -> u8) -> Vec<u8> {
-    values.chunks_exact(N).flat_map(|pixel| &pixel[..K]).map(|value| byte(*value)).collect()
-}
-
-fn upper(value: u16) -> u8 {
-    value.to_be_bytes()[0]
+/// Whether a JPEG file has its end: the marker that comes after all segments and scans. One that was cut does not, and
+/// what is missing would be grey.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xff)) {
+        at += found;
+        while bytes.get(at) == Some(&0xff) {
+            at += 1;
+        }
+        match bytes.get(at) {
+            None => return false,
+            Some(0xd9) => return true,
+            // A byte of data that is 255, or a marker without a length.
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(_) => {
+                let Some([high, low]) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([*high, *low])).max(2);
+            }
+        }
+    }
+    false
 }
 
 /// Luma by the weights of ITU-R BT.601, in 16 bits behind the point: Pillow's `L`.
-fn luma(pixel: &[u8]) -> u8 {
+fn luma(pixel: &[u8; 3]) -> u8 {
     let weights = [19_595u32, 38_470, 7_471];
     let sum: u32 = pixel.iter().zip(weights).map(|(value, weight)| u32::from(*value) * weight).sum();
     ((sum + 0x8000) >> 16) as u8

@@ -18,7 +18,8 @@ use crate::error::DataError;
 /// Pictures are not made larger than this: 8,192 x 8,192 pixels.
 pub const MOST_PIXELS: usize = 1 << 26;
 
-/// A picture of 8-bit values, rows from top to bottom, of each pixel one value (grey) or three (red, green, blue).
+/// A picture of 8-bit values, rows from top to bottom, of each pixel one value (grey) or three (red, green, blue). What
+/// is grey in its file is kept with one value, in whatever colours it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     height: usize,
@@ -30,9 +31,9 @@ pub struct Picture {
 impl Picture {
     /// Reads a PNG or JPEG file: grey for [`Channels::Grey`], else in colours.
     pub fn read(path: &Path, channels: Channels) -> Result<Self, DataError> {
-        let bytes = std::fs::read(path).map_err(|error| DataError::read(path, error))?;
+        let bytes = kiln_files::read(path).map_err(|error| DataError::read(path, error))?;
         Self::from_bytes(&bytes, channels)
-            .map_err(|message| DataError::file(path, format!("is no picture that can be read: {message}")))
+            .map_err(|message| DataError::file(path, format!("cannot be read as a picture: {message}")))
     }
 
     /// Decodes the contents of a file; in words what is wrong with it.
@@ -43,6 +44,11 @@ impl Picture {
     /// Pixels from top to bottom.
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// Whether a network is given so many pixels.
+    pub fn is_within_limits(&self) -> bool {
+        self.height.saturating_mul(self.width) <= MOST_PIXELS
     }
 
     /// Pixels from left to right.
@@ -56,7 +62,7 @@ impl Picture {
         let resized = match pictures.resize {
             Some(resize) => {
                 let (height, width) = self.size_by(resize)?;
-                self.resized(height, width)
+                self.resized(height, width)?
             }
             None => self,
         };
@@ -87,9 +93,12 @@ impl Picture {
         (height.checked_mul(width)? <= MOST_PIXELS).then_some((height, width))
     }
 
-    /// The picture at another size, which is not zero.
-    pub fn resized(&self, height: usize, width: usize) -> Self {
-        resample::resize(self, height, width)
+    /// The picture at another size, which is not zero; `None` if that, or what it takes on the way there, is more than
+    /// [`MOST_PIXELS`].
+    pub fn resized(self, height: usize, width: usize) -> Option<Self> {
+        // Columns come first, so that all rows get the new width.
+        let most = height.max(self.height).checked_mul(width)?;
+        (most <= MOST_PIXELS).then(|| resample::resize(self, height, width))
     }
 
     /// The middle of the picture, as torchvision's `CenterCrop` cuts it out: what is missing at the borders is black.
@@ -110,6 +119,9 @@ impl Picture {
 
     /// The values channel by channel, `[C, H, W]`; colours in the order that `channels` says.
     pub fn planes(&self, channels: Channels) -> Vec<u8> {
+        if self.channels == 1 {
+            return self.values.repeat(channels.count());
+        }
         let plane = self.height * self.width;
         let mut out = vec![0; self.channels * plane];
         for (i, pixel) in self.values.chunks_exact(self.channels).enumerate() {

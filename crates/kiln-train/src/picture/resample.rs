@@ -14,9 +14,9 @@ struct Window {
 }
 
 /// The picture at another size, which is not zero.
-pub fn resize(picture: &Picture, height: usize, width: usize) -> Picture {
-    let Picture { channels, .. } = *picture;
-    let mut now = picture.clone();
+pub fn resize(picture: Picture, height: usize, width: usize) -> Picture {
+    let Picture { channels, .. } = picture;
+    let mut now = picture;
     if width != now.width {
         let windows = windows(now.width, width);
         let mut values = Vec::with_capacity(now.height * width * channels);

@@ -1,13 +1,12 @@
 //! Value for value what Pillow and torchvision make of the same files; `tests/oracles/picture_oracles.py` made them.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use kiln_plan::{Channels, Pictures, Resize};
 use serde::Deserialize;
 
 use super::{Picture, offset};
+use crate::npy::{Archive, Elements};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,8 +26,7 @@ fn fixtures() -> PathBuf {
 fn pictures_are_those_of_pillow_and_torchvision() {
     let text = std::fs::read_to_string(fixtures().join("cases.json")).expect("the cases");
     let cases: Vec<Case> = serde_json::from_str(&text).expect("a list of cases");
-    let file = File::open(fixtures().join("expected.npz")).expect("the values");
-    let mut expected = npyz::npz::NpzArchive::new(BufReader::new(file)).expect("an archive");
+    let mut expected = Archive::open(&fixtures().join("expected.npz")).expect("an archive");
     assert!(cases.len() > 100);
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
@@ -47,12 +45,15 @@ fn pictures_are_those_of_pillow_and_torchvision() {
         let what = format!("{} {} {:?} {:?}", case.file, case.mode, pictures.resize, case.crop);
         let read = Picture::read(&fixtures().join(&case.file), channels).expect(&what);
         let found = read.prepared(&pictures).expect(&what);
-        let array = expected.by_name(&number.to_string()).expect("an array").expect("an array");
-        let shape: Vec<usize> = array.shape().iter().map(|n| *n as usize).collect();
-        let values: Vec<u8> = array.into_vec().expect("bytes");
+        let array = expected.get(&number.to_string()).expect("an array").expect("an array");
+        let (shape, Elements::U8(values)) = (array.shape, array.elements) else { panic!("bytes") };
         let mut own = vec![found.height(), found.width()];
         own.extend((channels != Channels::Grey).then_some(3));
-        let off = found.values.iter().zip(&values).filter(|(a, b)| a != b).count();
+        // What is grey in its file is kept with one value.
+        let colours = if channels == Channels::Grey { 1 } else { 3 };
+        let repeated =
+            found.values.iter().flat_map(|value| std::iter::repeat_n(value, colours / found.channels));
+        let off = repeated.zip(&values).filter(|(a, b)| a != b).count();
         if own != shape || off > 0 {
             wrong.push(format!("{what}: {own:?} instead of {shape:?}, {off} values differ"));
         }
@@ -98,8 +99,18 @@ fn damaged_files_do_no_harm() {
             continue;
         }
         let good = std::fs::read(&path).expect("a file");
-        // Half of a file is no picture.
-        assert!(Picture::from_bytes(&good[..good.len() / 2], Channels::Rgb).is_err(), "{}", path.display());
+        // A part of a file is no picture.
+        for tenth in 0..10 {
+            let part = &good[..good.len() * tenth / 10];
+            assert!(Picture::from_bytes(part, Channels::Rgb).is_err(), "{}, {tenth} tenths", path.display());
+        }
+        if good.starts_with(b"\xff\xd8") {
+            assert!(
+                Picture::from_bytes(&good[..good.len() - 1], Channels::Rgb).is_err(),
+                "{}",
+                path.display()
+            );
+        }
         for step in 0..60usize {
             let mut bad = good.clone();
             let at = step * 7919 % bad.len();
@@ -107,8 +118,63 @@ fn damaged_files_do_no_harm() {
             refused += usize::from(Picture::from_bytes(&bad, Channels::Grey).is_err());
         }
     }
-    assert!(refused > 100, "{refused}");
+    assert!(refused > 80, "{refused}");
     for nothing in [&b""[..], b"\xff\xd8", b"\x89PNG", b"GIF89a"] {
         assert!(Picture::from_bytes(nothing, Channels::Rgb).is_err());
     }
+}
+
+/// A PNG file of one colour whose header and data say so many pixels of one bit, and that has no data if they are many.
+fn one_bit(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let mut writer = encoder.write_header().expect("a header");
+    let rows = if u64::from(width) * u64::from(height) < 1 << 24 { height as usize } else { 0 };
+    let data = vec![0xff; rows * (width as usize).div_ceil(8)];
+    let written = writer.write_image_data(&data);
+    assert_eq!(written.is_ok(), rows > 0);
+    drop(writer);
+    bytes
+}
+
+/// What a header says is refused before anything is made of it.
+#[test]
+fn pictures_that_would_be_too_large() {
+    let read = |bytes: &[u8]| Picture::from_bytes(bytes, Channels::Rgb).map(|picture| picture.values.len());
+    assert_eq!(read(&one_bit(300, 200)), Ok(300 * 200));
+    for (width, height, words) in [
+        (20_000, 20_000, "20000 x 20000 pixels, more than the 178956970"),
+        (1, 100_000_000, "a side can have 65536"),
+        (4_000_000_000, 1, "a side can have 65536"),
+    ] {
+        let error = read(&one_bit(width, height)).expect_err(words);
+        assert!(error.contains(words), "{error}");
+    }
+    // The same for a JPEG file, in whose header the size is changed.
+    let mut jpeg = std::fs::read(first_of(&["jpg"])).expect("a file");
+    let frame = jpeg.windows(2).position(|two| matches!(two, [0xff, 0xc0 | 0xc2])).expect("a frame");
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0x00, 0xff, 0x00]);
+    let error = read(&jpeg).expect_err("too large");
+    assert!(error.contains("65280 x 65280 pixels, more than"), "{error}");
+}
+
+/// A fixture with one of these endings.
+fn first_of(endings: &[&str]) -> PathBuf {
+    let paths =
+        std::fs::read_dir(fixtures()).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let is_one =
+        |path: &PathBuf| endings.contains(&path.extension().unwrap_or_default().to_string_lossy().as_ref());
+    paths.filter(is_one).min().expect("a fixture")
+}
+
+/// What resizing takes on the way, and pictures that stay as large as they are.
+#[test]
+fn sizes_that_are_not_made() {
+    let tall = Picture { height: 60_000, width: 1, channels: 1, values: vec![0; 60_000] };
+    assert_eq!(tall.clone().resized(1, 60_000), None);
+    assert!(tall.resized(100, 100).is_some());
+    let large = Picture { height: 1 << 14, width: 1 << 13, channels: 1, values: vec![0; 1 << 27] };
+    assert!(!large.is_within_limits());
 }

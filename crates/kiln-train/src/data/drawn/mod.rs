@@ -12,7 +12,7 @@ use std::fmt;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Dataset, Splits};
+use super::{Dataset, Skipped, Splits};
 
 /// Fewer samples make no data set.
 const LEAST: usize = 20;
@@ -130,7 +130,12 @@ impl Drawing {
             draw(count, self.noise, &mut random)
         };
         let test = self.test.unwrap_or((self.count / 6).max(10));
-        Splits { train: part(self.count, 0), validation: None, test: Some(part(test, 1)), skipped: vec![] }
+        Splits {
+            train: part(self.count, 0),
+            validation: None,
+            test: Some(part(test, 1)),
+            skipped: Skipped::default(),
+        }
     }
 }
 

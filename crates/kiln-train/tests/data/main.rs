@@ -1,5 +1,7 @@
 //! Data sets from files, right ones and wrong ones.
 
+mod hostile;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -456,7 +458,7 @@ fn chosen_classes() {
     let choose = |kind: &str, path: &Path, classes: &str| {
         let splits = load(kind, path, &SourceOptions::default()).expect("a data set");
         let classes: Vec<String> = classes.split(',').map(String::from).collect();
-        let train = splits.chosen(&classes).map_err(|error| error.to_string())?.train;
+        let train = splits.chosen(&classes, false).map_err(|error| error.to_string())?.train;
         let firsts: Vec<f32> =
             (0..train.len()).map(|i| (train.sample(i)[0] * 255.0).round() / 255.0).collect();
         match train.targets {

@@ -1,0 +1,35 @@
+//! What the recipe that lies beside a file of weights says of the model, where the weights have no place to say it: a
+//! training writes both into its folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kiln::plan::Metadata;
+use serde::Deserialize;
+
+use super::recipe::MOST_BYTES;
+
+/// What is called so in the folder of a training.
+const RECIPE: &str = "recipe.toml";
+
+#[derive(Deserialize)]
+struct Beside {
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+/// The recipe beside `weights`, if it says something of the model, and what it says.
+pub fn metadata_beside(weights: &Path) -> Option<(PathBuf, Metadata)> {
+    let absolute = std::path::absolute(weights).ok()?;
+    let folder = absolute.parent()?;
+    let above =
+        folder.file_name().is_some_and(|name| name == "checkpoints").then(|| folder.parent()).flatten();
+    let read = |folder: &Path| {
+        let path = folder.join(RECIPE);
+        let text = kiln_files::read_text(&path, MOST_BYTES).ok()?;
+        let Beside { metadata } = toml::from_str(&text).ok()?;
+        let metadata = Metadata::from_properties(&metadata).ok()?;
+        (!metadata.is_empty()).then_some((path, metadata))
+    };
+    [Some(folder), above].into_iter().flatten().find_map(read)
+}
