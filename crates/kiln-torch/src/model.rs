@@ -17,6 +17,9 @@ use crate::source::{SourceFile, Span};
 use crate::weights::Names;
 use crate::{advice, choose, hints, input, torch};
 
+/// Warnings of one kind.
+const MAX_NAMED: usize = 20;
+
 /// What the caller can say about an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
@@ -170,6 +173,13 @@ fn trace(
     outputs(i, module, &result)?;
     let mut warnings = warnings(&i.graph);
     warnings.extend(torch::frozen_layers(&walk));
+    let carried = i.trace.carried.iter().take(MAX_NAMED);
+    warnings.extend(carried.map(|name| {
+        format!(
+            "`forward` leaves a tensor in `{name}`, from which it has read before; a plan keeps nothing from one run to \
+             the next: each begins with what `__init__` has put there"
+        )
+    }));
     let graph = tidy(&i.graph)?;
     // Running statistics are no parameters, but training keeps them.
     let statistics: Vec<ValueId> = i

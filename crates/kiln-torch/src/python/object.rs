@@ -164,7 +164,12 @@ impl Interpreter {
         }
         match object.get(name) {
             Some(Value::Failed(fault)) => return Err((*fault).clone()),
-            Some(value) => return Ok(Some(value)),
+            Some(value) => {
+                if object.class.is_module() {
+                    self.trace.reads(object, name, &value);
+                }
+                return Ok(Some(value));
+            }
             None => {}
         }
         if object.is_own_dict.get()
@@ -266,6 +271,7 @@ impl Interpreter {
             return self.set_own_dict(object, &value);
         }
         if object.class.is_module() {
+            self.trace.writes(object, name, &value);
             return self.set_module_attribute(object, name, value);
         }
         self.cells(1)?;

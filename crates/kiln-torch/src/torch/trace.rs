@@ -1,6 +1,6 @@
 //! Which module is running, and what nodes are called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use kiln_graph::{Bindings, DType, Dim, Formula, Op, Precision, Tensor, ValueId};
@@ -24,6 +24,12 @@ pub(crate) struct Trace {
     name: String,
     /// How often a name was given.
     given: HashMap<String, usize>,
+    /// Attributes of modules with numbers or tensors that `forward` has read before it set them, and those that it has
+    /// set, by the module's address.
+    read: HashSet<(usize, String)>,
+    written: HashSet<(usize, String)>,
+    /// Attributes in which `forward` leaves a tensor for its next call.
+    pub carried: Vec<String>,
 }
 
 /// Constants up to this size are computed with at once.
@@ -39,6 +45,40 @@ impl Trace {
             Some(path) => path.clone(),
             None => module.class.name.rsplit('.').next().unwrap_or_default().chars().take(100).collect(),
         }
+    }
+
+    /// `forward` reads an attribute.
+    pub fn reads(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
+        let is_number = matches!(
+            value,
+            Value::Int(_) | Value::Float(_) | Value::Tensor(_) | Value::List(_) | Value::Tuple(_)
+        );
+        let key = (Rc::as_ptr(module).addr(), name.to_owned());
+        if self.is_running && is_number && !self.written.contains(&key) {
+            self.read.insert(key);
+        }
+    }
+
+    /// `forward` sets an attribute.
+    pub fn writes(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
+        if !self.is_running {
+            return;
+        }
+        let is_tensor = |value: &Value| matches!(value, Value::Tensor(_));
+        let has_tensor = match value {
+            Value::List(items) => items.borrow().iter().any(is_tensor),
+            Value::Tuple(items) => items.iter().any(is_tensor),
+            other => is_tensor(other),
+        };
+        let key = (Rc::as_ptr(module).addr(), name.to_owned());
+        if has_tensor && self.read.contains(&key) {
+            let path = self.path(module);
+            let full = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            if !self.carried.contains(&full) {
+                self.carried.push(full);
+            }
+        }
+        self.written.insert(key);
     }
 
     /// A module begins.

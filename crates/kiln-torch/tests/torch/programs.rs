@@ -171,6 +171,31 @@ net = Net()
     assert_eq!(buffers, ["scale", "unused.running_mean", "unused.running_var"]);
 }
 
+/// What `forward` leaves for its next call is gone in a plan, which is said; what it only looks at or sets is no matter.
+#[test]
+fn what_is_carried_from_run_to_run_is_said() {
+    let net = |init: &str, forward: &str| {
+        format!(
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(4, 4)\n        self.h = {init}\n\n    def forward(self, x):\n        {forward}\n\nnet = Net()\n"
+        )
+    };
+    for (init, forward, is_carried) in [
+        ("0", "self.h = self.fc(x + self.h); return self.h", true),
+        ("torch.zeros(4)", "y = self.fc(x + self.h); self.h = y.detach(); return y", true),
+        ("[torch.zeros(4)]", "y = self.fc(x + self.h[0]); self.h = [y]; return y", true),
+        ("0.5", "return self.fc(x) * self.h", false),
+        ("0", "self.h = self.fc(x); return self.h * 2", false),
+        ("0", "self.h += 1; return self.fc(x) * self.h", false),
+        ("None", "self.h = torch.ones(4) if self.h is None else self.h; return self.fc(x) + self.h", false),
+    ] {
+        let model =
+            read(&net(init, forward), "net", "4").unwrap_or_else(|report| panic!("{forward}\n{report}"));
+        let wanted = "`forward` leaves a tensor in `h`, from which it has read before";
+        let said = model.warnings.iter().any(|warning| warning.starts_with(wanted));
+        assert_eq!(said, is_carried, "{forward}: {:?}", model.warnings);
+    }
+}
+
 /// `python -m package.train` runs from the folder around the package.
 #[test]
 fn neighbours_of_a_package_are_found() {
