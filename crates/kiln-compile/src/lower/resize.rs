@@ -216,8 +216,9 @@ fn source(
     Ok(Source::Ratio(ratio))
 }
 
-/// How many elements are looked at before a kernel is trusted to find the nearest ones by integers.
-const MOST_CHECKED: i64 = 1 << 22;
+/// How many elements are looked at to see whether a kernel finds the nearest ones by integers: all of those that an axis
+/// of up to 5,792 elements is made twice as large by.
+const MOST_CHECKED: i64 = 1 << 25;
 
 /// Checks that integers find the nearest elements that other engines find in 32 bits, whatever the symbol stands for:
 /// their steps and scales are rounded, which moves some elements (of 41 made from 1, of 7 made 1).
@@ -249,7 +250,10 @@ fn check_nearest(
         let Some([factor, shift, divisor]) = ratio.bound(&bound).filter(|_| old > 0) else { continue };
         checked += to.eval(&bound).unwrap_or(0);
         if checked > MOST_CHECKED {
-            return Ok(());
+            return Err(format!(
+                "that the nearest elements of `{from}` made `{to}` follow a rule is not checked for sizes as large as \
+                 {symbol} = {most}; a smaller largest size, or a bound one, can be compiled"
+            ));
         }
         let resized = ResizedAxis { from: old, to: new, ..*axis };
         let at = |i: i64| (i * factor + shift).max(0) / divisor.max(1);
