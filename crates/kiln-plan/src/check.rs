@@ -1,14 +1,16 @@
 //! Whether a plan can be run at all: after this, an index exists, a range lies in its buffer and a dispatch is
 //! something WebGPU accepts. A plan that was read from a file has passed; so has one that was written.
 
+use std::collections::HashMap;
+
 use crate::{
     Access, Buffer, BufferKind, Dispatch, Expr, Factor, Param, Plan, PlanError, Problem, Program, Range,
-    Requirements, Shader, Tensor, metadata,
+    Requirements, Shader, Tensor, WGSL_LIMITS, WgslLimits, metadata, wgsl,
 };
 
 /// How much of everything a plan may have: far above what networks need, low enough that reading a hostile file
 /// costs little.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "counts of what the fields say")]
 pub struct Limits {
     /// Bytes of the header of a plan file.
@@ -26,6 +28,14 @@ pub struct Limits {
     pub expr_depth: usize,
     /// Terms and factors of an expression.
     pub expr_size: usize,
+    /// Storage buffers bound in one dispatch.
+    pub bindings: usize,
+    /// Bytes of parameters of all dispatches of a program, each with what fills it up to 256.
+    pub params: u64,
+    /// Workgroups of one run of a program, at the largest symbols.
+    pub workgroups: u64,
+    /// The text of a kernel.
+    pub wgsl: WgslLimits,
 }
 
 /// The limits of this version of the format.
@@ -41,6 +51,10 @@ pub const LIMITS: Limits = Limits {
     dimensions: 32,
     expr_depth: 16,
     expr_size: 1 << 12,
+    bindings: 1 << 10,
+    params: 256 << 20,
+    workgroups: 1 << 30,
+    wgsl: WGSL_LIMITS,
 };
 
 /// Offsets of storage and uniform bindings are multiples of this on every device.
@@ -67,17 +81,20 @@ impl Requirements {
 
 /// Finds what is wrong with a plan.
 pub fn check(plan: &Plan) -> Result<(), PlanError> {
-    check_counts(plan).map_err(at("the plan"))?;
+    check_within(plan, &LIMITS)
+}
+
+/// The same with other limits, for a host program that knows where its plans come from.
+pub fn check_within(plan: &Plan, limits: &Limits) -> Result<(), PlanError> {
+    check_counts(plan, limits).map_err(at("the plan"))?;
     for symbol in &plan.symbols {
         if symbol.max == 0 {
             return Err(at(format!("symbol `{}`", symbol.name))(Problem::SymbolMaximum));
         }
     }
-    let checker =
-        Checker { plan, largest: plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect() };
-    for (i, shader) in plan.shaders.iter().enumerate() {
-        checker.shader(shader).map_err(at(format!("shader {i} `{}`", shader.name)))?;
-    }
+    let largest = plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect();
+    let checker = Checker { plan, limits, largest };
+    checker.shaders()?;
     for (i, buffer) in plan.buffers.iter().enumerate() {
         checker.buffer(buffer).map_err(at(format!("buffer {i} `{}`", buffer.name)))?;
     }
@@ -96,14 +113,14 @@ fn at(at: impl Into<String>) -> impl FnOnce(Problem) -> PlanError {
     move |problem| PlanError::Invalid { at: at.into(), problem }
 }
 
-fn check_counts(plan: &Plan) -> Result<(), Problem> {
+fn check_counts(plan: &Plan, limits: &Limits) -> Result<(), Problem> {
     let counts = [
-        ("symbols", plan.symbols.len(), LIMITS.symbols),
-        ("shaders", plan.shaders.len(), LIMITS.shaders),
-        ("buffers", plan.buffers.len(), LIMITS.buffers),
-        ("tensors", plan.tensors.len(), LIMITS.tensors),
-        ("programs", plan.programs.len(), LIMITS.programs),
-        ("segments", plan.data.len(), LIMITS.segments),
+        ("symbols", plan.symbols.len(), limits.symbols),
+        ("shaders", plan.shaders.len(), limits.shaders),
+        ("buffers", plan.buffers.len(), limits.buffers),
+        ("tensors", plan.tensors.len(), limits.tensors),
+        ("programs", plan.programs.len(), limits.programs),
+        ("segments", plan.data.len(), limits.segments),
     ];
     for (what, count, limit) in counts {
         if count > limit {
@@ -135,12 +152,26 @@ fn check_requirement(what: &'static str, needs: u64, asks: u64, guaranteed: u64)
 
 struct Checker<'a> {
     plan: &'a Plan,
+    limits: &'a Limits,
     largest: Vec<i64>,
 }
 
 impl Checker<'_> {
     fn index<'t, T>(&self, what: &'static str, list: &'t [T], index: usize) -> Result<&'t T, Problem> {
         list.get(index).ok_or(Problem::Index { what, index, count: list.len() })
+    }
+
+    fn shaders(&self) -> Result<(), PlanError> {
+        let (mut tokens, mut bytes) = (0u64, 0usize);
+        for (i, shader) in self.plan.shaders.iter().enumerate() {
+            let named = at(format!("shader {i} `{}`", shader.name));
+            let expanded = self.shader(shader).and_then(|()| wgsl::measure(&shader.wgsl, &self.limits.wgsl));
+            tokens = tokens.saturating_add(expanded.map_err(named)?);
+            bytes += shader.wgsl.len();
+        }
+        // What each may have for nothing, few of them may use up.
+        let free = self.limits.wgsl.expanded_free.saturating_mul(4);
+        wgsl::check_expanded(tokens, bytes, free, &self.limits.wgsl).map_err(at("the shaders together"))
     }
 
     fn shader(&self, shader: &Shader) -> Result<(), Problem> {
@@ -152,6 +183,10 @@ impl Checker<'_> {
             MAX_PARAMS.into(),
             MAX_PARAMS.into(),
         )?;
+        if shader.access.len() > self.limits.bindings {
+            let (count, limit) = (shader.access.len(), self.limits.bindings);
+            return Err(Problem::TooMany { what: "storage buffers in a dispatch", count, limit });
+        }
         check_requirement(
             "storage buffers in a dispatch",
             shader.access.len() as u64,
@@ -186,19 +221,19 @@ impl Checker<'_> {
     }
 
     fn expr(&self, expr: &Expr) -> Result<i64, Problem> {
-        let mut left = LIMITS.expr_size;
-        self.expr_parts(expr, LIMITS.expr_depth, &mut left)?;
+        let mut left = self.limits.expr_size;
+        self.expr_parts(expr, self.limits.expr_depth, &mut left)?;
         Ok(expr.eval(&self.largest))
     }
 
     fn expr_parts(&self, expr: &Expr, depth: usize, left: &mut usize) -> Result<(), Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::ExprDepth(LIMITS.expr_depth))?;
+        let depth = depth.checked_sub(1).ok_or(Problem::ExprDepth(self.limits.expr_depth))?;
         let spend = |left: &mut usize| match left.checked_sub(1) {
             Some(rest) => {
                 *left = rest;
                 Ok(())
             }
-            None => Err(Problem::ExprSize(LIMITS.expr_size)),
+            None => Err(Problem::ExprSize(self.limits.expr_size)),
         };
         for term in &expr.terms {
             spend(left)?;
@@ -218,8 +253,8 @@ impl Checker<'_> {
 
     fn tensor(&self, tensor: &Tensor) -> Result<(), Problem> {
         self.range(&tensor.place)?;
-        if tensor.shape.len() > LIMITS.dimensions {
-            let (count, limit) = (tensor.shape.len(), LIMITS.dimensions);
+        if tensor.shape.len() > self.limits.dimensions {
+            let (count, limit) = (tensor.shape.len(), self.limits.dimensions);
             return Err(Problem::TooMany { what: "dimensions", count, limit });
         }
         if !tensor.dtype.fits(tensor.storage) {
@@ -282,19 +317,30 @@ impl Checker<'_> {
     fn program(&self, program: &Program) -> Result<(), PlanError> {
         let name = &program.name;
         self.interface(program).map_err(at(format!("program `{name}`")))?;
+        let (mut workgroups, mut params) = (0u128, 0u64);
         for (i, dispatch) in program.dispatches.iter().enumerate() {
             let what = || format!("program `{name}`, dispatch {i} `{}`", dispatch.name);
             let shader =
                 self.index("shader", &self.plan.shaders, dispatch.shader).map_err(|p| at(what())(p))?;
             self.bindings(dispatch, shader, what)?;
-            self.dispatch(dispatch, shader).map_err(|p| at(what())(p))?;
+            workgroups += self.dispatch(dispatch, shader).map_err(|p| at(what())(p))?;
+            params += u64::from(shader.params_size).next_multiple_of(OFFSET_ALIGN);
+            if workgroups > u128::from(self.limits.workgroups) {
+                let (count, limit) = (workgroups, self.limits.workgroups);
+                return Err(at(what())(Problem::Work { count, limit }));
+            }
+            if params > self.limits.params {
+                let what = "bytes of parameters";
+                let problem = Problem::too_many(what, params, self.limits.params);
+                return Err(at(format!("program `{name}`"))(problem));
+            }
         }
         Ok(())
     }
 
     fn interface(&self, program: &Program) -> Result<(), Problem> {
-        if program.dispatches.len() > LIMITS.dispatches {
-            let (count, limit) = (program.dispatches.len(), LIMITS.dispatches);
+        if program.dispatches.len() > self.limits.dispatches {
+            let (count, limit) = (program.dispatches.len(), self.limits.dispatches);
             return Err(Problem::TooMany { what: "dispatches", count, limit });
         }
         let dense = |what, index| {
@@ -324,6 +370,8 @@ impl Checker<'_> {
             let (found, expected) = (dispatch.bindings.len(), shader.access.len());
             return Err(at(what())(Problem::Bindings { found, shader: shader.name.clone(), expected }));
         }
+        // The first binding of each buffer.
+        let mut bound: HashMap<usize, (usize, Access)> = HashMap::with_capacity(dispatch.bindings.len());
         for (i, (range, access)) in dispatch.bindings.iter().zip(&shader.access).enumerate() {
             let at = || at(format!("{}, binding {i}", what()));
             let buffer = self.range(range).map_err(at())?;
@@ -337,24 +385,17 @@ impl Checker<'_> {
                 Requirements::GUARANTEED.max_storage_buffer_binding_size,
             )
             .map_err(at())?;
-            let earlier = dispatch.bindings.iter().zip(&shader.access).take(i).enumerate();
-            for (j, (other, other_access)) in earlier {
-                if other.buffer == range.buffer && other_access != access {
-                    let buffer = buffer.name.clone();
-                    return Err(at()(Problem::Conflict {
-                        buffer,
-                        first: j,
-                        a: *other_access,
-                        second: i,
-                        b: *access,
-                    }));
-                }
+            let (first, a) = *bound.entry(range.buffer).or_insert((i, *access));
+            if a != *access {
+                let buffer = buffer.name.clone();
+                return Err(at()(Problem::Conflict { buffer, first, a, second: i, b: *access }));
             }
         }
         Ok(())
     }
 
-    fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<(), Problem> {
+    /// Checks the rest of a dispatch and gives its workgroups at the largest symbols.
+    fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<u128, Problem> {
         let (words, size) = (dispatch.params.len(), shader.params_size);
         if (words as u64).saturating_mul(4) > u64::from(size) {
             return Err(Problem::Params { words, size, shader: shader.name.clone() });
@@ -367,17 +408,24 @@ impl Checker<'_> {
                 Param::Float(_) => {}
             }
         }
+        let mut workgroups = 1u128;
         for (axis, count) in ['x', 'y', 'z'].into_iter().zip(&dispatch.workgroups) {
             let value = self.expr(count)?;
             if !(0..=MAX_WORKGROUPS).contains(&value) {
                 return Err(Problem::Workgroups { axis, value });
             }
+            workgroups *= u128::from(value.unsigned_abs());
+        }
+        // Each workgroup reads or writes something of its own, and folding a long grid at most doubles it.
+        let bytes = dispatch.bindings.iter().fold(0u64, |sum, range| sum.saturating_add(range.size));
+        if workgroups > u128::from(bytes) {
+            return Err(Problem::Idle { count: workgroups, bytes });
         }
         for index in &dispatch.writes {
             self.index("tensor", &self.plan.tensors, *index)?;
         }
         self.expr(&dispatch.flops)?;
         self.expr(&dispatch.bytes)?;
-        Ok(())
+        Ok(workgroups)
     }
 }

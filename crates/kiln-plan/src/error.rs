@@ -132,6 +132,17 @@ pub enum Problem {
     Requirement { what: &'static str, needs: u64, asks: u64 },
     #[error("{value} workgroups in {axis} at the largest symbols, 0 to 65535 are possible")]
     Workgroups { axis: char, value: i64 },
+    #[error(
+        "{count} workgroups in a run at the largest symbols, at most {limit} are allowed; a host program can raise \
+         `Limits::workgroups`"
+    )]
+    Work { count: u128, limit: u64 },
+    #[error(
+        "{count} workgroups at the largest symbols for {bytes} bytes of bindings: there is nothing for them to do"
+    )]
+    Idle { count: u128, bytes: u64 },
+    #[error("{what} names itself")]
+    Recursive { what: &'static str },
     #[error("an expression is nested {0} deep or more")]
     ExprDepth(usize),
     #[error("an expression has more than {0} parts")]
@@ -156,6 +167,14 @@ pub enum Problem {
     PerChannel { what: &'static str, found: usize, expected: usize },
     #[error("{what} `{tensor}` is not dense and in order (order {order:?}, {lanes} lanes)")]
     NotDense { what: &'static str, tensor: String, order: Vec<usize>, lanes: usize },
+}
+
+impl Problem {
+    /// [`Problem::TooMany`] of numbers that may not fit a `usize`.
+    pub(crate) fn too_many(what: &'static str, count: u64, limit: u64) -> Self {
+        let [count, limit] = [count, limit].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        Self::TooMany { what, count, limit }
+    }
 }
 
 fn access(access: &Access) -> &'static str {

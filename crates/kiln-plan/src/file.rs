@@ -24,7 +24,7 @@ use std::path::Path;
 use prost::Message;
 
 use crate::wire::Header;
-use crate::{LIMITS, Plan, PlanError, Problem, check};
+use crate::{LIMITS, Limits, Plan, PlanError, Problem, check, check_within};
 
 const MAGIC: &[u8; 8] = b"KILNPLAN";
 const VERSION: u32 = 2;
@@ -80,16 +80,26 @@ impl Plan {
 
     /// Reads and checks a plan.
     pub fn read(bytes: &[u8]) -> Result<Self, PlanError> {
-        read(bytes, bytes.len() as u64)
+        Self::read_within(bytes, &LIMITS)
+    }
+
+    /// The same with other limits than [`LIMITS`] on what is checked once the header is decoded.
+    pub fn read_within(bytes: &[u8], limits: &Limits) -> Result<Self, PlanError> {
+        read(bytes, bytes.len() as u64, limits)
     }
 
     /// Reads and checks a plan file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PlanError> {
+        Self::load_within(path, &LIMITS)
+    }
+
+    /// The same with other limits than [`LIMITS`] on what is checked once the header is decoded.
+    pub fn load_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, PlanError> {
         let path = path.as_ref();
         let named = |source| PlanError::File { path: path.to_path_buf(), source };
         let file = File::open(path).map_err(named)?;
         let length = file.metadata().map_err(named)?.len();
-        match read(file, length) {
+        match read(file, length, limits) {
             Err(PlanError::Stream(source)) => Err(named(source)),
             other => other,
         }
@@ -137,7 +147,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-fn read(from: impl Read, length: u64) -> Result<Plan, PlanError> {
+fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError> {
     let mut reader = Reader { from, left: length };
     let prefix = reader.take("prefix", length.min(PREFIX as u64))?;
     let magic = &prefix[..prefix.len().min(MAGIC.len())];
@@ -186,7 +196,7 @@ fn read(from: impl Read, length: u64) -> Result<Plan, PlanError> {
         return Err(PlanError::Trailing { count: reader.left });
     }
     verify("weights section", crc.finalize(), word(&prefix, 32))?;
-    check(&plan)?;
+    check_within(&plan, limits)?;
     Ok(plan)
 }
 

@@ -16,15 +16,17 @@ mod metadata;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod wgsl;
 mod wire;
 
-pub use check::{LIMITS, Limits, check};
+pub use check::{LIMITS, Limits, check, check_within};
 pub use error::{PlanError, Problem};
 pub use expr::{Expr, Factor, Term};
 pub use metadata::{
     Channels, InputSource, METADATA_LIMITS, Measure, Metadata, MetadataLimits, Pictures, Preprocessing,
     PropertyError, Provenance, Resize, Targets, Task,
 };
+pub use wgsl::{WGSL_LIMITS, WgslLimits};
 
 /// A compiled network.
 #[derive(Clone, Debug, PartialEq)]

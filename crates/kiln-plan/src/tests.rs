@@ -347,6 +347,51 @@ fn plans_that_cannot_be() {
             "the plan: 33 symbols, at most 32 are allowed",
         ),
         (
+            |p| p.shaders[1].wgsl = format!("fn f() {{ let b = {}true; }}", "!".repeat(5000)),
+            "shader 1 `count`: 513 tokens in a statement of its source, at most 512 are allowed",
+        ),
+        (
+            |p| {
+                let wgsl =
+                    "var<workgroup> w: array<f32, 16000>;\nvar<workgroup> v: array<f32, 16000>;".to_string();
+                let shader = Shader { wgsl, ..p.shaders[0].clone() };
+                p.shaders.extend(vec![shader; 100]);
+            },
+            "the shaders together: 3201400 tokens of source once calls, constants, structures and arrays are written \
+             out, at most 705088 are allowed",
+        ),
+        (
+            |p| {
+                p.requirements.max_storage_buffers_per_shader_stage = u32::MAX;
+                p.shaders[0].access = vec![Access::Read; 100_000];
+            },
+            "shader 0 `conv`: 100000 storage buffers in a dispatch, at most 1024 are allowed",
+        ),
+        (
+            |p| p.programs[0].dispatches[0].workgroups = [c(65_535), c(65_535), c(1)],
+            "program `inference`, dispatch 0 `conv1 + relu`: 4294836225 workgroups at the largest symbols for 996 bytes \
+             of bindings: there is nothing for them to do",
+        ),
+        (
+            |p| {
+                p.requirements.max_buffer_size = 1 << 40;
+                p.requirements.max_storage_buffer_binding_size = 1 << 40;
+                p.buffers[3].size = 1 << 34;
+                p.programs[0].dispatches[0].bindings[2].size = 1 << 34;
+                p.programs[0].dispatches[0].workgroups = [c(32_768), c(32_769), c(1)];
+            },
+            "program `inference`, dispatch 0 `conv1 + relu`: 1073774592 workgroups in a run at the largest symbols, at \
+             most 1073741824 are allowed; a host program can raise `Limits::workgroups`",
+        ),
+        (
+            |p| {
+                p.shaders[1].params_size = 64 << 10;
+                let dispatch = p.programs[0].dispatches[1].clone();
+                p.programs[0].dispatches.extend(vec![dispatch; 5000]);
+            },
+            "program `inference`: 268435712 bytes of parameters, at most 268435456 are allowed",
+        ),
+        (
             |p| p.shaders[0].params_size = 20,
             "shader 0 `conv`: the size of its parameters 20 is not a multiple of 16",
         ),

@@ -86,6 +86,11 @@ pub enum RuntimeError {
     Size { what: String, value: i64, symbols: String },
     #[error("input `{name}`, element {index}: {value} does not fit the {storage} that the device stores")]
     Range { name: String, index: usize, value: i64, storage: &'static str },
+    #[error(
+        "{count} workgroups in a run up to `{dispatch}`, at most {limit} are allowed; a host program can raise \
+         `SessionOptions::limits`"
+    )]
+    Work { dispatch: String, count: u128, limit: u64 },
     #[error("a tensor of shape {shape} has {expected} elements, {found} are given")]
     Elements { shape: String, expected: usize, found: usize },
     #[error("adapter `{adapter}` has no timestamps, so there is no profile")]
@@ -100,9 +105,16 @@ impl From<PlanError> for RuntimeError {
     }
 }
 
+/// How many names a message lists.
+const MOST_LISTED: usize = 50;
+
 fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_string();
     }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let mut listed: Vec<_> = names.iter().take(MOST_LISTED).map(|name| format!("`{name}`")).collect();
+    if let Some(more @ 1..) = names.len().checked_sub(MOST_LISTED) {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join(", ")
 }

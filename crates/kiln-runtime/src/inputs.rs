@@ -1,5 +1,7 @@
 //! What a caller gives, matched with what a program takes: names, types, shapes, and what follows from the shapes.
 
+use std::collections::{HashMap, HashSet};
+
 use kiln_plan::{Plan, Program, Tensor};
 
 use crate::error::RuntimeError;
@@ -56,6 +58,7 @@ impl Session {
         }
         let bytes = load::params_bytes(program, &ready.params_places, ready.params_size, &symbols)?;
         let mut workgroups = Vec::with_capacity(program.dispatches.len());
+        let (mut total, limit) = (0u128, self.options.limits.workgroups);
         for dispatch in &program.dispatches {
             let mut counts = [0; 3];
             for (count, expr) in counts.iter_mut().zip(&dispatch.workgroups) {
@@ -67,6 +70,11 @@ impl Session {
                 })?;
             }
             workgroups.push(counts);
+            // The plan was checked for the largest symbols; counts can fall as symbols grow.
+            total += counts.map(u128::from).iter().product::<u128>();
+            if total > u128::from(limit) {
+                return Err(RuntimeError::Work { dispatch: dispatch.name.clone(), count: total, limit });
+            }
         }
         Ok((Bound { symbols, workgroups }, bytes))
     }
@@ -85,24 +93,27 @@ fn match_inputs<'a>(
         .iter()
         .map(|index| Ok((*index, symbols::tensor(plan, *index)?)))
         .collect::<Result<Vec<_>, RuntimeError>>()?;
-    for (i, (name, _)) in inputs.iter().enumerate() {
-        if wanted.iter().all(|(_, tensor)| tensor.name != *name) {
+    let names: HashSet<&str> = wanted.iter().map(|(_, tensor)| tensor.name.as_str()).collect();
+    let mut given: HashMap<&str, &HostTensor> = HashMap::with_capacity(inputs.len());
+    for (name, host) in inputs {
+        if !names.contains(name) {
             let there = wanted.iter().map(|(_, tensor)| tensor.name.clone()).collect();
             return Err(RuntimeError::NoSuchInput { wanted: (*name).to_string(), there });
         }
-        if inputs.iter().take(i).any(|(other, _)| other == name) {
+        if given.insert(name, host).is_some() {
             return Err(RuntimeError::InputTwice { name: (*name).to_string() });
         }
     }
     let find = |(index, tensor): (usize, &'a Tensor)| {
-        let (_, host) = inputs.iter().find(|(name, _)| *name == tensor.name).ok_or_else(|| {
-            RuntimeError::MissingInput { name: tensor.name.clone(), expected: describe(plan, tensor) }
+        let host = given.get(tensor.name.as_str()).copied().ok_or_else(|| RuntimeError::MissingInput {
+            name: tensor.name.clone(),
+            expected: describe(plan, tensor),
         })?;
         if host.dtype() != tensor.dtype {
             let (found, expected) = (host.dtype().name(), tensor.dtype.name());
             return Err(RuntimeError::InputType { name: tensor.name.clone(), found, expected });
         }
-        Ok((index, tensor, *host))
+        Ok((index, tensor, host))
     };
     wanted.into_iter().map(find).collect()
 }

@@ -13,8 +13,11 @@ use crate::error::RuntimeError;
 
 /// Uniform bindings begin at multiples of this on every device.
 pub const PARAMS_ALIGN: u64 = 256;
-/// Parsing a shader recurses; wgpu warns of small stacks.
-const COMPILE_STACK: usize = 8 << 20;
+/// Compiling a shader recurses as deep as expressions and blocks go, which the plan's limits bound: some kilobytes for
+/// each of the 512 tokens of a statement (more in a debug build). Pages that are not touched cost nothing.
+const COMPILE_STACK: usize = 64 << 20;
+/// Characters of what a compiler says about a shader; it quotes whole lines.
+const MOST_REASON: usize = 4000;
 /// So much is copied into staging memory before the device is told to fetch it.
 const UPLOAD_CHUNK: u64 = 64 << 20;
 
@@ -65,17 +68,15 @@ pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, Runti
             done.push((index, kernel(device, shader)));
         }
     };
-    let mut done = thread::scope(|scope| {
+    let mut done: Vec<(usize, Result<Kernel, RuntimeError>)> = thread::scope(|scope| {
         let start = |_| thread::Builder::new().stack_size(COMPILE_STACK).spawn_scoped(scope, work);
+        // Not on the caller's own thread, whatever its stack is: where none can be had, nothing is done, and said below.
         let started: Vec<_> = (0..threads).filter_map(|i| start(i).ok()).collect();
-        if started.is_empty() {
-            return work();
-        }
         started.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     });
     done.sort_by_key(|(index, _)| *index);
     if done.len() < shaders.len() {
-        let reason = "the compiler of shaders failed".to_string();
+        let reason = "the compiler of shaders failed, or no thread could be started for it".to_string();
         return Err(RuntimeError::Device { doing: "compiling kernels", reason });
     }
     done.into_iter().map(|(_, kernel)| kernel).collect()
@@ -110,7 +111,14 @@ fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
     });
     match made {
         Ok((pipeline, bindings)) => Ok(Kernel { pipeline, bindings, seconds: start.elapsed().as_secs_f64() }),
-        Err(error) => Err(RuntimeError::Shader { shader: shader.name.clone(), reason: error.to_string() }),
+        Err(error) => {
+            let mut reason = error.to_string();
+            if let Some((end, _)) = reason.char_indices().nth(MOST_REASON) {
+                reason.truncate(end);
+                reason.push_str(" ...");
+            }
+            Err(RuntimeError::Shader { shader: shader.name.clone(), reason })
+        }
     }
 }
 

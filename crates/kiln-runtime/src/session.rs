@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use kiln_plan::{Metadata, Plan, Program, Tensor};
+use kiln_plan::{LIMITS, Limits, Metadata, Plan, Program, Tensor};
 
 use crate::device::Device;
 use crate::error::RuntimeError;
@@ -21,12 +21,15 @@ pub struct SessionOptions {
     pub timeout: Option<Duration>,
     /// Bytes the plan may take on the device; what the system says is free where it says so, if absent.
     pub memory_limit: Option<u64>,
+    /// What a plan may ask for: workgroups of a run, how large kernels are. A plan beyond the usual ones is read with
+    /// [`Plan::load_within`].
+    pub limits: Limits,
 }
 
 impl Default for SessionOptions {
     /// Ten minutes, which only a device that hangs needs.
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(600)), memory_limit: None }
+        Self { timeout: Some(Duration::from_secs(600)), memory_limit: None, limits: LIMITS }
     }
 }
 
@@ -100,7 +103,7 @@ impl Session {
     /// Loads a plan with options.
     pub fn load_with(device: &Device, plan: &Plan, options: SessionOptions) -> Result<Self, RuntimeError> {
         let start = Instant::now();
-        kiln_plan::check(plan)?;
+        kiln_plan::check_within(plan, &options.limits)?;
         device.check(&plan.requirements)?;
         device.fault("doing earlier work", 0)?;
         let needs = memory::needs(plan);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kiln_plan::{Access, DType, Plan, Requirements};
+use kiln_plan::{Access, DType, LIMITS, Limits, Plan, Requirements};
 use kiln_runtime::{Device, DeviceOptions, HostTensor, RuntimeError, Session, SessionOptions};
 
 use crate::plans;
@@ -163,6 +163,82 @@ fn shaders_that_are_wrong() {
         unchecked,
         "program `inference`, dispatch 1 `add and scale`, binding 2: bytes 1048576..1060576 lie outside buffer \
          `outputs` of 24064 bytes"
+    );
+}
+
+/// Kernels that come near the limits are compiled, on whatever stack the caller has; those beyond are not tried.
+#[test]
+fn kernels_near_the_limits() {
+    let with = |functions: String, body: String| {
+        let mut plan = plans::vector_add();
+        let wgsl = &mut plan.shaders[0].wgsl;
+        *wgsl = wgsl.replace("if id.x", &format!("{body} if id.x")) + &functions;
+        plan
+    };
+    let nothing = String::new;
+    let chain = |count: usize| {
+        let calls =
+            (1..count).map(|i| format!("\nfn g{i}(a: f32) -> f32 {{ return g{}(g{}(a)); }}", i - 1, i - 1));
+        "\nfn g0(a: f32) -> f32 { return a + 1.0; }".to_string() + &calls.collect::<String>()
+    };
+    let near = [
+        with(nothing(), format!("var a = x[0]; a = a{};", " + a".repeat(240))),
+        with(nothing(), format!("var a = {}1.0{};", "-(".repeat(60), ")".repeat(60))),
+        with(nothing(), "if x[0] > 1.0 { return; } else ".repeat(50) + "{}"),
+        with(nothing(), "for (var i = 0u; i < p.count; i++) { if x[i] < -1.0 {".repeat(28) + &"}".repeat(56)),
+        with(chain(10), "var a = g9(x[0]);".to_string()),
+    ];
+    let beyond = [
+        with(nothing(), format!("var a = x[0]; a = a{};", " + a".repeat(400))),
+        with(nothing(), format!("var a = {}true;", "!".repeat(10_000))),
+        with(nothing(), "if x[0] > 1.0 { return; } else ".repeat(80) + "{}"),
+        with(chain(26), "var a = g25(x[0]);".to_string()),
+    ];
+    // A stack that would not do for them.
+    let small = std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
+        let x = zeros(&[2, 3]);
+        for plan in &near {
+            let mut session = Session::open(plan).unwrap();
+            session.run(&[("x", &x), ("y", &x)]).unwrap();
+        }
+        for plan in &beyond {
+            let found = message(Session::open(plan));
+            assert!(found.starts_with("shader 0 `add`: ") && found.contains("at most"), "{found}");
+        }
+    });
+    small.unwrap().join().unwrap();
+}
+
+/// How much a run may do is bounded for the largest symbols when a plan is loaded, and again for those of a run.
+#[test]
+fn more_workgroups_than_allowed() {
+    let device = Device::open(&DeviceOptions::from_env(), &Requirements::default()).unwrap();
+    let load = |plan: &Plan, workgroups| {
+        let limits = Limits { workgroups, ..LIMITS };
+        Session::load_with(&device, plan, SessionOptions { limits, ..SessionOptions::default() })
+    };
+    // 47 for each of the two dispatches at N = 1000.
+    let plan = plans::vector_add();
+    assert_eq!(
+        message(load(&plan, 93)),
+        "program `inference`, dispatch 1 `add and scale`: 94 workgroups in a run at the largest symbols, at most 93 are \
+         allowed; a host program can raise `Limits::workgroups`"
+    );
+    load(&plan, 94).unwrap();
+    // Fewer as N grows.
+    let mut plan = plan;
+    for dispatch in &mut plan.programs[0].dispatches {
+        let mut falling = plans::scaled(-1);
+        falling.terms.extend(plans::c(1001).terms);
+        dispatch.workgroups = [falling, plans::c(1), plans::c(1)];
+    }
+    let mut session = load(&plan, 100).unwrap();
+    let (few, many) = (zeros(&[1, 3]), zeros(&[1000, 3]));
+    session.run(&[("x", &many), ("y", &many)]).unwrap();
+    assert_eq!(
+        message(session.run(&[("x", &few), ("y", &few)])),
+        "1000 workgroups in a run up to `add`, at most 100 are allowed; a host program can raise \
+         `SessionOptions::limits`"
     );
 }
 
