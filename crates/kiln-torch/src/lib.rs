@@ -25,6 +25,7 @@ mod limits;
 mod model;
 mod prefix;
 mod python;
+mod root;
 mod source;
 pub mod state_dict;
 mod torch;

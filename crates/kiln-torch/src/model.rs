@@ -1,7 +1,7 @@
 //! From a source file to a graph.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use kiln_graph::{Dim, Graph, Op, Rewriter, TensorType, ValueId};
@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::limits::{Limits, MAX_ARGUMENT, MAX_ARGUMENTS, STACK};
 use crate::python::value::{Body, Function, NativeClass};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
+use crate::root::Root;
 use crate::source::{SourceFile, Span};
 use crate::weights::Names;
 use crate::{advice, choose, hints, input, torch};
@@ -38,6 +39,8 @@ pub struct ImportOptions {
     pub training: bool,
     /// Whether calls and decorators from imports that are not known are passed over.
     pub lenient_imports: bool,
+    /// The folder that files may be imported from, links followed; that of the model's file if none is named.
+    pub root: Option<PathBuf>,
     /// Where the first values of parameters begin.
     pub seed: u64,
     /// What the program may use.
@@ -89,6 +92,7 @@ fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, ImportError> + Send) 
 
 fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportError> {
     let mut i = Interpreter::new(options.limits);
+    i.root = Root::new(options.root.as_deref(), &source.path);
     i.lenient = options.lenient_imports;
     i.training = options.training;
     i.seed = options.seed;

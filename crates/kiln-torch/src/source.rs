@@ -1,5 +1,6 @@
 //! Source files, and places in them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ruff_python_ast::ModModule;
@@ -41,17 +42,22 @@ impl Span {
 impl SourceFile {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let size =
-            std::fs::metadata(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?.len();
-        if size > MAX_SOURCE {
+        let failed = |e: std::io::Error| format!("cannot read `{}`: {e}", path.display());
+        // Before it is opened: opening a pipe waits for somebody to write.
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(format!("`{}` is not a regular file", path.display()));
+        }
+        let mut bytes = vec![];
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(MAX_SOURCE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_SOURCE {
             return Err(format!(
-                "`{}` has {size} bytes; a file that defines a model has at most {MAX_SOURCE}",
+                "`{}` has more than {MAX_SOURCE} bytes; a file that defines a model has at most as many",
                 path.display()
             ));
         }
-        let bytes = std::fs::read(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| format!("`{}` is no Python source: it is not text in UTF-8", path.display()))?;
+            .map_err(|_| format!("`{}` is not Python source: it is not text in UTF-8", path.display()))?;
         Ok(Self { path: path.into(), text })
     }
 

@@ -305,6 +305,7 @@ impl Recipe {
         let mut recipe = self.clone();
         recipe.model = recipe.model.as_deref().map(absolute);
         recipe.definition.weights = recipe.definition.weights.as_deref().map(absolute);
+        recipe.definition.root = recipe.definition.root.as_deref().map(absolute);
         recipe.data = recipe.data.map(|data| with_place(data, absolute));
         recipe
     }
@@ -366,6 +367,7 @@ impl Recipe {
         let base = path.parent().unwrap_or(Path::new(""));
         file.model = file.model.map(|model| base.join(model));
         file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
+        file.definition.root = file.definition.root.map(|root| base.join(root));
         file.data = file.data.map(|data| with_place(data, |place| base.join(place)));
         // Both as tables: what is said by a flag replaces what the file says.
         let mut merged = values::table(&file)?;

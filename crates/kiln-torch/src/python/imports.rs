@@ -180,7 +180,7 @@ impl Interpreter {
                 },
                 Value::Opaque(_) => {
                     // A file that lies in a folder which is no package of its own.
-                    match self.file_for(env, &dotted(module_name, name), s.level) {
+                    match self.file_for(env, &dotted(module_name, name), s.level)? {
                         Some(path) => self.load(&path)?,
                         None => Value::Opaque(Rc::new(Opaque {
                             name: name.into(),
@@ -197,7 +197,7 @@ impl Interpreter {
 
     fn submodule(&mut self, env: &Env, of: &Namespace, name: &str, level: u32) -> Result<Option<Value>> {
         if of.scope.is_some() {
-            return Ok(match self.file_for(env, &dotted(&of.name, name), level) {
+            return Ok(match self.file_for(env, &dotted(&of.name, name), level)? {
                 Some(path) => Some(self.load(&path)?),
                 None => None,
             });
@@ -210,7 +210,7 @@ impl Interpreter {
         if level == 0 && library::is_known(name) {
             return Ok(Value::Namespace(Rc::new(Namespace { name: name.into(), scope: None })));
         }
-        if let Some(path) = self.file_for(env, name, level) {
+        if let Some(path) = self.file_for(env, name, level)? {
             return self.load(&path);
         }
         let top = name.split('.').next().unwrap_or_default();
@@ -281,34 +281,52 @@ impl Interpreter {
         Some(format!("`from {} import *` on line {line} could not be read", opaque.origin))
     }
 
-    /// The file of a module beside the importing one.
-    fn file_for(&self, env: &Env, name: &str, level: u32) -> Option<PathBuf> {
-        let file = self.files.get(usize::try_from(env.file).ok()?)?;
-        let mut folder = file.path.parent()?.to_path_buf();
-        for _ in 1..level {
-            folder = folder.parent()?.to_path_buf();
+    /// The file of a module beside the importing one, or in a package around that; never outside of the root.
+    fn file_for(&self, env: &Env, name: &str, level: u32) -> Result<Option<PathBuf>> {
+        let file = usize::try_from(env.file).ok().and_then(|file| self.files.get(file));
+        let Some(mut folder) = file.and_then(|file| file.path.parent()).map(Path::to_path_buf) else {
+            return Ok(None);
+        };
+        if level > 1 {
+            // A path seen from the working folder ends there, and that of the model may go on.
+            let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+            folder = std::path::absolute(here).unwrap_or(folder);
+            let written = || format!("`{}{name}`", ".".repeat(usize::try_from(level).unwrap_or(0).min(20)));
+            let is_there = (1..level).all(|_| folder.pop());
+            // Not even whether there is such a file is anybody's business.
+            if !is_there || !self.root.has_folder(&folder) {
+                return Err(self.root.outside(&written()));
+            }
         }
-        let top = name.split('.').next().filter(|top| !top.is_empty())?;
+        let Some(top) = name.split('.').next().filter(|top| !top.is_empty()) else { return Ok(None) };
         // A file in a package names its package from outside, too: `import net.blocks` in `net/model.py`.
         let package = folder.ancestors().find(|above| above.file_name().is_some_and(|own| own == top));
         if level == 0
-            && let Some(package) = package.and_then(Path::parent)
+            && let Some(package) = package
+            && self.root.has_folder(package)
+            && let Some(around) = package.parent()
         {
-            folder = package.to_path_buf();
+            folder = around.to_path_buf();
         }
         let parts: Vec<&str> = name.split('.').collect();
         let is_name = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
         if !parts.iter().all(is_name) {
-            return None;
+            return Ok(None);
         }
-        let within = |folder: &Path| {
-            let path = parts.iter().fold(folder.to_path_buf(), |path, part| path.join(part));
-            [path.with_extension("py"), path.join("__init__.py")].into_iter().find(|path| path.is_file())
-        };
-        // Programs of a package run from the folder around it, `python -m package.train`: its neighbours are found, too.
+        // Programs of a package run from the folder around it, `python -m package.train`: its neighbours are found, too,
+        // where the root is around them.
         let around = folder.ancestors().take(MAX_PACKAGES).find(|above| !above.join("__init__.py").is_file());
-        let around = around.filter(|around| level == 0 && *around != folder);
-        within(&folder).or_else(|| within(around?))
+        let around =
+            around.filter(|around| level == 0 && *around != folder && self.root.has_folder(around));
+        for folder in std::iter::once(folder.as_path()).chain(around) {
+            let path = parts.iter().fold(folder.to_path_buf(), |path, part| path.join(part));
+            for path in [path.with_extension("py"), path.join("__init__.py")] {
+                if self.root.has_file(&path)? {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads a file and runs it, once.

@@ -56,6 +56,7 @@ pub(crate) use value::{Class, Namespace, Object, Value};
 pub(crate) use version::TORCH;
 
 use crate::limits::Limits;
+use crate::root::Root;
 use crate::source::{SourceFile, Span};
 use crate::torch::Trace;
 
@@ -67,6 +68,8 @@ pub(crate) struct Interpreter {
     pub trace: Trace,
     /// The files that were read.
     pub files: Vec<Rc<SourceFile>>,
+    /// Where files may be imported from.
+    pub root: Root,
     /// Files by path, once they are there; `None` while they are being read.
     modules: HashMap<PathBuf, Option<Rc<Namespace>>>,
     /// Parsed signatures of what Rust offers, by address and length.
@@ -142,6 +145,7 @@ impl Interpreter {
             sharing: crate::torch::Sharing::default(),
             storage: crate::torch::Storage::default(),
             gradients: crate::torch::Gradients::default(),
+            root: Root::nowhere(),
             limits,
             steps: 0,
             cells: 0,

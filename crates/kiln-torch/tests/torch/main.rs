@@ -8,6 +8,7 @@ mod language;
 mod layers;
 #[path = "../../../../tests/end_to_end/numbers.rs"]
 mod numbers;
+mod outside;
 mod programs;
 mod weights;
 mod wrong_programs;

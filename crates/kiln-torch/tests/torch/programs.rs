@@ -215,7 +215,10 @@ fn neighbours_of_a_package_are_found() {
     write("shared/blocks.py", "import torch.nn as nn\ndef block(n):\n    return nn.Linear(n, n)\n");
     // Without `__init__.py` it is a file in a folder, and Python would not look around it.
     write("loose/model.py", "from shared.blocks import block\nnet = block(4)\n");
-    let read = |path: &str| import(&root.join(path), &options("net", "4")).map_err(|error| error.report());
+    let read = |path: &str| {
+        let options = ImportOptions { root: Some(root.clone()), ..options("net", "4") };
+        import(&root.join(path), &options).map_err(|error| error.report())
+    };
     assert_eq!(parameters(&read("part/model.py").expect("its neighbour is there")), 20);
     let report = read("loose/model.py").expect_err("it is no package");
     assert!(report.contains("`block` comes from `shared.blocks`"), "{report}");
