@@ -63,7 +63,7 @@ pub enum ImportError {
         second: String,
     },
     /// Nodes need each other's results.
-    #[error("the graph has a cycle: {}", .0.join(" -> "))]
+    #[error("the graph has a cycle: {}", Listed(.0, " -> "))]
     Cycle(Vec<String>),
     /// A dimension of an input is no size.
     #[error("input `{input}` has {found} as dimension {axis}; sizes are positive numbers below 2^40")]
@@ -84,7 +84,7 @@ pub enum ImportError {
         known: String,
     },
     /// The caller gives a value to an input that does not occur.
-    #[error("the model has no input called `{name}`; its inputs are `{}`", .known.join("`, `"))]
+    #[error("the model has no input called `{name}`; its inputs are `{}`", Listed(.known, "`, `"))]
     UnknownInput {
         /// What was asked for.
         name: String,
@@ -182,16 +182,35 @@ impl fmt::Display for Unsupported {
     }
 }
 
+/// How many of a kind a message lists; a file can have as many as it has bytes.
+const MOST_LISTED: usize = 50;
+
+/// Names between a separator, the first of them.
+struct Listed<'a>(&'a [String], &'static str);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0[..self.0.len().min(MOST_LISTED)].join(self.1))?;
+        match self.0.len().checked_sub(MOST_LISTED) {
+            Some(more @ 1..) => write!(f, "{}and {more} more", self.1),
+            Some(0) | None => Ok(()),
+        }
+    }
+}
+
 struct UnsupportedList<'a>(&'a [Unsupported]);
 
 impl fmt::Display for UnsupportedList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.0.len() == 1 { "thing is" } else { "things are" };
         write!(f, "{} {what} not supported:", self.0.len())?;
-        for item in self.0 {
+        for item in self.0.iter().take(MOST_LISTED) {
             write!(f, "\n  {item}")?;
         }
-        Ok(())
+        match self.0.len().checked_sub(MOST_LISTED) {
+            Some(more @ 1..) => write!(f, "\n  and {more} more"),
+            Some(0) | None => Ok(()),
+        }
     }
 }
 

@@ -177,9 +177,16 @@ pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<
         unit,
     };
     let bytes = elements.saturating_mul(dtype.size());
+    let mut place = None;
     let raw = if proto.data_location == i32::from(DataLocation::External) {
-        let read = external.read(&proto.external_data, bytes);
-        Some(read.map_err(|source| TensorError::External { name: name.clone(), source })?)
+        let failed = |source| TensorError::External { name: name.clone(), source };
+        let at = External::place(&proto.external_data, bytes).map_err(failed)?;
+        if let Some(tensor) = external.shared(&at, dtype, &shape) {
+            return Ok(tensor);
+        }
+        let raw = external.read(&at, bytes).map_err(failed)?;
+        place = Some(at);
+        Some(raw)
     } else {
         proto.raw_data.take()
     };
@@ -192,8 +199,12 @@ pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<
         }
         None => from_fields(dtype, &mut proto, &name)?,
     };
-    Tensor::new(shape, data)
-        .map_err(|DataLengthError { expected, found, .. }| length(expected, found, "elements"))
+    let tensor = Tensor::new(shape, data)
+        .map_err(|DataLengthError { expected, found, .. }| length(expected, found, "elements"))?;
+    if let Some(place) = place {
+        external.share(place, &tensor);
+    }
+    Ok(tensor)
 }
 
 /// Dimensions as sizes, if they are sizes and their product is one that exists.

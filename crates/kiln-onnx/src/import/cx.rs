@@ -130,6 +130,30 @@ impl Cx<'_> {
         }
     }
 
+    /// That places which are known are places: input `i` has indices into dimensions of these sizes, one after the other
+    /// and again from the first, negative ones from the end. On the device there is nobody to ask.
+    pub fn check_places(&self, i: usize, sizes: &[Dim]) -> Result<()> {
+        let id = self.input(i)?;
+        let known: Vec<Option<i64>> = match &self.graph.value(id).contents {
+            Some(contents) => contents.iter().map(Dim::as_const).collect(),
+            None => match self.graph.as_constant(id).and_then(Tensor::to_ints) {
+                Some(ints) => ints.into_iter().map(Some).collect(),
+                None => return Ok(()),
+            },
+        };
+        let sizes: Vec<Option<i64>> = sizes.iter().map(Dim::as_const).collect();
+        for (n, (index, size)) in known.into_iter().zip(sizes.iter().cycle()).enumerate() {
+            if let (Some(index), Some(size)) = (index, *size)
+                && !(-size..size).contains(&index)
+            {
+                return invalid(format!(
+                    "index {index} (element {n} of input {i}) is out of range for a dimension of {size}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The constant input `i`.
     pub fn constant(&self, i: usize, what: &str) -> Result<Tensor> {
         let id = self.input(i)?;

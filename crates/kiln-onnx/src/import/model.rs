@@ -247,6 +247,9 @@ impl Importer<'_> {
         let known = match known.as_slice() {
             [] => "is none: all sizes are numbers".into(),
             [one] => format!("is `{one}`"),
+            [first @ .., _] if first.len() >= 50 => {
+                format!("are {}, `{}` among them", known.len(), first[..50].join("`, `"))
+            }
             many => format!("are `{}`", many.join("`, `")),
         };
         Err(ImportError::UnknownSymbol { name: name.into(), known })

@@ -87,6 +87,10 @@ fn external_data() {
         let _ = std::fs::remove_file(&link);
         std::os::unix::fs::symlink(root.join("secret.bin"), link).expect("a symbolic link");
     }
+    // A file with a hole takes no space, whatever its size.
+    std::fs::File::create(folder.join("hole.bin"))
+        .and_then(|file| file.set_len(1 << 40))
+        .expect("a file system with holes");
     let absolute = root.join("secret.bin").display().to_string();
     let outside = "outside of the model's directory";
     let mut table = vec![
@@ -96,13 +100,18 @@ fn external_data() {
         (vec![("location", "weights.bin"), ("offset", "-1")], "offset of its external data is `-1`"),
         (vec![("location", "weights.bin"), ("offset", "18446744073709551615")], "which has only 128"),
         (vec![("location", "short.bin")], "which has only 100"),
+        (vec![("location", "hole.bin")], ""),
         (vec![("location", "absent.bin")], "cannot be read"),
+        (vec![("location", ".")], "not a regular file"),
         (vec![("location", "../secret.bin")], outside),
         (vec![("location", &absolute)], outside),
         (vec![], "no file is named"),
     ];
     if cfg!(unix) {
         table.push((vec![("location", "link.bin")], outside));
+        let pipe = std::process::Command::new("mkfifo").arg(folder.join("pipe.bin")).status();
+        let _ = pipe.expect("every Unix has `mkfifo`");
+        table.push((vec![("location", "pipe.bin")], "not a regular file"));
     }
     for (entries, words) in table {
         let mut model = sound();
@@ -116,6 +125,93 @@ fn external_data() {
         let message =
             import(&bytes(&model), Some(&folder)).map_or_else(|e| e.to_string(), |()| String::new());
         assert!(message.contains(words) && message.is_empty() == words.is_empty(), "{entries:?}: {message}");
+    }
+}
+
+/// A tensor of floats in a file.
+fn in_file(name: &str, dims: &[i64], location: &str, offset: i64) -> TensorProto {
+    let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: 1,
+        data_location: 1,
+        external_data: vec![entry("location", location.into()), entry("offset", offset.to_string())],
+        ..TensorProto::default()
+    }
+}
+
+/// Many tensors on the same bytes take the memory of one; those that only overlap are counted.
+#[test]
+fn external_data_again_and_again() {
+    const COUNT: i64 = 2000;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("external-often");
+    std::fs::create_dir_all(&folder).expect("a writable folder");
+    let file = |name: &str, size| {
+        std::fs::File::create(folder.join(name)).and_then(|file| file.set_len(size)).expect("a file");
+    };
+    file("large.bin", 4 << 20);
+    file("hole.bin", 1 << 40);
+    let of = |tensors: Vec<TensorProto>| {
+        let mut nodes = vec![];
+        for (n, tensor) in tensors.iter().enumerate() {
+            nodes.push(node("Identity", "", &[&tensor.name], &format!("copy{n}")));
+        }
+        nodes.push(node("Relu", "act", &["hidden"], "y"));
+        import(&with_tensors(nodes, tensors), Some(&folder))
+            .map_or_else(|e| e.to_string(), |()| String::new())
+    };
+    let name = |n: i64| format!("w{n}");
+    let same = of((0..COUNT).map(|n| in_file(&name(n), &[1 << 20], "large.bin", 0)).collect());
+    assert_eq!(same, "");
+    let shifted = of((0..COUNT).map(|n| in_file(&name(n), &[1 << 19], "large.bin", 4 * n)).collect());
+    assert!(shifted.contains("at most 4 times as many are read"), "{shifted}");
+    let hole = of(vec![in_file("w", &[1 << 32], "hole.bin", 0)]);
+    assert!(hole.contains("at most 4294967296 are read"), "{hole}");
+}
+
+/// Indices that are known are places in what they point into.
+#[test]
+fn indices_out_of_range() {
+    let indices = |values: &[i64], dims: &[i64]| TensorProto {
+        name: "indices".into(),
+        dims: dims.to_vec(),
+        data_type: INT64,
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    };
+    // The data is 3 x 4.
+    let table: &[(&str, &[i64], &[i64], &str)] = &[
+        ("Gather", &[0, 2, -3], &[3], ""),
+        ("Gather", &[0, 3], &[2], "index 3 (element 1 of input 1) is out of range for a dimension of 3"),
+        ("Gather", &[-4], &[1], "index -4"),
+        ("Gather", &[i64::MIN, i64::MAX], &[2], "index -9223372036854775808"),
+        ("GatherElements", &[0, 2, 1, -3], &[1, 4], ""),
+        ("GatherElements", &[0, 2, 1, 9], &[1, 4], "index 9 (element 3"),
+        ("GatherND", &[2, 3, -3, -4], &[2, 2], ""),
+        (
+            "GatherND",
+            &[2, 3, 0, 4],
+            &[2, 2],
+            "index 4 (element 3 of input 1) is out of range for a dimension of 4",
+        ),
+        ("GatherND", &[3, 3], &[1, 2], "index 3 (element 0 of input 1) is out of range for a dimension of 3"),
+        ("ScatterElements", &[0, 2, 1, 5], &[1, 4], "index 5"),
+        ("ScatterND", &[2, 4], &[1, 2], "index 4"),
+    ];
+    for (operator, values, dims, expected) in table {
+        let updates =
+            if *operator == "ScatterND" { floats("updates", &[1]) } else { floats("updates", dims) };
+        let mut inputs = vec!["data", "indices"];
+        if operator.starts_with("Scatter") {
+            inputs.push("updates");
+        }
+        let last = vec![node(operator, "pick", &inputs, "picked"), node("Relu", "act", &["hidden"], "y")];
+        let tensors = vec![floats("data", &[3, 4]), indices(values, dims), updates];
+        let found =
+            import(&with_tensors(last, tensors), None).map_or_else(|e| e.to_string(), |()| String::new());
+        assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{operator}: {found}");
+        assert!(found.is_empty() || found.contains("`pick`"), "{operator}: {found}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kiln_graph::functions::indexing;
 use kiln_graph::ops::{Gather, Scatter, ScatterReduction};
-use kiln_graph::{DType, Dim, Op, product};
+use kiln_graph::{DType, Dim, Op, ValueId, product};
 
 use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
 
@@ -22,13 +22,21 @@ pub(crate) fn array_feature_extractor(cx: &mut Cx<'_>) -> Outputs {
     let places = cx.reshape(places, [count])?;
     let x = if cx.rank(x) == 1 { cx.reshape(x, [vec![Dim::from(1)], cx.shape(x)].concat())? } else { x };
     let axis = cx.axis(-1, cx.rank(x))?;
+    cx.check_places(1, &[cx.dim(x, axis)?])?;
     Ok(vec![cx.op(Op::Gather(Gather { axis }), &[x, places])?])
+}
+
+/// The dimensions of `x` that the last dimension of `indices` points into, behind those of the batch.
+fn chosen(cx: &Cx<'_>, x: ValueId, indices: ValueId, batch: usize) -> Vec<Dim> {
+    let depth = cx.shape(indices).last().and_then(Dim::as_usize).unwrap_or(0);
+    cx.shape(x).into_iter().skip(batch).take(depth).collect()
 }
 
 pub(crate) fn gather_nd(cx: &mut Cx<'_>) -> Outputs {
     let (x, indices) = (cx.input(0)?, cx.input(1)?);
     let batch = cx.attributes.int_or("batch_dims", 0)?;
     let Ok(batch) = usize::try_from(batch) else { return invalid(format!("`batch_dims` is {batch}")) };
+    cx.check_places(1, &chosen(cx, x, indices, batch))?;
     Ok(vec![indexing::gather_nd(&mut cx.formula(), x, indices, batch)?])
 }
 
@@ -36,12 +44,14 @@ pub(crate) fn scatter_elements(cx: &mut Cx<'_>) -> Outputs {
     let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let axis = cx.axis_of(0, data)?;
     let reduction = reduction(cx)?;
+    cx.check_places(1, &[cx.dim(data, axis)?])?;
     Ok(vec![cx.op(Op::Scatter(Scatter { axis, reduction }), &[data, indices, updates])?])
 }
 
 pub(crate) fn scatter_nd(cx: &mut Cx<'_>) -> Outputs {
     let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let reduction = reduction(cx)?;
+    cx.check_places(1, &chosen(cx, data, indices, 0))?;
     Ok(vec![indexing::scatter_nd(&mut cx.formula(), data, indices, updates, reduction)?])
 }
 

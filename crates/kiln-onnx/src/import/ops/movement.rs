@@ -66,12 +66,14 @@ pub(crate) fn slice(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn gather(cx: &mut Cx<'_>) -> Outputs {
     let (x, indices) = (cx.input(0)?, cx.input(1)?);
     let axis = cx.axis_of(0, x)?;
+    cx.check_places(1, &[cx.dim(x, axis)?])?;
     Ok(vec![cx.op(Op::Gather(Gather { axis }), &[x, indices])?])
 }
 
 pub(crate) fn gather_elements(cx: &mut Cx<'_>) -> Outputs {
     let (x, indices) = (cx.input(0)?, cx.input(1)?);
     let axis = cx.axis_of(0, x)?;
+    cx.check_places(1, &[cx.dim(x, axis)?])?;
     Ok(vec![cx.op(Op::GatherElements(GatherElements { axis }), &[x, indices])?])
 }
 
