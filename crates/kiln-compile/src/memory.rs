@@ -4,20 +4,29 @@
 //! writing in the same dispatch, even in disjoint ranges, so pieces are coloured into a few arenas such that no
 //! dispatch reads from the arena it writes to (a kernel that works in place binds its memory once, for both).
 //! Within an arena, offsets are chosen largest piece first, lowest free place: a heuristic that comes close to the
-//! largest live set (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+//! largest live set (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). It looks at
+//! all pairs of pieces that are alive at once; where these are very many, pieces are placed in order of time instead
+//! ([`offsets::in_time`]).
 
-use std::collections::{BTreeSet, HashMap};
+mod offsets;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use kiln_plan::Access;
 
 use crate::lower::context::StorageId;
 use crate::lower::kernel::Launch;
+use offsets::{by_size, in_time};
 
 /// Alignment of everything that is bound, in bytes.
 pub const ALIGNMENT: u64 = 256;
 
 /// Most arenas that are tried.
 const MAX_ARENAS: usize = 8;
+
+/// Pairs of pieces alive at once that placing by size looks at: a few hundred thousand in networks of a thousand layers.
+const MOST_PAIRS: usize = 1 << 24;
 
 /// A piece of memory with its lifetime, in launches, both ends included.
 #[derive(Clone, Debug)]
@@ -104,11 +113,22 @@ pub fn plan(pieces: &[Piece], launches: &[Launch], max_arena: u64) -> Arenas {
     // With one arena a piece nothing can conflict; this is never reached by real networks.
     let mut best = best.unwrap_or_else(|| place(pieces, &(0..pieces.len()).collect::<Vec<_>>()));
     improve(&mut best, pieces, &conflicts, max_arena);
-    best.largest_live_set = (0..=launches.len())
-        .map(|at| pieces.iter().filter(|p| p.first <= at && at <= p.last).map(|p| p.size).sum())
-        .max()
-        .unwrap_or(0);
+    best.largest_live_set = largest_live_set(pieces, launches.len());
     best
+}
+
+/// The largest sum of sizes of pieces that are alive at once, launch by launch.
+fn largest_live_set(pieces: &[Piece], launches: usize) -> u64 {
+    let (mut begins, mut ends) = (vec![0u64; launches + 2], vec![0u64; launches + 2]);
+    for piece in pieces {
+        begins[piece.first] += piece.size;
+        ends[piece.last + 1] += piece.size;
+    }
+    let live = begins.iter().zip(&ends).scan(0u64, |live, (begin, end)| {
+        *live = *live + begin - end;
+        Some(*live)
+    });
+    live.max().unwrap_or(0)
 }
 
 /// Moves single pieces to other arenas as long as that saves something. The search is for networks of a usual size;
@@ -172,77 +192,59 @@ fn colour(pieces: &[Piece], conflicts: &[Vec<usize>], count: usize) -> Option<Ve
     order.sort_by_key(|n| (pieces[*n].first, std::cmp::Reverse(pieces[*n].size)));
     let mut arena_of: Vec<Option<usize>> = vec![None; pieces.len()];
     let mut peaks = vec![0u64; count];
-    let mut members: Vec<Vec<usize>> = vec![Vec::new(); count];
+    // What is alive in each arena: the sum of sizes, and which pieces by their ends.
+    let mut live = vec![0u64; count];
+    let mut members: Vec<BinaryHeap<(Reverse<usize>, u64)>> = vec![BinaryHeap::new(); count];
     for n in order {
         let piece = &pieces[n];
-        let taken: Vec<usize> = conflicts[n].iter().filter_map(|m| arena_of[*m]).collect();
-        let live = |arena: usize| -> u64 {
-            members[arena].iter().map(|m| &pieces[*m]).filter(|p| p.last >= piece.first).map(|p| p.size).sum()
-        };
-        let (arena, peak) = (0..count)
-            .filter(|arena| !taken.contains(arena))
-            .map(|arena| (arena, peaks[arena].max(live(arena) + piece.size)))
-            .min_by_key(|(arena, peak)| (peak - peaks[*arena], std::cmp::Reverse(peaks[*arena])))?;
-        peaks[arena] = peak;
+        let mut taken = [false; MAX_ARENAS];
+        for arena in conflicts[n].iter().filter_map(|m| arena_of[*m]) {
+            taken[arena] = true;
+        }
         // Pieces that have ended before this one begins overlap nothing that follows.
-        members[arena].retain(|m| pieces[*m].last >= piece.first);
-        members[arena].push(n);
+        for (live, members) in live.iter_mut().zip(&mut members) {
+            while let Some((Reverse(last), size)) = members.peek().copied()
+                && last < piece.first
+            {
+                *live -= size;
+                members.pop();
+            }
+        }
+        let (arena, peak) = (0..count)
+            .filter(|arena| !taken[*arena])
+            .map(|arena| (arena, peaks[arena].max(live[arena] + piece.size)))
+            .min_by_key(|(arena, peak)| (peak - peaks[*arena], Reverse(peaks[*arena])))?;
+        peaks[arena] = peak;
+        live[arena] += piece.size;
+        members[arena].push((Reverse(piece.last), piece.size));
         arena_of[n] = Some(arena);
     }
     arena_of.into_iter().collect()
 }
 
-/// Offsets within arenas: largest piece first, at the lowest place free for its whole lifetime. Arenas that nothing is
-/// in are left out.
+/// Offsets within arenas. Arenas that nothing is in are left out.
 fn place(pieces: &[Piece], arena_of: &[usize]) -> Arenas {
     let used: BTreeSet<usize> = arena_of.iter().copied().collect();
     let numbers: HashMap<usize, usize> = used.into_iter().enumerate().map(|(n, arena)| (arena, n)).collect();
-    let arena_of: Vec<usize> = arena_of.iter().map(|arena| numbers[arena]).collect();
-    let count = numbers.len();
-    let mut sizes = vec![0u64; count];
-    let mut places = vec![Place { arena: 0, offset: 0 }; pieces.len()];
-    let mut placed: Vec<Vec<usize>> = vec![Vec::new(); count];
-    let mut order: Vec<usize> = (0..pieces.len()).collect();
-    order.sort_by_key(|n| (std::cmp::Reverse(pieces[*n].size), pieces[*n].first));
-    for n in order {
-        let (piece, arena) = (&pieces[n], arena_of[n]);
-        let mut busy: Vec<(u64, u64)> = placed[arena]
-            .iter()
-            .filter(|m| pieces[**m].first <= piece.last && piece.first <= pieces[**m].last)
-            .map(|m| (places[*m].offset, places[*m].offset + pieces[*m].size))
-            .collect();
-        busy.sort_unstable();
-        let offset = first_gap(&busy, piece.size);
-        places[n] = Place { arena, offset };
-        sizes[arena] = sizes[arena].max(offset + piece.size);
-        placed[arena].push(n);
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
+    for (n, arena) in arena_of.iter().enumerate() {
+        members[numbers[arena]].push(n);
     }
-    Arenas { sizes, places, largest_live_set: 0 }
-}
-
-/// The lowest offset where `size` bytes fit between the `busy` ranges, which are sorted.
-fn first_gap(busy: &[(u64, u64)], size: u64) -> u64 {
-    let mut at = 0;
-    for (start, end) in busy {
-        if at + size <= *start {
-            return at;
+    let mut arenas = Arenas {
+        sizes: vec![],
+        places: vec![Place { arena: 0, offset: 0 }; pieces.len()],
+        largest_live_set: 0,
+    };
+    for (arena, members) in members.iter().enumerate() {
+        let offsets = by_size(pieces, members, MOST_PAIRS).unwrap_or_else(|| in_time(pieces, members));
+        let ends = members.iter().zip(&offsets).map(|(n, offset)| offset + pieces[*n].size);
+        arenas.sizes.push(ends.max().unwrap_or(0));
+        for (n, offset) in members.iter().zip(offsets) {
+            arenas.places[*n] = Place { arena, offset };
         }
-        at = at.max(*end);
     }
-    at
+    arenas
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Piece, place};
-    use crate::lower::context::StorageId;
-
-    /// Moving pieces about may leave an arena without any; nothing can be bound of it.
-    #[test]
-    fn an_arena_that_nothing_is_in_is_none() {
-        let piece = |n: usize| Piece { storage: StorageId(n), size: 16, first: n, last: n };
-        let arenas = place(&[piece(0), piece(1), piece(2)], &[0, 2, 2]);
-        assert_eq!(arenas.sizes, [16, 16]);
-        assert_eq!(arenas.places.iter().map(|place| place.arena).collect::<Vec<_>>(), [0, 1, 1]);
-    }
-}
+mod tests;

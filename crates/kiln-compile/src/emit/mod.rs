@@ -39,6 +39,7 @@ pub fn emit(
         target,
         requirements: Requirements { max_storage_buffer_binding_size: 0, ..shaders.requirements.clone() },
         tensors: vec![],
+        states: HashMap::new(),
         index: HashMap::new(),
     };
     emitter.list_states(states)?;
@@ -88,6 +89,8 @@ struct Emitter<'a> {
     requirements: Requirements,
     /// The tensors that the plan lists, states first.
     tensors: Vec<Tensor>,
+    /// Which of them lie at the place of a state.
+    states: HashMap<Range, Vec<usize>>,
     /// By program and place in its list of tensors.
     index: HashMap<(usize, usize), usize>,
 }
@@ -96,6 +99,7 @@ impl Emitter<'_> {
     fn list_states(&mut self, states: &States) -> Result<(), CompileError> {
         for (state, place) in states.all().iter().zip(self.places.states.clone()) {
             let ty = state.first.ty();
+            self.states.entry(place).or_default().push(self.tensors.len());
             self.tensors.push(Tensor {
                 name: state.name.clone(),
                 dtype: host_dtype(ty.dtype),
@@ -129,8 +133,12 @@ impl Emitter<'_> {
             place,
         };
         let is_state = matches!(program.memory[of.storage.0].contents, Contents::State(_));
-        let known = if is_state { self.tensors.iter().position(|other| *other == tensor) } else { None };
+        let there = self.states.get(&tensor.place).map_or(&[][..], Vec::as_slice);
+        let known = there.iter().copied().find(|index| is_state && self.tensors[*index] == tensor);
         let index = known.unwrap_or_else(|| {
+            if is_state {
+                self.states.entry(tensor.place).or_default().push(self.tensors.len());
+            }
             self.tensors.push(tensor);
             self.tensors.len() - 1
         });

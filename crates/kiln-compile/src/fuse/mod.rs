@@ -306,7 +306,8 @@ impl<'a> Fuser<'a> {
         let inputs = (members.inputs.len() + new).saturating_sub(1);
         // Without an anchor there is room for one more.
         let most = self.limits.max_inputs + usize::from(members.anchor.is_none());
-        let fits = inputs <= most && members.nodes.len() < self.limits.max_nodes;
+        let nodes = if front { &members.prologue } else { &members.nodes };
+        let fits = inputs <= most && nodes.len() < self.limits.max_nodes;
         (same && fits && !self.is_result[output.index()]).then_some((group, front))
     }
 

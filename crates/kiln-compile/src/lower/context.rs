@@ -100,8 +100,8 @@ pub struct Context<'a> {
     updates: HashMap<ValueId, ValueId>,
     views: HashMap<ValueId, View>,
     versions: HashMap<ValueId, Vec<usize>>,
-    /// Values that are read from each memory.
-    readers: HashMap<StorageId, Vec<ValueId>>,
+    /// For each memory, the last group that reads one of the values in it.
+    last_reader: HashMap<StorageId, usize>,
     /// For each value, the last group that reads it; `usize::MAX` for results.
     last_use: Vec<usize>,
     /// By value: whether nodes read it.
@@ -161,7 +161,7 @@ impl<'a> Context<'a> {
             updates: HashMap::new(),
             views: HashMap::new(),
             versions: HashMap::new(),
-            readers: HashMap::new(),
+            last_reader: HashMap::new(),
             last_use,
             is_read,
             is_output,
@@ -251,7 +251,7 @@ impl<'a> Context<'a> {
     /// Lets a tensor be a way to read a value.
     pub fn register(&mut self, id: ValueId, placed: usize) -> Result<(), CompileError> {
         let view = self.tensor_view(placed)?;
-        self.readers.entry(view.storage).or_default().push(id);
+        self.reserve(id, view.storage);
         self.views.entry(id).or_insert(view);
         self.versions.entry(id).or_default().push(placed);
         Ok(())
@@ -274,7 +274,8 @@ impl<'a> Context<'a> {
 
     /// Keeps a memory from being overwritten until `id`, which will be read from there, is dead.
     pub fn reserve(&mut self, id: ValueId, storage: StorageId) {
-        self.readers.entry(storage).or_default().push(id);
+        let last = self.last_reader.entry(storage).or_default();
+        *last = self.last_use[id.index()].max(*last);
     }
 
     /// Whether only the caller reads a value.
@@ -284,7 +285,7 @@ impl<'a> Context<'a> {
 
     /// Lets a view be a way to read a value, without moving anything.
     pub fn register_view(&mut self, id: ValueId, view: View) {
-        self.readers.entry(view.storage).or_default().push(id);
+        self.reserve(id, view.storage);
         self.views.insert(id, view);
     }
 
@@ -298,8 +299,7 @@ impl<'a> Context<'a> {
                 self.updates.get(&result).is_some_and(|state| self.states.get(&storage) == Some(state))
             }
         };
-        let readers = self.readers.get(&storage).map_or(&[][..], Vec::as_slice);
-        may_change && readers.iter().all(|id| self.last_use[id.index()] <= self.group)
+        may_change && self.last_reader.get(&storage).is_none_or(|last| *last <= self.group)
     }
 
     /// The layout of the state that `value` is the new value of.

@@ -1,8 +1,10 @@
 //! New values of states that no kernel could write over the old ones.
 
+use std::collections::HashSet;
+
 use kiln_graph::ValueId;
 
-use super::context::{Context, computed_type};
+use super::context::{Context, StorageId, computed_type};
 use super::elementwise::{Copy, copy, launch_copy};
 use super::operand::{Operand, Space};
 use crate::error::CompileError;
@@ -26,17 +28,17 @@ pub fn states(ctx: &mut Context<'_>, outputs: &mut [usize]) -> Result<(), Compil
             pending.push((update.value, place));
         }
     }
-    let is_overwritten =
-        |ctx: &Context<'_>, storage| pending.iter().any(|(_, place)| ctx.placed[*place].storage == storage);
+    let overwritten: HashSet<StorageId> =
+        pending.iter().map(|(_, place)| ctx.placed[*place].storage).collect();
     for (output, placed) in graph.outputs().iter().zip(outputs) {
-        if is_overwritten(ctx, ctx.placed[*placed].storage) {
+        if overwritten.contains(&ctx.placed[*placed].storage) {
             *placed = copy(ctx, output.value, &row_major(graph.ty(output.value).rank(), 1))?;
         }
     }
     let mut sources = Vec::new();
     for (value, _) in &pending {
         let view = ctx.view(*value)?;
-        sources.push(if is_overwritten(ctx, view.storage) {
+        sources.push(if overwritten.contains(&view.storage) {
             let aside = copy(ctx, *value, &row_major(graph.ty(*value).rank(), 4))?;
             ctx.tensor_view(aside)?
         } else {
