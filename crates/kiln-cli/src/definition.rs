@@ -10,6 +10,8 @@ use kiln::{Error, Model, ModelOptions};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report, Result, miette};
 use serde::{Deserialize, Serialize};
 
+use crate::report::readable;
+use crate::terminal::{clean_in_place, clean_line};
 use crate::training::metadata_beside;
 
 /// What can be said about a definition, by flags or in a recipe.
@@ -31,6 +33,10 @@ pub struct DefinitionArguments {
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lenient_imports: Option<bool>,
+    /// Folder that the source may import files from [default: that of the file]
+    #[arg(long, value_name = "FOLDER", help_heading = "PyTorch source")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// Weights: a state dict in a `.pt`, `.pth` or `.safetensors` file
     #[arg(long, value_name = "FILE", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +94,7 @@ impl DefinitionArguments {
             sample: sample.to_vec(),
             dims: onnx.dims.iter().map(|(name, value)| (name.clone(), *value)).collect::<BTreeMap<_, _>>(),
             lenient_imports: self.lenient_imports.unwrap_or(false),
+            root: self.root.clone(),
             seed,
             ..Default::default()
         };
@@ -189,7 +196,7 @@ pub fn report(error: Error) -> Report {
 
 /// The error of a source file, with the place underlined.
 fn source_report(error: &ImportError) -> Report {
-    let mut diagnostic = MietteDiagnostic::new(error.message.clone());
+    let mut diagnostic = MietteDiagnostic::new(readable(&error.message));
     let calls: Vec<String> = error
         .calls
         .iter()
@@ -197,7 +204,7 @@ fn source_report(error: &ImportError) -> Report {
         .collect();
     let help = calls.into_iter().chain(error.help.clone()).collect::<Vec<_>>().join("\n");
     if !help.is_empty() {
-        diagnostic = diagnostic.with_help(help);
+        diagnostic = diagnostic.with_help(readable(&help));
     }
     match &error.place {
         Some(place) => {
@@ -205,8 +212,8 @@ fn source_report(error: &ImportError) -> Report {
             let meant = place.text.get(place.range.clone()).unwrap_or_default();
             let length = meant.find('\n').unwrap_or(meant.len()).max(1);
             let label = LabeledSpan::underline(place.range.start..place.range.start + length);
-            let name = place.file.display().to_string();
-            let source = NamedSource::new(name, place.text.to_string());
+            let name = clean_line(&place.file.display().to_string()).into_owned();
+            let source = NamedSource::new(name, clean_in_place(&place.text));
             Report::new(diagnostic.with_label(label)).with_source_code(source)
         }
         None => Report::new(diagnostic),

@@ -1,7 +1,8 @@
 //! The `kiln` command: compile a network, run it, look into it.
 //!
 //! Each verb has a file in [`commands`]. Results go to standard output, everything said along the way to standard
-//! error. Exit status: 0 done, 1 something is wrong with what was asked for, 2 the command line is wrong.
+//! error. Exit status: 0 done, 1 something is wrong with what was asked for, 2 the command line is wrong. With `--json`
+//! errors are JSON on standard output, too (`report.rs`).
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -16,6 +17,7 @@ mod metadata;
 mod model;
 mod output;
 mod picture;
+mod report;
 mod table;
 mod training;
 
@@ -49,30 +51,24 @@ off.";
 
 fn main() -> ExitCode {
     quiet_device_selection();
-    match Cli::parse().command.run() {
+    // Wherever it stands: a command line that is wrong is said in the form that was asked for, too.
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) if as_json && error.use_stderr() => {
+            report::say(Report::msg(error.to_string().trim_end().to_owned()), true);
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
+    match cli.command.run() {
         Ok(code) => code,
-        Err(report) => {
-            note!("{:?}", without_repetition(report));
+        Err(error) => {
+            report::say(error, as_json);
             ExitCode::from(1)
         }
     }
-}
-
-/// Many errors say their cause in their own message and have it as their source, too: once is enough.
-fn without_repetition(report: Report) -> Report {
-    // What points into a source file stays whole.
-    if report.labels().is_some() || report.help().is_some() {
-        return report;
-    }
-    let mut said: Vec<String> = Vec::new();
-    for cause in report.chain().map(ToString::to_string) {
-        if !said.last().is_some_and(|before| before.contains(&cause)) {
-            said.push(cause);
-        }
-    }
-    let mut causes = said.into_iter().rev();
-    let first = Report::msg(causes.next().unwrap_or_default());
-    causes.fold(first, Report::wrap_err)
 }
 
 /// Mesa's device selection complains on standard error where there is no desktop; it is not needed here.

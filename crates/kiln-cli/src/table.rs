@@ -1,6 +1,12 @@
 //! Tables on a terminal: columns as wide as their widest cell, numbers to the right.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::terminal::clean_line;
+
+/// Characters of a cell: beyond it, what is left out is in the middle. Names in files can be as long as the file.
+const MOST_CELL: usize = 400;
 
 /// Where a column's text stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,8 +33,24 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let readable = |cell: String| shorten(&clean_line(&cell), MOST_CELL).into_owned();
+        self.rows.push(cells.into_iter().map(readable).collect());
     }
+}
+
+/// A text of at most so many characters, with `...` in place of its middle where it has more.
+pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    // Bytes are never fewer than characters, and need not be counted.
+    if text.len() <= most || text.chars().count() <= most {
+        return Cow::Borrowed(text);
+    }
+    let end = most.saturating_sub(3) / 2;
+    let begin = most.saturating_sub(3) - end;
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    let from_end = |n: usize| {
+        n.checked_sub(1).and_then(|n| text.char_indices().rev().nth(n)).map_or(text.len(), |(at, _)| at)
+    };
+    Cow::Owned(format!("{}...{}", &text[..at(begin)], &text[from_end(end)..]))
 }
 
 impl fmt::Display for Table {
@@ -80,4 +102,28 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
     }
     format!("{value:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_cells_lose_their_middle() {
+        for (text, most, expected) in [
+            ("abc", 3, "abc"),
+            ("abcdefghijk", 9, "abc...ijk"),
+            ("äöüßabcdefg", 8, "äöü...fg"),
+            ("abcdef", 3, "..."),
+        ] {
+            assert_eq!(shorten(text, most), expected);
+        }
+        let mut table = Table::new(&[("name", Align::Left), ("n", Align::Right)]);
+        table.row(["x".repeat(1 << 20), "1".into()]);
+        table.row(["a\u{1b}[2J\nb".into(), "2".into()]);
+        let text = table.to_string();
+        assert!(text.len() < 2000, "{} bytes", text.len());
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.ends_with("2\n") && text.contains("a\\u{1b}[2J\\nb"), "{text}");
+    }
 }

@@ -1,8 +1,13 @@
 //! The terminal: results on standard output, everything said along the way on standard error.
 //!
+//! Names and messages come from files of strangers, and a terminal obeys what they may hold: escape sequences, bells,
+//! marks that turn the direction of writing. All text for people goes through [`clean`] here, which shows such characters
+//! instead; JSON says them by their numbers, so that what a program reads is exact.
+//!
 //! The standard library's `println!` panics when nobody reads any more (`kiln summary net.onnx | head -1`) or the disk
 //! is full. Here the first is no error and the second is one like any other.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 
@@ -10,11 +15,15 @@ use miette::{Result, miette};
 
 /// Writes to standard output; a reader that has seen enough is no error.
 pub fn show(text: fmt::Arguments<'_>) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    written(out.write_fmt(text).and_then(|()| out.flush()))
+    show_bytes(clean(&text.to_string()).as_bytes())
 }
 
-/// The same for bytes.
+/// Writes JSON to standard output, exact and with a line's end.
+pub fn show_json(value: &serde_json::Value) -> Result<()> {
+    show_bytes(json_text(&format!("{value:#}\n")).as_bytes())
+}
+
+/// Writes bytes to standard output as they are.
 pub fn show_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
@@ -22,7 +31,95 @@ pub fn show_bytes(bytes: &[u8]) -> Result<()> {
 
 /// Says something along the way. Where that cannot be read, the work goes on all the same.
 pub fn note(text: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", clean(&text.to_string()));
+}
+
+/// The same for a text that has been cleaned and was then given colours.
+pub fn note_coloured(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", replaced(text, &|text, at| !is_colour(text, at)));
+}
+
+/// A text with what a terminal would obey written as `\u{1b}`; ends of lines and tabs stay.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    replaced(text, &|_, _| true)
+}
+
+/// A text of one line: ends of lines are written out, too.
+pub fn clean_line(text: &str) -> Cow<'_, str> {
+    match clean(text) {
+        text if text.contains(['\n', '\t']) => Cow::Owned(text.replace('\n', "\\n").replace('\t', "\\t")),
+        text => text,
+    }
+}
+
+/// A text with what a terminal would obey replaced by other characters of as many bytes, so that places in it stay.
+pub fn clean_in_place(text: &str) -> String {
+    let same_length = |c: char| match c.len_utf8() {
+        1 => '?',
+        2 => '\u{bf}',
+        3 => '\u{fffd}',
+        _ => '\u{1f6ab}',
+    };
+    text.chars().map(|c| if is_obeyed(c) { same_length(c) } else { c }).collect()
+}
+
+/// JSON in which what a terminal would obey is written by its number. Such characters occur in strings alone.
+pub fn json_text(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a terminal does something other than to show a character: controls (C0, DEL, C1), marks of direction, and
+/// those that are not seen.
+fn is_obeyed(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+fn replaced<'a>(text: &'a str, unless: &dyn Fn(&str, usize) -> bool) -> Cow<'a, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if is_obeyed(c) && unless(text, at) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a sequence that does nothing but choose colours begins here: `ESC [ 1;31 m`.
+fn is_colour(text: &str, at: usize) -> bool {
+    let sequence = text[at..].strip_prefix("\u{1b}[");
+    let end = sequence
+        .and_then(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').chars().next());
+    end == Some('m')
 }
 
 fn written(outcome: std::io::Result<()>) -> Result<()> {
@@ -48,4 +145,42 @@ macro_rules! showln {
 /// `eprintln!` for what is said along the way.
 macro_rules! note {
     ($($text:tt)*) => { $crate::terminal::note(format_args!($($text)*)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_shown() {
+        let cases = [
+            ("größe 日本 \n\ta", "größe 日本 \n\ta"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("a\rb\u{8}\u{7f}", "a\\u{d}b\\u{8}\\u{7f}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("abc\u{202e}def\u{2066}\u{200f}", "abc\\u{202e}def\\u{2066}\\u{200f}"),
+            ("\u{1b}[31mred\u{1b}[0m", "\\u{1b}[31mred\\u{1b}[0m"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(clean(text), expected);
+            assert_eq!(clean(&clean(text)), expected);
+            let in_place = clean_in_place(text);
+            assert_eq!((in_place.len(), in_place.contains(is_obeyed)), (text.len(), false), "{text:?}");
+        }
+        assert_eq!(clean_line("a\nb\tc"), "a\\nb\\tc");
+        assert_eq!(
+            replaced("\u{1b}[1;31mred\u{1b}[0m \u{1b}[2J", &|t, at| !is_colour(t, at)),
+            "\u{1b}[1;31mred\u{1b}[0m \\u{1b}[2J"
+        );
+    }
+
+    #[test]
+    fn json_is_exact() {
+        for name in ["\u{1b}[31m", "\u{7f}\u{9b}", "\u{202e}\u{2028}", "\u{e0041}", "plain"] {
+            let value = serde_json::json!({ name: name });
+            let text = json_text(&format!("{value:#}")).into_owned();
+            assert!(!text.contains(is_obeyed), "{text:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
+    }
 }

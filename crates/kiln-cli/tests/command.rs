@@ -354,3 +354,117 @@ fn a_full_disk_is_an_error() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot write to standard output"), "{stderr}");
 }
+
+/// What a terminal obeys instead of showing it, as model files may hold it in any name.
+const OBEYED: &str = "\u{1b}]0;owned\u{7}\u{1b}[31m\u{9b}2J\u{202e}\u{2066}\u{200f}\r\u{7f}";
+
+/// A model whose names a terminal would obey, and one whose input is called by a million letters.
+fn with_names() {
+    let model = |name: &str| {
+        let mut graph = kiln::graph::Builder::new(name);
+        let x = graph.input(&format!("in{name}"), [1.into(), 4.into()]);
+        let weight =
+            kiln::graph::Tensor::new(vec![4, 4], kiln::graph::Data::F32(vec![0.5; 16])).expect("16 elements");
+        let weight = graph.parameter(&format!("weight{name}"), weight);
+        let y = graph.linear(&format!("layer{name}"), x, weight, None);
+        graph.output(&format!("out{name}"), y);
+        kiln::onnx::export(&graph.finish().expect("a graph")).expect("a model")
+    };
+    let write = |file, bytes| std::fs::write(out().join(file), bytes).expect("a file in a temporary folder");
+    write("obeyed.onnx", model(OBEYED));
+    write("long.onnx", model(&"x".repeat(1_000_000)));
+    let source =
+        format!("import torch.nn as nn\nclass Net(nn.Module):\n    pass # {OBEYED}\nx = '{OBEYED}' + \n");
+    write("obeyed.py", source.into_bytes());
+}
+
+/// Nothing of a file's names reaches the terminal but what it shows; JSON has them as they are.
+#[test]
+fn names_do_nothing_to_the_terminal() {
+    with_names();
+    let obeyed = |c: char| OBEYED.contains(c) && !c.is_ascii_graphic();
+    for (arguments, says) in [
+        ("run OUT/obeyed.onnx random", true),
+        ("run OUT/obeyed.onnx", true),
+        ("run OUT/obeyed.onnx random --json", true),
+        ("summary OUT/obeyed.onnx", true),
+        ("summary OUT/obeyed.onnx --json", true),
+        ("check OUT/obeyed.onnx", false),
+        ("compile OUT/obeyed.onnx -o OUT/obeyed.kplan", false),
+        ("dump OUT/obeyed.kplan --stage plan", true),
+        ("dump OUT/obeyed.kplan --stage plan --format json", true),
+        ("dump OUT/obeyed.onnx", true),
+        ("dump OUT/obeyed.onnx --format dot", true),
+        ("dump OUT/obeyed.onnx --format json", true),
+        ("dump OUT/obeyed.onnx --stage fused", true),
+        ("dump OUT/obeyed.onnx --stage weights", true),
+        ("run OUT/obeyed.onnx random --max nothing=3 --value nothing=3", true),
+        ("check OUT/obeyed.py", true),
+        ("check OUT/obeyed.py --json", false),
+    ] {
+        for colour in ["NO_COLOR", "FORCE_COLOR"] {
+            let output =
+                command(arguments).env_remove("NO_COLOR").env(colour, "1").output().expect("it starts");
+            let all = [&output.stdout[..], &output.stderr].concat();
+            let mut text = String::from_utf8(all).unwrap_or_else(|_| panic!("kiln {arguments}: not UTF-8"));
+            if colour == "FORCE_COLOR" {
+                // What miette chooses; the rest of such a sequence would still be found.
+                text = text.replace("\u{1b}[", "");
+                assert!(!text.contains("\\u{1b}[0m"), "kiln {arguments}: {text:?}");
+            }
+            assert!(!text.contains(obeyed), "kiln {arguments}: {text:?}");
+            assert!(!says || text.contains("\\u") || text.contains('?'), "kiln {arguments}: {text:?}");
+        }
+    }
+    let json = kiln("run OUT/obeyed.onnx random --json").stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json[0]["name"], format!("out{OBEYED}"));
+}
+
+/// Errors under `--json` are JSON, whether of what was asked for or of how.
+#[test]
+fn errors_as_json() {
+    std::fs::write(out().join("wrong.py"), "import torch.nn as nn\nx = (\n")
+        .expect("a file in a temporary folder");
+    for (arguments, status, word) in [
+        ("summary OUT/no_such.onnx --json", 1, "No such file"),
+        ("run OUT/no_such.kplan --json", 1, "No such file"),
+        ("check OUT/wrong.py --json", 1, "("),
+        ("summary --json --no-such-flag x", 2, "--no-such-flag"),
+        ("devices --json extra", 2, "extra"),
+    ] {
+        let output = kiln(arguments);
+        assert_eq!(output.status.code(), Some(status), "kiln {arguments}");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("kiln {arguments}: {e}: {}", words(&output.stdout)));
+        assert!(json["error"]["message"].is_string(), "kiln {arguments}: {json}");
+        assert!(json.to_string().contains(word), "kiln {arguments}: {json}");
+    }
+    let json = kiln("check OUT/wrong.py --json").stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert!(json["error"]["places"][0]["line"].as_u64().is_some_and(|line| line >= 2), "{json}");
+}
+
+/// A name as long as a file is shortened, in tables and in messages.
+#[test]
+fn long_names_are_shortened() {
+    with_names();
+    for (arguments, status) in [
+        ("summary OUT/long.onnx", 0),
+        ("run OUT/long.onnx random", 0),
+        ("run OUT/long.onnx", 1),
+        ("check OUT/long.onnx", 0),
+        ("dump OUT/long.onnx --stage weights", 0),
+        ("dump OUT/long.onnx --stage plan", 0),
+    ] {
+        let output = kiln(arguments);
+        let said = [&output.stdout[..], &output.stderr].concat();
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "kiln {arguments}: {}",
+            String::from_utf8_lossy(&said[..said.len().min(2000)])
+        );
+        assert!(said.len() < 20_000, "kiln {arguments} says {} bytes", said.len());
+    }
+}

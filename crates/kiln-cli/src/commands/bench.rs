@@ -15,6 +15,7 @@ use super::run::{symbols_of, wanted_by_graph, wanted_by_plan};
 use crate::input::{self, InputArguments};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
 use crate::table::{Align, Table, bytes};
+use crate::terminal;
 use crate::training::{OptimizerName, Recipe};
 
 /// Arguments of `kiln bench`.
@@ -160,7 +161,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             // With an input of the user's the answer can be compared with that of others.
             "output": given.then(|| answer.into_iter().next().map(|(_, tensor)| tensor.to_f64())).flatten(),
         });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("device               {device}")?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::definition::{is_recipe, refuse_plan};
 use crate::model::ModelArguments;
 use crate::table::{Align, Table};
+use crate::terminal;
 
 /// Arguments of `kiln check`.
 #[derive(Args)]
@@ -25,6 +26,9 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+/// Rows of what is not supported.
+const MOST_ROWS: usize = 200;
 
 /// Lists a model's operators and what of them is not supported; status 1 if there is something.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -46,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             .collect();
         let value =
             json!({ "opset": report.opset, "operators": report.operators, "unsupported": unsupported });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(status);
     }
     let mut table = Table::new(&[("operator", Align::Left), ("nodes", Align::Right)]);
@@ -64,10 +68,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ("operator", Align::Left),
         ("why it is not supported", Align::Left),
     ]);
-    for item in &report.unsupported {
+    for item in report.unsupported.iter().take(MOST_ROWS) {
         table.row([item.node.clone(), item.operator.clone(), item.reason.clone()]);
     }
     show!("{table}")?;
+    if let Some(more @ 1..) = report.unsupported.len().checked_sub(MOST_ROWS) {
+        showln!("and {more} more (--json lists all)")?;
+    }
     showln!("\noperator set {}: {} not supported", report.opset, report.unsupported.len())?;
     Ok(status)
 }
@@ -80,7 +87,7 @@ fn check_source(arguments: &Arguments) -> Result<ExitCode> {
         *operators.entry(node.op.name()).or_default() += 1;
     }
     if arguments.json {
-        showln!("{:#}", json!({ "operators": operators, "unsupported": [] }))?;
+        terminal::show_json(&json!({ "operators": operators, "unsupported": [] }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[("core operator", Align::Left), ("nodes", Align::Right)]);

@@ -15,6 +15,7 @@ use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
 use crate::table::bytes;
+use crate::terminal;
 use crate::training::step_of;
 
 /// Arguments of `kiln compile`.
@@ -83,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "seconds": total.as_secs_f64(),
             "symbols": plan.symbols.iter().map(|s| (s.name.clone(), s.max)).collect::<std::collections::BTreeMap<_, _>>(),
         });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("{}", output.display())?;

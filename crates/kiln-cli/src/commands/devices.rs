@@ -8,6 +8,7 @@ use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
 use crate::table::{Align, Table, bytes};
+use crate::terminal;
 
 /// Arguments of `kiln devices`.
 #[derive(Args)]
@@ -22,7 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
     if arguments.json {
         let list: Vec<_> = devices.iter().map(as_json).collect();
-        showln!("{:#}", json!(list))?;
+        terminal::show_json(&json!(list))?;
         return Ok(ExitCode::SUCCESS);
     }
     if devices.is_empty() {

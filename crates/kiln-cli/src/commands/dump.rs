@@ -140,7 +140,13 @@ fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
             if arguments.format == Format::Onnx && std::io::stdout().is_terminal() {
                 bail!("an ONNX file is not for the terminal; name a file with -o");
             }
-            terminal::show_bytes(&contents)?;
+            match arguments.format {
+                Format::Onnx => terminal::show_bytes(&contents)?,
+                Format::Json => {
+                    terminal::show_bytes(terminal::json_text(&String::from_utf8_lossy(&contents)).as_bytes())?
+                }
+                Format::Text | Format::Dot => show!("{}", String::from_utf8_lossy(&contents))?,
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use clap::Args;
 use miette::Result;
 use serde_json::json;
 
+use crate::terminal;
 use crate::training::{Recipe, confusion, evaluation};
 
 /// Arguments of `kiln eval`.
@@ -34,7 +35,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let scores = found.scores;
     if arguments.json {
         let value = json!({ "samples": data.len(), "scores": scores });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("samples   {}", data.len())?;

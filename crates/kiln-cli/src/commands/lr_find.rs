@@ -9,6 +9,7 @@ use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
+use crate::terminal;
 use crate::training::{Recipe, Setup};
 
 /// Arguments of `kiln lr-find`.
@@ -56,7 +57,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             found.losses.iter().map(|(lr, loss)| json!({ "lr": lr, "loss": loss })).collect();
         let Suggested { valley, steepest, minimum } = found.suggested;
         let value = json!({ "valley": valley, "steepest": steepest, "minimum": minimum, "losses": losses });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     show!("{}", picture(&finder::smoothed(&found.losses)))?;

@@ -18,6 +18,7 @@ use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
 use crate::table::{Align, Table};
+use crate::terminal;
 
 /// Arguments of `kiln run`.
 #[derive(Args)]
@@ -90,10 +91,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     if arguments.json {
-        showln!(
-            "{:#}",
-            json!(outputs.iter().map(|o| as_json(o, top, &labels)).collect::<Result<Vec<_>>>()?)
-        )?;
+        let values = outputs.iter().map(|o| as_json(o, top, &labels)).collect::<Result<Vec<_>>>()?;
+        terminal::show_json(&json!(values))?;
     } else if let Some(count) = top {
         for (name, tensor) in &outputs {
             print_top(name, tensor, count, &labels)?;

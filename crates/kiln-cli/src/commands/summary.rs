@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::table::{Align, Table, bytes, grouped};
+use crate::terminal;
 
 /// Arguments of `kiln summary`.
 #[derive(Args)]
@@ -72,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "largest_live_set_bytes": memory.largest_live_set,
             "metadata": model.metadata.to_properties(),
         });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[
@@ -149,7 +150,7 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
             "peak_activation_bytes": activations,
             "metadata": plan.metadata.to_properties(),
         });
-        showln!("{value:#}")?;
+        terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     for program in &plan.programs {

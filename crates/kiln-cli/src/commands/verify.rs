@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
 use crate::table::{Align, Table};
+use crate::terminal;
 
 /// Arguments of `kiln verify`.
 #[derive(Args)]
@@ -67,8 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         match verify(arguments, folder, &name) {
             Ok(more) => rows.extend(more),
             Err(error) => {
-                let error = crate::without_repetition(error);
-                let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                let message = crate::report::causes(&error).join(": ");
                 let set = String::new();
                 rows.push(Row {
                     folder: name,
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
-        showln!("{:#}", json!(list))?;
+        terminal::show_json(&json!(list))?;
     } else {
         print_rows(&rows, &good)?;
         let allowed = rows.iter().map(|row| row.allowed).fold(0.0, f64::max);

@@ -11,7 +11,8 @@ use kiln::training::{Evaluation, Observer, Settings, Step};
 use miette::{IntoDiagnostic, Result};
 
 use super::{Interrupt, Setup};
-use crate::table::{Align, Table};
+use crate::table::{Align, Table, shorten};
+use crate::terminal::clean_line;
 
 /// The terminal while it trains.
 pub struct Screen {
@@ -143,7 +144,10 @@ pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
     else {
         return String::new();
     };
-    let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let name = |class: usize| match names.get(class) {
+        Some(name) => shorten(&clean_line(name), 40).into_owned(),
+        None => class.to_string(),
+    };
     let width = |class: usize| {
         let counts = (0..confusion.classes()).map(|right| confusion.count(right, class).to_string().len());
         counts.chain([name(class).chars().count()]).max().unwrap_or(1)

@@ -1,0 +1,75 @@
+//! How an error is said: to people on standard error, to programs (`--json`) as JSON on standard output.
+
+use miette::{MietteDiagnostic, Report};
+use serde_json::json;
+
+use crate::table::shorten;
+use crate::terminal::{clean, note_coloured, show_json};
+
+/// Characters of a word in a message; names can be as long as a file.
+const MOST_WORD: usize = 300;
+
+/// Says why a command failed.
+pub fn say(report: Report, as_json: bool) {
+    // Where standard output cannot be written to, that is what there is to say.
+    if as_json && show_json(&error_json(&report)).is_ok() {
+        return;
+    }
+    note_coloured(&format!("{:?}", for_people(report)));
+}
+
+/// `{"error": {"message": ..., "causes": [...], "help": ..., "places": [...]}}`.
+fn error_json(report: &Report) -> serde_json::Value {
+    let mut said = causes(report).into_iter();
+    let message = said.next().unwrap_or_default();
+    let mut error = json!({ "message": message, "causes": said.collect::<Vec<_>>() });
+    if let Some(help) = report.help() {
+        error["help"] = help.to_string().into();
+    }
+    let place = |label: miette::LabeledSpan| {
+        let contents = report.source_code()?.read_span(label.inner(), 0, 0).ok()?;
+        Some(json!({
+            "file": contents.name(), "line": contents.line() + 1, "column": contents.column() + 1,
+        }))
+    };
+    let places: Vec<_> = report.labels().into_iter().flatten().filter_map(place).collect();
+    if !places.is_empty() {
+        error["places"] = places.into();
+    }
+    json!({ "error": error })
+}
+
+/// What is said, outermost first. Many errors say their cause in their own message and have it as their source, too: once
+/// is enough.
+pub fn causes(report: &Report) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for cause in report.chain().map(ToString::to_string) {
+        if !said.last().is_some_and(|before| before.contains(&cause)) {
+            said.push(cause);
+        }
+    }
+    said
+}
+
+/// The same error with nothing in it that a terminal obeys.
+fn for_people(report: Report) -> Report {
+    // What points into a source file stays whole; it is cleaned where it is made.
+    if report.labels().is_some() {
+        return report;
+    }
+    let mut said = causes(&report).into_iter().rev().map(|cause| readable(&cause));
+    let mut first = MietteDiagnostic::new(said.next().unwrap_or_default());
+    if let Some(help) = report.help() {
+        first = first.with_help(readable(&help.to_string()));
+    }
+    said.fold(Report::new(first), Report::wrap_err)
+}
+
+/// A message without control characters and words of a million letters.
+pub fn readable(message: &str) -> String {
+    let text = clean(message);
+    if text.len() <= MOST_WORD {
+        return text.into_owned();
+    }
+    text.split_inclusive([' ', '\n']).map(|word| shorten(word, MOST_WORD)).collect()
+}
