@@ -96,7 +96,7 @@ fn parts(file: &[u8]) -> Option<(Vec<Field>, &[u8])> {
 }
 
 fn written(fields: &[Field], weights: &[u8]) -> Vec<u8> {
-    let mut file = b"KILNPLAN\x01\0\0\0\0\0\0\0".to_vec();
+    let mut file = b"KILNPLAN\x02\0\0\0\0\0\0\0".to_vec();
     file.resize(PREFIX, 0);
     field::write(fields, &mut file);
     let length = (file.len() - PREFIX) as u64;
