@@ -2,8 +2,7 @@
 
     /path/to/python tests/oracles/random_models.py --kiln target/debug/kiln --count 1000 --first 0 -o out/random
 
-Model number n depends on n alone, so its number is all there is to keep: those of models that were once wrong are in
-`random_models_kept.txt`, which `--kept` runs again. Sizes may be symbols; each model has one data set for each of two
+Model number n depends on n alone, so its number is all there is to keep of it. Sizes may be symbols; each model has one data set for each of two
 bindings of them. What Kiln refuses by name is counted, by reason; a wrong answer, another way to end than an error, or a
 refusal that is no sentence about the model fails the script. The folder of a model that fails is left behind.
 """
@@ -24,7 +23,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 BINDINGS = ({"N": 1, "H": 8}, {"N": 3, "H": 10})
 BATCH = 40
-KEPT = pathlib.Path(__file__).with_name("random_models_kept.txt")
 
 
 class Value:
@@ -521,12 +519,9 @@ def main():
     parser.add_argument("--kiln", default="target/debug/kiln")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kept", action="store_true", help="the models that were once wrong")
     parser.add_argument("-o", "--output", type=pathlib.Path, default=pathlib.Path("out/random"))
     arguments = parser.parse_args()
     numbers = range(arguments.first, arguments.first + arguments.count)
-    if arguments.kept:
-        numbers = [int(line.split()[0]) for line in KEPT.read_text().splitlines() if line.strip()]
     left_out, refused, wrong, good = collections.Counter(), collections.Counter(), [], 0
     for begin in range(0, len(numbers), BATCH):
         folders = {}

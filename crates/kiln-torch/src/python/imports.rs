@@ -316,8 +316,7 @@ impl Interpreter {
         // Programs of a package run from the folder around it, `python -m package.train`: its neighbours are found, too,
         // where the root is around them.
         let around = folder.ancestors().take(MAX_PACKAGES).find(|above| !above.join("__init__.py").is_file());
-        let around =
-            around.filter(|around| level == 0 && *around != folder && self.root.has_folder(around));
+        let around = around.filter(|around| level == 0 && *around != folder && self.root.has_folder(around));
         for folder in std::iter::once(folder.as_path()).chain(around) {
             let path = parts.iter().fold(folder.to_path_buf(), |path, part| path.join(part));
             for path in [path.with_extension("py"), path.join("__init__.py")] {
