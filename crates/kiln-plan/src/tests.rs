@@ -358,7 +358,7 @@ fn plans_that_cannot_be() {
                 p.shaders.extend(vec![shader; 100]);
             },
             "the shaders together: 3201400 tokens of source once calls, constants, structures and arrays are written \
-             out, at most 705088 are allowed",
+             out, at most 496416 are allowed",
         ),
         (
             |p| {
