@@ -26,7 +26,7 @@ pub const ALIGNMENT: u64 = 256;
 const MAX_ARENAS: usize = 8;
 
 /// Pairs of pieces alive at once that placing by size looks at: a few hundred thousand in networks of a thousand layers.
-const MOST_PAIRS: usize = 1 << 24;
+const MOST_PAIRS: usize = 1 << 22;
 
 /// A piece of memory with its lifetime, in launches, both ends included.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Which states of a model only normalize its input, so that they are no parameters: the mean and the deviation that a
 //! model registers as buffers. An ONNX file does not tell them from weights; how they are used does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use kiln_graph::ops::BinaryOp;
 use kiln_graph::{DType, Def, Graph, Node, Op, ValueId};
@@ -17,6 +17,9 @@ enum Made {
     Learned,
 }
 
+/// States that one value is made of.
+const MOST_STATES: usize = 64;
+
 /// The names of the states that are only added to an input, taken off it, multiplied with it or divided by, in front of
 /// the first layers. Whatever lies between may move and convert elements, and nothing else. What varies from place to
 /// place and is added or multiplied, as the code of a position, is a parameter, and so are all where otherwise no
@@ -28,15 +31,22 @@ pub fn normalizing(model: &Graph) -> Vec<String> {
         made[index] = match value.def {
             Def::Input => Made::Raw(BTreeSet::new()),
             Def::Constant(_) => Made::Own(BTreeSet::new()),
-            Def::State(_) => {
-                Made::Own(states.iter().position(|state| state.index() == index).into_iter().collect())
-            }
-            Def::Node { .. } => continue,
+            Def::State(_) | Def::Node { .. } => continue,
         };
+    }
+    for (place, state) in states.iter().enumerate() {
+        made[state.index()] = Made::Own(BTreeSet::from([place]));
     }
     let (mut beside, mut others) = (BTreeSet::new(), BTreeSet::new());
     for node in model.nodes() {
-        let result = step(model, node, &made, &mut beside, &mut others);
+        let mut result = step(model, node, &made, &mut beside, &mut others);
+        // A mean and a deviation are few. Of more it need not be known where they go, node by node.
+        if let Made::Own(own) | Made::Raw(own) = &result
+            && own.len() > MOST_STATES
+        {
+            others.extend(own);
+            result = Made::Learned;
+        }
         node.outputs.iter().for_each(|output| made[output.index()] = result.clone());
     }
     for output in model.outputs() {
@@ -45,8 +55,8 @@ pub fn normalizing(model: &Graph) -> Vec<String> {
         }
     }
     let is_float = |place: &usize| model.ty(states[*place]).dtype == DType::F32;
-    let found: Vec<usize> = beside.difference(&others).copied().filter(is_float).collect();
-    let statistics = super::statistics(model);
+    let found: BTreeSet<usize> = beside.difference(&others).copied().filter(is_float).collect();
+    let statistics: HashSet<String> = super::statistics(model).into_iter().collect();
     let is_parameter =
         |place: &usize| is_float(place) && !statistics.contains(&model.value(states[*place]).name);
     if (0..states.len()).filter(is_parameter).all(|place| found.contains(&place)) {
