@@ -2,9 +2,10 @@
 
     /path/to/python tests/oracles/random_models.py --kiln target/debug/kiln --count 1000 --first 0 -o out/random
 
-Model number n depends on n alone, so its number is all there is to keep of it. Sizes may be symbols; each model has one data set for each of two
-bindings of them. What Kiln refuses by name is counted, by reason; a wrong answer, another way to end than an error, or a
-refusal that is no sentence about the model fails the script. The folder of a model that fails is left behind.
+Model number n depends on n alone, so its number is all there is to keep of it. Sizes may be symbols; each model has one
+data set for each of two bindings of them. What Kiln refuses by name is counted, by reason; a wrong answer, another way to
+end than an error, or a refusal that is no sentence about the model fails the script. The folder of a model that fails is
+left behind.
 """
 
 import argparse

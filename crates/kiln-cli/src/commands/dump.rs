@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
-use crate::table::{Align, Table, bytes};
+use crate::table::{Align, Table, bytes, shorten};
 use crate::terminal;
 use crate::training::step_of;
 
@@ -279,11 +279,15 @@ fn plan_form(plan: &Plan, format: Format) -> Result<String> {
     }
 }
 
+/// Characters of a name outside of tables.
+const MOST_NAME: usize = 200;
+
 fn plan_text(plan: &Plan) -> String {
     let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
-    let mut out = format!("plan {} by {}\n", plan.name, plan.producer);
+    let mut out =
+        format!("plan {} by {}\n", shorten(&plan.name, MOST_NAME), shorten(&plan.producer, MOST_NAME));
     for symbol in &plan.symbols {
-        out += &format!("{} from 1 to {}\n", symbol.name, symbol.max);
+        out += &format!("{} from 1 to {}\n", shorten(&symbol.name, MOST_NAME), symbol.max);
     }
     let needs = needs(plan);
     if !needs.is_empty() {
@@ -299,7 +303,7 @@ fn plan_text(plan: &Plan) -> String {
     }
     out += &format!("{buffers}\n");
     for program in &plan.programs {
-        out += &format!("program {}\n\n", program.name);
+        out += &format!("program {}\n\n", shorten(&program.name, MOST_NAME));
         let mut dispatches = Table::new(&[
             ("", Align::Right),
             ("layers", Align::Left),

@@ -17,7 +17,7 @@ use crate::labels::{Guess, Labels};
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
-use crate::table::{Align, Table};
+use crate::table::{Align, Table, shorten};
 use crate::terminal;
 
 /// Arguments of `kiln run`.
@@ -185,7 +185,7 @@ fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: &Labels) -> 
     let rows = rows(name, tensor)?;
     labels.check(rows.first().map_or(0, Vec::len));
     for (n, scores) in rows.iter().enumerate() {
-        showln!("{name}{}", if rows.len() > 1 { format!("[{n}]") } else { String::new() })?;
+        showln!("{}{}", shorten(name, 200), if rows.len() > 1 { format!("[{n}]") } else { String::new() })?;
         let mut table =
             Table::new(&[("probability", Align::Right), ("score", Align::Right), ("class", Align::Left)]);
         for guess in labels.top(scores, count) {

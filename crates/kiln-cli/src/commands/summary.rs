@@ -1,5 +1,6 @@
 //! `kiln summary`
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
-use crate::table::{Align, Table, bytes, grouped};
+use crate::table::{Align, Table, bytes, grouped, shorten};
 use crate::terminal;
 
 /// Arguments of `kiln summary`.
@@ -159,7 +160,7 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
         for dispatch in &program.dispatches {
             table.row([dispatch.name.clone(), shader(dispatch.shader).to_owned(), text(&dispatch.flops)]);
         }
-        showln!("program {}\n\n{table}", program.name)?;
+        showln!("program {}\n\n{table}", shorten(&program.name, 200))?;
     }
     let sizes: Vec<String> = plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
     let at = if sizes.is_empty() { String::new() } else { format!(" at {}", sizes.join(", ")) };
@@ -168,7 +169,7 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
     if states > 0 {
         showln!("states            {}", bytes(states))?;
     }
-    showln!("compiled by       {}", plan.producer)?;
+    showln!("compiled by       {}", shorten(&plan.producer, 200))?;
     show_metadata(&plan.metadata)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -190,7 +191,8 @@ struct Counts {
 
 impl Counts {
     fn of(graph: &Graph, buffers: &[String]) -> Self {
-        let running = kiln::train::statistics(graph);
+        let buffers: HashSet<&String> = buffers.iter().collect();
+        let running: HashSet<String> = kiln::train::statistics(graph).into_iter().collect();
         let mut counts = Self::default();
         for id in graph.states() {
             let size = graph.ty(*id).elements().as_usize().unwrap_or(0) as u64;
@@ -207,7 +209,7 @@ impl Counts {
 }
 
 fn layers(graph: &Graph, buffers: &[String]) -> Vec<Layer> {
-    let running = kiln::train::statistics(graph);
+    let running: HashSet<String> = kiln::train::statistics(graph).into_iter().collect();
     let mut seen = vec![false; graph.values().len()];
     for id in graph.states() {
         let name = &graph.value(*id).name;
