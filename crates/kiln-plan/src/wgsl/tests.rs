@@ -108,7 +108,7 @@ fn what_is_too_much_is_named() {
         ),
         (
             "arrays again and again",
-            main(&"_ = array<f32, 16000>();".repeat(500)),
+            main(&"_ = array<f32, 256>()[0] + array<f32, 256>()[0];".repeat(2500)),
             "tokens of source once calls",
         ),
     ];

@@ -367,7 +367,9 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         "from_numpy" => {
             "`torch.tensor([...])` makes a tensor of numbers; a plan is made without data, which `kiln train --data` reads"
         }
-        "distributions" => "a plan draws no numbers but those of dropout layers and of `nn.RReLU` in training",
+        "distributions" => {
+            "a plan draws no numbers but those of dropout layers and of `nn.RReLU` in training"
+        }
         "_make_subclass" => {
             "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
         }
