@@ -43,6 +43,28 @@ fn split(file: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
+/// Whether the header of a file has a number of so many digits that adding to it may overflow. The crate counts on there
+/// being none, so this is asked before a file that may be damaged is given to it.
+pub fn has_huge_number(file: &[u8]) -> bool {
+    let digits = usize::MAX.to_string().len();
+    let Some((header, _)) = split(file) else { return false };
+    let mut run = 0;
+    // What comes before numbers in JSON. Digits in a name have a quote or a letter there.
+    let mut counts = false;
+    for byte in header {
+        if byte.is_ascii_digit() {
+            run += 1;
+            if counts && run >= digits {
+                return true;
+            }
+        } else {
+            run = 0;
+            counts = matches!(byte, b'[' | b',' | b':' | b' ' | b'\n' | b'\r' | b'\t');
+        }
+    }
+    false
+}
+
 #[derive(Deserialize)]
 struct Header {
     #[serde(rename = "__metadata__", default)]

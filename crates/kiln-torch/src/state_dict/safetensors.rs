@@ -25,7 +25,7 @@ pub(super) fn metadata(path: &Path) -> io::Result<BTreeMap<String, String>> {
 
 /// Reads a file; the order is that of the data in it.
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
-    if description(bytes).is_some_and(has_huge_number) {
+    if kiln_safetensors::has_huge_number(bytes) {
         return Err(Problem::Damaged("a number in its description is larger than any file".into()));
     }
     let damaged = |error: safetensors::SafeTensorError| Problem::Damaged(error.to_string());
@@ -37,32 +37,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
     let (_, description) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     state_dict.metadata.extend(description.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
     Ok(state_dict)
-}
-
-/// The JSON at the front.
-fn description(bytes: &[u8]) -> Option<&[u8]> {
-    let (len, rest) = bytes.split_first_chunk()?;
-    rest.get(..usize::try_from(u64::from_le_bytes(*len)).ok()?)
-}
-
-/// Whether there is a number of so many digits that adding to it may overflow. The library counts on there being none.
-fn has_huge_number(json: &[u8]) -> bool {
-    let digits = usize::MAX.to_string().len();
-    let mut run = 0;
-    // What comes before numbers in JSON. Digits in a name have a quote or a letter there.
-    let mut counts = false;
-    for byte in json {
-        if byte.is_ascii_digit() {
-            run += 1;
-            if counts && run >= digits {
-                return true;
-            }
-        } else {
-            run = 0;
-            counts = matches!(byte, b'[' | b',' | b':' | b' ' | b'\n' | b'\r' | b'\t');
-        }
-    }
-    false
 }
 
 fn tensor(name: &str, view: TensorView<'_>) -> Result<Tensor, Problem> {

@@ -96,6 +96,11 @@ impl Checkpoint {
 
     /// Finds the progress in the bytes of a checkpoint, and checks all of them.
     pub fn check(bytes: &[u8]) -> Result<Progress, String> {
+        if kiln_safetensors::has_huge_number(bytes) {
+            return Err(
+                "it is not a whole safetensors file (a number in its header is larger than any file)".into(),
+            );
+        }
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|error| format!("it is not a whole safetensors file ({error})"))?;
         let metadata: BTreeMap<String, String> =
@@ -225,5 +230,20 @@ mod tests {
         let zeros = [&good[..start], &[0; 208]].concat();
         let error = Checkpoint::check(&zeros).expect_err("zeros");
         assert!(error.contains("`fc.bias` and 1 more"), "{error}");
+    }
+
+    /// Sizes whose sum is more than a number can be.
+    #[test]
+    fn sizes_that_overflow_are_found() {
+        let each = (1u64 << 61) - 1;
+        let entry = |n: u64| {
+            let (start, end) = (n * each, (n + 1) * each);
+            format!("\"t{n}\":{{\"dtype\":\"U8\",\"shape\":[{each}],\"data_offsets\":[{start},{end}]}}")
+        };
+        let entries: Vec<String> = (0..8).map(entry).collect();
+        let header = format!("{{{}}}", entries.join(","));
+        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+        let error = Checkpoint::check(&bytes).expect_err("no such file");
+        assert!(error.contains("larger than any file"), "{error}");
     }
 }
