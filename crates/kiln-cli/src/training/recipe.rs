@@ -43,11 +43,11 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     /// Share of the training samples that is held out for validation
-    #[arg(long, value_name = "SHARE", help_heading = "Data")]
+    #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     /// Use only so many samples of each part, from all over it
-    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("limit"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("limit"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Taken off each channel, pixels being from 0 to 1; computed if not given
@@ -55,7 +55,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
     /// Each channel is divided by it; computed if not given
-    #[arg(long, value_delimiter = ',', help_heading = "Data")]
+    #[arg(long, value_delimiter = ',', help_heading = "Data", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
     /// Leave samples as they are
@@ -70,7 +70,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub augment: Vec<String>,
     /// For folders: bring images to this size
-    #[arg(long, value_name = "PIXELS", help_heading = "Data", value_parser = whole::<usize>("resize"))]
+    #[arg(long, value_name = "PIXELS", help_heading = "Data", value_parser = whole::<usize>("resize"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
     /// For folders: read images as grey
@@ -84,16 +84,16 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_bad: Option<bool>,
     /// Threads that prepare batches
-    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("workers"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("workers"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
     /// Passes over the training samples [default: 1]
-    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u64>("epochs"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u64>("epochs"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Samples of a step [default: 64]
-    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<usize>("batch"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<usize>("batch"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
     /// What to compare the output by; what suits data and model if not given
@@ -111,11 +111,11 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_name: Option<String>,
     /// A weight for each class, for cross-entropy and nll
-    #[arg(long, value_delimiter = ',', help_heading = "Steps")]
+    #[arg(long, value_delimiter = ',', help_heading = "Steps", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
     /// Share of the target spread over all classes, for cross-entropy
-    #[arg(long, value_name = "SHARE", help_heading = "Steps")]
+    #[arg(long, value_name = "SHARE", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f32>,
     /// Targets of this number do not count, for cross-entropy and nll; any number, as -100 or 255
@@ -123,11 +123,11 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_index: Option<i32>,
     /// Add this times the sum of the weights' magnitudes to the loss
-    #[arg(long, value_name = "FACTOR", help_heading = "Steps")]
+    #[arg(long, value_name = "FACTOR", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l1: Option<f32>,
     /// Add this times the sum of the weights' squares to the loss
-    #[arg(long, value_name = "FACTOR", help_heading = "Steps")]
+    #[arg(long, value_name = "FACTOR", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l2: Option<f32>,
     /// Parameters that stay as they are, by name: 'features.*'; may be repeated
@@ -140,15 +140,15 @@ pub struct Recipe {
     pub unfreeze: Vec<String>,
     /// Add up the gradients of so many batches, each divided by COUNT, before the optimizer steps; what is left at the
     /// end of an epoch makes a step, too
-    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u32>("accumulate"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u32>("accumulate"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<u32>,
     /// Largest norm of all gradients together
-    #[arg(long, value_name = "NORM", help_heading = "Steps")]
+    #[arg(long, value_name = "NORM", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
     /// Where everything random begins [default: 0]
-    #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"))]
+    #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Begin with new random weights instead of the file's
@@ -162,15 +162,15 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<OptimizerName>,
     /// Learning rate [default: 0.01, for Adam and AdamW 0.001]
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
     /// Momentum of SGD and RMSprop, beta1 of Adam and AdamW
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
     /// Dampening of SGD's momentum
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dampening: Option<f32>,
     /// Nesterov's form of SGD's momentum
@@ -179,19 +179,19 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nesterov: Option<bool>,
     /// Weight decay
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
     /// Decay of Adam's and AdamW's second moment [default: 0.999]
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beta2: Option<f32>,
     /// Decay of RMSprop's mean square [default: 0.99]
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f32>,
     /// Added to denominators
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f32>,
     /// RMSprop without the mean gradient
@@ -200,7 +200,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub centered: Option<bool>,
     /// Decay of Adagrad's learning rate
-    #[arg(long, help_heading = "Optimizer")]
+    #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr_decay: Option<f32>,
     /// Course of the learning rate: constant, step:every=10,gamma=0.1, exponential:gamma=0.95, cosine, one-cycle
@@ -209,12 +209,12 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// Steps of the optimizer in which the learning rate rises
-    #[arg(long, value_name = "STEPS", help_heading = "Optimizer", value_parser = whole::<u64>("warmup"))]
+    #[arg(long, value_name = "STEPS", help_heading = "Optimizer", value_parser = whole::<u64>("warmup"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u64>,
 
     /// Stop after so many epochs without a better measure
-    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints", value_parser = whole::<u64>("patience"))]
+    #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints", value_parser = whole::<u64>("patience"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// The measure that says what is better: loss, accuracy, f1, auc [default: loss]
@@ -222,11 +222,11 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Measure>,
     /// Write a checkpoint after so many steps of the optimizer, too
-    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints", value_parser = whole::<u64>("checkpoint-every"))]
+    #[arg(long, value_name = "STEPS", help_heading = "Checkpoints", value_parser = whole::<u64>("checkpoint-every"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
     /// Checkpoints to keep besides the best [default: 1]
-    #[arg(long, value_name = "COUNT", help_heading = "Checkpoints", value_parser = whole::<usize>("keep"))]
+    #[arg(long, value_name = "COUNT", help_heading = "Checkpoints", value_parser = whole::<usize>("keep"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
 
@@ -359,9 +359,12 @@ impl Recipe {
         let text = kiln_files::read_text(&path, MOST_BYTES)
             .map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
         let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is no recipe: {e}", path.display());
-        let keys: toml::Table = toml::from_str(&text).map_err(|e| no_recipe(&e))?;
+        let keys = values::parse(&text).map_err(|e| no_recipe(&e))?;
         if let Some(key) = keys.keys().find(|key| !is_option(key)) {
-            return Err(no_recipe(&format!("there is no option `{key}`; `kiln train --help` lists them")));
+            return Err(no_recipe(&format!(
+                "there is no option `{}`; `kiln train --help` lists them",
+                values::start(key)
+            )));
         }
         let mut file = values::recipe(keys).map_err(|e| no_recipe(&e))?;
         let base = path.parent().unwrap_or(Path::new(""));

@@ -95,6 +95,23 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
     })
 }
 
+/// The first letters of a text that may be long, for an error.
+pub fn start(text: &str) -> String {
+    const MOST: usize = 100;
+    let more = if text.chars().nth(MOST).is_some() { "..." } else { "" };
+    text.chars().take(MOST).collect::<String>() + more
+}
+
+/// Reads a file as a table. An error has its line, of which not more than the beginning is shown.
+pub fn parse(text: &str) -> Result<toml::Table, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        let before = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+        let line = text.lines().nth(before).unwrap_or_default();
+        format!("line {}, `{}`: {}", before + 1, start(line.trim()), start(error.message()))
+    })
+}
+
 /// Checks all numbers of a recipe, or of a table that is to become one.
 pub fn check(table: &toml::Table) -> Result<()> {
     let optimizer = table.get("optimizer").cloned().and_then(|name| name.try_into().ok()).unwrap_or_default();
@@ -142,10 +159,10 @@ pub fn recipe(table: toml::Table) -> Result<Recipe> {
     for (option, value) in &table {
         let one = toml::Table::from_iter([(option.clone(), value.clone())]);
         if let Err(error) = one.try_into::<Recipe>() {
-            bail!("`{option}` (--{option}): {}", error.message());
+            bail!("`{option}` (--{option}): {}", start(error.message()));
         }
     }
-    table.try_into().map_err(|error: toml::de::Error| miette!("{}", error.message()))
+    table.try_into().map_err(|error: toml::de::Error| miette!("{}", start(error.message())))
 }
 
 /// Reads a whole number of an option from a flag.
@@ -166,7 +183,7 @@ pub fn whole<T: TryFrom<i128>>(option: &'static str) -> impl Fn(&str) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::{recipe, whole};
+    use super::{parse, recipe, whole};
 
     /// What is wrong with a recipe of these lines, if something is.
     fn wrong(lines: &str) -> Option<String> {
@@ -237,6 +254,19 @@ mod tests {
         for (lines, words) in cases {
             let error = wrong(lines).unwrap_or_else(|| panic!("{lines} is taken"));
             assert!(error.contains(words), "{lines}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_are_short() {
+        let deep = "[".repeat(1_000_000);
+        for (text, words) in [
+            (format!("lr = 1\nepochs = {deep}"), "line 2, `epochs = [[["),
+            ("lr = 1\nlr = 2".into(), "line 2, `lr = 2`: duplicate key"),
+            ("lr 1".into(), "line 1, `lr 1`"),
+        ] {
+            let error = parse(&text).expect_err(words);
+            assert!(error.contains(words) && error.len() < 400, "{error}");
         }
     }
 

@@ -189,6 +189,14 @@ fn numbers_have_ranges() {
         &place,
         &["`momentum` (--momentum) is 5.0", "of at least 0 and below 1"],
     );
+    // Negative numbers are values of flags.
+    for (flags, words) in [
+        ("--lr -0.5", "`lr` (--lr) is -0.5"),
+        ("--epochs -3", "should be a whole number of at least 0 and at most 1000000000"),
+        ("--std -1", "`std` (--std) is -1.0; it should be a finite number above 0"),
+    ] {
+        fails(&format!("train net.onnx --data digits:40 {flags}"), &place, &[words]);
+    }
     for schedule in ["step:every=0", "one-cycle:pct_start=2", "exponential:gamma=nan"] {
         fails(
             &format!("train net.onnx --data digits:40 --schedule {schedule}"),

@@ -275,7 +275,7 @@ fn a_rest_is_learned_from() {
         assert!((found - wanted).abs() < 1e-5, "{bias:?}");
     }
     let output = train("--accumulate 0");
-    assert!(output.contains("0 is not in 1.."), "{output}");
+    assert!(output.contains("should be a whole number of at least 1"), "{output}");
     let output = train("--epochs 1 --ignore-index 0");
     assert!(output.contains("3 of 6 targets do not count"), "{output}");
 }
