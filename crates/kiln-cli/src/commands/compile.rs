@@ -9,7 +9,7 @@ use kiln::Compiled;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
-use crate::definition::note_untrained;
+use crate::definition::{note_untrained, refuse_plan};
 use crate::labels;
 use crate::model::{ModelArguments, beside};
 use crate::output;
@@ -51,6 +51,7 @@ pub struct Arguments {
 /// Compiles and writes the plan.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    refuse_plan(&model.model)?;
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     output::keep_inputs(&output, model.files().iter().map(PathBuf::as_path))?;
     let start = Instant::now();
