@@ -5,13 +5,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
-use serde::{Deserialize, Serialize};
 
 use crate::durable::{Guarded, sync_folder};
 use crate::failpoints::{self, Operation};
 
 /// How much of a log counts: what was written up to some moment, whatever may stand behind it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mark {
     /// In bytes.
     pub length: u64,
