@@ -202,9 +202,6 @@ fn source(
         ResizeMode::Nearest(mode) => ratio.nearest(mode),
         ResizeMode::Linear => ratio,
     };
-    if let ResizeMode::Nearest(mode) = op.mode {
-        check_nearest(ctx, &op.axis(axis, 1, 1), op.coordinates, mode, [from, to], &ratio)?;
-    }
     let largest = ctx.largest(&(&ratio.factor * to)).saturating_add(ctx.largest(&ratio.shift).max(0));
     if largest > i64::from(i32::MAX) {
         return Err(format!(
@@ -212,6 +209,9 @@ fn source(
             ctx.largest(from),
             ctx.largest(to)
         ));
+    }
+    if let ResizeMode::Nearest(mode) = op.mode {
+        check_nearest(ctx, &op.axis(axis, 1, 1), op.coordinates, mode, [from, to], &ratio)?;
     }
     Ok(Source::Ratio(ratio))
 }
