@@ -97,14 +97,28 @@ impl Device {
 
     /// What has gone wrong without anybody waiting for it, if anything has.
     pub(crate) fn fault(&self, doing: &'static str, needs: u64) -> Result<(), RuntimeError> {
-        let mut faults = lock(&self.faults);
-        if let Some(reason) = &faults.lost {
-            return Err(RuntimeError::Lost { reason: reason.clone() });
-        }
-        match faults.uncaptured.take() {
+        let uncaptured = {
+            let mut faults = lock(&self.faults);
+            if let Some(reason) = &faults.lost {
+                return Err(RuntimeError::Lost { reason: reason.clone() });
+            }
+            faults.uncaptured.take()
+        };
+        match uncaptured {
             None => Ok(()),
             Some(wgpu::Error::OutOfMemory { .. }) => Err(RuntimeError::OutOfMemory { doing, needs }),
-            Some(error) => Err(RuntimeError::Device { doing, reason: error.to_string() }),
+            Some(error) => Err(self.failed(doing, error.to_string())),
+        }
+    }
+
+    /// An error of the device. What fails on a device that is being lost fails for many reasons before it is told that it
+    /// is lost, which is the one that counts.
+    pub(crate) fn failed(&self, doing: &'static str, reason: String) -> RuntimeError {
+        // wgpu tells it to whoever polls, and panics if it is lost meanwhile.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
+        match &lock(&self.faults).lost {
+            Some(reason) => RuntimeError::Lost { reason: reason.clone() },
+            None => RuntimeError::Device { doing, reason },
         }
     }
 

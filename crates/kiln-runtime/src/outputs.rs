@@ -164,7 +164,7 @@ impl Readback {
 
     fn read<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
         let Some(buffer) = &self.buffer else { return Ok(read(&[])) };
-        let failed = |reason: String| RuntimeError::Device { doing: "reading memory back", reason };
+        let failed = |reason: String| session.device.failed("reading memory back", reason);
         match self.mapping.told() {
             Some(Ok(())) => {}
             Some(Err(error)) => {

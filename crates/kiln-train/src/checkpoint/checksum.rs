@@ -57,15 +57,17 @@ pub(super) fn verify<'a>(
     let stored: BTreeMap<String, String> =
         serde_json::from_str(stored).map_err(|_| "its checksums cannot be read".to_owned())?;
     let found = of_tensors(tensors);
-    // Names that only one side has are in the checksum of all.
     let differ: Vec<String> = found
         .iter()
         .filter(|(name, sum)| stored.get(*name).is_some_and(|stored| stored != *sum))
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     match &differ[..] {
-        [] if found.len() == stored.len() && *all == format!("{:08x}", of_all(metadata)) => Ok(()),
-        [] => Err("its header does not have the checksum that was written".into()),
+        [] if !found.keys().eq(stored.keys()) => Err("its tensors are not those that were written".into()),
+        [] if *all != format!("{:08x}", of_all(metadata)) => {
+            Err("its header does not have the checksum that was written".into())
+        }
+        [] => Ok(()),
         [one] => Err(format!("the elements of {one} do not have the checksum that was written")),
         [first, rest @ ..] => Err(format!(
             "the elements of {first} and {} more tensors do not have the checksums that were written",
