@@ -62,7 +62,7 @@ pub fn guarded<T>(
         Err(wgpu::Error::OutOfMemory { .. }) => Err(RuntimeError::OutOfMemory { doing, needs }),
         Err(error) => {
             device.fault(doing, needs)?;
-            Err(RuntimeError::Device { doing, reason: error.to_string() })
+            Err(device.failed(doing, error.to_string()))
         }
     }
 }
