@@ -49,8 +49,8 @@ fn instead(opaque: &Opaque) -> &'static str {
              number of classes or of words, has to stand in the file as a number, or be an argument that `--arg` gives"
         }
         _ => {
-            "what a model is made of has to be in PyTorch, in this file or in Python files beside it; \
-             `--lenient-imports` passes over calls of what is not known"
+            "what a model is made of has to be in PyTorch, in this file, or in Python files beside it or below \
+             `--root FOLDER`; `--lenient-imports` passes over calls of what is not known"
         }
     }
 }
