@@ -6,6 +6,7 @@
 use std::io::Cursor;
 
 use kiln_files::buffer;
+use libjpeg_turbo_rs::common::types::{ComponentInfo, FrameHeader};
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
@@ -161,6 +162,7 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     if !is_whole(bytes) {
         return Err("it ends before its pixels do".into());
     }
+    check_sampling(header)?;
     let single = header.components.len() == 1;
     // Grey of a picture in colours is made of its colours, not taken from the file.
     let format = if single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
@@ -188,6 +190,20 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
         channels = 1;
     }
     Ok(Picture { height, width, channels, values })
+}
+
+/// Refuses four components (CMYK, YCCK) that are sampled as the decoder does not expect it: it takes the first and the last
+/// to be of the full size, and the other two to be alike.
+fn check_sampling(header: &FrameHeader) -> Result<(), String> {
+    let [first, second, third, last] = &header.components[..] else { return Ok(()) };
+    let size = |c: &ComponentInfo| (c.horizontal_sampling, c.vertical_sampling);
+    let divides = |(h, v): (u8, u8), (part_h, part_v): (u8, u8)| {
+        part_h > 0 && part_v > 0 && h % part_h == 0 && v % part_v == 0
+    };
+    if size(last) == size(first) && size(second) == size(third) && divides(size(first), size(second)) {
+        return Ok(());
+    }
+    Err("its four components are sampled differently; a copy in RGB can be read".into())
 }
 
 /// Whether a JPEG file has its end: the marker that comes after all segments and scans. One that was cut does not, and

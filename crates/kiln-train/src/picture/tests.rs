@@ -178,3 +178,22 @@ fn sizes_that_are_not_made() {
     let large = Picture { height: 1 << 14, width: 1 << 13, channels: 1, values: vec![0; 1 << 27] };
     assert!(!large.is_within_limits());
 }
+
+/// A CMYK file whose header says that the last component is smaller than the first, or the two between unlike each other:
+/// the decoder reads past the end of a plane there.
+#[test]
+fn components_that_are_sampled_differently_are_refused() {
+    let whole = std::fs::read(fixtures().join("cmyk.jpg")).expect("a file");
+    assert!(Picture::from_bytes(&whole, Channels::Rgb).is_ok());
+    let frame = whole.windows(2).position(|bytes| bytes == [0xff, 0xc0]).expect("a frame header");
+    // Marker, length, precision, height, width, number of components; then identifier, sampling, table of each.
+    let sampling = |component: usize| frame + 10 + 3 * component + 1;
+    for changes in [&[(0, 0x13)][..], &[(0, 0x22)], &[(1, 0x21), (0, 0x22)], &[(3, 0x41)]] {
+        let mut bytes = whole.clone();
+        for (component, factors) in changes {
+            bytes[sampling(*component)] = *factors;
+        }
+        let error = Picture::from_bytes(&bytes, Channels::Rgb).err().unwrap_or_default();
+        assert!(error.contains("sampled differently"), "{changes:?}: {error}");
+    }
+}

@@ -1,0 +1,237 @@
+//! Convolution as a matrix product whose left matrix is gathered on the way: rows are output positions, columns output
+//! channels, k runs over taps and input channels.
+
+use kiln_graph::{Dim, product};
+
+use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
+use super::conv::{ConvShapes, admits_im2col, is_vectorized, per_axis, row_params, three};
+use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
+use super::problem::{Operation, Problem};
+use super::tile::Tile;
+use crate::error::CompileError;
+use crate::layout::{channels_last, weight_layout};
+use crate::memory::buffer::BufferId;
+use crate::memory::packed::PackedShape;
+use crate::target::Target;
+use crate::wgsl::params::Params;
+use crate::wgsl::template::templates;
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "implicit_gemm",
+    templates: templates!["conv_broadcast", "conv_tile"],
+    space,
+    demands,
+    cost,
+    realize,
+};
+
+fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
+    let Operation::Conv(conv) = &problem.operation else { return vec![] };
+    if !is_vectorized(conv) {
+        return vec![];
+    }
+    // Of a single channel three quarters of the products are with padding, so there the taps are always channels.
+    let im2col = i64::from(admits_im2col(conv) && conv.group_out > 1);
+    Tile::all(target).into_iter().map(|tile| tile.knobs().with("im2col", im2col)).collect()
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
+    let Operation::Conv(conv) = &problem.operation else { return Demands::default() };
+    let tile = Tile::of(knobs);
+    let rank = conv.window.x.len();
+    let im2col = knobs.get("im2col") == 1;
+    let x = if im2col { OperandLayout::PartialIm2col } else { OperandLayout::ChannelRows };
+    let w = if problem.is_constant(1) {
+        // Taps that became channels are the last axis by themselves.
+        let k_axes = if im2col { (2..rank).collect() } else { (2..rank).chain([1]).collect() };
+        let (groups, width) = (conv.groups, tile.width());
+        OperandLayout::Packed(PackedShape { groups, column_axis: 0, k_axes, width })
+    } else {
+        OperandLayout::Tensor(weight_layout(rank))
+    };
+    // Steps along k, and those of the loops around them.
+    let conv = if im2col { &conv.over_taps() } else { conv };
+    let steps = conv.window.taps().saturating_mul(conv.group_in.div_ceil(4) + 2);
+    tile.demands(vec![x, w], count(steps))
+}
+
+/// The copy that a partial im2col needs is not counted: the gradient of the weights reads it, too.
+fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
+    let Operation::Conv(conv) = &problem.operation else { return Estimate::default() };
+    let im2col = knobs.get("im2col") == 1;
+    let conv = if im2col { &conv.over_taps() } else { conv };
+    let terms = count(conv.window.taps() * conv.group_in.next_multiple_of(4));
+    let columns = count(conv.group_out.div_ceil(4));
+    let mut estimate = Tile::of(knobs).cost(target, conv.window.positions(), columns, terms);
+    estimate.invocations *= float(count(conv.groups));
+    estimate
+}
+
+/// Loops of up to so many steps over channels are merged with those over the width of the window.
+const SHORT: usize = 2;
+
+/// The convolution in its tiles.
+struct Gemm {
+    shapes: ConvShapes,
+    tile: Tile,
+}
+
+fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
+    let shapes = ConvShapes::of(builder)?;
+    let im2col = knobs.get("im2col") == 1;
+    let shapes = if im2col { shapes.over_taps() } else { shapes };
+    let gemm = Gemm { shapes, tile: Tile::of(knobs) };
+    gemm.launch(builder)
+}
+
+impl Gemm {
+    fn launch(&self, builder: &mut KernelBuilder<'_, '_>) -> Result<(), CompileError> {
+        let Self { shapes, tile, .. } = self;
+        let rows = builder.rows(0)?;
+        let columns = shapes.w[0] / shapes.conv.groups;
+        let column_tiles = columns.div_ceil(tile.width());
+        let right = self.right(builder, column_tiles)?;
+        let rank = shapes.x.len();
+        let BiasedEpilogue { epilogue, biased, buffers } =
+            builder.biased_epilogue(1, &channels_last(rank), &[rows.buffer, right.buffer])?;
+        let positions = shapes.positions();
+        let depth = shapes.w[1].div_ceil(4);
+        let mut params = shapes.params();
+        row_params("x", &rows, &mut params)?;
+        params.uint("rows", positions.clone());
+        params.uint("column_tiles", column_tiles);
+        params.uint("group_columns", columns.div_ceil(4));
+        params.int("depth", depth);
+        params.uint("w_part", right.part);
+        params.uint("w_tile", right.tile);
+        params.uint("w_step", right.step);
+        params.uint("w_depth", right.depth);
+        // One loop instead of two pays where the inner one would be short; its checks are made at every step.
+        let merged_loops = depth <= SHORT
+            && !shapes.is_dilated()
+            && shapes.conv.groups == 1
+            && shapes.conv.dilations.last().is_none_or(|d| *d == 1)
+            && (depth == 1 || right.depth == 4 * depth)
+            && rows.step == Dim::from(4 * depth);
+        let batch_innermost = self.meets_padding(builder);
+        let residue_classes = self.has_residue_classes() || batch_innermost;
+        let row_tiles = if residue_classes {
+            let (row_tiles, own) = self.residue_classes();
+            params.extend(own);
+            row_tiles
+        } else {
+            positions.ceil_div(tile.rows())
+        };
+        let (any, some) = tile.any();
+        let (some_h, some_w) = (some("h_", " >= 0"), some("inside_", ""));
+        let (deep, dilated) = (rank == 5, shapes.is_dilated());
+        let merged_loops = merged_loops && !residue_classes;
+        let values = tile.template_values(minijinja::context! {
+            deep, dilated, residue_classes, batch_innermost, biased, merged_loops, any, some_h, some_w
+        });
+        let workgroups = tile.grid(builder.values, &row_tiles, (column_tiles * shapes.conv.groups).into());
+        let launch = AnchorLaunch {
+            template: if *tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" },
+            kernel: format!("conv_{}", tile.name()),
+            buffers: &buffers,
+            params,
+            values,
+            workgroups,
+            flops: shapes.flops(),
+        };
+        builder.launch_anchor(epilogue, launch);
+        Ok(())
+    }
+
+    /// Whether the products with the zeros between input elements can be left out.
+    fn has_residue_classes(&self) -> bool {
+        let conv = &self.shapes.conv;
+        self.shapes.is_dilated() && conv.strides.iter().chain(&conv.dilations).all(|n| *n == 1)
+    }
+
+    /// Whether most products would be with padding, so that it pays to sort rows such that those can be left out.
+    #[allow(clippy::as_conversions, reason = "a share need not be exact")]
+    fn meets_padding(&self, builder: &KernelBuilder<'_, '_>) -> bool {
+        let ConvShapes { conv, x, w, y } = &self.shapes;
+        let plain = conv.strides.iter().chain(&conv.dilations).all(|n| *n == 1);
+        let mut share = 1.0;
+        for axis in 0..conv.strides.len() {
+            let (Some(size), Some(out)) = (x[axis + 2].as_usize(), y[axis + 2].as_usize()) else {
+                return false;
+            };
+            let (step, kernel) = (conv.input_dilations[axis], w[axis + 2]);
+            let before = usize::try_from(conv.pads[axis][0]).unwrap_or(0);
+            let end = (size - 1) * step + 1;
+            let meets = |place: &usize| (before..before + end).contains(place);
+            let met = (0..out).map(|o| (o..o + kernel).filter(meets).count()).sum::<usize>();
+            share *= met as f64 / (out * kernel).max(1) as f64;
+        }
+        // Several images in a row, and not so many positions that they leave the caches.
+        let images = builder.values.maximum(&x[0]);
+        plain && self.tile != Tile::Workgroup && share < 0.6 && images >= self.tile.rows()
+    }
+
+    /// Tiles of rows where each residue class has its own, and what kernels need to know of the classes, see
+    /// `residue_classes.wgsl`.
+    fn residue_classes(&self) -> (Dim, Params) {
+        let ConvShapes { conv, y, .. } = &self.shapes;
+        let steps = three(&conv.input_dilations, 1);
+        let classes: usize = steps.iter().product();
+        let out = three(&y[2..], 1.into());
+        let sizes: [Dim; 3] = std::array::from_fn(|axis| out[axis].ceil_div(count(steps[axis])));
+        let rows = &product(&sizes) * &y[0];
+        let tiles = rows.ceil_div(self.tile.rows());
+        let mut params = Params::default();
+        per_axis(&mut params, "class", &sizes);
+        params.int("images", y[0].clone());
+        params.uint("classes", classes);
+        params.uint("class_rows", rows);
+        params.uint("class_tiles", tiles.clone());
+        (tiles * classes.into(), params)
+    }
+
+    /// The weights as the right matrix.
+    fn right(&self, builder: &KernelBuilder<'_, '_>, column_tiles: usize) -> Result<Right, CompileError> {
+        let ConvShapes { conv, w, .. } = &self.shapes;
+        let width = self.tile.width() / 4;
+        let Some(LaidOut::Packed(pieces)) = builder.operands.get(1) else {
+            let columns = w[0].div_ceil(4);
+            let part = columns / conv.groups;
+            let buffer = builder.tensor_buffer(1)?;
+            return Ok(Right { buffer, part, tile: width, step: columns, depth: w[1] });
+        };
+        let [panels] = &pieces[..] else { return Err(self.too_large(builder)) };
+        let (taps, depth) = (self.shapes.taps(), w[1].next_multiple_of(4));
+        let panel = taps * depth * width;
+        Ok(Right { buffer: panels.buffer, part: column_tiles * panel, tile: panel, step: width, depth })
+    }
+
+    /// That the weights cannot be bound in one piece.
+    fn too_large(&self, builder: &KernelBuilder<'_, '_>) -> CompileError {
+        let w = builder.anchor().map(|node| node.inputs[1]);
+        let values = &builder.values;
+        let elements: usize = self.shapes.w.iter().product();
+        let bytes = w.as_ref().ok().and_then(|id| values.element(*id).ok()).map_or(4, |e| e.size());
+        CompileError::TooLarge {
+            tensor: w.map_or_else(|_| builder.group.name.clone(), |id| values.graph.value(id).name.clone()),
+            bytes: bytes * u64::try_from(elements).unwrap_or(u64::MAX),
+            limit: values.target.max_storage_buffer_binding_size,
+            hint: String::new(),
+        }
+    }
+}
+
+/// The weights as the right matrix of a product; strides in vectors of four.
+struct Right {
+    buffer: BufferId,
+    part: usize,
+    tile: usize,
+    step: usize,
+    /// Rows of a tap. Those that are missing to four meet zeros on the left.
+    depth: usize,
+}

@@ -1,0 +1,191 @@
+//! Matrix product, in tiles.
+
+use kiln_graph::Dim;
+
+use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
+use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
+use super::matmul_split::{Product, parts_of_sums};
+use super::problem::{MatMulProblem, Operation, Problem, ceil_div};
+use super::reduce::lower_reduction;
+use super::tile::Tile;
+use crate::error::CompileError;
+use crate::layout::{self, row_major};
+use crate::memory::buffer::BufferId;
+use crate::target::Target;
+use crate::wgsl::params::Params;
+use crate::wgsl::template::templates;
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "matmul",
+    templates: templates!["matmul_broadcast", "matmul_tile"],
+    space,
+    demands,
+    cost,
+    realize,
+};
+
+fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
+    match &problem.operation {
+        // Rows of the left matrix end in zeros, those of the right one need not.
+        Operation::MatMul(product) if is_packed(problem, product) || product.depth.multiple >= 4 => {
+            let split = product.parts(problem);
+            Tile::all(target).into_iter().map(|tile| tile.knobs().with("split_k", split)).collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// Whether the right matrix is a constant that is laid out in panels.
+fn is_packed(problem: &Problem, product: &MatMulProblem) -> bool {
+    problem.is_constant(1) && product.shared_right
+}
+
+impl MatMulProblem {
+    /// Into how many parts each sum is split.
+    pub fn parts(&self, problem: &Problem) -> i64 {
+        parts_of_sums(problem, self.depth.max)
+    }
+
+    fn columns_of_vectors(&self) -> i64 {
+        // As wide as can be where it is not known.
+        if self.columns.fixed { ceil_div(self.columns.max, 4) } else { 1 << 20 }
+    }
+}
+
+fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
+    let Operation::MatMul(product) = &problem.operation else { return Demands::default() };
+    let tile = Tile::of(knobs);
+    let right = if is_packed(problem, product) {
+        let (k, columns) = if product.transposed[1] { (1, 0) } else { (0, 1) };
+        OperandLayout::PackedMatrix { k_axis: k, column_axis: columns, width: tile.width() }
+    } else {
+        OperandLayout::Matrix { transposed: product.transposed[1] }
+    };
+    let left = OperandLayout::Matrix { transposed: product.transposed[0] };
+    let steps = ceil_div(ceil_div(product.depth.max, 4), knobs.get("split_k").max(1));
+    tile.demands(vec![left, right], steps)
+}
+
+fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
+    let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
+    let parts = knobs.get("split_k").max(1);
+    let depth = ceil_div(4 * ceil_div(product.depth.max, 4), parts);
+    let columns = product.columns_of_vectors();
+    let mut estimate = Tile::of(knobs).cost(target, product.rows.max, columns, depth);
+    estimate.invocations *= float(product.batches.max.saturating_mul(parts));
+    if parts > 1 {
+        estimate.launches += 1;
+        estimate.bytes += float(product.partial_bytes(parts));
+    }
+    estimate
+}
+
+fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
+    let product = Product::of(builder, knobs)?;
+    let tile = Tile::of(knobs);
+    let rights = rights(builder, &product, tile)?;
+    launch(builder, &product, tile, rights)
+}
+
+/// A right matrix, or some columns of it; all numbers are in vectors of four.
+struct Right {
+    buffer: BufferId,
+    batch: Dim,
+    tile: Dim,
+    step: Dim,
+    begin: Dim,
+    end: Dim,
+}
+
+/// The right matrix, in several pieces if it is known and too large to be bound at once.
+fn rights(
+    builder: &KernelBuilder<'_, '_>,
+    product: &Product,
+    tile: Tile,
+) -> Result<Vec<Right>, CompileError> {
+    let Some(LaidOut::Packed(pieces)) = builder.operands.get(1) else {
+        let matrix = builder.matrix(1)?;
+        let columns = layout::vectors(&layout::round_up(&product.columns, 4))?;
+        return Ok(vec![Right {
+            buffer: matrix.buffer,
+            batch: layout::vectors(&matrix.batch_stride)?,
+            tile: tile.columns().into(),
+            step: columns.clone(),
+            begin: 0.into(),
+            end: columns,
+        }]);
+    };
+    let known = |dim: &Dim| dim.as_usize().ok_or_else(|| builder.defect("has weights of open shape"));
+    let width = tile.width() / 4;
+    let (depth, columns) = (known(&product.left.columns)?, known(&product.columns)?.div_ceil(4));
+    let right = |buffer, tiles: &std::ops::Range<usize>| Right {
+        buffer,
+        batch: 0.into(),
+        tile: (depth.next_multiple_of(4) * width).into(),
+        step: width.into(),
+        begin: (tiles.start * width).into(),
+        end: (tiles.end * width).min(columns).into(),
+    };
+    Ok(pieces.iter().map(|piece| right(piece.buffer, &piece.tiles)).collect())
+}
+
+/// One launch for each piece of the right matrix; together they compute all columns.
+fn launch(
+    builder: &mut KernelBuilder<'_, '_>,
+    product: &Product,
+    tile: Tile,
+    rights: Vec<Right>,
+) -> Result<(), CompileError> {
+    let depth = product.left.columns.ceil_div(4);
+    let left = product.left.buffer;
+    let own: Vec<BufferId> = [left].into_iter().chain(rights.iter().take(1).map(|r| r.buffer)).collect();
+    let (epilogue, biased, buffers, partial) = if product.parts == 1 {
+        let (layout, axis) = (row_major(product.rank, 4), product.rank - 1);
+        let BiasedEpilogue { epilogue, biased, buffers } = builder.biased_epilogue(axis, &layout, &own)?;
+        (epilogue, biased, buffers, None)
+    } else {
+        let (epilogue, plan) = product.partial_epilogue(builder, own.len() + 1)?;
+        (epilogue, false, own.clone(), Some(plan))
+    };
+    let bias = buffers.get(own.len()).copied();
+    let batches = &kiln_graph::product(&product.batch) * &product.parts.into();
+    let row_tiles = product.rows.ceil_div(tile.rows());
+    let single = rights.len() == 1;
+    for right in rights {
+        let mut params = Params::default();
+        params.uint("rows", product.rows.clone());
+        params.uint("row_tiles", row_tiles.clone());
+        params.uint("batches", batches.clone());
+        product.split(&mut params, &depth);
+        params.uint("a_step", depth.clone());
+        params.uint("a_batch", layout::vectors(&product.left.batch_stride)?);
+        params.uint("w_batch", right.batch);
+        params.uint("w_tile", right.tile);
+        params.uint("w_step", right.step);
+        params.uint("columns_begin", right.begin.clone());
+        params.uint("columns_end", right.end.clone());
+        let columns = right.end - right.begin;
+        let workgroups =
+            tile.grid(builder.values, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));
+        let split = product.parts > 1;
+        let buffers: Vec<BufferId> = [left, right.buffer].into_iter().chain(bias).collect();
+        let launch = AnchorLaunch {
+            template: if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" },
+            kernel: format!("matmul_{}", tile.name()),
+            buffers: &buffers,
+            params,
+            values: tile.template_values(minijinja::context! { biased, residue_classes => false, split }),
+            workgroups,
+            flops: if single { product.flops.clone() } else { product.flops_of(&columns) },
+        };
+        builder.launch_part(epilogue.clone(), launch);
+    }
+    match partial {
+        Some(plan) => lower_reduction(builder, plan),
+        None => {
+            builder.complete(epilogue.output);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Reductions.
+//!
+//! Sums are formed as trees: in a kernel of blocks, and where much is combined by several kernels, one after the other,
+//! each of which leaves less. So there is no limit to what can be combined, there is work for all of the device, and
+//! rounding errors stay small. The order is always the same.
+
+use kiln_graph::ops::ReduceKind;
+use kiln_graph::{DType, Dim, Op, product};
+use kiln_plan::{Access, Layout};
+
+use super::builder::{AnchorLaunch, KernelBuilder, KernelLaunch};
+use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
+use super::problem::{Operation, Problem};
+pub use super::reduction_loops::ReductionPlan;
+use super::reduction_loops::{BLOCK, LONG, ReductionLoops, merged, shares};
+use crate::element::computed_type;
+use crate::error::CompileError;
+use crate::layout;
+use crate::memory::buffer::View;
+use crate::memory::values::Values;
+use crate::target::Target;
+use crate::wgsl::elementwise::wrapped;
+use crate::wgsl::expression::{Addressing, Expression};
+use crate::wgsl::params::Params;
+use crate::wgsl::space::IterationSpace;
+use crate::wgsl::template::templates;
+
+/// The family.
+pub const FAMILY: Family =
+    Family { name: "reduce", templates: templates!["reduce"], space, demands, cost, realize };
+
+fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
+    match &problem.operation {
+        Operation::Reduce { .. } => vec![Knobs::default()],
+        _ => vec![],
+    }
+}
+
+fn demands(_: &Problem, _: &Knobs) -> Demands {
+    // What is longer is split into parts.
+    Demands::simple(vec![OperandLayout::Strided], LONG + LONG / BLOCK)
+}
+
+fn cost(problem: &Problem, _: &Knobs, _: &Target) -> Estimate {
+    let Operation::Reduce { length, results, .. } = problem.operation else { return Estimate::default() };
+    let parts = if length > LONG { length.isqrt() } else { 1 };
+    let mut estimate = Estimate::of(results.saturating_mul(parts), float(length / parts));
+    if parts > 1 {
+        estimate.launches += 1;
+        estimate.bytes += float(results.saturating_mul(parts).saturating_mul(8));
+    }
+    estimate
+}
+
+/// The order of dimensions in memory of the value behind a view, by falling strides.
+fn memory_order(values: &Values<'_>, view: &View) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..view.strides.len()).collect();
+    order.sort_by_key(|axis| std::cmp::Reverse(values.maximum(&view.strides[*axis])));
+    order
+}
+
+fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), CompileError> {
+    let node = builder.anchor()?;
+    let Op::Reduce(op) = &node.op else { return Err(builder.defect("is not a reduction")) };
+    let shape = builder.shape(node.inputs[0]);
+    let view = builder.view(0)?;
+    let order = memory_order(builder.values, &view);
+    let combined = order.iter().filter(|axis| op.axes.contains(axis) && !shape[**axis].is(1));
+    let loops = merged(combined.map(|axis| (shape[*axis].clone(), view.strides[*axis].clone())));
+    let kept = |axis: &usize| op.keep_dims || !op.axes.contains(axis);
+    let output_axis =
+        |axis: usize| if op.keep_dims { axis } else { axis - op.axes.iter().filter(|a| **a < axis).count() };
+    let order = order.iter().copied().filter(kept).map(output_axis).collect();
+    let strides: Vec<Dim> = (0..shape.len())
+        .filter(kept)
+        .map(|a| if op.axes.contains(&a) { 0.into() } else { view.strides[a].clone() })
+        .collect();
+    let count = product(op.axes.iter().map(|axis| &shape[*axis]));
+    let view = View { strides, ..view };
+    let plan = ReductionPlan { view, order, loops, count, kind: op.kind, flops: product(&shape) };
+    lower_reduction(builder, plan)
+}
+
+/// Launches a reduction as `plan` says, with the epilogue of the group.
+pub fn lower_reduction(
+    builder: &mut KernelBuilder<'_, '_>,
+    mut plan: ReductionPlan,
+) -> Result<(), CompileError> {
+    let anchor = builder.result()?;
+    let dtype = builder.values.graph.ty(anchor).dtype;
+    builder.values.element(anchor)?;
+    plan.kind = value_of(plan.kind);
+    let shape = builder.shape(builder.group_result()?);
+    let (loops, count) = loop {
+        let loops = ReductionLoops::of(&shape, &plan, dtype)?;
+        let shares = shares(builder.values, &loops.loops);
+        if shares.is_empty() {
+            break (loops, plan.count);
+        }
+        plan = in_parts(builder, dtype, plan, &loops, &shares)?;
+    };
+    let buffer = loops.place.buffer;
+    let epilogue =
+        builder.epilogue_over(&loops.layout, loops.space.clone(), &[buffer], Some(&loops.place))?;
+    let mut params = loops.params();
+    params.int("combined", count);
+    let values = minijinja::context! {
+        total => wrapped(1, dtype, "total".into()),
+        ..loops.template_values(builder.values, plan.kind, dtype)
+    };
+    let launch = AnchorLaunch {
+        template: "reduce",
+        kernel: plan.kind.name().into(),
+        buffers: &[buffer],
+        params,
+        values,
+        workgroups: builder.grid(&epilogue.space.count()),
+        flops: plan.flops,
+    };
+    builder.launch_anchor(epilogue, launch);
+    Ok(())
+}
+
+/// What is computed, apart from gradients.
+fn value_of(kind: ReduceKind) -> ReduceKind {
+    match kind {
+        ReduceKind::MaxFirst => ReduceKind::Max,
+        ReduceKind::MinFirst => ReduceKind::Min,
+        ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => kind,
+    }
+}
+
+/// Combines parts of each result, and says how these are combined.
+fn in_parts(
+    builder: &mut KernelBuilder<'_, '_>,
+    dtype: DType,
+    plan: ReductionPlan,
+    whole: &ReductionLoops,
+    shares: &[(usize, i64)],
+) -> Result<ReductionPlan, CompileError> {
+    // A mean is divided at the end.
+    let kind = if plan.kind == ReduceKind::Mean { ReduceKind::Sum } else { plan.kind };
+    let added = shares.len();
+    let part = part_of(whole, shares);
+    let shape = part.space.shape.clone();
+    let mut params = Params::default();
+    params.uint("count", part.space.count());
+    params.uint("inner", part.space.inner());
+    params.extend(part.params());
+    let mut outputs = whole.space.count();
+    for (n, parts) in shares.iter().rev() {
+        params.uint(format!("outputs_{n}"), outputs.clone());
+        params.uint(format!("parts_{n}"), *parts);
+        params.int(format!("whole_{n}"), whole.loops[*n].0.clone());
+        outputs = outputs * (*parts).into();
+    }
+    let element = computed_type(dtype);
+    let to = builder.scratch("parts", element, &layout::elements(&part.layout, &shape));
+    let addressing = Addressing { source: Some(&part.place), ..Addressing::default() };
+    let code = Expression::new(part.space.clone(), &[], addressing, 2, &[])
+        .finish("acc", dtype, element, dtype, addressing);
+    let splits: Vec<usize> = shares.iter().map(|(n, _)| *n).collect();
+    let own = part.template_values(builder.values, kind, dtype);
+    let values = minijinja::context! {
+        splits,
+        out_binding => 2,
+        ..minijinja::context! { ..code.template_values(), ..own }
+    };
+    params.extend(code.params);
+    let workgroups = builder.grid(&part.space.count());
+    builder.launch(KernelLaunch {
+        template: "reduce",
+        kernel: format!("{}_parts", kind.name()),
+        name: builder.group.name.clone(),
+        values,
+        bindings: vec![(whole.place.buffer, Access::Read), (to, Access::ReadWrite)],
+        params,
+        workgroups,
+        writes: vec![],
+        flops: plan.flops.clone(),
+    });
+    let mut strides = layout::strides(&part.layout, &shape);
+    let own = strides.split_off(added);
+    let parts = shares.iter().map(|(_, parts)| Dim::from(*parts));
+    let zero_lanes = part.layout.lanes == 4;
+    let view = View { buffer: to, element, base: 0.into(), strides: own, zero_lanes };
+    let (flops, order) = (whole.space.count(), whole.layout.order.clone());
+    Ok(ReductionPlan { view, order, loops: merged(parts.zip(strides)), flops, ..plan })
+}
+
+/// The loops of parts: the results have an axis for each loop that is split.
+fn part_of(whole: &ReductionLoops, shares: &[(usize, i64)]) -> ReductionLoops {
+    // Vectors that are neighbours are placed by elements.
+    let unit = Dim::from(if whole.vectors { 4 } else { 1 });
+    let mut loops = whole.loops.clone();
+    let mut shape: Vec<Dim> = vec![];
+    let mut strides: Vec<Dim> = vec![];
+    for (n, parts) in shares {
+        let chunk = loops[*n].0.ceil_div(*parts);
+        shape.push((*parts).into());
+        strides.push(&(&chunk * &loops[*n].1) * &unit);
+        loops[*n].0 = chunk;
+    }
+    shape.extend(whole.space.shape.iter().cloned());
+    strides.extend(whole.place.strides.iter().cloned());
+    let added = shares.len();
+    let order = (0..added).chain(whole.layout.order.iter().map(|axis| axis + added)).collect();
+    let layout = Layout { order, lanes: whole.layout.lanes };
+    let space = IterationSpace { width: whole.space.width, ..IterationSpace::new(&shape, &layout) };
+    let place = View { strides, ..whole.place.clone() };
+    ReductionLoops { place, space, layout, loops, vectors: whole.vectors, along: whole.along }
+}

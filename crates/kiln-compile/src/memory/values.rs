@@ -1,0 +1,400 @@
+//! Where each value of a graph can be read so far: the ledger of buffers, tensors and views.
+
+use std::collections::HashMap;
+
+use kiln_graph::ops::ScatterReduction;
+use kiln_graph::{Bindings, DType, Dim, Graph, Op, Tensor as Constant, ValueId};
+use kiln_plan::{Layout, Storage};
+
+use super::alias::{ConcatAliases, concat_aliases};
+use super::buffer::{Buffer, BufferId, BufferInit, Tensor, TensorId, View};
+use super::liveness::Liveness;
+use super::packed::{PackedShape, PackedWeights, pack, pack_panels};
+use super::states::States;
+use crate::element::{bytes_of, computed_type, stored_type};
+use crate::error::CompileError;
+use crate::fuse::Fusion;
+use crate::layout;
+use crate::target::Target;
+
+/// See the module's text.
+pub struct Values<'a> {
+    /// The graph, its values with the element types that they have on the device.
+    pub graph: &'a Graph,
+    /// The same graph with the element types that the host sees.
+    pub host_types: &'a Graph,
+    /// The device.
+    pub target: &'a Target,
+    /// Maxima of the symbols.
+    pub max: &'a Bindings,
+    /// All buffers.
+    pub buffers: Vec<Buffer>,
+    /// All tensors.
+    pub tensors: Vec<Tensor>,
+    /// How long values and buffers are needed.
+    pub liveness: Liveness,
+    /// Parts of concatenations that are written straight into them.
+    pub aliases: ConcatAliases,
+    /// Whose buffer is a state's.
+    states: HashMap<BufferId, ValueId>,
+    /// What states become: the new value, and the state.
+    updates: HashMap<ValueId, ValueId>,
+    views: HashMap<ValueId, View>,
+    versions: HashMap<ValueId, Vec<TensorId>>,
+    /// By value: whether 16-bit floats have 32 bits in memory.
+    is_precise: Vec<bool>,
+    packed: HashMap<ValueId, Vec<(PackedShape, Vec<PackedWeights>)>>,
+}
+
+impl<'a> Values<'a> {
+    /// Nothing yet but the graph's inputs and states.
+    pub fn new(
+        graph: &'a Graph,
+        host_types: &'a Graph,
+        target: &'a Target,
+        max: &'a Bindings,
+        fusion: &Fusion,
+        states: &States,
+    ) -> Result<Self, CompileError> {
+        let mut this = Self {
+            graph,
+            host_types,
+            target,
+            max,
+            buffers: Vec::new(),
+            tensors: Vec::new(),
+            liveness: Liveness::of(graph, fusion),
+            aliases: concat_aliases(graph, fusion),
+            states: HashMap::new(),
+            updates: HashMap::new(),
+            views: HashMap::new(),
+            versions: HashMap::new(),
+            is_precise: precise(graph),
+            packed: HashMap::new(),
+        };
+        for id in graph.inputs() {
+            let layout = layout::row_major(graph.ty(*id).rank(), 1);
+            let tensor = this.place(*id, layout, BufferInit::Input)?;
+            this.register(*id, tensor)?;
+        }
+        for id in graph.states() {
+            let Some(index) = states.index(&graph.value(*id).name) else { continue };
+            let layout = states.all()[index].layout.clone();
+            let tensor = this.place(*id, layout, BufferInit::State(index))?;
+            this.register(*id, tensor)?;
+            this.states.insert(this.tensor(tensor).buffer, *id);
+        }
+        for update in graph.updates() {
+            this.updates.insert(update.value, update.state);
+        }
+        Ok(this)
+    }
+
+    /// The maximum of a dimension.
+    pub fn maximum(&self, dim: &Dim) -> i64 {
+        // Symbols without a maximum were refused before lowering began.
+        dim.eval(self.max).unwrap_or(i64::MAX)
+    }
+
+    /// A tensor by its number.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0]
+    }
+
+    /// A buffer by its number.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0]
+    }
+
+    /// A new buffer of so many elements.
+    pub fn allocate(&mut self, name: &str, element: Storage, elements: &Dim, init: BufferInit) -> BufferId {
+        let bytes = layout::round_up(&(elements * &bytes_of(element)), 16);
+        self.buffers.push(Buffer { name: name.into(), element, bytes, init });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// A new tensor for a value in a buffer of its own.
+    pub fn place(&mut self, id: ValueId, layout: Layout, init: BufferInit) -> Result<TensorId, CompileError> {
+        let element = self.element(id)?;
+        let value = self.host_types.value(id);
+        let elements = layout::in_vectors(&layout, &value.ty.shape);
+        let buffer = self.allocate(&value.name, element, &elements, init);
+        Ok(self.place_in(id, layout, buffer))
+    }
+
+    /// A new tensor for a value in a buffer that exists.
+    pub fn place_in(&mut self, id: ValueId, layout: Layout, buffer: BufferId) -> TensorId {
+        let value = self.host_types.value(id);
+        self.add_tensor(Tensor { name: value.name.clone(), ty: value.ty.clone(), layout, buffer })
+    }
+
+    /// A new tensor that is not one of the graph's values.
+    pub fn add_tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// The element type in memory of a value, whether the target has it or not.
+    pub fn storage(&self, id: ValueId) -> Storage {
+        let dtype = self.graph.ty(id).dtype;
+        if self.is_precise[id.index()] { computed_type(dtype) } else { stored_type(dtype, self.target) }
+    }
+
+    /// The element type in memory of a value; an error if the target does not have it.
+    pub fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
+        let element = self.storage(id);
+        let possible = match element {
+            Storage::I64 => self.target.int64,
+            Storage::F64 => self.target.float64,
+            Storage::F32 | Storage::F16 | Storage::I32 | Storage::U32 => true,
+        };
+        if possible { Ok(element) } else { Err(self.no_such_type(id)) }
+    }
+
+    /// That a value is of a type that the device does not compute with.
+    pub fn no_such_type(&self, id: ValueId) -> CompileError {
+        let value = self.host_types.value(id);
+        CompileError::DType { value: value.name.clone(), dtype: value.ty.dtype }
+    }
+
+    /// Lets a tensor be a way to read a value.
+    pub fn register(&mut self, id: ValueId, tensor: TensorId) -> Result<(), CompileError> {
+        let view = self.tensor_view(tensor);
+        self.liveness.extend(id, view.buffer);
+        self.views.entry(id).or_insert(view);
+        self.versions.entry(id).or_default().push(tensor);
+        Ok(())
+    }
+
+    /// Lets a view be a way to read a value, without moving anything.
+    pub fn register_view(&mut self, id: ValueId, view: View) {
+        self.liveness.extend(id, view.buffer);
+        self.views.insert(id, view);
+    }
+
+    /// How the elements of a tensor are reached.
+    pub fn tensor_view(&self, id: TensorId) -> View {
+        let tensor = self.tensor(id);
+        let (layout, shape) = (&tensor.layout, &tensor.ty.shape);
+        // Behind a row that is not padded is anything, even where there is room for padding.
+        let whole = layout.order.last().is_none_or(|axis| layout::is_multiple(&shape[*axis], 4));
+        View {
+            buffer: tensor.buffer,
+            element: self.buffer(tensor.buffer).element,
+            base: 0.into(),
+            strides: layout::strides(layout, shape),
+            zero_lanes: whole || layout.lanes == 4,
+        }
+    }
+
+    /// Whether only the caller reads a value.
+    pub fn is_only_output(&self, id: ValueId) -> bool {
+        self.liveness.is_only_output(id) && !self.updates.contains_key(&id)
+    }
+
+    /// Whether the group that is being lowered is the last to read a buffer, so that it may be overwritten by
+    /// `result`. That of a state may only become what the state becomes.
+    pub fn dies(&self, buffer: BufferId, result: ValueId) -> bool {
+        let may_change = match &self.buffer(buffer).init {
+            BufferInit::Weights(_) => false,
+            BufferInit::Input | BufferInit::Activation => true,
+            BufferInit::State(_) => {
+                self.updates.get(&result).is_some_and(|state| self.states.get(&buffer) == Some(state))
+            }
+        };
+        may_change && self.liveness.is_last_reader(buffer)
+    }
+
+    /// The layout of the state that `value` is the new value of.
+    pub fn layout_of_updated(&self, value: ValueId) -> Option<Layout> {
+        self.updates.get(&value).and_then(|state| self.stored_layout(*state))
+    }
+
+    /// The tensors that hold a value.
+    pub fn versions(&self, id: ValueId) -> &[TensorId] {
+        self.versions.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The layout a value is stored in, if it is stored.
+    pub fn stored_layout(&self, id: ValueId) -> Option<Layout> {
+        self.versions(id).first().map(|tensor| self.tensor(*tensor).layout.clone())
+    }
+
+    /// Some way to read a value. A constant is laid out now.
+    pub fn view(&mut self, id: ValueId) -> Result<View, CompileError> {
+        if !self.views.contains_key(&id) {
+            let layout = layout::row_major(self.graph.ty(id).rank(), 4);
+            self.find(id, &layout)?;
+        }
+        self.views.get(&id).cloned().ok_or_else(|| self.missing(id))
+    }
+
+    /// A tensor that holds a value in `layout` without a copy: there is one already, a view runs as it would, or the
+    /// value is a constant, which is laid out now.
+    pub fn find(&mut self, id: ValueId, layout: &Layout) -> Result<Option<TensorId>, CompileError> {
+        let shape = self.graph.ty(id).shape.clone();
+        for tensor in self.versions(id) {
+            let has = self.tensor(*tensor);
+            if has.layout == *layout || layout::same_memory(&shape, &has.layout, layout) {
+                let buffer = has.buffer;
+                return self.alias(id, buffer, layout).map(Some);
+            }
+        }
+        if let Some(view) = self.views.get(&id)
+            && self.runs_as(view, &shape, layout)
+        {
+            let buffer = view.buffer;
+            return self.alias(id, buffer, layout).map(Some);
+        }
+        match self.graph.as_constant(id) {
+            Some(constant) => self.lay_out(id, constant, layout).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a view runs exactly as a tensor of `layout` would, in a buffer that is as large.
+    fn runs_as(&self, view: &View, shape: &[Dim], layout: &Layout) -> bool {
+        let last = layout.order.last();
+        let padded = layout.lanes == 1
+            || view.zero_lanes
+            || last.is_none_or(|axis| layout::is_multiple(&shape[*axis], layout.lanes));
+        let bytes = layout::in_vectors(layout, shape) * bytes_of(view.element);
+        view.base.is(0)
+            && padded
+            && self.buffer(view.buffer).bytes == layout::round_up(&bytes, 16)
+            && layout::same_strides(shape, &view.strides, &layout::strides(layout, shape))
+    }
+
+    fn lay_out(
+        &mut self,
+        id: ValueId,
+        constant: &Constant,
+        layout: &Layout,
+    ) -> Result<TensorId, CompileError> {
+        let bytes = pack(constant, layout, self.element(id)?).ok_or_else(|| self.no_such_type(id))?;
+        let tensor = self.place(id, layout.clone(), BufferInit::Weights(bytes))?;
+        self.register(id, tensor)?;
+        Ok(tensor)
+    }
+
+    /// Registers another reading of a buffer that a value is already in.
+    pub fn alias(
+        &mut self,
+        id: ValueId,
+        buffer: BufferId,
+        layout: &Layout,
+    ) -> Result<TensorId, CompileError> {
+        for known in self.versions(id) {
+            let tensor = self.tensor(*known);
+            if tensor.buffer == buffer && tensor.layout == *layout {
+                return Ok(*known);
+            }
+        }
+        let tensor = self.place_in(id, layout.clone(), buffer);
+        self.register(id, tensor)?;
+        Ok(tensor)
+    }
+
+    /// A constant as packed weights, in as many pieces as it takes for each to be bound.
+    pub fn packed_weights(
+        &mut self,
+        id: ValueId,
+        constant: &Constant,
+        shape: &PackedShape,
+    ) -> Result<Vec<PackedWeights>, CompileError> {
+        let known = self.packed.get(&id).into_iter().flatten().find(|(known, _)| known == shape);
+        if let Some((_, pieces)) = known {
+            return Ok(pieces.clone());
+        }
+        let name = self.graph.value(id).name.clone();
+        let element = self.element(id)?;
+        let bytes = pack_panels(constant, element, shape).ok_or_else(|| self.no_such_type(id))?;
+        let elements = shape.depth(constant.shape()) * shape.width;
+        let panel = (elements * usize::try_from(element.size()).unwrap_or(1)).max(1);
+        let count = bytes.len() / panel;
+        let limit = usize::try_from(self.target.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
+        let mut pieces = Vec::new();
+        for first in (0..count).step_by((limit / panel).max(1)) {
+            let tiles = first..(first + (limit / panel).max(1)).min(count);
+            let bytes = bytes[tiles.start * panel..tiles.end * panel].to_vec();
+            let size = Dim::from(tiles.len() * elements);
+            let buffer = self.allocate(&name, element, &size, BufferInit::Weights(bytes));
+            pieces.push(PackedWeights { buffer, tiles });
+        }
+        self.packed.entry(id).or_default().push((shape.clone(), pieces.clone()));
+        Ok(pieces)
+    }
+
+    /// That a value is read which no group has made: a defect.
+    pub fn missing(&self, id: ValueId) -> CompileError {
+        let message = "is read before it is computed".into();
+        CompileError::Defect { place: self.graph.value(id).name.clone(), message }
+    }
+
+    /// A row of workgroups, folded into several where it is too long for one.
+    pub fn folded(&self, groups: &Dim) -> [Dim; 3] {
+        let limit = i64::from(self.target.max_compute_workgroups_per_dimension);
+        if self.maximum(groups) <= limit {
+            return [groups.clone(), 1.into(), 1.into()];
+        }
+        let row = FOLDED_ROW.min(limit);
+        [row.into(), groups.ceil_div(row), 1.into()]
+    }
+}
+
+/// Workgroups of a row where there are several rows.
+pub const FOLDED_ROW: i64 = 32_768;
+
+/// By value: whether it is a 16-bit float that has 32 bits in memory. States do and what they become, so that they keep
+/// all digits that updates add to; and what is moved or chosen from these, or it would equal none of them, as gradients
+/// ask.
+fn precise(graph: &Graph) -> Vec<bool> {
+    let is_half = |id: &ValueId| graph.ty(*id).dtype == DType::F16;
+    let mut precise = vec![false; graph.values().len()];
+    let updated = graph.updates().iter().map(|update| update.value);
+    for id in graph.states().iter().copied().chain(updated).filter(is_half) {
+        precise[id.index()] = true;
+    }
+    for node in graph.nodes() {
+        if keeps_elements(&node.op) && node.inputs.iter().any(|id| precise[id.index()]) {
+            node.outputs.iter().for_each(|id| precise[id.index()] = true);
+        }
+    }
+    precise
+}
+
+/// Whether the results of an operator are elements of its operands.
+fn keeps_elements(op: &Op) -> bool {
+    match op {
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Slice(_)
+        | Op::Expand(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Gather(_)
+        | Op::GatherElements(_) => true,
+        Op::Reduce(op) => op.kind.chooses(),
+        Op::Scatter(op) => matches!(op.reduction, ScatterReduction::Max | ScatterReduction::Min),
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Select
+        | Op::Cast(_)
+        | Op::Conv(_)
+        | Op::Pool(_)
+        | Op::MatMul(_)
+        | Op::BatchNorm(_)
+        | Op::Softmax(_)
+        | Op::ArgReduce(_)
+        | Op::ArgSort(_)
+        | Op::Resize(_)
+        | Op::ShapeOf(_)
+        | Op::Iota(_)
+        | Op::Size(_)
+        | Op::Random(_)
+        | Op::Dropout(_)
+        | Op::StopGradient
+        | Op::ConvGradWeight(_)
+        | Op::PoolGrad(_) => false,
+    }
+}
