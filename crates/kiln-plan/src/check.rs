@@ -76,6 +76,8 @@ impl Requirements {
         max_storage_buffers_per_shader_stage: 8,
         max_compute_workgroup_storage_size: 16 << 10,
         max_compute_invocations_per_workgroup: 256,
+        // Mesa's lavapipe stops after so many, without an error.
+        max_loop_iterations: 65_535,
     };
 }
 

@@ -101,6 +101,8 @@ pub struct Requirements {
     pub max_compute_workgroup_storage_size: u32,
     /// Most invocations of a workgroup.
     pub max_compute_invocations_per_workgroup: u32,
+    /// Most loop iterations of an invocation, those of nested loops included; software drivers stop loops early.
+    pub max_loop_iterations: u64,
 }
 
 /// A kernel: one WGSL module with the entry point `main` and all bindings in group 0: binding 0 is the uniform

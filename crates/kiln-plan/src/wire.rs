@@ -64,6 +64,8 @@ struct Requirements {
     max_compute_workgroup_storage_size: u32,
     #[prost(uint32, tag = "7")]
     max_compute_invocations_per_workgroup: u32,
+    #[prost(uint64, tag = "10")]
+    max_loop_iterations: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

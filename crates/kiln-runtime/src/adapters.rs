@@ -1,6 +1,8 @@
 //! Which devices there are and what they can do, as plain data: printed by `kiln devices`, and what a compiler wants
 //! to know of its target.
 
+use kiln_plan::Requirements;
+
 use crate::RuntimeError;
 
 /// What kind of device an adapter is.
@@ -80,6 +82,8 @@ pub struct Capabilities {
     pub max_compute_workgroup_storage_size: u32,
     /// Most invocations of a workgroup.
     pub max_compute_invocations_per_workgroup: u32,
+    /// Most loop iterations of an invocation: Mesa's software driver stops all loops early, without an error.
+    pub max_loop_iterations: u64,
 }
 
 impl Capabilities {
@@ -112,6 +116,13 @@ impl Capabilities {
             max_compute_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
             max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+            max_loop_iterations: match info.device_type {
+                wgpu::DeviceType::Cpu => Requirements::GUARANTEED.max_loop_iterations,
+                wgpu::DeviceType::DiscreteGpu
+                | wgpu::DeviceType::IntegratedGpu
+                | wgpu::DeviceType::VirtualGpu
+                | wgpu::DeviceType::Other => u64::from(u32::MAX),
+            },
         }
     }
 }

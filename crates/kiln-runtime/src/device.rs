@@ -217,6 +217,7 @@ fn check(requirements: &Requirements, has: &Capabilities) -> Result<(), RuntimeE
             requirements.max_compute_invocations_per_workgroup.into(),
             has.max_compute_invocations_per_workgroup.into(),
         ),
+        ("loop iterations of an invocation", requirements.max_loop_iterations, has.max_loop_iterations),
     ];
     let adapter = || has.name.clone();
     for (what, needs, has) in limits {

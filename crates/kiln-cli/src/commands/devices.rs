@@ -85,5 +85,6 @@ fn as_json(device: &Capabilities) -> serde_json::Value {
         "max_storage_buffers_per_shader_stage": device.max_storage_buffers_per_shader_stage,
         "max_compute_workgroup_storage_size": device.max_compute_workgroup_storage_size,
         "max_compute_invocations_per_workgroup": device.max_compute_invocations_per_workgroup,
+        "max_loop_iterations": device.max_loop_iterations,
     })
 }

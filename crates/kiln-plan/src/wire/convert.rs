@@ -83,6 +83,7 @@ impl Requirements {
             max_storage_buffers_per_shader_stage: r.max_storage_buffers_per_shader_stage,
             max_compute_workgroup_storage_size: r.max_compute_workgroup_storage_size,
             max_compute_invocations_per_workgroup: r.max_compute_invocations_per_workgroup,
+            max_loop_iterations: r.max_loop_iterations,
         }
     }
 
@@ -97,6 +98,7 @@ impl Requirements {
             max_storage_buffers_per_shader_stage: self.max_storage_buffers_per_shader_stage,
             max_compute_workgroup_storage_size: self.max_compute_workgroup_storage_size,
             max_compute_invocations_per_workgroup: self.max_compute_invocations_per_workgroup,
+            max_loop_iterations: self.max_loop_iterations,
         }
     }
 }
