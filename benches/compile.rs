@@ -55,7 +55,11 @@ fn compile(c: &mut Criterion) {
         group.sample_size(10);
         for size in *sizes {
             let graph = graph(*size);
-            let options = Options { target: Target::lavapipe(), max: [("N".to_owned(), 8)].into() };
+            let options = Options {
+                target: Target::lavapipe(),
+                max: [("N".to_owned(), 8)].into(),
+                ..Options::default()
+            };
             group.throughput(Throughput::Elements(*size as u64));
             group.bench_with_input(BenchmarkId::from_parameter(size), &graph, |b, graph| {
                 b.iter(|| kiln::compile(graph, &options).expect("a graph that compiles"));

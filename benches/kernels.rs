@@ -126,7 +126,7 @@ fn kernels(c: &mut Criterion) {
         Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).expect("a device");
     let target = kiln::target_for(&capabilities);
     let compile = |graph: &Graph| {
-        let options = Options { target: target.clone(), max: Default::default() };
+        let options = Options { target: target.clone(), max: Default::default(), ..Options::default() };
         kiln::compile(graph, &options).expect("a graph that compiles").plan
     };
     for (size, channels) in SIZES {

@@ -1,7 +1,7 @@
 // Index of the largest or smallest element along an axis, one output an invocation: of all elements, of a part of them,
 // or of those that were found in parts before.
 //
-// Holes: params, place, element_type, better (when a later element wins); found: whether `candidates` has the indices
+// Values: params, place, element_type, better (when a later element wins); found: whether `candidates` has the indices
 // of the elements to look at.
 struct Params {
 ${ params }}

@@ -2,7 +2,7 @@
 //
 // An element counts those that come before it, and so knows its place, which no other has: equal elements keep their
 // order, and NaN is larger than everything. Each writes its own index there.
-// Holes: params, element_type, descending, float, double.
+// Values: params, element_type, descending, float, double.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

@@ -6,10 +6,11 @@
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
 // them belong to a tap.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
-// Holes: params, operands, out_binding, element, store, stored; S, p, q; deep: whether there is a third spatial
-// dimension; dilated: whether there are zeros between input elements (transposed convolution), phased: whether these
-// are left out, and by_image: those of padding, see phases.wgsl; any, some_h, some_w: to find out whether a tap meets
-// anything; flat: whether neighbouring taps and their channels are neighbours in memory.
+// Values: params, operands, out_binding, element, store, stored; those of broadcast.wgsl; deep: whether there is a third
+// spatial dimension; dilated: whether there are zeros between input elements (transposed convolution); residue_classes:
+// whether products with these are skipped, and batch_innermost: those with padding, see residue_classes.wgsl; any, some_h,
+// some_w: to find out whether a tap meets anything; merged_loops: whether neighbouring taps and their channels are
+// neighbours in memory.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -23,19 +24,19 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "functions"
 ${ element }${ store }
-//% if phased
-//% include "phases"
+//% if residue_classes
+//% include "residue_classes"
 //% endif
 // The input coordinate of a tap, or -1 outside.
 fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated and not phased
+//% if dilated and not residue_classes
   return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
 //% else
   return select(-1, place, place < size);
 //% endif
 }
 
-//% if alone
+//% if single_lane
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -45,7 +46,7 @@ fn main(
   let lane = 0u;
   let row_tile = (group.x + group.z * groups.x) * 64u + local;
 //% else
-@compute @workgroup_size(${ S })
+@compute @workgroup_size(${ lanes })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
@@ -53,20 +54,20 @@ fn main(
 ) {
   let row_tile = group.x + group.z * groups.x;
 //% endif
-//% if phased
-  let rows = params.phase_rows;
-  let phase = row_tile / params.phase_tiles;
-  let first_row = row_tile % params.phase_tiles * ${ p * S }u;
-  if phase >= params.phases {
+//% if residue_classes
+  let rows = params.class_rows;
+  let class_number = row_tile / params.class_tiles;
+  let first_row = row_tile % params.class_tiles * ${ row_vectors * lanes }u;
+  if class_number >= params.classes {
     return;
   }
-  let residue = residues(phase);
+  let residue = residues(class_number);
   let first = first_taps(residue);
-  // Where the first tap of the phase's first place falls.
+  // Where the first tap of the class's first position is.
   let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first) / steps_between();
 //% else
   let rows = params.rows;
-  let first_row = row_tile * ${ p * S }u;
+  let first_row = row_tile * ${ row_vectors * lanes }u;
   if first_row >= rows {
     return;
   }
@@ -74,16 +75,16 @@ fn main(
   let part = group.y / params.column_tiles;
   let tile = group.y % params.column_tiles;
   let columns_end = (part + 1u) * params.group_columns;
-  let tile_column = part * params.group_columns + tile * ${ q * S }u;
+  let tile_column = part * params.group_columns + tile * ${ column_vectors * lanes }u;
   let first_column = tile_column + lane;
-//% for j in range(q)
-  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
+//% for j in range(column_vectors)
+  let column_${ j } = min(first_column + ${ j * lanes }u, columns_end - 1u) - tile_column;
 //% endfor
-//% for s in range(p)
-//% if phased
-  let row_of_${ s } = first_row + ${ s * S }u + lane;
-  let target_${ s } = goal(row_of_${ s }, residue);
-  let place_${ s } = place_in_phase(min(row_of_${ s }, rows - 1u));
+//% for s in range(row_vectors)
+//% if residue_classes
+  let row_of_${ s } = first_row + ${ s * lanes }u + lane;
+  let output_${ s } = output_position(row_of_${ s }, residue);
+  let place_${ s } = position_in_class(min(row_of_${ s }, rows - 1u));
   let ow_${ s } = place_${ s }.z + begin.z;
   let oh_${ s } = place_${ s }.y + begin.y;
 //% if deep
@@ -93,7 +94,7 @@ fn main(
   let image_${ s } = place_${ s }.w * params.in_h;
 //% endif
 //% else
-  var place_${ s } = i32(min(first_row + ${ s * S }u + lane, rows - 1u));
+  var place_${ s } = i32(min(first_row + ${ s * lanes }u + lane, rows - 1u));
   let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
   place_${ s } /= params.out_w;
   let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
@@ -108,7 +109,7 @@ fn main(
 //% endif
 //% endfor
   let first_in = params.x_base + i32(part) * params.depth;
-//% if phased
+//% if residue_classes
   let first_w = part * params.w_part + tile * params.w_tile;
   var at = first_w;
 //% else
@@ -116,37 +117,37 @@ fn main(
 //% endif
 ${ accumulators() }
 //% if deep
-//% if phased
+//% if residue_classes
   for (var kd = first.x; kd < params.kernel_d; kd += params.step_d) {
 //% else
   for (var kd = 0; kd < params.kernel_d; kd++) {
 //% endif
-//% for s in range(p)
-    let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if phased else "kd * params.dilation_d" }, params.step_d, params.in_d);
+//% for s in range(row_vectors)
+    let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if residue_classes else "kd * params.dilation_d" }, params.step_d, params.in_d);
 //% endfor
 //% endif
-//% if phased
+//% if residue_classes
   for (var kh = first.y; kh < params.kernel_h; kh += params.step_h) {
 //% else
   for (var kh = 0; kh < params.kernel_h; kh++) {
 //% endif
-//% for s in range(p)
-    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if phased else "kh * params.dilation_h" }, params.step_h, params.in_h);
+//% for s in range(row_vectors)
+    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if residue_classes else "kh * params.dilation_h" }, params.step_h, params.in_h);
 //% if deep
     let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
 //% else
     let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
 //% endif
 //% endfor
-//% if by_image
+//% if batch_innermost
     if !${ any }(${ some_h }) {
       continue;
     }
 //% endif
-//% if flat
+//% if merged_loops
     // A row of the window lies in one piece: its taps and channels are one loop.
     for (var j = 0; j < params.kernel_w * params.depth; j++) {
-//% for s in range(p)
+//% for s in range(row_vectors)
       let near_${ s } = ow_${ s } * params.depth + j;
       let inside_${ s } = near_${ s } >= 0 && near_${ s } < params.in_w * params.depth && h_${ s } >= 0
 //% if deep
@@ -160,14 +161,14 @@ ${ step("w", "at") }
       at += min(params.w_depth, 4u) * params.w_step;
     }
 //% else
-//% if phased
+//% if residue_classes
     for (var kw = first.z; kw < params.kernel_w; kw += params.step_w) {
       at = first_w + u32((${ "kd * params.kernel_h + " if deep else "" }kh) * params.kernel_w + kw) * params.w_depth * params.w_step;
 //% else
     for (var kw = 0; kw < params.kernel_w; kw++) {
 //% endif
-//% for s in range(p)
-      let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if phased else "kw * params.dilation_w" }, params.step_w, params.in_w);
+//% for s in range(row_vectors)
+      let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if residue_classes else "kw * params.dilation_w" }, params.step_w, params.in_w);
       let inside_${ s } = v_${ s } >= 0 && h_${ s } >= 0
 //% if deep
         && d_${ s } >= 0
@@ -175,13 +176,13 @@ ${ step("w", "at") }
       ;
       let near_${ s } = select(0, (line_${ s } + v_${ s }) * params.x_step + first_in, inside_${ s });
 //% endfor
-//% if by_image
+//% if batch_innermost
       if !${ any }(${ some_w }) {
         continue;
       }
 //% endif
       for (var k = 0; k < params.depth; k++) {
-//% for s in range(p)
+//% for s in range(row_vectors)
         let a_${ s } = select(vec4<f32>(), ${ wide[0] }(x[near_${ s } + k]), inside_${ s });
 //% endfor
 ${ step("w", "at") }

@@ -1,15 +1,15 @@
 // Gradient of a convolution's weight (or of a matrix product's), in parts: products of two vectors, summed over places.
 //
-// One subgroup, or one invocation where there are none, makes a tile of ${ 4 * rt } rows (channels of dy) and
-// ${ q * S } columns (a tap and four channels of x each) of one part: some lines of places. Lanes own columns and hand
+// One subgroup, or one invocation where there are none, makes a tile of ${ 4 * row_vectors } rows (channels of dy) and
+// ${ column_vectors * lanes } columns (a tap and four channels of x each) of one part: some lines of places. Lanes own columns and hand
 // each other the vectors of dy by broadcast. Parts are summed by another kernel, in a fixed order.
 //
-// x and dy are channels last. out is [part][row][column]. `flat`: all places are one line and there are no taps.
-// Loop iterations of an invocation: lines of a part * (places of a line / ${ u } + 1).
-// Holes: params; S, rt row vectors, q column vectors of a lane, u places at a time; alone; flat; deep: whether there
+// x and dy are channels last. out is [part][row][column]. `pointwise`: all positions are one line and there are no taps.
+// Loop iterations of an invocation: lines of a part * (places of a line / ${ places } + 1).
+// Values: params; lanes, row_vectors, column_vectors of a lane, places at a time; single_lane; pointwise; deep: whether there
 // is a third spatial dimension; dilated: whether there are zeros between elements of x.
-//% set slots = u * rt
-//% set loads = (slots + S - 1) // S
+//% set slots = places * row_vectors
+//% set loads = (slots + lanes - 1) // lanes
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,7 +17,7 @@ ${ params }}
 @group(0) @binding(2) var<storage, read> dy: array<${ fours[1] }>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
-//% if not flat
+//% if not pointwise
 // The input coordinate of a tap, or -1 outside.
 fn tap(place: i32, step: i32, size: i32) -> i32 {
 //% if dilated
@@ -28,7 +28,7 @@ fn tap(place: i32, step: i32, size: i32) -> i32 {
 }
 
 //% endif
-//% if alone
+//% if single_lane
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -38,7 +38,7 @@ fn main(
   let lane = 0u;
   let number = (group.x + group.y * groups.x) * 64u + local;
 //% else
-@compute @workgroup_size(${ S })
+@compute @workgroup_size(${ lanes })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
@@ -52,14 +52,14 @@ fn main(
   let row_tile = number % params.row_tiles;
   let rest = number / params.row_tiles;
   let part = rest / params.column_tiles;
-  let first_column = rest % params.column_tiles * ${ q * S }u + lane;
+  let first_column = rest % params.column_tiles * ${ column_vectors * lanes }u + lane;
   // Rows and columns of a group of channels.
   let channels = row_tile / params.group_tiles;
-  let first_row = channels * params.group_rows + row_tile % params.group_tiles * ${ rt }u;
+  let first_row = channels * params.group_rows + row_tile % params.group_tiles * ${ row_vectors }u;
   let end_row = (channels + 1u) * params.group_rows;
-//% for s in range(q)
-  let column_${ s } = min(first_column + ${ s * S }u, params.columns - 1u);
-//% if flat
+//% for s in range(column_vectors)
+  let column_${ s } = min(first_column + ${ s * lanes }u, params.columns - 1u);
+//% if pointwise
   let from_${ s } = params.x_base + i32(column_${ s });
 //% else
   var taps_${ s } = i32(column_${ s }) / params.depth;
@@ -71,22 +71,22 @@ fn main(
   let tap_d_${ s } = taps_${ s } / params.kernel_h * params.dilation_d - params.pad_d;
 //% endif
 //% endif
-//% for r in range(4 * rt)
+//% for r in range(4 * row_vectors)
   var sum_${ r }_${ s } = vec4<f32>();
 //% endfor
 //% endfor
 //% for m in range(loads)
-  let slot_${ m } = lane + ${ m * S }u;
-  let ahead_${ m } = i32(slot_${ m } / ${ rt }u);
-  let row_${ m } = first_row + slot_${ m } % ${ rt }u;
+  let slot_${ m } = lane + ${ m * lanes }u;
+  let ahead_${ m } = i32(slot_${ m } / ${ row_vectors }u);
+  let row_${ m } = first_row + slot_${ m } % ${ row_vectors }u;
   let known_${ m } = row_${ m } < end_row;
   let near_${ m } = params.dy_base + i32(row_${ m });
 //% endfor
-//% if flat
+//% if pointwise
   let begin = i32(part) * params.part;
   let end = min(begin + params.part, params.places);
   let line_start = 0;
-  for (var ow = begin; ow < end; ow += ${ u }) {
+  for (var ow = begin; ow < end; ow += ${ places }) {
 //% else
   let begin = i32(part) * params.part;
   let end_line = min(begin + params.part, params.lines);
@@ -100,7 +100,7 @@ fn main(
   let end = params.out_w;
   for (var line = begin; line < end_line; line++) {
     let line_start = line * params.out_w;
-//% for s in range(q)
+//% for s in range(column_vectors)
     let h_${ s } = tap(oh * params.stride_h + tap_h_${ s }, params.step_h, params.in_h);
 //% if deep
     let d_${ s } = tap(od * params.stride_d + tap_d_${ s }, params.step_d, params.in_d);
@@ -111,15 +111,15 @@ fn main(
     let there_${ s } = h_${ s } >= 0;
 //% endif
 //% endfor
-    for (var ow = 0; ow < end; ow += ${ u }) {
+    for (var ow = 0; ow < end; ow += ${ places }) {
 //% endif
 //% for m in range(loads)
       let use_${ m } = known_${ m } && ow + ahead_${ m } < end;
       let b_${ m } = select(vec4<f32>(), ${ wide[1] }(dy[select(0, (line_start + ow + ahead_${ m }) * params.dy_step + near_${ m }, use_${ m })]), use_${ m });
 //% endfor
-//% for s in range(q)
-//% for j in range(u)
-//% if flat
+//% for s in range(column_vectors)
+//% for j in range(places)
+//% if pointwise
       let in_${ s }_${ j } = ow + ${ j } < end;
       let a_${ s }_${ j } = select(vec4<f32>(), ${ wide[0] }(x[select(0, (ow + ${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })]), in_${ s }_${ j });
 //% else
@@ -129,26 +129,26 @@ fn main(
 //% endif
 //% endfor
 //% endfor
-//% for v in range(rt)
-//% for j in range(u)
-//% set at = j * rt + v
-//% if alone
+//% for v in range(row_vectors)
+//% for j in range(places)
+//% set at = j * row_vectors + v
+//% if single_lane
       let r_${ v }_${ j } = b_${ at };
 //% else
-      let r_${ v }_${ j } = subgroupBroadcast(b_${ at // S }, ${ at % S }u);
+      let r_${ v }_${ j } = subgroupBroadcast(b_${ at // lanes }, ${ at % lanes }u);
 //% endif
 //% endfor
 //% for k in range(4)
-//% for s in range(q)
+//% for s in range(column_vectors)
       sum_${ 4 * v + k }_${ s } +=
-//% for j in range(u)
+//% for j in range(places)
         ${ "+ " if j > 0 else "" }r_${ v }_${ j }[${ k }] * a_${ s }_${ j }
 //% endfor
       ;
 //% endfor
 //% endfor
 //% endfor
-//% if not flat
+//% if not pointwise
     }
     oh += 1;
     if oh == params.out_h {
@@ -165,9 +165,9 @@ fn main(
     }
 //% endif
   }
-//% for s in range(q)
-  if first_column + ${ s * S }u < params.columns {
-//% for r in range(4 * rt)
+//% for s in range(column_vectors)
+  if first_column + ${ s * lanes }u < params.columns {
+//% for r in range(4 * row_vectors)
     if first_row + ${ r // 4 }u < end_row && first_row * 4u + ${ r }u < params.rows {
       out[(part * params.rows + first_row * 4u + ${ r }u) * params.columns + column_${ s }] = sum_${ r }_${ s };
     }

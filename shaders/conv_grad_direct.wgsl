@@ -3,7 +3,7 @@
 //
 // x and dy are channels last. out is [part][tap][channel] with vectors, else [part][row][column of tap and channel].
 // Loop iterations of an invocation: places of a part.
-// Holes: params; vectors; dilated: whether there are zeros between elements of x.
+// Values: params; vectors; dilated: whether there are zeros between elements of x.
 //% set T = "vec4<f32>" if vectors else "f32"
 struct Params {
 ${ params }}

@@ -5,8 +5,9 @@
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
 // them belong to a tap.
 // Loop iterations of an invocation: 5/16 of taps * group_in.
-// Holes: params, operands, out_binding, element, store, stored; dilated: whether there are zeros between input elements
-// (transposed convolution), and phased: whether these are left out, see phases.wgsl.
+// Values: params, operands, out_binding, element, store, stored; dilated: whether there are zeros between input elements
+// (transposed convolution), and residue_classes: whether products with these are
+// skipped, see residue_classes.wgsl.
 //% from "workgroup_tile" import declarations, accumulators, step, finish
 struct Params {
 ${ params }}
@@ -20,12 +21,12 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 ${ declarations() }
 //% include "functions"
 ${ element }${ store }
-//% if phased
-//% include "phases"
+//% if residue_classes
+//% include "residue_classes"
 //% endif
 // The input coordinate of a tap, or -1 outside.
 fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated and not phased
+//% if dilated and not residue_classes
   return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
 //% else
   return select(-1, place, place < size);
@@ -38,17 +39,17 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) t: u32,
 ) {
-//% if phased
-  let rows = params.phase_rows;
+//% if residue_classes
+  let rows = params.class_rows;
   let row_tile = group.x + group.z * groups.x;
-  let phase = row_tile / params.phase_tiles;
-  let first_row = row_tile % params.phase_tiles * 64u;
-  if phase >= params.phases {
+  let class_number = row_tile / params.class_tiles;
+  let first_row = row_tile % params.class_tiles * 64u;
+  if class_number >= params.classes {
     return;
   }
-  let residue = residues(phase);
+  let residue = residues(class_number);
   let first_tap = first_taps(residue);
-  // Where the first tap of the phase's first place falls, and how many taps there are.
+  // Where the first tap of the class's first place falls, and how many taps there are.
   let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first_tap) / steps_between();
   let kernel = vec3<i32>(params.kernel_d, params.kernel_h, params.kernel_w);
   let taps = max((kernel - first_tap + steps_between() - 1) / steps_between(), vec3<i32>());
@@ -65,8 +66,8 @@ fn main(
   let columns_end = (part + 1u) * params.group_columns;
   let tile_column = part * params.group_columns + tile * 16u;
   // The row this invocation loads from.
-//% if phased
-  let place = place_in_phase(min(first_row + t / 4u, rows - 1u));
+//% if residue_classes
+  let place = position_in_class(min(first_row + t / 4u, rows - 1u));
   let ow = place.z + begin.z;
   let oh = place.y + begin.y;
   let od = place.x + begin.x;
@@ -99,7 +100,7 @@ ${ accumulators() }
     let row = u32(at) * 4u + t / 16u;
     let tap_row = row % (4u * u32(params.depth));
     let known = row < u32(steps) * 4u && tap_row < params.w_depth;
-//% if phased
+//% if residue_classes
     var number = i32(row) / (4 * params.depth);
     let tap_w = first_tap.z + number % taps.z * params.step_w;
     number /= max(taps.z, 1);

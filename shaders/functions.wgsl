@@ -1,7 +1,7 @@
 /*# Elementwise functions that WGSL does not have, or not as ONNX means them, for one type.
    Drivers may assume that there is no NaN, fold `x * 0` into zero, and compute functions by others that overflow. So what is not
    finite is told by its bits, and makes of itself what is not finite: NaN and infinities cannot be constants.
-   Holes: T the float type (f32 or vec4<f32>), B the bool type, D that of 64-bit floats, I, U and L the types of integers, used: the names of those needed. #*/
+   Values: T the float type (f32 or vec4<f32>), B the bool type, D that of 64-bit floats, I, U and L the types of integers, used: the names of those needed. #*/
 //% if "size_bits" in used
 // The bits of the absolute value, in whose order numbers are: infinity is 0x7f800000, NaN is above.
 fn size_bits(x: ${ T }) -> ${ I } {

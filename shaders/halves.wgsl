@@ -1,5 +1,5 @@
 /*# Between 16-bit floats as parts of words and numbers to compute with; behind any kernel that calls them.
-   Holes: used: the names of those needed. #*/
+   Values: used: the names of those needed. #*/
 
 //% if "of_halves" in used
 fn of_halves(words: vec2<u32>) -> vec4<f32> {

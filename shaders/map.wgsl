@@ -1,7 +1,7 @@
 // A chain of elementwise operators, a copy between layouts, or both.
 //
 // An invocation makes 4 or 1 neighbours along the output's fastest dimension.
-// Holes: params, operands, out_binding, and of lower/expression: element, store, stored.
+// Values: params, operands, out_binding, and of lower/expression: element, store, stored.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

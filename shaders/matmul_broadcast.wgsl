@@ -4,7 +4,7 @@
 // or has rows of all columns, as `w_tile` and `w_step` say.
 // Loop iterations of an invocation: depth / 4, plus one for each vector of the tile.
 // A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
-// Holes: params, operands, out_binding, element, store, stored; S, p, q; split: whether batches are parts of sums.
+// Values: params, operands, out_binding, element, store, stored; those of broadcast.wgsl; split: whether batches are parts of sums.
 //% from "broadcast" import accumulators, step, finish
 struct Params {
 ${ params }}
@@ -18,7 +18,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 
 //% include "functions"
 ${ element }${ store }
-//% if alone
+//% if single_lane
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -28,7 +28,7 @@ fn main(
   let lane = 0u;
   let row_tile = (group.x + group.z * groups.x) * 64u + local;
 //% else
-@compute @workgroup_size(${ S })
+@compute @workgroup_size(${ lanes })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
@@ -39,15 +39,15 @@ fn main(
   let tile = row_tile;
   let batch = tile / params.row_tiles;
   let rows = (batch + 1u) * params.rows;
-  let first_row = batch * params.rows + tile % params.row_tiles * ${ p * S }u;
+  let first_row = batch * params.rows + tile % params.row_tiles * ${ row_vectors * lanes }u;
   if batch >= params.batches {
     return;
   }
-  let tile_column = params.columns_begin + group.y * ${ q * S }u;
+  let tile_column = params.columns_begin + group.y * ${ column_vectors * lanes }u;
   let columns_end = params.columns_end;
   let first_column = tile_column + lane;
-//% for j in range(q)
-  let column_${ j } = min(first_column + ${ j * S }u, columns_end - 1u) - tile_column;
+//% for j in range(column_vectors)
+  let column_${ j } = min(first_column + ${ j * lanes }u, columns_end - 1u) - tile_column;
 //% endfor
 //% if split
   let own = batch % params.part_batches;
@@ -60,13 +60,13 @@ fn main(
   let first_left = batch * params.a_batch;
   var at = batch * params.w_batch + group.y * params.w_tile;
 //% endif
-//% for s in range(p)
+//% for s in range(row_vectors)
   let near_${ s } = first_left
-    + (min(first_row + ${ s * S }u + lane, rows - 1u) - batch * params.rows) * params.a_step;
+    + (min(first_row + ${ s * lanes }u + lane, rows - 1u) - batch * params.rows) * params.a_step;
 //% endfor
 ${ accumulators() }
   for (var k = 0u; k < steps; k++) {
-//% for s in range(p)
+//% for s in range(row_vectors)
     let a_${ s } = ${ wide[0] }(x[near_${ s } + k]);
 //% endfor
 ${ step("w", "at") }

@@ -4,7 +4,7 @@
 // or has rows of all columns, as `w_tile` and `w_step` say.
 // Loop iterations of an invocation: 5/16 of the depth.
 // A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
-// Holes: params, operands, out_binding, element, store, stored; split: whether batches are parts of sums.
+// Values: params, operands, out_binding, element, store, stored; split: whether batches are parts of sums.
 //% from "workgroup_tile" import declarations, accumulators, step, finish
 struct Params {
 ${ params }}

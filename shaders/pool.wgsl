@@ -1,6 +1,6 @@
 // Max and average pooling, one output vector (four channels of one place) an invocation.
 //
-// Holes: params, operands, out_binding, element, store, stored; max: largest or mean; include_pad: whether padding
+// Values: params, operands, out_binding, element, store, stored; max: largest or mean; include_pad: whether padding
 // (but nothing beyond it) counts as zeros in the mean.
 struct Params {
 ${ params }}

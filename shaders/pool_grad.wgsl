@@ -3,7 +3,7 @@
 // Each place looks for the windows it is in: window `o` has it as tap `t` where o*stride + t*dilation - pad is the
 // place. So nothing has to be added up by several invocations. windows_d, windows_h, windows_w: in how many windows a
 // place can be.
-// Holes: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones, the last NaN) or
+// Values: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones, the last NaN) or
 // mean; include_pad: whether padding (but nothing beyond it) counts in the mean.
 struct Params {
 ${ params }}

@@ -4,7 +4,7 @@
 //
 // x and dy are channels last; windows begin where there is no padding.
 // Loop iterations of an invocation: twice the places of a block.
-// Holes: params, operands, out_binding, element, store, stored.
+// Values: params, operands, out_binding, element, store, stored.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

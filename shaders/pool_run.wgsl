@@ -1,7 +1,7 @@
-// Max and average pooling over a plane, ${ R } neighbouring places of four channels an invocation.
+// Max and average pooling over a plane, ${ run } neighbouring places of four channels an invocation.
 //
 // What neighbours read twice is loaded once. Loop iterations of an invocation: kernel_h.
-// Holes: params, operands, out_binding, element, store, stored; R, how many places; K, the width of the window; S, the
+// Values: params, operands, out_binding, element, store, stored; run, how many positions; width, that of the window; stride, the
 // stride along the width; max: largest or mean; include_pad: whether padding counts as zeros in the mean.
 struct Params {
 ${ params }}
@@ -24,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   rest /= params.runs_w;
   let oh = rest % params.out_h;
   let n = rest / params.out_h;
-  let left = run * ${ R * S } - params.pad_w;
+  let left = run * ${ run * stride } - params.pad_w;
 //% if max
   // Minus infinity, by bits that are no constant expression.
   let bits = 0xff800000u;
@@ -33,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 //% else
   let outside = vec4<f32>();
 //% endif
-//% for t in range(R)
+//% for t in range(run)
   var acc_${ t } = outside;
 //% if max
   var seen_${ t } = vec4<i32>();
@@ -49,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     lines += i32(within);
 //% endif
     let line = (n * params.in_h + h) * params.in_w;
-//% for u in range((R - 1) * S + K)
+//% for u in range((run - 1) * stride + width)
     let in_${ u } = within && left + ${ u } >= 0 && left + ${ u } < params.in_w;
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
     let x_${ u } = select(outside, ${ wide[0] }(x[at_${ u }]), in_${ u });
@@ -57,30 +57,30 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let bits_${ u } = bitcast<vec4<i32>>(x_${ u }) & vec4<i32>(0x7fffffff);
 //% endif
 //% endfor
-//% for k in range(K)
-//% for t in range(R)
+//% for k in range(width)
+//% for t in range(run)
 //% if max
-    acc_${ t } = max(acc_${ t }, x_${ t * S + k });
-    seen_${ t } = max(seen_${ t }, bits_${ t * S + k });
+    acc_${ t } = max(acc_${ t }, x_${ t * stride + k });
+    seen_${ t } = max(seen_${ t }, bits_${ t * stride + k });
 //% else
-    acc_${ t } += x_${ t * S + k };
+    acc_${ t } += x_${ t * stride + k };
 //% endif
 //% endfor
 //% endfor
   }
-  let row = (n * params.out_h + oh) * params.out_w + run * ${ R };
-//% for t in range(R)
-  if run * ${ R } + ${ t } < params.out_w {
+  let row = (n * params.out_h + oh) * params.out_w + run * ${ run };
+//% for t in range(run)
+  if run * ${ run } + ${ t } < params.out_w {
     let i = u32(row + ${ t }) * params.inner + c;
 //% if max
     let nan = seen_${ t } > vec4<i32>(0x7f800000);
     store(i, c, element(i, c, select(acc_${ t }, bitcast<vec4<f32>>(seen_${ t }), nan)));
 //% else
-    let first = left + ${ t * S };
+    let first = left + ${ t * stride };
 //% if include_pad
-    let columns = min(first + ${ K }, params.in_w + params.end_w) - first;
+    let columns = min(first + ${ width }, params.in_w + params.end_w) - first;
 //% else
-    let columns = min(first + ${ K }, params.in_w) - max(first, 0);
+    let columns = min(first + ${ width }, params.in_w) - max(first, 0);
 //% endif
     store(i, c, element(i, c, acc_${ t } / f32(max(lines * columns, 1))));
 //% endif

@@ -1,6 +1,6 @@
 // Uniform random numbers from a counter, four an invocation: Philox4x32-10 (Salmon et al. 2011).
 //
-// Holes: params.
+// Values: params.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

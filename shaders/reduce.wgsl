@@ -3,7 +3,7 @@
 // Sums and products are formed in parts of at most ${ block } elements each, and these in parts again, so that rounding
 // errors do not add up. Where much is combined, invocations make parts of results for another kernel to combine.
 //
-// Holes: params, operands, out_binding, element, place, store, stored; kind; loops: how many
+// Values: params, operands, out_binding, element, place, store, stored; kind; loops: how many
 // axes are walked (r0, r1, ..), and blocked: which of them in parts; splits: which of them (with the number of the split)
 // invocations share; block; vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what

@@ -3,7 +3,7 @@
 //
 // What is summed is computed on the way, by `element`, for the vector at row * inner + column. out is [part][column].
 // Loop iterations of an invocation: rows of a part, and blocks.
-// Holes: params, operands, out_binding, element; block.
+// Values: params, operands, out_binding, element; block.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

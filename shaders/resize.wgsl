@@ -3,7 +3,7 @@
 // Of an axis, each element comes from one of the input, or from two neighbours. Which ones says a table (for linear
 // interpolation, the first one and the share of the second), or a ratio of integers: the place of element i is
 // (i * factor + shift) / divisor.
-// Holes: params, operands, out_binding, element, store, stored; linear; axes: of d, h, w those there are; kinds: by axis,
+// Values: params, operands, out_binding, element, store, stored; linear; axes: of d, h, w those there are; kinds: by axis,
 // `same` (nothing is resized), `table` or `ratio`; tabled; single: whether the only element of an axis is the first one.
 struct Params {
 ${ params }}

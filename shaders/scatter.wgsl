@@ -3,7 +3,7 @@
 // An element looks for the indices that mean it: so nothing is written by several invocations, and what is combined is
 // combined in the order of the indices. The cost is that of looking at all indices of a line for each of its elements.
 // A launch looks at `most` indices from `begin` on.
-// Holes: params, rank, axis, combine (of acc and update); element_type: what is combined.
+// Values: params, rank, axis, combine (of acc and update); element_type: what is combined.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

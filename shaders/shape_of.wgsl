@@ -1,6 +1,6 @@
 // Sizes that are only known at run time, as a tensor.
 //
-// Holes: params; rank, how many there are.
+// Values: params; rank, how many there are.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

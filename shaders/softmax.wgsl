@@ -3,7 +3,7 @@
 // Three passes: the largest element, the sum of exponentials, the results. Padding at the end of a row, and rows that
 // are padding themselves, become zero.
 // Longer rows are shared by invocations: softmax_parts.wgsl, softmax_rows.wgsl, softmax_results.wgsl.
-// Holes: params, place, T; log; block; masked: whether some of the four rows are padding.
+// Values: params, place, T; log; block; masked: whether some of the four rows are padding.
 //% set four = T == "vec4<f32>"
 //% set wide = wide[0] if four else T
 //% set narrow = narrow[1] if four else types[1]

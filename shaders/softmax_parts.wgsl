@@ -2,7 +2,7 @@
 // part of a row (or of four rows that lie side by side) an invocation.
 //
 // out has the two one after the other, [part][row].
-// Holes: params, place, T; block.
+// Values: params, place, T; block.
 //% set four = T == "vec4<f32>"
 //% set wide = wide[0] if four else T
 struct Params {

@@ -2,7 +2,7 @@
 // the largest element of each row and the sum of exponentials.
 //
 // Padding at the end of a row, and rows that are padding themselves, become zero.
-// Holes: params, place, T; log; masked: whether some of the four rows are padding.
+// Values: params, place, T; log; masked: whether some of the four rows are padding.
 //% set four = T == "vec4<f32>"
 //% set wide = wide[0] if four else T
 //% set narrow = narrow[2] if four else types[2]

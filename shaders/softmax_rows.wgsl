@@ -2,7 +2,7 @@
 // rows that lie side by side) an invocation.
 //
 // x and out have the two one after the other, [part][row] and [row].
-// Holes: params, T; block.
+// Values: params, T; block.
 struct Params {
 ${ params }}
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,10 +1,10 @@
-/*# The heart of the workgroup kernels: a tile of 64 rows and 16 columns of vectors, made by 256 invocations.
+/*# The core of the workgroup kernels: a tile of 64 rows and 16 columns of vectors, made by 256 invocations.
 
    Sixteen steps of k at a time, a piece of either matrix is brought to workgroup memory, one vector by each invocation,
    and each invocation multiplies four rows of one by a column of the other. 8 KiB of workgroup memory. Macros:
    declarations(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
    finish(). Invocation t loads vector t % 4 of row t / 4 on the left, and column t % 16 of row t / 16 on the right.
-   Holes: biased, whether sums start at `bias`; phased, whether rows go to places of their own.
+   Values: biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
 //% macro declarations()
 var<workgroup> left: array<array<vec4<f32>, 4>, 64>;
@@ -40,9 +40,9 @@ var<workgroup> right: array<array<vec4<f32>, 16>, 16>;
   var sums = array<vec4<f32>, 4>(sum_0, sum_1, sum_2, sum_3);
   for (var r = 0u; r < 4u; r++) {
     let row = first_row + t / 16u * 4u + r;
-//% if phased
-    let to = goal(row, residue);
-    if to != NOWHERE && column < columns_end {
+//% if residue_classes
+    let to = output_position(row, residue);
+    if to != OUTSIDE && column < columns_end {
       let i = to * params.inner + column;
 //% else
     if row < rows && column < columns_end {

@@ -110,7 +110,7 @@ impl Runner {
     ) -> Result<BTreeMap<String, Tensor>, String> {
         let set = test_data::DataSet { name: String::new(), inputs: given.to_vec(), outputs: vec![] };
         let max = test_data::largest_symbols(graph, &[set]).map_err(text)?;
-        let options = Options { target: self.machine.target.clone(), max };
+        let options = Options { target: self.machine.target.clone(), max, ..Options::default() };
         let mut session = self.machine.load(&kiln::compile(graph, &options).map_err(text)?)?;
         answers(&mut session, given.iter().map(|(name, tensor)| (name, tensor)))
     }

@@ -175,7 +175,7 @@ fn while_running(folder: &Path) -> Vec<(&'static str, String)> {
     let graph = graph.expect("a right model").graph;
     let compile = |max: &[(&str, u32)]| {
         let max = max.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
-        kiln::compile(&graph, &Options { target: Target::default(), max })
+        kiln::compile(&graph, &Options { target: Target::default(), max, ..Options::default() })
     };
     let error = |result: Result<kiln::Compiled, kiln::CompileError>| match result {
         Ok(_) => "NOTHING IS SAID".to_owned(),

@@ -60,7 +60,10 @@ fn damaged_models_do_no_harm() {
             models += 1;
             let max = imported.graph.symbols().iter().map(|s| (s.to_string(), 3)).collect();
             // Whether it compiles or not, it comes back.
-            let _ = kiln::compile(&imported.graph, &Options { target: Target::lavapipe(), max });
+            let _ = kiln::compile(
+                &imported.graph,
+                &Options { target: Target::lavapipe(), max, ..Options::default() },
+            );
         }
     }
     assert!(errors > 0 && models > 0);

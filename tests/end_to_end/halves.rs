@@ -10,7 +10,7 @@ use kiln::graph::{
     text,
 };
 use kiln::plan::Storage;
-use kiln::{Compiled, Graph, Options, Strategy, Target};
+use kiln::{Compiled, Graph, Options, Target};
 
 use crate::gradient::{Differentiated, differentiated_models};
 use crate::machine::{Machine, answers};
@@ -29,7 +29,7 @@ fn targets() -> (Machine, Vec<Target>) {
 
 fn compiled(source: &str, target: &Target) -> Compiled {
     let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
-    let options = Options { target: target.clone(), max: BTreeMap::new() };
+    let options = Options { target: target.clone(), max: BTreeMap::new(), ..Options::default() };
     kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"))
 }
 
@@ -169,7 +169,7 @@ fn what_squares_in_between_needs_no_small_numbers() {
             let evaluated = off(&rounded.outputs()[0].1);
             assert!(evaluated < 5e-3, "{name} of {scale}: the evaluator is off by {evaluated:.1e}");
             for target in &targets {
-                let options = Options { target: target.clone(), max: BTreeMap::new() };
+                let options = Options { target: target.clone(), max: BTreeMap::new(), ..Options::default() };
                 let compiled = kiln::compile(&graph, &options).expect("a plan");
                 let off = off(&run(&machine, &compiled, &given)["y"]);
                 assert!(
@@ -207,28 +207,31 @@ fn apart(found: &Tensor, wanted: &Tensor) -> f64 {
 /// Runs every committed model of one node with its gradients in 16 bits. What the device makes of it may be as far from
 /// what f64 does as the evaluator is, which rounds after each operator, and a little more.
 ///
-/// With a strategy only those in which the strategies differ; `least` says how many there are at least.
-fn check_models(strategy: Option<Strategy>, least: usize) {
+/// For another target only those in which kernels differ; `least` says how many there are at least.
+fn check_models(like: Option<Target>, least: usize) {
     let (machine, targets) = targets();
     let Some(target) = targets.into_iter().find(|target| target.float16) else { return };
-    let target = Target { strategy: strategy.unwrap_or(target.strategy), ..target };
+    let (int64, float64, float16) = (target.int64, target.float64, target.float16);
+    let only_tiles = like.is_some();
+    let target = Target { int64, float64, float16, ..like.unwrap_or(target) };
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for Differentiated { name, graph, at } in differentiated_models() {
         let Some((graph, at)) = halved(&graph, &at) else { continue };
         let in_tiles = |op: &Op| matches!(op, Op::Conv(_) | Op::ConvGradWeight(_) | Op::MatMul(_));
-        if strategy.is_some() && !graph.nodes().iter().any(|node| in_tiles(&node.op)) {
+        if only_tiles && !graph.nodes().iter().any(|node| in_tiles(&node.op)) {
             continue;
         }
         let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), 3)).collect();
         let Ok(rounded) = evaluate(&graph, &at, Precision::F32) else { continue };
         let exact = evaluate(&graph, &at, Precision::F64).expect("as in f32");
-        let compiled = match kiln::compile(&graph, &Options { target: target.clone(), max }) {
-            Ok(compiled) => compiled,
-            Err(error) => {
-                wrong.push(format!("{name}: {error}"));
-                continue;
-            }
-        };
+        let compiled =
+            match kiln::compile(&graph, &Options { target: target.clone(), max, ..Options::default() }) {
+                Ok(compiled) => compiled,
+                Err(error) => {
+                    wrong.push(format!("{name}: {error}"));
+                    continue;
+                }
+            };
         seen += 1;
         let found = run(&machine, &compiled, &at);
         for ((output, rounded), (_, exact)) in rounded.outputs().iter().zip(exact.outputs()) {
@@ -250,13 +253,13 @@ fn models_and_gradients() {
 /// The kernels for GPUs, which any device can run.
 #[test]
 fn models_and_gradients_as_on_a_gpu() {
-    check_models(Some(Strategy::WorkgroupTile), 50);
+    check_models(Some(Target::portable()), 50);
 }
 
 /// The kernels for CPU adapters without subgroups.
 #[test]
 fn models_and_gradients_as_without_subgroups() {
-    check_models(Some(Strategy::RegisterTile), 50);
+    check_models(Some(Target::cpu()), 50);
 }
 
 #[test]
@@ -303,7 +306,7 @@ fn small_updates_of_a_state_add_up() {
     let given = halves(&[f16::from_f32(1e-4); 5], &[5]);
     let given = kiln::to_host(&given).expect("a tensor");
     for target in targets {
-        let options = Options { target: target.clone(), max: BTreeMap::new() };
+        let options = Options { target: target.clone(), max: BTreeMap::new(), ..Options::default() };
         let compiled = kiln::compile_programs(&[("step", &graph)], &options).expect("a plan");
         let mut session = machine.load(&compiled).expect("a session");
         for _ in 0..50 {
@@ -338,7 +341,7 @@ fn the_largest_of_a_state_is_one_of_its_elements() {
     let (machine, targets) = targets();
     let given = kiln::to_host(&halves(&[f16::from_f32(1e-4); 12], &[2, 6])).expect("a tensor");
     for target in targets {
-        let options = Options { target: target.clone(), max: BTreeMap::new() };
+        let options = Options { target: target.clone(), max: BTreeMap::new(), ..Options::default() };
         let compiled = kiln::compile_programs(&[("step", &graph)], &options).expect("a plan");
         let mut session = machine.load(&compiled).expect("a session");
         for step in 0..3 {

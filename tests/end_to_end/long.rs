@@ -184,7 +184,7 @@ fn inputs(graph: &Graph, numbers: Numbers) -> BTreeMap<String, Tensor> {
 fn load(machine: &Machine, source: &str, max: &[(&str, u32)]) -> (Graph, Session) {
     let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
     let max = max.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
-    let options = Options { target: machine.target.clone(), max };
+    let options = Options { target: machine.target.clone(), max, ..Options::default() };
     let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
     let session = machine.load(&compiled).expect("a session");
     (graph, session)

@@ -95,7 +95,7 @@ struct Case {
 impl Case {
     fn new(machine: &Machine, source: &str) -> Self {
         let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
-        let options = Options { target: machine.target.clone(), max: BTreeMap::new() };
+        let options = Options { target: machine.target.clone(), max: BTreeMap::new(), ..Options::default() };
         let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
         let session = machine.load(&compiled).expect("a session");
         let mut others = BTreeMap::new();

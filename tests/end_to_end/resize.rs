@@ -107,7 +107,7 @@ fn check(
     failed: &mut Vec<String>,
 ) {
     let graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
-    let options = Options { target: machine.target.clone(), max };
+    let options = Options { target: machine.target.clone(), max, ..Options::default() };
     let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
     let mut session = machine.load(&compiled).expect("a session");
     let numbers = noise(11, shape.iter().product());
@@ -167,7 +167,8 @@ fn symbolic_sizes_are_resized_exactly() {
                 let source = graph_of([&from, &sizes], mode, coordinates, None);
                 let max: BTreeMap<_, _> = [("H", 9), ("W", 12)].map(|(name, n)| (name.to_owned(), n)).into();
                 let graph = text::parse(&source).expect("a graph");
-                let options = Options { target: machine.target.clone(), max: max.clone() };
+                let options =
+                    Options { target: machine.target.clone(), max: max.clone(), ..Options::default() };
                 match kiln::compile(&graph, &options) {
                     Ok(_) => check(&machine, &source, &[2, 5, 5, 7], max, &mut failed),
                     Err(error) if error.to_string().contains("follow no rule") => {
@@ -195,7 +196,11 @@ fn what_only_numbers_can_say_is_refused_for_symbols() {
             "input %x : f32[2, 5, H]\n%y = resize(%x) shape=[2, 5, {to}] mode=floor coordinates=pytorch_nearest{scales}\noutput y = %y"
         );
         let graph = text::parse(&source).expect("a graph");
-        let options = Options { target: Target::default(), max: [("H".to_owned(), 100_000)].into() };
+        let options = Options {
+            target: Target::default(),
+            max: [("H".to_owned(), 100_000)].into(),
+            ..Options::default()
+        };
         let error = kiln::compile(&graph, &options).expect_err("not to be known").to_string();
         assert!(error.contains(word), "{error}");
     }

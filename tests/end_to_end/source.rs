@@ -64,8 +64,11 @@ fn keys(imported: &Imported) -> BTreeMap<String, Vec<u64>> {
 }
 
 fn outputs_apart(case: &Value, graph: &Graph, device: &Device) -> f64 {
-    let options =
-        Options { target: kiln::target_for(device.capabilities()), max: [("N".to_owned(), 3)].into() };
+    let options = Options {
+        target: kiln::target_for(device.capabilities()),
+        max: [("N".to_owned(), 3)].into(),
+        ..Options::default()
+    };
     let compiled = kiln::compile(graph, &options).unwrap_or_else(|e| panic!("{e}"));
     let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");
     let input = graph.inputs()[0];
@@ -180,7 +183,11 @@ fn the_books_weights_know_birds_from_airplanes() {
     let training = Training::new(Loss::cross_entropy(), Optimizer::sgd());
     let graph = kiln::train::evaluation(&model.graph, &training).expect("a graph");
     let capabilities = kiln::default_device().expect("a device");
-    let options = Options { target: kiln::target_for(&capabilities), max: [("N".to_owned(), 100)].into() };
+    let options = Options {
+        target: kiln::target_for(&capabilities),
+        max: [("N".to_owned(), 100)].into(),
+        ..Options::default()
+    };
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).expect("a plan");
     let mut session = Session::open(&compiled.plan).expect("a device");
     let interface = Interface::of(&session, "evaluate", None).expect("a program that evaluates");

@@ -189,7 +189,9 @@ fn both(graph: &Graph, given: &BTreeMap<String, Tensor>, machine: &Machine) -> R
     let batch = given.values().next().and_then(|x| x.shape().first().copied()).unwrap_or(1);
     let batch = u32::try_from(batch).unwrap_or(1);
     let max = graph.symbols().into_iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    let compiled = kiln::compile(graph, &Options { target: machine.target.clone(), max }).map_err(message)?;
+    let compiled =
+        kiln::compile(graph, &Options { target: machine.target.clone(), max, ..Options::default() })
+            .map_err(message)?;
     let mut found = answers(&mut machine.load(&compiled)?, given)?;
     let found = found.pop_first().ok_or("there is no output")?.1;
     Ok([evaluated.outputs()[0].1.clone(), found])

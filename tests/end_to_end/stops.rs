@@ -194,7 +194,7 @@ fn a_network_with_all_of_it_trains_as_in_pytorch() {
     for rule in ["sgd", "adam", "adamw"] {
         let case = Case::new(all, rule);
         let max = [("N".to_owned(), BATCH as u32)].into();
-        let options = Options { target: kiln::target_for(device.capabilities()), max };
+        let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
         let compiled = kiln::compile_training(&case.graph, &case.training, &options)
             .unwrap_or_else(|e| panic!("{rule}: {e}"));
         let mut session = Session::load(&device, &compiled.plan).expect("a plan that loads");

@@ -139,7 +139,7 @@ impl Case {
     }
 
     fn on_device(&self, graph: &Graph, machine: &Machine) -> Result<Answer, String> {
-        let options = Options { target: machine.target.clone(), max: BTreeMap::new() };
+        let options = Options { target: machine.target.clone(), max: BTreeMap::new(), ..Options::default() };
         let mut session: Session = machine.load(&kiln::compile(graph, &options).map_err(text)?)?;
         let found = answers(&mut session, &self.at())?;
         Ok(self.answer(&found))

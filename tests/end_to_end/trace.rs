@@ -72,7 +72,7 @@ pub fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
     let Followed { name, graph, training, .. } = followed;
     let training = Training { show_gradients: true, ..training.clone() };
     let max = [("N".to_owned(), BATCH as u32)].into();
-    let options = Options { target: kiln::target_for(device.capabilities()), max };
+    let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
     let compiled =
         kiln::compile_training(graph, &training, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");

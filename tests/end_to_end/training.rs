@@ -91,7 +91,7 @@ fn compare(what: &str, model: &Graph, training: &Training, device: &Device) {
 fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Device, batch: usize) {
     let step = kiln::train::step(model, training).unwrap_or_else(|e| panic!("{what}: {e}"));
     let max = [("N".to_owned(), batch as u32)].into();
-    let options = Options { target: kiln::target_for(device.capabilities()), max };
+    let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
     let compiled =
         kiln::compile_training(model, training, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
     let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");

@@ -107,7 +107,7 @@ fn the_device_computes_what_the_evaluator_does() {
         let graph = text::parse(source).expect("a graph");
         let given = values(&graph, numbers);
         let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
-        let options = Options { target: target.clone(), max: BTreeMap::new() };
+        let options = Options { target: target.clone(), max: BTreeMap::new(), ..Options::default() };
         let compiled = kiln::compile(&graph, &options).unwrap_or_else(|e| panic!("{e}\n{source}"));
         let mut session = machine.load(&compiled).expect("a session");
         let found = answers(&mut session, &given).expect("a run");
@@ -126,7 +126,7 @@ fn a_device_without_64_bits_is_told_which_value_needs_them() {
         (GRAPHS[6].0, "is f64"),
     ] {
         let graph = text::parse(source).expect("a graph");
-        let options = Options { target: Target::default(), max: BTreeMap::new() };
+        let options = Options { target: Target::default(), max: BTreeMap::new(), ..Options::default() };
         let error = kiln::compile(&graph, &options).expect_err("64 bits are needed").to_string();
         assert!(error.contains(word), "{error}");
     }
@@ -138,7 +138,7 @@ fn counting_beyond_what_can_be_bound() {
     let source =
         "input %x : i32[1]\n%i = iota() shape=[2000000000] axis=0 dtype=i32\n%y = add(%x, %i)\noutput y = %y";
     let graph = text::parse(source).expect("a graph");
-    let options = Options { target: Target::default(), max: BTreeMap::new() };
+    let options = Options { target: Target::default(), max: BTreeMap::new(), ..Options::default() };
     let error = kiln::compile(&graph, &options).expect_err("too much").to_string();
     assert_eq!(error, "`i` takes 8000000000 bytes, but the target binds at most 134217728 at once");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use kiln::graph::Tensor;
-use kiln::{CompileError, Compiled, Graph, Options, Session, Strategy, Target};
+use kiln::{CompileError, Compiled, Graph, Options, Session, Target};
 
 use crate::machine::{Machine, answers};
 use crate::recipe::{Answer, Case};
@@ -23,7 +23,7 @@ impl Devices {
         let targets = [
             ("the device that is there", machine.target.clone()),
             ("a GPU", Target::default()),
-            ("no subgroups", Target { strategy: Strategy::RegisterTile, ..Target::default() }),
+            ("no subgroups", Target::cpu()),
         ];
         Self { machine, targets, refused: Mutex::default() }
     }
@@ -50,7 +50,7 @@ impl Devices {
     }
 
     fn run(&self, case: &Case, target: &Target) -> Result<(), String> {
-        let options = Options { target: target.clone(), max: case.max.clone() };
+        let options = Options { target: target.clone(), max: case.max.clone(), ..Options::default() };
         let Some(mut session) = self.session(kiln::compile(&case.graph, &options))? else { return Ok(()) };
         // Later runs find what earlier ones left behind.
         check(&mut session, &case.inputs, &case.answers)?;
@@ -67,7 +67,7 @@ impl Devices {
         target: &Target,
         max: &BTreeMap<String, u32>,
     ) -> Result<Option<Session>, String> {
-        let options = Options { target: target.clone(), max: max.clone() };
+        let options = Options { target: target.clone(), max: max.clone(), ..Options::default() };
         self.session(kiln::compile_programs(programs, &options))
     }
 

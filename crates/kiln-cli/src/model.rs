@@ -45,10 +45,16 @@ pub struct ModelArguments {
 /// A device to compile for.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum TargetName {
-    /// The device of this machine; any GPU if there is none
+    /// The device of this machine; `portable` if there is none
     Auto,
-    /// Any GPU, within the limits that WebGPU promises
+    /// Any device: kernels for GPUs within the limits that WebGPU promises, which software drivers run, too
+    Portable,
+    /// A GPU within the limits that WebGPU promises, whose driver runs loops of any length
     Gpu,
+    /// A GPU with 32 KiB of workgroup memory and subgroups of 32
+    GpuSubgroups,
+    /// A software driver without subgroups of a fixed size
+    Cpu,
     /// Mesa's software driver, on a CPU with vectors of eight
     Lavapipe,
 }
@@ -105,7 +111,7 @@ impl ModelArguments {
     /// Compiles a model; `seen` are values of symbols that are known from inputs.
     pub fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
         let max = self.largest(&model.graph, seen);
-        let options = Options { target: self.target()?, max };
+        let options = Options { target: self.target()?, max, ..Options::default() };
         let mut compiled = kiln::compile(&model.graph, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
@@ -119,7 +125,7 @@ impl ModelArguments {
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
         let max = self.largest(&model.graph, seen);
-        let options = Options { target: self.target()?, max };
+        let options = Options { target: self.target()?, max, ..Options::default() };
         let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
@@ -140,15 +146,19 @@ impl ModelArguments {
         max
     }
 
-    fn target(&self) -> Result<Target> {
+    /// The device to compile for.
+    pub fn target(&self) -> Result<Target> {
         Ok(match self.target {
-            TargetName::Gpu => Target::default(),
+            TargetName::Portable => Target::portable(),
+            TargetName::Gpu => Target::gpu(),
+            TargetName::GpuSubgroups => Target::gpu_subgroups(),
+            TargetName::Cpu => Target::cpu(),
             TargetName::Lavapipe => Target::lavapipe(),
             TargetName::Auto => match kiln::default_device() {
                 Ok(device) => kiln::target_for(&device),
                 Err(error) => {
-                    note!("note: compiling for any GPU, since this machine has no device: {error}");
-                    Target::default()
+                    note!("note: compiling for any device, since this machine has none: {error}");
+                    Target::portable()
                 }
             },
         })

@@ -4,6 +4,7 @@ use kiln_graph::{DType, GraphError};
 
 /// Why a graph cannot be compiled.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompileError {
     /// The graph, or what a pass made of it, is not right.
     #[error(transparent)]
@@ -56,6 +57,14 @@ pub enum CompileError {
         limit: u64,
         /// What would help.
         hint: String,
+    },
+    /// An invariant of the compiler does not hold: a defect in Kiln, whatever the graph.
+    #[error("{place}: {message} (this is a defect in Kiln)")]
+    Defect {
+        /// The layer or the part of the compiler.
+        place: String,
+        /// The invariant.
+        message: String,
     },
     /// A kernel this compiler wrote is wrong: a defect in Kiln.
     #[error(

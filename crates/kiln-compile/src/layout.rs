@@ -4,8 +4,10 @@
 //! every tensor is padded to a multiple of four elements that are zero, so that all loads are aligned `vec4`s.
 //! Graph inputs and outputs are dense and row-major, as the host has them.
 
-use kiln_graph::Dim;
+use kiln_graph::{Dim, product};
 pub use kiln_plan::Layout;
+
+use crate::error::CompileError;
 
 /// Row-major, the fastest dimension padded to `lanes`.
 pub fn row_major(rank: usize, lanes: usize) -> Layout {
@@ -55,4 +57,68 @@ pub fn round_up(dim: &Dim, lanes: usize) -> Dim {
 pub fn is_multiple(dim: &Dim, of: usize) -> bool {
     let of = i64::try_from(of).unwrap_or(1);
     dim.terms().iter().all(|(_, coefficient)| coefficient % of == 0)
+}
+
+/// Weights of a convolution, `[out channels, in channels of a group, taps...]`, as `[taps...][in channels][out channels]`.
+pub fn weight_layout(rank: usize) -> Layout {
+    Layout { order: (2..rank).chain([1, 0]).collect(), lanes: 4 }
+}
+
+/// Rows and columns exchanged: the last two dimensions.
+pub fn transposed(rank: usize) -> Layout {
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 2, rank - 1);
+    Layout { order, lanes: 4 }
+}
+
+/// Elements of a tensor in memory: all of it can be read and written four at a time.
+pub fn in_vectors(layout: &Layout, shape: &[Dim]) -> Dim {
+    round_up(&elements(layout, shape), 4)
+}
+
+/// Whether two ways to stride through `shape` visit the same elements; dimensions of one element do not matter.
+pub fn same_strides(shape: &[Dim], a: &[Dim], b: &[Dim]) -> bool {
+    shape.iter().zip(a.iter().zip(b)).all(|(dim, (x, y))| dim.is(1) || x == y)
+}
+
+/// Whether two layouts put `shape` into memory in the same way, padding included.
+pub fn same_memory(shape: &[Dim], a: &Layout, b: &Layout) -> bool {
+    same_strides(shape, &strides(a, shape), &strides(b, shape)) && elements(a, shape) == elements(b, shape)
+}
+
+/// Whether the memory of one tensor read under another shape and layout has the same elements in the same row-major
+/// order: both are dense, or they differ only in dimensions of one element.
+pub fn reshapes_freely(from: (&[Dim], &Layout), to: (&[Dim], &Layout)) -> bool {
+    if elements(from.1, from.0) != elements(to.1, to.0) {
+        return false;
+    }
+    let dense = |(shape, layout): (&[Dim], &Layout)| {
+        let row_major = strides(&row_major(shape.len(), 1), shape);
+        elements(layout, shape) == product(shape) && same_strides(shape, &strides(layout, shape), &row_major)
+    };
+    let long = |(shape, layout): (&[Dim], &Layout)| {
+        let all = shape.iter().cloned().zip(strides(layout, shape));
+        all.filter(|(dim, _)| !dim.is(1)).collect::<Vec<_>>()
+    };
+    (dense(from) && dense(to)) || long(from) == long(to)
+}
+
+/// Strides for reading a tensor of `shape` as one of shape `to`, stretched as NumPy broadcasts.
+pub fn broadcast_strides(strides: &[Dim], shape: &[Dim], to: &[Dim]) -> Vec<Dim> {
+    let missing = to.len() - shape.len();
+    (0..to.len())
+        .map(|axis| match axis.checked_sub(missing) {
+            Some(own) if !shape[own].is(1) || to[axis].is(1) => strides[own].clone(),
+            Some(_) | None => Dim::from(0),
+        })
+        .collect()
+}
+
+/// Elements as vectors of four. A count that is not a multiple of four is a defect of the caller, who has proven it.
+pub fn vectors(elements: &Dim) -> Result<Dim, CompileError> {
+    let defect = || CompileError::Defect {
+        place: "a vector load".into(),
+        message: format!("`{elements}` elements are not a multiple of four"),
+    };
+    elements.exact_div(&4.into()).ok_or_else(defect)
 }

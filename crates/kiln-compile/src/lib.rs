@@ -7,36 +7,52 @@
 //! What is deliberately absent: devices. The compiler runs without a GPU; what it should know of one is a [`Target`].
 
 pub mod differentiate;
+mod element;
 mod emit;
 mod error;
 pub mod fuse;
+mod kernels;
 mod layout;
 mod lower;
 mod memory;
 pub mod passes;
-mod shader;
+mod ranges;
+mod select;
 mod target;
+#[cfg(test)]
+mod toy;
 pub mod train;
+mod wgsl;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_graph::{Bindings, Graph};
 use kiln_plan::Plan;
 
-pub use emit::host_dtype;
+pub use emit::{MemoryReport, host_dtype};
 pub use error::CompileError;
-pub use target::{Strategy, Target};
+pub use kernels::family::{Choice, Estimate};
+pub use kernels::problem::Problem;
+pub use select::choose::{Preferences, Reason, Selection};
+pub use select::enumerate::{Candidate, Refusal};
+pub use select::records::Records;
+pub use target::{DeviceClass, Target};
 
-use lower::states::States;
-use shader::Shaders;
+use kernels::family::Family;
+use kernels::table::TABLE;
+use lower::program::{Environment, lower};
+use memory::states::States;
+use wgsl::template::Templates;
 
 /// What a compilation can be told.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The device the plan is for.
     pub target: Target,
-    /// The largest value of each symbolic dimension: `N = 8`.
+    /// The maximum of each symbolic dimension: `N = 8`.
     pub max: BTreeMap<String, u32>,
+    /// What the caller says of the choice of kernels.
+    pub preferences: Preferences,
 }
 
 /// A plan and how it came about.
@@ -59,26 +75,15 @@ pub struct CompiledProgram {
     pub graph: Graph,
     /// Which of its nodes became one kernel.
     pub fusion: fuse::Fusion,
-}
-
-/// Bytes on the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryReport {
-    /// Weights and other constants.
-    pub weights: u64,
-    /// What is kept from run to run: in training parameters, statistics, moments.
-    pub states: u64,
-    /// All arenas: inputs, activations, outputs; programs use the same.
-    pub activations: u64,
-    /// The largest sum of activations that are needed at the same time; no plan can do with less.
-    pub largest_live_set: u64,
+    /// Which kernel was chosen for each group, and from what; groups that only make views are not among them.
+    pub selections: Vec<Selection>,
 }
 
 /// Compiles an inference plan, whose only program is called `inference`.
 pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
     let max = largest_symbols(&[graph], &options.max)?;
     let program = prepared("inference", passes::run(passes::INFERENCE, graph)?);
-    assemble(vec![program], &options.target, &max)
+    assemble(vec![program], options, &max, TABLE)
 }
 
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
@@ -90,7 +95,7 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
     for (name, graph) in graphs {
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
-    assemble(programs, &options.target, &max)
+    assemble(programs, options, &max, TABLE)
 }
 
 /// Compiles a plan that trains: programs `train`, `evaluate` and `inference`.
@@ -106,23 +111,28 @@ pub fn compile_training(
 
 fn prepared(name: &str, graph: Graph) -> CompiledProgram {
     let fusion = fuse::fuse(&graph, &fuse::FuseLimits::default());
-    CompiledProgram { name: name.into(), graph, fusion }
+    CompiledProgram { name: name.into(), graph, fusion, selections: vec![] }
 }
 
 /// From graphs after all passes to a plan.
 fn assemble(
-    programs: Vec<CompiledProgram>,
-    target: &Target,
+    mut programs: Vec<CompiledProgram>,
+    options: &Options,
     max: &Bindings,
+    table: &[&Family],
 ) -> Result<Compiled, CompileError> {
+    let Options { target, preferences, .. } = options;
     let states = States::of(programs.iter().map(|program| &program.graph))?;
-    let mut shaders = Shaders::new()?;
+    let environment = Environment { target, max, states: &states, table, preferences };
+    let mut templates = Templates::new(table.iter().flat_map(|family| family.templates))?;
     let mut lowered = Vec::with_capacity(programs.len());
-    for CompiledProgram { name, graph, fusion } in &programs {
-        lowered.push(lower::lower(name, graph, fusion, target, max, &mut shaders, &states)?);
+    for CompiledProgram { name, graph, fusion, selections } in &mut programs {
+        let mut program = lower(name, graph, fusion, &environment, &mut templates)?;
+        *selections = std::mem::take(&mut program.selections);
+        lowered.push(program);
     }
     let name = programs.first().map_or("", |program| program.graph.name.as_str());
-    let (plan, memory) = emit::emit(name, lowered, shaders, &states, target, max)?;
+    let (plan, memory) = emit::emit(name, lowered, templates, &states, target, max)?;
     Ok(Compiled { programs, plan, memory })
 }
 

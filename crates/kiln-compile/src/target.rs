@@ -1,38 +1,39 @@
-//! What the compiler knows of the device a plan is for: plain data, so that a plan can be made for a device that is
+//! What the compiler knows of the device that a plan is for: plain data, so that a plan can be made for a device that is
 //! not there.
 
-/// How the heavy kernels are written; see `ARCHITECTURE.md` for when each is right.
+/// What kind of processor runs the kernels; the cost of a kernel depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// Register tiles fed by subgroup broadcasts: for CPU adapters such as lavapipe, where shared memory is as slow
-    /// as any other and a broadcast costs nothing.
-    Broadcast {
-        /// The fixed subgroup size.
-        subgroup_size: u32,
-    },
-    /// Tiles in the registers of single invocations: for CPU adapters without subgroups of a fixed size.
-    RegisterTile,
-    /// Tiles in workgroup memory: for GPUs.
-    WorkgroupTile,
+pub enum DeviceClass {
+    /// A software adapter on a CPU, such as Mesa's lavapipe: workgroup memory is as slow as any other, and an invocation
+    /// is a lane of a vector register.
+    Cpu,
+    /// A GPU: workgroup memory is fast, and thousands of invocations are needed to keep it busy.
+    Gpu,
 }
 
-/// A device, as far as the compiler cares. The defaults are the limits every WebGPU device has.
+/// A device, as far as the compiler is concerned. The defaults are [`Target::portable`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// How heavy kernels are written.
-    pub strategy: Strategy,
+    /// The name in listings.
+    pub name: String,
+    /// The kind of processor.
+    pub class: DeviceClass,
+    /// The subgroup size, where it is fixed and kernels may use subgroup operations.
+    pub subgroup_size: Option<u32>,
     /// Largest storage buffer binding, in bytes.
     pub max_storage_buffer_binding_size: u64,
     /// Largest buffer, in bytes.
     pub max_buffer_size: u64,
-    /// Most storage buffers of a dispatch.
+    /// Maximum number of storage buffers of a dispatch.
     pub max_storage_buffers_per_shader_stage: u32,
-    /// Most workgroups in one dimension of a dispatch.
+    /// Maximum number of workgroups in one dimension of a dispatch.
     pub max_compute_workgroups_per_dimension: u32,
     /// Workgroup memory of a kernel, in bytes.
     pub max_compute_workgroup_storage_size: u32,
-    /// Most invocations of a workgroup.
+    /// Maximum number of invocations of a workgroup.
     pub max_compute_invocations_per_workgroup: u32,
+    /// Maximum number of loop iterations of an invocation, those of nested loops included.
+    pub max_loop_iterations: i64,
     /// Whether kernels may compute with 64-bit integers.
     pub int64: bool,
     /// Whether kernels may compute with 64-bit floats.
@@ -41,27 +42,61 @@ pub struct Target {
     pub float16: bool,
 }
 
+/// Mesa's lavapipe stops all loops of an invocation after 65,535 iterations in total, without an error. The rest is a
+/// reserve for loops that a kernel's formula does not count.
+const LAVAPIPE_LOOP_ITERATIONS: i64 = 60_000;
+
+/// The loop counters of kernels are 32-bit integers.
+const COUNTED_LOOP_ITERATIONS: i64 = 1 << 30;
+
 impl Default for Target {
     fn default() -> Self {
+        Self::portable()
+    }
+}
+
+impl Target {
+    /// What every WebGPU device has, software adapters included: a plan that runs anywhere, with kernels for GPUs.
+    pub fn portable() -> Self {
         Self {
-            strategy: Strategy::WorkgroupTile,
+            name: "portable".into(),
+            class: DeviceClass::Gpu,
+            subgroup_size: None,
             max_storage_buffer_binding_size: 128 << 20,
             max_buffer_size: 256 << 20,
             max_storage_buffers_per_shader_stage: 8,
             max_compute_workgroups_per_dimension: 65_535,
             max_compute_workgroup_storage_size: 16 << 10,
             max_compute_invocations_per_workgroup: 256,
+            max_loop_iterations: LAVAPIPE_LOOP_ITERATIONS,
             int64: false,
             float64: false,
             float16: false,
         }
     }
-}
 
-impl Target {
-    /// A software Vulkan device with subgroups of eight (Mesa's lavapipe on a CPU with AVX2), within WebGPU's
-    /// limits.
+    /// A GPU with no more than WebGPU's limits, whose driver runs loops to their end.
+    pub fn gpu() -> Self {
+        Self { name: "gpu".into(), max_loop_iterations: COUNTED_LOOP_ITERATIONS, ..Self::portable() }
+    }
+
+    /// A GPU with 32 KiB of workgroup memory and subgroups of 32, as current desktop cards have.
+    pub fn gpu_subgroups() -> Self {
+        Self {
+            name: "gpu-subgroups".into(),
+            subgroup_size: Some(32),
+            max_compute_workgroup_storage_size: 32 << 10,
+            ..Self::gpu()
+        }
+    }
+
+    /// A software adapter without subgroups of a fixed size, within WebGPU's limits.
+    pub fn cpu() -> Self {
+        Self { name: "cpu".into(), class: DeviceClass::Cpu, ..Self::portable() }
+    }
+
+    /// Mesa's software driver with subgroups of eight (a CPU with AVX2), within WebGPU's limits.
     pub fn lavapipe() -> Self {
-        Self { strategy: Strategy::Broadcast { subgroup_size: 8 }, ..Self::default() }
+        Self { name: "lavapipe".into(), subgroup_size: Some(8), ..Self::cpu() }
     }
 }

@@ -42,8 +42,9 @@ pub mod test_data;
 use std::path::Path;
 
 pub use kiln_compile::{
-    CompileError, Compiled, CompiledProgram, MemoryReport, Options, Strategy, Target, compile,
-    compile_programs, compile_training, differentiate, fuse, host_dtype, passes, train,
+    Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
+    Preferences, Records, Selection, Target, compile, compile_programs, compile_training, differentiate,
+    fuse, host_dtype, passes, train,
 };
 pub use kiln_graph::{self as graph, Graph};
 pub use kiln_onnx as onnx;
@@ -89,24 +90,31 @@ pub enum Error {
     Train(#[from] training::TrainError),
 }
 
-/// What the compiler should know of a device.
+/// What the compiler should know of a device: the kind of processor, subgroups of a fixed size, its limits and features.
 ///
-/// Subgroup broadcasts serve CPU adapters with subgroups of one size, register tiles those without; GPUs get tiles in
-/// workgroup memory. Limits are those every WebGPU device has, so that the plan runs elsewhere too; where a model has
-/// them and the device can, 64-bit numbers are computed with and 16-bit floats stored, and the plan says what it needs.
+/// A plan asks for no more of these than it uses, and says what that is. Where a model has 64-bit numbers and the device
+/// can, they are computed with, and 16-bit floats stored.
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
-    let strategy = match device.kind {
-        DeviceKind::Cpu if fixed && matches!(device.subgroup_min_size, 4..=16) => {
-            Strategy::Broadcast { subgroup_size: device.subgroup_min_size }
-        }
-        DeviceKind::Cpu => Strategy::RegisterTile,
+    let like = match device.kind {
+        DeviceKind::Cpu => Target::cpu(),
         DeviceKind::Discrete | DeviceKind::Integrated | DeviceKind::Virtual | DeviceKind::Other => {
-            Strategy::WorkgroupTile
+            Target::gpu()
         }
     };
-    let (int64, float64, float16) = (device.shader_int64, device.shader_float64, device.shader_f16);
-    Target { strategy, int64, float64, float16, ..Target::default() }
+    Target {
+        name: device.name.clone(),
+        subgroup_size: (fixed && device.subgroup_min_size > 1).then_some(device.subgroup_min_size),
+        max_storage_buffer_binding_size: device.max_storage_buffer_binding_size,
+        max_buffer_size: device.max_buffer_size,
+        max_storage_buffers_per_shader_stage: device.max_storage_buffers_per_shader_stage,
+        max_compute_workgroup_storage_size: device.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: device.max_compute_invocations_per_workgroup,
+        int64: device.shader_int64,
+        float64: device.shader_float64,
+        float16: device.shader_f16,
+        ..like
+    }
 }
 
 /// All that a device has to offer, for one that is to run many plans.
@@ -122,6 +130,7 @@ pub fn requirements_of(device: &Capabilities) -> Requirements {
         max_storage_buffers_per_shader_stage: device.max_storage_buffers_per_shader_stage,
         max_compute_workgroup_storage_size: device.max_compute_workgroup_storage_size,
         max_compute_invocations_per_workgroup: device.max_compute_invocations_per_workgroup,
+        max_loop_iterations: device.max_loop_iterations,
     }
 }
 
@@ -140,7 +149,7 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
 pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result<Compiled, Error> {
     let Model { graph, metadata, .. } = Model::read(path, &ModelOptions::default())?;
     let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
-    let mut compiled = compile(&graph, &Options { target: target.clone(), max })?;
+    let mut compiled = compile(&graph, &Options { target: target.clone(), max, ..Options::default() })?;
     compiled.plan.metadata = metadata;
     Ok(compiled)
 }
@@ -149,7 +158,7 @@ pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result
 pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<training::Trainer, Error> {
     let target = target_for(&default_device()?);
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    let compiled = compile_training(model, training, &Options { target, max })?;
+    let compiled = compile_training(model, training, &Options { target, max, ..Options::default() })?;
     Ok(training::Trainer::new(Session::open(&compiled.plan)?, training)?)
 }
 

@@ -162,7 +162,7 @@ fn options(model: &Graph, batch: usize) -> Result<Options> {
     let batch = u32::try_from(batch).into_diagnostic()?;
     // A training has one batch size; other symbols would need numbers that the data does not give.
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    Ok(Options { target: kiln::target_for(&device), max })
+    Ok(Options { target: kiln::target_for(&device), max, ..Options::default() })
 }
 
 fn open(compiled: &Compiled) -> Result<Session> {

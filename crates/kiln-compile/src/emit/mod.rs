@@ -1,24 +1,30 @@
-//! From launches on unplaced memory to a plan.
+//! From launches on buffers without a place to a plan.
 //!
 //! Weights and states get places of their own, activations places in arenas that programs share ([`place`]); symbolic
 //! sizes become expressions over the plan's symbols. Nothing is decided here that changes what is computed.
 
+mod arenas;
+mod live_range;
+mod offsets;
 mod place;
+mod report;
 mod symbols;
+
+pub use report::MemoryReport;
 
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim};
 use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
 
-use crate::MemoryReport;
+use crate::element::state_type;
 use crate::error::CompileError;
-use crate::lower::Lowered;
-use crate::lower::context::{Contents, Placed};
-use crate::lower::kernel::Launch;
-use crate::lower::states::{States, state_element};
-use crate::shader::Shaders;
+use crate::lower::program::Lowered;
+use crate::lower::realize::Launch;
+use crate::memory::buffer::{BufferInit, TensorId};
+use crate::memory::states::States;
 use crate::target::Target;
+use crate::wgsl::template::Templates;
 use place::Places;
 use symbols::Symbols;
 
@@ -26,7 +32,7 @@ use symbols::Symbols;
 pub fn emit(
     name: &str,
     programs: Vec<Lowered>,
-    shaders: Shaders,
+    templates: Templates,
     states: &States,
     target: &Target,
     max: &Bindings,
@@ -37,7 +43,7 @@ pub fn emit(
         symbols,
         places,
         target,
-        requirements: Requirements { max_storage_buffer_binding_size: 0, ..shaders.requirements.clone() },
+        requirements: Requirements { max_storage_buffer_binding_size: 0, ..templates.requirements.clone() },
         tensors: vec![],
         states: HashMap::new(),
         index: HashMap::new(),
@@ -48,6 +54,8 @@ pub fn emit(
         listed.push(emitter.program(number, program)?);
     }
     let Emitter { symbols, mut places, mut requirements, tensors, .. } = emitter;
+    requirements.max_loop_iterations =
+        programs.iter().map(|program| program.loop_iterations).max().unwrap_or(0);
     requirements.max_buffer_size = places.buffers.iter().map(|b| b.size).max().unwrap_or(0);
     let data = places.segments(programs, states)?;
     let plan = Plan {
@@ -55,7 +63,7 @@ pub fn emit(
         producer: concat!("kiln ", env!("CARGO_PKG_VERSION")).into(),
         symbols: symbols.list(),
         requirements,
-        shaders: shaders.kept,
+        shaders: templates.kept,
         buffers: places.buffers,
         tensors,
         programs: listed,
@@ -89,10 +97,10 @@ struct Emitter<'a> {
     requirements: Requirements,
     /// The tensors that the plan lists, states first.
     tensors: Vec<Tensor>,
-    /// Which of them lie at the place of a state.
+    /// Which of them are at the place of a state.
     states: HashMap<Range, Vec<usize>>,
-    /// By program and place in its list of tensors.
-    index: HashMap<(usize, usize), usize>,
+    /// By program and tensor.
+    index: HashMap<(usize, TensorId), usize>,
 }
 
 impl Emitter<'_> {
@@ -103,7 +111,7 @@ impl Emitter<'_> {
             self.tensors.push(Tensor {
                 name: state.name.clone(),
                 dtype: host_dtype(ty.dtype),
-                storage: state_element(ty.dtype),
+                storage: state_type(ty.dtype),
                 shape: ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
                 layout: state.layout.clone(),
                 place,
@@ -112,27 +120,27 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// The place in the plan's list of the tensor `placed` of a program, if it is in memory at all.
+    /// The place in the plan's list of a tensor of a program, if it is in memory at all.
     fn tensor(
         &mut self,
         number: usize,
         program: &Lowered,
-        placed: usize,
+        id: TensorId,
     ) -> Result<Option<usize>, CompileError> {
-        if let Some(index) = self.index.get(&(number, placed)) {
+        if let Some(index) = self.index.get(&(number, id)) {
             return Ok(Some(*index));
         }
-        let of: &Placed = &program.placed[placed];
-        let Some(place) = self.places.range(number, of.storage) else { return Ok(None) };
+        let of = program.tensor(id);
+        let Some(place) = self.places.range(number, of.buffer) else { return Ok(None) };
         let tensor = Tensor {
             name: of.name.clone(),
             dtype: host_dtype(of.ty.dtype),
-            storage: program.memory[of.storage.0].element,
+            storage: program.buffer(of.buffer).element,
             shape: of.ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
             layout: of.layout.clone(),
             place,
         };
-        let is_state = matches!(program.memory[of.storage.0].contents, Contents::State(_));
+        let is_state = matches!(program.buffer(of.buffer).init, BufferInit::State(_));
         let there = self.states.get(&tensor.place).map_or(&[][..], Vec::as_slice);
         let known = there.iter().copied().find(|index| is_state && self.tensors[*index] == tensor);
         let index = known.unwrap_or_else(|| {
@@ -142,18 +150,18 @@ impl Emitter<'_> {
             self.tensors.push(tensor);
             self.tensors.len() - 1
         });
-        self.index.insert((number, placed), index);
+        self.index.insert((number, id), index);
         Ok(Some(index))
     }
 
     fn program(&mut self, number: usize, program: &Lowered) -> Result<Program, CompileError> {
         let mut inputs = Vec::new();
-        for placed in &program.inputs {
-            inputs.extend(self.tensor(number, program, *placed)?);
+        for id in &program.inputs {
+            inputs.extend(self.tensor(number, program, *id)?);
         }
         let mut outputs = Vec::new();
-        for (name, placed) in &program.outputs {
-            if let Some(tensor) = self.tensor(number, program, *placed)? {
+        for (name, id) in &program.outputs {
+            if let Some(tensor) = self.tensor(number, program, *id)? {
                 outputs.push(OutputRef { name: name.clone(), tensor });
             }
         }
@@ -170,17 +178,16 @@ impl Emitter<'_> {
         program: &Lowered,
         launch: &Launch,
     ) -> Result<Dispatch, CompileError> {
-        let memory = |storage: crate::lower::context::StorageId| &program.memory[storage.0];
         let bindings: Vec<Range> =
-            launch.bindings.iter().filter_map(|(storage, _)| self.places.range(number, *storage)).collect();
-        for (range, (storage, _)) in bindings.iter().zip(&launch.bindings) {
+            launch.bindings.iter().filter_map(|(buffer, _)| self.places.range(number, *buffer)).collect();
+        for (range, (buffer, _)) in bindings.iter().zip(&launch.bindings) {
             let limit = self.target.max_storage_buffer_binding_size;
             if range.size > limit {
                 return Err(CompileError::TooLarge {
-                    tensor: memory(*storage).name.clone(),
+                    tensor: program.buffer(*buffer).name.clone(),
                     bytes: range.size,
                     limit,
-                    hint: "; a smaller largest batch would do, or a target that binds more".into(),
+                    hint: "; reduce the maximum batch, or choose a target that binds more".into(),
                 });
             }
             let size = &mut self.requirements.max_storage_buffer_binding_size;
@@ -189,17 +196,18 @@ impl Emitter<'_> {
         let count = u32::try_from(bindings.len()).unwrap_or(u32::MAX);
         let most = &mut self.requirements.max_storage_buffers_per_shader_stage;
         *most = count.max(*most);
-        let bytes = launch.bindings.iter().fold(Dim::from(0), |sum, (s, _)| sum + memory(*s).bytes.clone());
+        let bytes =
+            launch.bindings.iter().fold(Dim::from(0), |sum, (id, _)| sum + program.buffer(*id).bytes.clone());
         let mut writes = Vec::new();
-        for placed in &launch.writes {
-            writes.extend(self.tensor(number, program, *placed)?);
+        for id in &launch.writes {
+            writes.extend(self.tensor(number, program, *id)?);
         }
         let symbols = &self.symbols;
         Ok(Dispatch {
             name: launch.name.clone(),
             shader: launch.shader,
             bindings,
-            params: launch.words.iter().map(|word| symbols.param(word)).collect(),
+            params: launch.uniforms.iter().map(|uniform| symbols.param(uniform)).collect(),
             workgroups: launch.workgroups.each_ref().map(|n| symbols.expr(n)),
             writes,
             flops: symbols.expr(&launch.flops),

@@ -1,21 +1,26 @@
-//! Where every piece of memory that is used lies: which buffer, which offset.
+//! Where every buffer that is used is placed: which buffer of the plan, which offset.
 //!
 //! Weights are filled once and only read. States are kept from run to run and shared by all programs; those that one
-//! dispatch reads while it writes another lie in different buffers, as WebGPU demands. Activations lie in arenas
-//! ([`memory`]), which all programs use in turn.
+//! dispatch reads while it writes another are in different buffers, as WebGPU demands. Activations are in arenas
+//! ([`arenas`](super::arenas)), which all programs use in turn.
 
 use std::collections::HashMap;
 
-use kiln_plan::{Access, Buffer, BufferKind, Range, Segment};
+use kiln_plan::{Access, Buffer, BufferKind, Range, Requirements, Segment};
 
+use super::arenas::{live_ranges, plan};
+use super::live_range::ALIGNMENT;
+use super::report::MemoryReport;
 use super::symbols::Symbols;
-use crate::MemoryReport;
 use crate::error::CompileError;
-use crate::lower::Lowered;
-use crate::lower::context::{Contents, StorageId};
-use crate::lower::states::States;
-use crate::memory::{self, ALIGNMENT};
+use crate::lower::program::Lowered;
+use crate::memory::buffer::{BufferId, BufferInit};
+use crate::memory::states::States;
+
 use crate::target::Target;
+
+/// Buffers are no larger than every device has them, unless a single tensor or the activations need more.
+const PREFERRED_BUFFER: u64 = Requirements::GUARANTEED.max_buffer_size;
 
 /// All places of a plan.
 pub struct Places {
@@ -26,9 +31,9 @@ pub struct Places {
     /// What all of it takes.
     pub report: MemoryReport,
     /// By program.
-    ranges: Vec<HashMap<StorageId, Range>>,
+    ranges: Vec<HashMap<BufferId, Range>>,
     /// Weights in the order of their places.
-    weights: Vec<(usize, StorageId)>,
+    weights: Vec<(usize, BufferId)>,
 }
 
 impl Places {
@@ -47,12 +52,11 @@ impl Places {
             weights: vec![],
         };
         for (number, program) in programs.iter().enumerate() {
-            for storage in program.used() {
-                let memory = &program.memory[storage.0];
-                if matches!(memory.contents, Contents::Weights(_))
-                    && !this.ranges[number].contains_key(&storage)
+            for buffer in program.used() {
+                let memory = program.buffer(buffer);
+                if matches!(memory.init, BufferInit::Weights(_)) && !this.ranges[number].contains_key(&buffer)
                 {
-                    this.place_weights(number, storage, symbols.largest(&memory.bytes), target);
+                    this.place_weights(number, buffer, symbols.largest(&memory.bytes), target);
                 }
             }
         }
@@ -65,9 +69,9 @@ impl Places {
         Ok(this)
     }
 
-    /// Where a memory of a program lies.
-    pub fn range(&self, program: usize, storage: StorageId) -> Option<Range> {
-        self.ranges[program].get(&storage).copied()
+    /// Where a buffer of a program is.
+    pub fn range(&self, program: usize, buffer: BufferId) -> Option<Range> {
+        self.ranges[program].get(&buffer).copied()
     }
 
     /// Room in the last buffer of a kind whose name begins with `name`, or in a new one.
@@ -76,7 +80,7 @@ impl Places {
         let fits = |buffer: &Buffer| {
             buffer.kind == kind
                 && buffer.name.starts_with(name)
-                && buffer.size + room <= target.max_buffer_size
+                && buffer.size + room <= target.max_buffer_size.min(PREFERRED_BUFFER)
         };
         let buffer = self.buffers.iter().rposition(fits).unwrap_or_else(|| {
             let number = self.buffers.iter().filter(|buffer| buffer.name.starts_with(name)).count();
@@ -88,10 +92,10 @@ impl Places {
         range
     }
 
-    fn place_weights(&mut self, program: usize, storage: StorageId, size: u64, target: &Target) {
+    fn place_weights(&mut self, program: usize, buffer: BufferId, size: u64, target: &Target) {
         let range = self.append(BufferKind::Weights, "weights ", size, target);
-        self.ranges[program].insert(storage, range);
-        self.weights.push((program, storage));
+        self.ranges[program].insert(buffer, range);
+        self.weights.push((program, buffer));
         self.report.weights += size.next_multiple_of(ALIGNMENT);
     }
 
@@ -110,9 +114,9 @@ impl Places {
             self.report.states += size.next_multiple_of(ALIGNMENT);
         }
         for (number, program) in programs.iter().enumerate() {
-            for (storage, memory) in program.memory.iter().enumerate() {
-                if let Contents::State(index) = memory.contents {
-                    self.ranges[number].insert(StorageId(storage), self.states[index]);
+            for (buffer, contents) in program.buffers.iter().enumerate() {
+                if let BufferInit::State(index) = contents.init {
+                    self.ranges[number].insert(BufferId(buffer), self.states[index]);
                 }
             }
         }
@@ -128,22 +132,22 @@ impl Places {
         target: &Target,
         first: usize,
     ) -> Result<(), CompileError> {
-        let sizes = |storage: StorageId| {
-            let memory = &program.memory[storage.0];
-            let activation = matches!(memory.contents, Contents::Input | Contents::Activation);
+        let sizes = |buffer: BufferId| {
+            let memory = program.buffer(buffer);
+            let activation = matches!(memory.init, BufferInit::Input | BufferInit::Activation);
             activation.then(|| symbols.largest(&memory.bytes))
         };
-        let given: Vec<StorageId> = program.inputs.iter().map(|n| program.placed[*n].storage).collect();
-        let kept: Vec<StorageId> = program.outputs.iter().map(|(_, n)| program.placed[*n].storage).collect();
-        let pieces = memory::lifetimes(&program.launches, &sizes, &given, &kept);
-        let arenas = memory::plan(&pieces, &program.launches, target.max_buffer_size);
+        let given: Vec<BufferId> = program.inputs.iter().map(|n| program.tensor(*n).buffer).collect();
+        let kept: Vec<BufferId> = program.outputs.iter().map(|(_, n)| program.tensor(*n).buffer).collect();
+        let ranges = live_ranges(&program.launches, &sizes, &given, &kept);
+        let arenas = plan(&ranges, &program.launches, target.max_buffer_size.min(PREFERRED_BUFFER));
         for (n, size) in arenas.sizes.iter().enumerate() {
             if *size > target.max_buffer_size {
                 return Err(CompileError::TooLarge {
                     tensor: format!("activation arena {n}"),
                     bytes: *size,
                     limit: target.max_buffer_size,
-                    hint: "; a smaller largest batch would do, or a target with larger buffers".into(),
+                    hint: "; reduce the maximum batch, or choose a target with larger buffers".into(),
                 });
             }
             match self.buffers.get_mut(first + n) {
@@ -155,10 +159,10 @@ impl Places {
                 }),
             }
         }
-        for (piece, place) in pieces.iter().zip(&arenas.places) {
-            let size = sizes(piece.storage).unwrap_or(piece.size);
+        for (live, place) in ranges.iter().zip(&arenas.places) {
+            let size = sizes(live.buffer).unwrap_or(live.size);
             let range = Range { buffer: first + place.arena, offset: place.offset, size };
-            self.ranges[number].insert(piece.storage, range);
+            self.ranges[number].insert(live.buffer, range);
         }
         let live = &mut self.report.largest_live_set;
         *live = arenas.largest_live_set.max(*live);
@@ -172,15 +176,14 @@ impl Places {
         states: &States,
     ) -> Result<Vec<Segment>, CompileError> {
         let mut memory: Vec<Vec<_>> =
-            programs.into_iter().map(|program| program.memory.into_iter().map(Some).collect()).collect();
+            programs.into_iter().map(|program| program.buffers.into_iter().map(Some).collect()).collect();
         let mut segments = Vec::new();
-        for (program, storage) in std::mem::take(&mut self.weights) {
-            let (Some(place), Some(memory)) =
-                (self.range(program, storage), memory[program][storage.0].take())
+        for (program, buffer) in std::mem::take(&mut self.weights) {
+            let (Some(place), Some(memory)) = (self.range(program, buffer), memory[program][buffer.0].take())
             else {
                 continue;
             };
-            if let Contents::Weights(bytes) = memory.contents {
+            if let BufferInit::Weights(bytes) = memory.init {
                 segments.push(segment(place, bytes));
             }
         }
@@ -203,9 +206,9 @@ fn colours(programs: &[Lowered], count: usize) -> Vec<usize> {
         for launch in &program.launches {
             let of = |wanted: Access| {
                 launch.bindings.iter().filter(move |(_, access)| *access == wanted).filter_map(
-                    |(storage, _)| match program.memory[storage.0].contents {
-                        Contents::State(index) => Some(index),
-                        Contents::Input | Contents::Weights(_) | Contents::Activation => None,
+                    |(buffer, _)| match program.buffer(*buffer).init {
+                        BufferInit::State(index) => Some(index),
+                        BufferInit::Input | BufferInit::Weights(_) | BufferInit::Activation => None,
                     },
                 )
             };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kiln_graph::{Atom, Bindings, Dim};
 use kiln_plan::{Expr, Factor, Param, Symbol, Term};
 
-use crate::lower::Lowered;
-use crate::lower::kernel::Word;
+use crate::lower::program::Lowered;
+use crate::wgsl::params::Uniform;
 
 /// The symbols of a plan: those of all its programs.
 pub struct Symbols<'a> {
@@ -51,10 +51,10 @@ impl<'a> Symbols<'a> {
     }
 
     /// A word of a kernel's parameters.
-    pub fn param(&self, word: &Word) -> Param {
+    pub fn param(&self, word: &Uniform) -> Param {
         match word {
-            Word::Int(dim) => Param::Int(self.expr(dim)),
-            Word::Float(value) => Param::Float(*value),
+            Uniform::Int(dim) => Param::Int(self.expr(dim)),
+            Uniform::Float(value) => Param::Float(*value),
         }
     }
 

@@ -44,10 +44,10 @@ fn relative<'a>(name: &'a str, first: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use kiln_graph::Op;
     use kiln_graph::ops::UnaryOp;
+    use kiln_graph::{Node, Op};
 
-    use super::*;
+    use crate::fuse::name::of_group;
 
     #[test]
     fn names_are_relative_to_the_first() {

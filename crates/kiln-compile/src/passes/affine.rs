@@ -13,7 +13,8 @@ use std::collections::HashSet;
 use kiln_graph::ops::{BinaryOp, broadcast_shapes};
 use kiln_graph::{Graph, GraphError, NodeId, Op, Rewriter, Tensor, ValueId};
 
-use super::{constant, uses};
+use super::constant;
+use super::uses::uses;
 
 /// Folds constant factors and shifts; values that something else reads too are left as they are.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {

@@ -15,20 +15,22 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewriter = Rewriter::new(graph)?;
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
         let dtype = graph.ty(node.outputs[0]).dtype;
-        match &node.op {
-            Op::MatMul(op) if !matches!(dtype, DType::F32 | DType::F16) => {
-                let inputs = rewriter.inputs(id)?;
-                let mut f = Formula::new(&mut rewriter.graph, &node.name);
-                let made = sum_of_products(&mut f, op, inputs[0], inputs[1])?;
-                rewriter.map(node.outputs[0], made);
-            }
-            Op::Softmax(op) if dtype == DType::F64 => {
-                let inputs = rewriter.inputs(id)?;
-                let mut f = Formula::new(&mut rewriter.graph, &node.name);
-                let made = softmax(&mut f, op, inputs[0])?;
-                rewriter.map(node.outputs[0], made);
-            }
-            _ => rewriter.copy(id)?,
+        if let Op::MatMul(op) = &node.op
+            && !matches!(dtype, DType::F32 | DType::F16)
+        {
+            let inputs = rewriter.inputs(id)?;
+            let mut f = Formula::new(&mut rewriter.graph, &node.name);
+            let made = sum_of_products(&mut f, op, inputs[0], inputs[1])?;
+            rewriter.map(node.outputs[0], made);
+        } else if let Op::Softmax(op) = &node.op
+            && dtype == DType::F64
+        {
+            let inputs = rewriter.inputs(id)?;
+            let mut f = Formula::new(&mut rewriter.graph, &node.name);
+            let made = softmax(&mut f, op, inputs[0])?;
+            rewriter.map(node.outputs[0], made);
+        } else {
+            rewriter.copy(id)?;
         }
     }
     rewriter.finish()

@@ -17,12 +17,11 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
         if let Some(same) = unchanged(&rewriter.graph, graph, node, &inputs) {
             rewriter.map(node.outputs[0], same);
         } else if let Some((op, input)) = merged(&rewriter.graph, node, &inputs) {
-            let merged = match &op {
-                // Two that undo each other are nothing.
-                Op::Transpose(op) if in_order(&op.perm) => input,
-                Op::Reshape(op) if rewriter.graph.ty(input).shape == op.shape => input,
-                _ => rewriter.graph.apply1(node.name.clone(), op, &[input])?,
-            };
+            // Two that undo each other are nothing.
+            let undone = matches!(&op, Op::Transpose(op) if in_order(&op.perm))
+                || matches!(&op, Op::Reshape(op) if rewriter.graph.ty(input).shape == op.shape);
+            let merged =
+                if undone { input } else { rewriter.graph.apply1(node.name.clone(), op, &[input])? };
             rewriter.map(node.outputs[0], merged);
         } else {
             rewriter.copy(id)?;
@@ -110,13 +109,12 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
 fn merged(new: &Graph, node: &Node, inputs: &[ValueId]) -> Option<(Op, ValueId)> {
     let before = new.node(new.producer(*inputs.first()?)?);
     let input = *before.inputs.first()?;
-    match (&before.op, &node.op) {
-        (Op::Reshape(_), Op::Reshape(op)) => Some((Op::Reshape(Reshape { shape: op.shape.clone() }), input)),
-        (Op::Transpose(first), Op::Transpose(second)) => {
-            let perm =
-                second.perm.iter().map(|axis| first.perm.get(*axis).copied()).collect::<Option<_>>()?;
-            Some((Op::Transpose(Transpose { perm }), input))
-        }
-        _ => None,
+    if let (Op::Reshape(_), Op::Reshape(op)) = (&before.op, &node.op) {
+        Some((Op::Reshape(Reshape { shape: op.shape.clone() }), input))
+    } else if let (Op::Transpose(first), Op::Transpose(second)) = (&before.op, &node.op) {
+        let perm = second.perm.iter().map(|axis| first.perm.get(*axis).copied()).collect::<Option<_>>()?;
+        Some((Op::Transpose(Transpose { perm }), input))
+    } else {
+        None
     }
 }

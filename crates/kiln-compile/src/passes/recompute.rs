@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Graph, GraphError, NodeId, Op, Rewriter, ValueId};
 
-use super::uses;
+use super::uses::uses;
 use crate::fuse::sums_columns;
 
 /// Gives each reader of a cheap node a copy of its own.
@@ -87,17 +87,14 @@ fn value(
 
 /// Whether a kernel for `reader` can compute its operands on the way.
 fn computes_operands(graph: &Graph, reader: NodeId) -> bool {
-    match &graph.node(reader).op {
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => true,
-        Op::Reduce(op) => sums_columns(graph, reader, op),
-        _ => false,
-    }
+    let op = &graph.node(reader).op;
+    is_elementwise(op) || matches!(op, Op::Reduce(op) if sums_columns(graph, reader, op))
 }
 
 /// The operand of an elementwise node's own shape, if there is exactly one and the others are stretched.
 fn single_source(graph: &Graph, id: NodeId) -> Option<ValueId> {
     let node = graph.node(id);
-    if !matches!(node.op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_)) {
+    if !is_elementwise(&node.op) {
         return None;
     }
     let shape = &graph.ty(node.outputs[0]).shape;
@@ -106,14 +103,17 @@ fn single_source(graph: &Graph, id: NodeId) -> Option<ValueId> {
     (shape.len() > 1 && whole.all(|other| other == source)).then_some(source)
 }
 
+fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_))
+}
+
 /// Whether an operator is a few instructions.
 fn is_cheap(op: &Op) -> bool {
-    match op {
-        Op::Unary(op) => {
-            matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Relu | UnaryOp::Not)
-        }
-        Op::Binary(op) => !matches!(op, BinaryOp::Pow | BinaryOp::Mod | BinaryOp::Rem),
-        Op::Select | Op::Cast(_) => true,
-        _ => false,
+    if let Op::Unary(op) = op {
+        matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Relu | UnaryOp::Not)
+    } else if let Op::Binary(op) = op {
+        !matches!(op, BinaryOp::Pow | BinaryOp::Mod | BinaryOp::Rem)
+    } else {
+        is_elementwise(op)
     }
 }

@@ -1,7 +1,7 @@
 //! Weights to begin with.
 
 use kiln_graph::ops::{BinaryOp, uniform};
-use kiln_graph::{Def, Graph, GraphError, Op, Tensor, ValueId};
+use kiln_graph::{Def, Graph, GraphError, Node, Op, Tensor, ValueId};
 
 /// What a state is for, as far as its first values depend on it.
 enum Role {
@@ -18,23 +18,12 @@ enum Role {
 pub fn initialize(model: &Graph, seed: u64) -> Result<Graph, GraphError> {
     let mut roles: Vec<Option<Role>> = model.values().iter().map(|_| None).collect();
     for node in model.nodes() {
-        let fan_in = match &node.op {
-            Op::Conv(_) => {
-                model.ty(node.inputs[1]).static_shape().map(|shape| shape[1..].iter().product::<usize>())
+        if let Op::BatchNorm(_) = &node.op {
+            for (input, value) in node.inputs[1..].iter().zip([1.0, 0.0, 0.0, 1.0]) {
+                roles[input.index()] = Some(Role::Filled(value));
             }
-            Op::MatMul(op) => model.ty(node.inputs[1]).static_shape().map(|shape| {
-                let [.., rows, columns] = shape[..] else { return 1 };
-                if op.transpose_b { columns } else { rows }
-            }),
-            Op::BatchNorm(_) => {
-                for (input, value) in node.inputs[1..].iter().zip([1.0, 0.0, 0.0, 1.0]) {
-                    roles[input.index()] = Some(Role::Filled(value));
-                }
-                None
-            }
-            _ => None,
-        };
-        let Some(fan_in) = fan_in else { continue };
+        }
+        let Some(fan_in) = fan_in(model, node) else { continue };
         let is_state = |id: ValueId| matches!(model.value(id).def, Def::State(_));
         if is_state(node.inputs[1]) {
             roles[node.inputs[1].index()] = Some(Role::Layer(fan_in));
@@ -57,6 +46,20 @@ pub fn initialize(model: &Graph, seed: u64) -> Result<Graph, GraphError> {
         }
     }
     rewritten(model, seed, &roles)
+}
+
+/// How many products a layer sums for each output, if the node is a layer and its weight's shape is known.
+fn fan_in(model: &Graph, node: &Node) -> Option<usize> {
+    let weight = || model.ty(*node.inputs.get(1)?).static_shape();
+    if let Op::Conv(_) = &node.op {
+        Some(weight()?[1..].iter().product())
+    } else if let Op::MatMul(op) = &node.op {
+        let shape = weight()?;
+        let [.., rows, columns] = shape[..] else { return Some(1) };
+        Some(if op.transpose_b { columns } else { rows })
+    } else {
+        None
+    }
 }
 
 fn rewritten(model: &Graph, seed: u64, roles: &[Option<Role>]) -> Result<Graph, GraphError> {

@@ -8,6 +8,8 @@ use kiln_graph::{
     DType, Data, Dim, Formula, Graph, GraphError, Made, Op, Tensor, TensorType, ValueId, product,
 };
 
+use super::names::{CORRECT, LOSS_WEIGHT, PREDICTED};
+
 /// What a network's output is compared with, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Loss {
@@ -143,15 +145,15 @@ impl Loss {
                     let counts = counting(&mut f, target, *ignored)?;
                     right = f.mul(right, counts)?;
                 }
-                all.push((super::CORRECT, f.total(right)?));
+                all.push((CORRECT, f.total(right)?));
             }
             if weights.is_some() || ignore_index.is_some() {
                 let shape = f.graph.ty(output).shape.clone();
                 let parts = Parts::new(&mut f, &shape, target, weights.as_deref(), *ignore_index)?;
-                all.push((super::LOSS_WEIGHT, f.total(parts.taken)?));
+                all.push((LOSS_WEIGHT, f.total(parts.taken)?));
             }
         }
-        all.extend(predicted.map(|predicted| (super::PREDICTED, predicted)));
+        all.extend(predicted.map(|predicted| (PREDICTED, predicted)));
         Ok(all)
     }
 

@@ -38,53 +38,48 @@ pub fn training(
     let mut stream = 0;
     for id in model.node_ids() {
         let node = model.node(id);
-        match &node.op {
-            Op::BatchNorm(op) => {
-                let mut inputs = rewriter.inputs(id)?;
-                // A block that is used twice sees the statistics that its first use has left.
-                for (input, old) in inputs.iter_mut().zip(&node.inputs).skip(3) {
-                    *input = statistics.get(&model.value(*old).name).copied().unwrap_or(*input);
-                }
-                if op.frozen || is_frozen(&model.value(node.inputs[3]).name) {
-                    let outputs =
-                        rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op.clone()), &inputs)?;
-                    for (old, new) in node.outputs.iter().zip(&outputs) {
-                        rewriter.map(*old, *new);
-                    }
-                    continue;
-                }
-                let op = BatchNorm { training: true, unbiased: true, ..op.clone() };
-                let outputs = rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op), &inputs)?;
+        if let Op::BatchNorm(op) = &node.op {
+            let mut inputs = rewriter.inputs(id)?;
+            // A block that is used twice sees the statistics that its first use has left.
+            for (input, old) in inputs.iter_mut().zip(&node.inputs).skip(3) {
+                *input = statistics.get(&model.value(*old).name).copied().unwrap_or(*input);
+            }
+            if op.frozen || is_frozen(&model.value(node.inputs[3]).name) {
+                let outputs = rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op.clone()), &inputs)?;
                 for (old, new) in node.outputs.iter().zip(&outputs) {
                     rewriter.map(*old, *new);
                 }
-                for (old, new) in node.inputs[3..].iter().zip(&outputs[1..]) {
-                    if matches!(model.value(*old).def, Def::State(_)) {
-                        statistics.insert(model.value(*old).name.clone(), *new);
-                    }
+                continue;
+            }
+            let op = BatchNorm { training: true, unbiased: true, ..op.clone() };
+            let outputs = rewriter.graph.apply(node.name.clone(), Op::BatchNorm(op), &inputs)?;
+            for (old, new) in node.outputs.iter().zip(&outputs) {
+                rewriter.map(*old, *new);
+            }
+            for (old, new) in node.inputs[3..].iter().zip(&outputs[1..]) {
+                if matches!(model.value(*old).def, Def::State(_)) {
+                    statistics.insert(model.value(*old).name.clone(), *new);
                 }
             }
-            Op::Dropout(_) | Op::Random(_) => {
-                let inputs = rewriter.inputs(id)?;
-                let state = match random {
-                    Some(state) => state,
-                    None => *random.insert(rewriter.graph.state(RANDOM, first_state(seed)?)?),
-                };
-                let y = match (&node.op, &inputs[..]) {
-                    (Op::Dropout(op), [x]) => {
-                        dropout(&mut rewriter.graph, &node.name, op, *x, state, stream)?
-                    }
-                    (Op::Random(op), []) => {
-                        let op = Random { stream, shape: op.shape.clone() };
-                        rewriter.graph.apply1(node.name.clone(), Op::Random(op), &[state])?
-                    }
-                    // These have a state of their own.
-                    _ => rewriter.graph.apply1(node.name.clone(), node.op.clone(), &inputs)?,
-                };
-                stream += 1;
-                rewriter.map(node.outputs[0], y);
-            }
-            _ => rewriter.copy(id)?,
+        } else if let Op::Dropout(_) | Op::Random(_) = &node.op {
+            let inputs = rewriter.inputs(id)?;
+            let state = match random {
+                Some(state) => state,
+                None => *random.insert(rewriter.graph.state(RANDOM, first_state(seed)?)?),
+            };
+            let y = if let (Op::Dropout(op), [x]) = (&node.op, &inputs[..]) {
+                dropout(&mut rewriter.graph, &node.name, op, *x, state, stream)?
+            } else if let (Op::Random(op), []) = (&node.op, &inputs[..]) {
+                let op = Random { stream, shape: op.shape.clone() };
+                rewriter.graph.apply1(node.name.clone(), Op::Random(op), &[state])?
+            } else {
+                // These have a state of their own.
+                rewriter.graph.apply1(node.name.clone(), node.op.clone(), &inputs)?
+            };
+            stream += 1;
+            rewriter.map(node.outputs[0], y);
+        } else {
+            rewriter.copy(id)?;
         }
     }
     Ok(TrainingMode { graph: rewriter.finish()?, statistics, random })

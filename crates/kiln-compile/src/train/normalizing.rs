@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use kiln_graph::ops::BinaryOp;
 use kiln_graph::{DType, Def, Graph, Node, Op, ValueId};
 
+use super::mode::statistics;
+
 /// What a value is made of, by the places of states among a graph's.
 #[derive(Clone, Debug, PartialEq)]
 enum Made {
@@ -56,7 +58,7 @@ pub fn normalizing(model: &Graph) -> Vec<String> {
     }
     let is_float = |place: &usize| model.ty(states[*place]).dtype == DType::F32;
     let found: BTreeSet<usize> = beside.difference(&others).copied().filter(is_float).collect();
-    let statistics: HashSet<String> = super::statistics(model).into_iter().collect();
+    let statistics: HashSet<String> = statistics(model).into_iter().collect();
     let is_parameter =
         |place: &usize| is_float(place) && !statistics.contains(&model.value(states[*place]).name);
     if (0..states.len()).filter(is_parameter).all(|place| found.contains(&place)) {
@@ -134,8 +136,7 @@ fn beside_input<'a>(node: &Node, made: &'a [Made]) -> Option<(BinaryOp, ValueId,
 
 #[cfg(test)]
 mod tests {
-
-    use super::normalizing;
+    use crate::train::normalizing::normalizing;
 
     /// The states that normalize, of a graph whose weight is `w`.
     fn found(states: &str, body: &str) -> String {

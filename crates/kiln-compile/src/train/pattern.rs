@@ -17,7 +17,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use crate::train::pattern::matches;
 
     #[test]
     fn stars_stand_for_anything() {

@@ -1,0 +1,132 @@
+//! Types of elements: as a graph has them, as memory stores them, as kernels compute with them, and as WGSL spells them.
+
+use kiln_graph::{DType, Dim, Tensor};
+use kiln_plan::Storage;
+
+use crate::target::Target;
+
+/// The element type that kernels compute in with what has the type `dtype` on the device.
+pub fn computed_type(dtype: DType) -> Storage {
+    match dtype {
+        DType::F32 | DType::F16 => Storage::F32,
+        DType::I32 | DType::I16 | DType::I8 => Storage::I32,
+        DType::Bool | DType::U8 | DType::U16 | DType::U32 => Storage::U32,
+        DType::I64 => Storage::I64,
+        DType::F64 => Storage::F64,
+    }
+}
+
+/// The element type in memory of what has the type `dtype` on the device, unless all its digits are kept.
+pub fn stored_type(dtype: DType, target: &Target) -> Storage {
+    if dtype == DType::F16 && target.float16 { Storage::F16 } else { computed_type(dtype) }
+}
+
+/// The element type in memory of a state: as of an input, 64-bit integers are checked to fit into 32. 16-bit floats have
+/// 32 bits there, or small updates would be lost.
+pub fn state_type(dtype: DType) -> Storage {
+    computed_type(if dtype == DType::I64 { DType::I32 } else { dtype })
+}
+
+/// Bytes of an element in memory.
+pub fn bytes_of(element: Storage) -> Dim {
+    i64::try_from(element.size()).unwrap_or(8).into()
+}
+
+/// WGSL type of a vector (or scalar) of `dtype` in registers.
+pub fn register_type(dtype: DType, width: usize) -> String {
+    let scalar = match dtype {
+        DType::Bool => "bool",
+        DType::F32
+        | DType::F16
+        | DType::F64
+        | DType::I32
+        | DType::I16
+        | DType::I8
+        | DType::I64
+        | DType::U8
+        | DType::U16
+        | DType::U32 => memory_scalar(computed_type(dtype)),
+    };
+    if width == 4 { format!("vec4<{scalar}>") } else { scalar.into() }
+}
+
+/// WGSL type of an element in memory.
+pub fn memory_scalar(storage: Storage) -> &'static str {
+    match storage {
+        Storage::F32 => "f32",
+        Storage::I32 => "i32",
+        Storage::U32 => "u32",
+        Storage::I64 => "i64",
+        Storage::F64 => "f64",
+        Storage::F16 => "f16",
+    }
+}
+
+/// How four neighbouring elements in memory are loaded and stored at once.
+#[derive(Clone, Copy)]
+pub struct Vec4Access {
+    /// WGSL type of the four.
+    pub ty: &'static str,
+    /// What makes a vector to compute with of it.
+    pub wide: &'static str,
+    /// The other way.
+    pub narrow: &'static str,
+}
+
+impl Vec4Access {
+    /// Of elements of this type.
+    pub fn of(element: Storage) -> Self {
+        let same = |ty| Self { ty, wide: ty, narrow: ty };
+        match element {
+            Storage::F32 => same("vec4<f32>"),
+            Storage::I32 => same("vec4<i32>"),
+            Storage::U32 => same("vec4<u32>"),
+            Storage::I64 => same("vec4<i64>"),
+            Storage::F64 => same("vec4<f64>"),
+            // As two words, since Mesa moves halves one by one.
+            Storage::F16 => Self { ty: "vec2<u32>", wide: "of_halves", narrow: "to_halves" },
+        }
+    }
+}
+
+/// WGSL type that an element in memory is computed with.
+pub fn computed_scalar(storage: Storage) -> &'static str {
+    memory_scalar(if storage == Storage::F16 { Storage::F32 } else { storage })
+}
+
+/// A number as WGSL.
+pub fn literal(dtype: DType, value: f64, width: usize) -> String {
+    let scalar = match dtype {
+        DType::F32 | DType::F16 => float(value as f32),
+        DType::F64 if value.is_finite() => format!("{value:?}lf"),
+        DType::F64 => format!("f64({})", float(value as f32)),
+        DType::I32 | DType::I16 | DType::I8 => format!("i32({})", value as i64),
+        DType::I64 => long(value as i64),
+        DType::U8 | DType::U16 | DType::U32 => format!("{}u", value as u64),
+        DType::Bool => (value != 0.0).to_string(),
+    };
+    if width == 4 { format!("{}({scalar})", register_type(dtype, 4)) } else { scalar }
+}
+
+/// The one element of a constant as WGSL, held as `dtype`.
+pub fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
+    match (dtype, tensor.to_ints().as_deref()) {
+        // By way of a float it would lose digits.
+        (DType::I64, Some([value])) if width == 4 => format!("vec4<i64>({})", long(*value)),
+        (DType::I64, Some([value])) => long(*value),
+        _ => literal(dtype, tensor.to_f64().first().copied().unwrap_or(0.0), width),
+    }
+}
+
+/// The smallest number has no literal of its own: the sign is no part of one.
+fn long(value: i64) -> String {
+    if value == i64::MIN { format!("({}li - 1li)", i64::MIN + 1) } else { format!("i64({value}li)") }
+}
+
+fn float(value: f32) -> String {
+    if value.is_finite() {
+        return format!("{value:?}f");
+    }
+    // Constant expressions may not overflow, so infinities and NaN are made of bits that are not constant.
+    format!("bitcast<f32>({}u | (params.count & 0u))", value.to_bits())
+}

@@ -1,0 +1,35 @@
+//! Kernels: what is to be computed ([`problem`]), what a family of kernels says of itself ([`family`]), how its launches
+//! are put together ([`builder`]), and all families ([`table`]).
+
+mod arg_reduce;
+mod arg_sort;
+pub mod builder;
+mod concat;
+pub mod conv;
+mod conv_depthwise;
+mod conv_direct;
+pub mod family;
+mod gather;
+mod implicit_gemm;
+pub mod map;
+mod matmul;
+mod matmul_direct;
+mod matmul_split;
+mod outer_sum;
+mod pad;
+mod pool;
+mod pool_grad;
+pub mod problem;
+mod random;
+mod reduce;
+mod reduction_loops;
+mod resize;
+mod resize_places;
+mod scatter;
+mod shape_of;
+mod softmax;
+mod sum_columns;
+pub mod table;
+pub mod tile;
+mod weight_gradient;
+mod weight_gradient_direct;

@@ -1,0 +1,124 @@
+//! A program of a plan as launches on buffers that have no place yet.
+
+use std::sync::Arc;
+
+use kiln_graph::{Bindings, Graph};
+
+use super::im2col::Im2cols;
+use super::realize::{Launch, Lowering};
+use super::updates::update_states;
+use crate::error::CompileError;
+use crate::fuse::Fusion;
+use crate::kernels::family::Family;
+use crate::layout::row_major;
+use crate::memory::buffer::{Buffer, BufferId, Tensor, TensorId};
+use crate::memory::states::States;
+use crate::memory::values::Values;
+use crate::ranges::device_types;
+use crate::select::choose::{Preferences, Selection};
+use crate::target::Target;
+use crate::wgsl::template::Templates;
+
+/// What all programs of a plan share while they are lowered.
+pub struct Environment<'a> {
+    /// The device.
+    pub target: &'a Target,
+    /// Maxima of the symbols.
+    pub max: &'a Bindings,
+    /// The states.
+    pub states: &'a States,
+    /// The families of kernels.
+    pub table: &'a [&'a Family],
+    /// What a caller says of choices.
+    pub preferences: &'a Preferences,
+}
+
+/// See the module's text.
+pub struct Lowered {
+    /// The program's name.
+    pub name: String,
+    /// The symbols of its graph.
+    pub symbols: Vec<Arc<str>>,
+    /// The tensors that are given.
+    pub inputs: Vec<TensorId>,
+    /// The results by name.
+    pub outputs: Vec<(String, TensorId)>,
+    /// All buffers.
+    pub buffers: Vec<Buffer>,
+    /// All tensors.
+    pub tensors: Vec<Tensor>,
+    /// Launches in order.
+    pub launches: Vec<Launch>,
+    /// What was chosen, group by group.
+    pub selections: Vec<Selection>,
+    /// Most loop iterations of an invocation.
+    pub loop_iterations: u64,
+}
+
+impl Lowered {
+    /// The buffers that are used, in order of first use, with repetitions.
+    pub fn used(&self) -> impl Iterator<Item = BufferId> {
+        let bound = self.launches.iter().flat_map(|launch| &launch.bindings).map(|(buffer, _)| *buffer);
+        bound.chain(self.outputs.iter().map(|(_, tensor)| self.tensor(*tensor).buffer))
+    }
+
+    /// A buffer by its number.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0]
+    }
+
+    /// A tensor by its number.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0]
+    }
+}
+
+/// Lowers all groups of a graph, leaves every output dense, and brings new states to the place of the old ones.
+pub fn lower(
+    name: &str,
+    graph: &Graph,
+    fusion: &Fusion,
+    environment: &Environment<'_>,
+    templates: &mut Templates,
+) -> Result<Lowered, CompileError> {
+    let Environment { target, max, states, table, preferences } = *environment;
+    let host_types = graph;
+    let graph = &device_types(graph, max);
+    let mut lowering = Lowering {
+        values: Values::new(graph, host_types, target, max, fusion, states)?,
+        table,
+        preferences,
+        templates,
+        im2cols: Im2cols::default(),
+        launches: vec![],
+        selections: vec![],
+        loop_iterations: 0,
+    };
+    for (n, group) in fusion.groups.iter().enumerate() {
+        lowering.values.liveness.begin(n);
+        lowering.group(group)?;
+    }
+    let outputs = lowering.converting(|layouts| {
+        let dense = graph.outputs().iter().map(|output| {
+            let layout = row_major(graph.ty(output.value).rank(), 1);
+            layouts.tensor(output.value, &layout)
+        });
+        let mut outputs = dense.collect::<Result<Vec<_>, _>>()?;
+        update_states(layouts, &mut outputs)?;
+        Ok(outputs)
+    })?;
+    let values = lowering.values;
+    let inputs = graph.inputs().iter().filter_map(|id| values.versions(*id).first().copied()).collect();
+    let names = graph.outputs().iter().map(|output| output.name.clone());
+    Ok(Lowered {
+        name: name.into(),
+        symbols: graph.symbols(),
+        inputs,
+        outputs: names.zip(outputs).collect(),
+        buffers: values.buffers,
+        tensors: values.tensors,
+        launches: lowering.launches,
+        selections: lowering.selections,
+        loop_iterations: lowering.loop_iterations,
+    })
+}

@@ -1,0 +1,90 @@
+//! Buffers, tensors in them, and views.
+
+use kiln_graph::{Dim, TensorType};
+use kiln_plan::{Layout, Storage};
+
+/// A buffer that has no place yet: what the memory planner places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub usize);
+
+/// A tensor, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub usize);
+
+/// What a buffer holds.
+#[derive(Clone, Debug)]
+pub enum BufferInit {
+    /// Given by the caller.
+    Input,
+    /// Known now.
+    Weights(Vec<u8>),
+    /// Written by a kernel.
+    Activation,
+    /// Kept from run to run: the number of a state in [`States`](super::states::States).
+    State(usize),
+}
+
+/// See [`BufferId`].
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// The value it was made for.
+    pub name: String,
+    /// The type of its elements.
+    pub element: Storage,
+    /// Size in bytes.
+    pub bytes: Dim,
+    /// What it holds.
+    pub init: BufferInit,
+}
+
+/// A tensor in memory, as the plan will list it.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// The value's name.
+    pub name: String,
+    /// Element type and shape, as the host sees them.
+    pub ty: TensorType,
+    /// Order of elements.
+    pub layout: Layout,
+    /// The buffer, from its first byte.
+    pub buffer: BufferId,
+}
+
+/// How the elements of a value are found in memory: element `(i, j, ..)` is at
+/// `base + i*strides[0] + j*strides[1] + ..`. Transposes and slices are only this until a kernel needs more.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Element type in memory.
+    pub element: Storage,
+    /// Position of the first element.
+    pub base: Dim,
+    /// Distance of neighbouring elements, per dimension.
+    pub strides: Vec<Dim>,
+    /// Whether the lanes that pad the fastest dimension hold zeros.
+    pub zero_lanes: bool,
+}
+
+/// A list of rows, each of whose elements (channels, or columns) are neighbours. The rows need not be adjacent: part of
+/// a concatenation, or a slice of channels, is read where it is. Numbers are in elements, and multiples of four.
+#[derive(Clone, Debug)]
+pub struct RowView {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Start of the first row.
+    pub base: Dim,
+    /// From one row to the next.
+    pub step: Dim,
+}
+
+/// A matrix, or a batch of them: row-major, rows padded to four elements.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// Elements of a row.
+    pub columns: Dim,
+    /// Elements from one matrix to the next; 0 if all batches share one.
+    pub batch_stride: Dim,
+}

@@ -1,0 +1,91 @@
+//! Which candidate it is: pinned, else recorded, else the cheapest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::enumerate::{Candidate, candidates};
+use super::records::Records;
+use crate::kernels::family::{Choice, Family};
+use crate::kernels::problem::Problem;
+use crate::target::Target;
+
+/// What a caller says of choices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    /// Choices in their text form, by the name of a layer's group; `*` is any group. One that is not among the admitted
+    /// candidates of a group is passed over there.
+    pub pinned: BTreeMap<String, String>,
+    /// What was measured.
+    pub records: Records,
+}
+
+/// Why a candidate was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The caller wants it.
+    Pinned,
+    /// It was measured to be the best.
+    Recorded,
+    /// Its estimate is the lowest.
+    Cheapest,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pinned => "pinned",
+            Self::Recorded => "recorded",
+            Self::Cheapest => "cheapest",
+        })
+    }
+}
+
+/// What was chosen for a group, and from what.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The group's name.
+    pub group: String,
+    /// What it computes.
+    pub problem: Problem,
+    /// All candidates.
+    pub candidates: Vec<Candidate>,
+    /// The number of the chosen one.
+    pub chosen: usize,
+    /// Why.
+    pub reason: Reason,
+    /// Launches for the group, layout conversions included, by their names.
+    pub launches: Vec<String>,
+}
+
+impl Selection {
+    /// What was chosen.
+    pub fn choice(&self) -> &Choice {
+        &self.candidates[self.chosen].choice
+    }
+}
+
+/// The choice for a problem, with all candidates; an error is what the last of these, the most general, lacks.
+pub fn choose(
+    table: &[&Family],
+    group: &str,
+    problem: Problem,
+    target: &Target,
+    preferences: &Preferences,
+) -> Result<Selection, String> {
+    let candidates = candidates(table, &problem, target);
+    let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
+    let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
+    let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
+    let recorded = || preferences.records.choice(&problem.to_string()).and_then(named);
+    let cheapest = || admitted().min_by(|(_, a), (_, b)| a.time.total_cmp(&b.time)).map(|(n, _)| n);
+    let found = pinned
+        .and_then(|text| named(text))
+        .map(|n| (n, Reason::Pinned))
+        .or_else(|| recorded().map(|n| (n, Reason::Recorded)))
+        .or_else(|| cheapest().map(|n| (n, Reason::Cheapest)));
+    let Some((chosen, reason)) = found else {
+        let refusal = candidates.iter().rev().find_map(|candidate| candidate.refusal.as_ref());
+        return Err(refusal.map_or_else(|| "has no kernel".into(), ToString::to_string));
+    };
+    Ok(Selection { group: group.into(), problem, candidates, chosen, reason, launches: vec![] })
+}

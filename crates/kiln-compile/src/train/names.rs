@@ -1,0 +1,23 @@
+//! What the inputs, outputs and states of a training plan are called.
+
+/// The input that outputs are compared with.
+pub const TARGET: &str = "target";
+/// The input that is the learning rate, a number.
+pub const LEARNING_RATE: &str = "lr";
+/// The input that is the momentum (Adam's beta1), a number; there only if the optimizer has one.
+pub const MOMENTUM: &str = "momentum";
+/// The input that says whether the optimizer steps, 1, or gradients are only gathered, 0; there only with accumulation.
+pub const UPDATE: &str = "update";
+/// The output that is the loss, a number.
+pub const LOSS: &str = "loss";
+/// The output that is what the loss was divided by, where that is not the number of targets: the sum of the class
+/// weights of the targets that count. The loss of several batches together is their mean with these weights.
+pub const LOSS_WEIGHT: &str = "loss_weight";
+/// The output that is the class with the highest score for each target, where outputs are scores of classes.
+pub const PREDICTED: &str = "predicted_classes";
+/// The output that is the number of right answers, for losses over classes.
+pub const CORRECT: &str = "correct";
+/// The output that is the norm of all gradients before they are clipped, if they are.
+pub const GRADIENT_NORM: &str = "gradient_norm";
+/// The state that counts the steps of the optimizer.
+pub const STEPS: &str = "train.steps";

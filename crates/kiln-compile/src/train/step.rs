@@ -1,0 +1,70 @@
+//! One training step as a graph: what the backward pass finds, what becomes of it, and the updates of all states.
+
+use kiln_graph::ops::{BinaryOp, UnaryOp};
+use kiln_graph::{Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
+
+use super::backward::Backward;
+use super::gradients::{accumulate, clip};
+use super::mode::TrainingMode;
+use super::names::{GRADIENT_NORM, LEARNING_RATE, MOMENTUM, STEPS};
+use super::settings::Training;
+use super::update::{Shared, Updates, update};
+
+/// One training step.
+pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
+    let Backward { mode, parameters, loss, gradients: mut found, mut results } =
+        Backward::new(model, training)?;
+    let TrainingMode { mut graph, statistics, random } = mode;
+    let number = || TensorType::f32([]);
+    let lr = graph.input(LEARNING_RATE, number())?;
+    let momentum =
+        if training.optimizer.has_momentum() { Some(graph.input(MOMENTUM, number())?) } else { None };
+    let steps = graph.state(STEPS, Tensor::scalar(0f32))?;
+    let mut updates = Updates { all: vec![], condition: is_finite(&mut graph, loss)? };
+    for (name, value) in statistics {
+        if let Some(state) = graph.states().iter().copied().find(|id| graph.value(*id).name == name) {
+            updates.push(&mut Formula::new(&mut graph, "statistics"), state, value)?;
+        }
+    }
+    accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates)?;
+    if let Some(most) = training.clip_norm {
+        let norm = clip(&mut graph, most, &mut found)?;
+        results.push((GRADIENT_NORM.to_owned(), norm));
+    }
+    let shared = Shared::new(&mut graph, &training.optimizer, lr, momentum, steps, &mut updates)?;
+    for (parameter, gradient) in parameters.iter().zip(&found) {
+        update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
+    }
+    let mut f = Formula::new(&mut graph, "step");
+    let next = f.shift(steps, 1.0)?;
+    updates.push(&mut f, steps, next)?;
+    if let Some(state) = random {
+        let next = counted(&mut graph, state)?;
+        updates.all.push((state, next));
+    }
+    graph.clear_outputs();
+    for (name, value) in results {
+        graph.output(name, value)?;
+    }
+    for (state, value) in updates.all {
+        graph.update(state, value)?;
+    }
+    Ok(graph)
+}
+
+/// Whether states change: in a step whose loss is not finite all stay as they are, so that nothing is lost and the step
+/// can be looked into.
+fn is_finite(graph: &mut Graph, loss: ValueId) -> Result<ValueId, GraphError> {
+    let mut f = Formula::new(graph, "guard");
+    // Looked at by its bits: drivers may assume that comparisons never meet NaN.
+    let (nan, infinite) = (f.unary(UnaryOp::IsNan, loss)?, f.unary(UnaryOp::IsInf, loss)?);
+    let wrong = f.binary(BinaryOp::Or, nan, infinite)?;
+    f.unary(UnaryOp::Not, wrong)
+}
+
+/// The state of the random numbers after a step.
+fn counted(graph: &mut Graph, state: ValueId) -> Result<ValueId, GraphError> {
+    let one = Tensor::new([3], Data::I32(vec![0, 0, 1]))?;
+    let one = graph.constant("one", one);
+    Formula::new(graph, "random").add(state, one)
+}
