@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kiln::graph::Graph;
-use kiln::{CompiledProgram, Model, Plan};
+use kiln::{Compiled, CompiledProgram, Model, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
 
+use super::kernels;
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
@@ -25,7 +26,8 @@ Examples:
   kiln dump net.onnx --stage fused --format dot | dot -Tsvg > net.svg
   kiln dump net.onnx --stage backward             how gradients are computed
   kiln dump net.onnx --stage plan                 memory and dispatches
-  kiln dump net.onnx --stage wgsl                 the kernels
+  kiln dump net.onnx --stage kernels              which kernel was chosen for each layer, and why
+  kiln dump net.onnx --stage wgsl                 the source of the kernels
   kiln dump net.onnx --format onnx -o copy.onnx   for other tools
   kiln dump net.py --stage weights -o net.pt      the weights it begins with, as a state dict")]
 pub struct Arguments {
@@ -34,9 +36,10 @@ pub struct Arguments {
     /// How far along the way from model to plan
     #[arg(long, default_value = "import")]
     stage: Stage,
-    /// For backward and step: an optimizer, or a recipe (`.toml`)
-    #[arg(long, value_name = "OPTIMIZER|RECIPE", default_value = "sgd")]
-    train: String,
+    /// For backward and step: an optimizer (`sgd` if not given), or a recipe (`.toml`); for kernels: those of a
+    /// training step instead of inference
+    #[arg(long, value_name = "OPTIMIZER|RECIPE")]
+    train: Option<String>,
     /// In which form
     #[arg(long, default_value = "text")]
     format: Format,
@@ -55,6 +58,8 @@ enum Stage {
     Backward,
     /// A whole training step after all passes, by kernels
     Step,
+    /// Which kernel was chosen for each group of layers, from which candidates, and why
+    Kernels,
     /// Memory, tensors and dispatches
     Plan,
     /// The source of all kernels
@@ -86,7 +91,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return match arguments.stage {
             Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
-            Stage::Import | Stage::Fused | Stage::Backward | Stage::Step | Stage::Weights => {
+            Stage::Import
+            | Stage::Fused
+            | Stage::Backward
+            | Stage::Step
+            | Stage::Kernels
+            | Stage::Weights => {
                 bail!(
                     "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
                 )
@@ -99,26 +109,28 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Stage::Import if arguments.format == Format::Onnx => definition.to_onnx().into_diagnostic()?,
         Stage::Import => graph_form(graph, arguments.format)?,
         Stage::Fused => {
-            let compiled = model.compile(&definition, &Default::default())?;
-            let [program] = &compiled.programs[..] else { bail!("an inference plan has one program") };
-            fused_form(program, arguments.format)?
+            fused_form(&inference(model.compile(&definition, &Default::default())?)?, arguments.format)?
         }
         Stage::Backward => {
-            let backward =
-                kiln::train::backward(graph, &step_of(&definition, &arguments.train)?).into_diagnostic()?;
+            let backward = kiln::train::backward(graph, &step_of(&definition, arguments.optimizer())?)
+                .into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
             graph_form(&tidy, arguments.format)?
         }
-        Stage::Step => {
-            let compiled = model.compile_training(
-                &definition,
-                &step_of(&definition, &arguments.train)?,
-                &Default::default(),
-            )?;
-            let Some(program) = compiled.programs.iter().find(|program| program.name == "train") else {
-                bail!("a training plan has a program `train`");
+        Stage::Step => fused_form(&step(arguments, &definition)?, arguments.format)?,
+        Stage::Kernels => {
+            let program = match arguments.train {
+                Some(_) => step(arguments, &definition)?,
+                None => inference(model.compile(&definition, &Default::default())?)?,
             };
-            fused_form(program, arguments.format)?
+            let target = model.target()?.name;
+            match arguments.format {
+                Format::Text => kernels::text(&program, &target).into_bytes(),
+                Format::Json => kernels::json(&program, &target).into_bytes(),
+                Format::Dot | Format::Onnx => {
+                    bail!("the choice of kernels is a list, not a graph; its forms are text and json")
+                }
+            }
         }
         Stage::Plan => {
             plan_form(&model.compile(&definition, &Default::default())?.plan, arguments.format)?.into_bytes()
@@ -129,6 +141,25 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     };
     write(arguments, contents)
+}
+
+impl Arguments {
+    fn optimizer(&self) -> &str {
+        self.train.as_deref().unwrap_or("sgd")
+    }
+}
+
+/// The program of an inference plan.
+fn inference(compiled: Compiled) -> Result<CompiledProgram> {
+    compiled.programs.into_iter().next().ok_or_else(|| miette!("an inference plan has one program"))
+}
+
+/// The training step of a training plan.
+fn step(arguments: &Arguments, definition: &Model) -> Result<CompiledProgram> {
+    let training = step_of(definition, arguments.optimizer())?;
+    let compiled = arguments.model.compile_training(definition, &training, &Default::default())?;
+    let found = compiled.programs.into_iter().find(|program| program.name == "train");
+    found.ok_or_else(|| miette!("a training plan has a program `train`"))
 }
 
 fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {

@@ -6,6 +6,7 @@ mod compile;
 mod devices;
 mod dump;
 mod eval;
+mod kernels;
 mod lr_find;
 mod run;
 mod summary;
