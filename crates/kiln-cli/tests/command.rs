@@ -333,7 +333,7 @@ fn a_reader_that_stops_is_no_error() {
 /// A cause is said once, though an error may hold it both in its message and as its source.
 #[test]
 fn causes_are_not_repeated() {
-    for arguments in ["check crates", "verify models"] {
+    for arguments in ["check models/none.onnx", "verify models"] {
         let output = kiln(arguments);
         let said = words(&output.stdout) + &words(&output.stderr);
         assert_eq!(said.matches("(os error").count(), 1, "kiln {arguments}: {said}");
@@ -466,5 +466,33 @@ fn long_names_are_shortened() {
             String::from_utf8_lossy(&said[..said.len().min(2000)])
         );
         assert!(said.len() < 20_000, "kiln {arguments} says {} bytes", said.len());
+    }
+}
+
+/// Whatever a file is for, a pipe in its place is refused: to open it would wait for somebody who writes.
+#[test]
+#[cfg(unix)]
+fn nothing_waits_for_a_pipe() {
+    let name = |ending: &str| out().join(format!("pipe.{ending}"));
+    for ending in ["onnx", "kplan", "py", "pt", "safetensors", "npy", "pb", "toml", "png"] {
+        let _ = std::fs::remove_file(name(ending));
+        assert!(Command::new("mkfifo").arg(name(ending)).status().expect("mkfifo").success());
+    }
+    for arguments in [
+        "summary OUT/pipe.onnx",
+        "run OUT/pipe.kplan random",
+        "summary OUT/pipe.py:Net --input 3,8,8",
+        "run models/digits.onnx OUT/pipe.npy",
+        "run models/digits.onnx OUT/pipe.pb",
+        "run models/digits.onnx OUT/pipe.png",
+        "run models/net.py:Net random --weights OUT/pipe.pt",
+        "run models/net.py:Net random --weights OUT/pipe.safetensors",
+        "run models/digits.onnx random --labels OUT/pipe.toml",
+        "train OUT/pipe.toml",
+    ] {
+        let output = kiln(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "kiln {arguments}: {said}");
+        assert!(said.contains("regular file") || said.contains("pipe (FIFO)"), "kiln {arguments}: {said}");
     }
 }

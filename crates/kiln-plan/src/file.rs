@@ -17,7 +17,6 @@
 //! offsets to disagree with. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
 //! as it is. Lengths are compared with what is there before anything is allocated for them.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -97,8 +96,8 @@ impl Plan {
     pub fn load_within(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, PlanError> {
         let path = path.as_ref();
         let named = |source| PlanError::File { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(named)?;
-        let length = file.metadata().map_err(named)?.len();
+        let file = kiln_files::open(path).map_err(named)?;
+        let length = file.size();
         match read(file, length, limits) {
             Err(PlanError::Stream(source)) => Err(named(source)),
             other => other,

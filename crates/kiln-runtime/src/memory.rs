@@ -34,20 +34,13 @@ pub fn needs(plan: &Plan) -> Needs {
 }
 
 pub fn check(needs: &Needs, capabilities: &Capabilities, limit: Option<u64>) -> Result<(), RuntimeError> {
-    let free = || if capabilities.kind == DeviceKind::Cpu { free_memory() } else { None };
+    let free = || if capabilities.kind == DeviceKind::Cpu { kiln_files::free() } else { None };
     match limit.or_else(free) {
         Some(available) if needs.total > available => {
             Err(RuntimeError::Memory { needs: needs.total, available })
         }
         _ => Ok(()),
     }
-}
-
-/// What a program on the processor can still get, where the system tells.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Does something that allocates, its errors as ours.

@@ -15,9 +15,10 @@ use crate::history::{Epoch, HistoryLog, Scores};
 use crate::interface::Interface;
 use crate::loader::{Batch, Loader};
 use crate::metrics::Tally;
+use crate::observer::{Observer, Step};
 use crate::progress::{Mean, Progress};
 use crate::schedule::Position;
-use crate::settings::{Checkpoints, Observer, Settings, Step};
+use crate::settings::{Checkpoints, Settings};
 use crate::step::{Numbers, Outcome, Rate, inputs};
 
 /// A training plan on a device, with all that belongs to a training.

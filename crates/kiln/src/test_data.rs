@@ -120,7 +120,7 @@ pub fn data_sets(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TestDataError> {
-    std::fs::read(path).map_err(|source| TestDataError::Read { path: path.into(), source })
+    kiln_files::read(path).map_err(|source| TestDataError::Read { path: path.into(), source })
 }
 
 fn tensors(set: &Path, kind: &'static str, names: &[String]) -> Result<Vec<(String, Tensor)>, TestDataError> {

@@ -19,7 +19,7 @@ Examples:
   kiln eval digits-training/model.onnx --data digits
   kiln eval digits-training/model.kplan --data digits
   kiln eval net.py:Net --weights net.pt --data folder:birds --mean 0.5 --std 0.25
-  kiln eval net.onnx --weights best.safetensors --data mnist:data --json")]
+  kiln eval net.onnx --weights weights.safetensors --data mnist:data --json")]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,

@@ -9,6 +9,7 @@ use kiln::training::data::{IGNORED, Targets};
 use kiln::training::{Checkpoints, Damaged, End, Resumed, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
+use crate::definition::is_recipe;
 use crate::table::bytes;
 use crate::training::{
     Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, compare, confusion, curve, layers,
@@ -66,7 +67,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let settings = settings(&recipe, &folder)?;
     let mut setup = Setup::new(&recipe)?;
     let _lock = folder.lock()?;
-    let environment = Environment::of(&setup)?;
+    let environment = Environment::of(&mut setup);
     let settled = recipe.settled(&setup);
     if resume {
         go_on(&mut setup, &folder, &settled, &environment, allow_changes)?;
@@ -137,10 +138,6 @@ fn settings(recipe: &Recipe, folder: &Folder) -> Result<Settings> {
             keep: recipe.keep.unwrap_or(1),
         }),
     })
-}
-
-fn is_recipe(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "toml")
 }
 
 /// Goes on from the newest checkpoint, if the training is the same or changes are allowed.

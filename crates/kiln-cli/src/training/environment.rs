@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use kiln::Capabilities;
 use kiln::training::data::Dataset;
-use kiln::{Capabilities, DeviceOptions};
 use miette::{IntoDiagnostic, Result, miette};
 use serde::{Deserialize, Serialize};
 
+use super::recipe::MOST_BYTES;
 use super::{Recipe, Setup};
 
 /// The content of `environment.toml`.
@@ -50,18 +51,16 @@ impl Samples {
 
 impl Environment {
     /// That of this process.
-    pub fn of(setup: &Setup) -> Result<Self> {
-        let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
-        let name = |device: &Capabilities| {
-            format!("{}, {}, {} {}", device.name, device.backend, device.driver, device.driver_info)
-        };
-        Ok(Self {
+    pub fn of(setup: &mut Setup) -> Self {
+        let Capabilities { name, backend, driver, driver_info, .. } =
+            setup.trainer.session().device().capabilities();
+        Self {
             kiln: env!("CARGO_PKG_VERSION").to_owned(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            device: devices.first().map(name).unwrap_or_default(),
+            device: format!("{name}, {backend}, {driver} {driver_info}"),
             train: Samples::of(&setup.train.data),
             validation: setup.validation.as_ref().map(|validation| Samples::of(&validation.data)),
-        })
+        }
     }
 
     /// As a file.
@@ -140,7 +139,7 @@ pub fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Result<Diff
 }
 
 fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match kiln_files::read_text(path, MOST_BYTES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?,
     };

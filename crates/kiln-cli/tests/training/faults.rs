@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{folder, kiln, run};
+use super::{folder, header, kiln, run};
 
 const NET: &str = "import torch
 from torch import nn
@@ -51,9 +51,7 @@ fn contents(out: &Path) -> BTreeMap<String, Vec<u8>> {
     all.insert("history.csv".into(), without_seconds.join("\n").into_bytes());
     for name in ["best", "step-00000003", "step-00000004"] {
         let bytes = read(&format!("checkpoints/{name}.safetensors"));
-        let length =
-            usize::try_from(u64::from_le_bytes(bytes[..8].try_into().expect("eight"))).expect("short");
-        all.insert(name.to_owned(), bytes[8 + length..].to_vec());
+        all.insert(name.to_owned(), header(&bytes).1.to_vec());
     }
     all.insert("losses.f32".to_owned(), read("checkpoints/losses.f32"));
     all
@@ -73,15 +71,14 @@ fn copy(from: &Path, to: &Path) {
 
 /// Files that are neither those before nor those behind the training that was to go on.
 fn torn(out: &Path, before: &Path, behind: &Path) -> Vec<String> {
-    // These say how long something took, or grow.
-    let is_stable = |name: &&str| name.starts_with("weights") || name.starts_with("model");
+    // Other files say how long something took, or grow.
     let names = ["weights.safetensors", "weights.pt", "model.onnx", "model.kplan"];
     let read = |folder: &Path, name: &str| std::fs::read(folder.join(name)).ok();
     let is_torn = |name: &&str| {
         let now = read(out, name);
         now.is_none() || (now != read(before, name) && now != read(behind, name))
     };
-    names.into_iter().filter(is_stable).filter(is_torn).map(String::from).collect()
+    names.into_iter().filter(is_torn).map(String::from).collect()
 }
 
 fn temporaries(out: &Path) -> Vec<PathBuf> {

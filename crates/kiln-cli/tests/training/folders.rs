@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{TRAIN, folder, kiln, run};
+use super::{TRAIN, folder, header, kiln, run};
 
 fn said(arguments: &[&[&str]], folder: &Path) -> (bool, String) {
     let output = run(&arguments.concat(), folder);
@@ -225,17 +225,13 @@ fn patience_keeps_the_best() {
     assert!(output.status.success() && error.contains("stopped early"), "{error}");
     let elements = |path: &str, name: &str| {
         let bytes = std::fs::read(folder.join(path)).expect("a file");
-        let length = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("eight"));
-        let length = usize::try_from(length).expect("short");
-        let header: serde_json::Value = serde_json::from_slice(&bytes[8..length]).expect("JSON");
+        let (header, elements) = header(&bytes);
         let place = |end: usize| header[name]["data_offsets"][end].as_u64().map(|n| n as usize);
-        bytes[length + place(0).expect("a tensor")..length + place(1).expect("a tensor")].to_vec()
+        elements[place(0).expect("a tensor")..place(1).expect("a tensor")].to_vec()
     };
     let bytes = std::fs::read(folder.join("out/weights.safetensors")).expect("weights");
-    let length =
-        8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().expect("eight"))).expect("short");
-    let header: serde_json::Value = serde_json::from_slice(&bytes[8..length]).expect("JSON");
-    let names: Vec<&String> = header.as_object().expect("a header").keys().collect();
+    let (weights, _) = header(&bytes);
+    let names: Vec<&String> = weights.as_object().expect("a header").keys().collect();
     let name = names.iter().find(|name| name.ends_with("weight")).expect("a weight");
     let written = elements("out/weights.safetensors", name);
     assert_eq!(written.len(), elements("out/checkpoints/best.safetensors", name).len());

@@ -30,6 +30,14 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The header of a safetensors file, and its elements.
+fn header(file: &[u8]) -> (serde_json::Value, &[u8]) {
+    let (length, rest) = file.split_first_chunk().expect("a length");
+    let length = usize::try_from(u64::from_le_bytes(*length)).expect("a short header");
+    let (header, elements) = rest.split_at(length);
+    (serde_json::from_slice(header).expect("JSON"), elements)
+}
+
 const TRAIN: &[&str] = &[
     "train",
     "net.onnx",

@@ -216,8 +216,8 @@ fn source(
     Ok(Source::Ratio(ratio))
 }
 
-/// How many elements are looked at to see whether a kernel finds the nearest ones by integers: all of those that an axis
-/// of up to 5,792 elements is made twice as large by.
+/// The most output elements that are checked to see whether integer arithmetic finds the nearest input elements: enough
+/// for doubling an axis at each of its sizes up to 5,792.
 const MOST_CHECKED: i64 = 1 << 25;
 
 /// Checks that integers find the nearest elements that other engines find in 32 bits, whatever the symbol stands for:

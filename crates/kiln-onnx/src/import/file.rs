@@ -8,7 +8,7 @@ use crate::error::ImportError;
 use crate::proto::ModelProto;
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
-    std::fs::read(path).map_err(|source| ImportError::Read { path: path.into(), source })
+    kiln_files::read(path).map_err(|source| ImportError::Read { path: path.into(), source })
 }
 
 /// The directory a file is in.

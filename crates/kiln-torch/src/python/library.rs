@@ -5,7 +5,7 @@ use std::rc::Rc;
 use kiln_graph::DType;
 
 use super::Interpreter;
-use super::call::{Args, short};
+use super::call::{Args, rest, short};
 use super::fault::{Fault, Result};
 use super::imports::nearest;
 use super::methods::natives;
@@ -96,15 +96,7 @@ static FUNCTIONS: &[Native] = natives! {
     "numpy.floor" "x" => |_, b| number(b, f64::floor),
     "numpy.ceil" "x" => |_, b| number(b, f64::ceil),
     "functools.partial" "function, /, *args, **kwargs" => |i, b| {
-        let positional = i.items(&b.get("args"))?;
-        let mut named = vec![];
-        if let Value::Dict(dict) = b.get("kwargs") {
-            for (key, value) in dict.borrow().entries.values() {
-                if let Value::Str(name) = key {
-                    named.push((name.clone(), value.clone()));
-                }
-            }
-        }
+        let Args { positional, named } = rest(i, b)?;
         Ok(Value::Partial(Rc::new(Partial { callee: b.get("function"), positional, named })))
     },
     "functools.reduce" "function, items, /, *initial" => |i, b| {

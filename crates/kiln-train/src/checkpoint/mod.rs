@@ -9,7 +9,6 @@ mod checksum;
 pub(crate) mod folder;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_runtime::{HostTensor, Session};
@@ -85,11 +84,12 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a file and checks it.
     pub fn read(path: &Path) -> Result<Self, Unusable> {
-        let found = fs::metadata(path).map_err(Unusable::Unread)?;
-        if !found.is_file() {
-            return Err(Unusable::Damaged("it is not a file".into()));
-        }
-        let bytes = fs::read(path).map_err(Unusable::Unread)?;
+        // What is there and no regular file was not written as a checkpoint; an error of the system may pass.
+        let file = kiln_files::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Other => Unusable::Damaged(error.to_string()),
+            _ => Unusable::Unread(error),
+        })?;
+        let bytes = file.bytes().map_err(Unusable::Unread)?;
         let progress = Self::check(&bytes).map_err(Unusable::Damaged)?;
         Ok(Self { path: path.to_owned(), bytes, progress })
     }
