@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::words;
+use crate::option_string;
 
 /// A course of the learning rate; what it multiplies is the rate that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl FromStr for Schedule {
 
     /// Parses `step:every=10,gamma=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        let schedule: Self = words::parse(text, "schedule")?;
+        let schedule: Self = option_string::parse(text, "schedule")?;
         schedule.check()?;
         Ok(schedule)
     }
@@ -97,16 +97,18 @@ impl Schedule {
         match self {
             Schedule::Constant => Ok(()),
             Schedule::Step { every, gamma } => {
-                words::check("every", *every as f64, 1.0..=f64::MAX)?;
-                words::check("gamma", *gamma, 0.0..=f64::MAX)
+                option_string::check("every", *every as f64, 1.0..=f64::MAX)?;
+                option_string::check("gamma", *gamma, 0.0..=f64::MAX)
             }
-            Schedule::Exponential { gamma } => words::check("gamma", *gamma, 0.0..=f64::MAX),
-            Schedule::Cosine { min } => words::check("min", *min, 0.0..=1.0),
+            Schedule::Exponential { gamma } => option_string::check("gamma", *gamma, 0.0..=f64::MAX),
+            Schedule::Cosine { min } => option_string::check("min", *min, 0.0..=1.0),
             Schedule::OneCycle { div, div_final, pct_start, moms } => {
-                words::check("div", *div, 1e-6..=1e12)?;
-                words::check("div_final", *div_final, 1e-6..=1e12)?;
-                words::check("pct_start", *pct_start, 0.0..=1.0)?;
-                moms.iter().try_for_each(|momentum| words::check("moms", *momentum, 0.0..=1.0 - f64::EPSILON))
+                option_string::check("div", *div, 1e-6..=1e12)?;
+                option_string::check("div_final", *div_final, 1e-6..=1e12)?;
+                option_string::check("pct_start", *pct_start, 0.0..=1.0)?;
+                moms.iter().try_for_each(|momentum| {
+                    option_string::check("moms", *momentum, 0.0..=1.0 - f64::EPSILON)
+                })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::training::finder::{self, Range, Suggested};
+use kiln::training::lr_finder::{self, Range, Suggested};
 use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
@@ -48,7 +48,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut setup = Setup::new(&recipe)?;
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
-    let found = finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
+    let found = lr_finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
     if let Some(path) = &arguments.plot {
         report::learning_rates(&found, path).into_diagnostic()?;
     }
@@ -60,7 +60,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
-    show!("{}", picture(&finder::smoothed(&found.losses)))?;
+    show!("{}", picture(&lr_finder::smoothed(&found.losses)))?;
     let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate:.2e}"));
     let Suggested { valley, steepest, minimum } = found.suggested;
     showln!("valley at {}, steepest descent at {}", rate(valley), rate(steepest))?;

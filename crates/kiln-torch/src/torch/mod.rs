@@ -14,6 +14,7 @@ mod create;
 mod dropout;
 mod grad;
 mod init;
+mod join_split;
 mod linear;
 mod loss;
 mod method;
@@ -22,7 +23,6 @@ mod module;
 mod norm;
 mod pad;
 mod parameter;
-mod parts;
 mod pool;
 mod reduce;
 mod resize;
@@ -113,7 +113,7 @@ fn tables() -> [&'static [Function]; 17] {
         linear::FUNCTIONS,
         norm::FUNCTIONS,
         pad::FUNCTIONS,
-        parts::FUNCTIONS,
+        join_split::FUNCTIONS,
         pool::FUNCTIONS,
         reduce::FUNCTIONS,
         resize::FUNCTIONS,

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::words;
+use crate::option_string;
 
 pub use crop::{Fit, Size};
 
@@ -128,7 +128,7 @@ impl FromStr for Augmentation {
 
     /// Parses `affine:degrees=10,translate=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        let augmentation: Self = words::parse(text, "augmentation")?;
+        let augmentation: Self = option_string::parse(text, "augmentation")?;
         augmentation.check_numbers()?;
         Ok(augmentation)
     }
@@ -137,8 +137,9 @@ impl FromStr for Augmentation {
 impl Augmentation {
     /// Checks the numbers; ranges are those of torchvision.
     fn check_numbers(&self) -> Result<(), TrainError> {
-        let share = |name, value: f32| words::check(name, value.into(), 0.0..=1.0);
-        let amount = |name, value: f32| words::check(name, value.into(), 0.0..=f64::from(f32::MAX / 4.0));
+        let share = |name, value: f32| option_string::check(name, value.into(), 0.0..=1.0);
+        let amount =
+            |name, value: f32| option_string::check(name, value.into(), 0.0..=f64::from(f32::MAX / 4.0));
         match self {
             Augmentation::Affine { degrees, translate, scale, shear } => {
                 amount("degrees", *degrees)?;
@@ -155,7 +156,7 @@ impl Augmentation {
                 amount("brightness", *brightness)?;
                 amount("contrast", *contrast)?;
                 amount("saturation", *saturation)?;
-                words::check("hue", (*hue).into(), 0.0..=0.5)
+                option_string::check("hue", (*hue).into(), 0.0..=0.5)
             }
             Augmentation::Erase { p, area } => {
                 share("p", *p)?;

@@ -12,8 +12,8 @@ use minijinja::{Environment, context};
 use crate::activations::{ActivationStats, LayerStats, Snapshot};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
-use crate::finder::{self, Found};
 use crate::history::Epoch;
+use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
 
@@ -198,7 +198,7 @@ fn cells(epoch: &Epoch) -> Vec<String> {
 pub fn learning_rates(found: &Found, path: &Path) -> Result<(), TrainError> {
     let series = [
         Series::new("loss", found.losses.iter().copied()),
-        Series::new("smoothed", finder::smoothed(&found.losses)),
+        Series::new("smoothed", lr_finder::smoothed(&found.losses)),
     ];
     match lines("Loss by learning rate", "learning rate", &series, Scale::Logarithmic)? {
         Some(chart) => write(path, chart.as_bytes()),
