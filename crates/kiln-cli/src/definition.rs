@@ -84,8 +84,8 @@ impl DefinitionArguments {
         sample: &[usize],
     ) -> Result<Model> {
         if is_recipe(path) {
-            let help = "here, say what its `model` says";
-            return Err(miette!(help = help, "`{}` is a recipe, no model", path.display()));
+            let help = "give the model that its `model` key names";
+            return Err(miette!(help = help, "`{}` is a recipe, not a model", path.display()));
         }
         refuse_plan(path)?;
         let source = kiln::torch::ImportOptions {
@@ -114,7 +114,11 @@ impl DefinitionArguments {
             let partial = self.partial_weights.unwrap_or(false);
             let fit = model.load_weights(file, partial).map_err(|error| match error {
                 Error::Weights(error) => {
-                    miette!(help = "`--partial-weights` takes what fits", "`{}`: {error}", file.display())
+                    miette!(
+                        help = "`--partial-weights` loads those that fit",
+                        "`{}`: {error}",
+                        file.display()
+                    )
                 }
                 other => miette!("{other}"),
             })?;
@@ -122,15 +126,13 @@ impl DefinitionArguments {
                 note!("note: `{}`: {said}", file.display());
             }
             if !fit.is_perfect() {
-                note!("note: of `{}` only what fits was taken\n{fit}", file.display());
+                note!("note: only the weights of `{}` that fit were loaded\n{fit}", file.display());
             }
             if model.metadata.is_empty()
                 && let Some((recipe, metadata)) = metadata_beside(file)
             {
                 let (recipe, file) = (recipe.display(), file.display());
-                note!(
-                    "note: what the model takes and says is read from `{recipe}`, which lies beside `{file}`"
-                );
+                note!("note: the model's metadata is read from `{recipe}`, which is next to `{file}`");
                 model.metadata = metadata;
             }
         }
@@ -169,7 +171,7 @@ pub fn refuse_plan(path: &Path) -> Result<()> {
                     model it was made from";
         return Err(miette!(
             help = help,
-            "`{}` is a compiled plan, which no longer knows its layers",
+            "`{}` is a compiled plan, which does not contain its layers",
             path.display()
         ));
     }
@@ -180,7 +182,8 @@ pub fn refuse_plan(path: &Path) -> Result<()> {
 pub fn note_untrained(model: &Model, path: &Path) {
     if model.untrained {
         note!(
-            "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` names trained ones",
+            "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` loads \
+             trained ones",
             path.display()
         );
     }

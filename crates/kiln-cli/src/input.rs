@@ -155,7 +155,7 @@ fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>
     let count = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
     if count.is_none_or(|count| count > MOST_MADE_UP) {
         bail!(
-            "the input `{}` would be {shape:?}, more than {MOST_MADE_UP} numbers; a smaller --max would do",
+            "the input `{}` would be {shape:?}, more than {MOST_MADE_UP} numbers; reduce `--max`",
             input.name
         );
     }
@@ -207,7 +207,7 @@ fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor>
 fn pictures(files: &[&str], input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
     if input.shape.len() != 4 || input.dtype != kiln::DType::F32 {
         bail!(
-            "the input `{}` is {}, which is no batch of pictures [N, C, H, W]; give a `.npy` or `.pb` file",
+            "the input `{}` is {}, which is not a batch of images [N, C, H, W]; give a `.npy` or `.pb` file",
             input.name,
             input.text()
         );
@@ -221,7 +221,7 @@ fn pictures(files: &[&str], input: &Wanted, preprocessing: &Preprocessing) -> Re
         let (pixels, shape) = picture::read(&path, channels, size, preprocessing)?;
         if *first.get_or_insert(shape) != shape {
             bail!(
-                "`{file}` is {} x {} pixels, unlike the pictures before it; --resize or another model would help",
+                "`{file}` is {} x {} pixels, unlike the images before it; `--resize` brings them to one size",
                 shape[2],
                 shape[1]
             );
@@ -239,9 +239,7 @@ fn as_it_stands(file: &str, tensor: HostTensor, feed: &Feed) -> Result<HostTenso
         return Ok(tensor);
     }
     if !feed.normalize {
-        note!(
-            "note: `{file}` is taken as it stands; `--normalize` applies the mean and deviation of the inputs"
-        );
+        note!("note: `{file}` is used unchanged; `--normalize` applies the mean and deviation of the inputs");
         return Ok(tensor);
     }
     let Ok(values) = tensor.as_f32() else {
@@ -261,7 +259,7 @@ fn as_it_stands(file: &str, tensor: HostTensor, feed: &Feed) -> Result<HostTenso
 /// The rows of a table, with the columns that the model names, or all.
 fn table(path: &Path, input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
     if input.shape.len() != 2 || input.dtype != kiln::DType::F32 {
-        bail!("the input `{}` is {}, which is no batch of rows [N, columns]", input.name, input.text());
+        bail!("the input `{}` is {}, which is not a batch of rows [N, columns]", input.name, input.text());
     }
     let known = match &preprocessing.source {
         InputSource::Table { columns } => &columns[..],

@@ -34,7 +34,7 @@ impl Labels {
             Some(path) => {
                 let names = read(path)?;
                 if !known.is_empty() && *known != names {
-                    note!("note: --labels names other classes than the model does, and goes before it");
+                    note!("note: --labels differs from the model's class names and takes precedence");
                 }
                 names
             }

@@ -38,9 +38,9 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  kiln run models/filters.onnx photo.jpg -o out/       every filter's picture of a photograph
-  kiln train models/digits.toml                        learn digits that Kiln draws itself
-  kiln train net.py:Net --data folder:birds            learn from pictures, by PyTorch source
+  kiln run models/filters.onnx photo.jpg -o out/       the image that each filter makes of a photograph
+  kiln train models/digits.toml                        train on digits drawn by Kiln
+  kiln train net.py:Net --data folder:birds            train PyTorch source on images
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln run resnet18.kplan cat.jpg --top 5 --labels imagenet.txt
   kiln dump resnet18.onnx --stage fused                which layers became one kernel

@@ -67,7 +67,7 @@ pub fn pair(text: &str) -> Result<(String, u32), String> {
 fn known(text: &str) -> Result<(String, Vec<f64>), String> {
     let (name, numbers) = text.split_once('=').ok_or("should be NAME=NUMBERS, as in axes=0,2")?;
     let number =
-        |word: &str| word.trim().parse::<f64>().map_err(|_| format!("`{}` is no number", word.trim()));
+        |word: &str| word.trim().parse::<f64>().map_err(|_| format!("`{}` is not a number", word.trim()));
     let numbers = numbers.split(',').filter(|word| !word.trim().is_empty()).map(number);
     Ok((name.to_owned(), numbers.collect::<Result<_, _>>()?))
 }
@@ -87,7 +87,7 @@ impl ModelArguments {
         let (named, definition) = (Some(self.model.clone()), self.definition.clone());
         let recipe = Recipe { model: named, definition, ..Recipe::default() }.complete()?;
         let Some(path) = &recipe.model else {
-            return Err(miette!("`{}` names no model", self.model.display()));
+            return Err(miette!("`{}` does not name a model", self.model.display()));
         };
         let mut model = recipe.definition.read(path, self.import_options(), recipe.seed.unwrap_or(0))?;
         recipe.describe(&mut model.metadata)?;

@@ -30,7 +30,10 @@ pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>
         (Some("png"), [(name, tensor)]) => match plane(tensor) {
             Some((data, shape)) => picture::write(to, &data, shape).map(|()| vec![to.to_owned()]),
             None => {
-                bail!("the output `{name}` is {}, which is no picture; `.npy` holds anything", text(tensor))
+                bail!(
+                    "the output `{name}` is {}, which is not an image; a `.npy` file can hold any tensor",
+                    text(tensor)
+                )
             }
         },
         (Some("npy" | "png"), many) => {

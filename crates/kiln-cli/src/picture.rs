@@ -36,7 +36,7 @@ impl PictureArguments {
         for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
             if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
                 let kind = if flag == "--std" { "positive " } else { "" };
-                bail!("{flag} {wrong} does not do; a {kind}finite number does");
+                bail!("{flag} cannot be {wrong}; it should be a {kind}finite number");
             }
         }
         let known = metadata.preprocessing.clone();
@@ -87,7 +87,7 @@ impl PictureArguments {
 /// Says that a flag goes before what the model says.
 fn replaced(flag: &str, differs: bool) {
     if differs {
-        note!("note: {flag} is another than the model says, and goes before it");
+        note!("note: {flag} differs from the model's metadata and takes precedence");
     }
 }
 
@@ -113,7 +113,7 @@ pub fn read(
         (1, _) => Channels::Grey,
         (3, Channels::Bgr) => Channels::Bgr,
         (3, Channels::Rgb | Channels::Grey) => Channels::Rgb,
-        (other, _) => bail!("an input of {other} channels is no picture; 1 and 3 are"),
+        (other, _) => bail!("an input of {other} channels is not an image; images have 1 or 3"),
     };
     for (flag, values) in [("--mean", &preprocessing.mean), ("--std", &preprocessing.std)] {
         if !matches!(values.len(), 0 | 1) && values.len() != channels {
@@ -123,7 +123,7 @@ pub fn read(
     let picture = Picture::read(path, pictures.channels).into_diagnostic()?;
     let too_large = |size: String| {
         miette!(
-            "{size} would make more than {MOST_PIXELS} pixels of `{}`; `--resize` makes fewer",
+            "{size} would make more than {MOST_PIXELS} pixels of `{}`; reduce it with `--resize`",
             path.display()
         )
     };
@@ -141,12 +141,12 @@ pub fn read(
             let by_shorter = matches!(pictures.resize, Some(Resize::Shorter(_))) && pictures.crop.is_none();
             if by_shorter && (picture.height() < height || picture.width() < width) {
                 bail!(
-                    "the model wants {width} x {height} pixels, more than --resize leaves of `{}`",
+                    "the model takes {width} x {height} pixels, more than --resize leaves of `{}`",
                     path.display()
                 );
             }
             if height.saturating_mul(width) > MOST_PIXELS {
-                bail!("the model wants {width} x {height} pixels, more than a picture is enlarged to");
+                bail!("the model wants {width} x {height} pixels, more than an image is enlarged to");
             }
             match by_shorter {
                 true => picture.middle(height, width),

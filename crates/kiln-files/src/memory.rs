@@ -20,7 +20,7 @@ impl fmt::Display for NoRoom {
         write!(f, "{} of memory would be needed", size_in_words(self.needed))?;
         match self.free {
             Some(free) => write!(f, ", but {} are free", size_in_words(free)),
-            None => write!(f, ", which the system does not give"),
+            None => write!(f, ", which the system did not grant"),
         }
     }
 }

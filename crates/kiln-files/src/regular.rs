@@ -52,9 +52,7 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
         return Err(io::Error::other("it is a folder, not a file"));
     }
     let what = kind(metadata);
-    Err(io::Error::other(format!(
-        "it is {what}, not a regular file; what comes out of it can be read from a file"
-    )))
+    Err(io::Error::other(format!("it is {what}, not a regular file; save its contents to a file first")))
 }
 
 #[cfg(unix)]
@@ -110,7 +108,7 @@ impl Opened {
         let most = self.allowance();
         (&mut self.file).take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(io::Error::other(format!("it goes on after {}", size_in_words(most))));
+            return Err(io::Error::other(format!("it is longer than {}", size_in_words(most))));
         }
         Ok(bytes)
     }

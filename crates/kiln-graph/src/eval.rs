@@ -106,7 +106,7 @@ pub fn evaluate_with(
         let fail = |message: String| GraphError::Eval { node: node.name.clone(), message };
         let operands: Option<Vec<&Tensor>> =
             node.inputs.iter().map(|id| values[id.index()].as_ref()).collect();
-        let operands = operands.ok_or_else(|| fail("an input is used before it is made".into()))?;
+        let operands = operands.ok_or_else(|| fail("an input is used before it is defined".into()))?;
         let results =
             node.op.evaluate(&operands, precision, &symbols).map_err(|error| fail(error.to_string()))?;
         for (id, tensor) in node.outputs.iter().zip(results) {
@@ -164,7 +164,7 @@ impl Graph {
             let fail = |message: String| GraphError::Eval { node: name.clone(), message };
             let expected = dim.eval(&symbols).map_err(|symbol| {
                 fail(format!(
-                    "`{symbol}` in its shape {} is no dimension of any input by itself",
+                    "`{symbol}` in its shape {} is not a dimension of any input by itself",
                     ShapeDisplay(&ty.shape)
                 ))
             })?;

@@ -157,7 +157,7 @@ impl Graph {
         let value = &mut self.values[id.index()];
         if !matches!(value.def, Def::State(_)) || value.ty != tensor.ty() {
             let (name, ty, found) = (&value.name, &value.ty, tensor.ty());
-            return Err(GraphError::Invalid(format!("`{name}` ({ty}) cannot begin as {found}")));
+            return Err(GraphError::Invalid(format!("`{name}` ({ty}) cannot be initialized with {found}")));
         }
         value.def = Def::State(tensor);
         Ok(())

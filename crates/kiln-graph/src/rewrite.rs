@@ -47,7 +47,7 @@ impl<'a> Rewriter<'a> {
                 Ok(new)
             }
             Def::Input | Def::State(_) | Def::Node { .. } => {
-                Err(GraphError::Invalid(format!("`{}` is used before it is made", value.name)))
+                Err(GraphError::Invalid(format!("`{}` is used before it is defined", value.name)))
             }
         }
     }

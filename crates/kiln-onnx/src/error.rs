@@ -53,7 +53,7 @@ pub enum ImportError {
         value: String,
     },
     /// Two things make the same value.
-    #[error("the value `{value}` is made twice: by {first} and by {second}")]
+    #[error("the value `{value}` is defined twice: by {first} and by {second}")]
     MadeTwice {
         /// The name.
         value: String,
@@ -218,7 +218,7 @@ impl fmt::Display for UnsupportedList<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// ONNX has no way to say this.
-    #[error("`{node}` ({op}) cannot be said in ONNX: {reason}")]
+    #[error("`{node}` ({op}) cannot be expressed in ONNX: {reason}")]
     NotExpressible {
         /// The node.
         node: String,

@@ -25,7 +25,7 @@ pub enum TensorError {
         found: String,
     },
     /// A dimension is negative, or there are too many elements.
-    #[error("tensor `{name}` has shape {dims:?}, which is no size of a tensor")]
+    #[error("tensor `{name}` has shape {dims:?}, which is not a valid tensor shape")]
     Dims {
         /// The tensor.
         name: String,
@@ -47,7 +47,7 @@ pub enum TensorError {
         unit: &'static str,
     },
     /// An element is outside of what its type holds.
-    #[error("tensor `{name}`: element {index} is {found}, which is no {dtype}")]
+    #[error("tensor `{name}`: element {index} is {found}, which is not a valid {dtype}")]
     Element {
         /// The tensor.
         name: String,

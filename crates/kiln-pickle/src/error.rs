@@ -7,7 +7,7 @@ pub enum Problem {
     #[error("holds tensors that were not written by `torch.save`")]
     PlainPickle,
     /// The file contradicts itself or ends too early.
-    #[error("is cut off or damaged: {0}")]
+    #[error("is truncated or damaged: {0}")]
     Damaged(String),
     /// An object, a function or a class that is not in the vocabulary.
     #[error("holds `{name}`, and Kiln runs no code from files")]

@@ -32,7 +32,7 @@ pub struct Limits {
     pub bindings: usize,
     /// Bytes of parameters of all dispatches of a program, each with what fills it up to 256.
     pub params: u64,
-    /// Workgroups of one run of a program, at the largest symbols.
+    /// Workgroups of one run of a program, with all symbols at their maximum.
     pub workgroups: u64,
     /// The text of a kernel.
     pub wgsl: WgslLimits,
@@ -394,7 +394,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks the rest of a dispatch and gives its workgroups at the largest symbols.
+    /// Checks the rest of a dispatch and gives its workgroups with all symbols at their maximum.
     fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<u128, Problem> {
         let (words, size) = (dispatch.params.len(), shader.params_size);
         if (words as u64).saturating_mul(4) > u64::from(size) {

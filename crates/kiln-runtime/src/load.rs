@@ -76,7 +76,7 @@ pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, Runti
     });
     done.sort_by_key(|(index, _)| *index);
     if done.len() < shaders.len() {
-        let reason = "the compiler of shaders failed, or no thread could be started for it".to_string();
+        let reason = "the shader compiler failed, or no thread could be started for it".to_string();
         return Err(RuntimeError::Device { doing: "compiling kernels", reason });
     }
     done.into_iter().map(|(_, kernel)| kernel).collect()

@@ -39,11 +39,14 @@ pub(crate) fn syntax(text: &str, message: &str, span: Span) -> Fault {
     }
     let mut letters = message.chars();
     let message: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
-    let fault = Fault::syntax(format!("this is no Python: {message}")).at(span);
+    let fault = Fault::syntax(format!("this is not valid Python: {message}")).at(span);
     let before = text.get(..at(span.start)).unwrap_or_default();
     let is_first = before.rsplit('\n').next().unwrap_or_default().trim().is_empty();
     if message.contains("ndent") {
-        return fault.help("the lines of a block begin in the same column, and a block begins behind a line that ends in `:`");
+        return fault.help(
+            "the lines of a block begin in the same column, and a block begins behind a line \
+        that ends in `:`",
+        );
     }
     if message.starts_with("expected `:`") {
         return fault
@@ -172,7 +175,7 @@ pub(crate) fn no_return(module: &Rc<Object>) -> Option<Fault> {
         },
         _ => "x",
     };
-    let fault = Fault::type_error("`forward` ends without a `return`, and so gives nothing");
+    let fault = Fault::type_error("`forward` ends without a `return`, and so returns nothing");
     Some(fault.help(format!("`return {name}` as its last line")).at(Span::of(forward.file, last)))
 }
 

@@ -156,12 +156,12 @@ impl Interpreter {
             Value::Partial(_) => self.call(value, args)?,
             Value::Failed(fault) => return Err((**fault).clone()),
             other => {
-                return Err(Fault::type_error(format!("`{name}` is no model but a {}", other.type_name()))
+                return Err(Fault::type_error(format!("`{name}` is a {}, not a model", other.type_name()))
                     .help("a model is a class that derives from `nn.Module`, or an `nn.Sequential`"));
             }
         };
-        made.as_module()
-            .cloned()
-            .ok_or_else(|| Fault::type_error(format!("`{name}` gives a {} and no module", made.type_name())))
+        made.as_module().cloned().ok_or_else(|| {
+            Fault::type_error(format!("`{name}` returns a {}, not a module", made.type_name()))
+        })
     }
 }

@@ -15,8 +15,9 @@ pub(crate) struct Input {
 pub(crate) fn parse(text: &str) -> Result<Input, String> {
     let wrong = || {
         format!(
-            "`{text}` is no input shape; `3,32,32` is one sample of 3 channels, 32 high and 32 wide (the batch comes on \
-             top), `tokens=i64:16` is 16 integers for the parameter `tokens`"
+            "`{text}` is not an input shape; `3,32,32` is one sample of 3 channels, 32 high and 32 wide \
+             (the batch dimension is \
+             added), `tokens=i64:16` is 16 integers for the parameter `tokens`"
         )
     };
     let (name, rest) = match text.split_once('=') {

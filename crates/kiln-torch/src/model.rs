@@ -121,7 +121,7 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
 fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Result<Vec<(String, Value)>> {
     let mut args: Vec<(String, Value)> = vec![];
     if hints.args.len() > MAX_ARGUMENTS {
-        return Err(Fault::limit(format!("comments say more than {MAX_ARGUMENTS} arguments")));
+        return Err(Fault::limit(format!("comments give more than {MAX_ARGUMENTS} arguments")));
     }
     for text in hints.args.iter().chain(&options.args) {
         if text.len() > MAX_ARGUMENT {
@@ -180,8 +180,8 @@ fn trace(
     let carried = i.trace.carried.iter().take(MAX_NAMED);
     warnings.extend(carried.map(|name| {
         format!(
-            "`forward` leaves a tensor in `{name}`, from which it has read before; a plan keeps nothing from one run to \
-             the next: each begins with what `__init__` has put there"
+            "`forward` stores a tensor in `{name}`, which it has read before; a plan keeps nothing from one run to \
+             the next: each starts with what `__init__` stored there"
         )
     }));
     let graph = tidy(&i.graph)?;
@@ -237,11 +237,11 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
             }
             None if all.is_empty() => return Err(advice::no_self(module)),
             None => all.get(place).cloned().ok_or_else(|| {
-                Fault::value(format!("`forward` takes {}, but there are more `--input`", words(all.len())))
+                Fault::value(format!("`forward` takes {}, but more `--input` are given", words(all.len())))
             })?,
         };
         if named.iter().any(|(other, _)| *other == name) {
-            return Err(Fault::value(format!("the input `{name}` is said twice")));
+            return Err(Fault::value(format!("the input `{name}` is given twice")));
         }
         named.push((name, input.ty));
     }
@@ -334,7 +334,7 @@ fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<(
             None if matches!(value, Value::None) && wanted > 1 => {}
             None => {
                 let fault =
-                    Fault::type_error(format!("`forward` gives a {} and no tensor", value.type_name()));
+                    Fault::type_error(format!("`forward` returns a {}, not a tensor", value.type_name()));
                 return Err(match value {
                     Value::None => advice::no_return(module).unwrap_or(fault),
                     _ => fault,
@@ -343,7 +343,7 @@ fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<(
         }
     }
     if i.graph.outputs().is_empty() {
-        return Err(Fault::value("`forward` gives nothing"));
+        return Err(Fault::value("`forward` returns nothing"));
     }
     Ok(())
 }

@@ -159,7 +159,7 @@ fn interface(session: &Session, program: &str, data: &Dataset) -> Result<Fed, Tr
     let fixed = tensor.shape.first().is_some_and(|dim| dim.as_const().is_some());
     if fixed && *batch > 1 && !data.len().is_multiple_of(*batch) {
         return Err(TrainError::Setting(format!(
-            "the plan is for batches of {batch} alone, which {} samples are no multiple of",
+            "the plan is for batches of {batch} alone, and {} samples are not a multiple of it",
             data.len()
         )));
     }

@@ -35,7 +35,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     if is_recipe(&model.model) {
-        bail!("`{}` is a recipe, no model; here, say what its `model` says", model.model.display());
+        bail!(
+            "`{}` is a recipe, not a model; give the model that its `model` key names",
+            model.model.display()
+        );
     }
     if kiln::model::is_source(&model.model) {
         return check_source(arguments);

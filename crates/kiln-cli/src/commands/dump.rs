@@ -88,7 +88,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
             Stage::Import | Stage::Fused | Stage::Backward | Stage::Step | Stage::Weights => {
                 bail!(
-                    "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
+                    "a compiled plan does not contain its graph; `--stage plan` and `--stage wgsl` show \
+                     what it contains"
                 )
             }
         };
@@ -138,7 +139,7 @@ fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
         None => {
             use std::io::IsTerminal;
             if arguments.format == Format::Onnx && std::io::stdout().is_terminal() {
-                bail!("an ONNX file is not for the terminal; name a file with -o");
+                bail!("an ONNX file cannot be written to the terminal; name a file with -o");
             }
             match arguments.format {
                 Format::Onnx => terminal::show_bytes(&contents)?,
@@ -275,7 +276,7 @@ fn plan_form(plan: &Plan, format: Format) -> Result<String> {
     match format {
         Format::Text => Ok(plan_text(plan)),
         Format::Json => Ok(plan_json(plan)),
-        Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its forms are text and json"),
+        Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its formats are text and json"),
     }
 }
 
@@ -411,6 +412,6 @@ fn wgsl(plan: &Plan, format: Format) -> Result<String> {
                 plan.shaders.iter().map(|s| json!({ "name": s.name, "wgsl": s.wgsl })).collect();
             Ok(format!("{:#}\n", json!(shaders)))
         }
-        Format::Dot | Format::Onnx => bail!("kernels are text; their forms are text and json"),
+        Format::Dot | Format::Onnx => bail!("kernels are text; their formats are text and json"),
     }
 }

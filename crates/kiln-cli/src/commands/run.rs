@@ -175,7 +175,7 @@ fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result
 fn rows(name: &str, tensor: &HostTensor) -> Result<Vec<Vec<f32>>> {
     let host = kiln::from_host(tensor).into_diagnostic()?;
     let Data::F32(scores) = host.data() else {
-        bail!("the output `{name}` is {}, which are no scores", output::text(tensor));
+        bail!("the output `{name}` is {}, which is not a tensor of scores", output::text(tensor));
     };
     let width = tensor.shape().iter().skip(1).product::<usize>().max(1);
     Ok(scores.chunks(width).map(<[f32]>::to_vec).collect())

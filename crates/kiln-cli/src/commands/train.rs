@@ -155,7 +155,7 @@ fn go_on(
         None
     };
     let Some(Resumed { from, damaged, history_is_lost, best_is_lost }) = found else {
-        note!("note: `{}` has no checkpoint yet; training begins at the beginning", folder.path.display());
+        note!("note: `{}` has no checkpoint yet; training starts from the beginning", folder.path.display());
         return Ok(());
     };
     for Damaged { path, message } in damaged {
@@ -164,8 +164,8 @@ fn go_on(
     let differences = compare(&folder.path, recipe, environment)?;
     if !differences.course.is_empty() && !allow_changes {
         bail!(
-            "--resume: this is not the training that was begun in `{}`:\n  {}\n\
-             Without these changes it goes on; --allow-changes goes on with them",
+            "--resume: this is not the training that was started in `{}`:\n  {}\n\
+             Undo these changes to resume, or resume with them by --allow-changes",
             folder.path.display(),
             differences.course.join("\n  ")
         );
@@ -174,20 +174,20 @@ fn go_on(
         note!("note: {difference}");
     }
     if history_is_lost {
-        note!("note: the history beside the checkpoints was changed; of earlier steps it is lost");
+        note!("note: the history beside the checkpoints was modified; that of earlier steps is lost");
     }
     if let Some(reason) = best_is_lost {
         note!(
-            "note: best.safetensors is not the best epoch's: {reason}; the best is looked for from here on"
+            "note: best.safetensors is not the best epoch's: {reason}; the best epoch is searched from here on"
         );
     }
     let trainer = &mut setup.trainer;
     if !differences.course.is_empty() && trainer.progress.batch > 0 {
-        note!("note: the epoch that was interrupted begins anew");
+        note!("note: the interrupted epoch starts over");
         trainer.restart_epoch();
     }
     let progress = &trainer.progress;
-    note!("goes on from {} after {} steps ({} epochs)", from.display(), progress.step, progress.epoch);
+    note!("resuming from {} after {} steps ({} epochs)", from.display(), progress.step, progress.epoch);
     Ok(())
 }
 
@@ -197,13 +197,13 @@ fn take_best(setup: &mut Setup, folder: &Folder, screen: &mut Screen, epochs: u6
     let progress = &trainer.progress;
     let Some((_, best)) = progress.best.filter(|(_, best)| *best != progress.epoch) else { return Ok(()) };
     if progress.epoch < epochs {
-        note!("stopped early: nothing was better than epoch {best}");
+        note!("stopped early: no epoch was better than epoch {best}");
     }
     trainer.restore_best(&folder.checkpoints()).into_diagnostic()?;
     if let Some(validation) = validation {
         screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
     }
-    note!("the weights that are written are those of epoch {best}, the best");
+    note!("the weights that are written are those of the best epoch, {best}");
     Ok(())
 }
 

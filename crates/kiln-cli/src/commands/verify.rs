@@ -99,7 +99,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         return verify_plan(arguments, folder, name);
     }
     if !folder.is_dir() {
-        bail!("this is no folder; a folder to verify has model.onnx and test_data_set_0 in it");
+        bail!("this is not a folder; a folder to verify has model.onnx and test_data_set_0 in it");
     }
     let model = ModelArguments {
         model: folder.join("model.onnx"),
@@ -119,7 +119,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     if !told.is_empty() && kiln::onnx::import(&model.model, &model.import_options()).is_err() {
         let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
         note!(
-            "note: {name}: the value of `{}` decides what the graph is and was taken from the test data; \
+            "note: {name}: the graph depends on the value of `{}`, which was taken from the test data; \
              other commands need {}",
             told.join("`, `"),
             flags.join(" ")
@@ -153,7 +153,7 @@ fn compare(
     name: &str,
 ) -> Result<Vec<Row>> {
     if arguments.bisect && compiled.is_none() {
-        bail!("a compiled plan no longer knows its layers; --bisect needs the folder with the model");
+        bail!("a compiled plan does not contain its layers; --bisect needs the folder with the model");
     }
     let mut session = Session::open(plan).into_diagnostic()?;
     let mut rows = Vec::new();
@@ -215,7 +215,7 @@ fn bisect(
                 Some(d) if d.relative <= arguments.allowed(wanted.dtype()) => {}
                 Some(d) => {
                     return Ok(format!(
-                        "`{}` is the first that is off, by {:.1e}",
+                        "`{}` is the first that differs, by {:.1e}",
                         dispatch.name, d.relative
                     ));
                 }

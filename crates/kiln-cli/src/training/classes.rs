@@ -67,7 +67,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
         Match::Same => {}
         Match::Places(places) => {
             note!(
-                "note: the data's classes ({}) are brought into the model's order ({})",
+                "note: the data's classes ({}) are reordered to the model's ({})",
                 names(data),
                 names(model)
             );
@@ -76,7 +76,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
         Match::Numbers => {
             if data.iter().any(|name| name.parse::<u32>().is_err()) {
                 note!(
-                    "note: the data's classes ({}) are called otherwise than the model's ({}); they are compared by number",
+                    "note: the data's classes ({}) have other names than the model's ({}); they are compared by number",
                     names(data),
                     names(model)
                 );
@@ -84,7 +84,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
             splits.for_each(&mut |data| data.rename(model));
         }
         Match::Unknown(unknown) => bail!(
-            "the data has classes that the model does not know: {}; it knows {}; `--classes` leaves out all but those it \
+            "the data has classes that the model does not know: {}; it knows {}; `--classes` keeps only the classes it \
              names",
             names(&unknown),
             names(model)

@@ -144,6 +144,6 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
         other => other.map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?,
     };
     let value = toml::from_str(&text)
-        .map_err(|error| miette!("`{}` is not what a training has written: {error}", path.display()))?;
+        .map_err(|error| miette!("`{}` was not written by `kiln train`: {error}", path.display()))?;
     Ok(Some(value))
 }

@@ -82,7 +82,7 @@ impl Folder {
         let path = self.path.display();
         if self.checkpoints().exists() {
             bail!(
-                "`{path}` has an earlier training; --resume goes on with it, --overwrite replaces it, -o names another folder"
+                "`{path}` holds an earlier training; --resume continues it, --overwrite replaces it, -o names another folder"
             );
         }
         let there: Vec<String> =
@@ -120,7 +120,7 @@ impl Folder {
             && whole(&data).is_some_and(|data| output.starts_with(data))
         {
             bail!(
-                "`{}` is in the data, `{}`, where it would be taken for samples; -o names another folder",
+                "`{}` is inside the data folder, `{}`, where it would be read as samples; -o names another folder",
                 self.path.display(),
                 data.display()
             );

@@ -75,7 +75,7 @@ impl Recipe {
             let differs = (pictures.resize.is_some() || pictures.crop.is_some())
                 && (pictures.resize, pictures.crop) != (resize, crop);
             if differs {
-                note!("note: --resize is another than the model says, and goes before it");
+                note!("note: --resize differs from the model's metadata and takes precedence");
             }
             pictures = Pictures { resize, crop, ..pictures };
         }
@@ -115,11 +115,13 @@ impl Recipe {
         if !said && known.preprocessing.is_none() {
             let assumed = match learned {
                 Some(_) => {
-                    format!("{normalize} are those of the training samples, `--no-normalize` leaves them")
+                    format!(
+                        "{normalize} are computed from the training samples, and `--no-normalize` turns this off"
+                    )
                 }
-                None => "they are taken as they are, and `--mean` and `--std` normalize them".into(),
+                None => "they are used unchanged, and `--mean` and `--std` normalize them".into(),
             };
-            note!("note: nothing says how this model's samples are normalized; {assumed}");
+            note!("note: the model does not say how its samples are normalized; {assumed}");
         }
         normalize
     }

@@ -358,7 +358,7 @@ impl Recipe {
         };
         let text = kiln_files::read_text(&path, MOST_BYTES)
             .map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
-        let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is no recipe: {e}", path.display());
+        let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is not a recipe: {e}", path.display());
         let keys = values::parse(&text).map_err(|e| no_recipe(&e))?;
         if let Some(key) = keys.keys().find(|key| !is_option(key)) {
             return Err(no_recipe(&format!(
@@ -382,7 +382,7 @@ impl Recipe {
     pub fn source(&self) -> Result<Source> {
         let Some(data) = &self.data else {
             bail!(
-                "there is no data; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
+                "no data was given; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
             );
         };
         data.parse().into_diagnostic()

@@ -48,7 +48,7 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
     let report = Report {
         title: format!("Training of {}", setup.model.name),
         summary: format!(
-            "{step} steps of {} samples, {} samples to learn from",
+            "{step} steps of {} samples, {} training samples",
             setup.train.batch as u64 * setup.trainer.accumulate(),
             setup.train.data.len()
         ),
@@ -61,7 +61,7 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
         activations: &screen.activations,
     };
     report.write(output).into_diagnostic()?;
-    note!("{} shows it in pictures", output.join("report.html").display());
+    note!("{} shows it in charts", output.join("report.html").display());
     Ok(())
 }
 

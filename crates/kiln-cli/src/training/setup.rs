@@ -139,7 +139,7 @@ pub fn step_of(model: &Model, words: &str) -> Result<Training> {
         Recipe { model: Some(words.into()), ..Recipe::default() }.complete()?
     } else {
         let optimizer = OptimizerName::from_str(words, true).map_err(|_| {
-            miette!("`{words}` is no optimizer and no recipe (`.toml`); there are sgd, adam, adamw, rmsprop, adagrad")
+            miette!("`{words}` is neither a recipe (`.toml`) nor an optimizer (sgd, adam, adamw, rmsprop, adagrad)")
         })?;
         Recipe { optimizer: Some(optimizer), ..Recipe::default() }
     };
@@ -195,7 +195,7 @@ struct Prepared {
 /// Where a model is only evaluated, classes are those of the model, in its order.
 fn prepare(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Prepared> {
     let Some(path) = &recipe.model else {
-        bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
+        bail!("no model was given; name an ONNX file, PyTorch source or a recipe")
     };
     refuse_plan(path)?;
     let splits = data_of(recipe, known, evaluates)?;

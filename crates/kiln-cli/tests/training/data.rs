@@ -88,7 +88,7 @@ fn tables_are_read_as_the_model_knows_them() {
         &place,
         &[
             "nothing says what this model's classes are; they are taken for a, b, c",
-            "they are taken as they are",
+            "they are used unchanged",
         ],
     );
     fails(
@@ -182,7 +182,7 @@ fn numbers_have_ranges() {
         );
         let recipe = format!("model = 'net.onnx'\ndata = 'digits:40'\n{option} = {value}\n");
         std::fs::write(place.join("wrong.toml"), recipe).expect("a file");
-        fails("train wrong.toml", &place, &["`wrong.toml` is no recipe", words]);
+        fails("train wrong.toml", &place, &["`wrong.toml` is not a recipe", words]);
     }
     fails(
         "train net.onnx --data digits:40 --optimizer adam --momentum 5",

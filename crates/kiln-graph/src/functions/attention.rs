@@ -126,7 +126,9 @@ pub fn scores(f: &mut Formula<'_>, query: ValueId, key: ValueId, scale: Option<f
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
         (None, Some(n)) => 1.0 / (n as f64).sqrt(),
         (None, None) => {
-            let message = format!("`{features}` features of a head are no number, so the scale is not known");
+            let message = format!(
+                "the number of features of a head (`{features}`) is symbolic, so the scale is not known"
+            );
             return Err(GraphError::Unsuitable(message));
         }
     };

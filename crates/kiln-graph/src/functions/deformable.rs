@@ -51,7 +51,7 @@ pub fn deform_conv(f: &mut Formula<'_>, inputs: Deformed, how: &DeformConv) -> M
         (kernel.as_deref(), &shape[..], &moves[..])
     else {
         let message = format!("an input {}, a weight {} and offsets {}", f.ty(x), f.ty(weight), f.ty(offset));
-        return f.mismatch(NAME, format!("{message} are no deformable convolution of images"));
+        return f.mismatch(NAME, format!("{message} do not form a deformable convolution of images"));
     };
     let taps = kh.saturating_mul(kw);
     let DeformConv { groups, offset_groups, .. } = *how;

@@ -14,7 +14,7 @@ const NAME: &str = "rotary_embedding";
 pub fn rotary(f: &mut Formula<'_>, x: ValueId, cos: ValueId, sin: ValueId, interleaved: bool) -> Made {
     let shape = f.shape(x);
     let (Some((features, lead)), Some(pairs)) = (shape.split_last(), f.shape(cos).pop()) else {
-        return f.mismatch(NAME, format!("{} has no features to turn", f.ty(x)));
+        return f.mismatch(NAME, format!("{} has no features to rotate", f.ty(x)));
     };
     let turned = &pairs * &2.into();
     let axis = lead.len();

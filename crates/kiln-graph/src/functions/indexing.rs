@@ -108,8 +108,10 @@ pub fn scatter_nd(
     let (shape, index_shape) = (f.shape(data), f.shape(indices));
     let depth = index_shape.last().and_then(Dim::as_usize).filter(|m| *m <= shape.len());
     let (Some(depth), Some((_, outer))) = (depth, index_shape.split_last()) else {
-        let message =
-            format!("the last dimension of the indices {} is no number of dimensions", f.ty(indices));
+        let message = format!(
+            "the last dimension of the indices {} is not a valid number of dimensions",
+            f.ty(indices)
+        );
         return f.mismatch("scatter_nd", message);
     };
     let (into, rest) = shape.split_at(depth);

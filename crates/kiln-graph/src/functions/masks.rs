@@ -104,7 +104,10 @@ pub fn reverse_sequence(
     let shape = f.shape(x);
     let rank = shape.len();
     if time >= rank || batch >= rank || time == batch {
-        return f.mismatch("reverse_sequence", format!("axes {time} and {batch} of {} are no pair", f.ty(x)));
+        return f.mismatch(
+            "reverse_sequence",
+            format!("axes {time} and {batch} of {} are not two different axes", f.ty(x)),
+        );
     }
     if f.shape(lengths) != [shape[batch].clone()] {
         let message = format!("{} should have one length for each of {}", f.ty(lengths), shape[batch]);

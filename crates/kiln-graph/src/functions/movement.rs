@@ -91,7 +91,7 @@ fn image(f: &Formula<'_>, op: &'static str, x: ValueId) -> Result<(Vec<Dim>, [Di
 
 fn divided(f: &Formula<'_>, op: &'static str, dim: &Dim, by: &Dim) -> Result<Dim, GraphError> {
     let part = if by.is(0) { None } else { dim.exact_div(by) };
-    part.map_or_else(|| f.mismatch(op, format!("{dim} is no multiple of {by}")), Ok)
+    part.map_or_else(|| f.mismatch(op, format!("{dim} is not a multiple of {by}")), Ok)
 }
 
 /// The dimensions behind `lead` split, permuted and merged.

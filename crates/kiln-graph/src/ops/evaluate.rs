@@ -118,7 +118,7 @@ impl Op {
             .into_iter()
             .map(|ty| match ty.static_shape() {
                 Some(shape) => Ok((precision.held(ty.dtype), shape)),
-                None => Err(ShapeError::Mismatch(format!("{ty} is no type a tensor can have")).into()),
+                None => Err(ShapeError::Mismatch(format!("{ty} is not a valid tensor type")).into()),
             })
             .collect::<Result<_, EvalError>>()?;
         for (dtype, shape) in &outputs {

@@ -77,7 +77,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             plain(if op.log { "LogSoftmax" } else { "Softmax" }, vec![int("axis", wide(op.axis))])
         }
         Op::Unary(UnaryOp::ToBits | UnaryOp::FromBits) => {
-            refuse(node, "bits of numbers came to ONNX after the version that is written")
+            refuse(node, "the version of ONNX that is written has no BitCast")
         }
         Op::Unary(op) => plain(unary(*op), vec![]),
         Op::Binary(BinaryOp::ShiftLeft | BinaryOp::ShiftRight)
@@ -312,7 +312,7 @@ fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
                         graph.ty(id).shape.iter().position(|dim| *dim == wanted).map(|axis| (id, axis))
                     });
                     let Some((input, axis)) = found else {
-                        return refuse(node, format!("`{symbol}` is no size of an input"));
+                        return refuse(node, format!("`{symbol}` is not the size of an input"));
                     };
                     let input = w.name(input).to_owned();
                     let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];

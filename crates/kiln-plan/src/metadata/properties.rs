@@ -133,7 +133,7 @@ impl Metadata {
 }
 
 const TASKS: &str = "classification, multi-label, regression, segmentation or detection";
-const TEXTS: &str = "a list of words as JSON writes it: [\"cat\", \"dog\"]";
+const TEXTS: &str = "a JSON list of strings: [\"cat\", \"dog\"]";
 const NUMBERS: &str = "a list of numbers: [0.5, 0.25]";
 const NUMBER: &str = "a number";
 const COUNT: &str = "a whole number";

@@ -139,8 +139,8 @@ impl Counts {
 
     fn check(&self, limits: &WgslLimits) -> Result<(), Problem> {
         let counts = [
-            ("blocks within blocks in its source", self.open.len() + self.chained, limits.blocks),
-            ("brackets within brackets in its source", self.brackets, limits.brackets),
+            ("nested blocks in its source", self.open.len() + self.chained, limits.blocks),
+            ("nested brackets in its source", self.brackets, limits.brackets),
             ("tokens in a statement of its source", self.statement, limits.statement),
             ("statements in its source", self.statements, limits.statements),
             ("branches and loops in its source", self.branches, limits.branches),

@@ -88,7 +88,7 @@ fn devices_that_are_not_there() {
     };
     assert_eq!(
         open(Some("valkan"), None),
-        "\"valkan\" names no backend; `vulkan`, `metal` and `dx12` are known (WGPU_BACKEND)"
+        "\"valkan\" is not a backend; use `vulkan`, `metal` or `dx12` (WGPU_BACKEND)"
     );
     let nobody = open(None, Some("no such adapter"));
     assert!(nobody.starts_with("no adapter's name contains \"no such adapter\"; there are: `"), "{nobody}");
@@ -136,7 +136,8 @@ fn memory_that_is_not_there() {
     assert_eq!(
         message(load(Some(needs - 1))),
         format!(
-            "the plan needs {needs} bytes on the device, {} are available: compile with a smaller largest batch",
+            "the plan needs {needs} bytes on the device, {} are available: reduce the maximum batch (`kiln \
+             compile --max N=...`)",
             needs - 1
         )
     );
@@ -161,7 +162,7 @@ fn shaders_that_are_wrong() {
     let unchecked = load(&|plan| plan.programs[0].dispatches[1].bindings[2].offset = 1 << 20);
     assert_eq!(
         unchecked,
-        "program `inference`, dispatch 1 `add and scale`, binding 2: bytes 1048576..1060576 lie outside buffer \
+        "program `inference`, dispatch 1 `add and scale`, binding 2: bytes 1048576..1060576 are outside buffer \
          `outputs` of 24064 bytes"
     );
 }
@@ -221,7 +222,8 @@ fn more_workgroups_than_allowed() {
     let plan = plans::vector_add();
     assert_eq!(
         message(load(&plan, 93)),
-        "program `inference`, dispatch 1 `add and scale`: 94 workgroups in a run at the largest symbols, at most 93 are \
+        "program `inference`, dispatch 1 `add and scale`: 94 workgroups in a run with all symbols at their \
+         maximum, at most 93 are \
          allowed; a host program can raise `Limits::workgroups`"
     );
     load(&plan, 94).unwrap();

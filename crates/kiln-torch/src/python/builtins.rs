@@ -376,7 +376,7 @@ fn integer(x: f64) -> Result<Value> {
         #[allow(clippy::as_conversions, reason = "it is whole and in range")]
         return Ok(Value::Int(x as i64));
     }
-    Err(Fault::value(format!("{x} is no integer of 64 bits")))
+    Err(Fault::value(format!("{x} is not a 64-bit integer")))
 }
 
 /// A text that is no number, which programs may catch.

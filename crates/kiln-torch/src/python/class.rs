@@ -321,7 +321,7 @@ impl Interpreter {
             }
             Value::None => {
                 return Fault::python("AttributeError", format!("this is `None`, which has no `{name}`"))
-                    .help("a function or a `forward` without `return` gives `None`");
+                    .help("a function or a `forward` without `return` returns `None`");
             }
             other => {
                 Fault::python("AttributeError", format!("a {} has no attribute `{name}`", other.type_name()))

@@ -51,7 +51,7 @@ impl Interpreter {
                 "what the decorator `{}` from `{}` does is not known here",
                 opaque.name, opaque.origin
             ))
-            .help("`--lenient-imports` passes over decorators that are not known")),
+            .help("`--lenient-imports` skips unknown decorators")),
             Ok(other) => self.call(&other, Args::of([value.clone()])),
             Err(fault) => Err(fault),
         };

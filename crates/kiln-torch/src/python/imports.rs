@@ -46,11 +46,11 @@ fn instead(opaque: &Opaque) -> &'static str {
         "torchvision" | "torchtext" | "torchaudio" | "sklearn" | "pandas" | "requests" | "urllib"
         | "zipfile" | "PIL" | "cv2" | "glob" | "scipy" | "imageio" | "datasets" => {
             "a plan is made without data, which `kiln train --data` reads: what the network needs of it, such as the \
-             number of classes or of words, has to stand in the file as a number, or be an argument that `--arg` gives"
+             number of classes or of words, has to be in the file as a number, or be an argument that `--arg` gives"
         }
         _ => {
             "what a model is made of has to be in PyTorch, in this file, or in Python files beside it or below \
-             `--root FOLDER`; `--lenient-imports` passes over calls of what is not known"
+             `--root FOLDER`; `--lenient-imports` skips calls of unknown names"
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn is_lightning_module(opaque: &Opaque) -> bool {
 
 /// What is left out of fastai.
 pub(super) const NOT_OF_FASTAI: &str = "of fastai, Kiln knows what networks are made of; data, learners and ready-made \
-     networks are left out. What the network needs of them has to stand in the file as a number: 10 instead of `dls.c`";
+     networks are left out. What the network needs of them has to be in the file as a number: 10 instead of `dls.c`";
 
 /// The import that students forget.
 pub(crate) fn usual_import(name: &str) -> Option<&'static str> {

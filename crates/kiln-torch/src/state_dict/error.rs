@@ -87,12 +87,12 @@ pub enum Problem {
     /// The format of PyTorch before 0.1.10.
     #[error(
         "is a tar archive, which PyTorch wrote before its version 0.1.10; load it with `torch.load` and save its \
-         state dict anew with `torch.save`"
+         state dict again with `torch.save`"
     )]
     Tar,
     /// Nothing known.
     #[error(
-        "is no file of weights that Kiln knows: neither from `torch.save` (`.pt`, `.pth`) nor safetensors"
+        "is not a weights file that Kiln knows: neither from `torch.save` (`.pt`, `.pth`) nor safetensors"
     )]
     Unknown,
     /// A program rather than weights.
@@ -112,7 +112,7 @@ pub enum Problem {
     /// `torch.save` neither compresses nor encrypts.
     #[error(
         "is a zip archive whose `{member}` is compressed or encrypted, which `torch.save` never does; save the \
-         state dict anew with `torch.save`"
+         state dict again with `torch.save`"
     )]
     Compressed {
         /// The member.
@@ -124,7 +124,7 @@ pub enum Problem {
     )]
     PlainPickle,
     /// The file contradicts itself or ends too early.
-    #[error("is cut off or damaged: {0}")]
+    #[error("is truncated or damaged: {0}")]
     Damaged(String),
     /// Bytes of numbers in the other order.
     #[error(
@@ -187,7 +187,7 @@ pub enum Problem {
         found: &'static str,
     },
     /// A tensor contradicts the file.
-    #[error("has a tensor `{name}` that cannot be right: {reason}")]
+    #[error("has an invalid tensor `{name}`: {reason}")]
     Tensor {
         /// Its name.
         name: String,

@@ -25,7 +25,7 @@ impl Interpreter {
             Some(id) => self.as_type(id, dtype)?,
             None => {
                 let number = value.as_f64().ok_or_else(|| {
-                    Fault::type_error(format!("a {} cannot be put into a tensor", value.type_name()))
+                    Fault::type_error(format!("a {} cannot be assigned to a tensor", value.type_name()))
                 })?;
                 self.formula().number_like(number, x)
             }
@@ -35,7 +35,8 @@ impl Interpreter {
                 let mask = self.mask_of(mask.get(), x)?;
                 if self.graph.ty(value).rank() > 0 {
                     return Err(Fault::unsupported(
-                        "how much a mask chooses depends on data: only one number can be put there",
+                        "how many elements a mask selects depends on the data: only a single number can be \
+                         assigned to them",
                     )
                     .help("`torch.where(mask, a, b)` chooses between tensors"));
                 }
@@ -102,10 +103,10 @@ impl Interpreter {
                 }
                 other => {
                     return Err(Fault::unsupported(format!(
-                        "assigning to what a {} chooses is not supported",
+                        "assigning to what a {} selects is not supported",
                         other.type_name()
                     ))
-                    .help("`torch.cat` puts parts together, `torch.where` chooses element by element"));
+                    .help("`torch.cat` joins parts, `torch.where` selects element by element"));
                 }
             }
         }

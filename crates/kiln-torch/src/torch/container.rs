@@ -100,7 +100,7 @@ impl Interpreter {
                         fault.help(format!("`{}()` makes a module of the class", class.name))
                     }
                     Value::Function(_) | Value::Native(_) => fault
-                        .help("functions belong into `forward`; there is a module for most, as `nn.ReLU()`"),
+                        .help("functions belong in `forward`; there is a module for most, as `nn.ReLU()`"),
                     Value::List(_) => fault.help(format!(
                         "`{}(*layers)`, with a star, gives the elements of a list one by one",
                         object.class.name

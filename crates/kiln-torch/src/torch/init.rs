@@ -312,7 +312,7 @@ fn gain(nonlinearity: &str, param: f64) -> Result<f64> {
         "relu" => 2f64.sqrt(),
         "leaky_relu" => (2.0 / (1.0 + param * param)).sqrt(),
         "selu" => 0.75,
-        other => return Err(Fault::value(format!("`{other}` is no nonlinearity that has a gain"))),
+        other => return Err(Fault::value(format!("`{other}` is not a nonlinearity with a gain"))),
     })
 }
 

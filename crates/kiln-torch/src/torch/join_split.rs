@@ -161,7 +161,7 @@ fn cat(i: &mut Interpreter, b: &Bound, tensors: &[Value]) -> Result<Value> {
         ids.push(id);
     }
     let (Some(first), Some(dtype)) = (ids.first(), dtype) else {
-        return Err(Fault::value(format!("{}: there is nothing to put together", b.callee)));
+        return Err(Fault::value(format!("{}: there is nothing to join", b.callee)));
     };
     let first_shape = i.shape(*first);
     let axis = i.axis(b.int("dim")?, first_shape.len())?;

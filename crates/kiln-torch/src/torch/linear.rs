@@ -138,7 +138,7 @@ fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (shape, weights) = (i.shape(x), i.shape(weight));
     let [outputs, inputs] = &weights[..] else {
         return Err(Fault::value(format!(
-            "{}: a weight of shape {} is no matrix",
+            "{}: a weight of shape {} is not a matrix",
             b.callee,
             ShapeDisplay(&weights)
         )));
@@ -176,7 +176,7 @@ fn bilinear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (left, right, weights) = (i.shape(x), i.shape(y), i.shape(weight));
     let [outputs, first, second] = &weights[..] else {
         return Err(Fault::value(format!(
-            "{}: a weight of shape {} is no stack of matrices",
+            "{}: a weight of shape {} is not a stack of matrices",
             b.callee,
             ShapeDisplay(&weights)
         )));

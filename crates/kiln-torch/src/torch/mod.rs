@@ -368,13 +368,13 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
             "`torch.tensor([...])` makes a tensor of numbers; a plan is made without data, which `kiln train --data` reads"
         }
         "distributions" => {
-            "a plan draws no numbers but those of dropout layers and of `nn.RReLU` in training"
+            "a plan generates random numbers only for dropout layers and `nn.RReLU`, in training"
         }
         "_make_subclass" => {
             "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
         }
         "LSTM" | "GRU" | "RNN" | "LSTMCell" | "GRUCell" => {
-            "recurrent layers are not supported; `nn.Conv1d` sees sequences"
+            "recurrent layers are not supported; `nn.Conv1d` processes sequences"
         }
         "MultiheadAttention"
         | "Transformer"

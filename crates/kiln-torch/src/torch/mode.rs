@@ -141,10 +141,8 @@ impl Training {
 
 /// `F.dropout(x)` drops in evaluation, too: the book warns of it. `does` says what is random.
 pub(super) fn random_in_evaluation(b: &Bound, does: &str, layer: &str) -> Fault {
-    let fault = Fault::unsupported(format!(
-        "{} {does} in evaluation, too, unless it is told when it is training",
-        b.callee
-    ));
+    let fault =
+        Fault::unsupported(format!("{} {does} in evaluation, too, unless it is given `training`", b.callee));
     match b.callee.trim_matches('`') {
         layer if layer.contains("(nn.") => {
             fault.help("a layer is in training when the model is, if `train()` is not called on it alone")

@@ -71,7 +71,7 @@ fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind
         let reach = dilations[axis].saturating_mul(kernel[axis] - 1).saturating_add(1);
         if padded.as_const().is_some_and(|p| usize::try_from(p).is_ok_and(|p| p < reach)) {
             return Err(Fault::value(format!(
-                "{}: the window reaches over {reach} pixels, but `{}` delivers {size} ({})",
+                "{}: the window covers {reach} pixels, but `{}` delivers {size} ({})",
                 b.callee,
                 i.maker(x),
                 ShapeDisplay(&shape)

@@ -94,10 +94,10 @@ impl Interpreter {
         let Some(id) = self.optional_tensor_of(of)? else { return Ok(vec![]) };
         let shape = self.shape(id);
         let Some(first) = shape.first() else {
-            return Err(Fault::type_error("a tensor without dimensions has no elements to go through"));
+            return Err(Fault::type_error("a tensor without dimensions cannot be iterated over"));
         };
         let count = first.as_const().ok_or_else(|| {
-            Fault::unsupported("going through a batch sample by sample is not supported")
+            Fault::unsupported("iterating over the samples of a batch is not supported")
                 .help("layers and functions work on the whole batch at once")
         })?;
         (0..count).map(|at| self.tensor_item(of, &Value::Int(at))).collect()
@@ -145,7 +145,7 @@ impl Interpreter {
                         ));
                     }
                     return Err(Fault::unsupported(
-                        "choosing by truth values gives a size that depends on the data",
+                        "indexing by a boolean tensor gives a size that depends on the data",
                     )
                     .help("`torch.where(mask, x, 0)` keeps the shape"));
                 }
@@ -287,7 +287,7 @@ impl Index {
             }
         }
         if shape.iter().any(|size| size.is(0)) {
-            return Err(Fault::value(format!("this takes nothing of {}", ShapeDisplay(&i.shape(self.x)))));
+            return Err(Fault::value(format!("this selects nothing of {}", ShapeDisplay(&i.shape(self.x)))));
         }
         Ok(i.formula().reshape(x, shape)?)
     }

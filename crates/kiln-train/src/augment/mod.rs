@@ -202,7 +202,7 @@ impl Augmentation {
             | Augmentation::Erase { .. } => [height, width],
         };
         if sides.contains(&0) || sides.iter().any(|side| *side > MOST_SIDE) {
-            return wrong(format!("{} x {} is no size of an image", sides[0], sides[1]));
+            return wrong(format!("{} x {} is not an image size", sides[0], sides[1]));
         }
         Ok([channels, sides[0], sides[1]])
     }

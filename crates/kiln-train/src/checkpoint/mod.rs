@@ -143,7 +143,7 @@ impl Checkpoint {
         }
         let mut unknown: Vec<String> = found.into_keys().collect();
         unknown.sort();
-        complaints.extend(unknown.into_iter().map(|name| format!("`{name}` is nothing that the model has")));
+        complaints.extend(unknown.into_iter().map(|name| format!("`{name}` is not in the model")));
         if tensors.is_empty() || !complaints.is_empty() {
             let message = format!("belongs to another model:\n  {}", complaints.join("\n  "));
             return Err(wrong(&self.path, message));

@@ -58,7 +58,7 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         if depth > DEEPEST {
             return Err(DataError::file(
                 &folder,
-                "lies too deep; does a link lead back to a folder above it?",
+                "is nested too deeply; does a link lead back to a folder above it?",
             ));
         }
         let (inner, files) = entries(&folder)?;

@@ -78,10 +78,10 @@ impl FromStr for Source {
             "folder" => Source::Folder,
             "npz" | "npy" => Source::Npz,
             "csv" => Source::Csv,
-            _ => return wrong(format!("`{text}` is no data set; there are {KINDS}")),
+            _ => return wrong(format!("`{text}` is not a data set; use {KINDS}")),
         };
         if place.is_empty() {
-            return wrong(format!("`{kind}` should be followed by its place: {kind}:PATH"));
+            return wrong(format!("`{kind}` should be followed by its path: {kind}:PATH"));
         }
         Ok(make(PathBuf::from(place)))
     }

@@ -46,7 +46,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     }
     if let Some((line, text)) = targets.stray() {
         let message = format!(
-            "line {line}: the target `{}` is no number, which others in the column `{}` are",
+            "line {line}: the target `{}` is not a number, which others in the column `{}` are",
             shown(text),
             shown(&names[target])
         );
@@ -100,7 +100,7 @@ impl Columns {
         let target = by_name.or_else(|| (0..names.len()).rev().find(|place| !features.contains(place)));
         let target = target.filter(|target| !features.contains(target)).ok_or_else(|| {
             format!(
-                "has no column besides those that the model wants, so there is no target; they are {}",
+                "has no column besides those that the model needs, so there is no target; they are {}",
                 listed(names)
             )
         })?;

@@ -57,7 +57,7 @@ pub fn read(mut reader: impl Read, most: u64) -> Result<Array, String> {
     let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
     let bytes = count.and_then(|count| count.checked_mul(element.size()));
     let (Some(count), Some(bytes)) = (count, bytes) else {
-        return Err(format!("its header says {shape:?}, more elements than there is memory in the world"));
+        return Err(format!("its header says {shape:?}, more elements than any memory holds"));
     };
     if bytes as u64 > most {
         return Err(format!(

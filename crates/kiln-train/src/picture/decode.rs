@@ -59,7 +59,7 @@ fn zeros(count: usize) -> Result<Vec<u8>, String> {
 fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let wrong = |error: png::DecodingError| match error {
         png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "it ends before its pixels do".to_owned()
+            "it is truncated: pixels are missing".to_owned()
         }
         other => other.to_string(),
     };
@@ -147,7 +147,7 @@ impl Kind {
 
 fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let wrong = |error: libjpeg_turbo_rs::JpegError| match error {
-        libjpeg_turbo_rs::JpegError::UnexpectedEof => "it ends before its pixels do".to_owned(),
+        libjpeg_turbo_rs::JpegError::UnexpectedEof => "it is truncated: pixels are missing".to_owned(),
         libjpeg_turbo_rs::JpegError::LimitExceeded { what, actual, limit } => {
             format!(
                 "{what} is {actual}, and {limit} at most; a smaller copy, or one that is not progressive, can be read"
@@ -159,7 +159,7 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let header = decoder.header();
     check_size(header.width.into(), header.height.into())?;
     if !is_whole(bytes) {
-        return Err("it ends before its pixels do".into());
+        return Err("it is truncated: pixels are missing".into());
     }
     let single = header.components.len() == 1;
     // Grey of a picture in colours is made of its colours, not taken from the file.

@@ -33,7 +33,7 @@ impl Picture {
     pub fn read(path: &Path, channels: Channels) -> Result<Self, DataError> {
         let bytes = kiln_files::read(path).map_err(|error| DataError::read(path, error))?;
         Self::from_bytes(&bytes, channels)
-            .map_err(|message| DataError::file(path, format!("cannot be read as a picture: {message}")))
+            .map_err(|message| DataError::file(path, format!("cannot be read as an image: {message}")))
     }
 
     /// Decodes the contents of a file; in words what is wrong with it.

@@ -12,7 +12,7 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
-        .map_err(|error| TrainError::Setting(format!("a picture cannot be written: {error}")))?;
+        .map_err(|error| TrainError::Setting(format!("an image cannot be written: {error}")))?;
     Ok(bytes)
 }
 

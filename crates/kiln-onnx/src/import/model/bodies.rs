@@ -145,7 +145,7 @@ impl Importer<'_> {
         if nodes.len().saturating_mul(steps) > MAX_NODES {
             let (count, most) = (nodes.len(), MAX_NODES);
             let reason = format!(
-                "{steps} steps of {count} nodes are too many to be written out; {most} nodes are the most"
+                "{steps} iterations of {count} nodes are too many to unroll; at most {most} nodes are supported"
             );
             return unsupported(reason).map_err(Stop::Op);
         }
@@ -167,8 +167,7 @@ impl Importer<'_> {
         self.nodes = self.nodes.saturating_add(names);
         self.unrolled = self.unrolled.saturating_add(body.nodes.len());
         if self.unrolled > MAX_NODES || self.nodes > super::MAX_NODES {
-            let reason =
-                format!("graphs within nodes are more than {MAX_NODES} nodes when they are written out");
+            let reason = format!("subgraphs have more than {MAX_NODES} nodes once unrolled");
             return unsupported(reason).map_err(Stop::Op);
         }
         if formal.len() != inputs.len() {
@@ -260,7 +259,7 @@ impl Importer<'_> {
             let length = shape[axis].as_usize().filter(|n| (1..=MAX_STEPS).contains(n));
             let Some(length) = length else {
                 let size = &shape[axis];
-                let reason = format!("a scan over `{size}` steps is not supported; 1 to {MAX_STEPS} are");
+                let reason = format!("a scan of `{size}` iterations is not supported; 1 to {MAX_STEPS} are");
                 return unsupported(reason).map_err(Stop::Op);
             };
             if *steps.get_or_insert(length) != length {
@@ -321,7 +320,7 @@ impl Importer<'_> {
         };
         let input = |i: usize| at.inputs.get(i).copied().flatten();
         let limit = match input(0) {
-            Some(count) => Some(known(&self.graph, count, "how often it is repeated")?),
+            Some(count) => Some(known(&self.graph, count, "its number of iterations")?),
             None => None,
         };
         let states = at.inputs.iter().skip(2).copied().collect::<Option<Vec<ValueId>>>();
@@ -341,7 +340,7 @@ impl Importer<'_> {
                 break;
             }
             if usize::try_from(step).map_or(true, |step| step >= MAX_STEPS) {
-                return unsupported(format!("more than {MAX_STEPS} steps are not supported"))
+                return unsupported(format!("more than {MAX_STEPS} iterations are not supported"))
                     .map_err(Stop::Op);
             }
             let number = self
@@ -356,7 +355,8 @@ impl Importer<'_> {
         }
         for list in elements {
             if list.is_empty() {
-                return unsupported("results of no steps are not supported").map_err(Stop::Op);
+                return unsupported("results of a loop without iterations are not supported")
+                    .map_err(Stop::Op);
             }
             states.push(self.stacked(at, list, 0)?);
         }

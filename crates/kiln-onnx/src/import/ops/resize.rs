@@ -123,7 +123,7 @@ fn read(cx: &Cx<'_>) -> Result<How> {
         "round_prefer_ceil" => NearestMode::RoundPreferCeil,
         "floor" => NearestMode::Floor,
         "ceil" => NearestMode::Ceil,
-        other => return invalid(format!("`nearest_mode` is \"{other}\", which is none of those there are")),
+        other => return invalid(format!("`nearest_mode` is \"{other}\", which does not exist")),
     };
     let coefficient = f64::from(cx.attributes.float_or("cubic_coeff_a", -0.75)?);
     let mode = match cx.attributes.string_or("mode", "nearest")? {

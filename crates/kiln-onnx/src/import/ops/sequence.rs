@@ -36,7 +36,7 @@ pub(crate) fn rotary_embedding(cx: &mut Cx<'_>) -> Outputs {
     for angle in &mut angles {
         let mut shape = cx.shape(*angle);
         if shape.len() != 3 || &shape[2] * &2.into() != features {
-            return invalid(format!("{} are no angles for {features} turned features", cx.ty(*angle)));
+            return invalid(format!("{} are not angles for {features} rotated features", cx.ty(*angle)));
         }
         shape.insert(axis, 1.into());
         *angle = cx.reshape(*angle, shape)?;
@@ -152,7 +152,7 @@ pub(crate) fn linear_attention(cx: &mut Cx<'_>) -> Outputs {
         "gated" => (true, false),
         "delta" => (false, true),
         "gated_delta" => (true, true),
-        other => return invalid(format!("`update_rule` is \"{other}\", which is none")),
+        other => return invalid(format!("`update_rule` is \"{other}\", which does not exist")),
     };
     // How an implementation might split the work.
     cx.attributes.ignore("chunk_size");

@@ -92,9 +92,9 @@ impl Drawing {
         let name = what.name();
         let count = |text: &str, least: usize| match text.parse() {
             Ok(count) if (least..=MOST).contains(&count) => Ok(count),
-            Ok(_) | Err(_) => {
-                Err(format!("`{text}` is no number of {name} to draw, which is from {least} to {MOST}"))
-            }
+            Ok(_) | Err(_) => Err(format!(
+                "`{text}` is not a number of {name} to draw; it should be from {least} to {MOST}"
+            )),
         };
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             match word.split_once('=') {
@@ -104,12 +104,14 @@ impl Drawing {
                 Some(("noise", number)) => {
                     let noise = number.parse().ok().filter(|noise| (0.0..=MOST_NOISE).contains(noise));
                     drawing.noise = Some(noise.ok_or_else(|| {
-                        format!("`{number}` is no noise of {name}, which is from 0 to {MOST_NOISE}")
+                        format!(
+                            "`{number}` is not a noise level of {name}; it should be from 0 to {MOST_NOISE}"
+                        )
                     })?);
                 }
                 Some((other, _)) => {
                     return Err(format!(
-                        "{name} have no `{other}`; there are count, test and noise, as in {name}:500,noise=0.2"
+                        "{name} have no option `{other}`; options are count, test and noise, as in {name}:500,noise=0.2"
                     ));
                 }
             }
