@@ -1,4 +1,4 @@
-//! Inputs from files (pictures, `.npy`, `.pb`), or made up.
+//! Inputs from files (images, `.npy`, `.pb`), or made up.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const MOST_MADE_UP: usize = 1 << 30;
 /// Where inputs come from.
 #[derive(Args, Clone)]
 pub struct InputArguments {
-    /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are pictures
+    /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are images
     /// (PNG, JPEG; several make a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
     #[arg(value_name = "[NAME=]INPUT")]
     pub inputs: Vec<String>,

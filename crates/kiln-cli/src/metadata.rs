@@ -53,7 +53,7 @@ fn scaling(mean: &[f32], std: &[f32]) -> Option<String> {
 fn input(preprocessing: &Preprocessing) -> String {
     let mut parts = match &preprocessing.source {
         InputSource::Pictures(pictures) => {
-            let mut parts = vec![format!("pictures ({})", pictures.channels.name())];
+            let mut parts = vec![format!("images ({})", pictures.channels.name())];
             parts.extend(pictures.resize.map(|resize| match resize {
                 Resize::Shorter(side) => format!("shorter side {side}"),
                 Resize::Exact { height, width } => format!("resized to {width} x {height}"),

@@ -21,7 +21,7 @@ pub fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>
     }
 }
 
-/// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, pictures as PNG.
+/// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, images as PNG.
 /// Gives the files.
 pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>> {
     let extension = to.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);

@@ -1,4 +1,4 @@
-//! Pictures as tensors and back: `[C, H, W]`, red green blue or grey, usually from 0 to 1.
+//! Images as tensors and back: `[C, H, W]`, red green blue or grey, usually from 0 to 1.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use kiln::plan::{Channels, InputSource, Metadata, Pictures, Preprocessing, Resiz
 use kiln::training::picture::{MOST_PIXELS, Picture};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
-/// What is done to a picture before a network sees it. What is not said, the model may know.
+/// What is done to an image before a network sees it. What is not said, the model may know.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PictureArguments {
-    /// For pictures: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
+    /// For images: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
-    /// For pictures: each channel is divided by it, as in 0.229,0.224,0.225
+    /// For images: each channel is divided by it, as in 0.229,0.224,0.225
     #[arg(long, value_delimiter = ',')]
     pub std: Vec<f32>,
-    /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
+    /// For images: bring the shorter side to this length and cut out the middle, instead of stretching
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub resize: Option<u32>,
-    /// For pictures: cut a square of this side out of the middle, after --resize; what is missing is black
+    /// For images: cut a square of this side out of the middle, after --resize; what is missing is black
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub crop: Option<u32>,
 }
@@ -31,7 +31,7 @@ impl PictureArguments {
         mean.is_empty() && std.is_empty() && resize.is_none() && crop.is_none()
     }
 
-    /// What is done to pictures: what the flags say, else what the model says. Where they differ, it is said.
+    /// What is done to images: what the flags say, else what the model says. Where they differ, it is said.
     pub fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
         for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
             if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
@@ -97,7 +97,7 @@ fn same(a: &[f32], b: &[f32], none: f32) -> bool {
     (0..a.len().max(b.len()).max(1)).all(|n| (of(a, n) - of(b, n)).abs() <= 1e-4 * of(a, n).abs().max(1e-3))
 }
 
-/// A picture of `channels` channels. With `size` (height, width) it is brought to that size: cut out of the middle
+/// An image of `channels` channels. With `size` (height, width) it is brought to that size: cut out of the middle
 /// after it was resized by its shorter side, else stretched.
 pub fn read(
     path: &Path,

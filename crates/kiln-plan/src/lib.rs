@@ -6,7 +6,7 @@
 //! value of each, and what varies (uniform parameters, workgroup counts) is an [`Expr`].
 //!
 //! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes; what a host should
-//! know of that, from the mean of pictures to the names of classes, is carried along as [`Metadata`].
+//! know of that, from the mean of images to the names of classes, is carried along as [`Metadata`].
 
 mod check;
 mod error;

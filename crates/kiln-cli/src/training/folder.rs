@@ -7,7 +7,7 @@ use miette::{Result, bail, miette};
 
 use super::Recipe;
 
-/// Files that a training writes, beside those in `checkpoints`. Numbered pictures of activations are not listed.
+/// Files that a training writes, beside those in `checkpoints`. Numbered images of activations are not listed.
 const RESULTS: [&str; 13] = [
     "recipe.toml",
     "environment.toml",

@@ -57,7 +57,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// How pictures of folders are read: as the recipe says, else as the model says.
+    /// How images of folders are read: as the recipe says, else as the model says.
     pub fn pictures(&self, known: Option<&Preprocessing>) -> Pictures {
         let mut pictures = match known.map(|known| &known.source) {
             Some(InputSource::Pictures(pictures)) => pictures.clone(),

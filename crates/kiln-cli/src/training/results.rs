@@ -32,7 +32,7 @@ pub fn layers(setup: &Setup) -> Vec<String> {
     outputs.map(|id| graph.value(*id).name.clone()).collect()
 }
 
-/// Writes the training in pictures.
+/// Writes the training report.
 pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
     let (per_epoch, step) = (setup.trainer.steps_per_epoch(&setup.train), setup.trainer.progress.step);
     let steps = per_epoch * settings.epochs;

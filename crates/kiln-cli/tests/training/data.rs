@@ -125,7 +125,7 @@ fn words_are_classes() {
     }
 }
 
-/// A class without pictures does not shift the others; neither does a number that does not occur.
+/// A class without images does not shift the others; neither does a number that does not occur.
 #[test]
 fn classes_that_are_missing_are_not_skipped() {
     let place = folder("data-missing");

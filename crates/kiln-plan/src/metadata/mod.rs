@@ -50,7 +50,7 @@ pub enum Task {
 pub struct Preprocessing {
     /// What the input holds.
     pub source: InputSource,
-    /// Taken off each channel of a picture or each column of a table; one number for all, or none at all.
+    /// Taken off each channel of an image or each column of a table; one number for all, or none at all.
     pub mean: Vec<f32>,
     /// What each is divided by then; one number for all, or none at all.
     pub std: Vec<f32>,
@@ -70,14 +70,14 @@ pub enum InputSource {
     Numbers,
 }
 
-/// How pictures become numbers. Steps follow in the order of the fields.
+/// How images become numbers. Steps follow in the order of the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pictures {
     /// What the channels of the input are.
     pub channels: Channels,
-    /// The size a picture is brought to, by bilinear interpolation over all pixels that contribute.
+    /// The size an image is brought to, by bilinear interpolation over all pixels that contribute.
     pub resize: Option<Resize>,
-    /// Height and width of what is cut out of the middle. What is missing of a smaller picture is black.
+    /// Height and width of what is cut out of the middle. What is missing of a smaller image is black.
     pub crop: Option<[u32; 2]>,
     /// What a pixel of 255 becomes before mean and deviation, 0 staying 0: usually 1.
     pub pixel_max: f32,
@@ -89,7 +89,7 @@ impl Default for Pictures {
     }
 }
 
-/// What the channels of pictures are.
+/// What the channels of images are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channels {
     /// Red, green, blue.
@@ -100,12 +100,12 @@ pub enum Channels {
     Grey,
 }
 
-/// The size a picture is brought to.
+/// The size an image is brought to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resize {
     /// The shorter side to this length, the longer one in proportion, rounded down.
     Shorter(u32),
-    /// Both sides, whatever the picture's proportion.
+    /// Both sides, whatever the image's proportion.
     Exact {
         /// Pixels from top to bottom.
         height: u32,

@@ -305,10 +305,10 @@ fn others_task(properties: &BTreeMap<String, String>) -> Option<Task> {
     }
 }
 
-/// How pictures are fed, as far as others say it.
+/// How images are fed, as far as others say it.
 fn others_preprocessing(properties: &BTreeMap<String, String>) -> Option<Preprocessing> {
     let get = |key: &str| properties.get(key).map(|text| text.trim());
-    // Ultralytics' detectors want a border around the picture, which is not among the steps here.
+    // Ultralytics' detectors want a border around the image, which is not among the steps here.
     let size = match (get("task"), get("imgsz")) {
         (Some("classify"), Some(text)) => pair(text),
         _ => None,

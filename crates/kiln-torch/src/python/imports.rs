@@ -1,7 +1,7 @@
 //! Imports: parts of PyTorch and of the standard library that are known, Python files beside this one, and the rest.
 //!
 //! What is not known is no error where it is imported: a file that defines a model imports what it needs for training
-//! and for pictures, too. It is one where the model needs it.
+//! and for images, too. It is one where the model needs it.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

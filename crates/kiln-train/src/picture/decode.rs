@@ -1,7 +1,7 @@
 //! From the bytes of a file to 8-bit values, as Pillow's `convert("RGB")` and `convert("L")` give them.
 //!
-//! What a header says is looked at before anything is made of it: a picture of one colour takes a thousandth of its
-//! pixels in a file. A file that ends before its picture does is an error, as it is in Pillow.
+//! What a header says is looked at before anything is made of it: an image of one colour takes a thousandth of its
+//! pixels in a file. A file that ends before its image does is an error, as it is in Pillow.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
 use super::Picture;
 
-/// Pictures with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
+/// Images with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
 pub const MOST_DECODED: usize = 178_956_970;
 
 /// Pixels of a side. JPEG cannot have more.
@@ -20,7 +20,7 @@ const LONGEST_SIDE: usize = 1 << 16;
 /// Bytes that decoding a file may take beside the pixels of the result.
 const MOST_MEMORY: usize = 1 << 30;
 
-/// Progressive JPEG files have a scan for each step of refinement, about ten; all of them go over the whole picture.
+/// Progressive JPEG files have a scan for each step of refinement, about ten; all of them go over the whole image.
 const MOST_SCANS: usize = 100;
 
 /// Decodes a PNG or JPEG file, in colours or grey. Of a grey file only one channel is kept in both cases.
@@ -49,7 +49,7 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
     }
 }
 
-/// Zeros for the values of a picture.
+/// Zeros for the values of an image.
 fn zeros(count: usize) -> Result<Vec<u8>, String> {
     let mut values = buffer(count).map_err(|error| error.to_string())?;
     values.resize(count, 0);
@@ -162,7 +162,7 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
         return Err("it is truncated: pixels are missing".into());
     }
     let single = header.components.len() == 1;
-    // Grey of a picture in colours is made of its colours, not taken from the file.
+    // Grey of an image in colours is made of its colours, not taken from the file.
     let format = if single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
     let limits = DecodeLimits {
         max_pixels: MOST_DECODED as u64,

@@ -1,4 +1,4 @@
-//! A training in pictures: one HTML file that needs no other, and the charts and pictures by themselves.
+//! Training reports: one self-contained HTML file, and the charts and images as separate files.
 
 mod charts;
 mod pictures;

@@ -1,4 +1,4 @@
-//! Pictures made of pixels: filters, and histograms over time as colours.
+//! Images made of pixels: filters, and histograms over time as colours.
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
@@ -7,7 +7,7 @@ use kiln_runtime::HostTensor;
 use crate::activations::{BINS, LayerStats};
 use crate::error::TrainError;
 
-/// A picture as a PNG file.
+/// An image as a PNG file.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)

@@ -151,7 +151,7 @@ fn what_is_no_file() {
         let error = load(kind, &root.join(place), &strict).expect_err(words);
         assert!(error.contains(words), "{kind}:{place}: {error}");
     }
-    // A pipe among pictures is named or left out; a picture whose name is no text is a picture.
+    // A pipe among images is named or left out; an image whose name is no text is an image.
     let images = root.join("images");
     for class in ["a", "b"] {
         picture(&images.join(class).join("0.png"));

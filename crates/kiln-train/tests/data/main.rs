@@ -390,10 +390,10 @@ fn torchvision_folders() {
     }
 }
 
-/// Which folders are parts and which are classes; what is no picture, hidden or left behind by a program does not count.
+/// Which folders are parts and which are classes; what is not an image, hidden or left behind by a program does not count.
 #[test]
 fn folder_layouts() {
-    // Pictures and other files; then the classes, how many samples there are, and whether there is another part; or an error.
+    // Images and other files; then the classes, how many samples there are, and whether there is another part; or an error.
     type Case<'a> = (&'a str, Result<(&'a str, usize, bool), &'a str>);
     let cases: &[Case<'_>] = &[
         ("bus/0.png car/0.png train/0.png", Ok(("bus car train", 3, false))),
