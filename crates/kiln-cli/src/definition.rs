@@ -19,8 +19,8 @@ use crate::training::metadata_beside;
 #[serde(default, rename_all = "kebab-case")]
 pub struct DefinitionArguments {
     /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several,
-    /// with i64: for integers. A comment in the file can say it: `# kiln: --input 3,32,32`; where there is data, it
-    /// does
+    /// with i64: for integers. A comment in the file can give it: `# kiln: --input 3,32,32`; with data, it follows from the
+    /// data
     #[arg(long, value_name = "SHAPE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<String>,
@@ -28,7 +28,7 @@ pub struct DefinitionArguments {
     #[arg(long, value_name = "NAME=VALUE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arg: Vec<String>,
-    /// Pass over decorators and calls that come from imports which are not there
+    /// Skip decorators and calls that come from unknown imports
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct DefinitionArguments {
     #[arg(long, value_name = "FILE", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// Take of the weights what fits, and say what does not: for a new head on a trained body
+    /// Load the weights that fit and list those that do not: for a new head on a trained body
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,12 +20,12 @@ const MOST_MADE_UP: usize = 1 << 30;
 #[derive(Args, Clone)]
 pub struct InputArguments {
     /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are images
-    /// (PNG, JPEG; several make a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
+    /// (PNG, JPEG; several form a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
     #[arg(value_name = "[NAME=]INPUT")]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub pictures: PictureArguments,
-    /// Apply the mean and deviation to `.npy` and `.pb` inputs, too, which are taken as they stand otherwise
+    /// Apply the mean and deviation to `.npy` and `.pb` inputs, too, which are used unchanged otherwise
     #[arg(long)]
     pub normalize: bool,
 }

@@ -15,7 +15,7 @@ use crate::training::Recipe;
 
 pub use crate::definition::is_plan;
 
-/// The largest batch a plan serves if nobody says otherwise.
+/// The maximum batch of a plan by default.
 const DEFAULT_BATCH: u32 = 8;
 
 /// How a model is read and compiled.
@@ -25,13 +25,13 @@ pub struct ModelArguments {
     pub model: PathBuf,
     #[command(flatten)]
     pub definition: DefinitionArguments,
-    /// Largest value of a symbolic dimension that the plan is to serve (the batch: 8 if not given)
+    /// Maximum of a symbolic dimension (for the batch, 8 if not given)
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub max: Vec<(String, u32)>,
     /// Number for a symbolic dimension: --dim H=224
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub dim: Vec<(String, u32)>,
-    /// What an input is known to be, of which sizes or axes depend: --value axes=0,2
+    /// Known value of an input that sizes or axes depend on: --value axes=0,2
     #[arg(long, value_name = "NAME=NUMBERS", value_parser = known, help_heading = "ONNX")]
     pub value: Vec<(String, Vec<f64>)>,
     /// Device to compile for

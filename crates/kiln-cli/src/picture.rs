@@ -10,16 +10,16 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 /// What is done to an image before a network sees it. What is not said, the model may know.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PictureArguments {
-    /// For images: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
+    /// For images: mean subtracted from each channel, from 0 to 1, as in 0.485,0.456,0.406
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
-    /// For images: each channel is divided by it, as in 0.229,0.224,0.225
+    /// For images: standard deviation each channel is divided by, as in 0.229,0.224,0.225
     #[arg(long, value_delimiter = ',')]
     pub std: Vec<f32>,
-    /// For images: bring the shorter side to this length and cut out the middle, instead of stretching
+    /// For images: resize the shorter side to this length and crop the center, instead of stretching
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub resize: Option<u32>,
-    /// For images: cut a square of this side out of the middle, after --resize; what is missing is black
+    /// For images: crop a square of this side from the center, after --resize; missing pixels are black
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub crop: Option<u32>,
 }

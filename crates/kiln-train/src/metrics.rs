@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    /// By the right class, then by the predicted one.
+    /// By the actual class, then by the predicted one.
     counts: Vec<u64>,
 }
 

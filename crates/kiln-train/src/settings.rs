@@ -16,7 +16,7 @@ pub struct Settings {
     pub momentum: f64,
     /// The course of both.
     pub schedule: Schedule,
-    /// Steps of the optimizer in which the learning rate rises to what the schedule has.
+    /// Optimizer steps in which the learning rate rises linearly to that of the schedule.
     pub warmup: u64,
     /// Epochs without a better measure after which training stops.
     pub patience: Option<u64>,

@@ -33,16 +33,16 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     inputs: InputArguments,
-    /// Runs that are measured
+    /// Measured runs
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Runs before that
+    /// Runs before measuring
     #[arg(long, default_value_t = 3)]
     warm_up: u32,
     /// Measure a training step: cross-entropy with this optimizer
     #[arg(long, value_name = "OPTIMIZER", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<OptimizerName>,
-    /// Time each kernel, too
+    /// Also time each kernel
     #[arg(long)]
     profile: bool,
     /// Print JSON

@@ -31,16 +31,16 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// How far along the way from model to plan
+    /// Stage between model and plan
     #[arg(long, default_value = "import")]
     stage: Stage,
     /// For backward and step: an optimizer, or a recipe (`.toml`)
     #[arg(long, value_name = "OPTIMIZER|RECIPE", default_value = "sgd")]
     train: String,
-    /// In which form
+    /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
-    /// A file instead of standard output
+    /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -65,7 +65,7 @@ enum Stage {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// For reading
     Text,
     /// For Graphviz
     Dot,

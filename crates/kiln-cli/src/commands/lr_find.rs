@@ -15,8 +15,8 @@ use crate::training::{Recipe, Setup};
 /// Arguments of `kiln lr-find`.
 #[derive(Args)]
 #[command(after_help = "\
-The rate grows from step to step until the loss explodes. Good rates lie where the loss falls,
-well before it rises. What is suggested are fastai's valley, half way through the longest fall of
+The rate grows from step to step until the loss explodes. Good rates are where the loss
+falls, well before it rises. Suggested are fastai's valley, half way through the longest fall of
 the smoothed loss, and where the loss falls fastest over a fifth of the steps. The first tenth of
 the steps, which is noise, and the last five do not count.
 
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Steps
     #[arg(long, default_value_t = 100)]
     steps: u64,
-    /// Draw the losses into an SVG file
+    /// Plot the losses to an SVG file
     #[arg(short, long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print JSON

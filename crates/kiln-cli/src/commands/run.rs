@@ -23,8 +23,8 @@ use crate::terminal;
 /// Arguments of `kiln run`.
 #[derive(Args)]
 #[command(after_help = "\
-What the model says of itself is used: how pictures are prepared, what classes are called. Of a
-classifier the five best classes are shown.
+The model's metadata is used: how images are preprocessed, what the classes are called. For a classifier,
+the five best classes are shown.
 
 Examples:
   kiln run models/filters.onnx photo.jpg -o out/
@@ -39,13 +39,13 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     inputs: InputArguments,
-    /// Where outputs go: a folder, or a `.npy` or `.png` file if there is one output
+    /// Where to write outputs: a folder, or a `.npy` or `.png` file if there is one output
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Show so many classes with the highest scores [default of classifiers: 5]
     #[arg(long, value_name = "COUNT")]
     top: Option<usize>,
-    /// What the classes are called, one a line
+    /// Class names, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print JSON

@@ -21,9 +21,9 @@ use crate::training::{
 #[command(after_help = "\
 Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the
 trained weights, and weights.pt for PyTorch source; history.csv and history.jsonl with a line for
-each epoch; checkpoints/; recipe.toml, which trains the same again, and environment.toml. With
+each epoch; checkpoints/; recipe.toml, which repeats the training, and environment.toml. With
 --patience, the weights are those of the best epoch. The first Ctrl-C or SIGTERM finishes the
-step and writes a checkpoint; --resume goes on from it.
+step and writes a checkpoint; --resume continues from it.
 
 Examples:
   kiln train models/digits.toml
@@ -34,20 +34,20 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
-    /// Folder for everything that comes of it [default: the model's name with -training]
+    /// Output folder [default: the model's name with -training]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Go on from the newest intact checkpoint of the folder; the recipe has to be the same, but for --epochs,
+    /// Continue from the newest intact checkpoint of the folder; the recipe has to be the same, except for --epochs,
     /// --patience, --workers, --checkpoint-every and --keep
     #[arg(long)]
     resume: bool,
-    /// Go on although recipe or data have changed
+    /// Continue although recipe or data have changed
     #[arg(long, requires = "resume")]
     allow_changes: bool,
     /// Replace an earlier training, or files of the same names, in the folder
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Look at the activations of each layer in about a hundred steps, for the report
+    /// Record the activations of each layer in about a hundred steps, for the report
     #[arg(long)]
     activation_stats: bool,
 }

@@ -20,16 +20,16 @@ use crate::terminal;
 #[derive(Args)]
 #[command(after_help = "\
 A folder holds model.onnx and test_data_set_0, test_data_set_1, ... with input_0.pb, output_0.pb, ...
-A compiled plan in it is verified by its file's name, as in net/net.kplan. One plan serves all data sets of a model. Status 1 if an answer is off by more than the tolerance.")]
+To verify a compiled plan in it, give the plan's path, as in net/net.kplan. One plan serves all data sets of a model. Exits with 1 if an output differs by more than the tolerance.")]
 pub struct Arguments {
-    /// Folders in ONNX's layout of test data, or plans (`.kplan`) that lie in such folders
+    /// Folders in ONNX's layout of test data, or plans (`.kplan`) in such folders
     #[arg(required = true)]
     folders: Vec<PathBuf>,
     /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4, and 5e-3 for 16-bit
     /// floats]
     #[arg(long)]
     tolerance: Option<f64>,
-    /// Where an answer is wrong, compare every layer with the reference evaluation and name the first wrong one
+    /// Where an output is wrong, compare every layer with the reference evaluation and name the first wrong one
     #[arg(long)]
     bisect: bool,
     /// Device to compile for

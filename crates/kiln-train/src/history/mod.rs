@@ -16,7 +16,7 @@ pub use log::{HistoryLog, Logged};
 pub struct Scores {
     /// The mean loss.
     pub loss: f64,
-    /// The share of right classes.
+    /// The fraction of correct predictions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// The mean F1 of the classes.
@@ -50,7 +50,7 @@ pub enum Measure {
     /// The loss: less is better.
     #[default]
     Loss,
-    /// The share of right classes: more is better.
+    /// The fraction of correct predictions: more is better.
     Accuracy,
     /// The mean F1: more is better.
     F1,
