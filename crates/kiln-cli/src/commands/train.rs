@@ -277,7 +277,7 @@ fn describe(setup: &Setup) {
         .sum();
     let others =
         setup.validation.as_ref().map_or(String::new(), |v| format!(", {} for validation", v.data.len()));
-    note!("{} samples of {:?} to learn from{others}", train.data.len(), train.data.shape);
+    note!("{} training samples of {:?}{others}", train.data.len(), train.data.shape);
     note_skipped(&setup.skipped);
     note!("{}", compared(setup));
     if let Some(text) = trained(setup) {
