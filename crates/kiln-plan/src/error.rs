@@ -1,4 +1,4 @@
-//! What can be wrong with a plan or a plan file, in the words of whoever has to repair it.
+//! Errors of plans and plan files, in terms of the file's parts.
 
 use std::io;
 use std::path::PathBuf;

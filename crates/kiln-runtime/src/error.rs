@@ -1,4 +1,4 @@
-//! What can go wrong between a plan and its answer, and what to do about it.
+//! Errors of running a plan, and what to do about them.
 
 use std::time::Duration;
 

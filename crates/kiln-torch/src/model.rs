@@ -58,7 +58,7 @@ pub struct Imported {
     pub frozen: Vec<String>,
     /// Which of them are buffers and no parameters at all.
     pub buffers: Vec<String>,
-    /// What is allowed but looks like a mistake.
+    /// Warnings: what is allowed but looks like a mistake.
     pub warnings: Vec<String>,
     /// Whether `forward` asks for `self.training` and differs in training.
     pub asks_for_training: bool,

@@ -1,7 +1,7 @@
-//! What a host needs to know of a model besides its numbers: how inputs are made, what outputs mean, and where the
-//! weights come from.
+//! What a host needs to know of a model besides its weights: how inputs are preprocessed, what outputs mean, and where
+//! the weights come from.
 //!
-//! All of it is optional, and nothing of it changes what a plan computes. It travels in the plan file, and as strings
+//! All of it is optional, and none of it changes what a plan computes. It is stored in the plan file, and as strings
 //! ([`Metadata::to_properties`]) in the `metadata_props` of an ONNX file and in the metadata of a safetensors file.
 
 mod check;
@@ -19,8 +19,8 @@ pub use properties::PropertyError;
 pub struct Metadata {
     /// What the outputs say.
     pub task: Option<Task>,
-    /// What the classes are called, by number. Of a single score ([`Task::Classification`] with one output) these are two:
-    /// the class of negative scores, and that of positive ones.
+    /// What the classes are called, by number. Of a single score ([`Task::Classification`] with one output) these are
+    /// two: the class of negative scores, and that of positive ones.
     pub classes: Vec<String>,
     /// How the input is made.
     pub preprocessing: Option<Preprocessing>,
@@ -33,7 +33,8 @@ pub struct Metadata {
 /// What the outputs of a model say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// A score for each class, of which one is right. The scores may be any numbers, probabilities, or their logarithms.
+    /// A score for each class, of which one is right. The scores may be any numbers, probabilities, or their
+    /// logarithms.
     Classification,
     /// A score for each class, of which any number may be right: positive where a class is there.
     MultiLabel,

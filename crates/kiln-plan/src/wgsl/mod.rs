@@ -1,8 +1,9 @@
-//! How much a kernel's WGSL may ask of whoever compiles it.
+//! Limits on the work of compiling a kernel's WGSL.
 //!
-//! naga and the compilers of drivers walk expressions, blocks and declarations by recursion, and write out calls, arrays
-//! and structures: a text of a few hundred bytes can overflow the stack or take all memory. So the text is counted before
-//! any of them sees it, in time proportional to its length. What passes is not known to be correct; naga says that.
+//! naga and the compilers of drivers walk expressions, blocks and declarations by recursion, and write out calls,
+//! arrays and structures: a text of a few hundred bytes can overflow the stack or take all memory. So the text is
+//! counted before any of them sees it, in time proportional to its length. Text that passes need not be correct; naga
+//! checks that.
 
 mod size;
 #[cfg(test)]
