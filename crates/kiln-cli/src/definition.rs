@@ -1,4 +1,4 @@
-//! How a model definition is read: an ONNX file, or PyTorch source with what it needs to become a graph.
+//! How a model definition is read: an ONNX file, or PyTorch source with its arguments.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::report::readable;
 use crate::terminal::{clean_in_place, clean_line};
 use crate::training::metadata_beside;
 
-/// What can be said about a definition, by flags or in a recipe.
+/// Options of a definition, from flags or a recipe.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct DefinitionArguments {
-    /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several,
-    /// with i64: for integers. A comment in the file can give it: `# kiln: --input 3,32,32`; with data, it follows from the
+    /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several, with
+    /// i64: for integers. A comment in the file can give it: `# kiln: --input 3,32,32`; with data, it follows from the
     /// data
     #[arg(long, value_name = "SHAPE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,12 +49,12 @@ pub struct DefinitionArguments {
 }
 
 impl DefinitionArguments {
-    /// Reads a model. First values of parameters depend on `seed`.
+    /// Reads a model. Initial values of parameters depend on `seed`.
     pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
         self.finished(self.definition(path, onnx, seed, &[])?)
     }
 
-    /// Reads a model for samples of a shape, which say what the file does not: the input's shape of PyTorch source,
+    /// Reads a model for samples of a shape, which defines what the file does not: the input's shape of PyTorch source,
     /// symbolic dimensions of an ONNX file. Where source does not take the shape itself, it may take the same without a
     /// channel of images, or all in a row.
     pub fn read_for(&self, path: &Path, sample: &[usize], seed: u64) -> Result<Model> {
@@ -105,7 +105,7 @@ impl DefinitionArguments {
         })
     }
 
-    /// Says what is to be said of a model, and gives it the weights.
+    /// Prints a model's warnings, and loads its weights.
     fn finished(&self, mut model: Model) -> Result<Model> {
         for warning in &model.warnings {
             note!("warning: {warning}");
@@ -140,7 +140,7 @@ impl DefinitionArguments {
     }
 }
 
-/// What the symbols of a model's input are for samples of a shape; not the batch.
+/// The values of the symbols of a model's input for samples of a shape, without the batch.
 fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
     let [input] = graph.inputs() else { return BTreeMap::new() };
     let Some((batch, dims)) = graph.ty(*input).shape.split_first() else { return BTreeMap::new() };
@@ -178,7 +178,7 @@ pub fn refuse_plan(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says that the weights of a model are random numbers, if they are, where its answers matter.
+/// Notes that the weights of a model are random, if they are, where its outputs matter.
 pub fn note_untrained(model: &Model, path: &Path) {
     if model.untrained {
         note!(
@@ -189,7 +189,7 @@ pub fn note_untrained(model: &Model, path: &Path) {
     }
 }
 
-/// An error with what would help; that of a source file with its place.
+/// An error with its help text; that of a source file with its place.
 pub fn report(error: Error) -> Report {
     match error {
         Error::Source(error) => source_report(&error),

@@ -1,4 +1,4 @@
-//! Inputs from files (images, `.npy`, `.pb`), or made up.
+//! Inputs from files (images, `.npy`, `.pb`), or generated.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture::{self, PictureArguments};
 
-/// Inputs are not made up beyond this: no device takes a buffer that large.
+/// Inputs larger than this are not generated: no device supports a buffer that large.
 const MOST_MADE_UP: usize = 1 << 30;
 
 /// Where inputs come from.
@@ -31,7 +31,7 @@ pub struct InputArguments {
 }
 
 impl InputArguments {
-    /// The files that may be meant.
+    /// The files that may be read.
     pub fn files(&self) -> Vec<PathBuf> {
         let words = self.inputs.iter().flat_map(|input| {
             let behind_name = input.split_once('=').map(|(_, file)| file);
@@ -78,8 +78,8 @@ struct Feed {
     normalize: bool,
 }
 
-/// Reads all inputs, prepared as flags or else the model's metadata say; `symbols` gives sizes to inputs that are made
-/// up.
+/// Reads all inputs, preprocessed as flags or else the model's metadata say; `symbols` gives sizes to generated
+/// inputs.
 pub fn read(
     arguments: &InputArguments,
     wanted: &[Wanted],
@@ -145,7 +145,7 @@ fn one(sources: &[&str], input: &Wanted, symbols: &BTreeMap<String, u32>, feed: 
     }
 }
 
-/// Sizes for an input nobody gave: symbols as told, else 1.
+/// Sizes of an input that was not given: symbols as given, else 1.
 fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>> {
     let size = |dim: &Result<usize, String>| match dim {
         Ok(size) => *size,
@@ -162,7 +162,7 @@ fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>
     Ok(shape)
 }
 
-/// Numbers from -1 to 1 (or 0 to 9, or truth values) that are the same each time.
+/// Numbers from -1 to 1 (or 0 to 9, or booleans) that are the same each time.
 fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor> {
     let shape = made_up(input, symbols)?;
     let count: usize = shape.iter().product();

@@ -1,7 +1,7 @@
-//! The `kiln` command: compile a network, run it, look into it.
+//! The `kiln` command: compile a network, run it, inspect it.
 //!
-//! Each verb has a file in [`commands`]. Results go to standard output, everything said along the way to standard
-//! error. Exit status: 0 done, 1 something is wrong with what was asked for, 2 the command line is wrong. With `--json`
+//! Each subcommand has a file in [`commands`]. Results go to standard output, messages to standard
+//! error. Exit status: 0 success, 1 the command failed, 2 the command line is invalid. With `--json`
 //! errors are JSON on standard output, too (`report.rs`).
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -51,7 +51,7 @@ off.";
 
 fn main() -> ExitCode {
     quiet_device_selection();
-    // Wherever it stands: a command line that is wrong is said in the form that was asked for, too.
+    // Anywhere on the command line: its errors are reported in the requested form, too.
     let arguments: Vec<_> = std::env::args_os().collect();
     let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let cli = match Cli::try_parse_from(&arguments) {

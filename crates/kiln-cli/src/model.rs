@@ -79,7 +79,7 @@ impl ModelArguments {
         [model].into_iter().chain(self.definition.weights.clone()).collect()
     }
 
-    /// Reads the model with all that is known of it.
+    /// Reads the model with its metadata.
     pub fn read(&self) -> Result<Model> {
         if !is_recipe(&self.model) {
             return self.definition.read(&self.model, self.import_options(), 0);
@@ -94,7 +94,7 @@ impl ModelArguments {
         Ok(model)
     }
 
-    /// What the reader of ONNX files is told.
+    /// Options for reading ONNX files.
     pub fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
         let values = self.value.iter().cloned();
@@ -155,7 +155,7 @@ impl ModelArguments {
     }
 }
 
-/// Where something made of a model goes if nobody says: beside it, called after it.
+/// The default path of a file made from a model: next to it, with its name.
 pub fn beside(model: &Path, extension: &str) -> PathBuf {
     let (file, name) = kiln::model::split(model);
     match name {

@@ -1,4 +1,4 @@
-//! What comes out: files, and a few words on the terminal.
+//! Outputs: files, and a summary on the terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ fn into_folder(folder: &Path, name: &str, tensor: &HostTensor) -> Result<PathBuf
     Ok(path)
 }
 
-/// `[1, C, H, W]` with 1 or 3 channels and a plane worth looking at.
+/// `[1, C, H, W]` with 1 or 3 channels and a plane large enough to look at.
 fn plane(tensor: &HostTensor) -> Option<(Vec<f32>, [usize; 3])> {
     let [1, channels @ (1 | 3), height, width] = *tensor.shape() else { return None };
     let data = tensor.as_f32().ok()?.to_vec();

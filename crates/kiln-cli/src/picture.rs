@@ -7,7 +7,7 @@ use kiln::plan::{Channels, InputSource, Metadata, Pictures, Preprocessing, Resiz
 use kiln::training::picture::{MOST_PIXELS, Picture};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
-/// What is done to an image before a network sees it. What is not said, the model may know.
+/// Preprocessing of images. Options that are not given are taken from the model's metadata.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PictureArguments {
     /// For images: mean subtracted from each channel, from 0 to 1, as in 0.485,0.456,0.406
@@ -25,13 +25,13 @@ pub struct PictureArguments {
 }
 
 impl PictureArguments {
-    /// Whether nothing is said.
+    /// Whether no option is given.
     pub fn is_empty(&self) -> bool {
         let Self { mean, std, resize, crop } = self;
         mean.is_empty() && std.is_empty() && resize.is_none() && crop.is_none()
     }
 
-    /// What is done to images: what the flags say, else what the model says. Where they differ, it is said.
+    /// The preprocessing of images: from flags, else from the model's metadata. A note is printed if they differ.
     pub fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
         for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
             if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
@@ -53,7 +53,7 @@ impl PictureArguments {
         if let Some(side) = self.resize {
             let resize = Some(Resize::Shorter(side));
             replaced("--resize", is_known && pictures.resize.is_some() && pictures.resize != resize);
-            // What the model cuts out belongs to its own size.
+            // The model's crop belongs to its own size.
             pictures = Pictures { resize, crop: None, ..pictures };
         }
         if let Some(side) = self.crop {
@@ -75,7 +75,7 @@ impl PictureArguments {
         Ok(preprocessing)
     }
 
-    /// Writes into metadata what the flags say.
+    /// Writes the flags into metadata.
     pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
         if !self.is_empty() {
             metadata.preprocessing = Some(self.preprocessing(metadata)?);
@@ -84,7 +84,7 @@ impl PictureArguments {
     }
 }
 
-/// Says that a flag goes before what the model says.
+/// Notes that a flag takes precedence over the model's metadata.
 fn replaced(flag: &str, differs: bool) {
     if differs {
         note!("note: {flag} differs from the model's metadata and takes precedence");
@@ -97,8 +97,8 @@ fn same(a: &[f32], b: &[f32], none: f32) -> bool {
     (0..a.len().max(b.len()).max(1)).all(|n| (of(a, n) - of(b, n)).abs() <= 1e-4 * of(a, n).abs().max(1e-3))
 }
 
-/// An image of `channels` channels. With `size` (height, width) it is brought to that size: cut out of the middle
-/// after it was resized by its shorter side, else stretched.
+/// An image of `channels` channels. With `size` (height, width) it is resized to that size: by a center
+/// crop after resizing its shorter side, else by stretching.
 pub fn read(
     path: &Path,
     channels: usize,
@@ -169,7 +169,7 @@ pub fn read(
     Ok((values, [channels, picture.height(), picture.width()]))
 }
 
-/// Writes `[C, H, W]` with values from 0 to 1 as a PNG; what lies outside is clipped.
+/// Writes `[C, H, W]` with values from 0 to 1 as a PNG; values outside are clipped.
 pub fn write(path: &Path, data: &[f32], [channels, height, width]: [usize; 3]) -> Result<()> {
     let count = height * width;
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;

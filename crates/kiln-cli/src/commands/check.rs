@@ -30,7 +30,7 @@ pub struct Arguments {
 /// Rows of what is not supported.
 const MOST_ROWS: usize = 200;
 
-/// Lists a model's operators and what of them is not supported; status 1 if there is something.
+/// Lists a model's operators and which of them are not supported; status 1 if there are any.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(status)
 }
 
-/// Source is supported as a whole or says what is not.
+/// Source is supported as a whole or reports what is not.
 fn check_source(arguments: &Arguments) -> Result<ExitCode> {
     let graph = arguments.model.read()?.graph;
     let mut operators: BTreeMap<&str, usize> = BTreeMap::new();

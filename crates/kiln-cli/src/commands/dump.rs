@@ -337,7 +337,7 @@ fn plan_text(plan: &Plan) -> String {
     out
 }
 
-/// What not every device has.
+/// Features that not every device has.
 fn needs(plan: &Plan) -> Vec<String> {
     let needs = &plan.requirements;
     let subgroups = needs.subgroup_size.map(|size| format!("subgroups of {size}"));

@@ -1,4 +1,4 @@
-//! One file for each verb.
+//! One file per subcommand.
 
 mod bench;
 mod check;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// A verb with its arguments.
+/// A subcommand with its arguments.
 #[derive(Subcommand)]
 pub enum Command {
     /// Compile a model into a plan file

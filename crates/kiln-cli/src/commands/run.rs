@@ -148,7 +148,7 @@ pub fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
     inputs.iter().filter_map(input).collect()
 }
 
-/// What symbolic dimensions are, going by the inputs.
+/// The values of symbolic dimensions, from the inputs.
 pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTreeMap<String, u32>> {
     let shapes = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
     let bound = graph.bind_symbols(&shapes).into_diagnostic()?;
@@ -158,7 +158,7 @@ pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTre
         .collect())
 }
 
-/// An output in the units of what it stands for, where a regression was trained on scaled numbers.
+/// An output in the units of the targets, if a regression was trained on scaled targets.
 fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result<(String, HostTensor)> {
     let Some(targets) = metadata.targets.as_ref().filter(|_| metadata.task == Some(Task::Regression)) else {
         return Ok((name, tensor));

@@ -74,8 +74,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     describe(&setup);
     folder.clear()?;
-    // Before the first step, so that a training that was killed can be compared with how it goes on, and a folder that
-    // cannot be written to is found at once.
+    // Before the first step, so that a training that was killed can be compared when it resumes, and a folder that cannot
+    // be written to is found at once.
     folder.write("recipe.toml", settled.to_text()?.as_bytes())?;
     folder.write("environment.toml", environment.to_text()?.as_bytes())?;
     let mut screen = Screen::new(&setup, &settings)?;
@@ -87,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let Setup { trainer, train, validation, .. } = &mut setup;
     let outcome = trainer.fit(train, validation.as_ref(), &settings, &mut screen);
     screen.bar.finish_and_clear();
-    // What was reached is kept, whatever stopped it.
+    // The progress is kept, whatever stopped it.
     let written = history::write(&folder.path, &setup.trainer.progress.epochs);
     let end = match (outcome, written) {
         (Err(error), Err(also)) => {
@@ -109,7 +109,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if recipe.patience.is_some() {
         take_best(&mut setup, &folder, &mut screen, settings.epochs)?;
     }
-    // A training that was stopped behind its last epoch.
+    // A training that was stopped after its last epoch.
     let Setup { trainer, validation, .. } = &mut setup;
     if let (None, Some(validation)) = (&screen.last, validation) {
         screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
@@ -140,7 +140,7 @@ fn settings(recipe: &Recipe, folder: &Folder) -> Result<Settings> {
     })
 }
 
-/// Goes on from the newest checkpoint, if the training is the same or changes are allowed.
+/// Resumes from the newest checkpoint, if the training is the same or changes are allowed.
 fn go_on(
     setup: &mut Setup,
     folder: &Folder,
@@ -191,7 +191,7 @@ fn go_on(
     Ok(())
 }
 
-/// With `--patience`, what is written are the weights of the best epoch, and what is said of them is theirs.
+/// With `--patience`, the weights of the best epoch are written, and its measures are reported.
 fn take_best(setup: &mut Setup, folder: &Folder, screen: &mut Screen, epochs: u64) -> Result<()> {
     let Setup { trainer, validation, .. } = setup;
     let progress = &trainer.progress;
@@ -213,7 +213,7 @@ fn default_output(model: Option<&Path>) -> PathBuf {
     PathBuf::from(format!("{stem}-training"))
 }
 
-/// Says which states of a model change and which do not, where the file does not say so itself.
+/// Lists which states of a model are trained and which are not, if the file does not say so itself.
 fn trained(setup: &Setup) -> Option<String> {
     const MOST: usize = 8;
     let Setup { model, training, normalizing, .. } = setup;
@@ -247,7 +247,7 @@ fn trained(setup: &Setup) -> Option<String> {
     Some(text)
 }
 
-/// Says what the outputs are compared with, and how.
+/// Describes the loss and the targets.
 fn compared(setup: &Setup) -> String {
     const MOST: usize = 10;
     let loss = loss_name(setup.loss);
@@ -264,7 +264,7 @@ fn compared(setup: &Setup) -> String {
     format!("{loss} over {} classes: {shown}{more}{ignored}", names.len())
 }
 
-/// Says what is about to happen.
+/// Describes the training before it starts.
 fn describe(setup: &Setup) {
     let (train, memory) = (&setup.train, setup.compiled.memory);
     let parameters = setup.training.parameters(&setup.model);

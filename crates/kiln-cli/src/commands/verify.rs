@@ -115,7 +115,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let told: Vec<String> = values.keys().cloned().collect();
     let options = ImportOptions { values, ..model.import_options() };
     let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
-    // What is read here only because the test data say what an input is, the other commands refuse.
+    // Models that are readable only because the test data gives the values of inputs are refused by other commands.
     if !told.is_empty() && kiln::onnx::import(&model.model, &model.import_options()).is_err() {
         let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
         note!(
@@ -132,7 +132,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     compare(arguments, &compiled.plan, Some(&compiled), &sets, name)
 }
 
-/// Verifies a compiled plan with the test data of the folder it lies in.
+/// Verifies a compiled plan with the test data of its folder.
 fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row>> {
     let plan = load_plan(path)?;
     let Some(program) = plan.programs.first() else { bail!("the plan has no program") };
@@ -144,7 +144,7 @@ fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row
     compare(arguments, &plan, None, &sets, name)
 }
 
-/// Runs a plan on data sets; what it was compiled from is needed to find the first layer that is off.
+/// Runs a plan on data sets; the model it was compiled from is needed to find the first layer that differs.
 fn compare(
     arguments: &Arguments,
     plan: &Plan,
@@ -185,8 +185,8 @@ fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
         .collect()
 }
 
-/// Runs dispatch by dispatch beside the reference evaluation of the same graph; the first dispatch whose result is
-/// wrong though all before it were right.
+/// Runs dispatch by dispatch beside the reference evaluation of the same graph; finds the first dispatch
+/// whose result is wrong.
 fn bisect(
     session: &mut Session,
     compiled: &Compiled,
@@ -219,7 +219,7 @@ fn bisect(
                         dispatch.name, d.relative
                     ));
                 }
-                // A tensor of another shape is a copy for a kernel's sake.
+                // A tensor of another shape is a copy in another layout.
                 None => {}
             }
         }

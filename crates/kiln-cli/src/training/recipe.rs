@@ -1,4 +1,4 @@
-//! A training in words: the flags of `kiln train`, or a TOML file with the same names.
+//! Recipes: the flags of `kiln train`, or a TOML file with the same names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use super::Setup;
 use super::values::{self, whole};
 use crate::definition::DefinitionArguments;
 
-/// Bytes of a recipe. What can be long in one are the names of classes.
+/// Maximum bytes of a recipe. Only class names can be long.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
 
-/// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
+/// The model, the data and the options of a training. All is optional, so that flags can complete a file.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Recipe {
@@ -138,8 +138,8 @@ pub struct Recipe {
     #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfreeze: Vec<String>,
-    /// Accumulate the gradients of so many batches, each divided by COUNT, before the optimizer steps; the rest at the end
-    /// of an epoch makes a step, too
+    /// Accumulate the gradients of so many batches, each divided by COUNT, before the optimizer steps; the rest at the
+    /// end of an epoch makes a step, too
     #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u32>("accumulate"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<u32>,
@@ -230,7 +230,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
 
-    /// What is known of the model a training left, as strings by name: `docs/metadata.md` has the table.
+    /// Metadata of a trained model, as strings by name: `docs/metadata.md` has the table.
     #[arg(skip)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -277,7 +277,7 @@ pub enum OptimizerName {
     Adagrad,
 }
 
-/// Whether a recipe can say `key`: all that a flag can, and the model.
+/// Whether a recipe may contain `key`: all flags, and the model.
 fn is_option(key: &str) -> bool {
     let flags = Recipe::augment_args(clap::Command::new("recipe"));
     matches!(key, "model" | "metadata")
@@ -288,7 +288,7 @@ fn is_option(key: &str) -> bool {
 const PATHS: [&str; 9] =
     ["mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "folder", "npz", "npy", "csv"];
 
-/// `folder:DIR` with another folder; what Kiln draws itself as it is.
+/// `folder:DIR` with another folder; generated data sets unchanged.
 fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
     match data.split_once(':') {
         Some((kind, place)) if PATHS.contains(&kind) => {
@@ -299,7 +299,7 @@ fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
 }
 
 impl Recipe {
-    /// The recipe with paths that are the same wherever it lies.
+    /// The recipe with paths that do not depend on its location.
     pub fn anywhere(&self) -> Self {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         let mut recipe = self.clone();
@@ -310,8 +310,8 @@ impl Recipe {
         recipe
     }
 
-    /// The recipe with what follows from model and data where nothing is said, so that later versions and other data do
-    /// the same by it.
+    /// The recipe with the defaults that follow from model and data filled in, so that later versions and other data
+    /// give the same training.
     pub fn settled(&self, setup: &Setup) -> Self {
         Self {
             mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
@@ -349,7 +349,7 @@ impl Recipe {
         PATHS.contains(&kind).then(|| (kind, PathBuf::from(place)))
     }
 
-    /// The recipe with what a file says, where MODEL is one; flags come first. Paths in a file are seen from there.
+    /// The recipe completed from a file, if MODEL is one; flags take precedence. Paths in a file are relative to it.
     pub fn complete(self) -> Result<Self> {
         let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
         else {
@@ -372,7 +372,7 @@ impl Recipe {
         file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
         file.definition.root = file.definition.root.map(|root| base.join(root));
         file.data = file.data.map(|data| with_place(data, |place| base.join(place)));
-        // Both as tables: what is said by a flag replaces what the file says.
+        // Both as tables: flags replace the values of the file.
         let mut merged = values::table(&file)?;
         merged.extend(values::table(&Recipe { model: None, ..self })?);
         values::recipe(merged)
@@ -388,13 +388,13 @@ impl Recipe {
         data.parse().into_diagnostic()
     }
 
-    /// The course of the learning rate.
+    /// The learning-rate schedule.
     pub fn schedule(&self) -> Result<Schedule> {
         let Some(text) = &self.schedule else { return Ok(Schedule::Constant) };
         text.parse().into_diagnostic().wrap_err("--schedule")
     }
 
-    /// The changes of training images.
+    /// The augmentation of training images.
     pub fn augmentations(&self) -> Result<Vec<Augmentation>> {
         self.augment.iter().map(|text| text.parse().into_diagnostic().wrap_err("--augment")).collect()
     }

@@ -1,4 +1,4 @@
-//! What is left of a training: weights in three forms, the recipe, the report.
+//! The results of a training: weights in three forms, the recipe, the report.
 
 use std::collections::HashSet;
 use std::path::Path;

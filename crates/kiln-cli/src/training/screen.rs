@@ -21,13 +21,13 @@ pub struct Screen {
     header: bool,
     has_accuracy: bool,
     has_auc: bool,
-    /// The last look at the validation samples.
+    /// The last evaluation on the validation samples.
     pub last: Option<Evaluation>,
-    /// A loss that does not jump, for the bar.
+    /// A smoothed loss, for the bar.
     smooth: Option<f64>,
-    /// What was seen of activations.
+    /// The recorded activations.
     pub activations: ActivationStats,
-    /// What asks the training to end.
+    /// The signal handler.
     pub interrupt: Interrupt,
 }
 
@@ -113,7 +113,7 @@ impl Observer for Screen {
         let text = table.to_string();
         let lines: Vec<&str> = text.lines().collect();
         let shown = if std::mem::take(&mut self.header) { &lines[..] } else { &lines[2..] };
-        // A table that nobody reads any more does not stop the training.
+        // A closed standard output does not stop the training.
         self.bar.suspend(|| {
             let _ = showln!("{}", shown.join("\n"));
         });

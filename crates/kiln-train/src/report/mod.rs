@@ -29,13 +29,13 @@ pub struct Report<'a> {
     pub schedule: Vec<(f64, f64)>,
     /// Whether the momentum does anything.
     pub has_momentum: bool,
-    /// The last look at the validation samples.
+    /// The last evaluation on the validation samples.
     pub evaluation: Option<&'a Evaluation>,
     /// Names of the classes.
     pub classes: &'a [String],
     /// The first layer's weight, `[out, in, height, width]`.
     pub first_weight: Option<HostTensor>,
-    /// What was seen of activations.
+    /// The recorded activations.
     pub activations: &'a ActivationStats,
 }
 
