@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 
-/// Smaller pieces are not looked at: they fit, or nothing does.
+/// Smaller pieces are not checked: they fit, or nothing does.
 const SMALL: u64 = 64 << 20;
 
 /// Something takes more memory than there is.

@@ -1,4 +1,4 @@
-//! What the few known functions do, without calling any.
+//! The effect of the few known functions, without calling any.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ impl Machine<'_> {
         let Some(arguments) = self.heap.tuple(arguments) else {
             return Err(Problem::Damaged("it calls a function without arguments".into()));
         };
-        // What is made of something unknown is unknown, too.
+        // A result of something unknown is unknown, too.
         if let Some(problem) = arguments.iter().find_map(|value| self.heap.foreign(*value)) {
             let made = Object::Foreign(problem.clone());
             return Ok(self.heap.add(made));

@@ -1,5 +1,5 @@
-//! What a pickle can hold here. Python objects refer to each other freely, so they lie in a heap and values are
-//! numbers or places in it: cycles are harmless, and nothing is ever dropped recursively.
+//! What a pickle can hold here. Python objects refer to each other freely, so they are stored in a heap and values are
+//! numbers or indices into it: cycles are harmless, and nothing is ever dropped recursively.
 
 use std::rc::Rc;
 
@@ -49,8 +49,8 @@ pub enum Object {
     Storage(Box<Storage>),
     /// A tensor.
     Tensor(TensorRef),
-    /// A class or function that is not known, or what one has made: nothing is run, and what is said of it if it stands
-    /// where data should be.
+    /// A class or function that is not known, or what one has made: nothing is run, and the message to report if it
+    /// occurs in place of data.
     Foreign(Rc<Problem>),
     /// A type of elements of NumPy, by its letters: `u1`, `i8`.
     Dtype(Box<str>),
@@ -197,7 +197,7 @@ impl Heap {
             .map(|(_, value)| *value)
     }
 
-    /// What a value is, in words.
+    /// A description of a value's type.
     pub fn describe(&self, value: Value) -> &'static str {
         match value {
             Value::None => "None",

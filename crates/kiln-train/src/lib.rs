@@ -1,7 +1,7 @@
 //! Training with Kiln's plans: data sets, augmentation, schedules, metrics, checkpoints, the loop.
 //!
-//! A plan made by `kiln_compile::compile_training` has everything that a step computes; what lives here feeds it and
-//! looks at what comes out. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
+//! A plan made by `kiln_compile::compile_training` contains everything that a step computes; this crate feeds it
+//! and evaluates its results. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
 //! a [`Trainer`] runs step after step, evaluates and writes checkpoints.
 
 pub mod activations;

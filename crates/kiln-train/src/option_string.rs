@@ -1,4 +1,4 @@
-//! Settings in a few words: `affine:degrees=10,translate=0.1`.
+//! Option strings: a kind with settings, `affine:degrees=10,translate=0.1`.
 
 use std::ops::RangeInclusive;
 

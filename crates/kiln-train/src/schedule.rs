@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 use crate::option_string;
 
-/// A course of the learning rate; what it multiplies is the rate that is asked for.
+/// A learning-rate schedule; it multiplies the given rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
@@ -30,7 +30,7 @@ pub enum Schedule {
     },
     /// `CosineAnnealingLR`, step by step: half a cosine down to `min` times the rate.
     Cosine {
-        /// The share of the rate at the end.
+        /// The fraction of the rate at the end.
         #[serde(default)]
         min: f64,
     },
@@ -114,7 +114,7 @@ impl Schedule {
     }
 }
 
-/// Where a step stands in the whole training.
+/// The position of a step in the whole training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Steps before this one.
@@ -131,8 +131,8 @@ fn cosine(start: f64, end: f64, position: f64) -> f64 {
 }
 
 impl Schedule {
-    /// The learning rate and the momentum of a step, where `lr` and `momentum` are asked for. The first `warmup`
-    /// steps rise to what the schedule has, along a line.
+    /// The learning rate and the momentum of a step, where `lr` and `momentum` are asked for. In the first
+    /// `warmup` steps the rate rises linearly to that of the schedule.
     pub fn at(&self, at: Position, lr: f64, momentum: f64, warmup: u64) -> (f64, f64) {
         let epoch = at.step / at.steps_per_epoch.max(1);
         let share = at.step as f64 / at.steps.max(1) as f64;

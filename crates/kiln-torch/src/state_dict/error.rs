@@ -144,7 +144,7 @@ pub enum Problem {
     /// Tensors of a kind for which Kiln has nothing.
     #[error("holds {what} (`{name}`), which Kiln does not have; convert them before saving")]
     Unsupported {
-        /// What it is, in words.
+        /// Its description.
         what: &'static str,
         /// Its name in Python or in the file.
         name: String,
@@ -152,7 +152,7 @@ pub enum Problem {
     /// The file holds something that is no dict.
     #[error("holds {found}, not a dict from names to tensors; save `model.state_dict()`")]
     NotADict {
-        /// What it is, in words.
+        /// Its description.
         found: &'static str,
     },
     /// A dict, but without tensors and without a state dict at a usual place.
@@ -177,13 +177,13 @@ pub enum Problem {
     NotATensor {
         /// The key.
         key: String,
-        /// What is there, in words.
+        /// A description of what is there.
         found: &'static str,
     },
     /// A key of the state dict is no name.
     #[error("has {found} as a key beside tensors, but in a state dict the keys are names")]
     NotAName {
-        /// What is there, in words.
+        /// A description of what is there.
         found: &'static str,
     },
     /// A tensor contradicts the file.

@@ -1,4 +1,4 @@
-//! Changing training images at random, so that a network sees more than there is.
+//! Data augmentation: random changes of training images.
 //!
 //! Each change takes an image `[C, H, W]` of numbers from 0 to 1 and a generator, and gives one of the same shape, or of
 //! that which it names. They are applied in the order they are named.
@@ -18,7 +18,7 @@ use crate::option_string;
 
 pub use crop::{Fit, Size};
 
-/// Larger images are a slip.
+/// Larger images are a typing error.
 const MOST_SIDE: usize = 1 << 14;
 
 /// A random change of an image; names and meanings are torchvision's.
@@ -207,7 +207,7 @@ impl Augmentation {
         Ok([channels, sides[0], sides[1]])
     }
 
-    /// What images that are only looked at become, where this changes the size.
+    /// The deterministic transformation of validation images, if this changes the size.
     fn fit(&self) -> Option<Fit> {
         match self {
             Augmentation::Crop { size, .. } => size.map(|size| Fit::Crop(size.sides())),
@@ -288,7 +288,8 @@ impl Augmentation {
     }
 }
 
-/// What images become that are looked at beside those that `all` changes: the last change of the size, without chance.
+/// The deterministic transformation of images next to those that `all` augments: the last change of the size, without
+/// randomness.
 pub fn fit(all: &[Augmentation]) -> Option<Fit> {
     all.iter().rev().find_map(Augmentation::fit)
 }

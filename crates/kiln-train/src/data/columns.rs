@@ -1,4 +1,4 @@
-//! Tables: CSV files with a line of names. What they have in common, and rows that are not learned from.
+//! Tables: CSV files with a line of names. Shared functions, and rows without targets.
 
 use std::path::Path;
 

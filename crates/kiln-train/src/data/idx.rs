@@ -1,4 +1,4 @@
-//! MNIST and its kin: the IDX format (LeCun, "The MNIST database"), plain or compressed.
+//! MNIST and related data sets: the IDX format (LeCun, "The MNIST database"), plain or compressed.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use crate::error::DataError;
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
 /// Folders that programs leave behind.
 const STRAY: [&str; 3] = ["__MACOSX", "$RECYCLE.BIN", "System Volume Information"];
-/// More folders inside each other are a link that leads back.
+/// Deeper nesting means a link that leads back.
 const DEEPEST: usize = 32;
 
 /// Names of the parts.

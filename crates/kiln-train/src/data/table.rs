@@ -1,4 +1,4 @@
-//! Tables to learn from: CSV files with a line of names, numbers, and the target in the last column.
+//! Tables of training data: CSV files with a line of names, numbers, and the target in the last column.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
         let row = match reader.read_record(&mut record) {
             Ok(false) => break,
             Ok(true) => row(&record, &features, target, &mut samples),
-            // What the file system says does not get better with the next line.
+            // An error of the file system does not go away with the next line.
             Err(error) if error.is_io_error() => return Err(wrong(error.to_string())),
             Err(error) => Err(error.to_string()),
         };

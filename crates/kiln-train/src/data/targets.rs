@@ -1,4 +1,4 @@
-//! What samples should become: classes, numbers, or what a loss has yet to decide.
+//! Targets of samples: classes, numbers, or whole numbers whose meaning the loss decides.
 
 use kiln_pickle::shown;
 use kiln_plan::METADATA_LIMITS;
@@ -9,7 +9,7 @@ use crate::error::DataError;
 /// The label of what does not count: PyTorch's own `ignore_index`, which is not a class number.
 pub const IGNORED: i32 = -100;
 
-/// What samples should become.
+/// The targets of samples.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
     /// One of some classes for each sample, or for each of its places.

@@ -1,4 +1,4 @@
-//! What an array is: a dict in Python's words, as `numpy.lib.format` writes it.
+//! The header of an array: a dict in Python's syntax, as `numpy.lib.format` writes it.
 //!
 //! ```text
 //! {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }
@@ -8,7 +8,7 @@ use std::io::Read;
 
 use kiln_pickle::shown;
 
-/// NumPy itself reads no longer headers unless it is told to trust the file (`max_header_size`).
+/// NumPy itself reads no longer headers unless the file is trusted (`max_header_size`).
 const LONGEST: usize = 10_000;
 /// NumPy has no more dimensions.
 const MOST_DIMENSIONS: usize = 64;

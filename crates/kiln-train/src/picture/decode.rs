@@ -1,7 +1,7 @@
 //! From the bytes of a file to 8-bit values, as Pillow's `convert("RGB")` and `convert("L")` give them.
 //!
-//! What a header says is looked at before anything is made of it: an image of one colour takes a thousandth of its
-//! pixels in a file. A file that ends before its image does is an error, as it is in Pillow.
+//! The header is checked before anything is allocated: an image of one colour takes a thousandth of its pixels
+//! in a file. A file that ends before its image does is an error, as it is in Pillow.
 
 use std::io::Cursor;
 

@@ -36,7 +36,7 @@ impl Picture {
             .map_err(|message| DataError::file(path, format!("cannot be read as an image: {message}")))
     }
 
-    /// Decodes the contents of a file; in words what is wrong with it.
+    /// Decodes the contents of a file; the error describes what is wrong with it.
     pub fn from_bytes(bytes: &[u8], channels: Channels) -> Result<Self, String> {
         decode::decode(bytes, channels == Channels::Grey)
     }
@@ -75,7 +75,7 @@ impl Picture {
         }
     }
 
-    /// The size that a rule asks for, as torchvision's `Resize` reckons it.
+    /// The size that a rule asks for, as torchvision's `Resize` computes it.
     fn size_by(&self, resize: Resize) -> Option<(usize, usize)> {
         let (height, width) = match resize {
             Resize::Exact { height, width } => (height as usize, width as usize),

@@ -17,7 +17,7 @@ use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
 
-/// What a report is about.
+/// The contents of a report.
 pub struct Report<'a> {
     /// The heading.
     pub title: String,

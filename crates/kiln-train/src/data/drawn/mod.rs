@@ -1,4 +1,4 @@
-//! Data sets that need no download: each is drawn by its seed, as large as one likes.
+//! Data sets that need no download: each is generated from a seed, in any size.
 //!
 //! All have a part for training and a sixth as many samples for testing, or as many as are asked for, from random
 //! numbers of their own: `moons`, `moons:500`, `moons:500,noise=0.4,test=200`.
@@ -17,7 +17,7 @@ use super::{Dataset, Skipped, Splits};
 /// Fewer samples make no data set.
 const LEAST: usize = 20;
 
-/// More samples are a slip of the finger: they would all have to be drawn first, and held in memory.
+/// More samples are a typing error: they would all have to be generated first, and held in memory.
 const MOST: usize = 1_000_000;
 
 /// More noise hides everything.
@@ -51,7 +51,7 @@ impl Drawn {
         Self::ALL.into_iter().find(|drawn| drawn.name() == name)
     }
 
-    /// What is drawn if nothing else is said: as many samples as are enough to learn from.
+    /// The default number of samples: enough to train on.
     pub fn usual(self) -> Drawing {
         let count = match self {
             Drawn::Digits => 6000,
@@ -61,14 +61,14 @@ impl Drawn {
     }
 }
 
-/// What is to be drawn, and how.
+/// What to generate, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Drawing {
     /// What.
     pub what: Drawn,
-    /// How many samples to learn from.
+    /// The number of training samples.
     pub count: usize,
-    /// How many to test with, if not a sixth as many.
+    /// The number of test samples, if not a sixth as many.
     pub test: Option<usize>,
     /// The standard deviation of what is added: to coordinates, to values, to pixels from 0 to 1. If nothing is said, 0.1
     /// for points and curves, 0 for pixels.
