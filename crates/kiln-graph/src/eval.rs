@@ -12,7 +12,7 @@ use crate::tensor::{ShapeDisplay, Tensor};
 /// How a graph is evaluated.
 #[derive(Clone, Debug)]
 pub struct EvaluateOptions {
-    /// What floating point values are computed in.
+    /// The precision of floating point computations.
     pub precision: Precision,
     /// Whether every value stays, not only results; otherwise memory is freed after the last use.
     pub keep_all: bool,
@@ -57,7 +57,7 @@ impl Evaluation {
         &self.new_states
     }
 
-    /// What the symbols stood for.
+    /// The values of the symbols.
     pub fn symbols(&self) -> &Bindings {
         &self.symbols
     }
@@ -134,7 +134,7 @@ pub fn evaluate_with(
 }
 
 impl Graph {
-    /// What the symbols stand for, given the shapes of the inputs by name.
+    /// The values of the symbols, given the shapes of the inputs by name.
     ///
     /// A symbol gets its value where it is a dimension by itself; then all other dimensions have to agree.
     pub fn bind_symbols(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Result<Bindings, GraphError> {

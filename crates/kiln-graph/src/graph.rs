@@ -92,7 +92,7 @@ pub struct Output {
 pub struct Update {
     /// The state; its definition is [`Def::State`].
     pub state: ValueId,
-    /// What it becomes; of the same type.
+    /// Its new value; of the same type.
     pub value: ValueId,
 }
 

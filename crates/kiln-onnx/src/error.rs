@@ -1,4 +1,4 @@
-//! What can be wrong with a model file, said with the names that stand in it.
+//! Errors of a model file, with the names in the file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ pub enum ImportError {
     UnknownSymbol {
         /// What was asked for.
         name: String,
-        /// What there is, in words.
+        /// The known names, as text.
         known: String,
     },
     /// The caller gives a value to an input that does not occur.
@@ -145,7 +145,7 @@ pub enum ImportError {
         /// The limit.
         limit: usize,
     },
-    /// What the operators of the model, written out, come to is beyond all measure.
+    /// The operators of the model, once expanded, are too large.
     #[error("`{node}` ({operator}): written out so far, the graph is larger than {limit}")]
     TooLarge {
         /// Where the limit was reached.
@@ -217,7 +217,7 @@ impl fmt::Display for UnsupportedList<'_> {
 /// Why a graph cannot be written as ONNX.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// ONNX has no way to say this.
+    /// ONNX cannot express this.
     #[error("`{node}` ({op}) cannot be expressed in ONNX: {reason}")]
     NotExpressible {
         /// The node.

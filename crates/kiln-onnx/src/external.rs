@@ -1,4 +1,4 @@
-//! Data that lies in files beside the model.
+//! External data: tensors stored in files next to the model.
 //!
 //! The model names the file, so the name is hostile until checked: it stays inside the model's directory and is that of a
 //! regular file, and a length is compared with the file before memory is asked for. A file can be named as often as one
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 4 << 30;
 /// How many times the bytes of a file may be read for different tensors.
 const MAX_TIMES: u64 = 4;
 
-/// What can be wrong with external data.
+/// Errors of external data.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
     /// The model came as bytes, so there is no directory to look in.
@@ -88,7 +88,7 @@ pub enum ExternalError {
     },
 }
 
-/// Where a tensor lies: the file's name in the model, and the first byte.
+/// The position of a tensor: the file's name in the model, and the first byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     location: String,
@@ -204,7 +204,7 @@ impl External {
         if !target.starts_with(directory.canonicalize().map_err(failed)?) {
             return Err(ExternalError::Escapes(location.into()));
         }
-        // Before it is opened: opening a pipe waits for somebody to write.
+        // Before it is opened: opening a pipe waits for a writer.
         if !target.metadata().map_err(failed)?.is_file() {
             return Err(ExternalError::NotAFile(path));
         }

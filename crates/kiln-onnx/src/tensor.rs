@@ -11,7 +11,7 @@ use prost::Message;
 use crate::external::{External, ExternalError};
 use crate::proto::{DataLocation, DataType, TensorProto};
 
-/// What can be wrong with a tensor.
+/// Errors of a tensor.
 #[derive(Debug, thiserror::Error)]
 pub enum TensorError {
     /// The element type is not one that is computed with here.
@@ -58,7 +58,7 @@ pub enum TensorError {
         /// The element type.
         dtype: DType,
     },
-    /// The data lies in another file, which is not as it should be.
+    /// The data is stored in another file, which is invalid.
     #[error("tensor `{name}`: {source}")]
     External {
         /// The tensor.

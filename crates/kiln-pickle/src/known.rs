@@ -40,7 +40,7 @@ pub enum Known {
     Encode,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 pub(super) fn known(vocabulary: Vocabulary, module: &str, name: &str) -> Result<Known, Problem> {
     match vocabulary {
         Vocabulary::Tensors => of_tensors(module, name),

@@ -294,7 +294,7 @@ fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, Problem> {
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }
 
-/// What a name stands for. What is not known is passed over unless the data needs it.
+/// The meaning of a name. What is not known is passed over unless the data needs it.
 fn named(vocabulary: Vocabulary, module: &str, name: &str) -> Object {
     match known(vocabulary, module, name) {
         Ok(known) => Object::Known(known),

@@ -1,4 +1,4 @@
-//! What would help the author of a file that is no model, as far as the file as a whole tells.
+//! Help for the author of a file that is not a model, based on the file as a whole.
 
 use std::rc::Rc;
 
@@ -11,8 +11,8 @@ use crate::python::value::Function;
 use crate::python::{Args, Class, Fault, Namespace, Object, Result, Value, assigned};
 use crate::source::Span;
 
-/// What is wrong with a text that is no Python. The parser stumbles where something else should have come; the mistake
-/// often lies before.
+/// The error of a text that is not valid Python. The parser fails where it expected something else; the mistake is
+/// often before that.
 pub(crate) fn syntax(text: &str, message: &str, span: Span) -> Fault {
     let at = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX).min(text.len());
     let tokens = ruff_python_parser::parse_unchecked(text, ParseOptions::from(Mode::Module));
@@ -100,7 +100,7 @@ pub(crate) fn failed(namespace: &Namespace, statements: &[Stmt], is_all: bool) -
     by_name.or_else(|| found.iter().rev().find(|(_, value)| makes_layer(value))).map(|(name, _)| name.clone())
 }
 
-/// What a file without a model lacks.
+/// Explains what a file without a model lacks.
 pub(crate) fn without_model(namespace: &Namespace, statements: &[Stmt]) -> String {
     let classes = statements.iter().filter_map(|statement| match statement {
         Stmt::ClassDef(class) => namespace.scope.as_ref()?.own(&class.name),

@@ -1,4 +1,4 @@
-//! Which model of a file is meant.
+//! Selection of a file's model.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::python::{Args, Fault, Interpreter, Namespace, Object, Result, Value, 
 /// Names in a message.
 const MAX_LISTED: usize = 50;
 
-/// A name that may stand for a model.
+/// A name that may refer to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -127,7 +127,7 @@ pub(crate) fn choose(
 }
 
 impl Interpreter {
-    /// The module that a name stands for: itself, made by its class, or given by a function.
+    /// The module that a name refers to: itself, an instance of its class, or returned by a function.
     pub(crate) fn build(
         &mut self,
         value: &Value,

@@ -21,7 +21,7 @@ use crate::{advice, choose, hints, input, torch};
 /// Warnings of one kind.
 const MAX_NAMED: usize = 20;
 
-/// What the caller can say about an import.
+/// Options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// The class, function or variable that is the model; the only one if none is named.
@@ -43,7 +43,7 @@ pub struct ImportOptions {
     pub root: Option<PathBuf>,
     /// Where the first values of parameters begin.
     pub seed: u64,
-    /// What the program may use.
+    /// Limits of the program.
     pub limits: Limits,
 }
 
@@ -52,7 +52,7 @@ pub struct ImportOptions {
 pub struct Imported {
     /// The graph. Its states are named as in PyTorch's state dict.
     pub graph: Graph,
-    /// What else a state dict of the model calls its tensors.
+    /// Other names of the tensors in a state dict of the model.
     pub names: Names,
     /// States that training leaves alone: parameters without gradient, buffers.
     pub frozen: Vec<String>,
@@ -117,7 +117,7 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
     Ok(imported)
 }
 
-/// The constructor's arguments: what is said in Python's words, any other word as a string.
+/// The constructor's arguments: Python expressions, or strings if they are not valid Python.
 fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Result<Vec<(String, Value)>> {
     let mut args: Vec<(String, Value)> = vec![];
     if hints.args.len() > MAX_ARGUMENTS {
@@ -209,7 +209,7 @@ fn trace(
     })
 }
 
-/// The parameters of `forward` with the shapes that are said.
+/// The parameters of `forward` with the given shapes.
 fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, TensorType)>> {
     let (required, all) = match module.class.find("forward") {
         Some(Value::Function(function)) => function.inputs(),
@@ -262,7 +262,7 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
     Ok(named)
 }
 
-/// Nobody has said what goes in: what the first layer says about it helps.
+/// No input shape is given: the message uses what the first layer requires.
 fn no_input(module: &Rc<Object>, required: &[String]) -> Fault {
     let first = first_layer(module, 0);
     let example = match &first {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// What makes names of a state dict a model's.
+/// How names of a state dict are matched to the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix {
     /// They agree, or nothing makes them agree.
@@ -47,7 +47,7 @@ impl Prefix {
         }
     }
 
-    /// What to say about it.
+    /// The note about it.
     pub fn note(&self, passed_over: &[&str]) -> Option<String> {
         let list = |names: &[&str]| {
             let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();

@@ -11,7 +11,7 @@ use crate::tensor::DType;
 
 const NAME: &str = "attention";
 
-/// What is computed besides the products.
+/// Options of attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
     /// The factor of the scores; `1 / sqrt(features of a head)` if there is none.
@@ -42,11 +42,11 @@ pub struct Attended {
     pub mask: Option<ValueId>,
     /// How many of the keys come before the place of the first query.
     pub past: Dim,
-    /// For each of the batch how many keys count, `[B]` integers. The last query stands at the last of them.
+    /// For each of the batch how many keys count, `[B]` integers. The last query is at the last of them.
     pub lengths: Option<ValueId>,
 }
 
-/// What attention computes on its way.
+/// Intermediate results of attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
     /// The products of queries and keys times the factor.
@@ -168,7 +168,7 @@ fn sizes(f: &Formula<'_>, x: ValueId) -> Result<[Dim; 4], GraphError> {
     }
 }
 
-/// What is added to the scores, and which of them count at all.
+/// The bias that is added to the scores, and the mask.
 fn masks(
     f: &mut Formula<'_>,
     how: &Attention,
@@ -208,7 +208,7 @@ fn masks(
             None => f.size(of.past.clone())?,
         };
         let place = f.add(row, first)?;
-        // How far before its query a key stands.
+        // The distance of a key before its query.
         let before = f.sub(place, column)?;
         if how.causal {
             let seen = f.with(BinaryOp::GreaterOrEqual, before, 0.0)?;

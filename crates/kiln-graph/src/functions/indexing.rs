@@ -81,7 +81,7 @@ pub fn gather_nd(f: &mut Formula<'_>, x: ValueId, indices: ValueId, batch: usize
     let (images, count) = (product(lead), product(places));
     let mut at = positions(f, indices, x, batch..batch + depth)?;
     if batch > 0 {
-        // The images lie one behind the other.
+        // The images are stored one after the other.
         let index = Iota { dtype: DType::I32, shape: vec![images.clone(), 1.into()], axis: 0 };
         let image = f.apply(Op::Iota(index), &[])?;
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]

@@ -33,7 +33,7 @@ pub enum Filter {
     Cubic(f64),
 }
 
-/// What is beyond the first and the last element.
+/// The values beyond the first and the last element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Beyond {
     /// The first and the last element, again and again.
@@ -88,7 +88,7 @@ impl Filter {
             }
         }
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
-        // Nothing may be left of what lies far outside.
+        // Positions far outside must have no effect.
         if sum != 0.0 {
             shares.iter_mut().for_each(|(_, share)| *share /= sum);
         }

@@ -26,7 +26,7 @@ pub enum Between {
     Cubic(f64),
 }
 
-/// What lies outside of the image.
+/// The values outside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outside {
     /// Zeros.
@@ -201,7 +201,7 @@ impl Along {
         let place = f.reshape(place, shape)?;
         let Sampling { between, outside } = self.how;
         let cubic = matches!(between, Between::Cubic(_));
-        // What is mirrored or moved to the border is the place, but the taps of cubic interpolation one by one.
+        // Reflection and clamping apply to the position, but for cubic interpolation to each tap.
         let place = if cubic { place } else { self.inside(f, place)? };
         let below = if between == Between::Nearest { UnaryOp::Round } else { UnaryOp::Floor };
         let below = f.unary(below, place)?;

@@ -1,7 +1,7 @@
-//! Whether a graph is in order.
+//! Whether a graph is valid.
 //!
-//! [`Graph`]'s methods build nothing else; the verifier stands guard over mistakes in those methods and in whatever
-//! changes graphs, and is run after each pass in debug builds and tests.
+//! [`Graph`]'s methods build only valid graphs; the verifier finds mistakes in those methods and
+//! in passes, and is run after each pass in debug builds and tests.
 
 use std::collections::{HashMap, HashSet};
 

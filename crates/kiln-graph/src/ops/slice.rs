@@ -8,7 +8,7 @@ use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::TensorType;
 
-/// What is taken of one axis: `length` elements from `start`, `step` apart.
+/// A slice of one axis: `length` elements from `start`, `step` apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceAxis {
     /// The axis.

@@ -187,7 +187,7 @@ pub fn of(op: &Op) -> Attributes {
     written.0
 }
 
-/// Attributes as they were read; what is asked for is taken out.
+/// Attributes as they were read; requested ones are removed.
 pub struct Reader(pub Attributes);
 
 impl Reader {

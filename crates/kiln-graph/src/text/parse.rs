@@ -167,11 +167,11 @@ impl Parser {
     }
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Words<'a> {
     line: &'a str,
     rest: &'a str,
-    /// Where the word starts that was looked at last; what is wrong is said about this place.
+    /// The start of the last word; errors refer to it.
     at: usize,
 }
 

@@ -45,7 +45,7 @@ pub enum PropertyError {
         key: String,
         /// Its value, shortened.
         value: String,
-        /// What would be right.
+        /// How to fix it.
         expected: String,
     },
     /// What was read cannot be used.

@@ -1,4 +1,4 @@
-//! What would help where a name, an argument or a call is wrong.
+//! Help for wrong names, arguments and calls.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::imports::nearest;
 use super::value::{Function, Object, Value};
 use super::{Env, Interpreter};
 
-/// What is called, for messages: of a constructor the class.
+/// The callee's name for messages: for a constructor the class.
 pub(super) fn callee(function: &Function) -> String {
     let name = function.name.borrow();
     match &*function.owner.borrow() {
@@ -57,7 +57,7 @@ pub(super) fn not_callable(value: &Value) -> Option<&'static str> {
     })
 }
 
-/// An attribute that nobody has set.
+/// An attribute that is not set.
 pub(super) fn unset(fault: Fault, object: &Rc<Object>, name: &str, is_running: bool) -> Fault {
     if !object.class.is_module() {
         return fault;

@@ -1,6 +1,6 @@
 //! Imports: parts of PyTorch and of the standard library that are known, Python files beside this one, and the rest.
 //!
-//! What is not known is no error where it is imported: a file that defines a model imports what it needs for training
+//! An unknown name is not an error where it is imported: a file that defines a model imports what it needs for training
 //! and for images, too. It is one where the model needs it.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) fn unknown(opaque: &Opaque) -> Fault {
         .help(instead(opaque))
 }
 
-/// What works instead of something from outside.
+/// Alternatives to something from another package.
 fn instead(opaque: &Opaque) -> &'static str {
     let path = format!("{}.{}", opaque.origin, opaque.name);
     let mut parts = path.split('.');
@@ -61,7 +61,7 @@ pub(super) fn is_lightning_module(opaque: &Opaque) -> bool {
     matches!(path.next(), Some("pytorch_lightning" | "lightning")) && path.last() == Some("LightningModule")
 }
 
-/// What is left out of fastai.
+/// The parts of fastai that are left out.
 pub(super) const NOT_OF_FASTAI: &str = "of fastai, Kiln knows what networks are made of; data, learners and ready-made \
      networks are left out. What the network needs of them has to be in the file as a number: 10 instead of `dls.c`";
 
@@ -179,7 +179,7 @@ impl Interpreter {
                     },
                 },
                 Value::Opaque(_) => {
-                    // A file that lies in a folder which is no package of its own.
+                    // A file in a folder that is not a package.
                     match self.file_for(env, &dotted(module_name, name), s.level)? {
                         Some(path) => self.load(&path)?,
                         None => Value::Opaque(Rc::new(Opaque {
@@ -221,7 +221,7 @@ impl Interpreter {
         Ok(Value::Opaque(Rc::new(Opaque { name: name.into(), origin: written.into() })))
     }
 
-    /// What fastai's names mean.
+    /// The names of fastai.
     fn fastai(&mut self) -> Result<Value> {
         self.prelude("fastai", concat!(include_str!("fastai.py"), include_str!("fastai_networks.py")))
             .map(Value::Namespace)

@@ -1,4 +1,4 @@
-//! The parts of the standard library that model definitions use, and the way to PyTorch's names.
+//! The parts of the standard library that model definitions use, and the lookup of PyTorch's names.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a file of weights, in the terms of the person who saved or downloaded it.
+//! Errors of weights files, in terms of how they were saved or downloaded.
 
 use std::fmt::Write;
 use std::io;
@@ -68,7 +68,7 @@ impl From<Problem> for StateDictError {
     }
 }
 
-/// What is wrong with the content of a file of weights. The texts go on after the file's name.
+/// The error in the content of a weights file. The messages continue after the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// There is nothing in it.

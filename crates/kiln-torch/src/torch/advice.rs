@@ -1,4 +1,4 @@
-//! What would help where a layer is misused or sizes do not fit.
+//! Help for misused layers and sizes that do not fit.
 
 use std::rc::Rc;
 
@@ -72,7 +72,7 @@ pub(super) fn input_for_images(b: &Bound, shape: &[Dim], spatial: usize) -> Opti
         .then(|| format!("an image is not flat: `--input {channels},{side},{side}`"))
 }
 
-/// What brings two shapes together that are added.
+/// How to make two added shapes fit.
 pub(super) fn to_fit(a: &[Dim], b: &[Dim]) -> String {
     let rule = "from the last dimension backwards, sizes have to be equal or one of them 1".to_owned();
     let ([_, c, rest @ ..], [_, d, others @ ..]) = (a, b) else { return rule };
@@ -105,7 +105,7 @@ pub(super) fn to_fit(a: &[Dim], b: &[Dim]) -> String {
     )
 }
 
-/// What brings two shapes together that are concatenated along `axis`.
+/// How to make two shapes fit that are concatenated along `axis`.
 pub(super) fn to_put_together(a: &[Dim], b: &[Dim], axis: usize) -> String {
     if a.len() != b.len() {
         return "all need as many dimensions as the first".into();

@@ -50,7 +50,7 @@ impl Interpreter {
         self.change(of, new)
     }
 
-    /// A mask as `x` needs it: one with fewer dimensions chooses all that lies behind its last.
+    /// A mask as `x` needs it: one with fewer dimensions selects whole slices behind its last.
     fn mask_of(&mut self, mask: ValueId, x: ValueId) -> Result<ValueId> {
         let (shape, whole) = (self.shape(mask), self.shape(x));
         if !whole.starts_with(&shape) {
@@ -67,7 +67,7 @@ impl Interpreter {
         Ok(self.formula().reshape(mask, column.collect())?)
     }
 
-    /// What a key chooses, for each dimension.
+    /// The selection of a key, for each dimension.
     fn chosen(&mut self, x: ValueId, key: &Value) -> Result<Vec<Chosen>> {
         let keys = match key {
             Value::Tuple(keys) => keys.to_vec(),
@@ -149,7 +149,7 @@ impl Interpreter {
         self.placed(x, chosen, 0, value)
     }
 
-    /// Dimension by dimension: what lies before, the part, and what lies behind.
+    /// Dimension by dimension: the elements before, the part, and the elements after.
     fn placed(&mut self, x: ValueId, chosen: &[Chosen], from: usize, value: ValueId) -> Result<ValueId> {
         let next = chosen.iter().enumerate().skip(from).find_map(|(axis, chosen)| match chosen {
             Chosen::Places { places, .. } => Some((axis, places)),

@@ -53,7 +53,7 @@ impl Interpreter {
         self.step(object.attributes.borrow().len() as u64 / 8)
     }
 
-    /// What a container holds, in order.
+    /// The contents of a container, in order.
     pub(crate) fn members(&mut self, object: &Rc<Object>) -> Vec<Value> {
         let wanted = |value: &Value| value.as_module().is_some() || matches!(value, Value::Parameter(_));
         object.attributes.borrow().values().filter(|value| wanted(value)).cloned().collect()

@@ -1,4 +1,4 @@
-//! First values of parameters: PyTorch's defaults for each layer, and `torch.nn.init`.
+//! Initial values of parameters: PyTorch's defaults for each layer, and `torch.nn.init`.
 //!
 //! Sources: Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
 
@@ -12,7 +12,7 @@ use crate::python::methods::natives;
 use crate::python::native::Native;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
-/// What a parameter begins with.
+/// The initial value of a parameter.
 #[derive(Clone, Debug)]
 pub(crate) enum Init {
     /// The same everywhere.
@@ -316,7 +316,7 @@ fn gain(nonlinearity: &str, param: f64) -> Result<f64> {
     })
 }
 
-/// What drawing costs, in steps of a program.
+/// The cost of drawing random numbers, in steps of a program.
 fn work(init: &Init, shape: &[usize]) -> u64 {
     let count = size(shape);
     let each = match init {

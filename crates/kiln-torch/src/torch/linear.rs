@@ -215,7 +215,7 @@ fn bilinear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     }))
 }
 
-/// The famous one: the number of features is wrong, or nobody has flattened the image.
+/// The most common mistake: the number of features is wrong, or the image is not flattened.
 fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim) -> Fault {
     let shape = i.shape(x);
     let maker = i.maker(x);
@@ -251,7 +251,7 @@ fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim)
             _ => fault,
         };
     };
-    // What was flattened, if that is what lies in front.
+    // The flattened shape, if a flattening comes before.
     let before =
         i.graph.producer(x).map(|node| i.graph.node(node)).filter(|node| matches!(node.op, Op::Reshape(_)));
     let before = before.map(|node| i.shape(node.inputs[0])).filter(|before| before.len() > 2);

@@ -300,7 +300,7 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
         return Ok(Some(Value::Native(native)));
     }
     Ok(match module {
-        // What PyTorch is made of itself.
+        // PyTorch's own modules.
         "torch" if name == "_C" => {
             Some(Value::Opaque(Opaque { name: "_C".into(), origin: "torch".into() }.into()))
         }
@@ -361,7 +361,7 @@ pub(crate) fn supported() -> Vec<String> {
     all
 }
 
-/// What works instead of something that is not supported.
+/// Alternatives to unsupported functions.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
         "from_numpy" => {

@@ -11,13 +11,13 @@ use crate::python::{Fault, Interpreter, Result, Value};
 
 /// A tensor that belongs to a module: a parameter, or a buffer such as a running mean.
 ///
-/// Its first values are only described until somebody needs them: with a state dict nobody does.
+/// Its initial values are only described until they are needed: with a state dict they are not.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub init: RefCell<Init>,
-    /// The constant that has the first values, once somebody has asked for them.
+    /// The constant that has the initial values, once they have been requested.
     pub known: Cell<Option<ValueId>>,
     /// The number with which they are drawn, if it is decided.
     pub number: Cell<Option<u32>>,

@@ -41,7 +41,7 @@ const PARTS: &[&str] = &["chunk", "split", "unbind", "narrow", "select"];
 const SAME: &[&str] =
     &["contiguous", "cpu", "float", "long", "int", "bool", "half", "double", "to", "type_as"];
 
-/// What a value is a view of.
+/// The base of a view.
 #[derive(Clone, Copy, Debug)]
 struct View {
     of: ValueId,

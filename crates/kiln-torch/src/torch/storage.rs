@@ -14,7 +14,7 @@ use super::{Init, Parameter};
 use crate::python::native::Native;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
-/// What leads from a tensor to a view of it.
+/// The path from a tensor to a view of it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// All elements in the same shape.
@@ -125,7 +125,7 @@ impl Interpreter {
         }
     }
 
-    /// What a tensor is at the moment: a view follows its base.
+    /// The current value of a tensor: a view follows its base.
     pub(crate) fn looked_at(&mut self, tensor: &Value) -> Result<Option<ValueId>> {
         let Value::Tensor(cell) = tensor else { return Ok(None) };
         let id = cell.get();

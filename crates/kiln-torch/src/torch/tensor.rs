@@ -64,7 +64,7 @@ impl Interpreter {
         Ok(found(Home::Method, name).map(|function| Value::Method(Rc::new((function, of.clone())))))
     }
 
-    /// What would help where a tensor has no such method.
+    /// Help for unknown methods of tensors.
     pub(crate) fn tensor_help(&mut self, fault: Fault, name: &str) -> Fault {
         match name {
             "item" | "numpy" | "tolist" => {
@@ -218,7 +218,7 @@ impl Interpreter {
     }
 }
 
-/// What becomes of a dimension.
+/// The treatment of a dimension.
 enum Part {
     Kept,
     Dropped,

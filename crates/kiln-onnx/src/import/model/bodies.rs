@@ -1,4 +1,4 @@
-//! Operators that have graphs as attributes, which are written out in their place.
+//! Operators that have subgraphs as attributes, which are expanded in their place.
 
 mod flex_attention;
 
@@ -9,7 +9,7 @@ use super::super::cx::{invalid, unsupported};
 use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, order};
 use crate::proto::{GraphProto, NodeProto};
 
-/// What takes more steps is not written out.
+/// Loops with more iterations are not unrolled.
 const MAX_STEPS: usize = 1024;
 /// Nor are more nodes, in all steps of all graphs together.
 const MAX_NODES: usize = 1 << 15;
@@ -40,7 +40,7 @@ impl Control {
     }
 }
 
-/// Why an operator with graphs could not be written out.
+/// Why an operator with subgraphs could not be expanded.
 enum Stop {
     /// The operator itself is the reason.
     Op(OpError),
@@ -73,15 +73,15 @@ type Result<T> = std::result::Result<T, Stop>;
 /// A graph within a node, as often as it is needed.
 struct Body<'a> {
     graph: &'a GraphProto,
-    /// Nodes that are the same each time, until they have been written out.
+    /// Nodes that are the same in each iteration, until they have been expanded.
     constants: Vec<&'a NodeProto>,
     /// The other nodes, in order.
     nodes: Vec<&'a NodeProto>,
-    /// What names stand for each time.
+    /// The values of names in each iteration.
     shared: Vec<(&'a String, Slot)>,
 }
 
-/// The node that is written out.
+/// The node that is expanded.
 struct At<'a> {
     node: &'a NodeProto,
     name: &'a str,
@@ -137,7 +137,7 @@ impl Importer<'_> {
         self.give_up(scope, node)
     }
 
-    /// Begins with a graph that is written out `steps` times: its initializers and constants, which it shares with itself.
+    /// Starts a subgraph that is unrolled `steps` times: its initializers and constants, which all iterations share.
     fn begin<'b>(&mut self, scope: &Scope, body: &'b GraphProto, steps: usize) -> Result<Body<'b>> {
         let constant = |node: &&NodeProto| super::is_standard(&node.domain) && node.op_type == "Constant";
         let (constants, nodes): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Attention in ONNX's words: three or four dimensions, keys of earlier calls, and the steps on the way as outputs.
+//! Attention as ONNX defines it: three or four dimensions, keys of earlier calls, and intermediate results as outputs.
 
 use kiln_graph::functions::attention::{self, Attended, Attention};
 use kiln_graph::{DType, Dim, ValueId};

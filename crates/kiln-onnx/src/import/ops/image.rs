@@ -51,7 +51,7 @@ pub(crate) fn affine_grid(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![sampling::affine_grid(&mut cx.formula(), theta, image, corners)?])
 }
 
-/// Since version 16 coordinates are those of elements' edges, unless said otherwise.
+/// Since version 16 coordinates are those of elements' edges by default.
 pub(crate) fn roi_align(cx: &mut Cx<'_>) -> Outputs {
     let (x, regions, images) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let half_pixel = cx.opset >= 16

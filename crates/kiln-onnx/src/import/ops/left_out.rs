@@ -1,4 +1,4 @@
-//! What is deliberately not read, and why. `kiln check` says so, where it could only say that something is unknown.
+//! Operators left out on purpose, and why. `kiln check` reports the reason instead of an unknown operator.
 
 /// Why operators of one kind are left out.
 struct Reason {

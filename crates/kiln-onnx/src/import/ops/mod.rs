@@ -291,7 +291,7 @@ pub(crate) fn support(domain: &str, name: &str, opset: i64) -> Support {
     };
     let Some(operator) = TABLE.get(index) else { return Support::No };
     match operator.until {
-        // Asked about the newest version, whoever asks wants to know of the operator at all.
+        // A query for the newest version asks whether the operator is known at all.
         Some(until) if opset >= until && opset < super::OPSETS.1 => Support::Gone(until),
         _ if opset < operator.since => Support::TooNew(operator.since),
         _ => Support::Yes(operator),

@@ -1,4 +1,4 @@
-//! What models of sequences have beside attention: rotations, caches, convolutions and recurrences that carry a state.
+//! Operators of sequence models besides attention: rotations, caches, convolutions and recurrences that carry a state.
 
 use kiln_graph::functions::{activation, attention, convolution, embedding};
 use kiln_graph::ops::{BinaryOp, Conv, Gather, GatherElements, Iota, MatMul, SliceAxis, UnaryOp};
@@ -139,7 +139,7 @@ pub(crate) fn causal_conv(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![y, cx.formula().slice(all, vec![end])?])
 }
 
-/// Steps that are written out one by one.
+/// Maximum number of unrolled steps.
 const MAX_STEPS: usize = 256;
 
 /// Attention without a softmax (Katharopoulos et al. 2020): a sum of products of keys and values is the state `[B, heads,

@@ -1,4 +1,4 @@
-//! Texts as lists of numbers.
+//! N-grams of sequences of numbers.
 
 use kiln_graph::functions::masks::counted;
 use kiln_graph::ops::{BinaryOp, Gather, Pad, PadMode, SliceAxis};
