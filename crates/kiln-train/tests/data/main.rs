@@ -142,7 +142,7 @@ fn tables() {
 #[test]
 fn sources_that_are_none() {
     for (text, words) in [
-        ("imagenet:here", "there are mnist:DIR"),
+        ("imagenet:here", "use mnist:DIR"),
         ("mnist", "should be followed by its path"),
         ("digits:three", "not a number of digits"),
         ("moons:19", "`19` is not a number of moons to draw; it should be from 20 to 1000000"),
@@ -343,7 +343,7 @@ fn cifar_pickles() {
     for (bytes, words) in [
         (batch(2, "labels", 12, 1), "has label 12; there are 10 classes"),
         (batch(2, "names", 1, 1), "has no `labels`"),
-        (batch(2, "labels", 1, 1)[..3000].to_vec(), "cut off"),
+        (batch(2, "labels", 1, 1)[..3000].to_vec(), "truncated"),
         (b"\x80\x02cposix\nsystem\nU\x02ls\x85R.".to_vec(), "holds `posix.system`, and Kiln runs no code"),
         (b"\x80\x02}(U\x06labels]K\x01aU\x04dataK\x07u.".to_vec(), "`data`: is not an array"),
     ] {
