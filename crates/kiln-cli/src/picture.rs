@@ -146,7 +146,7 @@ pub fn read(
                 );
             }
             if height.saturating_mul(width) > MOST_PIXELS {
-                bail!("the model wants {width} x {height} pixels, more than an image is enlarged to");
+                bail!("the model takes {width} x {height} pixels, more than an image is enlarged to");
             }
             match by_shorter {
                 true => picture.middle(height, width),

@@ -201,10 +201,10 @@ impl Heap {
     pub fn describe(&self, value: Value) -> &'static str {
         match value {
             Value::None => "None",
-            Value::Bool(_) => "a truth value",
+            Value::Bool(_) => "a boolean",
             Value::Int(_) | Value::BigInt | Value::Magic | Value::Float => "a number",
             Value::Object(id) => match self.at(id) {
-                Object::Text(_) => "a text",
+                Object::Text(_) => "a string",
                 Object::Bytes(_) => "bytes",
                 Object::Tuple(_) => "a tuple",
                 Object::List(_) => "a list",
@@ -213,7 +213,7 @@ impl Heap {
                 Object::Storage(_) => "a storage without a tensor",
                 Object::Tensor(_) => "a tensor",
                 Object::Foreign(_) => "an object",
-                Object::Dtype(_) => "a type of elements",
+                Object::Dtype(_) => "an element type",
                 Object::Array(_) => "an array",
             },
         }

@@ -74,14 +74,14 @@ pub enum RuntimeError {
     InputType { name: String, found: &'static str, expected: &'static str },
     #[error("input `{name}` has shape {found}, {expected} is expected")]
     InputShape { name: String, found: String, expected: String },
-    #[error("input `{name}` says {symbol} = {value}, but input `{other}` says {symbol} = {other_value}")]
+    #[error("input `{name}` has {symbol} = {value}, but input `{other}` has {symbol} = {other_value}")]
     Contradiction { name: String, symbol: String, value: i64, other: String, other_value: i64 },
     #[error(
-        "input `{name}` says {symbol} = {value}, the plan was made for {symbol} of at most {max}: \
+        "input `{name}` has {symbol} = {value}, the plan was made for {symbol} of at most {max}: \
          compile the model again with a larger maximum (`kiln compile --max {symbol}={value}`)"
     )]
     TooLarge { name: String, symbol: String, value: i64, max: u32 },
-    #[error("input `{name}` says {symbol} = {value}; it must be at least 1")]
+    #[error("input `{name}` has {symbol} = {value}; it must be at least 1")]
     TooSmall { name: String, symbol: String, value: i64 },
     #[error("the size of {symbol} does not follow from the shapes of the inputs")]
     Unbound { symbol: String },

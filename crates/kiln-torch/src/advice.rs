@@ -44,7 +44,7 @@ pub(crate) fn syntax(text: &str, message: &str, span: Span) -> Fault {
     let is_first = before.rsplit('\n').next().unwrap_or_default().trim().is_empty();
     if message.contains("ndent") {
         return fault.help(
-            "the lines of a block begin in the same column, and a block begins behind a line \
+            "the lines of a block start in the same column, and a block starts after a line \
         that ends in `:`",
         );
     }
@@ -157,7 +157,8 @@ pub(crate) fn function_arguments(function: &Function, name: &str, args: &Args) -
     let options: Vec<String> = missing.iter().map(|name| format!("--arg {name}=10")).collect();
     Err(Fault::type_error(format!("`{name}` needs {}", shown.join(", ")))
         .help(format!(
-            "`{}` says numbers to a function that makes a module; one that computes with tensors is the `forward` of a \
+            "`{}` passes numbers to a function that returns a module; one that computes with tensors is the \
+             `forward` of a \
              class that derives from `nn.Module`, whose parameters `__init__` makes with `nn.Parameter`",
             options.join(" ")
         ))
@@ -184,7 +185,7 @@ pub(crate) fn no_self(module: &Rc<Object>) -> Fault {
     let fault = Fault::type_error("`forward` has no parameter for the input");
     match method(&module.class, "forward") {
         Some(forward) => {
-            fault.help("`self` comes first, the input behind it: `def forward(self, x):`").at(forward.place())
+            fault.help("`self` comes first, then the input: `def forward(self, x):`").at(forward.place())
         }
         None => fault,
     }

@@ -257,7 +257,7 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
     named.sort_by_key(|(name, _)| all.iter().position(|other| other == name));
     let is_prefix = named.iter().zip(&all).all(|((name, _), other)| name == other);
     if !is_prefix {
-        return Err(Fault::unsupported("inputs behind a parameter with a default need that one, too"));
+        return Err(Fault::unsupported("inputs after a parameter with a default require that one, too"));
     }
     Ok(named)
 }
@@ -281,7 +281,7 @@ fn no_input(module: &Rc<Object>, required: &[String]) -> Fault {
         message += &format!("; `forward` takes {}", required.join(", "));
     }
     Fault::value(message).help(format!(
-        "`{example}` says what one sample is, or a comment above the class: `# kiln: {example}`"
+        "`{example}` gives the shape of one sample, or a comment above the class: `# kiln: {example}`"
     ))
 }
 
@@ -367,7 +367,8 @@ fn warnings(graph: &Graph) -> Vec<String> {
             let from = &graph.ty(node.inputs[0]).shape;
             let each = kiln_graph::product(from.iter().skip(1));
             warning += &format!(
-                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` keeps them together, and the layer behind it takes {each}",
+                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` \
+                 keeps them together, and the layer after it takes {each}",
                 node.name
             );
         }

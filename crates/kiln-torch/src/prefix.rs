@@ -59,15 +59,15 @@ impl Prefix {
             // What `nn.DataParallel` and `torch.compile` add says nothing about the weights.
             Self::Added(prefix) if matches!(prefix.as_str(), "module." | "_orig_mod.") => None,
             Self::Cut(prefix) if passed_over.is_empty() => {
-                Some(format!("its names begin with `{prefix}`, which the model's do not; that was left out"))
+                Some(format!("its names begin with `{prefix}`, which the model's do not; it was removed"))
             }
             Self::Cut(prefix) => Some(format!(
-                "the names of the model's weights begin with `{prefix}` in it, which was left out; {} passed over",
+                "the names of the model's weights begin with `{prefix}` in it, which was removed; {} ignored",
                 list(passed_over) + if passed_over.len() == 1 { " was" } else { " were" },
             )),
-            Self::Added(prefix) => Some(format!(
-                "the model's names begin with `{prefix}`, which its names do not; that was added"
-            )),
+            Self::Added(prefix) => {
+                Some(format!("the model's names begin with `{prefix}`, which its names do not; it was added"))
+            }
             Self::Ambiguous(prefixes) => {
                 let names: Vec<&str> = prefixes.iter().map(String::as_str).collect();
                 Some(format!(

@@ -52,7 +52,7 @@ impl Root {
     /// The error for what is imported from elsewhere.
     pub fn outside(&self, what: &str) -> Fault {
         let root = self.folder.as_deref().unwrap_or(Path::new("")).display();
-        let message = format!("{what} lies outside of `{root}`, and a model is read from there alone");
+        let message = format!("{what} is outside of `{root}`, the only folder that the model is read from");
         Fault::python("ImportError", message)
             .help("`--root FOLDER` names a folder around all files of the model")
     }

@@ -100,7 +100,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if end.into_diagnostic()? == End::Stopped {
         let progress = &setup.trainer.progress;
         note!(
-            "stopped after step {} ({} epochs); the same command with --resume goes on from there",
+            "stopped after step {} ({} epochs); the same command with --resume continues from there",
             progress.step,
             progress.epoch
         );
@@ -285,9 +285,9 @@ fn describe(setup: &Setup) {
     }
     match setup.training.without_gradient(&setup.model).unwrap_or_default().as_slice() {
         [] => {}
-        [one] => note!("`{one}` gets no gradient and stays as it is"),
+        [one] => note!("`{one}` gets no gradient and is not trained"),
         [first, rest @ ..] => {
-            note!("`{first}` and {} more parameters get no gradient and stay as they are", rest.len());
+            note!("`{first}` and {} more parameters get no gradient and are not trained", rest.len());
         }
     }
     let dispatches = setup.compiled.plan.program("train").map_or(0, |program| program.dispatches.len());

@@ -117,13 +117,14 @@ pub fn assumed(data: &Dataset, outputs: Option<usize>) -> Result<()> {
     }
     match outputs {
         Some(outputs) if outputs > list.len() => bail!(
-            "nothing says which of this model's {outputs} classes those of the data are ({}); `--classes` names all \
-             {outputs} in the model's order",
+            "the model does not name its {outputs} classes, so those of the data ({}) cannot be matched; \
+             `--classes` names \
+             all {outputs} in the model's order",
             names(list)
         ),
         _ => note!(
-            "note: nothing says what this model's classes are; they are taken for {}, in this order, and `--classes` \
-             names them in another",
+            "note: the model does not name its classes; they are assumed to be {}, in this order, \
+             and `--classes` gives another",
             names(list)
         ),
     }

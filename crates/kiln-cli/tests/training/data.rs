@@ -86,15 +86,12 @@ fn tables_are_read_as_the_model_knows_them() {
     succeeds(
         &format!("{alone} csv:all.csv"),
         &place,
-        &[
-            "nothing says what this model's classes are; they are taken for a, b, c",
-            "they are used unchanged",
-        ],
+        &["the model does not name its classes; they are assumed to be a, b, c", "they are used unchanged"],
     );
     fails(
         &format!("{alone} csv:part.csv"),
         &place,
-        &["which of this model's 3 classes", "(b, c)", "`--classes`"],
+        &["the model does not name its 3 classes", "(b, c)", "`--classes`"],
     );
     succeeds(&format!("{alone} csv:part.csv --classes a,b,c --mean 1 --std 1.7"), &place, &["100.00 %"]);
 }

@@ -184,7 +184,7 @@ pub fn recurrent(
     };
     let Some(count) = steps.as_usize().filter(|steps| (1..=MOST_STEPS).contains(steps)) else {
         let message =
-            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are written out");
+            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are unrolled");
         return Err(GraphError::Unsuitable(message));
     };
     let flat = f.reshape(x, vec![steps * batch, inputs.clone()])?;

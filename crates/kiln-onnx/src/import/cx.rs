@@ -103,7 +103,8 @@ impl Cx<'_> {
         let given = self.optional(i).map(|id| self.graph.value(id));
         OpError::Unsupported(match given.filter(|value| matches!(value.def, Def::Input)) {
             Some(Value { name, .. }) => format!(
-                "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; say what it is: --value {name}=.."
+                "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; give its value: \
+                 --value {name}=.."
             ),
             None => format!("input {i} (`{what}`) {wanted}, but it is computed from data"),
         })

@@ -29,13 +29,13 @@ fn inputs_that_do_not_fit() {
         (&[("x", &good), ("y", &ints)], "input `y` is i64, f32 is expected"),
         (&[("x", &two), ("y", &good)], "input `x` has shape [2, 4], [N, 3] (N up to 1000) is expected"),
         (&[("x", &flat), ("y", &good)], "input `x` has shape [6], [N, 3] (N up to 1000) is expected"),
-        (&[("x", &good), ("y", &three)], "input `y` says N = 3, but input `x` says N = 2"),
+        (&[("x", &good), ("y", &three)], "input `y` has N = 3, but input `x` has N = 2"),
         (
             &[("x", &many), ("y", &many)],
-            "input `x` says N = 1001, the plan was made for N of at most 1000: compile the model again with a \
+            "input `x` has N = 1001, the plan was made for N of at most 1000: compile the model again with a \
              larger maximum (`kiln compile --max N=1001`)",
         ),
-        (&[("x", &none), ("y", &none)], "input `x` says N = 0; it must be at least 1"),
+        (&[("x", &none), ("y", &none)], "input `x` has N = 0; it must be at least 1"),
     ];
     for (inputs, expected) in cases {
         assert_eq!(message(session.run(inputs)), *expected);

@@ -314,7 +314,7 @@ impl Interpreter {
             }
             Value::Namespace(namespace) => return self.no_member(&namespace.name.clone(), name),
             Value::Super(parts) => {
-                Fault::python("AttributeError", format!("no class behind `{}` has `{name}`", parts.0.name))
+                Fault::python("AttributeError", format!("no class after `{}` has `{name}`", parts.0.name))
             }
             Value::Tensor(_) | Value::Parameter(_) => {
                 Fault::unsupported(format!("`Tensor.{name}` is not supported"))

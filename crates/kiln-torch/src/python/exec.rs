@@ -157,7 +157,7 @@ impl Interpreter {
             Stmt::Match(s) => return self.match_statement(env, s),
             Stmt::IpyEscapeCommand(_) => {
                 return Err(Fault::unsupported("notebook commands are not Python")
-                    .help("leave lines that begin with `!` or `%` out"));
+                    .help("remove lines that start with `!` or `%`"));
             }
         }
         Ok(Flow::Next)

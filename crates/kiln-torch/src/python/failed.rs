@@ -254,7 +254,7 @@ impl Interpreter {
             let (line, _) = file.position(span.start);
             let path = file.path.display();
             let text = self.words_of(*span);
-            Some(format!("`{text}` ({path}:{line}) is passed over: `{name}` is taken as it was before"))
+            Some(format!("`{text}` ({path}:{line}) is skipped: `{name}` is used as it was before"))
         });
         words.collect()
     }

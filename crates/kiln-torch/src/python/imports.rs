@@ -49,7 +49,7 @@ fn instead(opaque: &Opaque) -> &'static str {
              number of classes or of words, has to be in the file as a number, or be an argument that `--arg` gives"
         }
         _ => {
-            "what a model is made of has to be in PyTorch, in this file, or in Python files beside it or below \
+            "everything that a model uses has to be in PyTorch, in this file, or in Python files beside it or below \
              `--root FOLDER`; `--lenient-imports` skips calls of unknown names"
         }
     }

@@ -35,7 +35,7 @@ pub enum StateDictError {
     },
     /// The ending of a file to write does not say what it should be.
     #[error(
-        "`{}` cannot be written: the ending says how a state dict is stored, and Kiln knows `.pt`, `.pth` and \
+        "`{}` cannot be written: the extension selects the format, and Kiln supports `.pt`, `.pth` and \
          `.safetensors`",
         .path.display()
     )]

@@ -51,7 +51,7 @@ impl<'a, 'h> Maker<'a, 'h> {
 
         let (start, base) = (usize::try_from(described.offset), usize::try_from(storage.offset));
         let offset = start.ok().zip(base.ok()).and_then(|(start, base)| start.checked_add(base));
-        let offset = offset.ok_or_else(|| wrong("it begins before its storage".into()))?;
+        let offset = offset.ok_or_else(|| wrong("it starts before its storage".into()))?;
         let shape = self.sizes(described.size).map_err(|what| wrong(format!("its shape {what}")))?;
         let stride = self.sizes(described.stride).map_err(|what| wrong(format!("its stride {what}")))?;
         if shape.len() != stride.len() {

@@ -77,7 +77,7 @@ fn embedding(i: &mut Interpreter, b: &Bound) -> Result<Value> {
             i.maker(indices),
             i.graph.ty(indices)
         ))
-        .help("`--input i64:16` says that the input is 16 integers"));
+        .help("`--input i64:16` declares an input of 16 integers"));
     }
     let y = i.op(Op::Gather(Gather { axis: 0 }), &[weight, indices])?;
     if !i.has_gradient(y)? {

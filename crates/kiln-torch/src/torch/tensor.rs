@@ -68,9 +68,7 @@ impl Interpreter {
     pub(crate) fn tensor_help(&mut self, fault: Fault, name: &str) -> Fault {
         match name {
             "item" | "numpy" | "tolist" => {
-                return fault.help(
-                    "`forward` is read once, for all inputs: arithmetic goes on with the tensor itself",
-                );
+                return fault.help("`forward` is read once, for all inputs: compute with the tensor itself");
             }
             "backward" => {
                 return fault

@@ -235,7 +235,7 @@ fn views_stay_in_their_storage_and_in_memory() {
         reason("I2\n", "(I3\nt", "(I1\nt").contains("invalid tensor `w`: it reaches beyond the 4 elements")
     );
     assert!(reason("I0\n", "(I2\nt", "(I9223372036854775807\nt").contains("reaches beyond"));
-    assert!(reason("I-1\n", "(I1\nt", "(I1\nt").contains("begins before"));
+    assert!(reason("I-1\n", "(I1\nt", "(I1\nt").contains("starts before"));
     assert!(reason("I0\n", "(I1\nt", "(I-1\nt").contains("its stride has a negative number"));
     assert!(reason("I0\n", "(I1\nt", "(t").contains("1 dimensions, but 0 strides"));
     assert!(reason("I0\n", "K\x01", "(t").contains("its shape is not a list of numbers"));

@@ -177,7 +177,7 @@ fn odd_arguments_are_refused() {
         &[
             (&deep, "longer than"),
             (&many, "more than 1000 arguments"),
-            ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "behind a `]`"),
+            ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "after a `]`"),
             ("m = nn.ReLU(print('x'.ljust(1000, 'a' * 1000)))\n", "one character"),
             ("d = {1: 2}\nm = nn.ReLU(d.move_to_end(1, last=(d,)))\n", "`last` should be"),
         ],

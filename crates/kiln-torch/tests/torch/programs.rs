@@ -83,7 +83,7 @@ fn training_and_plots_do_no_harm() {
         ["net = train(net, data)", "net, best = train(net, data)", "net = nn.Sequential(net, data.head())"]
     {
         let model = read(&format!("net = nn.Linear(4, 2)\n{line}\n"), "net", "4").expect("it is a layer");
-        let wanted = format!("`{line}` (net.py:6) is passed over: `net` is taken as it was before");
+        let wanted = format!("`{line}` (net.py:6) is skipped: `net` is used as it was before");
         assert_eq!(model.warnings, [wanted]);
     }
 }

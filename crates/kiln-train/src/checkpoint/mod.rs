@@ -106,7 +106,7 @@ impl Checkpoint {
         let metadata: BTreeMap<String, String> =
             header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
         let Some(progress) = metadata.get(PROGRESS) else {
-            return Err("it has weights but no progress to go on from; `--weights` starts from it".into());
+            return Err("it has weights but no progress to resume from; `--weights` starts from it".into());
         };
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("it is not a whole safetensors file ({error})"))?;

@@ -70,7 +70,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
 fn check_names(names: &[String]) -> Result<(), String> {
     let MetadataLimits { names: most, name_bytes, .. } = METADATA_LIMITS;
     if names.len() > most {
-        return Err(format!("has {} columns; {most} can be learned from", names.len()));
+        return Err(format!("has {} columns; at most {most} are supported", names.len()));
     }
     match names.iter().find(|name| name.len() > name_bytes) {
         Some(name) => Err(format!(

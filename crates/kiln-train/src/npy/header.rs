@@ -118,7 +118,7 @@ impl Header {
                 return Err(format!("its header has `{key}` twice"));
             }
             if !words.takes(',') {
-                words.expect('}', "its header goes on where it should end")?;
+                words.expect('}', "its header continues where it should end")?;
                 break;
             }
         }
