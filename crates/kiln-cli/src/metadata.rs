@@ -58,7 +58,7 @@ fn input(preprocessing: &Preprocessing) -> String {
                 Resize::Shorter(side) => format!("shorter side {side}"),
                 Resize::Exact { height, width } => format!("resized to {width} x {height}"),
             }));
-            parts.extend(pictures.crop.map(|[height, width]| format!("middle {width} x {height}")));
+            parts.extend(pictures.crop.map(|[height, width]| format!("center crop {width} x {height}")));
             parts.push(format!("values from 0 to {}", pictures.pixel_max));
             parts
         }
