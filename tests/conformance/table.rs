@@ -77,7 +77,7 @@ fn generated(cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> String {
             if row.count.1 == 0 { "none in the suite".into() } else { row.count.text() }
         );
     }
-    text += "\nLeft out, and refused with these words by `kiln check`:\n\n";
+    text += "\nLeft out on purpose, with the message of `kiln check`:\n\n";
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for info in &operators {
         if let Some(why) = info.left_out {

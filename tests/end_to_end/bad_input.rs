@@ -87,7 +87,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("a missing initializer", with(&|g| g.initializer.clear())),
         ("an output that nothing makes", with(&|g| g.output = vec![info("z", &[0, 4])])),
-        ("a value that is made twice", with(&|g| g.node.push(node("Relu", "again", &["x"], "y")))),
+        ("a value that is defined twice", with(&|g| g.node.push(node("Relu", "again", &["x"], "y")))),
         ("a negative dimension of an input", with(&|g| g.input = vec![info("x", &[-3, 8])])),
         ("an overflowing dimension of an input", with(&|g| g.input = vec![info("x", &[i64::MAX, 8])])),
         ("a negative dimension of a weight", with(&|g| g.initializer[0].dims = vec![-8, 4])),

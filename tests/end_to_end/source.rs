@@ -166,7 +166,7 @@ fn models_compute_and_train_as_in_pytorch() {
 }
 
 /// The book's network with the book's weights, over its birds and airplanes: PyTorch takes 1,762 of the 2,000 for what
-/// they are. The pictures are JPEG files, which decoders round differently.
+/// they are. The images are JPEG files, which decoders round differently.
 #[test]
 fn the_books_weights_know_birds_from_airplanes() {
     let data = std::env::var_os("KILN_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);

@@ -16,12 +16,12 @@ use crate::machine::{Machine, answers, text};
 
 /// What differs from PyTorch, with the reason.
 const KNOWN: &[(&str, &str)] = &[
-    ("F.hardtanh(x, -2.0, 2.0)", "NaN lies in no limits, as for `clamp` in PyTorch"),
-    ("F.relu6(x, inplace=False)", "NaN lies in no limits, as for `clamp` in PyTorch"),
+    ("F.hardtanh(x, -2.0, 2.0)", "NaN is within no limits, as for `clamp` in PyTorch"),
+    ("F.relu6(x, inplace=False)", "NaN is within no limits, as for `clamp` in PyTorch"),
     ("F.hardswish(x, inplace=False)", "the slope is that of NaN"),
     ("x.abs()", "the sign of NaN is NaN"),
     ("torch.max(x)", "NaN is equal to no element, as for `amax` in PyTorch"),
-    ("x % y", "the quotient is infinite, and so is what is whole of it"),
+    ("x % y", "the quotient is infinite, and so is its floor"),
     ("torch.prod(x)", "the product of the others is the product divided by the element, which is finite"),
 ];
 

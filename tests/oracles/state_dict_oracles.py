@@ -343,7 +343,7 @@ def refused_otherwise():
     (FIXTURES / "tar.pt").write_bytes(tarfile.TarInfo("sys_info").tobuf(tarfile.USTAR_FORMAT))
     yield "tar.pt", ["tar archive"]
     (FIXTURES / "text.pt").write_text("weights\n")
-    yield "text.pt", ["no file of weights"]
+    yield "text.pt", ["not a weights file"]
     (FIXTURES / "nothing.pt").write_bytes(b"")
     yield "nothing.pt", ["is empty"]
 

@@ -1,4 +1,4 @@
-//! How a model definition is read: an ONNX file, or PyTorch source with what it needs to become a graph.
+//! How a model definition is read: an ONNX file, or PyTorch source with its arguments.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::report::readable;
 use crate::terminal::{clean_in_place, clean_line};
 use crate::training::metadata_beside;
 
-/// What can be said about a definition, by flags or in a recipe.
+/// Options of a definition, from flags or a recipe.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct DefinitionArguments {
-    /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several,
-    /// with i64: for integers. A comment in the file can say it: `# kiln: --input 3,32,32`; where there is data, it
-    /// does
+    /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several, with
+    /// i64: for integers. A comment in the file can give it: `# kiln: --input 3,32,32`; with data, it follows from the
+    /// data
     #[arg(long, value_name = "SHAPE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<String>,
@@ -28,7 +28,7 @@ pub struct DefinitionArguments {
     #[arg(long, value_name = "NAME=VALUE", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arg: Vec<String>,
-    /// Pass over decorators and calls that come from imports which are not there
+    /// Skip decorators and calls that come from unknown imports
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "PyTorch source")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct DefinitionArguments {
     #[arg(long, value_name = "FILE", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// Take of the weights what fits, and say what does not: for a new head on a trained body
+    /// Load the weights that fit and list those that do not: for a new head on a trained body
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Weights")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,12 +49,12 @@ pub struct DefinitionArguments {
 }
 
 impl DefinitionArguments {
-    /// Reads a model. First values of parameters depend on `seed`.
+    /// Reads a model. Initial values of parameters depend on `seed`.
     pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
         self.finished(self.definition(path, onnx, seed, &[])?)
     }
 
-    /// Reads a model for samples of a shape, which say what the file does not: the input's shape of PyTorch source,
+    /// Reads a model for samples of a shape, which defines what the file does not: the input's shape of PyTorch source,
     /// symbolic dimensions of an ONNX file. Where source does not take the shape itself, it may take the same without a
     /// channel of images, or all in a row.
     pub fn read_for(&self, path: &Path, sample: &[usize], seed: u64) -> Result<Model> {
@@ -84,8 +84,8 @@ impl DefinitionArguments {
         sample: &[usize],
     ) -> Result<Model> {
         if is_recipe(path) {
-            let help = "here, say what its `model` says";
-            return Err(miette!(help = help, "`{}` is a recipe, no model", path.display()));
+            let help = "give the model that its `model` key names";
+            return Err(miette!(help = help, "`{}` is a recipe, not a model", path.display()));
         }
         refuse_plan(path)?;
         let source = kiln::torch::ImportOptions {
@@ -105,7 +105,7 @@ impl DefinitionArguments {
         })
     }
 
-    /// Says what is to be said of a model, and gives it the weights.
+    /// Prints a model's warnings, and loads its weights.
     fn finished(&self, mut model: Model) -> Result<Model> {
         for warning in &model.warnings {
             note!("warning: {warning}");
@@ -114,7 +114,11 @@ impl DefinitionArguments {
             let partial = self.partial_weights.unwrap_or(false);
             let fit = model.load_weights(file, partial).map_err(|error| match error {
                 Error::Weights(error) => {
-                    miette!(help = "`--partial-weights` takes what fits", "`{}`: {error}", file.display())
+                    miette!(
+                        help = "`--partial-weights` loads those that fit",
+                        "`{}`: {error}",
+                        file.display()
+                    )
                 }
                 other => miette!("{other}"),
             })?;
@@ -122,15 +126,13 @@ impl DefinitionArguments {
                 note!("note: `{}`: {said}", file.display());
             }
             if !fit.is_perfect() {
-                note!("note: of `{}` only what fits was taken\n{fit}", file.display());
+                note!("note: only the weights of `{}` that fit were loaded\n{fit}", file.display());
             }
             if model.metadata.is_empty()
                 && let Some((recipe, metadata)) = metadata_beside(file)
             {
                 let (recipe, file) = (recipe.display(), file.display());
-                note!(
-                    "note: what the model takes and says is read from `{recipe}`, which lies beside `{file}`"
-                );
+                note!("note: the model's metadata is read from `{recipe}`, which is next to `{file}`");
                 model.metadata = metadata;
             }
         }
@@ -138,7 +140,7 @@ impl DefinitionArguments {
     }
 }
 
-/// What the symbols of a model's input are for samples of a shape; not the batch.
+/// The values of the symbols of a model's input for samples of a shape, without the batch.
 fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
     let [input] = graph.inputs() else { return BTreeMap::new() };
     let Some((batch, dims)) = graph.ty(*input).shape.split_first() else { return BTreeMap::new() };
@@ -169,24 +171,25 @@ pub fn refuse_plan(path: &Path) -> Result<()> {
                     model it was made from";
         return Err(miette!(
             help = help,
-            "`{}` is a compiled plan, which no longer knows its layers",
+            "`{}` is a compiled plan, which does not contain its layers",
             path.display()
         ));
     }
     Ok(())
 }
 
-/// Says that the weights of a model are random numbers, if they are, where its answers matter.
+/// Notes that the weights of a model are random, if they are, where its outputs matter.
 pub fn note_untrained(model: &Model, path: &Path) {
     if model.untrained {
         note!(
-            "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` names trained ones",
+            "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` loads \
+             trained ones",
             path.display()
         );
     }
 }
 
-/// An error with what would help; that of a source file with its place.
+/// An error with its help text; that of a source file with its place.
 pub fn report(error: Error) -> Report {
     match error {
         Error::Source(error) => source_report(&error),

@@ -1,4 +1,4 @@
-//! Inputs from files (pictures, `.npy`, `.pb`), or made up.
+//! Inputs from files (images, `.npy`, `.pb`), or generated.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture::{self, PictureArguments};
 
-/// Inputs are not made up beyond this: no device takes a buffer that large.
+/// Inputs larger than this are not generated: no device supports a buffer that large.
 const MOST_MADE_UP: usize = 1 << 30;
 
 /// Where inputs come from.
 #[derive(Args, Clone)]
 pub struct InputArguments {
-    /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are pictures
-    /// (PNG, JPEG; several make a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
+    /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are images
+    /// (PNG, JPEG; several form a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
     #[arg(value_name = "[NAME=]INPUT")]
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub pictures: PictureArguments,
-    /// Apply the mean and deviation to `.npy` and `.pb` inputs, too, which are taken as they stand otherwise
+    /// Apply the mean and deviation to `.npy` and `.pb` inputs, too, which are used unchanged otherwise
     #[arg(long)]
     pub normalize: bool,
 }
 
 impl InputArguments {
-    /// The files that may be meant.
+    /// The files that may be read.
     pub fn files(&self) -> Vec<PathBuf> {
         let words = self.inputs.iter().flat_map(|input| {
             let behind_name = input.split_once('=').map(|(_, file)| file);
@@ -78,8 +78,8 @@ struct Feed {
     normalize: bool,
 }
 
-/// Reads all inputs, prepared as flags or else the model's metadata say; `symbols` gives sizes to inputs that are made
-/// up.
+/// Reads all inputs, preprocessed as flags or else the model's metadata say; `symbols` gives sizes to generated
+/// inputs.
 pub fn read(
     arguments: &InputArguments,
     wanted: &[Wanted],
@@ -145,7 +145,7 @@ fn one(sources: &[&str], input: &Wanted, symbols: &BTreeMap<String, u32>, feed: 
     }
 }
 
-/// Sizes for an input nobody gave: symbols as told, else 1.
+/// Sizes of an input that was not given: symbols as given, else 1.
 fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>> {
     let size = |dim: &Result<usize, String>| match dim {
         Ok(size) => *size,
@@ -155,14 +155,14 @@ fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>
     let count = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
     if count.is_none_or(|count| count > MOST_MADE_UP) {
         bail!(
-            "the input `{}` would be {shape:?}, more than {MOST_MADE_UP} numbers; a smaller --max would do",
+            "the input `{}` would be {shape:?}, more than {MOST_MADE_UP} numbers; reduce `--max`",
             input.name
         );
     }
     Ok(shape)
 }
 
-/// Numbers from -1 to 1 (or 0 to 9, or truth values) that are the same each time.
+/// Numbers from -1 to 1 (or 0 to 9, or booleans) that are the same each time.
 fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor> {
     let shape = made_up(input, symbols)?;
     let count: usize = shape.iter().product();
@@ -207,7 +207,7 @@ fn random(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<HostTensor>
 fn pictures(files: &[&str], input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
     if input.shape.len() != 4 || input.dtype != kiln::DType::F32 {
         bail!(
-            "the input `{}` is {}, which is no batch of pictures [N, C, H, W]; give a `.npy` or `.pb` file",
+            "the input `{}` is {}, which is not a batch of images [N, C, H, W]; give a `.npy` or `.pb` file",
             input.name,
             input.text()
         );
@@ -221,7 +221,7 @@ fn pictures(files: &[&str], input: &Wanted, preprocessing: &Preprocessing) -> Re
         let (pixels, shape) = picture::read(&path, channels, size, preprocessing)?;
         if *first.get_or_insert(shape) != shape {
             bail!(
-                "`{file}` is {} x {} pixels, unlike the pictures before it; --resize or another model would help",
+                "`{file}` is {} x {} pixels, unlike the images before it; `--resize` brings them to one size",
                 shape[2],
                 shape[1]
             );
@@ -239,9 +239,7 @@ fn as_it_stands(file: &str, tensor: HostTensor, feed: &Feed) -> Result<HostTenso
         return Ok(tensor);
     }
     if !feed.normalize {
-        note!(
-            "note: `{file}` is taken as it stands; `--normalize` applies the mean and deviation of the inputs"
-        );
+        note!("note: `{file}` is used unchanged; `--normalize` applies the mean and deviation of the inputs");
         return Ok(tensor);
     }
     let Ok(values) = tensor.as_f32() else {
@@ -261,7 +259,7 @@ fn as_it_stands(file: &str, tensor: HostTensor, feed: &Feed) -> Result<HostTenso
 /// The rows of a table, with the columns that the model names, or all.
 fn table(path: &Path, input: &Wanted, preprocessing: &Preprocessing) -> Result<HostTensor> {
     if input.shape.len() != 2 || input.dtype != kiln::DType::F32 {
-        bail!("the input `{}` is {}, which is no batch of rows [N, columns]", input.name, input.text());
+        bail!("the input `{}` is {}, which is not a batch of rows [N, columns]", input.name, input.text());
     }
     let known = match &preprocessing.source {
         InputSource::Table { columns } => &columns[..],

@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln::plan::{Metadata, Task};
 use miette::{Result, miette};
 
-/// A file with as many names as there can be, none of them short, has less.
+/// Bytes of a label file: enough for the maximum number of long names.
 const MOST_BYTES: u64 = 1 << 26;
 
 /// One label a line.
@@ -26,7 +26,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// What a file calls the classes, or else the model. That the two differ is said.
+    /// Class names from a file, or else from the model. A note is printed if the two differ.
     pub fn new(file: Option<&Path>, metadata: &Metadata) -> Result<Self> {
         let known = &metadata.classes;
         let names = match file {
@@ -34,7 +34,7 @@ impl Labels {
             Some(path) => {
                 let names = read(path)?;
                 if !known.is_empty() && *known != names {
-                    note!("note: --labels names other classes than the model does, and goes before it");
+                    note!("note: --labels differs from the model's class names and takes precedence");
                 }
                 names
             }
@@ -44,7 +44,7 @@ impl Labels {
         Ok(Self { names, independent, binary })
     }
 
-    /// Says so where there are more or fewer names than scores.
+    /// Prints a note if there are more or fewer names than scores.
     pub fn check(&self, scores: usize) {
         let expected = if scores == 1 && self.binary { 2 } else { scores };
         if !self.names.is_empty() && self.names.len() != expected {

@@ -1,7 +1,7 @@
-//! The `kiln` command: compile a network, run it, look into it.
+//! The `kiln` command: compile a network, run it, inspect it.
 //!
-//! Each verb has a file in [`commands`]. Results go to standard output, everything said along the way to standard
-//! error. Exit status: 0 done, 1 something is wrong with what was asked for, 2 the command line is wrong. With `--json`
+//! Each subcommand has a file in [`commands`]. Results go to standard output, messages to standard
+//! error. Exit status: 0 success, 1 the command failed, 2 the command line is invalid. With `--json`
 //! errors are JSON on standard output, too (`report.rs`).
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -38,9 +38,9 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  kiln run models/filters.onnx photo.jpg -o out/       every filter's picture of a photograph
-  kiln train models/digits.toml                        learn digits that Kiln draws itself
-  kiln train net.py:Net --data folder:birds            learn from pictures, by PyTorch source
+  kiln run models/filters.onnx photo.jpg -o out/       the image that each filter makes of a photograph
+  kiln train models/digits.toml                        train on digits drawn by Kiln
+  kiln train net.py:Net --data folder:birds            train PyTorch source on images
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln run resnet18.kplan cat.jpg --top 5 --labels imagenet.txt
   kiln dump resnet18.onnx --stage fused                which layers became one kernel
@@ -51,7 +51,7 @@ off.";
 
 fn main() -> ExitCode {
     quiet_device_selection();
-    // Wherever it stands: a command line that is wrong is said in the form that was asked for, too.
+    // Anywhere on the command line: its errors are reported in the requested form, too.
     let arguments: Vec<_> = std::env::args_os().collect();
     let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let cli = match Cli::try_parse_from(&arguments) {

@@ -1,11 +1,11 @@
-//! What is known of a model, in words, and what its answers mean.
+//! A model's metadata as text, and the meaning of its outputs.
 
 use kiln::plan::{InputSource, Metadata, Preprocessing, Provenance, Resize, Targets, Task};
 
 /// How many names are shown of a long list.
 const SHOWN: usize = 12;
 
-/// A line for each thing that is known: what it is about, and what is known.
+/// A line for each property: its name and its value.
 pub fn lines(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if let Some(task) = metadata.task {
@@ -53,12 +53,12 @@ fn scaling(mean: &[f32], std: &[f32]) -> Option<String> {
 fn input(preprocessing: &Preprocessing) -> String {
     let mut parts = match &preprocessing.source {
         InputSource::Pictures(pictures) => {
-            let mut parts = vec![format!("pictures ({})", pictures.channels.name())];
+            let mut parts = vec![format!("images ({})", pictures.channels.name())];
             parts.extend(pictures.resize.map(|resize| match resize {
                 Resize::Shorter(side) => format!("shorter side {side}"),
                 Resize::Exact { height, width } => format!("resized to {width} x {height}"),
             }));
-            parts.extend(pictures.crop.map(|[height, width]| format!("middle {width} x {height}")));
+            parts.extend(pictures.crop.map(|[height, width]| format!("center crop {width} x {height}")));
             parts.push(format!("values from 0 to {}", pictures.pixel_max));
             parts
         }
@@ -88,8 +88,8 @@ fn trained(provenance: &Provenance) -> String {
     said.chain(measured).collect::<Vec<_>>().join(", ")
 }
 
-/// How many classes an output of this shape scores for each sample, if the model is a classifier; two for a single
-/// score.
+/// The number of classes that an output of this shape scores for each sample, if the model is a classifier; two for a
+/// single score.
 pub fn classes_of(metadata: &Metadata, shape: &[usize]) -> Option<usize> {
     let [_, rest @ ..] = shape else { return None };
     let scores: usize = rest.iter().product();

@@ -15,7 +15,7 @@ use crate::training::Recipe;
 
 pub use crate::definition::is_plan;
 
-/// The largest batch a plan serves if nobody says otherwise.
+/// The maximum batch of a plan by default.
 const DEFAULT_BATCH: u32 = 8;
 
 /// How a model is read and compiled.
@@ -25,13 +25,13 @@ pub struct ModelArguments {
     pub model: PathBuf,
     #[command(flatten)]
     pub definition: DefinitionArguments,
-    /// Largest value of a symbolic dimension that the plan is to serve (the batch: 8 if not given)
+    /// Maximum of a symbolic dimension (for the batch, 8 if not given)
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub max: Vec<(String, u32)>,
     /// Number for a symbolic dimension: --dim H=224
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub dim: Vec<(String, u32)>,
-    /// What an input is known to be, of which sizes or axes depend: --value axes=0,2
+    /// Known value of an input that sizes or axes depend on: --value axes=0,2
     #[arg(long, value_name = "NAME=NUMBERS", value_parser = known, help_heading = "ONNX")]
     pub value: Vec<(String, Vec<f64>)>,
     /// Device to compile for
@@ -73,7 +73,7 @@ pub fn pair(text: &str) -> Result<(String, u32), String> {
 fn known(text: &str) -> Result<(String, Vec<f64>), String> {
     let (name, numbers) = text.split_once('=').ok_or("should be NAME=NUMBERS, as in axes=0,2")?;
     let number =
-        |word: &str| word.trim().parse::<f64>().map_err(|_| format!("`{}` is no number", word.trim()));
+        |word: &str| word.trim().parse::<f64>().map_err(|_| format!("`{}` is not a number", word.trim()));
     let numbers = numbers.split(',').filter(|word| !word.trim().is_empty()).map(number);
     Ok((name.to_owned(), numbers.collect::<Result<_, _>>()?))
 }
@@ -85,7 +85,7 @@ impl ModelArguments {
         [model].into_iter().chain(self.definition.weights.clone()).collect()
     }
 
-    /// Reads the model with all that is known of it.
+    /// Reads the model with its metadata.
     pub fn read(&self) -> Result<Model> {
         if !is_recipe(&self.model) {
             return self.definition.read(&self.model, self.import_options(), 0);
@@ -93,14 +93,14 @@ impl ModelArguments {
         let (named, definition) = (Some(self.model.clone()), self.definition.clone());
         let recipe = Recipe { model: named, definition, ..Recipe::default() }.complete()?;
         let Some(path) = &recipe.model else {
-            return Err(miette!("`{}` names no model", self.model.display()));
+            return Err(miette!("`{}` does not name a model", self.model.display()));
         };
         let mut model = recipe.definition.read(path, self.import_options(), recipe.seed.unwrap_or(0))?;
         recipe.describe(&mut model.metadata)?;
         Ok(model)
     }
 
-    /// What the reader of ONNX files is told.
+    /// Options for reading ONNX files.
     pub fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
         let values = self.value.iter().cloned();
@@ -165,7 +165,7 @@ impl ModelArguments {
     }
 }
 
-/// Where something made of a model goes if nobody says: beside it, called after it.
+/// The default path of a file made from a model: next to it, with its name.
 pub fn beside(model: &Path, extension: &str) -> PathBuf {
     let (file, name) = kiln::model::split(model);
     match name {

@@ -1,4 +1,4 @@
-//! What comes out: files, and a few words on the terminal.
+//! Outputs: files, and a summary on the terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>
     }
 }
 
-/// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, pictures as PNG.
+/// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, images as PNG.
 /// Gives the files.
 pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>> {
     let extension = to.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
@@ -30,7 +30,10 @@ pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>
         (Some("png"), [(name, tensor)]) => match plane(tensor) {
             Some((data, shape)) => picture::write(to, &data, shape).map(|()| vec![to.to_owned()]),
             None => {
-                bail!("the output `{name}` is {}, which is no picture; `.npy` holds anything", text(tensor))
+                bail!(
+                    "the output `{name}` is {}, which is not an image; a `.npy` file can hold any tensor",
+                    text(tensor)
+                )
             }
         },
         (Some("npy" | "png"), many) => {
@@ -58,7 +61,7 @@ fn into_folder(folder: &Path, name: &str, tensor: &HostTensor) -> Result<PathBuf
     Ok(path)
 }
 
-/// `[1, C, H, W]` with 1 or 3 channels and a plane worth looking at.
+/// `[1, C, H, W]` with 1 or 3 channels and a plane large enough to look at.
 fn plane(tensor: &HostTensor) -> Option<(Vec<f32>, [usize; 3])> {
     let [1, channels @ (1 | 3), height, width] = *tensor.shape() else { return None };
     let data = tensor.as_f32().ok()?.to_vec();

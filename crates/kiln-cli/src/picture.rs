@@ -1,4 +1,4 @@
-//! Pictures as tensors and back: `[C, H, W]`, red green blue or grey, usually from 0 to 1.
+//! Images as tensors and back: `[C, H, W]`, red green blue or grey, usually from 0 to 1.
 
 use std::path::Path;
 
@@ -7,36 +7,36 @@ use kiln::plan::{Channels, InputSource, Metadata, Pictures, Preprocessing, Resiz
 use kiln::training::picture::{MOST_PIXELS, Picture};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
-/// What is done to a picture before a network sees it. What is not said, the model may know.
+/// Preprocessing of images. Options that are not given are taken from the model's metadata.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PictureArguments {
-    /// For pictures: taken off each channel, from 0 to 1, as in 0.485,0.456,0.406
+    /// For images: mean subtracted from each channel, from 0 to 1, as in 0.485,0.456,0.406
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
-    /// For pictures: each channel is divided by it, as in 0.229,0.224,0.225
+    /// For images: standard deviation each channel is divided by, as in 0.229,0.224,0.225
     #[arg(long, value_delimiter = ',')]
     pub std: Vec<f32>,
-    /// For pictures: bring the shorter side to this length and cut out the middle, instead of stretching
+    /// For images: resize the shorter side to this length and crop the center, instead of stretching
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub resize: Option<u32>,
-    /// For pictures: cut a square of this side out of the middle, after --resize; what is missing is black
+    /// For images: crop a square of this side from the center, after --resize; missing pixels are black
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub crop: Option<u32>,
 }
 
 impl PictureArguments {
-    /// Whether nothing is said.
+    /// Whether no option is given.
     pub fn is_empty(&self) -> bool {
         let Self { mean, std, resize, crop } = self;
         mean.is_empty() && std.is_empty() && resize.is_none() && crop.is_none()
     }
 
-    /// What is done to pictures: what the flags say, else what the model says. Where they differ, it is said.
+    /// The preprocessing of images: from flags, else from the model's metadata. A note is printed if they differ.
     pub fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
         for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
             if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
                 let kind = if flag == "--std" { "positive " } else { "" };
-                bail!("{flag} {wrong} does not do; a {kind}finite number does");
+                bail!("{flag} cannot be {wrong}; it should be a {kind}finite number");
             }
         }
         let known = metadata.preprocessing.clone();
@@ -53,7 +53,7 @@ impl PictureArguments {
         if let Some(side) = self.resize {
             let resize = Some(Resize::Shorter(side));
             replaced("--resize", is_known && pictures.resize.is_some() && pictures.resize != resize);
-            // What the model cuts out belongs to its own size.
+            // The model's crop belongs to its own size.
             pictures = Pictures { resize, crop: None, ..pictures };
         }
         if let Some(side) = self.crop {
@@ -75,7 +75,7 @@ impl PictureArguments {
         Ok(preprocessing)
     }
 
-    /// Writes into metadata what the flags say.
+    /// Writes the flags into metadata.
     pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
         if !self.is_empty() {
             metadata.preprocessing = Some(self.preprocessing(metadata)?);
@@ -84,10 +84,10 @@ impl PictureArguments {
     }
 }
 
-/// Says that a flag goes before what the model says.
+/// Notes that a flag takes precedence over the model's metadata.
 fn replaced(flag: &str, differs: bool) {
     if differs {
-        note!("note: {flag} is another than the model says, and goes before it");
+        note!("note: {flag} differs from the model's metadata and takes precedence");
     }
 }
 
@@ -97,8 +97,8 @@ fn same(a: &[f32], b: &[f32], none: f32) -> bool {
     (0..a.len().max(b.len()).max(1)).all(|n| (of(a, n) - of(b, n)).abs() <= 1e-4 * of(a, n).abs().max(1e-3))
 }
 
-/// A picture of `channels` channels. With `size` (height, width) it is brought to that size: cut out of the middle
-/// after it was resized by its shorter side, else stretched.
+/// An image of `channels` channels. With `size` (height, width) it is resized to that size: by a center
+/// crop after resizing its shorter side, else by stretching.
 pub fn read(
     path: &Path,
     channels: usize,
@@ -113,7 +113,7 @@ pub fn read(
         (1, _) => Channels::Grey,
         (3, Channels::Bgr) => Channels::Bgr,
         (3, Channels::Rgb | Channels::Grey) => Channels::Rgb,
-        (other, _) => bail!("an input of {other} channels is no picture; 1 and 3 are"),
+        (other, _) => bail!("an input of {other} channels is not an image; images have 1 or 3"),
     };
     for (flag, values) in [("--mean", &preprocessing.mean), ("--std", &preprocessing.std)] {
         if !matches!(values.len(), 0 | 1) && values.len() != channels {
@@ -123,7 +123,7 @@ pub fn read(
     let picture = Picture::read(path, pictures.channels).into_diagnostic()?;
     let too_large = |size: String| {
         miette!(
-            "{size} would make more than {MOST_PIXELS} pixels of `{}`; `--resize` makes fewer",
+            "{size} would make more than {MOST_PIXELS} pixels of `{}`; reduce it with `--resize`",
             path.display()
         )
     };
@@ -141,12 +141,12 @@ pub fn read(
             let by_shorter = matches!(pictures.resize, Some(Resize::Shorter(_))) && pictures.crop.is_none();
             if by_shorter && (picture.height() < height || picture.width() < width) {
                 bail!(
-                    "the model wants {width} x {height} pixels, more than --resize leaves of `{}`",
+                    "the model takes {width} x {height} pixels, more than --resize leaves of `{}`",
                     path.display()
                 );
             }
             if height.saturating_mul(width) > MOST_PIXELS {
-                bail!("the model wants {width} x {height} pixels, more than a picture is enlarged to");
+                bail!("the model takes {width} x {height} pixels, more than an image is enlarged to");
             }
             match by_shorter {
                 true => picture.middle(height, width),
@@ -169,7 +169,7 @@ pub fn read(
     Ok((values, [channels, picture.height(), picture.width()]))
 }
 
-/// Writes `[C, H, W]` with values from 0 to 1 as a PNG; what lies outside is clipped.
+/// Writes `[C, H, W]` with values from 0 to 1 as a PNG; values outside are clipped.
 pub fn write(path: &Path, data: &[f32], [channels, height, width]: [usize; 3]) -> Result<()> {
     let count = height * width;
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;

@@ -1,4 +1,4 @@
-//! How an error is said: to people on standard error, to programs (`--json`) as JSON on standard output.
+//! Reporting errors: as text on standard error, or as JSON on standard output (`--json`).
 
 use miette::{MietteDiagnostic, Report};
 use serde_json::json;
@@ -6,12 +6,12 @@ use serde_json::json;
 use crate::table::shorten;
 use crate::terminal::{clean, note_coloured, show_json};
 
-/// Characters of a word in a message; names can be as long as a file.
+/// Maximum characters of a word in a message; names can be as long as a file.
 const MOST_WORD: usize = 300;
 
-/// Says why a command failed.
+/// Reports why a command failed.
 pub fn say(report: Report, as_json: bool) {
-    // Where standard output cannot be written to, that is what there is to say.
+    // If standard output cannot be written to, that is the error to report.
     if as_json && show_json(&error_json(&report)).is_ok() {
         return;
     }
@@ -39,8 +39,8 @@ fn error_json(report: &Report) -> serde_json::Value {
     json!({ "error": error })
 }
 
-/// What is said, outermost first. Many errors say their cause in their own message and have it as their source, too: once
-/// is enough.
+/// The messages, outermost first. Many errors include their source's message in their own; it is shown
+/// once.
 pub fn causes(report: &Report) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for cause in report.chain().map(ToString::to_string) {
@@ -51,9 +51,9 @@ pub fn causes(report: &Report) -> Vec<String> {
     said
 }
 
-/// The same error with nothing in it that a terminal obeys.
+/// The same error without terminal control characters.
 fn for_people(report: Report) -> Report {
-    // What points into a source file stays whole; it is cleaned where it is made.
+    // Labels into a source file are kept; they are cleaned where they are created.
     if report.labels().is_some() {
         return report;
     }
@@ -65,7 +65,7 @@ fn for_people(report: Report) -> Report {
     said.fold(Report::new(first), Report::wrap_err)
 }
 
-/// A message without control characters and words of a million letters.
+/// A message without control characters and overlong words.
 pub fn readable(message: &str) -> String {
     let text = clean(message);
     if text.len() <= MOST_WORD {

@@ -5,10 +5,10 @@ use std::fmt;
 
 use crate::terminal::clean_line;
 
-/// Characters of a cell: beyond it, what is left out is in the middle. Names in files can be as long as the file.
+/// Maximum characters of a cell; longer text is elided in the middle. Names in files can be as long as the file.
 const MOST_CELL: usize = 400;
 
-/// Where a column's text stands.
+/// Alignment of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Words.
@@ -17,7 +17,7 @@ pub enum Align {
     Right,
 }
 
-/// A table in the making.
+/// A table being built.
 pub struct Table {
     header: Vec<&'static str>,
     align: Vec<Align>,
@@ -38,7 +38,7 @@ impl Table {
     }
 }
 
-/// A text of at most so many characters, with `...` in place of its middle where it has more.
+/// At most so many characters of a text; `...` replaces the middle of a longer one.
 pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     // Bytes are never fewer than characters, and need not be counted.
     if text.len() <= most || text.chars().count() <= most {
@@ -92,7 +92,7 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// Bytes in the unit that suits: `4.2 MiB`.
+/// Bytes in a suitable unit: `4.2 MiB`.
 pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["B", "KiB", "MiB"] {

@@ -1,11 +1,11 @@
-//! The terminal: results on standard output, everything said along the way on standard error.
+//! The terminal: results on standard output, messages on standard error.
 //!
-//! Names and messages come from files of strangers, and a terminal obeys what they may hold: escape sequences, bells,
-//! marks that turn the direction of writing. All text for people goes through [`clean`] here, which shows such characters
-//! instead; JSON says them by their numbers, so that what a program reads is exact.
+//! Names and messages come from untrusted files, and a terminal interprets what they may contain: escape
+//! sequences, bells, bidirectional marks. All text for the terminal goes through [`clean`] here, which shows such
+//! characters escaped; JSON escapes them by number, so that programs read exact values.
 //!
-//! The standard library's `println!` panics when nobody reads any more (`kiln summary net.onnx | head -1`) or the disk
-//! is full. Here the first is no error and the second is one like any other.
+//! The standard library's `println!` panics when the reader is gone (`kiln summary net.onnx | head -1`) or the disk
+//! is full. Here the first is not an error and the second is an ordinary one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Write};
 
 use miette::{Result, miette};
 
-/// Writes to standard output; a reader that has seen enough is no error.
+/// Writes to standard output; a closed pipe is not an error.
 pub fn show(text: fmt::Arguments<'_>) -> Result<()> {
     show_bytes(clean(&text.to_string()).as_bytes())
 }
@@ -29,22 +29,22 @@ pub fn show_bytes(bytes: &[u8]) -> Result<()> {
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Says something along the way. Where that cannot be read, the work goes on all the same.
+/// Prints a message. If it cannot be written, the work continues.
 pub fn note(text: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", clean(&text.to_string()));
 }
 
-/// The same for a text that has been cleaned and was then given colours.
+/// The same for a text that was cleaned and then coloured.
 pub fn note_coloured(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", replaced(text, &|text, at| !is_colour(text, at)));
 }
 
-/// A text with what a terminal would obey written as `\u{1b}`; ends of lines and tabs stay.
+/// A text with control characters escaped as `\u{1b}`; line ends and tabs stay.
 pub fn clean(text: &str) -> Cow<'_, str> {
     replaced(text, &|_, _| true)
 }
 
-/// A text of one line: ends of lines are written out, too.
+/// A text of one line: line ends are escaped, too.
 pub fn clean_line(text: &str) -> Cow<'_, str> {
     match clean(text) {
         text if text.contains(['\n', '\t']) => Cow::Owned(text.replace('\n', "\\n").replace('\t', "\\t")),
@@ -52,7 +52,7 @@ pub fn clean_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text with what a terminal would obey replaced by other characters of as many bytes, so that places in it stay.
+/// A text with control characters replaced by others of as many bytes, so that positions in it stay.
 pub fn clean_in_place(text: &str) -> String {
     let same_length = |c: char| match c.len_utf8() {
         1 => '?',
@@ -63,7 +63,7 @@ pub fn clean_in_place(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { same_length(c) } else { c }).collect()
 }
 
-/// JSON in which what a terminal would obey is written by its number. Such characters occur in strings alone.
+/// JSON in which control characters are escaped by number. They occur in strings only.
 pub fn json_text(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
@@ -114,7 +114,7 @@ fn replaced<'a>(text: &'a str, unless: &dyn Fn(&str, usize) -> bool) -> Cow<'a, 
     Cow::Owned(out)
 }
 
-/// Whether a sequence that does nothing but choose colours begins here: `ESC [ 1;31 m`.
+/// Whether a sequence that only sets colours begins here: `ESC [ 1;31 m`.
 fn is_colour(text: &str, at: usize) -> bool {
     let sequence = text[at..].strip_prefix("\u{1b}[");
     let end = sequence
@@ -142,7 +142,7 @@ macro_rules! showln {
     ($($text:tt)+) => { $crate::terminal::show(format_args!("{}\n", format_args!($($text)+))) };
 }
 
-/// `eprintln!` for what is said along the way.
+/// `eprintln!` for messages.
 macro_rules! note {
     ($($text:tt)*) => { $crate::terminal::note(format_args!($($text)*)) };
 }

@@ -120,7 +120,7 @@ const CASES: &[Case] = &[
     case("run OUT/net.kplan random --max N=5", 1, &[], &["--max N=5"]),
     case("run OUT/net.kplan", 1, &[], &["input `input`", "is missing"]),
     case("run OUT/net.kplan models/picture.png --top 2", 0, &["probability", "class 0"], &[]),
-    case("dump OUT/net.kplan", 1, &[], &["no longer knows its graph"]),
+    case("dump OUT/net.kplan", 1, &[], &["does not contain its graph"]),
     case("dump OUT/net.kplan --stage plan", 0, &["program inference"], &[]),
     case(
         "run tests/oracles/fixtures/net/model.onnx tests/oracles/fixtures/net/test_data_set_0/input_0.pb -o OUT/y.npy",
@@ -138,9 +138,9 @@ const CASES: &[Case] = &[
         "run models/filters.onnx README.md -o OUT/pictures",
         1,
         &[],
-        &["`README.md`: cannot be read as a picture", "neither PNG nor JPEG"],
+        &["`README.md`: cannot be read as an image", "neither PNG nor JPEG"],
     ),
-    case("run OUT/net.kplan models/picture.png --std 0", 1, &[], &["--std 0 does not do"]),
+    case("run OUT/net.kplan models/picture.png --std 0", 1, &[], &["--std cannot be 0"]),
     case(
         "run OUT/net.kplan models/picture.png --mean 0.5,0.5",
         1,
@@ -157,10 +157,10 @@ const CASES: &[Case] = &[
     case("run models/filters.onnx models/picture.png --crop 64", 0, &["blur", "f32[1, 3, 64, 64]"], &[]),
     case("run models/filters.onnx models/picture.png --crop 321", 0, &["f32[1, 3, 321, 321]"], &[]),
     case("run models/filters.onnx models/picture.png --crop 20000", 1, &[], &["--crop 20000", "pixels"]),
-    case("run OUT/net.kplan zeros --max N=100000000", 1, &[], &["100000000", "a smaller --max would do"]),
+    case("run OUT/net.kplan zeros --max N=100000000", 1, &[], &["100000000", "reduce `--max`"]),
     case("run OUT/net.kplan OUT/short.npy", 1, &[], &["short.npy`: ends before the 3072 elements"]),
     case("run OUT/net.kplan OUT/huge.npy", 1, &[], &["huge.npy`: ends before the 1099511627776 elements"]),
-    case("run OUT/net.kplan OUT/garbage.npy", 1, &[], &["garbage.npy`: is no .npy array"]),
+    case("run OUT/net.kplan OUT/garbage.npy", 1, &[], &["garbage.npy`: is not an .npy array"]),
     case(
         "verify tests/oracles/fixtures/net tests/oracles/fixtures/net_res",
         0,
@@ -170,14 +170,14 @@ const CASES: &[Case] = &[
     case(
         "verify tests/oracles/fixtures/net --tolerance 1e-12 --bisect",
         1,
-        &["WRONG", "first that is off"],
+        &["WRONG", "first that differs"],
         &["outputs within"],
     ),
     case(
         "verify crates/kiln-cli/tests/fixtures/told_condition",
         0,
         &["test_data_set_0"],
-        &["the value of `up` decides what the graph is", "need `--value up=...`"],
+        &["the graph depends on the value of `up`", "need `--value up=...`"],
     ),
     case(
         "summary crates/kiln-cli/tests/fixtures/told_condition/model.onnx",
@@ -187,7 +187,7 @@ const CASES: &[Case] = &[
     ),
     case("summary crates/kiln-cli/tests/fixtures/told_condition/model.onnx --value up=1", 0, &["Add"], &[]),
     case("verify tests/oracles/fixtures", 1, &["cannot read"], &[]),
-    case("verify models/net.py:Net", 1, &["models/net.py:Net: this is no folder"], &[]),
+    case("verify models/net.py:Net", 1, &["models/net.py:Net: this is not a folder"], &[]),
     case("summary models/net.toml", 0, &["18,090", "mean 0.4915, 0.4823, 0.4468"], &[]),
     case("check models/net.toml", 1, &[], &["`models/net.toml` is a recipe", "`model`"]),
     case(
@@ -233,26 +233,29 @@ const CASES: &[Case] = &[
         "run OUT/birds.kplan models/picture.png --mean 0.4",
         0,
         &["airplane"],
-        &["--mean is another than the model says"],
+        &["--mean differs from the model's metadata"],
     ),
     case(
         "run OUT/birds.kplan models/picture.png --labels OUT/three.txt",
         0,
         &["one", "two"],
-        &["--labels names other classes", "names for 3 classes, but the output has 2 scores"],
+        &[
+            "--labels differs from the model's class names",
+            "names for 3 classes, but the output has 2 scores",
+        ],
     ),
     case(
         "run OUT/birds.kplan tests/oracles/fixtures/net/test_data_set_0/input_0.pb",
         0,
         &["bird"],
-        &["taken as it stands", "--normalize"],
+        &["is used unchanged", "--normalize"],
     ),
     case("summary OUT/birds.kplan", 0, &["classes 2: airplane, bird", "mean 0.5000", "conv1 + tanh"], &[]),
     case("dump OUT/birds.kplan --stage plan", 0, &["classes: 2: airplane, bird", "program inference"], &[]),
     case("dump OUT/birds.kplan --stage plan --format json", 0, &["\"kiln.classes\"", "airplane"], &[]),
     case("bench OUT/birds.kplan models/picture.png --runs 2", 0, &["latency"], &[]),
     case("verify OUT/net/net.kplan", 0, &["test_data_set_1"], &["2 of 2 outputs within"]),
-    case("verify OUT/net/net.kplan --bisect", 1, &["no longer knows its layers"], &[]),
+    case("verify OUT/net/net.kplan --bisect", 1, &["does not contain its layers"], &[]),
     case("verify OUT/net.kplan", 1, &["no folder `test_data_set_0`"], &[]),
     // A plan where a model is needed.
     case("compile OUT/net.kplan", 1, &[], &["is a compiled plan", "`kiln run`"]),
@@ -268,7 +271,7 @@ const CASES: &[Case] = &[
     ),
     // Rows of a table.
     case("run models/mlp.py:Moons OUT/points.csv", 0, &["f32[3, "], &["random numbers"]),
-    case("run models/mlp.py:Moons OUT/words.csv", 1, &[], &["line 3, column 2: `far` is no number"]),
+    case("run models/mlp.py:Moons OUT/words.csv", 1, &[], &["line 3, column 2: `far` is not a number"]),
     case("run tests/oracles/fixtures/net/model.onnx --max N", 2, &[], &["NAME=NUMBER"]),
 ];
 

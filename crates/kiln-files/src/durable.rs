@@ -1,4 +1,4 @@
-//! Files that are replaced whole or not at all.
+//! Files that are replaced completely or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -23,8 +23,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// The data goes to a temporary in the same folder, which is brought to the disk and then takes the file's place; so
 /// long as anything fails, the old file stays. Missing folders are made. Symbolic links are followed, to a target that
-/// may not exist yet. What is there and no regular file (a pipe, a terminal, `/dev/null`) is written to directly, since
-/// it cannot be replaced.
+/// may not exist yet. An existing target that is not a regular file (a pipe, a terminal, `/dev/null`) is written to
+/// directly, since it cannot be replaced.
 pub fn write_with<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
@@ -48,7 +48,7 @@ enum Target {
     Direct(PathBuf),
 }
 
-/// What stands behind a path, symbolic links followed.
+/// The target of a path, symbolic links followed.
 fn resolve(path: &Path) -> io::Result<Target> {
     let mut path = path.to_path_buf();
     if path.file_name().is_none() {
@@ -76,7 +76,7 @@ fn is_open_file(path: &Path) -> bool {
     fs::canonicalize(folder_of(path)).is_ok_and(|folder| folder.starts_with("/proc"))
 }
 
-/// The folder in which a file lies.
+/// The folder of a file.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -96,7 +96,7 @@ fn replace<E: From<io::Error>>(
         Ok(fs::rename(&temporary, path)?)
     });
     if outcome.is_err() {
-        // The first error is the one to tell; a file left behind is only untidy.
+        // The first error is the one to report; a leftover file is harmless.
         let _ = failpoints::reach(Operation::Remove).and_then(|()| fs::remove_file(&temporary));
     }
     outcome?;
@@ -110,7 +110,7 @@ fn fill_temporary<E: From<io::Error>>(
 ) -> Result<(), E> {
     failpoints::reach(Operation::Create)?;
     let file = create(temporary)?;
-    // Who could read the old file can read the new one, and nobody else.
+    // The new file keeps the permissions of the old one.
     if let Ok(old) = fs::metadata(path) {
         file.set_permissions(old.permissions())?;
     }

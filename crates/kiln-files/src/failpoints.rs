@@ -1,4 +1,4 @@
-//! Places at which a test makes an operation on files fail.
+//! Points at which a test makes a file operation fail.
 //!
 //! Without the feature `failpoints`, which only tests turn on, [`reach`] is empty. With it, the environment variable
 //! `KILN_FAILPOINT` counts the operations of the process: `fail:7` makes the seventh fail, `full:7` the seventh and all
@@ -31,7 +31,7 @@ pub(crate) enum Extent {
     Half,
 }
 
-/// Passes an operation that is no write.
+/// Passes an operation that is not a write.
 pub(crate) fn reach(operation: Operation) -> io::Result<()> {
     #[cfg(feature = "failpoints")]
     return active::reach(operation);

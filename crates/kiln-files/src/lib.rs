@@ -7,11 +7,11 @@
 //! - A [`Log`] only grows; a [`Mark`] says how much of it counts, so that a torn end is cut off.
 //! - A [`Lock`] keeps a second process out of a folder.
 //!
-//! Data is read through here, whoever wrote it. Opening a FIFO waits for a writer, a device never ends, a sparse file or
-//! a compressed one is a thousand times as large as what is stored of it:
+//! Files are also read through here, since they may be untrusted. Opening a FIFO waits for a writer, a device never
+//! ends, a sparse or compressed file can be a thousand times as large as its stored bytes:
 //!
 //! - [`open`] takes regular files only, and knows the [allowance](Opened::allowance) of each: a multiple of the bytes on
-//!   the disk, against which readers count what they make.
+//!   the disk, against which readers count what they allocate.
 //! - [`room_for`] and [`buffer`] refuse what does not fit into the memory that is free.
 
 mod durable;

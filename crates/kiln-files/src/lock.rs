@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// hold a lock on files of the same name.
 const NAME: &str = ".lock";
 
-/// A folder that is this process's as long as this lives. The system gives the lock back when the process ends, however
-/// it ends.
+/// A folder locked by this process as long as this value lives. The system releases the lock when the process ends,
+/// however it ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,

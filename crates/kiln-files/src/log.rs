@@ -9,7 +9,7 @@ use crc32fast::Hasher;
 use crate::durable::{Guarded, sync_folder};
 use crate::failpoints::{self, Operation};
 
-/// How much of a log counts: what was written up to some moment, whatever may stand behind it.
+/// The valid length of a log: what was written up to some moment, whatever follows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mark {

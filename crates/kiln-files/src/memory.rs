@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 
-/// Smaller pieces are not looked at: they fit, or nothing does.
+/// Smaller pieces are not checked: they fit, or nothing does.
 const SMALL: u64 = 64 << 20;
 
 /// Something takes more memory than there is.
@@ -20,7 +20,7 @@ impl fmt::Display for NoRoom {
         write!(f, "{} of memory would be needed", size_in_words(self.needed))?;
         match self.free {
             Some(free) => write!(f, ", but {} are free", size_in_words(free)),
-            None => write!(f, ", which the system does not give"),
+            None => write!(f, ", which the system did not grant"),
         }
     }
 }

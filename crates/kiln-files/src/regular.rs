@@ -1,4 +1,4 @@
-//! Regular files, and what may be made of them.
+//! Regular files, and how much may be read from them.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::memory::{room_for, size_in_words};
 
-/// So many bytes may be made of any file, however small it is.
+/// Bytes that may be produced from any file, however small it is.
 pub const ALWAYS_ALLOWED: u64 = 256 << 20;
-/// Of a larger one, so many for each of its bytes. Deflate reaches a thousand, but not with data that is worth learning.
+/// For a larger one, bytes per stored byte. Deflate reaches a thousand, but not for real training data.
 pub const MOST_PER_BYTE: u64 = 64;
 
-/// How many bytes may be made of `stored` bytes of a file.
+/// How many bytes may be produced from `stored` bytes of a file.
 pub fn allowance(stored: u64) -> u64 {
     stored.saturating_mul(MOST_PER_BYTE).max(ALWAYS_ALLOWED)
 }
@@ -28,7 +28,7 @@ pub struct Opened {
 ///
 /// A sparse file, most of which was never written, is refused as well.
 pub fn open(path: &Path) -> io::Result<Opened> {
-    // To open a FIFO is to wait for somebody who writes, so it is looked at before.
+    // Opening a FIFO waits for a writer, so the file type is checked first.
     regular(&fs::metadata(path)?)?;
     let file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -52,9 +52,7 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
         return Err(io::Error::other("it is a folder, not a file"));
     }
     let what = kind(metadata);
-    Err(io::Error::other(format!(
-        "it is {what}, not a regular file; what comes out of it can be read from a file"
-    )))
+    Err(io::Error::other(format!("it is {what}, not a regular file; save its contents to a file first")))
 }
 
 #[cfg(unix)]
@@ -96,7 +94,7 @@ impl Opened {
         self.size
     }
 
-    /// How many bytes may be made of it.
+    /// How many bytes may be produced from it.
     pub fn allowance(&self) -> u64 {
         allowance(self.stored)
     }
@@ -110,7 +108,7 @@ impl Opened {
         let most = self.allowance();
         (&mut self.file).take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(io::Error::other(format!("it goes on after {}", size_in_words(most))));
+            return Err(io::Error::other(format!("it is longer than {}", size_in_words(most))));
         }
         Ok(bytes)
     }

@@ -2,7 +2,7 @@
 //!
 //! Exporters write `x.view(x.size(0), -1)` as a chain of `Shape`, `Gather`, `Concat` and `Reshape`. The elements such
 //! a chain computes are dimensions, known exactly although the batch is a symbol. They are tracked as the graph is
-//! built, so that whoever builds it can ask for the shape a `Reshape` is to have.
+//! built, so that the builder can ask for the shape a `Reshape` is to have.
 
 use crate::dim::Dim;
 use crate::graph::{Graph, Value, ValueId};

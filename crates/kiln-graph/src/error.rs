@@ -1,4 +1,4 @@
-//! What can be wrong with an operator's inputs and attributes, in the terms of the person who wrote the model.
+//! Errors in an operator's inputs and attributes, in terms of the model.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub enum ShapeError {
     /// Too few or too many inputs.
     #[error("takes {expected} inputs, but {found} were given")]
     InputCount {
-        /// How many are right, in words.
+        /// The expected number, as text.
         expected: String,
         /// How many there are.
         found: usize,
@@ -21,7 +21,7 @@ pub enum ShapeError {
     Rank {
         /// The operand's name in the operator.
         operand: &'static str,
-        /// How many dimensions are right, in words.
+        /// The expected number of dimensions, as text.
         expected: String,
         /// The shape it has.
         found: Vec<Dim>,
@@ -31,7 +31,7 @@ pub enum ShapeError {
     DType {
         /// The operand's name in the operator.
         operand: &'static str,
-        /// Which types are right, in words.
+        /// The expected types, as text.
         expected: String,
         /// The type it has.
         found: DType,
@@ -44,7 +44,7 @@ pub enum ShapeError {
     Attribute {
         /// The attribute.
         name: &'static str,
-        /// What is wrong and what would be right.
+        /// The problem and a fix.
         message: String,
     },
     /// The result would be empty or negative in a dimension.
@@ -94,10 +94,10 @@ pub enum EvalError {
     },
 }
 
-/// What can be wrong with a graph.
+/// Errors of a graph.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GraphError {
-    /// What is asked of a graph does not suit it.
+    /// An operation does not apply to this graph.
     #[error("{0}")]
     Unsuitable(String),
     /// An operator does not fit its inputs.

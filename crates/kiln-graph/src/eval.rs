@@ -12,7 +12,7 @@ use crate::tensor::{ShapeDisplay, Tensor};
 /// How a graph is evaluated.
 #[derive(Clone, Debug)]
 pub struct EvaluateOptions {
-    /// What floating point values are computed in.
+    /// The precision of floating point computations.
     pub precision: Precision,
     /// Whether every value stays, not only results; otherwise memory is freed after the last use.
     pub keep_all: bool,
@@ -57,7 +57,7 @@ impl Evaluation {
         &self.new_states
     }
 
-    /// What the symbols stood for.
+    /// The values of the symbols.
     pub fn symbols(&self) -> &Bindings {
         &self.symbols
     }
@@ -106,7 +106,7 @@ pub fn evaluate_with(
         let fail = |message: String| GraphError::Eval { node: node.name.clone(), message };
         let operands: Option<Vec<&Tensor>> =
             node.inputs.iter().map(|id| values[id.index()].as_ref()).collect();
-        let operands = operands.ok_or_else(|| fail("an input is used before it is made".into()))?;
+        let operands = operands.ok_or_else(|| fail("an input is used before it is defined".into()))?;
         let results =
             node.op.evaluate(&operands, precision, &symbols).map_err(|error| fail(error.to_string()))?;
         for (id, tensor) in node.outputs.iter().zip(results) {
@@ -134,7 +134,7 @@ pub fn evaluate_with(
 }
 
 impl Graph {
-    /// What the symbols stand for, given the shapes of the inputs by name.
+    /// The values of the symbols, given the shapes of the inputs by name.
     ///
     /// A symbol gets its value where it is a dimension by itself; then all other dimensions have to agree.
     pub fn bind_symbols(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Result<Bindings, GraphError> {
@@ -164,7 +164,7 @@ impl Graph {
             let fail = |message: String| GraphError::Eval { node: name.clone(), message };
             let expected = dim.eval(&symbols).map_err(|symbol| {
                 fail(format!(
-                    "`{symbol}` in its shape {} is no dimension of any input by itself",
+                    "`{symbol}` in its shape {} is not a dimension of any input by itself",
                     ShapeDisplay(&ty.shape)
                 ))
             })?;

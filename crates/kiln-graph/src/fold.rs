@@ -12,7 +12,7 @@ use crate::tensor::{Tensor, TensorType};
 /// Larger results are data, not shapes.
 const MAX_ELEMENTS: i64 = 4096;
 
-/// What takes longer is no little program.
+/// Larger computations are not folded.
 const MAX_WORK: u64 = 1 << 16;
 
 /// Steps of arithmetic that evaluating takes, roughly.
@@ -50,7 +50,7 @@ pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor>
         return None;
     }
     let types: Vec<_> = inputs.iter().map(|id| graph.ty(*id)).collect();
-    // What is wrong with the operator is said where it is applied, with the node's name.
+    // Errors of the operator are reported where it is applied, with the node's name.
     let [output] = op.infer(&types).ok()?.try_into().ok()?;
     let is_large = !small(output.elements().as_const()) || work(op, &types, &output) > MAX_WORK;
     if is_large || output.static_shape().is_none() {

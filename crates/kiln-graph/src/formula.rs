@@ -17,7 +17,7 @@ pub type Made = Result<ValueId, GraphError>;
 pub struct Formula<'a> {
     /// The graph.
     pub graph: &'a mut Graph,
-    /// What the nodes are called.
+    /// The name of the nodes.
     pub name: String,
     /// Whether what follows from small constants is computed at once.
     folds: bool,

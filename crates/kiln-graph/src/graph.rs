@@ -92,7 +92,7 @@ pub struct Output {
 pub struct Update {
     /// The state; its definition is [`Def::State`].
     pub state: ValueId,
-    /// What it becomes; of the same type.
+    /// Its new value; of the same type.
     pub value: ValueId,
 }
 
@@ -157,7 +157,7 @@ impl Graph {
         let value = &mut self.values[id.index()];
         if !matches!(value.def, Def::State(_)) || value.ty != tensor.ty() {
             let (name, ty, found) = (&value.name, &value.ty, tensor.ty());
-            return Err(GraphError::Invalid(format!("`{name}` ({ty}) cannot begin as {found}")));
+            return Err(GraphError::Invalid(format!("`{name}` ({ty}) cannot be initialized with {found}")));
         }
         value.def = Def::State(tensor);
         Ok(())

@@ -9,7 +9,7 @@ use half::f16;
 
 use crate::tensor::{DType, Data, Tensor};
 
-/// What sums, products, comparisons and movement of data need.
+/// Operations needed for sums, products, comparisons and data movement.
 pub(crate) trait Number: Copy + PartialOrd + 'static {
     const ZERO: Self;
     const ONE: Self;
@@ -64,7 +64,7 @@ pub(crate) trait Number: Copy + PartialOrd + 'static {
     }
 }
 
-/// What functions of analysis need besides.
+/// Additional operations for transcendental functions.
 pub(crate) trait Real: Number {
     fn to_f64(self) -> f64;
     fn exp(self) -> Self;

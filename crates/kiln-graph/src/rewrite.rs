@@ -34,7 +34,7 @@ impl<'a> Rewriter<'a> {
         Ok(this)
     }
 
-    /// The new value that stands for the old value `id`.
+    /// The new value that replaces the old value `id`.
     pub fn get(&mut self, id: ValueId) -> Result<ValueId, GraphError> {
         if let Some(new) = self.mapped[id.index()] {
             return Ok(new);
@@ -47,17 +47,17 @@ impl<'a> Rewriter<'a> {
                 Ok(new)
             }
             Def::Input | Def::State(_) | Def::Node { .. } => {
-                Err(GraphError::Invalid(format!("`{}` is used before it is made", value.name)))
+                Err(GraphError::Invalid(format!("`{}` is used before it is defined", value.name)))
             }
         }
     }
 
-    /// The new values that stand for the inputs of a node.
+    /// The new values that replace the inputs of a node.
     pub fn inputs(&mut self, node: NodeId) -> Result<Vec<ValueId>, GraphError> {
         self.old.node(node).inputs.iter().map(|id| self.get(*id)).collect()
     }
 
-    /// Lets `new` stand for the old value `id`.
+    /// Replaces the old value `id` by `new`.
     pub fn map(&mut self, id: ValueId, new: ValueId) {
         self.mapped[id.index()] = Some(new);
     }

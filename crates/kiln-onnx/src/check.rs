@@ -1,4 +1,4 @@
-//! What of a model is supported.
+//! Whether a model is supported.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{ImportError, Unsupported};
 use crate::import::{self, ImportOptions, import, operator_name, opset_of};
 
-/// What a model asks for, and what of it there is not.
+/// The operators of a model, and those that are not supported.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The version of the operator set.

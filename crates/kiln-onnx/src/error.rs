@@ -1,4 +1,4 @@
-//! What can be wrong with a model file, said with the names that stand in it.
+//! Errors of a model file, with the names in the file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub enum ImportError {
         value: String,
     },
     /// Two things make the same value.
-    #[error("the value `{value}` is made twice: by {first} and by {second}")]
+    #[error("the value `{value}` is defined twice: by {first} and by {second}")]
     MadeTwice {
         /// The name.
         value: String,
@@ -80,7 +80,7 @@ pub enum ImportError {
     UnknownSymbol {
         /// What was asked for.
         name: String,
-        /// What there is, in words.
+        /// The known names, as text.
         known: String,
     },
     /// The caller gives a value to an input that does not occur.
@@ -145,7 +145,7 @@ pub enum ImportError {
         /// The limit.
         limit: usize,
     },
-    /// What the operators of the model, written out, come to is beyond all measure.
+    /// The operators of the model, once expanded, are too large.
     #[error("`{node}` ({operator}): written out so far, the graph is larger than {limit}")]
     TooLarge {
         /// Where the limit was reached.
@@ -217,8 +217,8 @@ impl fmt::Display for UnsupportedList<'_> {
 /// Why a graph cannot be written as ONNX.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// ONNX has no way to say this.
-    #[error("`{node}` ({op}) cannot be said in ONNX: {reason}")]
+    /// ONNX cannot express this.
+    #[error("`{node}` ({op}) cannot be expressed in ONNX: {reason}")]
     NotExpressible {
         /// The node.
         node: String,

@@ -1,4 +1,4 @@
-//! Data that lies in files beside the model.
+//! External data: tensors stored in files next to the model.
 //!
 //! The model names the file, so the name is hostile until checked: it stays inside the model's directory and is that of a
 //! regular file, and a length is compared with the file before memory is asked for. A file can be named as often as one
@@ -18,23 +18,24 @@ const MAX_BYTES: u64 = 4 << 30;
 /// How many times the bytes of a file may be read for different tensors.
 const MAX_TIMES: u64 = 4;
 
-/// What can be wrong with external data.
+/// Errors of external data.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalError {
     /// The model came as bytes, so there is no directory to look in.
-    #[error("its data lies in the file `{0}`, but the model was not read from a directory")]
+    #[error("its data is stored in the file `{0}`, but the model was not read from a directory")]
     NoDirectory(String),
     /// The message names no file.
-    #[error("its data is said to lie outside of the model, but no file is named")]
+    #[error("its data is stored outside of the model, but no file is named")]
     NoLocation,
     /// The path leads out of the model's directory.
-    #[error("its data is said to lie in `{0}`, which is outside of the model's directory")]
+    #[error("its data is stored in `{0}`, which is outside of the model's directory")]
     Escapes(String),
     /// A directory, a pipe or a device.
-    #[error("its data is said to lie in `{}`, which is not a regular file", .0.display())]
+    #[error("its data is stored in `{}`, which is not a regular file", .0.display())]
     NotAFile(PathBuf),
     /// Tensors that are not the same read the same bytes over and over.
-    #[error("with it tensors read {read} bytes of `{}`, which has {size}; at most {MAX_TIMES} times as many are read", .path.display())]
+    #[error("with it, tensors read {read} bytes of `{}`, which has {size}; at most {MAX_TIMES} times as \
+    many are read", .path.display())]
     Often {
         /// The file.
         path: PathBuf,
@@ -44,13 +45,13 @@ pub enum ExternalError {
         size: u64,
     },
     /// All external data together is too much.
-    #[error("with it the model reads {0} bytes of external data; at most {MAX_BYTES} are read")]
+    #[error("with it, the model reads {0} bytes of external data; at most {MAX_BYTES} are read")]
     TooMuch(u64),
     /// The memory for it is not there.
     #[error("there is no memory for its {0} bytes")]
     Memory(usize),
     /// The file cannot be read.
-    #[error("its data lies in `{}`, which cannot be read: {source}", .path.display())]
+    #[error("its data is stored in `{}`, which cannot be read: {source}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -58,7 +59,7 @@ pub enum ExternalError {
         source: std::io::Error,
     },
     /// A number in the message is no number.
-    #[error("{key} of its external data is `{value}`, which is no number of bytes")]
+    #[error("{key} of its external data is `{value}`, which is not a number of bytes")]
     Number {
         /// `offset` or `length`.
         key: &'static str,
@@ -74,7 +75,7 @@ pub enum ExternalError {
         found: u64,
     },
     /// The file is too short.
-    #[error("its data lies at bytes {offset} to {end} of `{}`, which has only {size}", .path.display())]
+    #[error("its data is at bytes {offset} to {end} of `{}`, which has only {size}", .path.display())]
     TooShort {
         /// The file.
         path: PathBuf,
@@ -87,7 +88,7 @@ pub enum ExternalError {
     },
 }
 
-/// Where a tensor lies: the file's name in the model, and the first byte.
+/// The position of a tensor: the file's name in the model, and the first byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     location: String,
@@ -203,7 +204,7 @@ impl External {
         if !target.starts_with(directory.canonicalize().map_err(failed)?) {
             return Err(ExternalError::Escapes(location.into()));
         }
-        // Before it is opened: opening a pipe waits for somebody to write.
+        // Before it is opened: opening a pipe waits for a writer.
         if !target.metadata().map_err(failed)?.is_file() {
             return Err(ExternalError::NotAFile(path));
         }

@@ -1,9 +1,9 @@
 //! ONNX in and out.
 //!
-//! Import writes the two hundred operators of ONNX in terms of the few core operators of `kiln-graph`
-//! ([`import`]); what cannot be is listed completely, with node, operator and reason. [`export`] goes the other
-//! way, so that any other ONNX tool can show, check or run a graph of ours. Tensors of the test-data layout
-//! (`input_0.pb`) are read and written by [`read_tensor_pb`] and [`write_tensor_pb`].
+//! Import writes the two hundred operators of ONNX in terms of the few core operators of `kiln-graph` ([`import`]);
+//! unsupported operators are listed completely, with node, operator and reason. [`export`] goes the other way, so that
+//! any other ONNX tool can show, check or run a graph of ours. Tensors of the test-data layout (`input_0.pb`) are read
+//! and written by [`read_tensor_pb`] and [`write_tensor_pb`].
 //!
 //! What is deliberately absent: optimisation. A model is imported as it stands; passes tidy up later.
 

@@ -1,4 +1,4 @@
-//! The names people know nodes by.
+//! Names of nodes in messages.
 //!
 //! A node should be called what its layer is called in the model's source: `layer1.0.conv1`. Exporters write that
 //! down in different places:
@@ -111,7 +111,7 @@ fn python_list(text: &str) -> Vec<String> {
     inner.split(", ").map(|item| item.trim_matches(|c| c == '\'' || c == '"').to_owned()).collect()
 }
 
-/// A name that can stand in a message, a table or a line of text.
+/// A name that can be used in a message, a table or a line of text.
 pub(crate) fn printable(name: &str) -> String {
     let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '`' | '"' | '\\');
     if name.contains(odd) { name.replace(odd, "_") } else { name.into() }

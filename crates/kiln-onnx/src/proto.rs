@@ -1,7 +1,7 @@
 //! The messages of an ONNX file.
 //!
 //! Written by hand after the published schema (`onnx.proto`, Apache-2.0), so that no protobuf compiler is needed to
-//! build. Left out is what has no bearing on a network's meaning: documentation, training information, device
+//! build. Fields that do not affect a network's meaning are left out: documentation, training information, device
 //! placement, quantization annotations. Fields that are not listed are skipped when reading.
 
 #![allow(missing_docs, reason = "the schema documents its fields")]
@@ -191,7 +191,7 @@ pub enum DataLocation {
     External = 1,
 }
 
-/// Element types of the format; which of them can be used here is said by `tensor::dtype_of`.
+/// Element types of the format; `tensor::dtype_of` defines which of them are supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum DataType {

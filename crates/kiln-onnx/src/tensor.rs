@@ -11,7 +11,7 @@ use prost::Message;
 use crate::external::{External, ExternalError};
 use crate::proto::{DataLocation, DataType, TensorProto};
 
-/// What can be wrong with a tensor.
+/// Errors of a tensor.
 #[derive(Debug, thiserror::Error)]
 pub enum TensorError {
     /// The element type is not one that is computed with here.
@@ -25,7 +25,7 @@ pub enum TensorError {
         found: String,
     },
     /// A dimension is negative, or there are too many elements.
-    #[error("tensor `{name}` has shape {dims:?}, which is no size of a tensor")]
+    #[error("tensor `{name}` has shape {dims:?}, which is not a valid tensor shape")]
     Dims {
         /// The tensor.
         name: String,
@@ -47,7 +47,7 @@ pub enum TensorError {
         unit: &'static str,
     },
     /// An element is outside of what its type holds.
-    #[error("tensor `{name}`: element {index} is {found}, which is no {dtype}")]
+    #[error("tensor `{name}`: element {index} is {found}, which is not a valid {dtype}")]
     Element {
         /// The tensor.
         name: String,
@@ -58,7 +58,7 @@ pub enum TensorError {
         /// The element type.
         dtype: DType,
     },
-    /// The data lies in another file, which is not as it should be.
+    /// The data is stored in another file, which is invalid.
     #[error("tensor `{name}`: {source}")]
     External {
         /// The tensor.

@@ -1,4 +1,4 @@
-//! What the few known functions do, without calling any.
+//! The effect of the few known functions, without calling any.
 
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ impl Machine<'_> {
         let Some(arguments) = self.heap.tuple(arguments) else {
             return Err(Problem::Damaged("it calls a function without arguments".into()));
         };
-        // What is made of something unknown is unknown, too.
+        // A result of something unknown is unknown, too.
         if let Some(problem) = arguments.iter().find_map(|value| self.heap.foreign(*value)) {
             let made = Object::Foreign(problem.clone());
             return Ok(self.heap.add(made));
@@ -58,7 +58,7 @@ impl Machine<'_> {
                     let letters = letters.as_ref().into();
                     Ok(self.heap.add(Object::Dtype(letters)))
                 }
-                None => Err(Problem::Damaged("a type of elements in it has no letters".into())),
+                None => Err(Problem::Damaged("an element type in it has no name".into())),
             },
             (Known::Encode, [text, _]) => self.latin1(*text),
             (
@@ -101,7 +101,7 @@ impl Machine<'_> {
             (Some(Object::Dtype(_)), Some([_, order, ..])) => {
                 return match self.heap.bytes(*order) {
                     Some(b">") => {
-                        Err(Problem::Damaged("its numbers have the order of bytes of another machine".into()))
+                        Err(Problem::Damaged("its numbers have the byte order of another machine".into()))
                     }
                     _ => Ok(()),
                 };
@@ -169,7 +169,7 @@ impl Machine<'_> {
             .heap
             .text(text)
             .and_then(|text| text.chars().map(|letter| u8::try_from(letter).ok()).collect());
-        let bytes = bytes.ok_or_else(|| Problem::Damaged("bytes in it are no text of Latin-1".into()))?;
+        let bytes = bytes.ok_or_else(|| Problem::Damaged("bytes in it are not Latin-1 text".into()))?;
         self.spend(bytes.len() / 64)?;
         Ok(self.heap.add(Object::Bytes(bytes.into())))
     }

@@ -1,13 +1,13 @@
 //! What can be wrong with a pickle.
 
-/// Why a pickle is not read. The texts go on after the file's name.
+/// Why a pickle is not read. The messages continue after the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Tensors as `pickle.dump` stores them: as bytes that are a file of their own.
     #[error("holds tensors that were not written by `torch.save`")]
     PlainPickle,
     /// The file contradicts itself or ends too early.
-    #[error("is cut off or damaged: {0}")]
+    #[error("is truncated or damaged: {0}")]
     Damaged(String),
     /// An object, a function or a class that is not in the vocabulary.
     #[error("holds `{name}`, and Kiln runs no code from files")]
@@ -18,7 +18,7 @@ pub enum Problem {
     /// Something known for which Kiln has nothing.
     #[error("holds {what} (`{name}`), which Kiln does not have")]
     Unsupported {
-        /// What it is, in words.
+        /// Its description.
         what: &'static str,
         /// Its name in Python.
         name: String,

@@ -58,5 +58,5 @@ impl<'a> Input<'a> {
 
 /// Bytes as UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| Problem::Damaged("a name in it is no valid text".into()))
+    std::str::from_utf8(bytes).map_err(|_| Problem::Damaged("a name in it is not valid text".into()))
 }

@@ -1,5 +1,5 @@
-//! The few names that a pickle is made of. Whatever is not here is nothing that the data can have; a file may have it
-//! elsewhere.
+//! The few names that a pickle may use. Data cannot contain any other name; elsewhere in a file others may
+//! occur.
 
 use crate::element::Element;
 use crate::error::{Problem, shown};
@@ -40,7 +40,7 @@ pub enum Known {
     Encode,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 pub(super) fn known(vocabulary: Vocabulary, module: &str, name: &str) -> Result<Known, Problem> {
     match vocabulary {
         Vocabulary::Tensors => of_tensors(module, name),

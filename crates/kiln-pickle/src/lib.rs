@@ -1,9 +1,9 @@
 //! Pickles, read without running anything.
 //!
-//! A pickle is a program for a small stack machine that builds Python objects; in Python it may call any function, and
-//! so do files made to harm. The machine here builds numbers, texts, lists, tuples and dicts, and knows the handful of
-//! functions of a [`Vocabulary`]: those with which PyTorch rebuilds tensors, or NumPy arrays. What any other name makes
-//! is an object without contents ([`Object::Foreign`]), with what is to be said of it where data should stand. A tensor
+//! A pickle is a program for a small stack machine that builds Python objects; in Python it may call any function,
+//! and malicious files do. The machine here builds numbers, strings, lists, tuples and dicts, and knows the handful of
+//! functions of a [`Vocabulary`]: those with which PyTorch rebuilds tensors, or NumPy arrays. Any other name makes an
+//! object without contents ([`Object::Foreign`]), with the message to report if it occurs in place of data. A tensor
 //! or an array is only described: its elements are read later, and only if it is wanted.
 //!
 //! What the machine does is bounded by a number of steps, whatever the file says; a step makes at most one object

@@ -177,7 +177,7 @@ impl Machine<'_> {
                 let mut arguments = self.pop_to_mark()?.into_iter();
                 let class = arguments
                     .next()
-                    .ok_or_else(|| Problem::Damaged("it makes an object of no class".into()))?;
+                    .ok_or_else(|| Problem::Damaged("it makes an object without a class".into()))?;
                 let arguments = self.heap.add(Object::Tuple(arguments.collect()));
                 let result = self.call(class, arguments)?;
                 self.push(result)
@@ -250,7 +250,7 @@ impl Machine<'_> {
             b'j' | b'r' => u32::from_le_bytes(self.input.array()?).into(),
             _ => {
                 let key = self.input.line()?;
-                key.parse().map_err(|_| Problem::Damaged("it remembers a value without a number".into()))?
+                key.parse().map_err(|_| Problem::Damaged("it memoizes a value without an index".into()))?
             }
         })
     }
@@ -294,7 +294,7 @@ fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, Problem> {
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }
 
-/// What a name stands for. What is not known is passed over unless the data needs it.
+/// The meaning of a name. What is not known is passed over unless the data needs it.
 fn named(vocabulary: Vocabulary, module: &str, name: &str) -> Object {
     match known(vocabulary, module, name) {
         Ok(known) => Object::Known(known),

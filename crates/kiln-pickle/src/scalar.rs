@@ -49,7 +49,7 @@ impl Machine<'_> {
                 let quoted = ['\'', '"'].iter().find_map(|q| line.strip_prefix(*q)?.strip_suffix(*q));
                 let plain = quoted.filter(|content| !content.contains('\\'));
                 let content =
-                    plain.ok_or_else(|| Problem::Damaged("a text in it is not well quoted".into()))?;
+                    plain.ok_or_else(|| Problem::Damaged("a string in it is not quoted correctly".into()))?;
                 self.text(content)
             }
             b'C' => self.bytes::<1>()?,
@@ -131,7 +131,7 @@ fn unescaped(line: &str) -> Result<String, Problem> {
         let code = escape.get(1..=digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
         let character = code.and_then(char::from_u32);
         result.push(
-            character.ok_or_else(|| Problem::Damaged("a text in it has a character that is none".into()))?,
+            character.ok_or_else(|| Problem::Damaged("a string in it has an invalid character".into()))?,
         );
         rest = &escape[1 + digits..];
     }

@@ -1,5 +1,5 @@
-//! What a pickle can hold here. Python objects refer to each other freely, so they lie in a heap and values are
-//! numbers or places in it: cycles are harmless, and nothing is ever dropped recursively.
+//! What a pickle can hold here. Python objects refer to each other freely, so they are stored in a heap and values are
+//! numbers or indices into it: cycles are harmless, and nothing is ever dropped recursively.
 
 use std::rc::Rc;
 
@@ -49,8 +49,8 @@ pub enum Object {
     Storage(Box<Storage>),
     /// A tensor.
     Tensor(TensorRef),
-    /// A class or function that is not known, or what one has made: nothing is run, and what is said of it if it stands
-    /// where data should be.
+    /// A class or function that is not known, or what one has made: nothing is run, and the message to report if it
+    /// occurs in place of data.
     Foreign(Rc<Problem>),
     /// A type of elements of NumPy, by its letters: `u1`, `i8`.
     Dtype(Box<str>),
@@ -197,14 +197,14 @@ impl Heap {
             .map(|(_, value)| *value)
     }
 
-    /// What a value is, in words.
+    /// A description of a value's type.
     pub fn describe(&self, value: Value) -> &'static str {
         match value {
             Value::None => "None",
-            Value::Bool(_) => "a truth value",
+            Value::Bool(_) => "a boolean",
             Value::Int(_) | Value::BigInt | Value::Magic | Value::Float => "a number",
             Value::Object(id) => match self.at(id) {
-                Object::Text(_) => "a text",
+                Object::Text(_) => "a string",
                 Object::Bytes(_) => "bytes",
                 Object::Tuple(_) => "a tuple",
                 Object::List(_) => "a list",
@@ -213,7 +213,7 @@ impl Heap {
                 Object::Storage(_) => "a storage without a tensor",
                 Object::Tensor(_) => "a tensor",
                 Object::Foreign(_) => "an object",
-                Object::Dtype(_) => "a type of elements",
+                Object::Dtype(_) => "an element type",
                 Object::Array(_) => "an array",
             },
         }

@@ -1,5 +1,5 @@
-//! Whether a plan can be run at all: after this, an index exists, a range lies in its buffer and a dispatch is
-//! something WebGPU accepts. A plan that was read from a file has passed; so has one that was written.
+//! Whether a plan can be run at all: after this check, every index exists, every range is in its buffer and WebGPU
+//! accepts every dispatch. A plan that was read from a file has been checked; so has one that was written.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::{
     Requirements, Shader, Tensor, WGSL_LIMITS, WgslLimits, metadata, wgsl,
 };
 
-/// How much of everything a plan may have: far above what networks need, low enough that reading a hostile file
+/// Limits of a plan: far above what networks need, low enough that reading a hostile file
 /// costs little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "counts of what the fields say")]
@@ -30,9 +30,9 @@ pub struct Limits {
     pub expr_size: usize,
     /// Storage buffers bound in one dispatch.
     pub bindings: usize,
-    /// Bytes of parameters of all dispatches of a program, each with what fills it up to 256.
+    /// Bytes of parameters of all dispatches of a program, each padded to 256.
     pub params: u64,
-    /// Workgroups of one run of a program, at the largest symbols.
+    /// Workgroups of one run of a program, with all symbols at their maximum.
     pub workgroups: u64,
     /// The text of a kernel.
     pub wgsl: WgslLimits,
@@ -86,7 +86,7 @@ pub fn check(plan: &Plan) -> Result<(), PlanError> {
     check_within(plan, &LIMITS)
 }
 
-/// The same with other limits, for a host program that knows where its plans come from.
+/// The same with other limits, for a host program that trusts its plans.
 pub fn check_within(plan: &Plan, limits: &Limits) -> Result<(), PlanError> {
     check_counts(plan, limits).map_err(at("the plan"))?;
     for symbol in &plan.symbols {
@@ -396,7 +396,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks the rest of a dispatch and gives its workgroups at the largest symbols.
+    /// Checks the rest of a dispatch and gives its workgroups with all symbols at their maximum.
     fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<u128, Problem> {
         let (words, size) = (dispatch.params.len(), shader.params_size);
         if (words as u64).saturating_mul(4) > u64::from(size) {

@@ -1,4 +1,4 @@
-//! What can be wrong with a plan or a plan file, in the words of whoever has to repair it.
+//! Errors of plans and plan files, in terms of the file's parts.
 
 use std::io;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ pub enum PlanError {
         known: u32,
     },
     /// The file ends too early.
-    #[error("the plan file is cut off: {part} needs {needed} bytes, {found} are there")]
+    #[error("the plan file is truncated: {part} needs {needed} bytes, {found} are there")]
     Truncated {
         /// Which part of the file.
         part: &'static str,
@@ -112,7 +112,7 @@ pub enum Problem {
     Multiple { what: &'static str, value: u64, of: u64 },
     #[error("its size is 0, and empty {0} cannot be bound")]
     Empty(&'static str),
-    #[error("bytes {offset}..{end} lie outside buffer `{buffer}` of {size} bytes")]
+    #[error("bytes {offset}..{end} are outside buffer `{buffer}` of {size} bytes")]
     Outside { offset: u64, end: u64, buffer: String, size: u64 },
     #[error("{bytes} bytes of data for a range of {size}")]
     DataSize { bytes: usize, size: u64 },
@@ -130,15 +130,17 @@ pub enum Problem {
     Params { words: usize, size: u32, shader: String },
     #[error("{needs} {what}, but the plan asks devices for {asks}: its requirements are wrong")]
     Requirement { what: &'static str, needs: u64, asks: u64 },
-    #[error("{value} workgroups in {axis} at the largest symbols, 0 to 65535 are possible")]
+    #[error("{value} workgroups in {axis} with all symbols at their maximum, 0 to 65535 are possible")]
     Workgroups { axis: char, value: i64 },
     #[error(
-        "{count} workgroups in a run at the largest symbols, at most {limit} are allowed; a host program can raise \
+        "{count} workgroups in a run with all symbols at their maximum, at most {limit} are allowed; a host \
+         program can raise \
          `Limits::workgroups`"
     )]
     Work { count: u128, limit: u64 },
     #[error(
-        "{count} workgroups at the largest symbols for {bytes} bytes of bindings: there is nothing for them to do"
+        "{count} workgroups with all symbols at their maximum for {bytes} bytes of bindings: there is \
+         nothing for them to do"
     )]
     Idle { count: u128, bytes: u64 },
     #[error("{what} names itself")]
@@ -153,9 +155,9 @@ pub enum Problem {
     Order { order: Vec<usize>, rank: usize },
     #[error("{0} lanes, 1 or 4 are possible")]
     Lanes(usize),
-    #[error("dimension {axis} is {value} at the largest symbols")]
+    #[error("dimension {axis} is {value} with all symbols at their maximum")]
     Dimension { axis: usize, value: i64 },
-    #[error("it takes {needs} bytes at the largest symbols, its range has {size}")]
+    #[error("it takes {needs} bytes with all symbols at their maximum, its range has {size}")]
     TensorSize { needs: u128, size: u64 },
     #[error("{dtype} elements cannot be stored as {storage}")]
     Storage { dtype: &'static str, storage: &'static str },

@@ -13,9 +13,9 @@
 //!               weights: each segment at a multiple of 256 in the order of the header, zeros between
 //! ```
 //!
-//! Numbers are little-endian. Where a segment lies follows from the sizes of those before it, so there are no
-//! offsets to disagree with. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
-//! as it is. Lengths are compared with what is there before anything is allocated for them.
+//! Numbers are little-endian. The position of a segment follows from the sizes of those before it, so there are no
+//! offsets that could disagree. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
+//! unchanged. Lengths are compared with the bytes that follow before anything is allocated for them.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -32,7 +32,7 @@ const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];
 
 impl Plan {
-    /// Writes the plan as a file would hold it. A plan that could not be read back is refused.
+    /// Writes the plan in its file format. A plan that could not be read back is refused.
     pub fn write(&self, to: &mut impl Write) -> Result<(), PlanError> {
         check(self)?;
         self.write_unchecked(to)

@@ -1,12 +1,12 @@
 //! A plan: everything a GPU needs to run a network, decided ahead of time.
 //!
 //! A [`Plan`] has the WGSL of every kernel ([`Shader`]), one memory layout ([`Buffer`]s and the [`Tensor`]s placed
-//! in them), fixed lists of dispatches ([`Program`]s) and the weights. What is left for run time is to upload,
-//! replay and read back. Sizes may depend on symbols (the batch size); everything is laid out for the largest
-//! value of each, and what varies (uniform parameters, workgroup counts) is an [`Expr`].
+//! in them), fixed lists of dispatches ([`Program`]s) and the weights. At run time, all that remains is to upload,
+//! replay and read back. Sizes may depend on symbols (the batch size); everything is laid out for the
+//! maximum of each, and what varies (uniform parameters, workgroup counts) is an [`Expr`].
 //!
-//! What is deliberately absent: graphs, operators, devices. A plan does not know what it computes; what a host should
-//! know of that, from the mean of pictures to the names of classes, is carried along as [`Metadata`].
+//! Deliberately absent: graphs, operators, devices. A plan does not know what it computes; what a host
+//! should know of that, from the mean of images to class names, is stored as [`Metadata`].
 
 mod check;
 mod error;
@@ -35,7 +35,7 @@ pub struct Plan {
     pub name: String,
     /// What the plan was made by: name and version of the compiler.
     pub producer: String,
-    /// Symbols with the largest value the plan has memory for.
+    /// Symbols with the maximum the plan has memory for.
     pub symbols: Vec<Symbol>,
     /// What the plan asks of a device.
     pub requirements: Requirements,
@@ -43,13 +43,13 @@ pub struct Plan {
     pub shaders: Vec<Shader>,
     /// The memory.
     pub buffers: Vec<Buffer>,
-    /// What lies where in the memory.
+    /// The tensors and their places in memory.
     pub tensors: Vec<Tensor>,
     /// What can be run.
     pub programs: Vec<Program>,
     /// Initial contents of buffers.
     pub data: Vec<Segment>,
-    /// How inputs are made, what outputs mean, where the weights come from.
+    /// How inputs are preprocessed, what outputs mean, where the weights come from.
     pub metadata: Metadata,
 }
 
@@ -76,7 +76,7 @@ impl Plan {
 pub struct Symbol {
     /// Its name, `N`.
     pub name: String,
-    /// The largest value.
+    /// The maximum.
     pub max: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Sizes and addresses of tensors: how many elements there are, and where in memory each lies.
+//! Sizes and addresses of tensors: how many elements there are, and where in memory each is stored.
 
 use crate::{DType, Layout, Storage, Tensor};
 

@@ -243,7 +243,7 @@ fn files_that_are_no_plans() {
     let weights_length = 3u64 * 256;
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "not a plan file: it begins with \"\""),
-        (b"KILN".to_vec(), "the plan file is cut off: prefix needs 40 bytes, 4 are there"),
+        (b"KILN".to_vec(), "the plan file is truncated: prefix needs 40 bytes, 4 are there"),
         (
             b"\x89PNG\r\n\x1a\n and so on".to_vec(),
             "not a plan file: it begins with \"\u{fffd}PNG\\r\\n\\u{1a}\\n\"",
@@ -257,10 +257,10 @@ fn files_that_are_no_plans() {
             "plan format version 3; this build reads version 2: compile the model again",
         ),
         (with(16, &huge), "the plan: 18446744073709551615 bytes of header, at most 33554432 are allowed"),
-        (with(16, &(32u64 << 20).to_le_bytes()), "the plan file is cut off: header needs 33554432 bytes"),
+        (with(16, &(32u64 << 20).to_le_bytes()), "the plan file is truncated: header needs 33554432 bytes"),
         (
             with(24, &huge),
-            "the plan file is cut off: weights section needs 18446744073709551615 bytes, 768 are there",
+            "the plan file is truncated: weights section needs 18446744073709551615 bytes, 768 are there",
         ),
         (with(24, &(weights_length - 256).to_le_bytes()), "256 bytes follow the end of the plan"),
         (with(12, &[0; 4]), "the header of the plan file is damaged: checksum "),
@@ -285,7 +285,7 @@ fn a_segment_larger_than_the_file_takes_no_memory() {
     assert_eq!(
         Plan::read(&bytes).unwrap_err().to_string(),
         format!(
-            "the plan file is cut off: weights section needs 576460752303423488 bytes, {there} are there"
+            "the plan file is truncated: weights section needs 576460752303423488 bytes, {there} are there"
         )
     );
 }
@@ -369,7 +369,8 @@ fn plans_that_cannot_be() {
         ),
         (
             |p| p.programs[0].dispatches[0].workgroups = [c(65_535), c(65_535), c(1)],
-            "program `inference`, dispatch 0 `conv1 + relu`: 4294836225 workgroups at the largest symbols for 996 bytes \
+            "program `inference`, dispatch 0 `conv1 + relu`: 4294836225 workgroups with all symbols at \
+             their maximum for 996 bytes \
              of bindings: there is nothing for them to do",
         ),
         (
@@ -380,7 +381,8 @@ fn plans_that_cannot_be() {
                 p.programs[0].dispatches[0].bindings[2].size = 1 << 34;
                 p.programs[0].dispatches[0].workgroups = [c(32_768), c(32_769), c(1)];
             },
-            "program `inference`, dispatch 0 `conv1 + relu`: 1073774592 workgroups in a run at the largest symbols, at \
+            "program `inference`, dispatch 0 `conv1 + relu`: 1073774592 workgroups in a run with all \
+             symbols at their maximum, at \
              most 1073741824 are allowed; a host program can raise `Limits::workgroups`",
         ),
         (
@@ -416,21 +418,25 @@ fn plans_that_cannot_be() {
         ),
         (
             |p| p.tensors[0].place.offset = 256,
-            "tensor 0 `image`: bytes 256..640 lie outside buffer `arena 0` of 512 bytes",
+            "tensor 0 `image`: bytes 256..640 are outside buffer `arena 0` of 512 bytes",
         ),
         (
             |p| p.tensors[0].place.size = u64::MAX - 3,
-            "tensor 0 `image`: bytes 0..18446744073709551612 lie outside buffer `arena 0` of 512 bytes",
+            "tensor 0 `image`: bytes 0..18446744073709551612 are outside buffer `arena 0` of 512 bytes",
         ),
         (
             |p| p.tensors[0].shape[1] = c(4),
-            "tensor 0 `image`: it takes 512 bytes at the largest symbols, its range has 384",
+            "tensor 0 `image`: it takes 512 bytes with all symbols at their maximum, its range has 384",
         ),
         (
             |p| p.tensors[0].shape[1] = c(i64::MAX),
-            "tensor 0 `image`: it takes 1180591620717411303296 bytes at the largest symbols, its range has 384",
+            "tensor 0 `image`: it takes 1180591620717411303296 bytes with all symbols at their maximum, its \
+             range has 384",
         ),
-        (|p| p.tensors[0].shape[1] = c(-3), "tensor 0 `image`: dimension 1 is -3 at the largest symbols"),
+        (
+            |p| p.tensors[0].shape[1] = c(-3),
+            "tensor 0 `image`: dimension 1 is -3 with all symbols at their maximum",
+        ),
         (
             |p| p.tensors[1].layout.order = vec![0, 1, 1],
             "tensor 1 `features`: the layout [0, 1, 1] is not an order of 3 dimensions",
@@ -480,11 +486,11 @@ fn plans_that_cannot_be() {
         ),
         (
             |p| conv_of(p).workgroups[1] = c(65_536),
-            "{conv}: 65536 workgroups in y at the largest symbols, 0 to 65535 are possible",
+            "{conv}: 65536 workgroups in y with all symbols at their maximum, 0 to 65535 are possible",
         ),
         (
             |p| conv_of(p).workgroups[2] = c(-1),
-            "{conv}: -1 workgroups in z at the largest symbols, 0 to 65535 are possible",
+            "{conv}: -1 workgroups in z with all symbols at their maximum, 0 to 65535 are possible",
         ),
         (
             |p| conv_of(p).bindings[2] = range(0, 0, 4),
@@ -497,7 +503,7 @@ fn plans_that_cannot_be() {
         ),
         (
             |p| conv_of(p).bindings[0].size = 300,
-            "{conv}, binding 0: bytes 256..556 lie outside buffer `weights` of 512 bytes",
+            "{conv}, binding 0: bytes 256..556 are outside buffer `weights` of 512 bytes",
         ),
         (
             |p| p.data[0].place.buffer = 2,

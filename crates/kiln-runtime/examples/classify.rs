@@ -116,7 +116,7 @@ fn image_input(plan: &Plan) -> Result<(String, [usize; 3]), Box<dyn Error>> {
         Some([1, channels @ (1 | 3), height, width]) => {
             Ok((input.name.clone(), [*channels, *height, *width]))
         }
-        shape => Err(format!("input `{}` of shape {shape:?} is no image", input.name).into()),
+        shape => Err(format!("input `{}` of shape {shape:?} is not an image", input.name).into()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which devices there are and what they can do, as plain data: printed by `kiln devices`, and what a compiler wants
-//! to know of its target.
+//! The available devices and their capabilities, as plain data: printed by `kiln devices`, and used by the compiler
+//! to describe its target.
 
 use kiln_plan::Requirements;
 
@@ -29,7 +29,7 @@ impl DeviceKind {
         }
     }
 
-    /// Adapters are taken in this order if nobody says which.
+    /// Without a choice, adapters are used in this order.
     fn rank(self) -> u8 {
         match self {
             Self::Discrete => 0,

@@ -1,5 +1,5 @@
-//! An open device, and how its errors become ours. wgpu panics on an error that nobody has asked for; here somebody
-//! always has: scopes where the cause is known, a sink for the rest.
+//! An open device, and the conversion of its errors. wgpu panics on an uncaught error; here all are caught: by
+//! scopes where the cause is known, by a sink for the rest.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,7 +95,7 @@ impl Device {
         check(requirements, &opened)
     }
 
-    /// What has gone wrong without anybody waiting for it, if anything has.
+    /// An error that occurred outside of any wait, if there was one.
     pub(crate) fn fault(&self, doing: &'static str, needs: u64) -> Result<(), RuntimeError> {
         let uncaptured = {
             let mut faults = lock(&self.faults);
@@ -111,8 +111,8 @@ impl Device {
         }
     }
 
-    /// An error of the device. What fails on a device that is being lost fails for many reasons before it is told that it
-    /// is lost, which is the one that counts.
+    /// An error of the device. On a device that is being lost, operations fail for many reasons before the loss is
+    /// reported, which is the one that counts.
     pub(crate) fn failed(&self, doing: &'static str, reason: String) -> RuntimeError {
         // wgpu tells it to whoever polls, and panics if it is lost meanwhile.
         let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));

@@ -1,4 +1,4 @@
-//! What can go wrong between a plan and its answer, and what to do about it.
+//! Errors of running a plan, and what to do about them.
 
 use std::time::Duration;
 
@@ -12,16 +12,17 @@ pub enum RuntimeError {
     Plan(Box<PlanError>),
 
     #[error(
-        "no GPU adapter was found (backends looked at: {backends}); install a driver with Vulkan, Metal or DirectX 12. \
+        "no GPU adapter was found (backends searched: {backends}); install a driver with Vulkan, Metal or DirectX 12. \
          Without a GPU, on Debian and Ubuntu: `apt-get install mesa-vulkan-drivers` runs plans on the processor"
     )]
     NoAdapter { backends: String },
     #[error(
-        "no adapter's name contains {wanted:?}; there are: {}. Set WGPU_ADAPTER_NAME to a part of one of these names, or leave it out",
+        "no adapter's name contains {wanted:?}; there are: {}. Set WGPU_ADAPTER_NAME to a part of one of \
+         these names, or unset it",
         list(.there)
     )]
     NoSuchAdapter { wanted: String, there: Vec<String> },
-    #[error("{wanted:?} names no backend; `vulkan`, `metal` and `dx12` are known (WGPU_BACKEND)")]
+    #[error("{wanted:?} is not a backend; use `vulkan`, `metal` or `dx12` (WGPU_BACKEND)")]
     NoSuchBackend { wanted: String },
     #[error("adapter `{adapter}` opened no device: {reason}")]
     Open { adapter: String, reason: String },
@@ -37,11 +38,13 @@ pub enum RuntimeError {
     #[error("the plan needs {feature}, which adapter `{adapter}` lacks: compile for this one")]
     Feature { feature: &'static str, adapter: String },
     #[error(
-        "the plan needs {needs} bytes on the device, {available} are available: compile with a smaller largest batch"
+        "the plan needs {needs} bytes on the device, {available} are available: reduce the maximum batch \
+         (`kiln compile --max N=...`)"
     )]
     Memory { needs: u64, available: u64 },
     #[error(
-        "the device is out of memory while {doing} ({needs} bytes in all): compile with a smaller largest batch"
+        "the device is out of memory while {doing} ({needs} bytes in all): reduce the maximum batch (`kiln \
+         compile --max N=...`)"
     )]
     OutOfMemory { doing: &'static str, needs: u64 },
     #[error("the device was lost: {reason}. Open a new device and load the plan again")]
@@ -71,14 +74,14 @@ pub enum RuntimeError {
     InputType { name: String, found: &'static str, expected: &'static str },
     #[error("input `{name}` has shape {found}, {expected} is expected")]
     InputShape { name: String, found: String, expected: String },
-    #[error("input `{name}` says {symbol} = {value}, but input `{other}` says {symbol} = {other_value}")]
+    #[error("input `{name}` has {symbol} = {value}, but input `{other}` has {symbol} = {other_value}")]
     Contradiction { name: String, symbol: String, value: i64, other: String, other_value: i64 },
     #[error(
-        "input `{name}` says {symbol} = {value}, the plan was made for {symbol} of at most {max}: \
+        "input `{name}` has {symbol} = {value}, the plan was made for {symbol} of at most {max}: \
          compile the model again with a larger maximum (`kiln compile --max {symbol}={value}`)"
     )]
     TooLarge { name: String, symbol: String, value: i64, max: u32 },
-    #[error("input `{name}` says {symbol} = {value}; it must be at least 1")]
+    #[error("input `{name}` has {symbol} = {value}; it must be at least 1")]
     TooSmall { name: String, symbol: String, value: i64 },
     #[error("the size of {symbol} does not follow from the shapes of the inputs")]
     Unbound { symbol: String },

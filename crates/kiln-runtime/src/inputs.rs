@@ -1,4 +1,5 @@
-//! What a caller gives, matched with what a program takes: names, types, shapes, and what follows from the shapes.
+//! Inputs given by the caller, matched with those of the program: names, types, shapes, and values derived from the
+//! shapes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -70,7 +71,7 @@ impl Session {
                 })?;
             }
             workgroups.push(counts);
-            // The plan was checked for the largest symbols; counts can fall as symbols grow.
+            // The plan was checked with all symbols at their maximum; counts can fall as symbols grow.
             total += counts.map(u128::from).iter().product::<u128>();
             if total > u128::from(limit) {
                 return Err(RuntimeError::Work { dispatch: dispatch.name.clone(), count: total, limit });

@@ -1,5 +1,5 @@
-//! Looking inside: running a program up to some dispatch and reading any tensor, in the order in which people think
-//! of it. This is how a wrong kernel is found.
+//! Inspection: running a program up to some dispatch and reading any tensor in row-major order.
+//! This is how a wrong kernel is found.
 
 use kiln_plan::Tensor;
 

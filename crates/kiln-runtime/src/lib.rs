@@ -1,8 +1,8 @@
 //! Runs plans on a GPU.
 //!
-//! A [`Plan`] says everything; what is left to do here is to upload it once, and then for each
-//! run to write the inputs, replay the dispatches in one submission and read the outputs. This crate knows plans and
-//! wgpu, nothing of graphs or compilers, so that a host program which embeds it stays small.
+//! A [`Plan`] contains everything; all that remains is to upload it once, and then for each run to write the inputs,
+//! replay the dispatches in one submission and read the outputs. This crate depends on plans and wgpu, not on graphs or
+//! compilers, so that a host program which embeds it stays small.
 //!
 //! ```no_run
 //! use kiln_runtime::{HostTensor, Plan, Session};

@@ -1,5 +1,5 @@
-//! From a plan to things on the device: buffers with the weights in them, pipelines, and for each dispatch a bind
-//! group. All of it happens once.
+//! Loads a plan onto the device: buffers with the weights, pipelines, and a bind group for each dispatch.
+//! All of this happens once.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ pub const PARAMS_ALIGN: u64 = 256;
 const COMPILE_STACK: usize = 64 << 20;
 /// Characters of what a compiler says about a shader; it quotes whole lines.
 const MOST_REASON: usize = 4000;
-/// So much is copied into staging memory before the device is told to fetch it.
+/// Bytes copied into staging memory before they are submitted.
 const UPLOAD_CHUNK: u64 = 64 << 20;
 
 /// A kernel, ready to be dispatched.
@@ -70,13 +70,14 @@ pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, Runti
     };
     let mut done: Vec<(usize, Result<Kernel, RuntimeError>)> = thread::scope(|scope| {
         let start = |_| thread::Builder::new().stack_size(COMPILE_STACK).spawn_scoped(scope, work);
-        // Not on the caller's own thread, whatever its stack is: where none can be had, nothing is done, and said below.
+        // Not on the caller's own thread, whatever its stack is: where none can be had, nothing is done, and said
+        // below.
         let started: Vec<_> = (0..threads).filter_map(|i| start(i).ok()).collect();
         started.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     });
     done.sort_by_key(|(index, _)| *index);
     if done.len() < shaders.len() {
-        let reason = "the compiler of shaders failed, or no thread could be started for it".to_string();
+        let reason = "the shader compiler failed, or no thread could be started for it".to_string();
         return Err(RuntimeError::Device { doing: "compiling kernels", reason });
     }
     done.into_iter().map(|(_, kernel)| kernel).collect()
@@ -137,7 +138,7 @@ fn layout_entries(shader: &Shader) -> Vec<wgpu::BindGroupLayoutEntry> {
     params.into_iter().chain(storage).collect()
 }
 
-/// Where the parameters of each dispatch of a program lie in its uniform buffer, and how large that is.
+/// The offsets of each dispatch's parameters in the program's uniform buffer, and its size.
 pub fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
     let mut end = 0u64;
     let places = program.dispatches.iter().map(|dispatch| {

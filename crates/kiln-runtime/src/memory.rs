@@ -1,4 +1,4 @@
-//! Memory, counted before it is asked for: drivers hand out more than there is and fail later.
+//! Memory, counted before it is allocated: drivers allocate more than there is and fail later.
 
 use kiln_plan::{BufferKind, Plan};
 

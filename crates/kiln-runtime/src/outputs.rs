@@ -1,5 +1,5 @@
-//! The way back: outputs are copied into staging memory within the run's submission, and read when it is done, by
-//! whoever waits for it or by whoever awaits it.
+//! Reading outputs: they are copied into staging memory within the run's submission, and read when it is done,
+//! by a blocking wait or by awaiting it.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Where the time goes: a run with each dispatch in a pass of its own and a timestamp before and after.
+//! Profiling: a run with each dispatch in a pass of its own and a timestamp before and after.
 
 use kiln_plan::Dispatch;
 

@@ -1,4 +1,4 @@
-//! Running the same thing again and again: inputs are set once, then each run is one submission and nothing else.
+//! Repeated runs with the same inputs: inputs are set once, then each run is a single submission.
 
 use std::time::Instant;
 

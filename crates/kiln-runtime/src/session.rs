@@ -17,11 +17,11 @@ use crate::{adapters::DeviceOptions, memory};
 /// How a plan is loaded and run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// How long to wait for an answer before giving up.
+    /// How long to wait for the device before giving up.
     pub timeout: Option<Duration>,
     /// Bytes the plan may take on the device; what the system says is free where it says so, if absent.
     pub memory_limit: Option<u64>,
-    /// What a plan may ask for: workgroups of a run, how large kernels are. A plan beyond the usual ones is read with
+    /// Limits of a plan: workgroups of a run, size of kernels. A plan beyond the default limits is read with
     /// [`Plan::load_within`].
     pub limits: Limits,
 }
@@ -40,7 +40,7 @@ pub struct LoadReport {
     pub seconds: f64,
     /// Making buffers and copying weights into them.
     pub upload_seconds: f64,
-    /// Checking and translating kernels, with all threads at it.
+    /// Checking and translating kernels, on all threads.
     pub kernel_seconds: f64,
     /// The same for each shader by itself.
     pub shader_seconds: Vec<f64>,
@@ -95,7 +95,7 @@ impl Session {
         Self::load(&device, plan)
     }
 
-    /// Loads a plan: afterwards the device has the weights, and nothing is left to decide or to allocate.
+    /// Loads a plan: afterwards the device has the weights, and everything is allocated.
     pub fn load(device: &Device, plan: &Plan) -> Result<Self, RuntimeError> {
         Self::load_with(device, plan, SessionOptions::default())
     }
@@ -156,7 +156,7 @@ impl Session {
         &self.plan
     }
 
-    /// What is known of the model: how inputs are made, what classes are called, how the weights came about.
+    /// The model's metadata: how inputs are preprocessed, what classes are called, where the weights come from.
     pub fn metadata(&self) -> &Metadata {
         &self.plan.metadata
     }
@@ -282,7 +282,7 @@ impl Session {
         RuntimeError::NoSuchProgram { wanted: wanted.to_string(), there }
     }
 
-    /// The values of the symbols in the last run, or the largest.
+    /// The values of the symbols in the last run, or their maximums.
     pub(crate) fn values(&self) -> Vec<i64> {
         let last =
             self.last.and_then(|index| self.programs.get(index)).and_then(|ready| ready.bound.as_ref());

@@ -5,7 +5,7 @@ use kiln_plan::{Expr, Factor, Plan, Program, Tensor, Term};
 use crate::RuntimeError;
 use crate::tensor::shape_text;
 
-/// The values of all symbols. A symbol of which the program's inputs do not speak gets its maximum, for which
+/// The values of all symbols. A symbol that does not occur in the program's inputs gets its maximum, for which
 /// there is memory in any case.
 pub fn bind(plan: &Plan, program: &Program, inputs: &[(usize, &[usize])]) -> Result<Vec<i64>, RuntimeError> {
     let mut bound: Vec<Option<(i64, &str)>> = vec![None; plan.symbols.len()];

@@ -1,5 +1,5 @@
-//! Tensors on the host, and the way of their elements to the device and back. The device has two, four or eight
-//! bytes for each element; the host has what the user has.
+//! Tensors on the host, and the conversion of their elements to the device and back. The device stores two, four or
+//! eight bytes for each element; the host uses the user's types.
 
 use std::borrow::Cow;
 

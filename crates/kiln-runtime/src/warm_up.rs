@@ -1,4 +1,5 @@
-//! Drivers compile a kernel when it is first dispatched. Whoever wants the first answer soon pays that before.
+//! Drivers compile a kernel when it is first dispatched. Warming up does this in advance, so that the first run is
+//! fast.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What would help the author of a file that is no model, as far as the file as a whole tells.
+//! Help for the author of a file that is not a model, based on the file as a whole.
 
 use std::rc::Rc;
 
@@ -11,8 +11,8 @@ use crate::python::value::Function;
 use crate::python::{Args, Class, Fault, Namespace, Object, Result, Value, assigned};
 use crate::source::Span;
 
-/// What is wrong with a text that is no Python. The parser stumbles where something else should have come; the mistake
-/// often lies before.
+/// The error of a text that is not valid Python. The parser fails where it expected something else; the mistake is
+/// often before that.
 pub(crate) fn syntax(text: &str, message: &str, span: Span) -> Fault {
     let at = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX).min(text.len());
     let tokens = ruff_python_parser::parse_unchecked(text, ParseOptions::from(Mode::Module));
@@ -39,11 +39,14 @@ pub(crate) fn syntax(text: &str, message: &str, span: Span) -> Fault {
     }
     let mut letters = message.chars();
     let message: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
-    let fault = Fault::syntax(format!("this is no Python: {message}")).at(span);
+    let fault = Fault::syntax(format!("this is not valid Python: {message}")).at(span);
     let before = text.get(..at(span.start)).unwrap_or_default();
     let is_first = before.rsplit('\n').next().unwrap_or_default().trim().is_empty();
     if message.contains("ndent") {
-        return fault.help("the lines of a block begin in the same column, and a block begins behind a line that ends in `:`");
+        return fault.help(
+            "the lines of a block start in the same column, and a block starts after a line \
+        that ends in `:`",
+        );
     }
     if message.starts_with("expected `:`") {
         return fault
@@ -97,7 +100,7 @@ pub(crate) fn failed(namespace: &Namespace, statements: &[Stmt], is_all: bool) -
     by_name.or_else(|| found.iter().rev().find(|(_, value)| makes_layer(value))).map(|(name, _)| name.clone())
 }
 
-/// What a file without a model lacks.
+/// Explains what a file without a model lacks.
 pub(crate) fn without_model(namespace: &Namespace, statements: &[Stmt]) -> String {
     let classes = statements.iter().filter_map(|statement| match statement {
         Stmt::ClassDef(class) => namespace.scope.as_ref()?.own(&class.name),
@@ -154,7 +157,8 @@ pub(crate) fn function_arguments(function: &Function, name: &str, args: &Args) -
     let options: Vec<String> = missing.iter().map(|name| format!("--arg {name}=10")).collect();
     Err(Fault::type_error(format!("`{name}` needs {}", shown.join(", ")))
         .help(format!(
-            "`{}` says numbers to a function that makes a module; one that computes with tensors is the `forward` of a \
+            "`{}` passes numbers to a function that returns a module; one that computes with tensors is the \
+             `forward` of a \
              class that derives from `nn.Module`, whose parameters `__init__` makes with `nn.Parameter`",
             options.join(" ")
         ))
@@ -172,7 +176,7 @@ pub(crate) fn no_return(module: &Rc<Object>) -> Option<Fault> {
         },
         _ => "x",
     };
-    let fault = Fault::type_error("`forward` ends without a `return`, and so gives nothing");
+    let fault = Fault::type_error("`forward` ends without a `return`, and so returns nothing");
     Some(fault.help(format!("`return {name}` as its last line")).at(Span::of(forward.file, last)))
 }
 
@@ -181,7 +185,7 @@ pub(crate) fn no_self(module: &Rc<Object>) -> Fault {
     let fault = Fault::type_error("`forward` has no parameter for the input");
     match method(&module.class, "forward") {
         Some(forward) => {
-            fault.help("`self` comes first, the input behind it: `def forward(self, x):`").at(forward.place())
+            fault.help("`self` comes first, then the input: `def forward(self, x):`").at(forward.place())
         }
         None => fault,
     }

@@ -1,4 +1,4 @@
-//! Which model of a file is meant.
+//! Selection of a file's model.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::python::{Args, Fault, Interpreter, Namespace, Object, Result, Value, 
 /// Names in a message.
 const MAX_LISTED: usize = 50;
 
-/// A name that may stand for a model.
+/// A name that may refer to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -127,7 +127,7 @@ pub(crate) fn choose(
 }
 
 impl Interpreter {
-    /// The module that a name stands for: itself, made by its class, or given by a function.
+    /// The module that a name refers to: itself, an instance of its class, or returned by a function.
     pub(crate) fn build(
         &mut self,
         value: &Value,
@@ -156,12 +156,12 @@ impl Interpreter {
             Value::Partial(_) => self.call(value, args)?,
             Value::Failed(fault) => return Err((**fault).clone()),
             other => {
-                return Err(Fault::type_error(format!("`{name}` is no model but a {}", other.type_name()))
+                return Err(Fault::type_error(format!("`{name}` is a {}, not a model", other.type_name()))
                     .help("a model is a class that derives from `nn.Module`, or an `nn.Sequential`"));
             }
         };
-        made.as_module()
-            .cloned()
-            .ok_or_else(|| Fault::type_error(format!("`{name}` gives a {} and no module", made.type_name())))
+        made.as_module().cloned().ok_or_else(|| {
+            Fault::type_error(format!("`{name}` returns a {}, not a module", made.type_name()))
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Why a source file is no model, with its place in the file.
+//! Errors of source files, with their place in the file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crate::python::{FaultData, Interpreter};
 use crate::source::Span;
 
-/// What is wrong with a model definition, in the terms of the person who wrote it.
+/// An error of a model definition, in terms of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportError {
     /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// How to fix it.
     pub help: Option<String>,
     /// Where.
     pub place: Option<Place>,

@@ -1,4 +1,4 @@
-//! Comments for Kiln in a file: `# kiln: --input 3,32,32 --arg n_blocks=10`, in the words of the command.
+//! Comments for Kiln in a file: `# kiln: --input 3,32,32 --arg n_blocks=10`, in the syntax of the command's flags.
 //!
 //! A comment in a class or function, or right above it, is for this one; any other is for the whole file.
 

@@ -1,4 +1,4 @@
-//! What goes into a model: `3,32,32`, `tokens=i64:16`, `3,H,W`.
+//! The inputs of a model: `3,32,32`, `tokens=i64:16`, `3,H,W`.
 
 use kiln_graph::{DType, Dim, TensorType};
 
@@ -15,8 +15,9 @@ pub(crate) struct Input {
 pub(crate) fn parse(text: &str) -> Result<Input, String> {
     let wrong = || {
         format!(
-            "`{text}` is no input shape; `3,32,32` is one sample of 3 channels, 32 high and 32 wide (the batch comes on \
-             top), `tokens=i64:16` is 16 integers for the parameter `tokens`"
+            "`{text}` is not an input shape; `3,32,32` is one sample of 3 channels, 32 high and 32 wide \
+             (the batch dimension is \
+             added), `tokens=i64:16` is 16 integers for the parameter `tokens`"
         )
     };
     let (name, rest) = match text.split_once('=') {
@@ -48,7 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Input, String> {
     Ok(Input { name, ty: TensorType::new(dtype, dims) })
 }
 
-/// What a comment says about inputs, or the shape of the samples there are where that is no shape for one of these.
+/// The inputs from a comment, or the shape of the samples if it does not have the same number of elements.
 pub(crate) fn suited(inputs: Vec<Input>, sample: &[usize]) -> Vec<Input> {
     let elements = |ty: &TensorType| ty.shape[1..].iter().map(Dim::as_usize).product::<Option<usize>>();
     let fits = |input: &Input| elements(&input.ty) == Some(sample.iter().product());

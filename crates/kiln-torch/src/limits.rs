@@ -1,4 +1,4 @@
-//! How much a model definition may ask for. A program is run to learn what it builds, and it may be anybody's.
+//! Limits of a model definition. A program is executed to build the model, and it may be untrusted.
 
 /// Bytes of a source file.
 pub(crate) const MAX_SOURCE: u64 = 4 << 20;

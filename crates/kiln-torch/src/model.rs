@@ -21,7 +21,7 @@ use crate::{advice, choose, hints, input, torch};
 /// Warnings of one kind.
 const MAX_NAMED: usize = 20;
 
-/// What the caller can say about an import.
+/// Options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// The class, function or variable that is the model; the only one if none is named.
@@ -43,7 +43,7 @@ pub struct ImportOptions {
     pub root: Option<PathBuf>,
     /// Where the first values of parameters begin.
     pub seed: u64,
-    /// What the program may use.
+    /// Limits of the program.
     pub limits: Limits,
 }
 
@@ -52,13 +52,13 @@ pub struct ImportOptions {
 pub struct Imported {
     /// The graph. Its states are named as in PyTorch's state dict.
     pub graph: Graph,
-    /// What else a state dict of the model calls its tensors.
+    /// Other names of the tensors in a state dict of the model.
     pub names: Names,
     /// States that training leaves alone: parameters without gradient, buffers.
     pub frozen: Vec<String>,
     /// Which of them are buffers and no parameters at all.
     pub buffers: Vec<String>,
-    /// What is allowed but looks like a mistake.
+    /// Warnings: what is allowed but looks like a mistake.
     pub warnings: Vec<String>,
     /// Whether `forward` asks for `self.training` and differs in training.
     pub asks_for_training: bool,
@@ -117,11 +117,11 @@ fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportE
     Ok(imported)
 }
 
-/// The constructor's arguments: what is said in Python's words, any other word as a string.
+/// The constructor's arguments: Python expressions, or strings if they are not valid Python.
 fn arguments(i: &mut Interpreter, hints: &Hints, options: &ImportOptions) -> Result<Vec<(String, Value)>> {
     let mut args: Vec<(String, Value)> = vec![];
     if hints.args.len() > MAX_ARGUMENTS {
-        return Err(Fault::limit(format!("comments say more than {MAX_ARGUMENTS} arguments")));
+        return Err(Fault::limit(format!("comments give more than {MAX_ARGUMENTS} arguments")));
     }
     for text in hints.args.iter().chain(&options.args) {
         if text.len() > MAX_ARGUMENT {
@@ -180,8 +180,8 @@ fn trace(
     let carried = i.trace.carried.iter().take(MAX_NAMED);
     warnings.extend(carried.map(|name| {
         format!(
-            "`forward` leaves a tensor in `{name}`, from which it has read before; a plan keeps nothing from one run to \
-             the next: each begins with what `__init__` has put there"
+            "`forward` stores a tensor in `{name}`, which it has read before; a plan keeps nothing from one run to \
+             the next: each starts with what `__init__` stored there"
         )
     }));
     let graph = tidy(&i.graph)?;
@@ -209,7 +209,7 @@ fn trace(
     })
 }
 
-/// The parameters of `forward` with the shapes that are said.
+/// The parameters of `forward` with the given shapes.
 fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, TensorType)>> {
     let (required, all) = match module.class.find("forward") {
         Some(Value::Function(function)) => function.inputs(),
@@ -237,11 +237,11 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
             }
             None if all.is_empty() => return Err(advice::no_self(module)),
             None => all.get(place).cloned().ok_or_else(|| {
-                Fault::value(format!("`forward` takes {}, but there are more `--input`", words(all.len())))
+                Fault::value(format!("`forward` takes {}, but more `--input` are given", words(all.len())))
             })?,
         };
         if named.iter().any(|(other, _)| *other == name) {
-            return Err(Fault::value(format!("the input `{name}` is said twice")));
+            return Err(Fault::value(format!("the input `{name}` is given twice")));
         }
         named.push((name, input.ty));
     }
@@ -257,12 +257,12 @@ fn named_inputs(module: &Rc<Object>, inputs: Vec<Input>) -> Result<Vec<(String, 
     named.sort_by_key(|(name, _)| all.iter().position(|other| other == name));
     let is_prefix = named.iter().zip(&all).all(|((name, _), other)| name == other);
     if !is_prefix {
-        return Err(Fault::unsupported("inputs behind a parameter with a default need that one, too"));
+        return Err(Fault::unsupported("inputs after a parameter with a default require that one, too"));
     }
     Ok(named)
 }
 
-/// Nobody has said what goes in: what the first layer says about it helps.
+/// No input shape is given: the message uses what the first layer requires.
 fn no_input(module: &Rc<Object>, required: &[String]) -> Fault {
     let first = first_layer(module, 0);
     let example = match &first {
@@ -281,7 +281,7 @@ fn no_input(module: &Rc<Object>, required: &[String]) -> Fault {
         message += &format!("; `forward` takes {}", required.join(", "));
     }
     Fault::value(message).help(format!(
-        "`{example}` says what one sample is, or a comment above the class: `# kiln: {example}`"
+        "`{example}` gives the shape of one sample, or a comment above the class: `# kiln: {example}`"
     ))
 }
 
@@ -334,7 +334,7 @@ fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<(
             None if matches!(value, Value::None) && wanted > 1 => {}
             None => {
                 let fault =
-                    Fault::type_error(format!("`forward` gives a {} and no tensor", value.type_name()));
+                    Fault::type_error(format!("`forward` returns a {}, not a tensor", value.type_name()));
                 return Err(match value {
                     Value::None => advice::no_return(module).unwrap_or(fault),
                     _ => fault,
@@ -343,7 +343,7 @@ fn outputs(i: &mut Interpreter, module: &Rc<Object>, result: &Value) -> Result<(
         }
     }
     if i.graph.outputs().is_empty() {
-        return Err(Fault::value("`forward` gives nothing"));
+        return Err(Fault::value("`forward` returns nothing"));
     }
     Ok(())
 }
@@ -367,7 +367,8 @@ fn warnings(graph: &Graph) -> Vec<String> {
             let from = &graph.ty(node.inputs[0]).shape;
             let each = kiln_graph::product(from.iter().skip(1));
             warning += &format!(
-                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` keeps them together, and the layer behind it takes {each}",
+                ": `{}` makes {factor} rows of each sample, which has {each} elements; `view(-1, {each})` \
+                 keeps them together, and the layer after it takes {each}",
                 node.name
             );
         }

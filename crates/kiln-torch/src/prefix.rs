@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// What makes names of a state dict a model's.
+/// How names of a state dict are matched to the model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prefix {
     /// They agree, or nothing makes them agree.
@@ -47,7 +47,7 @@ impl Prefix {
         }
     }
 
-    /// What to say about it.
+    /// The note about it.
     pub fn note(&self, passed_over: &[&str]) -> Option<String> {
         let list = |names: &[&str]| {
             let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
@@ -59,15 +59,15 @@ impl Prefix {
             // What `nn.DataParallel` and `torch.compile` add says nothing about the weights.
             Self::Added(prefix) if matches!(prefix.as_str(), "module." | "_orig_mod.") => None,
             Self::Cut(prefix) if passed_over.is_empty() => {
-                Some(format!("its names begin with `{prefix}`, which the model's do not; that was left out"))
+                Some(format!("its names begin with `{prefix}`, which the model's do not; it was removed"))
             }
             Self::Cut(prefix) => Some(format!(
-                "the names of the model's weights begin with `{prefix}` in it, which was left out; {} passed over",
+                "the names of the model's weights begin with `{prefix}` in it, which was removed; {} ignored",
                 list(passed_over) + if passed_over.len() == 1 { " was" } else { " were" },
             )),
-            Self::Added(prefix) => Some(format!(
-                "the model's names begin with `{prefix}`, which its names do not; that was added"
-            )),
+            Self::Added(prefix) => {
+                Some(format!("the model's names begin with `{prefix}`, which its names do not; it was added"))
+            }
             Self::Ambiguous(prefixes) => {
                 let names: Vec<&str> = prefixes.iter().map(String::as_str).collect();
                 Some(format!(

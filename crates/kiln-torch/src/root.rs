@@ -1,4 +1,4 @@
-//! The folder that a program may import from, which is all of the machine that it gets to see.
+//! The folder that a program may import from, the only part of the machine that it can access.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ impl Root {
         Self { folder: None }
     }
 
-    /// Whether a folder lies in it.
+    /// Whether a folder is in it.
     pub fn has_folder(&self, folder: &Path) -> bool {
         let inside = |root: &PathBuf| resolved(folder).is_ok_and(|folder| folder.starts_with(root));
         self.folder.as_ref().is_some_and(inside)
@@ -52,7 +52,7 @@ impl Root {
     /// The error for what is imported from elsewhere.
     pub fn outside(&self, what: &str) -> Fault {
         let root = self.folder.as_deref().unwrap_or(Path::new("")).display();
-        let message = format!("{what} lies outside of `{root}`, and a model is read from there alone");
+        let message = format!("{what} is outside of `{root}`, the only folder that the model is read from");
         Fault::python("ImportError", message)
             .help("`--root FOLDER` names a folder around all files of the model")
     }

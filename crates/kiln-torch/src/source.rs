@@ -43,7 +43,7 @@ impl SourceFile {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let failed = |e: std::io::Error| format!("cannot read `{}`: {e}", path.display());
-        // Before it is opened: opening a pipe waits for somebody to write.
+        // Before it is opened: opening a pipe waits for a writer.
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
             return Err(format!("`{}` is not a regular file", path.display()));
         }
@@ -81,7 +81,7 @@ impl SourceFile {
         })
     }
 
-    /// Syntax trees are walked by recursion, so what nests as deep as a hostile file likes is refused beforehand. What is
+    /// Syntax trees are walked by recursion, so excessive nesting in a hostile file is refused in advance. What is
     /// nested within a line has as many words and signs there; deeper blocks are indented further.
     fn refuse_depth(&self) -> Result<(), Fault> {
         let mut lexer = lexer::lex(&self.text, Mode::Module);

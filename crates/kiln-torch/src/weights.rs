@@ -8,7 +8,7 @@ use kiln_graph::{Data, Def, Graph, ShapeDisplay, Tensor};
 use crate::prefix::Prefix;
 use crate::state_dict::StateDict;
 
-/// What a state dict of a model has besides the names of the graph's states.
+/// Names in a state dict of a model besides those of the graph's states.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Other names of states, with the state's: a block that is used twice has two.
@@ -20,13 +20,13 @@ pub struct Names {
 /// How a state dict and a model fit each other: nothing listed if they do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fit {
-    /// What the model has and the state dict has not, with its shape.
+    /// States that are missing in the state dict, with their shapes.
     pub missing: Vec<String>,
-    /// What the state dict has and the model has not.
+    /// Tensors of the state dict that are not in the model.
     pub unexpected: Vec<String>,
-    /// What has another shape: name, the shape in the state dict, the shape in the model.
+    /// Tensors of another shape: name, the shape in the state dict, the shape in the model.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
-    /// What was done to make it fit, and what should be known of the file.
+    /// Changes of names to make it fit, and notes on the file.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What goes through a network while it learns: for some steps, the mean, deviation, share near zero and histogram of
+//! Activation statistics of a training: for some steps, the mean, deviation, fraction near zero and histogram of
 //! every layer's output, after fastai's `ActivationStats` (Howard and Gugger, "Deep Learning for Coders", chapter 13).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use kiln_runtime::HostTensor;
 
 /// Bins of a histogram.
 pub const BINS: usize = 40;
-/// What is nearer to zero than this counts as near.
+/// Magnitudes below this count as near zero.
 const NEAR: f64 = 0.05;
 
 /// The output of a layer in one step.
@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub mean: f64,
     /// The standard deviation.
     pub deviation: f64,
-    /// The share of elements near zero.
+    /// The fraction of elements near zero.
     pub near_zero: f64,
     /// How many elements lie in each bin from `-limit` to `limit` of [`LayerStats::limit`]; what is beyond is in the
     /// first or last.
@@ -31,7 +31,7 @@ pub struct Snapshot {
 pub struct LayerStats {
     /// Histograms reach from minus this to this: eight deviations of the first step.
     pub limit: f64,
-    /// The steps that were looked at.
+    /// The steps that were recorded.
     pub snapshots: Vec<Snapshot>,
 }
 
@@ -40,7 +40,7 @@ pub struct LayerStats {
 pub struct ActivationStats {
     /// Which tensors are layers' outputs.
     wanted: BTreeSet<String>,
-    /// Steps between two that are looked at.
+    /// Steps between two that are recorded.
     every: u64,
     /// The layers in the order they were first seen.
     pub layers: Vec<(String, LayerStats)>,
@@ -53,12 +53,12 @@ impl ActivationStats {
         Self { wanted: wanted.into_iter().collect(), every: (steps / 100).max(1), ..Self::default() }
     }
 
-    /// Whether a step is looked at.
+    /// Whether a step is recorded.
     pub fn watches(&self, step: u64) -> bool {
         !self.wanted.is_empty() && step.is_multiple_of(self.every)
     }
 
-    /// Takes note of what a step has made.
+    /// Records the results of a step.
     pub fn note(&mut self, step: u64, name: &str, tensor: &HostTensor) {
         if !self.wanted.contains(name) {
             return;

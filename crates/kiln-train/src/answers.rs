@@ -1,4 +1,4 @@
-//! What a plan without a loss makes of samples with known answers: its outputs are compared on the host.
+//! Evaluation of a plan without a loss on samples with known targets: its outputs are compared on the host.
 
 use kiln_plan::Metadata;
 use kiln_runtime::{HostTensor, Session};
@@ -10,7 +10,7 @@ use crate::history::Scores;
 use crate::metrics::{Confusion, auc};
 use crate::normalize::Normalize;
 
-/// By what outputs are compared with what they should be, as `kiln train --loss` calls it.
+/// The loss, as named by `kiln train --loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
     CrossEntropy,
@@ -34,7 +34,7 @@ impl Loss {
         })
     }
 
-    /// Of scores against the number of the right one.
+    /// Class scores against the number of the actual class.
     fn of_class(self, scores: &[f64], label: usize) -> f64 {
         match (self, scores) {
             (Loss::CrossEntropy, _) => {
@@ -55,7 +55,7 @@ impl Loss {
         }
     }
 
-    /// Of a number against what it should be.
+    /// A number against its target.
     fn of_number(self, found: f64, wanted: f64) -> f64 {
         let apart = (found - wanted).abs();
         match self {
@@ -68,7 +68,7 @@ impl Loss {
     }
 }
 
-/// What is added up from sample to sample.
+/// Sums over samples.
 #[derive(Default)]
 struct Sums {
     loss: f64,
@@ -79,7 +79,7 @@ struct Sums {
 }
 
 /// Runs a program of a plan that gives scores or numbers on all samples, and compares its first output. The loss is the
-/// one of that name, or the one that the model was trained with, or what suits.
+/// one of that name, or the one that the model was trained with, or a suitable one.
 pub fn evaluate_outputs(
     session: &mut Session,
     program: &str,
@@ -126,7 +126,7 @@ pub fn evaluate_outputs(
     Ok(Evaluation { scores, confusion, predicted })
 }
 
-/// The input of a program with its shape for a sample, its output, and its largest batch.
+/// The input of a program with its shape for a sample, its output, and its maximum batch.
 type Fed = ((String, Vec<usize>), String, usize);
 
 /// How a program is fed from a data set.
@@ -159,7 +159,7 @@ fn interface(session: &Session, program: &str, data: &Dataset) -> Result<Fed, Tr
     let fixed = tensor.shape.first().is_some_and(|dim| dim.as_const().is_some());
     if fixed && *batch > 1 && !data.len().is_multiple_of(*batch) {
         return Err(TrainError::Setting(format!(
-            "the plan is for batches of {batch} alone, which {} samples are no multiple of",
+            "the plan is for batches of {batch} alone, and {} samples are not a multiple of it",
             data.len()
         )));
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with data and in training.
+//! Errors of data and of training.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub enum DataError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file is invalid.
     #[error("`{}`: {message}", .path.display())]
     File {
         /// Which.
@@ -24,7 +24,7 @@ pub enum DataError {
     /// The name of a data set is wrong.
     #[error("{0}")]
     Source(String),
-    /// Parts do not go together.
+    /// Parts do not match.
     #[error("{0}")]
     Mismatch(String),
 }

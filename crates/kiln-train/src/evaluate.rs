@@ -1,4 +1,4 @@
-//! What a network makes of samples with known answers.
+//! Evaluation of a network on samples with known targets.
 
 use kiln_compile::train::TARGET;
 use kiln_runtime::Session;
@@ -23,7 +23,7 @@ pub struct Evaluation {
     pub predicted: Vec<usize>,
 }
 
-/// Runs the plan's program `evaluate` on all samples. Nothing depends on how they are parted into batches: the loss is
+/// Runs the plan's program `evaluate` on all samples. Nothing depends on how they are divided into batches: the loss is
 /// the mean over all targets that count, each with the weight of its class.
 pub fn evaluate(
     session: &mut Session,

@@ -1,4 +1,4 @@
-//! What a training plan takes and gives.
+//! Inputs and outputs of a training plan.
 
 use kiln_compile::train::{LEARNING_RATE, MOMENTUM, PREDICTED, TARGET, UPDATE};
 use kiln_plan::DType;
@@ -7,24 +7,24 @@ use kiln_runtime::Session;
 use crate::error::TrainError;
 use crate::loader::TargetForm;
 
-/// What a training plan takes.
+/// The inputs of a training plan.
 #[derive(Clone, Debug)]
 pub struct Interface {
     /// The name of the model's input.
     pub input: String,
     /// Its shape without the batch.
     pub input_shape: Vec<usize>,
-    /// What targets have to be.
+    /// The form of targets.
     pub target: TargetForm,
     /// Whether a step has a momentum.
     pub has_momentum: bool,
-    /// Whether a step is told when the optimizer steps.
+    /// Whether a step has the input `update`.
     pub accumulates: bool,
-    /// Between how many classes the model decides, if it does.
+    /// The number of classes, if the model is a classifier.
     pub classes: Option<usize>,
     /// The model's output that is compared.
     pub output: String,
-    /// The largest batch.
+    /// The maximum batch.
     pub largest_batch: usize,
 }
 

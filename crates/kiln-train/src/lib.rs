@@ -1,7 +1,7 @@
 //! Training with Kiln's plans: data sets, augmentation, schedules, metrics, checkpoints, the loop.
 //!
-//! A plan made by `kiln_compile::compile_training` has everything that a step computes; what lives here feeds it and
-//! looks at what comes out. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
+//! A plan made by `kiln_compile::compile_training` contains everything that a step computes; this crate feeds it
+//! and evaluates its results. [`data`] reads samples, a [`loader::Loader`] makes batches of them on threads of its own,
 //! a [`Trainer`] runs step after step, evaluates and writes checkpoints.
 
 pub mod activations;
@@ -11,14 +11,15 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 mod evaluate;
-pub mod finder;
 pub mod history;
 mod interface;
 pub mod loader;
+pub mod lr_finder;
 pub mod metrics;
 pub mod normalize;
 pub mod npy;
 mod observer;
+mod option_string;
 pub mod picture;
 mod progress;
 pub mod report;
@@ -26,7 +27,6 @@ pub mod schedule;
 mod settings;
 mod step;
 mod trainer;
-mod words;
 
 pub use answers::evaluate_outputs;
 pub use checkpoint::folder::Damaged;

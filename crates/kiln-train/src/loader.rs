@@ -1,7 +1,7 @@
 //! Batches, in an order that depends on the seed and the epoch only, made by worker threads ahead of the device.
 //!
 //! Everything random about a sample depends on the seed, the epoch and the sample's number, not on which thread makes
-//! it or on what came before. So training that goes on in the middle of an epoch sees what it would have seen.
+//! it or on what came before. So training that resumes in the middle of an epoch sees the same samples.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -22,7 +22,7 @@ use crate::normalize::Normalize;
 pub struct Batch {
     /// `[N, ...]`, as the model's input has it.
     pub samples: HostTensor,
-    /// What they should become, as the loss wants it.
+    /// The targets, as the loss needs them.
     pub targets: HostTensor,
     /// Class numbers of the samples, or of their places, where there are classes.
     pub labels: Vec<i32>,
@@ -40,7 +40,7 @@ impl Batch {
     }
 }
 
-/// What a loss wants targets to be.
+/// The form of targets that a loss needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetForm {
     /// Class numbers of this shape for each sample: `[]` for one, `[H, W]` for one for each pixel.
@@ -62,15 +62,15 @@ pub struct Loader {
     pub shuffle: bool,
     /// Random changes of the samples.
     pub augmentations: Vec<Augmentation>,
-    /// What is done to all samples instead, so that they have the size of those that are changed.
+    /// The deterministic transformation of samples without augmentation, so that they have the same size.
     pub fit: Option<Fit>,
     /// Applied last.
     pub normalize: Normalize,
-    /// What the loss wants.
+    /// The targets' form.
     pub target: TargetForm,
     /// The shape of the model's input without the batch.
     pub input: Vec<usize>,
-    /// Where the order and the changes begin.
+    /// The seed of the order and the changes.
     pub seed: u64,
     /// Threads that make batches.
     pub workers: usize,
@@ -204,7 +204,7 @@ impl Loader {
             std::thread::spawn(move || {
                 for number in numbers {
                     let end = order.len().min((number + 1) * this.batch);
-                    // Nobody waits for the rest when training has stopped.
+                    // The rest is not needed when training has stopped.
                     if send.send(this.make(&order[number * this.batch..end], epoch)).is_err() {
                         return;
                     }

@@ -1,12 +1,12 @@
-//! How good predictions are.
+//! Metrics of predictions.
 
 use serde::{Deserialize, Serialize};
 
-/// How often samples of one class were taken for each class.
+/// The confusion matrix: how often samples of each class were predicted as each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    /// By the right class, then by the predicted one.
+    /// By the actual class, then by the predicted one.
     counts: Vec<u64>,
 }
 
@@ -30,12 +30,12 @@ impl Confusion {
         }
     }
 
-    /// How often `right` was taken for `predicted`.
+    /// How often the class `right` was predicted as `predicted`.
     pub fn count(&self, right: usize, predicted: usize) -> u64 {
         self.counts[right * self.classes + predicted]
     }
 
-    /// The number of right ones.
+    /// The number of correct predictions.
     pub fn right(&self) -> u64 {
         (0..self.classes).map(|class| self.count(class, class)).sum()
     }
@@ -45,7 +45,7 @@ impl Confusion {
         self.counts.iter().sum()
     }
 
-    /// The share of right ones.
+    /// The fraction of correct predictions.
     pub fn accuracy(&self) -> f64 {
         self.tally().accuracy()
     }
@@ -65,7 +65,7 @@ impl Confusion {
     }
 }
 
-/// What of a confusion matrix accuracy and F1 need: three numbers for each class.
+/// The part of a confusion matrix that accuracy and F1 need: three numbers for each class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// How often the class was there and predicted.
@@ -92,7 +92,7 @@ impl Tally {
         }
     }
 
-    /// The share of right ones.
+    /// The fraction of correct predictions.
     pub fn accuracy(&self) -> f64 {
         let (hits, all) = (self.hits.iter().sum::<u64>(), self.there.iter().sum::<u64>());
         hits as f64 / all.max(1) as f64
@@ -128,7 +128,7 @@ pub fn auc(scores: &[(f64, bool)]) -> Option<f64> {
     let mut ranks = 0.0;
     let mut first = 0;
     while first < sorted.len() {
-        // What is no number equals nothing, not even itself.
+        // NaN equals nothing, not even itself.
         let equals = sorted[first..].iter().take_while(|(score, _)| *score == sorted[first].0).count().max(1);
         let end = first + equals;
         let rank = (first + 1 + end) as f64 / 2.0;

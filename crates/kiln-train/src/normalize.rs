@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Dataset;
 use crate::error::TrainError;
 
-/// What is taken off each channel, and what it is divided by then. Pixels are from 0 to 1 before.
+/// Mean to subtract from each channel, and deviation to divide it by. Pixels are from 0 to 1 before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
     /// For each channel, or one number for all; nothing leaves samples as they are.
@@ -34,7 +34,7 @@ impl Normalize {
     /// The mean and deviation of a data set.
     pub fn of(data: &Dataset) -> Self {
         let (mean, std) = data.channel_statistics();
-        // What never changes is not made larger.
+        // Constant elements are not scaled.
         Self { mean, std: std.into_iter().map(|s| if s > 1e-7 { s } else { 1.0 }).collect() }
     }
 

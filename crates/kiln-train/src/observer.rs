@@ -1,4 +1,4 @@
-//! Whom a training tells what happens.
+//! Observers of a training.
 
 use kiln_runtime::HostTensor;
 
@@ -6,7 +6,7 @@ use crate::evaluate::Evaluation;
 use crate::history::Epoch;
 use crate::progress::Progress;
 
-/// Hears what happens; all methods do nothing by themselves.
+/// Is notified of events; all methods do nothing by default.
 pub trait Observer {
     /// A step was done.
     fn step(&mut self, _step: &Step<'_>) {}

@@ -1,4 +1,4 @@
-//! How far a training has come.
+//! The progress of a training.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::loader::Batch;
 use crate::metrics::Tally;
 use crate::step::Outcome;
 
-/// How far training has come.
+/// The progress of a training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps that the optimizer has done.
@@ -24,7 +24,7 @@ pub struct Progress {
     pub seconds: f64,
     /// The best measure so far, and its epoch.
     pub best: Option<(f64, u64)>,
-    /// The epoch since which nothing has become better: the best, or that behind which a lost best was forgotten.
+    /// The epoch since which there was no improvement: the best, or the one after which a lost best was reset.
     pub unimproved_since: u64,
     /// The epochs so far. A checkpoint has them beside it, as it has the losses: they grow without end.
     #[serde(skip)]
@@ -37,7 +37,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Adds what a batch has come to.
+    /// Adds the result of a batch.
     pub(crate) fn note(&mut self, batch: &Batch, outcome: &Outcome, classes: Option<usize>) {
         self.batch += 1;
         self.mean.add(outcome.loss, outcome.weight);
@@ -66,7 +66,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Adds a loss. What has no weight (a batch of which no target counts) says nothing.
+    /// Adds a loss. A loss without weight (a batch of which no target counts) is ignored.
     pub fn add(&mut self, loss: f64, weight: f64) {
         if weight != 0.0 {
             self.sum += loss * weight;

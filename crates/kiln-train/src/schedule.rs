@@ -6,9 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::words;
+use crate::option_string;
 
-/// A course of the learning rate; what it multiplies is the rate that is asked for.
+/// A learning-rate schedule; it multiplies the given rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
@@ -30,7 +30,7 @@ pub enum Schedule {
     },
     /// `CosineAnnealingLR`, step by step: half a cosine down to `min` times the rate.
     Cosine {
-        /// The share of the rate at the end.
+        /// The fraction of the rate at the end.
         #[serde(default)]
         min: f64,
     },
@@ -85,7 +85,7 @@ impl FromStr for Schedule {
 
     /// Parses `step:every=10,gamma=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        let schedule: Self = words::parse(text, "schedule")?;
+        let schedule: Self = option_string::parse(text, "schedule")?;
         schedule.check()?;
         Ok(schedule)
     }
@@ -97,22 +97,24 @@ impl Schedule {
         match self {
             Schedule::Constant => Ok(()),
             Schedule::Step { every, gamma } => {
-                words::check("every", *every as f64, 1.0..=f64::MAX)?;
-                words::check("gamma", *gamma, 0.0..=f64::MAX)
+                option_string::check("every", *every as f64, 1.0..=f64::MAX)?;
+                option_string::check("gamma", *gamma, 0.0..=f64::MAX)
             }
-            Schedule::Exponential { gamma } => words::check("gamma", *gamma, 0.0..=f64::MAX),
-            Schedule::Cosine { min } => words::check("min", *min, 0.0..=1.0),
+            Schedule::Exponential { gamma } => option_string::check("gamma", *gamma, 0.0..=f64::MAX),
+            Schedule::Cosine { min } => option_string::check("min", *min, 0.0..=1.0),
             Schedule::OneCycle { div, div_final, pct_start, moms } => {
-                words::check("div", *div, 1e-6..=1e12)?;
-                words::check("div_final", *div_final, 1e-6..=1e12)?;
-                words::check("pct_start", *pct_start, 0.0..=1.0)?;
-                moms.iter().try_for_each(|momentum| words::check("moms", *momentum, 0.0..=1.0 - f64::EPSILON))
+                option_string::check("div", *div, 1e-6..=1e12)?;
+                option_string::check("div_final", *div_final, 1e-6..=1e12)?;
+                option_string::check("pct_start", *pct_start, 0.0..=1.0)?;
+                moms.iter().try_for_each(|momentum| {
+                    option_string::check("moms", *momentum, 0.0..=1.0 - f64::EPSILON)
+                })
             }
         }
     }
 }
 
-/// Where a step stands in the whole training.
+/// The position of a step in the whole training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Steps before this one.
@@ -129,8 +131,8 @@ fn cosine(start: f64, end: f64, position: f64) -> f64 {
 }
 
 impl Schedule {
-    /// The learning rate and the momentum of a step, where `lr` and `momentum` are asked for. The first `warmup`
-    /// steps rise to what the schedule has, along a line.
+    /// The learning rate and the momentum of a step, where `lr` and `momentum` are asked for. In the first
+    /// `warmup` steps the rate rises linearly to that of the schedule.
     pub fn at(&self, at: Position, lr: f64, momentum: f64, warmup: u64) -> (f64, f64) {
         let epoch = at.step / at.steps_per_epoch.max(1);
         let share = at.step as f64 / at.steps.max(1) as f64;

@@ -1,11 +1,11 @@
-//! What a training is told: how long, how fast, what to keep.
+//! Settings of a training: duration, learning rate, checkpoints.
 
 use std::path::PathBuf;
 
 use crate::history::Measure;
 use crate::schedule::Schedule;
 
-/// How long and how fast.
+/// Duration and learning rate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Passes over the training samples.
@@ -14,11 +14,11 @@ pub struct Settings {
     pub lr: f64,
     /// The momentum, or Adam's beta1, where the schedule has no other.
     pub momentum: f64,
-    /// The course of both.
+    /// The schedule of both.
     pub schedule: Schedule,
-    /// Steps of the optimizer in which the learning rate rises to what the schedule has.
+    /// Optimizer steps in which the learning rate rises linearly to that of the schedule.
     pub warmup: u64,
-    /// Epochs without a better measure after which training stops.
+    /// Epochs without improvement after which training stops.
     pub patience: Option<u64>,
     /// What better means.
     pub monitor: Measure,

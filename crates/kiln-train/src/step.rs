@@ -1,4 +1,4 @@
-//! One batch through a plan: what goes in, what comes out.
+//! One step of a plan: its inputs and its results.
 
 use kiln_compile::train::{LEARNING_RATE, LOSS, LOSS_WEIGHT, MOMENTUM, PREDICTED, TARGET, UPDATE};
 use kiln_runtime::HostTensor;
@@ -11,14 +11,14 @@ fn number(value: f64) -> Result<HostTensor, TrainError> {
     Ok(HostTensor::new([], vec![value as f32])?)
 }
 
-/// What a step is told besides its batch.
+/// The inputs of a step besides its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// The learning rate.
     pub lr: f64,
     /// The momentum.
     pub momentum: f64,
-    /// Whether the optimizer steps; else gradients are only gathered, where the plan accumulates.
+    /// Whether the optimizer steps; else gradients are only accumulated, if the plan accumulates.
     pub update: bool,
 }
 
@@ -36,7 +36,7 @@ impl Numbers {
     }
 }
 
-/// What a batch has come to.
+/// The result of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The mean loss.

@@ -1,4 +1,4 @@
-//! The loop: batches in, a loss out, and what has to happen now and then.
+//! The training loop: steps, evaluation, checkpoints.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,35 +27,35 @@ pub struct Trainer {
     interface: Interface,
     /// Batches of a step of the optimizer.
     accumulate: u64,
-    /// How far it has come.
+    /// Its progress.
     pub progress: Progress,
-    /// What is known of the model, which checkpoints say, too.
+    /// The model's metadata, which checkpoints store, too.
     pub known: BTreeMap<String, String>,
-    /// What grows beside the checkpoints, while there are any.
+    /// The history files next to the checkpoints, if there are any.
     history: Option<HistoryLog>,
 }
 
-/// Why [`Trainer::fit`] has come back.
+/// Why [`Trainer::fit`] has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// All epochs are done.
     Finished,
-    /// Nothing became better for as long as the settings have patience.
+    /// There was no improvement for as many epochs as the settings' patience.
     Stalled,
-    /// The observer wanted it, between two steps. A checkpoint was written, if there are any.
+    /// The observer requested it, between two steps. A checkpoint was written, if there are any.
     Stopped,
 }
 
-/// What [`Trainer::resume`] has found.
+/// The result of [`Trainer::resume`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumed {
-    /// The checkpoint that training goes on from.
+    /// The checkpoint that training resumes from.
     pub from: PathBuf,
-    /// Newer ones that are not as they were written. They are now called `….damaged`.
+    /// Newer damaged ones. They are now called `….damaged`.
     pub damaged: Vec<Damaged>,
     /// Whether losses and measures of earlier steps are lost, since the files beside the checkpoint were changed.
     pub history_is_lost: bool,
-    /// Why `best.safetensors` is not the best epoch's and the best is looked for anew, if so.
+    /// Why `best.safetensors` is not the best epoch's and the best is searched again, if so.
     pub best_is_lost: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Trainer {
         &mut self.session
     }
 
-    /// Learns from one batch.
+    /// Trains on one batch.
     pub fn step(&mut self, batch: &Batch, rate: Rate) -> Result<Outcome, TrainError> {
         let numbers = Numbers::new(rate)?;
         let outputs = self.session.run_program("train", &inputs(&self.interface, batch, &numbers))?;
@@ -267,18 +267,18 @@ impl Trainer {
         Ok(())
     }
 
-    /// Whether nothing has become better for as long as the settings have patience.
+    /// Whether there was no improvement for as many epochs as the settings' patience.
     fn has_stalled(&self, settings: &Settings) -> bool {
         let since = self.progress.unimproved_since;
         settings.patience.is_some_and(|patience| self.progress.epoch >= since + patience.max(1))
     }
 
-    /// What the network makes of a data set.
+    /// Evaluates the network on a data set.
     pub fn evaluate(&mut self, loader: &Loader) -> Result<Evaluation, TrainError> {
         evaluate(&mut self.session, &self.interface, loader)
     }
 
-    /// Says what in a step is the first that is not finite. The step left all states as they were.
+    /// Finds the first tensor of a step that is not finite. The step left all states unchanged.
     fn first_not_finite(&mut self, batch: &Batch, rate: Rate) -> Result<String, TrainError> {
         if batch.samples.to_f64().iter().any(|x| !x.is_finite()) {
             return Ok("the samples have numbers that are not finite".into());
@@ -320,7 +320,7 @@ impl Trainer {
         checkpoint::save(&mut self.session, path, &self.progress, &self.known)
     }
 
-    /// Goes on from a folder of checkpoints: from the newest that is as it was written. `None` if there is no
+    /// Resumes from the newest intact checkpoint of a folder. `None` if there is no
     /// checkpoint yet.
     pub fn resume(&mut self, folder: &Path) -> Result<Option<Resumed>, TrainError> {
         let (found, damaged) = folder::newest(folder)?;
@@ -365,12 +365,12 @@ impl Trainer {
         Ok(Some(reason))
     }
 
-    /// Begins the epoch that was interrupted anew, as it has to be where its batches are others now.
+    /// Restarts the interrupted epoch, as is necessary if its batches have changed.
     pub fn restart_epoch(&mut self) {
         self.progress.restart_epoch();
     }
 
-    /// Takes the weights of the best epoch from a folder of checkpoints; how far training has come stays as it is.
+    /// Takes the weights of the best epoch from a folder of checkpoints; the progress is unchanged.
     pub fn restore_best(&mut self, folder: &Path) -> Result<(), TrainError> {
         let path = folder::best(folder);
         Checkpoint::read(&path).map_err(|error| error.of(&path))?.restore(&mut self.session)

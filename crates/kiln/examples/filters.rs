@@ -1,5 +1,5 @@
 //! Makes `models/filters.onnx`: the hand-set kernels of the textbooks as a network, and `models/picture.png`, a
-//! picture to try them on.
+//! image to try them on.
 //!
 //! `cargo run --release -p kiln --example filters -- models`
 
@@ -21,7 +21,7 @@ const HORIZONTAL: Kernel = [[-1.0, -1.0, -1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
 /// The same between the columns left and right: bright for vertical edges.
 const VERTICAL: Kernel = [[-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]];
 
-/// The network: `image` `[N, 3, H, W]` from 0 to 1 in, one picture of the same size out for each filter.
+/// The network: `image` `[N, 3, H, W]` from 0 to 1 in, one image of the same size out for each filter.
 fn network() -> Result<kiln::Graph, GraphError> {
     let mut b = Builder::new("filters");
     let image = b.input("image", ["N".into(), 3.into(), "H".into(), "W".into()]);
@@ -60,7 +60,7 @@ fn filter(b: &mut Builder, image: Var, name: &str, kernel: &[f32], size: usize) 
     b.apply(name, Op::Conv(Conv { groups: 3, ..Conv::new(2) }), &[padded, weight])
 }
 
-/// A picture with edges in all directions, ramps and fine detail.
+/// An image with edges in all directions, ramps and fine detail.
 fn picture(size: u32) -> image::RgbImage {
     image::RgbImage::from_fn(size, size, |px, py| {
         let (x, y) = (f64::from(px) / f64::from(size), f64::from(py) / f64::from(size));

@@ -1,7 +1,7 @@
 //! Kiln compiles a convolutional network into a plan and replays the plan on any GPU.
 //!
-//! This crate is the front door: it re-exports what a host program needs and adds the little that lies between the
-//! parts, such as the [`Target`] for a device that is there ([`target_for`]) and [`compile_file`]. A program that only
+//! This crate is the public API: it re-exports what a host program needs and adds glue between the
+//! crates, such as the [`Target`] for an available device ([`target_for`]) and [`compile_file`]. A program that only
 //! runs compiled plans should depend on [`kiln_runtime`] alone, which brings no compiler.
 //!
 //! ```no_run
@@ -61,13 +61,13 @@ pub use tensor::{from_host, to_host};
 /// Why a model file does not become a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read, or asks for what is not supported.
+    /// The file cannot be read, or needs something that is not supported.
     #[error(transparent)]
     Import(#[from] onnx::ImportError),
-    /// The source cannot be understood, or asks for what is not supported.
+    /// The source cannot be parsed, or needs something that is not supported.
     #[error(transparent)]
     Source(#[from] torch::ImportError),
-    /// What the file says of itself.
+    /// The file's metadata is invalid.
     #[error(transparent)]
     Metadata(#[from] plan::PropertyError),
     /// The file holds no weights.
@@ -79,7 +79,7 @@ pub enum Error {
     /// The graph cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// The graph is not right.
+    /// The graph is invalid.
     #[error(transparent)]
     Graph(#[from] graph::GraphError),
     /// The device.
@@ -117,7 +117,7 @@ pub fn target_for(device: &Capabilities) -> Target {
     }
 }
 
-/// All that a device has to offer, for one that is to run many plans.
+/// All limits and features of a device, for one that will run many plans.
 pub fn requirements_of(device: &Capabilities) -> Requirements {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     Requirements {
@@ -138,7 +138,7 @@ pub fn requirements_of(device: &Capabilities) -> Requirements {
 pub fn default_device() -> Result<Capabilities, RuntimeError> {
     let mut all = adapters(&DeviceOptions::from_env())?;
     if all.is_empty() {
-        // Opening says what is missing and what would help.
+        // Opening reports what is missing and how to fix it.
         return Device::open(&DeviceOptions::from_env(), &Default::default())
             .map(|d| d.capabilities().clone());
     }
@@ -162,7 +162,7 @@ pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<
     Ok(training::Trainer::new(Session::open(&compiled.plan)?, training)?)
 }
 
-/// The model with the weights that a trainer has come to. If it has scaled its targets, the last layer scales back.
+/// The model with a trainer's current weights. If targets were scaled, the last layer scales back.
 pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, Error> {
     let mut model = model.clone();
     for id in model.states().to_vec() {

@@ -15,7 +15,7 @@ use crate::Error;
 pub struct ModelOptions {
     /// For ONNX files.
     pub onnx: kiln_onnx::ImportOptions,
-    /// For PyTorch source. What is said behind the file's name, `net.py:Net`, comes first.
+    /// For PyTorch source. A name after the file's, `net.py:Net`, takes precedence.
     pub source: kiln_torch::ImportOptions,
 }
 
@@ -26,20 +26,20 @@ pub struct Model {
     pub graph: Graph,
     /// What else PyTorch calls its states.
     pub names: Names,
-    /// States that training leaves alone: because the source says so, or because in an ONNX file, which does not tell
+    /// States that are not trained: because the source says so, or because in an ONNX file, which does not distinguish
     /// weights from other initializers, they only normalize an input.
     pub frozen: Vec<String>,
-    /// States that are buffers of PyTorch source and no parameters.
+    /// States that are buffers of PyTorch source, not parameters.
     pub buffers: Vec<String>,
-    /// What is allowed but looks like a mistake.
+    /// Warnings: what is allowed but looks like a mistake.
     pub warnings: Vec<String>,
-    /// How inputs are made, what outputs mean, where the weights come from.
+    /// How inputs are preprocessed, what outputs mean, where the weights come from.
     pub metadata: Metadata,
-    /// What else an ONNX file says of itself in free form.
+    /// Other metadata of an ONNX file, in free form.
     pub properties: BTreeMap<String, String>,
     /// Whether the weights are random numbers, since source has none and no state dict was loaded.
     pub untrained: bool,
-    /// The source, where it asks for `self.training` and may do something else then.
+    /// The source, if it reads `self.training` and may compute something else in training.
     asks_for_training: Option<(PathBuf, kiln_torch::ImportOptions)>,
 }
 
@@ -48,12 +48,12 @@ pub struct Model {
 pub struct InTraining {
     /// The graph, whose states have the model's values.
     pub graph: Graph,
-    /// States that training leaves alone.
+    /// States that are not trained.
     pub frozen: Vec<String>,
 }
 
 impl Model {
-    /// A model of which nothing but the graph is known.
+    /// A model without metadata.
     pub fn of_graph(graph: Graph) -> Self {
         Self {
             graph,
@@ -89,7 +89,7 @@ impl Model {
         Ok(Self { names, frozen, buffers, warnings, untrained, asks_for_training, ..Self::of_graph(graph) })
     }
 
-    /// The model as it computes in training, if that differs from what it is else: source may ask for `self.training`.
+    /// The model as it computes in training, if that differs: source may read `self.training`.
     pub fn in_training(&self) -> Result<Option<InTraining>, Error> {
         let Some((file, options)) = &self.asks_for_training else { return Ok(None) };
         let options = kiln_torch::ImportOptions { training: true, ..options.clone() };
@@ -105,8 +105,8 @@ impl Model {
         Ok(differs.then_some(InTraining { graph, frozen }))
     }
 
-    /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit. What
-    /// a safetensors file says of the model replaces what was known.
+    /// Gives the model the weights of a state dict: `.pt`, `.pth`, `.safetensors`. With `partial`, those that fit. The
+    /// metadata of a safetensors file replaces the model's.
     pub fn load_weights(&mut self, path: &Path, partial: bool) -> Result<Fit, Error> {
         let dict = StateDict::read(path)?;
         let metadata = Metadata::from_properties(&dict.metadata)?;
@@ -132,7 +132,7 @@ impl Model {
     }
 }
 
-/// What a model's file says of it, or else the file of its weights, without reading either as a whole into a graph.
+/// The metadata of a model's file, or else of its weights file, without reading either into a graph.
 pub fn known_metadata(path: &Path, weights: Option<&Path>) -> Result<Metadata, Error> {
     let mut metadata = Metadata::default();
     if !is_source(path) {

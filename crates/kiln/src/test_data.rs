@@ -1,4 +1,4 @@
-//! Models with known answers, in ONNX's layout of test data: `model.onnx`, and any number of `test_data_set_0` and so
+//! Models with known outputs, in ONNX's layout of test data: `model.onnx`, and any number of `test_data_set_0` and so
 //! on with `input_0.pb`, `output_0.pb` and so on, in the order of the model's inputs and outputs.
 
 use std::collections::{BTreeMap, HashSet};
@@ -29,7 +29,7 @@ pub enum TestDataError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file is no tensor.
+    /// A file is not a tensor.
     #[error("`{}`: {source}", .path.display())]
     Tensor {
         /// Which.
@@ -48,7 +48,7 @@ pub enum TestDataError {
     /// There is nothing to compare with.
     #[error("`{}` has no folder `test_data_set_0` with `input_0.pb` and `output_0.pb`", .0.display())]
     Empty(PathBuf),
-    /// Files and model do not go together.
+    /// Files and model do not match.
     #[error("`{}` has {found} files `{kind}_*.pb`, but the model has {expected} {kind}s", .path.display())]
     Count {
         /// The data set.
@@ -77,7 +77,7 @@ impl Folder {
         Ok(Self { path: path.into(), interface })
     }
 
-    /// What has to be known of the model's inputs, as the first data set has it.
+    /// Values of the model's inputs that have to be constant, from the first data set.
     pub fn known_inputs(&self) -> Result<BTreeMap<String, InputValue>, TestDataError> {
         let Interface { inputs, to_know } = &self.interface;
         if to_know.is_empty() {
@@ -88,7 +88,7 @@ impl Folder {
         Ok(given.map(|(name, tensor)| (name, InputValue::Tensor(tensor))).collect())
     }
 
-    /// The data sets, in order, for the graph that the model has become: it lacks the inputs whose values it was told.
+    /// The data sets, in order, for the graph that the model has become: it lacks the inputs whose values were given.
     pub fn data_sets(&self, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
         let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();
         let outputs: Vec<String> = graph.outputs().iter().map(|output| output.name.clone()).collect();
@@ -139,7 +139,7 @@ fn tensors(set: &Path, kind: &'static str, names: &[String]) -> Result<Vec<(Stri
     files.into_iter().zip(names).map(one).collect()
 }
 
-/// The largest value that each symbolic dimension of the model has among the data sets.
+/// The maximum of each symbolic dimension of the model over the data sets.
 pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<String, u32>, GraphError> {
     let mut largest = BTreeMap::new();
     for set in sets {
@@ -157,8 +157,8 @@ pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<Strin
 /// How far an output is from what it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
-    /// Largest difference of an element; infinite where only one of the two is NaN, or one is an infinity that the other
-    /// is not. Zeros are equal whatever their signs: what an output is about is not known here.
+    /// Largest difference of an element; infinite where only one of the two is NaN, or one is an infinity that the
+    /// other is not. Zeros are equal whatever their signs.
     pub absolute: f64,
     /// The same relative to the largest finite magnitude that is expected.
     pub relative: f64,

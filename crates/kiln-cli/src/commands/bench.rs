@@ -33,16 +33,16 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     inputs: InputArguments,
-    /// Runs that are measured
+    /// Measured runs
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Runs before that
+    /// Runs before measuring
     #[arg(long, default_value_t = 3)]
     warm_up: u32,
     /// Measure a training step: cross-entropy with this optimizer
     #[arg(long, value_name = "OPTIMIZER", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<OptimizerName>,
-    /// Time each kernel, too
+    /// Also time each kernel
     #[arg(long)]
     profile: bool,
     /// Print JSON
@@ -72,7 +72,7 @@ impl Measured {
 /// Compiles, loads, runs and reports.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
-    // Made-up inputs are one of each unless told otherwise.
+    // Generated inputs have size 1 in each symbol unless given otherwise.
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let given = !arguments.inputs.inputs.is_empty();
     let start = Instant::now();
@@ -158,7 +158,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             "activation_bytes": report.arena_bytes,
             "largest_live_set_bytes": activations.map(|m| m.largest_live_set),
             "profile": measured.profile.as_ref().map(profile_json),
-            // With an input of the user's the answer can be compared with that of others.
+            // With a user's input, the output can be compared with that of other engines.
             "output": given.then(|| answer.into_iter().next().map(|(_, tensor)| tensor.to_f64())).flatten(),
         });
         terminal::show_json(&value)?;
@@ -200,7 +200,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan of a training step, with classes to learn that repeat from sample to sample.
+/// The plan of a training step, with targets whose classes repeat from sample to sample.
 fn training(
     model: &ModelArguments,
     definition: &Model,
@@ -232,7 +232,7 @@ fn training(
     Ok((compiled, inputs))
 }
 
-/// Random inputs for a model nobody gave inputs for.
+/// Random inputs for a model without given inputs.
 fn or_random(arguments: &InputArguments, count: usize) -> InputArguments {
     let mut arguments = arguments.clone();
     if arguments.inputs.is_empty() && count == 1 {

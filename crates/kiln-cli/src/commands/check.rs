@@ -30,12 +30,15 @@ pub struct Arguments {
 /// Rows of what is not supported.
 const MOST_ROWS: usize = 200;
 
-/// Lists a model's operators and what of them is not supported; status 1 if there is something.
+/// Lists a model's operators and which of them are not supported; status 1 if there are any.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     if is_recipe(&model.model) {
-        bail!("`{}` is a recipe, no model; here, say what its `model` says", model.model.display());
+        bail!(
+            "`{}` is a recipe, not a model; give the model that its `model` key names",
+            model.model.display()
+        );
     }
     if kiln::model::is_source(&model.model) {
         return check_source(arguments);
@@ -79,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(status)
 }
 
-/// Source is supported as a whole or says what is not.
+/// Source is supported as a whole or reports what is not.
 fn check_source(arguments: &Arguments) -> Result<ExitCode> {
     let graph = arguments.model.read()?.graph;
     let mut operators: BTreeMap<&str, usize> = BTreeMap::new();

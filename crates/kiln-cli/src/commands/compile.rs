@@ -40,7 +40,7 @@ pub struct Arguments {
     train: Option<String>,
     #[command(flatten)]
     pictures: PictureArguments,
-    /// What the classes are called, one a line; it goes into the plan
+    /// Class names, one per line; stored in the plan
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print JSON

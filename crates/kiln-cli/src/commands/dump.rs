@@ -33,17 +33,17 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// How far along the way from model to plan
+    /// Stage between model and plan
     #[arg(long, default_value = "import")]
     stage: Stage,
     /// For backward and step: an optimizer (`sgd` if not given), or a recipe (`.toml`); for kernels: those of a
     /// training step instead of inference
     #[arg(long, value_name = "OPTIMIZER|RECIPE")]
     train: Option<String>,
-    /// In which form
+    /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
-    /// A file instead of standard output
+    /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ enum Stage {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// For reading
     Text,
     /// For Graphviz
     Dot,
@@ -98,7 +98,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             | Stage::Kernels
             | Stage::Weights => {
                 bail!(
-                    "a compiled plan no longer knows its graph; `--stage plan` and `--stage wgsl` show what it has"
+                    "a compiled plan does not contain its graph; `--stage plan` and `--stage wgsl` show \
+                     what it contains"
                 )
             }
         };
@@ -169,7 +170,7 @@ fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
         None => {
             use std::io::IsTerminal;
             if arguments.format == Format::Onnx && std::io::stdout().is_terminal() {
-                bail!("an ONNX file is not for the terminal; name a file with -o");
+                bail!("an ONNX file cannot be written to the terminal; name a file with -o");
             }
             match arguments.format {
                 Format::Onnx => terminal::show_bytes(&contents)?,
@@ -306,7 +307,7 @@ fn plan_form(plan: &Plan, format: Format) -> Result<String> {
     match format {
         Format::Text => Ok(plan_text(plan)),
         Format::Json => Ok(plan_json(plan)),
-        Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its forms are text and json"),
+        Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its formats are text and json"),
     }
 }
 
@@ -367,7 +368,7 @@ fn plan_text(plan: &Plan) -> String {
     out
 }
 
-/// What not every device has.
+/// Features that not every device has.
 fn needs(plan: &Plan) -> Vec<String> {
     let needs = &plan.requirements;
     let subgroups = needs.subgroup_size.map(|size| format!("subgroups of {size}"));
@@ -442,6 +443,6 @@ fn wgsl(plan: &Plan, format: Format) -> Result<String> {
                 plan.shaders.iter().map(|s| json!({ "name": s.name, "wgsl": s.wgsl })).collect();
             Ok(format!("{:#}\n", json!(shaders)))
         }
-        Format::Dot | Format::Onnx => bail!("kernels are text; their forms are text and json"),
+        Format::Dot | Format::Onnx => bail!("kernels are text; their formats are text and json"),
     }
 }

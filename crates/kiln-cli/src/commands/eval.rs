@@ -12,8 +12,8 @@ use crate::training::{Recipe, confusion, evaluation};
 /// Arguments of `kiln eval`.
 #[derive(Args)]
 #[command(after_help = "\
-Samples are prepared as the model says; a plan (`.kplan`) is compared on the host, by the loss it
-was trained with. Looks at the samples for testing, or for validation, or at all if there are no such parts.
+Samples are preprocessed as the model says; the loss of a plan (`.kplan`), the one it was
+trained with, is computed on the host. Uses the test samples, else the validation samples, else all samples.
 
 Examples:
   kiln eval digits-training/model.onnx --data digits

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::training::finder::{self, Range, Suggested};
+use kiln::training::lr_finder::{self, Range, Suggested};
 use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
@@ -15,8 +15,8 @@ use crate::training::{Recipe, Setup};
 /// Arguments of `kiln lr-find`.
 #[derive(Args)]
 #[command(after_help = "\
-The rate grows from step to step until the loss explodes. Good rates lie where the loss falls,
-well before it rises. What is suggested are fastai's valley, half way through the longest fall of
+The rate grows from step to step until the loss explodes. Good rates are where the loss
+falls, well before it rises. Suggested are fastai's valley, half way through the longest fall of
 the smoothed loss, and where the loss falls fastest over a fifth of the steps. The first tenth of
 the steps, which is noise, and the last five do not count.
 
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Steps
     #[arg(long, default_value_t = 100)]
     steps: u64,
-    /// Draw the losses into an SVG file
+    /// Plot the losses to an SVG file
     #[arg(short, long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print JSON
@@ -48,7 +48,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut setup = Setup::new(&recipe)?;
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
-    let found = finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
+    let found = lr_finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
     if let Some(path) = &arguments.plot {
         report::learning_rates(&found, path).into_diagnostic()?;
     }
@@ -60,7 +60,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
-    show!("{}", picture(&finder::smoothed(&found.losses)))?;
+    show!("{}", picture(&lr_finder::smoothed(&found.losses)))?;
     let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate:.2e}"));
     let Suggested { valley, steepest, minimum } = found.suggested;
     showln!("valley at {}, steepest descent at {}", rate(valley), rate(steepest))?;

@@ -1,4 +1,4 @@
-//! One file for each verb.
+//! One file per subcommand.
 
 mod bench;
 mod check;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// A verb with its arguments.
+/// A subcommand with its arguments.
 #[derive(Subcommand)]
 pub enum Command {
     /// Compile a model into a plan file
@@ -26,19 +26,19 @@ pub enum Command {
     Run(run::Arguments),
     /// Train a model
     Train(train::Arguments),
-    /// Measure how good a model is on data with known answers
+    /// Evaluate a model on data with known targets
     Eval(eval::Arguments),
-    /// Look for a good learning rate
+    /// Find a good learning rate
     LrFind(lr_find::Arguments),
-    /// Look into a model: its graph, its fused layers, its plan, its kernels
+    /// Show a model's graph, fused layers, plan or kernels
     Dump(dump::Arguments),
-    /// List layers with their shapes, parameters and work
+    /// List layers with their shapes, parameters and multiply-adds
     Summary(summary::Arguments),
-    /// Compare a model's answers with known ones
+    /// Compare a model's outputs with known ones
     Verify(verify::Arguments),
     /// Measure how fast a model runs
     Bench(bench::Arguments),
-    /// Say what of a model is not supported
+    /// Report what is not supported in a model
     Check(check::Arguments),
     /// List the devices that plans can run on
     Devices(devices::Arguments),

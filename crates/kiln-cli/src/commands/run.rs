@@ -23,8 +23,8 @@ use crate::terminal;
 /// Arguments of `kiln run`.
 #[derive(Args)]
 #[command(after_help = "\
-What the model says of itself is used: how pictures are prepared, what classes are called. Of a
-classifier the five best classes are shown.
+The model's metadata is used: how images are preprocessed, what the classes are called. For a classifier,
+the five best classes are shown.
 
 Examples:
   kiln run models/filters.onnx photo.jpg -o out/
@@ -39,13 +39,13 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     inputs: InputArguments,
-    /// Where outputs go: a folder, or a `.npy` or `.png` file if there is one output
+    /// Where to write outputs: a folder, or a `.npy` or `.png` file if there is one output
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Show so many classes with the highest scores [default of classifiers: 5]
     #[arg(long, value_name = "COUNT")]
     top: Option<usize>,
-    /// What the classes are called, one a line
+    /// Class names, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Print JSON
@@ -148,7 +148,7 @@ pub fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
     inputs.iter().filter_map(input).collect()
 }
 
-/// What symbolic dimensions are, going by the inputs.
+/// The values of symbolic dimensions, from the inputs.
 pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTreeMap<String, u32>> {
     let shapes = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
     let bound = graph.bind_symbols(&shapes).into_diagnostic()?;
@@ -158,7 +158,7 @@ pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTre
         .collect())
 }
 
-/// An output in the units of what it stands for, where a regression was trained on scaled numbers.
+/// An output in the units of the targets, if a regression was trained on scaled targets.
 fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result<(String, HostTensor)> {
     let Some(targets) = metadata.targets.as_ref().filter(|_| metadata.task == Some(Task::Regression)) else {
         return Ok((name, tensor));
@@ -175,7 +175,7 @@ fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result
 fn rows(name: &str, tensor: &HostTensor) -> Result<Vec<Vec<f32>>> {
     let host = kiln::from_host(tensor).into_diagnostic()?;
     let Data::F32(scores) = host.data() else {
-        bail!("the output `{name}` is {}, which are no scores", output::text(tensor));
+        bail!("the output `{name}` is {}, which is not a tensor of scores", output::text(tensor));
     };
     let width = tensor.shape().iter().skip(1).product::<usize>().max(1);
     Ok(scores.chunks(width).map(<[f32]>::to_vec).collect())

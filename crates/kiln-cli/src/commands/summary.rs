@@ -123,7 +123,7 @@ fn show_metadata(metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// What is left of a model in a plan: layers by kernels, memory, metadata.
+/// What a plan contains of a model: layers by kernels, memory, metadata.
 fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
     let text = |expr: &Expr| expr.text(&plan.symbols);
     let size = |kind| plan.buffers.iter().filter(|b| b.kind == kind).map(|b| b.size).sum::<u64>();
@@ -241,7 +241,7 @@ fn layers(graph: &Graph, buffers: &[String]) -> Vec<Layer> {
     layers
 }
 
-/// Multiplications that are added up: those of convolutions and matrix products.
+/// Multiply-adds of convolutions and matrix products.
 fn products(graph: &Graph, node: &Node) -> Dim {
     let Some(output) = node.outputs.first() else { return 0.into() };
     let elements = graph.ty(*output).elements();

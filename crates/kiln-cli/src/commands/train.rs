@@ -21,9 +21,9 @@ use crate::training::{
 #[command(after_help = "\
 Writes into the folder: report.html; weights.safetensors, model.onnx and model.kplan with the
 trained weights, and weights.pt for PyTorch source; history.csv and history.jsonl with a line for
-each epoch; checkpoints/; recipe.toml, which trains the same again, and environment.toml. With
+each epoch; checkpoints/; recipe.toml, which repeats the training, and environment.toml. With
 --patience, the weights are those of the best epoch. The first Ctrl-C or SIGTERM finishes the
-step and writes a checkpoint; --resume goes on from it.
+step and writes a checkpoint; --resume continues from it.
 
 Examples:
   kiln train models/digits.toml
@@ -34,20 +34,20 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
-    /// Folder for everything that comes of it [default: the model's name with -training]
+    /// Output folder [default: the model's name with -training]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Go on from the newest intact checkpoint of the folder; the recipe has to be the same, but for --epochs,
+    /// Continue from the newest intact checkpoint of the folder; the recipe has to be the same, except for --epochs,
     /// --patience, --workers, --checkpoint-every and --keep
     #[arg(long)]
     resume: bool,
-    /// Go on although recipe or data have changed
+    /// Continue although recipe or data have changed
     #[arg(long, requires = "resume")]
     allow_changes: bool,
     /// Replace an earlier training, or files of the same names, in the folder
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Look at the activations of each layer in about a hundred steps, for the report
+    /// Record the activations of each layer in about a hundred steps, for the report
     #[arg(long)]
     activation_stats: bool,
 }
@@ -74,8 +74,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     describe(&setup);
     folder.clear()?;
-    // Before the first step, so that a training that was killed can be compared with how it goes on, and a folder that
-    // cannot be written to is found at once.
+    // Before the first step, so that a training that was killed can be compared when it resumes, and a folder that cannot
+    // be written to is found at once.
     folder.write("recipe.toml", settled.to_text()?.as_bytes())?;
     folder.write("environment.toml", environment.to_text()?.as_bytes())?;
     let mut screen = Screen::new(&setup, &settings)?;
@@ -87,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let Setup { trainer, train, validation, .. } = &mut setup;
     let outcome = trainer.fit(train, validation.as_ref(), &settings, &mut screen);
     screen.bar.finish_and_clear();
-    // What was reached is kept, whatever stopped it.
+    // The progress is kept, whatever stopped it.
     let written = history::write(&folder.path, &setup.trainer.progress.epochs);
     let end = match (outcome, written) {
         (Err(error), Err(also)) => {
@@ -100,7 +100,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if end.into_diagnostic()? == End::Stopped {
         let progress = &setup.trainer.progress;
         note!(
-            "stopped after step {} ({} epochs); the same command with --resume goes on from there",
+            "stopped after step {} ({} epochs); the same command with --resume continues from there",
             progress.step,
             progress.epoch
         );
@@ -109,7 +109,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     if recipe.patience.is_some() {
         take_best(&mut setup, &folder, &mut screen, settings.epochs)?;
     }
-    // A training that was stopped behind its last epoch.
+    // A training that was stopped after its last epoch.
     let Setup { trainer, validation, .. } = &mut setup;
     if let (None, Some(validation)) = (&screen.last, validation) {
         screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
@@ -140,7 +140,7 @@ fn settings(recipe: &Recipe, folder: &Folder) -> Result<Settings> {
     })
 }
 
-/// Goes on from the newest checkpoint, if the training is the same or changes are allowed.
+/// Resumes from the newest checkpoint, if the training is the same or changes are allowed.
 fn go_on(
     setup: &mut Setup,
     folder: &Folder,
@@ -155,7 +155,7 @@ fn go_on(
         None
     };
     let Some(Resumed { from, damaged, history_is_lost, best_is_lost }) = found else {
-        note!("note: `{}` has no checkpoint yet; training begins at the beginning", folder.path.display());
+        note!("note: `{}` has no checkpoint yet; training starts from the beginning", folder.path.display());
         return Ok(());
     };
     for Damaged { path, message } in damaged {
@@ -164,8 +164,8 @@ fn go_on(
     let differences = compare(&folder.path, recipe, environment)?;
     if !differences.course.is_empty() && !allow_changes {
         bail!(
-            "--resume: this is not the training that was begun in `{}`:\n  {}\n\
-             Without these changes it goes on; --allow-changes goes on with them",
+            "--resume: this is not the training that was started in `{}`:\n  {}\n\
+             Undo these changes to resume, or resume with them by --allow-changes",
             folder.path.display(),
             differences.course.join("\n  ")
         );
@@ -174,36 +174,36 @@ fn go_on(
         note!("note: {difference}");
     }
     if history_is_lost {
-        note!("note: the history beside the checkpoints was changed; of earlier steps it is lost");
+        note!("note: the history beside the checkpoints was modified; that of earlier steps is lost");
     }
     if let Some(reason) = best_is_lost {
         note!(
-            "note: best.safetensors is not the best epoch's: {reason}; the best is looked for from here on"
+            "note: best.safetensors is not the best epoch's: {reason}; the best epoch is searched from here on"
         );
     }
     let trainer = &mut setup.trainer;
     if !differences.course.is_empty() && trainer.progress.batch > 0 {
-        note!("note: the epoch that was interrupted begins anew");
+        note!("note: the interrupted epoch starts over");
         trainer.restart_epoch();
     }
     let progress = &trainer.progress;
-    note!("goes on from {} after {} steps ({} epochs)", from.display(), progress.step, progress.epoch);
+    note!("resuming from {} after {} steps ({} epochs)", from.display(), progress.step, progress.epoch);
     Ok(())
 }
 
-/// With `--patience`, what is written are the weights of the best epoch, and what is said of them is theirs.
+/// With `--patience`, the weights of the best epoch are written, and its measures are reported.
 fn take_best(setup: &mut Setup, folder: &Folder, screen: &mut Screen, epochs: u64) -> Result<()> {
     let Setup { trainer, validation, .. } = setup;
     let progress = &trainer.progress;
     let Some((_, best)) = progress.best.filter(|(_, best)| *best != progress.epoch) else { return Ok(()) };
     if progress.epoch < epochs {
-        note!("stopped early: nothing was better than epoch {best}");
+        note!("stopped early: no epoch was better than epoch {best}");
     }
     trainer.restore_best(&folder.checkpoints()).into_diagnostic()?;
     if let Some(validation) = validation {
         screen.last = Some(trainer.evaluate(validation).into_diagnostic()?);
     }
-    note!("the weights that are written are those of epoch {best}, the best");
+    note!("the weights that are written are those of the best epoch, {best}");
     Ok(())
 }
 
@@ -213,7 +213,7 @@ fn default_output(model: Option<&Path>) -> PathBuf {
     PathBuf::from(format!("{stem}-training"))
 }
 
-/// Says which states of a model change and which do not, where the file does not say so itself.
+/// Lists which states of a model are trained and which are not, if the file does not say so itself.
 fn trained(setup: &Setup) -> Option<String> {
     const MOST: usize = 8;
     let Setup { model, training, normalizing, .. } = setup;
@@ -247,7 +247,7 @@ fn trained(setup: &Setup) -> Option<String> {
     Some(text)
 }
 
-/// Says what the outputs are compared with, and how.
+/// Describes the loss and the targets.
 fn compared(setup: &Setup) -> String {
     const MOST: usize = 10;
     let loss = loss_name(setup.loss);
@@ -264,7 +264,7 @@ fn compared(setup: &Setup) -> String {
     format!("{loss} over {} classes: {shown}{more}{ignored}", names.len())
 }
 
-/// Says what is about to happen.
+/// Describes the training before it starts.
 fn describe(setup: &Setup) {
     let (train, memory) = (&setup.train, setup.compiled.memory);
     let parameters = setup.training.parameters(&setup.model);
@@ -277,7 +277,7 @@ fn describe(setup: &Setup) {
         .sum();
     let others =
         setup.validation.as_ref().map_or(String::new(), |v| format!(", {} for validation", v.data.len()));
-    note!("{} samples of {:?} to learn from{others}", train.data.len(), train.data.shape);
+    note!("{} training samples of {:?}{others}", train.data.len(), train.data.shape);
     note_skipped(&setup.skipped);
     note!("{}", compared(setup));
     if let Some(text) = trained(setup) {
@@ -285,9 +285,9 @@ fn describe(setup: &Setup) {
     }
     match setup.training.without_gradient(&setup.model).unwrap_or_default().as_slice() {
         [] => {}
-        [one] => note!("`{one}` gets no gradient and stays as it is"),
+        [one] => note!("`{one}` gets no gradient and is not trained"),
         [first, rest @ ..] => {
-            note!("`{first}` and {} more parameters get no gradient and stay as they are", rest.len());
+            note!("`{first}` and {} more parameters get no gradient and are not trained", rest.len());
         }
     }
     let dispatches = setup.compiled.plan.program("train").map_or(0, |program| program.dispatches.len());

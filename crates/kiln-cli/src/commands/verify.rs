@@ -20,16 +20,16 @@ use crate::terminal;
 #[derive(Args)]
 #[command(after_help = "\
 A folder holds model.onnx and test_data_set_0, test_data_set_1, ... with input_0.pb, output_0.pb, ...
-A compiled plan in it is verified by its file's name, as in net/net.kplan. One plan serves all data sets of a model. Status 1 if an answer is off by more than the tolerance.")]
+To verify a compiled plan in it, give the plan's path, as in net/net.kplan. One plan serves all data sets of a model. Exits with 1 if an output differs by more than the tolerance.")]
 pub struct Arguments {
-    /// Folders in ONNX's layout of test data, or plans (`.kplan`) that lie in such folders
+    /// Folders in ONNX's layout of test data, or plans (`.kplan`) in such folders
     #[arg(required = true)]
     folders: Vec<PathBuf>,
     /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4, and 5e-3 for 16-bit
     /// floats]
     #[arg(long)]
     tolerance: Option<f64>,
-    /// Where an answer is wrong, compare every layer with the reference evaluation and name the first wrong one
+    /// Where an output is wrong, compare every layer with the reference evaluation and name the first wrong one
     #[arg(long)]
     bisect: bool,
     /// Device to compile for
@@ -99,7 +99,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         return verify_plan(arguments, folder, name);
     }
     if !folder.is_dir() {
-        bail!("this is no folder; a folder to verify has model.onnx and test_data_set_0 in it");
+        bail!("this is not a folder; a folder to verify has model.onnx and test_data_set_0 in it");
     }
     let model = ModelArguments {
         model: folder.join("model.onnx"),
@@ -115,11 +115,11 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let told: Vec<String> = values.keys().cloned().collect();
     let options = ImportOptions { values, ..model.import_options() };
     let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
-    // What is read here only because the test data say what an input is, the other commands refuse.
+    // Models that are readable only because the test data gives the values of inputs are refused by other commands.
     if !told.is_empty() && kiln::onnx::import(&model.model, &model.import_options()).is_err() {
         let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
         note!(
-            "note: {name}: the value of `{}` decides what the graph is and was taken from the test data; \
+            "note: {name}: the graph depends on the value of `{}`, which was taken from the test data; \
              other commands need {}",
             told.join("`, `"),
             flags.join(" ")
@@ -132,7 +132,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     compare(arguments, &compiled.plan, Some(&compiled), &sets, name)
 }
 
-/// Verifies a compiled plan with the test data of the folder it lies in.
+/// Verifies a compiled plan with the test data of its folder.
 fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row>> {
     let plan = load_plan(path)?;
     let Some(program) = plan.programs.first() else { bail!("the plan has no program") };
@@ -144,7 +144,7 @@ fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row
     compare(arguments, &plan, None, &sets, name)
 }
 
-/// Runs a plan on data sets; what it was compiled from is needed to find the first layer that is off.
+/// Runs a plan on data sets; the model it was compiled from is needed to find the first layer that differs.
 fn compare(
     arguments: &Arguments,
     plan: &Plan,
@@ -153,7 +153,7 @@ fn compare(
     name: &str,
 ) -> Result<Vec<Row>> {
     if arguments.bisect && compiled.is_none() {
-        bail!("a compiled plan no longer knows its layers; --bisect needs the folder with the model");
+        bail!("a compiled plan does not contain its layers; --bisect needs the folder with the model");
     }
     let mut session = Session::open(plan).into_diagnostic()?;
     let mut rows = Vec::new();
@@ -185,8 +185,8 @@ fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
         .collect()
 }
 
-/// Runs dispatch by dispatch beside the reference evaluation of the same graph; the first dispatch whose result is
-/// wrong though all before it were right.
+/// Runs dispatch by dispatch beside the reference evaluation of the same graph; finds the first dispatch
+/// whose result is wrong.
 fn bisect(
     session: &mut Session,
     compiled: &Compiled,
@@ -215,11 +215,11 @@ fn bisect(
                 Some(d) if d.relative <= arguments.allowed(wanted.dtype()) => {}
                 Some(d) => {
                     return Ok(format!(
-                        "`{}` is the first that is off, by {:.1e}",
+                        "`{}` is the first that differs, by {:.1e}",
                         dispatch.name, d.relative
                     ));
                 }
-                // A tensor of another shape is a copy for a kernel's sake.
+                // A tensor of another shape is a copy in another layout.
                 None => {}
             }
         }

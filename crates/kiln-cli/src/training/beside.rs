@@ -1,5 +1,5 @@
-//! What the recipe that lies beside a file of weights says of the model, where the weights have no place to say it: a
-//! training writes both into its folder.
+//! Metadata from the recipe next to a weights file that has none itself: a training writes
+//! both into its folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::recipe::MOST_BYTES;
 
-/// What is called so in the folder of a training.
+/// The file's name in the folder of a training.
 const RECIPE: &str = "recipe.toml";
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Beside {
     metadata: BTreeMap<String, String>,
 }
 
-/// The recipe beside `weights`, if it says something of the model, and what it says.
+/// The recipe next to `weights`, if it has metadata, and the metadata.
 pub fn metadata_beside(weights: &Path) -> Option<(PathBuf, Metadata)> {
     let absolute = std::path::absolute(weights).ok()?;
     let folder = absolute.parent()?;

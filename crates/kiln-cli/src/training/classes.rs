@@ -7,7 +7,7 @@ use miette::{Result, bail};
 
 use crate::metadata::names;
 
-/// How a model's classes and those of data go together.
+/// How a model's classes and those of the data correspond.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Match {
     /// They are the same, or the model knows none.
@@ -21,7 +21,7 @@ enum Match {
 }
 
 impl Match {
-    /// `numbered` says that the numbers of the data's classes mean something without their names.
+    /// `numbered`: the numbers of the data's classes are meaningful without their names.
     fn of(model: &[String], data: &[String], numbered: bool) -> Self {
         if model.is_empty() || model == data {
             return Match::Same;
@@ -60,14 +60,14 @@ impl Match {
     }
 }
 
-/// The data of a model that is only looked at, with its classes in the model's order.
+/// The data of a model that is only evaluated, with its classes in the model's order.
 pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<Splits> {
     let Some(data) = splits.train.class_names() else { return Ok(splits) };
     match Match::of(model, data, numbered) {
         Match::Same => {}
         Match::Places(places) => {
             note!(
-                "note: the data's classes ({}) are brought into the model's order ({})",
+                "note: the data's classes ({}) are reordered to the model's ({})",
                 names(data),
                 names(model)
             );
@@ -76,7 +76,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
         Match::Numbers => {
             if data.iter().any(|name| name.parse::<u32>().is_err()) {
                 note!(
-                    "note: the data's classes ({}) are called otherwise than the model's ({}); they are compared by number",
+                    "note: the data's classes ({}) have other names than the model's ({}); they are compared by number",
                     names(data),
                     names(model)
                 );
@@ -84,7 +84,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
             splits.for_each(&mut |data| data.rename(model));
         }
         Match::Unknown(unknown) => bail!(
-            "the data has classes that the model does not know: {}; it knows {}; `--classes` leaves out all but those it \
+            "the data has classes that the model does not know: {}; it knows {}; `--classes` keeps only the classes it \
              names",
             names(&unknown),
             names(model)
@@ -93,7 +93,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
     Ok(splits)
 }
 
-/// The data of a model that goes on learning, with its classes in the order that it has already learned, if it knows
+/// The data of a model that is trained further, with its classes in the model's order, if it knows
 /// them all.
 pub fn as_before(mut splits: Splits, model: &[String]) -> Splits {
     let data = splits.train.class_names().unwrap_or_default();
@@ -108,8 +108,8 @@ pub fn as_before(mut splits: Splits, model: &[String]) -> Splits {
     splits
 }
 
-/// Says which classes a model is assumed to have that says nothing of them; an error where that would be a guess.
-/// `outputs` is how many it tells apart.
+/// Notes which classes a model without class names is assumed to have; an error if that would be a guess.
+/// `outputs` is the number of its classes.
 pub fn assumed(data: &Dataset, outputs: Option<usize>) -> Result<()> {
     let Some(list) = data.class_names() else { return Ok(()) };
     if list.iter().enumerate().all(|(number, name)| *name == number.to_string()) {
@@ -117,13 +117,14 @@ pub fn assumed(data: &Dataset, outputs: Option<usize>) -> Result<()> {
     }
     match outputs {
         Some(outputs) if outputs > list.len() => bail!(
-            "nothing says which of this model's {outputs} classes those of the data are ({}); `--classes` names all \
-             {outputs} in the model's order",
+            "the model does not name its {outputs} classes, so those of the data ({}) cannot be matched; \
+             `--classes` names \
+             all {outputs} in the model's order",
             names(list)
         ),
         _ => note!(
-            "note: nothing says what this model's classes are; they are taken for {}, in this order, and `--classes` \
-             names them in another",
+            "note: the model does not name its classes; they are assumed to be {}, in this order, \
+             and `--classes` gives another",
             names(list)
         ),
     }

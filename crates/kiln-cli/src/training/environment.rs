@@ -1,5 +1,5 @@
-//! What a training was done with, beside its recipe: the data that there was, the device, the version of Kiln. It is
-//! written when a training begins, and compared when it goes on.
+//! The environment of a training, besides its recipe: the data, the device, the version of Kiln. It is written
+//! when a training starts, and compared when it resumes.
 
 use std::path::Path;
 
@@ -20,9 +20,9 @@ pub struct Environment {
     system: String,
     /// The device's name, backend and driver.
     device: String,
-    /// The samples to learn from.
+    /// The training samples.
     train: Samples,
-    /// Those to look at after each epoch.
+    /// The validation samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Samples>,
 }
@@ -69,16 +69,16 @@ impl Environment {
     }
 }
 
-/// What is another than at the start of a training.
+/// Differences from the start of a training.
 #[derive(Debug, Default)]
 pub struct Differences {
-    /// What changes the training: it does not go on as it would have.
+    /// Differences that change the results of the training.
     pub course: Vec<String>,
-    /// What changes at most its rounding.
+    /// Differences that change at most its rounding.
     pub surroundings: Vec<String>,
 }
 
-/// Keys of a recipe that may be others when a training goes on: they do not change what a step does, or their effect is
+/// Keys of a recipe that may change when a training resumes: they do not change what a step does, or their effect is
 /// compared in another way (samples by their checksum, states by name and shape).
 const FREE: [&str; 16] = [
     "model",
@@ -103,7 +103,7 @@ fn text(value: Option<&toml::Value>) -> String {
     value.map_or("not given".to_owned(), ToString::to_string)
 }
 
-/// Compares with what the folder of a training says. What it does not say cannot be compared.
+/// Compares with the record in the folder of a training. What it does not contain cannot be compared.
 pub fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Result<Differences> {
     let mut found = Differences::default();
     if let Some(before) = read::<toml::Table>(&folder.join("recipe.toml"))? {
@@ -144,6 +144,6 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
         other => other.map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?,
     };
     let value = toml::from_str(&text)
-        .map_err(|error| miette!("`{}` is not what a training has written: {error}", path.display()))?;
+        .map_err(|error| miette!("`{}` was not written by `kiln train`: {error}", path.display()))?;
     Ok(Some(value))
 }

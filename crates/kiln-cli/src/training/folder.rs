@@ -1,4 +1,4 @@
-//! The folder of a training: who may write to it, and what must not be lost in it.
+//! The folder of a training: locking, and protection of its files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use miette::{Result, bail, miette};
 
 use super::Recipe;
 
-/// Files that a training writes, beside those in `checkpoints`. Numbered pictures of activations are not listed.
+/// Files that a training writes, beside those in `checkpoints`. Numbered images of activations are not listed.
 const RESULTS: [&str; 13] = [
     "recipe.toml",
     "environment.toml",
@@ -24,14 +24,14 @@ const RESULTS: [&str; 13] = [
     "filters.png",
 ];
 
-/// What is to become of an earlier training in the folder.
+/// What to do with an earlier training in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     /// There should be none.
     Refuse,
     /// It goes on.
     Resume,
-    /// A new one takes its place.
+    /// It is replaced.
     Replace,
 }
 
@@ -43,7 +43,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Looks at what is there, before anything costly is done.
+    /// Checks the folder, before anything costly is done.
     pub fn new(path: PathBuf, earlier: Earlier, recipe: &Recipe, named: Option<&Path>) -> Result<Self> {
         let folder = Self { path, earlier };
         folder.check_earlier()?;
@@ -56,7 +56,7 @@ impl Folder {
         self.path.join("checkpoints")
     }
 
-    /// Keeps other processes out until the lock is dropped, and looks again, since one may have come first.
+    /// Locks the folder until the lock is dropped, and checks again, since another process may have come first.
     pub fn lock(&self) -> Result<Lock> {
         let lock = Lock::take(&self.path).map_err(|error| match error {
             LockError::Held(process) => {
@@ -82,7 +82,7 @@ impl Folder {
         let path = self.path.display();
         if self.checkpoints().exists() {
             bail!(
-                "`{path}` has an earlier training; --resume goes on with it, --overwrite replaces it, -o names another folder"
+                "`{path}` holds an earlier training; --resume continues it, --overwrite replaces it, -o names another folder"
             );
         }
         let there: Vec<String> =
@@ -120,7 +120,7 @@ impl Folder {
             && whole(&data).is_some_and(|data| output.starts_with(data))
         {
             bail!(
-                "`{}` is in the data, `{}`, where it would be taken for samples; -o names another folder",
+                "`{}` is inside the data folder, `{}`, where it would be read as samples; -o names another folder",
                 self.path.display(),
                 data.display()
             );
@@ -128,7 +128,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes an earlier training that is to be replaced. Only when it is sure that the new one can begin.
+    /// Removes an earlier training that is to be replaced, once it is certain that the new one can start.
     pub fn clear(&self) -> Result<()> {
         if self.earlier != Earlier::Replace {
             return Ok(());

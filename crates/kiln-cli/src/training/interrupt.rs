@@ -1,4 +1,4 @@
-//! What asks a training to end: Ctrl-C, and SIGTERM from a service manager or a batch system.
+//! Signals that stop a training: Ctrl-C, and SIGTERM from a service manager or a batch system.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Whether the process was asked to end. The first signal only says so; a second one ends it at once.
+/// Whether the process was asked to stop. The first signal only sets this; a second one ends the process at once.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,

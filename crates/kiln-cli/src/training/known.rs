@@ -1,4 +1,4 @@
-//! What a model says of itself, against what flags and data say.
+//! A model's metadata, combined with flags and data.
 
 use kiln::model::known_metadata;
 use kiln::plan::{
@@ -16,7 +16,7 @@ use crate::definition::{is_plan, report};
 use crate::model::load_plan;
 
 impl Recipe {
-    /// What is known of the model before it is read: from its own file, from that of its weights, or from the recipe.
+    /// The model's metadata before it is read: from its own file, from that of its weights, or from the recipe.
     pub fn known(&self) -> Result<Metadata> {
         let weights = self.definition.weights.as_deref();
         let mut metadata = match &self.model {
@@ -33,8 +33,8 @@ impl Recipe {
         Ok(metadata)
     }
 
-    /// Writes into metadata what the recipe says of samples. What the model's file says itself goes before a table that
-    /// was written for it earlier.
+    /// Writes the recipe's preprocessing of samples into metadata. The model file's own metadata takes precedence over
+    /// a table that was written for it earlier.
     pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
         if metadata.is_empty() {
             *metadata = Metadata::from_properties(&self.metadata).map_err(|error| report(error.into()))?;
@@ -57,7 +57,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// How pictures of folders are read: as the recipe says, else as the model says.
+    /// How images of folders are read: as the recipe says, else as the model says.
     pub fn pictures(&self, known: Option<&Preprocessing>) -> Pictures {
         let mut pictures = match known.map(|known| &known.source) {
             Some(InputSource::Pictures(pictures)) => pictures.clone(),
@@ -75,15 +75,15 @@ impl Recipe {
             let differs = (pictures.resize.is_some() || pictures.crop.is_some())
                 && (pictures.resize, pictures.crop) != (resize, crop);
             if differs {
-                note!("note: --resize is another than the model says, and goes before it");
+                note!("note: --resize differs from the model's metadata and takes precedence");
             }
             pictures = Pictures { resize, crop, ..pictures };
         }
         pictures
     }
 
-    /// How samples are normalized: as the recipe says, else as the model says, else by the data that is learned from. A
-    /// model that is only looked at has not learned from what it is given.
+    /// How samples are normalized: as the recipe says, else as the model says, else by the training data. A model
+    /// that is only evaluated was not trained on the data it is given.
     pub fn normalize(&self, known: &Metadata, learned: Option<&Dataset>) -> Normalize {
         let known = known.preprocessing.as_ref().map(Normalize::as_known);
         let said = match (&self.mean, &self.std) {
@@ -106,26 +106,28 @@ impl Recipe {
         }
     }
 
-    /// How the samples of a model that is only looked at are normalized. What is assumed is said.
+    /// How the samples of a model that is only evaluated are normalized. Assumptions are printed.
     pub fn normalize_known(&self, known: &Metadata, splits: &Splits) -> Normalize {
-        // Beside a part for testing, what there is to learn from is probably what was learned from.
+        // If there is a test part, the training part is probably what the model was trained on.
         let learned = splits.validation().map(|_| &splits.train);
         let normalize = self.normalize(known, learned);
         let said = self.mean.is_some() || self.std.is_some() || self.no_normalize == Some(true);
         if !said && known.preprocessing.is_none() {
             let assumed = match learned {
                 Some(_) => {
-                    format!("{normalize} are those of the training samples, `--no-normalize` leaves them")
+                    format!(
+                        "{normalize} are computed from the training samples, and `--no-normalize` turns this off"
+                    )
                 }
-                None => "they are taken as they are, and `--mean` and `--std` normalize them".into(),
+                None => "they are used unchanged, and `--mean` and `--std` normalize them".into(),
             };
-            note!("note: nothing says how this model's samples are normalized; {assumed}");
+            note!("note: the model does not say how its samples are normalized; {assumed}");
         }
         normalize
     }
 }
 
-/// What is to be said of a model that was trained.
+/// The metadata of a trained model.
 pub fn describe(
     setup: &Setup,
     recipe: &Recipe,
@@ -195,7 +197,7 @@ pub fn describe(
         task: Some(task),
         classes,
         preprocessing: Some(Preprocessing { source, mean, std }),
-        // What scaled targets is part of the trained weights.
+        // The scale of targets is part of the trained weights.
         targets: table
             .filter(|_| task == Task::Regression)
             .map(|(_, target)| Targets { names: vec![target], ..Targets::default() }),
@@ -222,7 +224,7 @@ fn loss_name(loss: &Loss) -> &'static str {
     }
 }
 
-/// The data's name. Where it lay on this machine is nobody else's business.
+/// The data's name, without its path on this machine.
 fn named(recipe: &Recipe) -> String {
     let Some(data) = &recipe.data else { return String::new() };
     match data.split_once(':') {

@@ -1,4 +1,4 @@
-//! What the commands that train, evaluate and look for a learning rate have in common.
+//! Shared by the commands that train, evaluate and find a learning rate.
 
 mod beside;
 mod classes;

@@ -1,4 +1,4 @@
-//! A training in words: the flags of `kiln train`, or a TOML file with the same names.
+//! Recipes: the flags of `kiln train`, or a TOML file with the same names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use super::Setup;
 use super::values::{self, whole};
 use crate::definition::DefinitionArguments;
 
-/// Bytes of a recipe. What can be long in one are the names of classes.
+/// Maximum bytes of a recipe. Only class names can be long.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
 
-/// What to train on what, and how. All is optional, so that flags can stand in for what a file does not say.
+/// The model, the data and the options of a training. All is optional, so that flags can complete a file.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Recipe {
-    /// Where to begin: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) with the names of these
+    /// The model: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) whose keys are these
     /// options
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
@@ -42,43 +42,43 @@ pub struct Recipe {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Data")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// Share of the training samples that is held out for validation
+    /// Fraction of the training samples held out for validation
     #[arg(long, value_name = "SHARE", help_heading = "Data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
-    /// Use only so many samples of each part, from all over it
+    /// Use only so many samples of each part, spread over it
     #[arg(long, value_name = "COUNT", help_heading = "Data", value_parser = whole::<usize>("limit"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Taken off each channel, pixels being from 0 to 1; computed if not given
+    /// Mean subtracted from each channel, with pixels from 0 to 1; computed if not given
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
-    /// Each channel is divided by it; computed if not given
+    /// Standard deviation each channel is divided by; computed if not given
     #[arg(long, value_delimiter = ',', help_heading = "Data", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
-    /// Leave samples as they are
+    /// Do not normalize samples
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_normalize: Option<bool>,
-    /// Change training images: affine, perspective, crop, resized-crop, flip, flip-vertical, color-jitter, erase; with
-    /// settings, as in affine:degrees=10,translate=0.1 or crop:size=28,padding=2; may be repeated. Of other images, what
-    /// a crop to a size leaves is the middle
+    /// Augment training images: affine, perspective, crop, resized-crop, flip, flip-vertical, color-jitter, erase; with
+    /// settings, as in affine:degrees=10,translate=0.1 or crop:size=28,padding=2; may be repeated. A crop to a
+    /// size takes the center of validation and test images
     #[arg(long, value_name = "CHANGE", help_heading = "Data")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub augment: Vec<String>,
-    /// For folders: bring images to this size
+    /// For folders: resize images to this size
     #[arg(long, value_name = "PIXELS", help_heading = "Data", value_parser = whole::<usize>("resize"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// For folders: read images as grey
+    /// For folders: read images as grayscale
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grey: Option<bool>,
-    /// Leave out samples that cannot be read, and count them
+    /// Skip samples that cannot be read, and count them
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,21 +92,21 @@ pub struct Recipe {
     #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u64>("epochs"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Samples of a step [default: 64]
+    /// Samples per step [default: 64]
     #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<usize>("batch"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// What to compare the output by; what suits data and model if not given
+    /// Loss; follows from data and model if not given
     #[arg(long, help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossName>,
-    /// Learn targets with mean 0 and deviation 1, for mse, l1 and smooth-l1; losses and answers stay in the units of the
-    /// targets, and the last layer of what is written answers in them, too
+    /// Scale targets to mean 0 and deviation 1, for mse, l1 and smooth-l1; losses and outputs stay in the units of
+    /// the targets, also those of the last layer of the models written
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale_targets: Option<bool>,
-    /// The model's output that is compared, if it has several
+    /// The model's output that the loss is computed from, if it has several
     #[arg(long, value_name = "NAME", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_name: Option<String>,
@@ -114,7 +114,7 @@ pub struct Recipe {
     #[arg(long, value_delimiter = ',', help_heading = "Steps", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
-    /// Share of the target spread over all classes, for cross-entropy
+    /// Fraction of the target spread over all classes, for cross-entropy
     #[arg(long, value_name = "SHARE", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f32>,
@@ -130,28 +130,28 @@ pub struct Recipe {
     #[arg(long, value_name = "FACTOR", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l2: Option<f32>,
-    /// Parameters that stay as they are, by name: 'features.*'; may be repeated
+    /// Parameters that are not trained, by name: 'features.*'; may be repeated
     #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// Parameters that change although they seem to normalize the input, or are frozen in the source; may be repeated
+    /// Parameters that are trained although they seem to normalize the input or are frozen in the source; may be repeated
     #[arg(long, value_name = "PATTERN", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfreeze: Vec<String>,
-    /// Add up the gradients of so many batches, each divided by COUNT, before the optimizer steps; what is left at the
+    /// Accumulate the gradients of so many batches, each divided by COUNT, before the optimizer steps; the rest at the
     /// end of an epoch makes a step, too
     #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u32>("accumulate"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<u32>,
-    /// Largest norm of all gradients together
+    /// Clip the norm of all gradients together to this
     #[arg(long, value_name = "NORM", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
-    /// Where everything random begins [default: 0]
+    /// Seed of all random numbers [default: 0]
     #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Begin with new random weights instead of the file's
+    /// Start from new random weights instead of the file's
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Steps")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,7 +173,7 @@ pub struct Recipe {
     #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dampening: Option<f32>,
-    /// Nesterov's form of SGD's momentum
+    /// Nesterov momentum for SGD
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +194,7 @@ pub struct Recipe {
     #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f32>,
-    /// RMSprop without the mean gradient
+    /// Centered RMSprop: subtract the mean gradient
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, default_missing_value = "true", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,25 +203,25 @@ pub struct Recipe {
     #[arg(long, help_heading = "Optimizer", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr_decay: Option<f32>,
-    /// Course of the learning rate: constant, step:every=10,gamma=0.1, exponential:gamma=0.95, cosine, one-cycle
+    /// Learning-rate schedule: constant, step:every=10,gamma=0.1, exponential:gamma=0.95, cosine, one-cycle
     /// (with div, div_final, pct_start, moms)
     #[arg(long, value_name = "COURSE", help_heading = "Optimizer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// Steps of the optimizer in which the learning rate rises
+    /// Optimizer steps of linear learning-rate warm-up
     #[arg(long, value_name = "STEPS", help_heading = "Optimizer", value_parser = whole::<u64>("warmup"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u64>,
 
-    /// Stop after so many epochs without a better measure
+    /// Stop after so many epochs without improvement
     #[arg(long, value_name = "EPOCHS", help_heading = "Checkpoints", value_parser = whole::<u64>("patience"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// The measure that says what is better: loss, accuracy, f1, auc [default: loss]
+    /// Measure to compare epochs by: loss, accuracy, f1, auc [default: loss]
     #[arg(long, value_name = "MEASURE", value_parser = measure, help_heading = "Checkpoints")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Measure>,
-    /// Write a checkpoint after so many steps of the optimizer, too
+    /// Also write a checkpoint after so many optimizer steps
     #[arg(long, value_name = "STEPS", help_heading = "Checkpoints", value_parser = whole::<u64>("checkpoint-every"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
@@ -230,7 +230,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<usize>,
 
-    /// What is known of the model a training left, as strings by name: `docs/metadata.md` has the table.
+    /// Metadata of a trained model, as strings by name: `docs/metadata.md` has the table.
     #[arg(skip)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -245,9 +245,9 @@ fn measure(text: &str) -> Result<Measure, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossName {
-    /// Scores of classes against classes
+    /// Class scores against classes
     CrossEntropy,
-    /// Logarithms of probabilities against classes
+    /// Log-probabilities against classes
     Nll,
     /// Squares of differences
     Mse,
@@ -269,7 +269,7 @@ pub enum OptimizerName {
     Sgd,
     /// Adam
     Adam,
-    /// Adam with decay of the weights apart
+    /// Adam with decoupled weight decay
     AdamW,
     /// RMSprop
     RmsProp,
@@ -277,7 +277,7 @@ pub enum OptimizerName {
     Adagrad,
 }
 
-/// Whether a recipe can say `key`: all that a flag can, and the model.
+/// Whether a recipe may contain `key`: all flags, and the model.
 fn is_option(key: &str) -> bool {
     let flags = Recipe::augment_args(clap::Command::new("recipe"));
     matches!(key, "model" | "metadata")
@@ -288,7 +288,7 @@ fn is_option(key: &str) -> bool {
 const PATHS: [&str; 9] =
     ["mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "folder", "npz", "npy", "csv"];
 
-/// `folder:DIR` with another folder; what Kiln draws itself as it is.
+/// `folder:DIR` with another folder; generated data sets unchanged.
 fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
     match data.split_once(':') {
         Some((kind, place)) if PATHS.contains(&kind) => {
@@ -299,7 +299,7 @@ fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
 }
 
 impl Recipe {
-    /// The recipe with paths that are the same wherever it lies.
+    /// The recipe with paths that do not depend on its location.
     pub fn anywhere(&self) -> Self {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         let mut recipe = self.clone();
@@ -310,8 +310,8 @@ impl Recipe {
         recipe
     }
 
-    /// The recipe with what follows from model and data where nothing is said, so that later versions and other data do
-    /// the same by it.
+    /// The recipe with the defaults that follow from model and data filled in, so that later versions and other data
+    /// give the same training.
     pub fn settled(&self, setup: &Setup) -> Self {
         Self {
             mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
@@ -349,7 +349,7 @@ impl Recipe {
         PATHS.contains(&kind).then(|| (kind, PathBuf::from(place)))
     }
 
-    /// The recipe with what a file says, where MODEL is one; flags come first. Paths in a file are seen from there.
+    /// The recipe completed from a file, if MODEL is one; flags take precedence. Paths in a file are relative to it.
     pub fn complete(self) -> Result<Self> {
         let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
         else {
@@ -358,7 +358,7 @@ impl Recipe {
         };
         let text = kiln_files::read_text(&path, MOST_BYTES)
             .map_err(|e| miette!("cannot read `{}`: {e}", path.display()))?;
-        let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is no recipe: {e}", path.display());
+        let no_recipe = |e: &dyn std::fmt::Display| miette!("`{}` is not a recipe: {e}", path.display());
         let keys = values::parse(&text).map_err(|e| no_recipe(&e))?;
         if let Some(key) = keys.keys().find(|key| !is_option(key)) {
             return Err(no_recipe(&format!(
@@ -372,7 +372,7 @@ impl Recipe {
         file.definition.weights = file.definition.weights.map(|weights| base.join(weights));
         file.definition.root = file.definition.root.map(|root| base.join(root));
         file.data = file.data.map(|data| with_place(data, |place| base.join(place)));
-        // Both as tables: what is said by a flag replaces what the file says.
+        // Both as tables: flags replace the values of the file.
         let mut merged = values::table(&file)?;
         merged.extend(values::table(&Recipe { model: None, ..self })?);
         values::recipe(merged)
@@ -382,19 +382,19 @@ impl Recipe {
     pub fn source(&self) -> Result<Source> {
         let Some(data) = &self.data else {
             bail!(
-                "there is no data; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
+                "no data was given; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
             );
         };
         data.parse().into_diagnostic()
     }
 
-    /// The course of the learning rate.
+    /// The learning-rate schedule.
     pub fn schedule(&self) -> Result<Schedule> {
         let Some(text) = &self.schedule else { return Ok(Schedule::Constant) };
         text.parse().into_diagnostic().wrap_err("--schedule")
     }
 
-    /// The changes of training images.
+    /// The augmentation of training images.
     pub fn augmentations(&self) -> Result<Vec<Augmentation>> {
         self.augment.iter().map(|text| text.parse().into_diagnostic().wrap_err("--augment")).collect()
     }

@@ -1,4 +1,4 @@
-//! What is left of a training: weights in three forms, the recipe, the report.
+//! The results of a training: weights in three forms, the recipe, the report.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn layers(setup: &Setup) -> Vec<String> {
     outputs.map(|id| graph.value(*id).name.clone()).collect()
 }
 
-/// Writes the training in pictures.
+/// Writes the training report.
 pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
     let (per_epoch, step) = (setup.trainer.steps_per_epoch(&setup.train), setup.trainer.progress.step);
     let steps = per_epoch * settings.epochs;
@@ -48,7 +48,7 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
     let report = Report {
         title: format!("Training of {}", setup.model.name),
         summary: format!(
-            "{step} steps of {} samples, {} samples to learn from",
+            "{step} steps of {} samples, {} training samples",
             setup.train.batch as u64 * setup.trainer.accumulate(),
             setup.train.data.len()
         ),
@@ -61,7 +61,7 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
         activations: &screen.activations,
     };
     report.write(output).into_diagnostic()?;
-    note!("{} shows it in pictures", output.join("report.html").display());
+    note!("{} shows it in charts", output.join("report.html").display());
     Ok(())
 }
 

@@ -21,13 +21,13 @@ pub struct Screen {
     header: bool,
     has_accuracy: bool,
     has_auc: bool,
-    /// The last look at the validation samples.
+    /// The last evaluation on the validation samples.
     pub last: Option<Evaluation>,
-    /// A loss that does not jump, for the bar.
+    /// A smoothed loss, for the bar.
     smooth: Option<f64>,
-    /// What was seen of activations.
+    /// The recorded activations.
     pub activations: ActivationStats,
-    /// What asks the training to end.
+    /// The signal handler.
     pub interrupt: Interrupt,
 }
 
@@ -113,7 +113,7 @@ impl Observer for Screen {
         let text = table.to_string();
         let lines: Vec<&str> = text.lines().collect();
         let shown = if std::mem::take(&mut self.header) { &lines[..] } else { &lines[2..] };
-        // A table that nobody reads any more does not stop the training.
+        // A closed standard output does not stop the training.
         self.bar.suspend(|| {
             let _ = showln!("{}", shown.join("\n"));
         });
@@ -137,7 +137,7 @@ pub fn curve(losses: &[f32]) -> String {
     format!("loss  {}  {ends}", means.iter().map(bar).collect::<String>())
 }
 
-/// Rows are right classes, columns predicted ones.
+/// Rows are actual classes, columns predicted ones.
 pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
     const MOST: usize = 20;
     let Some(confusion) = evaluation.confusion.as_ref().filter(|confusion| confusion.classes() <= MOST)
@@ -149,19 +149,19 @@ pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
         None => class.to_string(),
     };
     let width = |class: usize| {
-        let counts = (0..confusion.classes()).map(|right| confusion.count(right, class).to_string().len());
+        let counts = (0..confusion.classes()).map(|actual| confusion.count(actual, class).to_string().len());
         counts.chain([name(class).chars().count()]).max().unwrap_or(1)
     };
-    let first = (0..confusion.classes()).map(|class| name(class).chars().count()).max().unwrap_or(0).max(5);
-    let mut text = format!("\n{:<first$}  predicted\n{:<first$}", "right", "");
+    let first = (0..confusion.classes()).map(|class| name(class).chars().count()).max().unwrap_or(0).max(6);
+    let mut text = format!("\n{:<first$}  predicted\n{:<first$}", "actual", "");
     for class in 0..confusion.classes() {
         text += &format!("  {:>width$}", name(class), width = width(class));
     }
     text.push('\n');
-    for right in 0..confusion.classes() {
-        text += &format!("{:<first$}", name(right));
+    for actual in 0..confusion.classes() {
+        text += &format!("{:<first$}", name(actual));
         for predicted in 0..confusion.classes() {
-            text += &format!("  {:>width$}", confusion.count(right, predicted), width = width(predicted));
+            text += &format!("  {:>width$}", confusion.count(actual, predicted), width = width(predicted));
         }
         text.push('\n');
     }

@@ -27,7 +27,7 @@ use crate::model::{is_plan, load_plan};
 
 /// Everything that a training needs.
 pub struct Setup {
-    /// The model, with the weights it begins with.
+    /// The model, with its initial weights.
     pub model: Graph,
     /// What else PyTorch calls its states.
     pub names: Names,
@@ -35,7 +35,7 @@ pub struct Setup {
     pub loss: LossName,
     /// The step.
     pub training: Training,
-    /// The initializers of an ONNX file that only normalize the input and are no parameters.
+    /// The initializers of an ONNX file that only normalize the input and are not parameters.
     pub normalizing: Vec<String>,
     /// The compiled programs.
     pub compiled: Compiled,
@@ -43,15 +43,15 @@ pub struct Setup {
     pub trainer: Trainer,
     /// The training samples.
     pub train: Loader,
-    /// The samples that are looked at after each epoch.
+    /// The validation samples.
     pub validation: Option<Loader>,
     /// How samples are normalized.
     pub normalize: Normalize,
-    /// What was left out of the data.
+    /// The skipped parts of the data.
     pub skipped: Skipped,
 }
 
-/// Reads the data that a recipe names. Where a model is only looked at, classes and columns are those it knows.
+/// Reads the data that a recipe names. For a model that is only evaluated, classes and columns are the model's.
 fn data_of(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Splits> {
     let source = recipe.source()?;
     let options = SourceOptions {
@@ -67,7 +67,7 @@ fn data_of(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Splits>
     splits.chosen(&recipe.classes, evaluates).into_diagnostic().wrap_err("--classes")
 }
 
-/// What a model knows of data that is to be read.
+/// The model's knowledge of the data: classes and columns.
 fn known_to(source: &Source, known: &Metadata, evaluates: bool) -> Known {
     let columns = match known.preprocessing.as_ref().map(|known| &known.source) {
         Some(InputSource::Table { columns }) => columns.clone(),
@@ -77,7 +77,7 @@ fn known_to(source: &Source, known: &Metadata, evaluates: bool) -> Known {
     if evaluates {
         return Known { classes: known.classes.clone(), columns, target };
     }
-    // A table to go on learning from may be another one; if it has all columns, they are meant.
+    // Further training may use another table; the model's columns are used if it has all of them.
     let own = match source {
         Source::Csv(path) => column_names(path).map_or(vec![], |(names, _)| names),
         _ => vec![],
@@ -86,8 +86,8 @@ fn known_to(source: &Source, known: &Metadata, evaluates: bool) -> Known {
     Known { classes: vec![], columns: if has_all { columns } else { vec![] }, target: None }
 }
 
-/// What a model that is only looked at knows, completed by what the recipe says of it: the classes where it knows none,
-/// and the loss that it was trained with.
+/// The metadata of a model that is only evaluated, completed by the recipe: the classes if it has none, and
+/// the loss that it was trained with.
 fn completed(recipe: &Recipe, known: &Metadata) -> (Recipe, Metadata) {
     let (mut recipe, mut known) = (recipe.clone(), known.clone());
     if known.classes.is_empty() {
@@ -98,7 +98,7 @@ fn completed(recipe: &Recipe, known: &Metadata) -> (Recipe, Metadata) {
     (recipe, known)
 }
 
-/// What of the data is used for what.
+/// The use of the parts of the data.
 fn parted(recipe: &Recipe, mut splits: Splits) -> Result<Splits> {
     if let Some(share) = recipe.validation {
         splits =
@@ -114,7 +114,7 @@ fn parted(recipe: &Recipe, mut splits: Splits) -> Result<Splits> {
 fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
     let seed = recipe.seed.unwrap_or(0);
     let mut model = recipe.definition.read_for(path, sample, seed)?;
-    // Source has no weights to forget, and those of a file are there to be used.
+    // Source has no weights to discard, and those of a file are meant to be used.
     if recipe.from_scratch.unwrap_or(false) && !is_source(path) && recipe.definition.weights.is_none() {
         model.graph = kiln::train::initialize(&model.graph, seed).into_diagnostic()?;
         model.untrained = true;
@@ -133,13 +133,13 @@ fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
     Ok(training)
 }
 
-/// The training step that a few words ask for: an optimizer's name, or a recipe's file. Without a loss, that of classes.
+/// The training step for an optimizer's name or a recipe file. The default loss is cross-entropy.
 pub fn step_of(model: &Model, words: &str) -> Result<Training> {
     let recipe = if words.ends_with(".toml") {
         Recipe { model: Some(words.into()), ..Recipe::default() }.complete()?
     } else {
         let optimizer = OptimizerName::from_str(words, true).map_err(|_| {
-            miette!("`{words}` is no optimizer and no recipe (`.toml`); there are sgd, adam, adamw, rmsprop, adagrad")
+            miette!("`{words}` is neither a recipe (`.toml`) nor an optimizer (sgd, adam, adamw, rmsprop, adagrad)")
         })?;
         Recipe { optimizer: Some(optimizer), ..Recipe::default() }
     };
@@ -191,11 +191,10 @@ struct Prepared {
     training: Training,
 }
 
-/// Reads data and model, and finds what the one is to the other.
-/// Where a model is only evaluated, classes are those of the model, in its order.
+/// Reads data and model, and matches them. If a model is only evaluated, classes are those of the model, in its order.
 fn prepare(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Prepared> {
     let Some(path) = &recipe.model else {
-        bail!("there is no model; name an ONNX file, PyTorch source or a recipe")
+        bail!("no model was given; name an ONNX file, PyTorch source or a recipe")
     };
     refuse_plan(path)?;
     let splits = data_of(recipe, known, evaluates)?;
@@ -228,7 +227,7 @@ fn prepare(recipe: &Recipe, known: &Metadata, evaluates: bool) -> Result<Prepare
     Ok(Prepared { model, splits, augmentations, fit, normalize, loss: suited.name, training })
 }
 
-/// The data of a model that is only looked at in the order of its classes, of which there are `outputs`.
+/// The data of a model that is only evaluated, in the order of its classes, of which there are `outputs`.
 fn ordered(recipe: &Recipe, splits: Splits, known: &Metadata, outputs: Option<usize>) -> Result<Splits> {
     // Classes that are named in order have the numbers of that order.
     let numbered = recipe.source()?.numbers_classes() || !recipe.classes.is_empty();
@@ -238,7 +237,7 @@ fn ordered(recipe: &Recipe, splits: Splits, known: &Metadata, outputs: Option<us
     in_order(splits, &known.classes, numbered)
 }
 
-/// What scales the targets, where that is asked for and the model can take it.
+/// The scale of the targets, if requested and supported by the model.
 fn scale_of(
     recipe: &Recipe,
     model: &Graph,
@@ -259,7 +258,7 @@ fn scale_of(
 impl Setup {
     /// Reads, compiles and loads.
     pub fn new(recipe: &Recipe) -> Result<Self> {
-        // Weights that are not kept say nothing of how samples should be.
+        // If the weights are discarded, the model's normalization does not apply.
         let from_scratch = recipe.from_scratch.unwrap_or(false) && recipe.definition.weights.is_none();
         let known = if from_scratch { Metadata::default() } else { recipe.known()? };
         let Prepared { model, splits, augmentations, fit, normalize, loss, mut training } =
@@ -298,7 +297,7 @@ impl Setup {
         Ok(setup)
     }
 
-    /// The model with the weights that the trainer has come to.
+    /// The model with the trainer's current weights.
     pub fn trained(&mut self) -> Result<Graph> {
         kiln::trained(&mut self.trainer, &self.model).into_diagnostic()
     }
@@ -311,7 +310,7 @@ impl Setup {
     }
 }
 
-/// Says how much of the data was left out.
+/// Prints how much of the data was skipped.
 pub fn note_skipped(skipped: &Skipped) {
     if let Some(first) = skipped.reasons().first() {
         note!("left out {} that cannot be used; the first: {first}", skipped.len());
@@ -339,7 +338,7 @@ pub fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
     Ok((loader.data, found))
 }
 
-/// What whole numbers are to a compiled plan.
+/// The meaning of whole numbers for a compiled plan.
 fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
     let by_loss = matches!(recipe.loss, Some(LossName::Mse | LossName::L1 | LossName::SmoothL1));
     if by_loss || matches!(known.task, Some(Task::Regression | Task::MultiLabel)) {

@@ -1,4 +1,4 @@
-//! Which loss suits a model and its data, and what the data's targets are for it.
+//! The choice of a loss for a model and its data, and the meaning of the targets for it.
 
 use clap::ValueEnum;
 use kiln::graph::{Dim, Graph, TensorType};
@@ -10,7 +10,7 @@ use super::Recipe;
 use super::recipe::LossName;
 use super::setup::gives_logarithms;
 
-/// A loss with what whole numbers are for it.
+/// A loss with the meaning of whole numbers.
 pub struct Suited {
     /// Which one.
     pub name: LossName,
@@ -28,8 +28,8 @@ fn are_zero_or_one(numbers: &[i64]) -> bool {
 }
 
 impl Suited {
-    /// The loss that the recipe asks for, or what suits: a number for each output is compared by its square, 0 and 1 as
-    /// the sides of a decision, a class by cross-entropy.
+    /// The recipe's loss, or a suitable one: mean squared error for a number for each output, binary cross-entropy
+    /// for 0 and 1, cross-entropy for classes.
     pub fn new(recipe: &Recipe, model: &Graph, targets: &Targets) -> Result<Self> {
         let mut outputs = model.outputs().iter();
         let output = match &recipe.output_name {
@@ -73,14 +73,14 @@ impl Suited {
         Ok(Self { name, loss, meaning, output })
     }
 
-    /// How many classes the output that is compared tells apart, if it is known.
+    /// The number of classes of the output that is compared, if it is known.
     pub fn outputs(&self) -> Option<usize> {
         let (_, classes) = self.output.as_ref()?;
         // One score tells two apart.
         classes.map(|classes| classes.max(2))
     }
 
-    /// Checks that the model has as many outputs as there are classes, in words that help.
+    /// Checks that the model has as many outputs as there are classes, with a helpful message.
     pub fn check_classes(&self, data: &Dataset) -> Result<()> {
         let (Some(names), Some((output, Some(found)))) = (data.class_names(), &self.output) else {
             return Ok(());
@@ -103,7 +103,7 @@ impl Suited {
     }
 }
 
-/// Refuses settings of other losses than the one there is.
+/// Refuses settings of other losses.
 fn check_flags(recipe: &Recipe, name: LossName) -> Result<()> {
     let has_classes = matches!(name, LossName::CrossEntropy | LossName::Nll);
     let flags = [

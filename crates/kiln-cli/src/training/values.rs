@@ -1,4 +1,4 @@
-//! Numbers of a training: for each the range it is for, whether a flag or a recipe says it. Ranges are PyTorch's.
+//! Numeric options of a training and their ranges, for flags and recipes. Ranges are PyTorch's.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ impl fmt::Display for Domain {
     }
 }
 
-/// What an option is for. The others are no numbers, or any will do.
+/// The range of an option. The others are not numbers, or have no range.
 fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
     use Bound::{At, None as Nowhere, Without};
     let adam = matches!(optimizer, OptimizerName::Adam | OptimizerName::AdamW);
@@ -95,7 +95,7 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
     })
 }
 
-/// The first letters of a text that may be long, for an error.
+/// The first characters of a text that may be long, for an error.
 pub fn start(text: &str) -> String {
     const MOST: usize = 100;
     let more = if text.chars().nth(MOST).is_some() { "..." } else { "" };
@@ -153,7 +153,7 @@ pub fn table(recipe: &Recipe) -> Result<toml::Table> {
     toml::Table::try_from(recipe).map_err(|error| miette!("a number is too large for a recipe: {error}"))
 }
 
-/// Reads a table as a recipe. What is wrong with a value is said with its name.
+/// Reads a table as a recipe. An error names the key.
 pub fn recipe(table: toml::Table) -> Result<Recipe> {
     check(&table)?;
     for (option, value) in &table {

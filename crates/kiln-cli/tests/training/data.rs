@@ -86,15 +86,12 @@ fn tables_are_read_as_the_model_knows_them() {
     succeeds(
         &format!("{alone} csv:all.csv"),
         &place,
-        &[
-            "nothing says what this model's classes are; they are taken for a, b, c",
-            "they are taken as they are",
-        ],
+        &["the model does not name its classes; they are assumed to be a, b, c", "they are used unchanged"],
     );
     fails(
         &format!("{alone} csv:part.csv"),
         &place,
-        &["which of this model's 3 classes", "(b, c)", "`--classes`"],
+        &["the model does not name its 3 classes", "(b, c)", "`--classes`"],
     );
     succeeds(&format!("{alone} csv:part.csv --classes a,b,c --mean 1 --std 1.7"), &place, &["100.00 %"]);
 }
@@ -125,7 +122,7 @@ fn words_are_classes() {
     }
 }
 
-/// A class without pictures does not shift the others; neither does a number that does not occur.
+/// A class without images does not shift the others; neither does a number that does not occur.
 #[test]
 fn classes_that_are_missing_are_not_skipped() {
     let place = folder("data-missing");
@@ -182,7 +179,7 @@ fn numbers_have_ranges() {
         );
         let recipe = format!("model = 'net.onnx'\ndata = 'digits:40'\n{option} = {value}\n");
         std::fs::write(place.join("wrong.toml"), recipe).expect("a file");
-        fails("train wrong.toml", &place, &["`wrong.toml` is no recipe", words]);
+        fails("train wrong.toml", &place, &["`wrong.toml` is not a recipe", words]);
     }
     fails(
         "train net.onnx --data digits:40 --optimizer adam --momentum 5",

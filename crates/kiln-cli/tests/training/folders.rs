@@ -164,7 +164,7 @@ fn a_damaged_checkpoint_is_not_gone_on_from() {
     assert!(done, "{error}");
     std::fs::write(folder.join("history/checkpoints/losses.f32"), b"1234").expect("written");
     let (done, error) = train(&["--epochs", "2", "-o", "history", "--resume"]);
-    assert!(done && error.contains("the history beside the checkpoints was changed"), "{error}");
+    assert!(done && error.contains("the history beside the checkpoints was modified"), "{error}");
 }
 
 #[test]
@@ -197,7 +197,10 @@ fn nothing_that_is_read_is_written_over() {
         refused(arguments, &["is read and would be replaced"]);
     }
     std::fs::create_dir_all(folder.join("birds/owl")).expect("a folder");
-    refused(&["train", "net.onnx", "--data", "folder:birds", "-o", "birds/out"], &["is in the data"]);
+    refused(
+        &["train", "net.onnx", "--data", "folder:birds", "-o", "birds/out"],
+        &["is inside the data folder"],
+    );
 }
 
 /// A folder that cannot be written to is found before the first step, and says so.

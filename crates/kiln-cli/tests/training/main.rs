@@ -165,7 +165,7 @@ fn a_checkpoint_of_another_model_is_refused() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(error.contains("belongs to another model") && error.contains("conv1.weight"), "{error}");
-    assert!(error.contains("is nothing that the model has"), "{error}");
+    assert!(error.contains("is not in the model"), "{error}");
 }
 
 /// A loss that is not finite stops the training and says where; what was reached is kept.

@@ -28,8 +28,8 @@ pub fn clamp(f: &mut Formula<'_>, x: ValueId, low: Option<f64>, high: Option<f64
     high.map_or(Ok(x), |high| f.with(BinaryOp::ClampMax, x, high))
 }
 
-/// `min(max(x, low), high)` with limits that are tensors, which may be learned. What lies on a limit shares the gradient
-/// with it, but where both limits meet in `x`, `x` has all of it (PyTorch).
+/// `min(max(x, low), high)` with limits that are tensors, which may be learned. An element equal to a limit shares the
+/// gradient with it, but where both limits equal `x`, `x` has all of it (PyTorch).
 pub fn clamp_between(f: &mut Formula<'_>, x: ValueId, low: ValueId, high: ValueId) -> Made {
     let raised = f.binary(BinaryOp::Max, x, low)?;
     let apart = f.binary(BinaryOp::Min, raised, high)?;
@@ -122,7 +122,7 @@ pub fn shrink_numbers(f: &mut Formula<'_>, x: ValueId, lambd: f64, bias: f64) ->
     f.select(inside, zero, outside)
 }
 
-/// `clamp(alpha * x + beta, 0, 1)`. ONNX has 0.2 and 0.5 unless told otherwise, PyTorch 1/6 and 1/2.
+/// `clamp(alpha * x + beta, 0, 1)`. The defaults are 0.2 and 0.5 in ONNX, 1/6 and 1/2 in PyTorch.
 pub fn hard_sigmoid(f: &mut Formula<'_>, x: ValueId, alpha: f64, beta: f64) -> Made {
     let line = f.with(BinaryOp::Mul, x, alpha)?;
     let line = f.with(BinaryOp::Add, line, beta)?;

@@ -11,7 +11,7 @@ use crate::tensor::DType;
 
 const NAME: &str = "attention";
 
-/// What is computed besides the products.
+/// Options of attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
     /// The factor of the scores; `1 / sqrt(features of a head)` if there is none.
@@ -42,11 +42,11 @@ pub struct Attended {
     pub mask: Option<ValueId>,
     /// How many of the keys come before the place of the first query.
     pub past: Dim,
-    /// For each of the batch how many keys count, `[B]` integers. The last query stands at the last of them.
+    /// For each of the batch how many keys count, `[B]` integers. The last query is at the last of them.
     pub lengths: Option<ValueId>,
 }
 
-/// What attention computes on its way.
+/// Intermediate results of attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Steps {
     /// The products of queries and keys times the factor.
@@ -126,7 +126,9 @@ pub fn scores(f: &mut Formula<'_>, query: ValueId, key: ValueId, scale: Option<f
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
         (None, Some(n)) => 1.0 / (n as f64).sqrt(),
         (None, None) => {
-            let message = format!("`{features}` features of a head are no number, so the scale is not known");
+            let message = format!(
+                "the number of features of a head (`{features}`) is symbolic, so the scale is not known"
+            );
             return Err(GraphError::Unsuitable(message));
         }
     };
@@ -166,7 +168,7 @@ fn sizes(f: &Formula<'_>, x: ValueId) -> Result<[Dim; 4], GraphError> {
     }
 }
 
-/// What is added to the scores, and which of them count at all.
+/// The bias that is added to the scores, and the mask.
 fn masks(
     f: &mut Formula<'_>,
     how: &Attention,
@@ -206,7 +208,7 @@ fn masks(
             None => f.size(of.past.clone())?,
         };
         let place = f.add(row, first)?;
-        // How far before its query a key stands.
+        // The distance of a key before its query.
         let before = f.sub(place, column)?;
         if how.causal {
             let seen = f.with(BinaryOp::GreaterOrEqual, before, 0.0)?;

@@ -10,16 +10,16 @@ use crate::tensor::ShapeDisplay;
 
 const NAME: &str = "conv_transpose";
 
-/// What a transposed convolution is told, one entry for each spatial dimension.
+/// Attributes of a transposed convolution, one entry for each spatial dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConvTranspose {
     /// Distance in the output of what neighbours of the input add to.
     pub strides: Vec<usize>,
-    /// What is cut off the output before and after.
+    /// Elements cropped from the output before and after.
     pub pads: Vec<[i64; 2]>,
     /// Step between kernel taps.
     pub dilations: Vec<usize>,
-    /// What is added to the output at its end.
+    /// Elements added at the end of the output.
     pub output_padding: Vec<i64>,
     /// Number of groups that channels fall into.
     pub groups: usize,
@@ -28,7 +28,7 @@ pub struct ConvTranspose {
 /// `x [N, Cin, in...]` and `weight [Cin, Cout / groups, kernel...]` give `[N, Cout, out...]`, with
 /// `out = (in - 1) * stride - pads + dilation * (kernel - 1) + output_padding + 1`. There is no bias.
 ///
-/// It is a convolution over the input with zeros between its elements, with the kernel turned around (Dumoulin and
+/// It is a convolution over the input with zeros between its elements, with the kernel flipped (Dumoulin and
 /// Visin, "A guide to convolution arithmetic for deep learning", 2016).
 pub fn conv_transpose(f: &mut Formula<'_>, x: ValueId, weight: ValueId, how: &ConvTranspose) -> Made {
     let shape = f.ty(weight).static_shape().filter(|shape| shape.iter().all(|n| *n > 0));

@@ -1,4 +1,4 @@
-//! Convolution whose taps lie where an input says.
+//! Deformable convolution: the positions of the taps are an input.
 
 use super::convolution::conv_bias;
 use super::sampling::{Between, Outside, Sampling, sample};
@@ -11,7 +11,7 @@ use crate::tensor::{DType, ShapeDisplay, Tensor};
 
 const NAME: &str = "deform_conv";
 
-/// What a deformable convolution is told: two entries for height and width, each.
+/// Attributes of a deformable convolution: two entries each, for height and width.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeformConv {
     /// Step between windows.
@@ -51,7 +51,7 @@ pub fn deform_conv(f: &mut Formula<'_>, inputs: Deformed, how: &DeformConv) -> M
         (kernel.as_deref(), &shape[..], &moves[..])
     else {
         let message = format!("an input {}, a weight {} and offsets {}", f.ty(x), f.ty(weight), f.ty(offset));
-        return f.mismatch(NAME, format!("{message} are no deformable convolution of images"));
+        return f.mismatch(NAME, format!("{message} do not form a deformable convolution of images"));
     };
     let taps = kh.saturating_mul(kw);
     let DeformConv { groups, offset_groups, .. } = *how;

@@ -10,7 +10,7 @@ use super::masks::counted;
 
 const NAME: &str = "determinant";
 
-/// Elimination is written out, with some ten nodes for each row.
+/// Elimination is unrolled, with some ten nodes for each row.
 const LARGEST: usize = 64;
 
 /// `x [..., n, n]` gives `[...]`: the product of the pivots of Gaussian elimination, each the largest element left in

@@ -1,6 +1,6 @@
-//! Sums of products, as Einstein wrote them: `bij,bjk->bik` names the dimensions of each operand and of the result.
+//! Sums of products in Einstein notation: `bij,bjk->bik` names the dimensions of each operand and of the result.
 //!
-//! Operands are combined two at a time, from left to right. Letters of both that nobody needs afterwards are summed by
+//! Operands are combined two at a time, from left to right. Letters of both that are not needed afterwards are summed by
 //! a matrix product; those that are needed are its batch; the others are its rows and columns.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::tensor::{DType, ShapeDisplay};
 
 const NAME: &str = "einsum";
 
-/// What a dimension is called.
+/// The name of a dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
     /// One of those that `...` stands for, counted from the last: they come first where the result is not written
@@ -29,7 +29,7 @@ struct Named {
     labels: Vec<Label>,
 }
 
-/// The sum of products that `equation` says, of one or more operands. A letter that occurs twice in an operand is its
+/// The sum of products given by `equation`, of one or more operands. A letter that occurs twice in an operand is its
 /// diagonal, `...` stands for all dimensions that are not named, and without `->` the result has the letters that occur
 /// once, in the order of the alphabet, behind `...`. Dimensions of one element stretch.
 pub fn einsum(f: &mut Formula<'_>, equation: &str, operands: &[ValueId]) -> Made {
@@ -196,7 +196,7 @@ fn unstretched(f: &mut Formula<'_>, named: Named, other: &Named) -> Result<Named
     Ok(Named { value, labels })
 }
 
-/// The product of two operands, summed over what nobody needs `later`.
+/// The product of two operands, summed over dimensions that are not needed `later`.
 fn pair(
     f: &mut Formula<'_>,
     left: Named,

@@ -1,4 +1,4 @@
-//! Functions of single numbers that keep digits which a plain formula would lose.
+//! Elementary functions that keep precision which a plain formula would lose.
 
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
@@ -30,8 +30,8 @@ pub fn exp_minus_one(f: &mut Formula<'_>, x: ValueId) -> Made {
     })
 }
 
-/// `near` of `x` where that is between -1/2 and 1/2, else `far`. Elsewhere `near` is taken of zero, so that its derivative,
-/// which may be infinite there, is not to be seen.
+/// `near` of `x` where that is between -1/2 and 1/2, else `far`. Elsewhere `near` is taken of zero, so that its
+/// derivative, which may be infinite there, is not to be seen.
 fn near_zero(
     f: &mut Formula<'_>,
     x: ValueId,
@@ -46,8 +46,8 @@ fn near_zero(
     f.select(is_near, near, far)
 }
 
-/// The largest whole number of times that `b` goes into `a`, as PyTorch's `floor_divide` has it: from the remainder, since a
-/// quotient that is rounded may already be the next whole number. By zero, it is the quotient itself.
+/// The largest whole number of times that `b` goes into `a`, as PyTorch's `floor_divide` has it: from the remainder,
+/// since a quotient that is rounded may already be the next whole number. By zero, it is the quotient itself.
 ///
 /// Nothing continuous leads through it.
 pub fn floor_quotient(f: &mut Formula<'_>, a: ValueId, b: ValueId) -> Made {

@@ -1,4 +1,4 @@
-//! Places in a sequence as rotations.
+//! Positions in a sequence as rotations.
 
 use crate::dim::Dim;
 use crate::error::GraphError;
@@ -8,13 +8,13 @@ use crate::ops::{Concat, Op, SliceAxis};
 
 const NAME: &str = "rotary_embedding";
 
-/// Rotary position embedding (Su et al. 2021) of `x [.., features]`: pairs of its first features are turned by angles
+/// Rotary position embedding (Su et al. 2021) of `x [.., features]`: pairs of its first features are rotated by angles
 /// whose cosines and sines `[.., pairs]` are given, which broadcast against `x`. Pairs are neighbours if they are
-/// `interleaved`, else they lie half of the turned features apart.
+/// `interleaved`, else they are half of the rotated features apart.
 pub fn rotary(f: &mut Formula<'_>, x: ValueId, cos: ValueId, sin: ValueId, interleaved: bool) -> Made {
     let shape = f.shape(x);
     let (Some((features, lead)), Some(pairs)) = (shape.split_last(), f.shape(cos).pop()) else {
-        return f.mismatch(NAME, format!("{} has no features to turn", f.ty(x)));
+        return f.mismatch(NAME, format!("{} has no features to rotate", f.ty(x)));
     };
     let turned = &pairs * &2.into();
     let axis = lead.len();

@@ -16,7 +16,7 @@ use crate::tensor::{ShapeDisplay, Tensor};
 /// More elements a matrix should not have.
 const MAX_ELEMENTS: usize = 1 << 24;
 
-/// What a transform is told.
+/// Attributes of a transform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Transform {
     /// From frequencies back to samples, divided by their number.
@@ -75,7 +75,7 @@ pub fn fourier(f: &mut Formula<'_>, x: ValueId, axis: usize, how: Transform) -> 
     for n in 0..used {
         for k in 0..made {
             let (cos, sin) = wave(n, k, length, if how.inverse { 1.0 } else { -1.0 });
-            // A frequency that has a mirror image stands for both.
+            // A frequency that has a mirror image represents both.
             let twice = real_result && n != 0 && 2 * n != length;
             #[allow(clippy::as_conversions, reason = "lengths are small")]
             let scale = if how.inverse { 1.0 / length as f64 } else { 1.0 };

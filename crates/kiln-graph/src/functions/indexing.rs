@@ -81,7 +81,7 @@ pub fn gather_nd(f: &mut Formula<'_>, x: ValueId, indices: ValueId, batch: usize
     let (images, count) = (product(lead), product(places));
     let mut at = positions(f, indices, x, batch..batch + depth)?;
     if batch > 0 {
-        // The images lie one behind the other.
+        // The images are stored one after the other.
         let index = Iota { dtype: DType::I32, shape: vec![images.clone(), 1.into()], axis: 0 };
         let image = f.apply(Op::Iota(index), &[])?;
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
@@ -108,8 +108,10 @@ pub fn scatter_nd(
     let (shape, index_shape) = (f.shape(data), f.shape(indices));
     let depth = index_shape.last().and_then(Dim::as_usize).filter(|m| *m <= shape.len());
     let (Some(depth), Some((_, outer))) = (depth, index_shape.split_last()) else {
-        let message =
-            format!("the last dimension of the indices {} is no number of dimensions", f.ty(indices));
+        let message = format!(
+            "the last dimension of the indices {} is not a valid number of dimensions",
+            f.ty(indices)
+        );
         return f.mismatch("scatter_nd", message);
     };
     let (into, rest) = shape.split_at(depth);

@@ -1,4 +1,4 @@
-//! What depends on where an element stands: triangles, diagonals, one-hot vectors, sequences turned around.
+//! Masks that depend on an element's position: triangles, diagonals, one-hot vectors, reversed sequences.
 //!
 //! All of them compare counted places with numbers, so that sizes may be symbols and a mask costs no memory: it is
 //! computed where it is used.
@@ -45,7 +45,7 @@ fn matrix(f: &Formula<'_>, op: &'static str, x: ValueId) -> Result<(Dim, Dim), G
 }
 
 /// The part of the matrices `x [..., rows, columns]` on one side of a diagonal, zero elsewhere. `k` is an int64 number:
-/// so many places the diagonal lies above the main one.
+/// the offset of the diagonal above the main one.
 pub fn triangle(f: &mut Formula<'_>, x: ValueId, k: ValueId, part: Triangle) -> Made {
     let (rows, columns) = matrix(f, "triangle", x)?;
     let offset = offset(f, rows, columns)?;
@@ -57,7 +57,7 @@ pub fn triangle(f: &mut Formula<'_>, x: ValueId, k: ValueId, part: Triangle) -> 
     f.select(kept, x, zero)
 }
 
-/// The matrix of `rows` and `columns` with ones on the diagonal that lies `k` above the main one.
+/// The matrix of `rows` and `columns` with ones on the diagonal `k` above the main one.
 pub fn eye(f: &mut Formula<'_>, dtype: DType, rows: Dim, columns: Dim, k: i64) -> Made {
     let offset = offset(f, rows, columns)?;
     let k = f.constant(Tensor::ints([k]));
@@ -104,7 +104,10 @@ pub fn reverse_sequence(
     let shape = f.shape(x);
     let rank = shape.len();
     if time >= rank || batch >= rank || time == batch {
-        return f.mismatch("reverse_sequence", format!("axes {time} and {batch} of {} are no pair", f.ty(x)));
+        return f.mismatch(
+            "reverse_sequence",
+            format!("axes {time} and {batch} of {} are not two different axes", f.ty(x)),
+        );
     }
     if f.shape(lengths) != [shape[batch].clone()] {
         let message = format!("{} should have one length for each of {}", f.ty(lengths), shape[batch]);

@@ -1,6 +1,6 @@
-//! Functions of neural networks that are no core operators, each written in core operators.
+//! Functions of neural networks that are not core operators, each written in core operators.
 //!
-//! Several front ends know them under different names and with different defaults; the arithmetic is one. It stands
+//! Several front ends know them under different names and with different defaults; the arithmetic is one. It is
 //! here, below all of them, as free functions that add nodes to a [`Formula`](crate::Formula). What a model calls a
 //! function, which attributes it has and what they are when they are left out is the front end's business, and so is
 //! whether constants are folded as they appear ([`Formula::folding`](crate::Formula::folding)).

@@ -1,4 +1,4 @@
-//! Functions that move elements in blocks and copies. What is cut out is in [`slicing`](super::slicing).
+//! Functions that move elements in blocks and copies. Slices are in [`slicing`](super::slicing).
 
 use crate::dim::Dim;
 use crate::error::GraphError;
@@ -81,7 +81,7 @@ pub fn tile(f: &mut Formula<'_>, x: ValueId, repeats: &[Dim]) -> Made {
     f.reshape(x, merged)
 }
 
-/// What comes before an image's dimensions, and `[channels, height, width]`.
+/// The dimensions before an image's, and `[channels, height, width]`.
 fn image(f: &Formula<'_>, op: &'static str, x: ValueId) -> Result<(Vec<Dim>, [Dim; 3]), GraphError> {
     match &f.ty(x).shape[..] {
         [lead @ .., c, h, w] => Ok((lead.to_vec(), [c.clone(), h.clone(), w.clone()])),
@@ -91,7 +91,7 @@ fn image(f: &Formula<'_>, op: &'static str, x: ValueId) -> Result<(Vec<Dim>, [Di
 
 fn divided(f: &Formula<'_>, op: &'static str, dim: &Dim, by: &Dim) -> Result<Dim, GraphError> {
     let part = if by.is(0) { None } else { dim.exact_div(by) };
-    part.map_or_else(|| f.mismatch(op, format!("{dim} is no multiple of {by}")), Ok)
+    part.map_or_else(|| f.mismatch(op, format!("{dim} is not a multiple of {by}")), Ok)
 }
 
 /// The dimensions behind `lead` split, permuted and merged.

@@ -35,7 +35,7 @@ pub fn normalize(f: &mut Formula<'_>, x: ValueId, axes: &[usize], epsilon: f64) 
     Ok(normalized(f, x, axes, epsilon)?.result)
 }
 
-/// What is normalized, and by what.
+/// The normalized axes and the statistics.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalized {
     /// `(x - mean) / deviation`
@@ -105,7 +105,7 @@ pub fn group_norm(f: &mut Formula<'_>, x: ValueId, groups: usize, epsilon: f64) 
 
 /// Local response normalization (Krizhevsky et al. 2012) of `[N, C, ...]`: `x / (k + alpha / size * sum)^beta` with
 /// the sum of squares over `size` channels: its own, so many before it and so many after it. The sum is a pooling over
-/// channels that lie in the place of a spatial dimension.
+/// channels, moved to the place of a spatial dimension.
 ///
 /// An even `size` has no middle. ONNX has `[(size - 1) / 2, size / 2]` channels around, PyTorch
 /// `[size / 2, (size - 1) / 2]`.

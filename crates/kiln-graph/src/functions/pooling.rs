@@ -1,4 +1,4 @@
-//! What max pooling chose, and putting it back there.
+//! Indices of max pooling, and unpooling.
 
 use crate::dim::{Dim, product};
 use crate::error::GraphError;
@@ -83,9 +83,9 @@ pub fn max_pool_indices(
     Ok(index)
 }
 
-/// `x [N, C, pooled...]` at the places `indices` (as [`max_pool_indices`] gives them) of an image `[N, C, image...]` that is
-/// zero elsewhere; of several for one place the last. Where elements are numbered from the first of all, they belong to
-/// the plane they come from nevertheless.
+/// `x [N, C, pooled...]` at the places `indices` (as [`max_pool_indices`] gives them) of an image `[N, C, image...]`
+/// that is zero elsewhere; of several for one place the last. Where elements are numbered from the first of all, they
+/// belong to the plane they come from nevertheless.
 pub fn max_unpool(
     f: &mut Formula<'_>,
     x: ValueId,
@@ -130,7 +130,7 @@ pub fn max_unpool(
 /// For each window over a plane and each tap of it. In place of padding there is the first element of the window that
 /// is none: no number is so low that an element could not be as low, and be taken for padding.
 struct Table {
-    /// Where the element lies.
+    /// The position of the element.
     at: Vec<i64>,
     /// Its number.
     numbers: Vec<i64>,

@@ -1,4 +1,4 @@
-//! Recurrent networks, written out step by step.
+//! Recurrent networks, unrolled step by step.
 //!
 //! What the input contributes is one matrix product for all steps; each step then has a product with the state and
 //! elementwise arithmetic. The gradient follows, as of anything else in the graph.
@@ -17,7 +17,7 @@ const NAME: &str = "recurrent";
 /// A step is some ten to twenty nodes.
 const MOST_STEPS: usize = 1024;
 
-/// What a gate or a state passes.
+/// The activation of a gate or a state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the variants are the functions of the same name")]
 pub enum Activation {
@@ -184,7 +184,7 @@ pub fn recurrent(
     };
     let Some(count) = steps.as_usize().filter(|steps| (1..=MOST_STEPS).contains(steps)) else {
         let message =
-            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are written out");
+            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are unrolled");
         return Err(GraphError::Unsuitable(message));
     };
     let flat = f.reshape(x, vec![steps * batch, inputs.clone()])?;
@@ -291,7 +291,7 @@ impl Step<'_> {
         f.slice(self.weights.state, vec![cut])
     }
 
-    /// What the state contributes to some gates.
+    /// The state's contribution to some gates.
     fn of_state(&self, f: &mut Formula<'_>, h: ValueId, first: usize, count: usize) -> Made {
         let rows = self.rows(f, first, count)?;
         f.matmul(MatMul { transpose_a: false, transpose_b: true }, h, rows)

@@ -1,4 +1,4 @@
-//! What combines elements along axes in more than one step.
+//! Reductions that take more than one step.
 
 use super::normalization::{centre, widened};
 use crate::dim::{Dim, product};
@@ -7,8 +7,8 @@ use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
 use crate::ops::{ArgKind, ArgReduce, BinaryOp, Iota, Op, ReduceKind, UnaryOp};
 
-/// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows; with zero where that is
-/// infinite, since infinities have no difference.
+/// `log(sum(exp(x - m))) + m` over `axes` with the largest element `m`, so that nothing overflows; with zero where that
+/// is infinite, since infinities have no difference.
 pub fn log_sum_exp(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool) -> Made {
     if axes.is_empty() {
         return Ok(x);
@@ -67,8 +67,8 @@ pub fn l1_norm(f: &mut Formula<'_>, x: ValueId, axes: &[usize], keep_dims: bool)
     f.reduce(ReduceKind::Sum, size, axes.to_vec(), keep_dims)
 }
 
-/// The root of `x`, which is not negative, with a gradient of zero at zero, where a root has none that is finite: that of a
-/// length or a deviation is zero there (PyTorch).
+/// The root of `x`, which is not negative, with a gradient of zero at zero, where a root has none that is finite: that
+/// of a length or a deviation is zero there (PyTorch).
 pub fn root(f: &mut Formula<'_>, x: ValueId) -> Made {
     of_positive(f, x, |f, x| f.unary(UnaryOp::Sqrt, x))
 }

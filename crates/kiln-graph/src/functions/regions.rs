@@ -13,7 +13,7 @@ const NAME: &str = "roi_align";
 /// The most samples along an axis of the output.
 const MAX_SAMPLES: usize = 1 << 12;
 
-/// What becomes of the samples of a bin.
+/// The reduction over the samples of a bin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pooled {
     /// Their mean.
@@ -22,7 +22,7 @@ pub enum Pooled {
     LargestTap,
 }
 
-/// What [`roi_align`] is told.
+/// Attributes of [`roi_align`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoiAlign {
     /// Height and width of the output.
@@ -73,7 +73,7 @@ pub fn roi_align(f: &mut Formula<'_>, x: ValueId, regions: ValueId, images: Valu
         let (start, end) = (corner(f, 1 - axis)?, corner(f, 3 - axis)?);
         let extent = f.sub(end, start)?;
         let extent = if how.half_pixel { extent } else { f.with(BinaryOp::ClampMin, extent, 1.0)? };
-        // Samples lie in the middles of equal parts.
+        // Samples are in the centers of equal parts.
         #[allow(clippy::as_conversions, reason = "some thousand at most; rounding is what is meant")]
         let parts = (0..count).map(|i| ((i as f64 + 0.5) / count as f64) as f32).collect();
         let parts = f.constant(Tensor::f32([1, count], parts)?);

@@ -33,7 +33,7 @@ pub enum Filter {
     Cubic(f64),
 }
 
-/// What is beyond the first and the last element.
+/// The values beyond the first and the last element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Beyond {
     /// The first and the last element, again and again.
@@ -71,7 +71,7 @@ impl Filter {
         let (reach, last) = (self.reach() * width, size as f64 - 1.0);
         let reasonable = place.abs() <= LIMIT && (0.0..=LIMIT).contains(&reach) && size > 0;
         if !reasonable || reach > MAX_SHARES as f64 {
-            let message = format!("no {size} elements can be interpolated at {place}, {width} apart");
+            let message = format!("{size} elements cannot be interpolated at {place}, {width} apart");
             return Err(GraphError::Unsuitable(message));
         }
         let (first, end) = ((place - reach).floor() as i64, (place + reach).ceil() as i64);
@@ -88,7 +88,7 @@ impl Filter {
             }
         }
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
-        // Nothing may be left of what lies far outside.
+        // Positions far outside must have no effect.
         if sum != 0.0 {
             shares.iter_mut().for_each(|(_, share)| *share /= sum);
         }
@@ -100,7 +100,7 @@ impl Filter {
 pub fn resample(f: &mut Formula<'_>, x: ValueId, axis: usize, rows: &[Shares]) -> Made {
     let shape = f.shape(x);
     let Some(size) = shape.get(axis).and_then(Dim::as_usize) else {
-        return f.mismatch(NAME, format!("axis {axis} of {} has no size that is known", f.ty(x)));
+        return f.mismatch(NAME, format!("axis {axis} of {} has no known size", f.ty(x)));
     };
     if rows.iter().flatten().any(|(index, _)| *index >= size) {
         return f.mismatch(NAME, format!("axis {axis} has {size} elements, too few"));

@@ -26,7 +26,7 @@ pub enum Between {
     Cubic(f64),
 }
 
-/// What lies outside of the image.
+/// The values outside of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outside {
     /// Zeros.
@@ -119,14 +119,14 @@ pub(super) fn taps(
         return f.mismatch(NAME, format!("its input is {}, but should be [N, C, ...]", f.ty(x)));
     };
     if sizes.len() != spatial || spatial == 0 {
-        return f.mismatch(NAME, format!("{} cannot be read at places of {spatial} dimensions", f.ty(x)));
+        return f.mismatch(NAME, format!("{} cannot be sampled at points of {spatial} dimensions", f.ty(x)));
     }
     let Some(known) = sizes.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() else {
         let message = format!("the image {} has sizes that are symbols; bind them", f.ty(x));
         return Err(GraphError::Unsuitable(message));
     };
     if known.contains(&0) {
-        return f.mismatch(NAME, format!("there is nothing to read in {}", f.ty(x)));
+        return f.mismatch(NAME, format!("{} has no elements to sample", f.ty(x)));
     }
     let out = f.ty(places[0]).rank() - 1;
     // Of which image, where that is not simply the next one.
@@ -201,7 +201,7 @@ impl Along {
         let place = f.reshape(place, shape)?;
         let Sampling { between, outside } = self.how;
         let cubic = matches!(between, Between::Cubic(_));
-        // What is mirrored or moved to the border is the place, but the taps of cubic interpolation one by one.
+        // Reflection and clamping apply to the position, but for cubic interpolation to each tap.
         let place = if cubic { place } else { self.inside(f, place)? };
         let below = if between == Between::Nearest { UnaryOp::Round } else { UnaryOp::Floor };
         let below = f.unary(below, place)?;
@@ -300,7 +300,7 @@ pub fn grid_sample(f: &mut Formula<'_>, x: ValueId, grid: ValueId, how: Sampling
     let fits =
         spatial > 0 && shape.len() == spatial + 2 && shape.last().is_some_and(|d| *d == spatial.into());
     if !fits || shape.first() != sizes.first() {
-        return f.mismatch("grid_sample", format!("{} has no places for {}", f.ty(grid), f.ty(x)));
+        return f.mismatch("grid_sample", format!("{} is not a grid of points for {}", f.ty(grid), f.ty(x)));
     }
     let last = shape.len() - 1;
     let mut places = Vec::with_capacity(spatial);
@@ -333,7 +333,7 @@ pub fn affine_grid(f: &mut Formula<'_>, theta: ValueId, sizes: &[Dim], corners: 
             .mismatch("affine_grid", format!("its input is {}, but should be [N, d, d + 1]", f.ty(theta)));
     };
     if d == 0 || *rows != d.into() || *columns != (d + 1).into() {
-        return f.mismatch("affine_grid", format!("{} is no map of {d} dimensions", f.ty(theta)));
+        return f.mismatch("affine_grid", format!("{} is not a map of {d} dimensions", f.ty(theta)));
     }
     let part = |f: &mut Formula<'_>, column: usize| {
         let cut = SliceAxis { axis: 2, start: column.into(), length: 1.into(), step: 1 };

@@ -25,7 +25,7 @@ pub struct Cut {
 }
 
 /// `x[start:end:step, ...]`, where indices are limited to what is there, as in NumPy. Of an axis that is a symbol only
-/// the places are known that every size has; an index that is a symbol itself is taken to lie inside.
+/// the places are known that every size has; a symbolic index is assumed to be in range.
 pub fn slice(f: &mut Formula<'_>, x: ValueId, cuts: &[Cut]) -> Made {
     let mut axes = Vec::with_capacity(cuts.len());
     for cut in cuts {

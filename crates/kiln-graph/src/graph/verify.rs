@@ -1,7 +1,7 @@
-//! Whether a graph is in order.
+//! Whether a graph is valid.
 //!
-//! [`Graph`]'s methods build nothing else; the verifier stands guard over mistakes in those methods and in whatever
-//! changes graphs, and is run after each pass in debug builds and tests.
+//! [`Graph`]'s methods build only valid graphs; the verifier finds mistakes in those methods and
+//! in passes, and is run after each pass in debug builds and tests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +28,7 @@ impl Graph {
                 if let Def::Node { node: producer, .. } = value.def
                     && producer.index() >= index
                 {
-                    return Err(fail(format!("`{}` is used before it is made", value.name)));
+                    return Err(fail(format!("`{}` is used before it is defined", value.name)));
                 }
                 types.push(&value.ty);
             }
@@ -80,7 +80,7 @@ impl Graph {
         };
         if listed != 1 {
             return Err(broken(format!(
-                "value {}, `{}`, is listed {listed} times where it is made",
+                "value {}, `{}`, is listed {listed} times where it is defined",
                 id.index(),
                 value.name
             )));
@@ -167,11 +167,11 @@ mod tests {
             (|g| g.outputs[0].value = ValueId(99), "the graph is broken: there is no value 99"),
             (
                 |g| g.nodes.swap(0, 1),
-                "the graph is broken: value 3, `relu`, is listed 0 times where it is made",
+                "the graph is broken: value 3, `relu`, is listed 0 times where it is defined",
             ),
             (
                 |g| g.nodes[0].inputs[0] = ValueId(4),
-                "the graph is broken: node 0, `relu`: `neg` is used before it is made",
+                "the graph is broken: node 0, `relu`: `neg` is used before it is defined",
             ),
             (
                 |g| g.values[3].ty = TensorType::f32([4.into()]),
@@ -183,13 +183,16 @@ mod tests {
             ),
             (
                 |g| g.values[3].def = Def::Node { node: NodeId(7), index: 0 },
-                "the graph is broken: value 3, `relu`, is listed 0 times where it is made",
+                "the graph is broken: value 3, `relu`, is listed 0 times where it is defined",
             ),
             (
                 |g| g.values[2].ty = TensorType::f32([4.into()]),
                 "the graph is broken: `c` has type f32[4], but its data is f32[]",
             ),
-            (|g| g.inputs.clear(), "the graph is broken: value 0, `x`, is listed 0 times where it is made"),
+            (
+                |g| g.inputs.clear(),
+                "the graph is broken: value 0, `x`, is listed 0 times where it is defined",
+            ),
             (
                 |g| g.outputs.push(Output { name: "y".into(), value: ValueId(0) }),
                 "the name `y` is used twice; names of inputs, states and outputs have to be unique",

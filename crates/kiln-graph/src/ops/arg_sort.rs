@@ -39,7 +39,7 @@ impl ArgSort {
                 })
             };
             let mut order: Vec<usize> = (0..size).collect();
-            // Stable, so that equal elements stay in order whichever way it goes.
+            // Stable, so that equal elements stay in order in both directions.
             order.sort_by(|a, b| if self.descending { ascending(b, a) } else { ascending(a, b) });
             for (k, index) in order.into_iter().enumerate() {
                 out[place(k)] = i64::from_size(index);

@@ -92,7 +92,7 @@ impl BatchNorm {
     }
 }
 
-/// What a batch says about each channel, of shape `[1, C, 1, ...]`, and what is made of it.
+/// The batch statistics of each channel, of shape `[1, C, 1, ...]`, and values derived from them.
 pub struct BatchStatistics {
     /// The mean.
     pub mean: ValueId,

@@ -246,7 +246,7 @@ impl BinaryOp {
 
 /// The common shape of two shapes, as in NumPy: aligned at the end, ones stretch.
 ///
-/// A symbol and a different number (other than one) do not broadcast: what the symbol stands for is not known.
+/// A symbol and a different number (other than one) do not broadcast: the value of the symbol is not known.
 pub fn broadcast_shapes(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, ShapeError> {
     let rank = a.len().max(b.len());
     let at = |shape: &[Dim], i: usize| {
@@ -389,7 +389,7 @@ impl BinaryOp {
         }))
     }
 
-    /// Where the left operand of a clamp lies inside of the bound: not on it, and not where it is NaN (PyTorch). The
+    /// Where the left operand of a clamp is inside of the bound: not equal to it, and not NaN (PyTorch). The
     /// result says so as well as the operand does.
     fn inside(self, at: &mut Adjoint<'_>) -> Result<ValueId, GraphError> {
         let (y, bound) = (at.output(0), at.input(1));

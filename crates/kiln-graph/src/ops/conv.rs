@@ -227,8 +227,8 @@ impl Meeting {
     }
 }
 
-/// Where tap number `tap` of a window lies when the window is at `position`, in elements from the start of the padding
-/// taken off; `None` in the padding before.
+/// The position of tap number `tap` of a window when the window is at `position`, in elements from the start of the
+/// padding taken off; `None` in the padding before.
 pub(crate) fn tap_position(
     position: usize,
     stride: usize,
@@ -281,8 +281,7 @@ impl Window {
     }
 }
 
-/// Number of window positions along one dimension:
-/// `floor((input + pads - dilation*(kernel-1) - 1) / stride) + 1`.
+/// Number of window positions along one dimension: `floor((input + pads - dilation*(kernel-1) - 1) / stride) + 1`.
 ///
 /// With `ceil_mode` the division rounds up, and a last window that would start in the padding at the end is
 /// left out, as PyTorch does (and ONNX since opset 22 says).

@@ -7,8 +7,8 @@ use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
-/// How a weight has to change for the result of a convolution to change:
-/// `dw[co, ci, k] = sum over n, o of dy[n, co, o] * x[n, ci, o*stride + k*dilation - pad]`.
+/// The gradient of a convolution with respect to its weight: `dw[co, ci, k] = sum over n, o of dy[n, co, o] * x[n, ci,
+/// o*stride + k*dilation - pad]`.
 ///
 /// Inputs: `x [N, Cin, spatial...]`, `dy [N, Cout, spatial'...]`; output `[Cout, Cin/groups, kernel...]`.
 /// (The gradient with respect to `x` needs no operator of its own: it is a convolution, see [`Conv`].)

@@ -34,7 +34,7 @@ impl ResizedAxis {
         self.scale.map_or(self.from as f32 / self.to as f32, |scale| (1.0 / scale) as f32)
     }
 
-    /// Where output `out` lies in the input, which may be outside of it.
+    /// The position of output `out` in the input, which may be outside of it.
     pub fn place(self, mode: CoordinateMode, out: usize) -> f64 {
         let (out, from, to) = (out as f64, self.from as f64, self.to as f64);
         // Products first, so that whole results are exact.

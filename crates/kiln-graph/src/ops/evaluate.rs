@@ -7,12 +7,12 @@ use crate::error::{EvalError, ShapeError};
 use crate::number::Number;
 use crate::tensor::{DType, Data, Tensor, TensorType};
 
-/// What floating point values are computed in.
+/// The precision of floating point computations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// As the graph's types say: f32 in `f32`, f64 in `f64`, f16 in `f32` and rounded when stored. What adds up many
     /// numbers (reductions, windows, products of matrices, statistics) does so in `f64` and rounds its result, so that it
-    /// can be the yardstick for sums in any order.
+    /// can be the reference for sums in any order.
     F32,
     /// Every floating point value is held and computed in `f64`, whatever its type.
     F64,
@@ -118,7 +118,7 @@ impl Op {
             .into_iter()
             .map(|ty| match ty.static_shape() {
                 Some(shape) => Ok((precision.held(ty.dtype), shape)),
-                None => Err(ShapeError::Mismatch(format!("{ty} is no type a tensor can have")).into()),
+                None => Err(ShapeError::Mismatch(format!("{ty} is not a valid tensor type")).into()),
             })
             .collect::<Result<_, EvalError>>()?;
         for (dtype, shape) in &outputs {
@@ -151,7 +151,7 @@ impl Op {
             }
             Op::Softmax(op) => real_sum(dtype, || op.eval(&Array::of(&inputs[0])))?,
             Op::Unary(op @ (UnaryOp::ToBits | UnaryOp::FromBits)) => {
-                // An f32 is held in f64 where that is asked for.
+                // An f32 is held in f64 if requested.
                 let tensor = Tensor::of_len(shape.clone(), op.eval_bits(&inputs[0]));
                 if tensor.dtype() == dtype { tensor.data().clone() } else { Data::F64(tensor.to_f64()) }
             }

@@ -18,7 +18,7 @@ impl Expand {
         let [x] = take(inputs)?;
         if broadcast_shapes(&x.shape, &self.shape)? != self.shape {
             return Err(ShapeError::Mismatch(format!(
-                "shape {} does not stretch to {}",
+                "shape {} does not broadcast to {}",
                 ShapeDisplay(&x.shape),
                 ShapeDisplay(&self.shape)
             )));

@@ -1,4 +1,4 @@
-//! What gradient rules are written with.
+//! The interface for gradient rules.
 //!
 //! A rule adds nodes to a graph in which the node it belongs to is already, and gives for each input the value that
 //! is the gradient with respect to it: `None` where nothing arrives (the input has no influence that could be
@@ -57,7 +57,7 @@ impl<'a> Adjoint<'a> {
         self.outputs[i]
     }
 
-    /// Whether somebody wants the gradient with respect to input `i`.
+    /// Whether the gradient with respect to input `i` is needed.
     pub fn wants(&self, i: usize) -> bool {
         self.wanted.get(i).copied().unwrap_or(false)
     }

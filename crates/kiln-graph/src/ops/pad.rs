@@ -7,7 +7,7 @@ use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
-/// What stands in the padding.
+/// The padding mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PadMode {
     /// A value (converted to the element type).
@@ -21,7 +21,7 @@ pub enum PadMode {
 }
 
 impl PadMode {
-    /// Which of `size` input elements stands at position `at`, counted from the first, where `pads` are added in front
+    /// Which of `size` input elements is at position `at`, counted from the first, where `pads` are added in front
     /// and behind; `None` for the constant.
     fn source(self, at: i64, size: i64, pads: [i64; 2]) -> Option<usize> {
         let index = match self {
@@ -49,7 +49,7 @@ fn cropped(amount: i64) -> i64 {
 pub struct Pad {
     /// Padding before and after, per dimension.
     pub pads: Vec<[i64; 2]>,
-    /// What stands in the padding.
+    /// The padding mode.
     pub mode: PadMode,
 }
 
@@ -126,7 +126,7 @@ impl Pad {
 }
 
 impl Pad {
-    /// What went into padding by a constant is cut off. The other modes are linear maps along each axis, and their
+    /// The gradient of constant padding is cropped. The other modes are linear maps along each axis, and their
     /// gradient is the transposed map: rows of it are what the mode makes of the unit vectors.
     pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
         let mut dx = at.dy()?;

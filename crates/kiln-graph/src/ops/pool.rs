@@ -8,7 +8,7 @@ use crate::error::ShapeError;
 use crate::number::Real;
 use crate::tensor::TensorType;
 
-/// What a pooling window computes.
+/// The function of a pooling window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoolKind {
     /// The largest element, NaN if there is one, as in PyTorch (ONNX's engines disagree); padding does not count.
@@ -33,7 +33,7 @@ impl PoolKind {
 /// Pooling in 1 to 3 spatial dimensions.
 ///
 /// Input `x [N, C, spatial...]`, output `[N, C, spatial'...]`, sizes as for a convolution, rounded up with
-/// `ceil_mode`. With `count_include_pad`, padding counts but what lies beyond it (possible with `ceil_mode`) does not.
+/// `ceil_mode`. With `count_include_pad`, padding counts, but elements beyond it (possible with `ceil_mode`) do not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     /// Max or average.
@@ -105,7 +105,7 @@ impl Pool {
         Ok(TensorType::new(x.dtype, shape))
     }
 
-    /// For every window: where its elements are in a plane, and how many of its taps lie in input or padding.
+    /// For every window: where its elements are in a plane, and how many of its taps are in input or padding.
     pub(crate) fn windows(&self, in_shape: &[usize], out_shape: &[usize]) -> Vec<(Vec<usize>, usize)> {
         let steps = strides(in_shape);
         let (in_size, out_size) = (&in_shape[2..], &out_shape[2..]);
@@ -117,7 +117,7 @@ impl Pool {
                     let at = |tap, pad| tap_position(position, stride, tap, dilation, pad);
                     let taps = 0..self.kernel[i];
                     let inside = taps.clone().filter_map(|tap| at(tap, before).filter(|at| *at < size));
-                    // Seen from behind the padding at the end, what lies before the end has no position.
+                    // Relative to the end of the padding, elements before the end have no position.
                     let end = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(before + after);
                     let padded = taps.filter(|tap| at(*tap, end).is_none()).count();
                     (inside.map(|at| at * steps[i + 2]).collect(), padded)

@@ -8,7 +8,7 @@ use crate::error::ShapeError;
 use crate::number::Real;
 use crate::tensor::TensorType;
 
-/// What each element of a pooling's input contributes: the gradient of a window goes to its largest element (in
+/// The gradient of a pooling's input: the gradient of a window goes to its largest element (in
 /// row-major order the first of equal ones, but the last NaN, as in PyTorch), or is shared by all elements of an average.
 ///
 /// Inputs: `dy [N, C, spatial'...]` and, for max pooling only, `x [N, C, spatial...]`; output has the shape of `x`.

@@ -8,7 +8,7 @@ use crate::tensor::{ShapeDisplay, TensorType};
 
 /// The same elements, in row-major order, under another shape of the same size.
 ///
-/// ONNX's and PyTorch's `-1` and `0` are resolved by whoever builds the graph; see [`Reshape::resolve`].
+/// ONNX's and PyTorch's `-1` and `0` are resolved when the graph is built; see [`Reshape::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reshape {
     /// The new shape.

@@ -10,7 +10,7 @@ use crate::graph::ValueId;
 use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
-/// What becomes of an element that something is scattered to.
+/// How a scattered element is combined with the existing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the variants are the operations of the same name")]
 pub enum ScatterReduction {
@@ -53,7 +53,7 @@ impl ScatterReduction {
 pub struct Scatter {
     /// The axis.
     pub axis: usize,
-    /// What becomes of the elements.
+    /// How elements are combined.
     pub reduction: ScatterReduction,
 }
 
@@ -104,7 +104,7 @@ impl Scatter {
         Ok(out)
     }
 
-    /// What was replaced had no influence. Of equal largest (smallest) elements each gets the same share, as in
+    /// A replaced element had no influence. Of equal largest (smallest) elements each gets the same share, as in
     /// PyTorch; a factor's gradient is the product of all others, which a division gives where it is not zero.
     pub(crate) fn gradient(&self, at: &mut Adjoint<'_>) -> Gradients {
         let (data, indices, updates, out, dy) =

@@ -5,7 +5,7 @@ use crate::dim::Dim;
 use crate::error::ShapeError;
 use crate::tensor::{DType, TensorType};
 
-/// What `dim` stands for, as an `f32` without dimensions: what a mean divides by, when the batch is a symbol.
+/// The value of `dim`, as an `f32` without dimensions: the divisor of a mean, when the batch is a symbol.
 /// No inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Size {

@@ -8,7 +8,7 @@ use crate::error::ShapeError;
 use crate::number::Number;
 use crate::tensor::TensorType;
 
-/// What is taken of one axis: `length` elements from `start`, `step` apart.
+/// A slice of one axis: `length` elements from `start`, `step` apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceAxis {
     /// The axis.
@@ -43,7 +43,7 @@ impl Slice {
             if cut.step == 0 || i32::try_from(cut.step).is_err() {
                 return Err(ShapeError::Attribute {
                     name: "steps",
-                    message: format!("{} is no step", cut.step),
+                    message: format!("{} is not a valid step", cut.step),
                 });
             }
             let last = cut.start.clone() + (cut.length.clone() - 1.into()) * cut.step.into();

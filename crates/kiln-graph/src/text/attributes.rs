@@ -187,7 +187,7 @@ pub fn of(op: &Op) -> Attributes {
     written.0
 }
 
-/// Attributes as they were read; what is asked for is taken out.
+/// Attributes as they were read; requested ones are removed.
 pub struct Reader(pub Attributes);
 
 impl Reader {
@@ -200,9 +200,7 @@ impl Reader {
         match self.take(name) {
             None => Ok(false),
             Some(Attribute::Flag) => Ok(true),
-            Some(Attribute::Word(_) | Attribute::List(_)) => {
-                Err(format!("`{name}` stands for itself, without a value"))
-            }
+            Some(Attribute::Word(_) | Attribute::List(_)) => Err(format!("`{name}` takes no value")),
         }
     }
 
@@ -223,7 +221,7 @@ impl Reader {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, String> {
         match self.word(name)? {
-            Some(word) => parse(&word).ok_or_else(|| format!("`{word}` is no value for `{name}`")),
+            Some(word) => parse(&word).ok_or_else(|| format!("`{word}` is not a value for `{name}`")),
             None => usual.ok_or_else(|| format!("`{name}=` is missing")),
         }
     }
@@ -245,7 +243,7 @@ impl Reader {
             None => Ok(None),
             Some(Attribute::List(items)) => {
                 let parsed: Option<Vec<T>> = items.iter().map(parse).collect();
-                parsed.map(Some).ok_or_else(|| format!("`{name}` has a part that is no value for it"))
+                parsed.map(Some).ok_or_else(|| format!("`{name}` has an element that is not a value for it"))
             }
             Some(Attribute::Flag | Attribute::Word(_)) => {
                 Err(format!("`{name}` needs a list: `{name}=[...]`"))
@@ -404,7 +402,7 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
                 Some("edge") => PadMode::Edge,
                 Some("wrap") => PadMode::Wrap,
                 Some(other) => {
-                    return Err(format!("`{other}` is no mode; constant, reflect, edge and wrap are"));
+                    return Err(format!("`{other}` is not a mode; use constant, reflect, edge or wrap"));
                 }
             };
             Op::Pad(Pad { pads, mode })
@@ -418,7 +416,7 @@ pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, Stri
                 Some(word) => ScatterReduction::ALL
                     .into_iter()
                     .find(|reduction| reduction.name() == word)
-                    .ok_or_else(|| format!("`{word}` is no reduction; none, add, mul, max and min are"))?,
+                    .ok_or_else(|| format!("`{word}` is not a reduction; use none, add, mul, max or min"))?,
             },
         }),
         "arg_sort" => Op::ArgSort(ArgSort { axis: r.size("axis")?, descending: r.flag("descending")? }),

@@ -49,16 +49,16 @@ fn all_same(tensor: &Tensor) -> bool {
 /// A tensor from words, or from one word for all elements.
 pub fn parse(dtype: DType, shape: Vec<usize>, text: &str) -> Result<Tensor, String> {
     let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= 1 << 28);
-    let count = count.ok_or("this is too large for a text")?;
+    let count = count.ok_or("this is too large for the text form")?;
     let fill = text.strip_prefix("fill(").and_then(|rest| rest.strip_suffix(')'));
     let words: Vec<&str> = match (fill, text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))) {
         (Some(word), _) => vec![word.trim(); count],
         (None, Some(list)) if list.trim().is_empty() => vec![],
         (None, Some(list)) => list.split(',').map(str::trim).collect(),
-        (None, None) => return Err(format!("`{text}` is no data; a list `[...]` or `fill(value)` is")),
+        (None, None) => return Err(format!("`{text}` is not data; use a list `[...]` or `fill(value)`")),
     };
     fn all<T>(words: &[&str], parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-        words.iter().map(|word| parse(word).ok_or_else(|| format!("`{word}` is no element"))).collect()
+        words.iter().map(|word| parse(word).ok_or_else(|| format!("`{word}` is not an element"))).collect()
     }
     let data = match dtype {
         DType::F32 => Data::F32(all(&words, |w| w.parse().ok())?),

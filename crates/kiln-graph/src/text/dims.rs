@@ -5,7 +5,7 @@ use crate::dim::Dim;
 /// Deeper expressions come from no model.
 const MAX_DEPTH: usize = 32;
 
-/// The dimension that `text` stands for.
+/// The dimension in `text`.
 pub fn parse(text: &str) -> Option<Dim> {
     let mut parser = Parser { rest: text.trim(), depth: 0 };
     let dim = parser.sum()?;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! One line is one value or node, in the order of the graph. `%` names what is computed, `@` what is stored
-//! (constants and states). A name that is not a plain word stands in quotes, and where a name is taken, `name="..."`
+//! (constants and states). A name that is not a plain word is written in quotes, and where a name is taken, `name="..."`
 //! gives the real one. Attributes that have their usual value are left out; types after `:` may be left out behind
 //! nodes and are checked where they are given; `#` starts a comment.
 //!

@@ -62,7 +62,7 @@ impl Parser {
                 words.end()
             }
             other => Err(format!(
-                "`{other}` starts no line; `graph`, `input`, `const`, `state`, `%name =`, `output` and `update` do"
+                "`{other}` cannot start a line; use `graph`, `input`, `const`, `state`, `%name =`, `output` or `update`"
             )),
         }
     }
@@ -76,7 +76,7 @@ impl Parser {
             self.graph.input(name, ty).map_err(|e| e.to_string())?
         } else {
             words.expect("=")?;
-            let shape = ty.static_shape().ok_or("what is stored has sizes that are numbers")?;
+            let shape = ty.static_shape().ok_or("a stored tensor has to have fixed sizes")?;
             words.space();
             let text = words.rest.split('#').next().unwrap_or_default().trim();
             words.rest = "";
@@ -131,7 +131,7 @@ impl Parser {
         let outputs = self.graph.apply(name, op, &inputs).map_err(|e| e.to_string())?;
         if outputs.len() != shown.len() {
             return Err(format!(
-                "`{operator}` has {} outputs, but {} names stand before it",
+                "`{operator}` has {} outputs, but {} names are given for them",
                 outputs.len(),
                 shown.len()
             ));
@@ -156,22 +156,22 @@ impl Parser {
 
     fn define(&mut self, shown: String, id: ValueId) -> Result<(), String> {
         match self.values.insert(shown.clone(), id) {
-            Some(_) => Err(format!("`{shown}` is made twice")),
+            Some(_) => Err(format!("`{shown}` is defined twice")),
             None => Ok(()),
         }
     }
 
     fn value(&self, words: &mut Words<'_>) -> Result<ValueId, String> {
         let shown = words.name()?;
-        self.values.get(&shown).copied().ok_or_else(|| format!("`{shown}` is not made in a line before this"))
+        self.values.get(&shown).copied().ok_or_else(|| format!("`{shown}` is not defined on an earlier line"))
     }
 }
 
-/// What is left of a line.
+/// The rest of a line.
 struct Words<'a> {
     line: &'a str,
     rest: &'a str,
-    /// Where the word starts that was looked at last; what is wrong is said about this place.
+    /// The start of the last word; errors refer to it.
     at: usize,
 }
 
@@ -194,7 +194,7 @@ impl<'a> Words<'a> {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        if self.more() { Err(format!("`{}` is left over", self.rest.trim_end())) } else { Ok(()) }
+        if self.more() { Err(format!("unexpected `{}`", self.rest.trim_end())) } else { Ok(()) }
     }
 
     fn eat(&mut self, token: &str) -> bool {
@@ -252,7 +252,7 @@ impl<'a> Words<'a> {
                         let code: String =
                             chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
                         let code = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
-                        out.push(code.ok_or("`\\u{...}` holds no character")?);
+                        out.push(code.ok_or("`\\u{...}` is not a character")?);
                     }
                     Some(c) => out.push(c),
                     None => break,
@@ -278,7 +278,7 @@ impl<'a> Words<'a> {
         let at = self.at;
         self.rest = &self.rest[1..];
         if self.rest.starts_with(char::is_whitespace) {
-            return Err(format!("a name is expected right behind `{mark}`"));
+            return Err(format!("a name is expected right after `{mark}`"));
         }
         let word = self.word()?;
         self.at = at;
@@ -295,14 +295,14 @@ impl<'a> Words<'a> {
         self.space();
         let end = self.rest.find('[').ok_or("a type as f32[N, 3] is expected")?;
         let (name, rest) = self.rest.split_at(end);
-        let dtype =
-            attributes::dtype(name.trim()).ok_or_else(|| format!("`{}` is no element type", name.trim()))?;
+        let dtype = attributes::dtype(name.trim())
+            .ok_or_else(|| format!("`{}` is not an element type", name.trim()))?;
         let close = rest.find(']').ok_or("`]` is missing")?;
         let inner = &rest[1..close];
         self.rest = &rest[close + 1..];
         let dims: Option<Vec<Dim>> =
             if inner.trim().is_empty() { Some(vec![]) } else { inner.split(',').map(dims::parse).collect() };
-        Ok(TensorType::new(dtype, dims.ok_or_else(|| format!("`[{inner}]` is no shape"))?))
+        Ok(TensorType::new(dtype, dims.ok_or_else(|| format!("`[{inner}]` is not a shape"))?))
     }
 
     fn attribute(&mut self, depth: usize) -> Result<Attribute, String> {

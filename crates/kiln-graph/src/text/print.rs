@@ -6,7 +6,7 @@ use std::fmt;
 use super::{attributes, attributes::Attribute, data};
 use crate::graph::{Def, Graph, ValueId};
 
-/// Whether a name can stand without quotes.
+/// Whether a name can be written without quotes.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/:~".contains(c))
 }
@@ -21,7 +21,7 @@ pub fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
     let names = names(graph);
     let name = |id: ValueId| names[id.index()].as_str();
     writeln!(f, "graph {}", quoted(&graph.name))?;
-    // What is stored stands before the first node that reads it, in the order in which it was made.
+    // Stored values are written before the first node that reads them, in the order in which they were created.
     for id in graph.value_ids() {
         let value = graph.value(id);
         let own = own_name(&value.name, &names[id.index()]);
@@ -64,7 +64,7 @@ fn own_name(real: &str, shown: &str) -> String {
     if quoted(real) == shown[1..] { String::new() } else { format!(" name={real:?}") }
 }
 
-/// What each value is called in the text: its name, made unique.
+/// The name of each value in the text, made unique.
 fn names(graph: &Graph) -> Vec<String> {
     let mut taken = HashSet::new();
     graph

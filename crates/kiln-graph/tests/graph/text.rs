@@ -78,9 +78,9 @@ fn damaged_text_is_an_error_and_nothing_worse() {
 #[test]
 fn messages() {
     let cases = [
-        ("inpt %x : f32[1]", "line 1, column 1: `inpt` starts no line"),
-        ("input %x : f31[1]", "line 1, column 12: `f31` is no element type"),
-        ("\n%y = relu(%x)", "line 2, column 11: `%x` is not made in a line before this"),
+        ("inpt %x : f32[1]", "line 1, column 1: `inpt` cannot start a line"),
+        ("input %x : f31[1]", "line 1, column 12: `f31` is not an element type"),
+        ("\n%y = relu(%x)", "line 2, column 11: `%x` is not defined on an earlier line"),
         ("input %x : f32[2]\n%y = rleu(%x)", "line 2, column 6: there is no operator `rleu`"),
         ("input %x : f32[2]\n%y = relu(%x) axis=1", "line 2, column 6: `relu` has no attribute `axis`"),
         ("input %x : f32[2]\n%y = softmax(%x)", "line 2, column 6: `axis=` is missing"),
@@ -90,8 +90,8 @@ fn messages() {
             "line 2, column 6: `y` (reshape): cannot reshape [2] (2 elements)",
         ),
         ("const @c : f32[3] = [1, 2]", "has 3 elements, but 2 were given"),
-        ("const @c : f32[3] = [1, 2, x]", "line 1, column 21: `x` is no element"),
-        ("state @c : f32[N] = fill(1)", "line 1, column 19: what is stored has sizes that are numbers"),
+        ("const @c : f32[3] = [1, 2, x]", "line 1, column 21: `x` is not an element"),
+        ("state @c : f32[N] = fill(1)", "line 1, column 19: a stored tensor has to have fixed sizes"),
     ];
     for (text, message) in cases {
         let error = parse(text).expect_err(text).to_string();

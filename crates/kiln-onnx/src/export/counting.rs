@@ -56,7 +56,10 @@ fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Resu
         _ => None,
     };
     let Some((input, axis)) = place else {
-        return refuse(node, format!("it counts to `{}`, which is no size of an input", product(&op.shape)));
+        return refuse(
+            node,
+            format!("it counts to `{}`, which is not the size of an input", product(&op.shape)),
+        );
     };
     let input = w.name(input).to_owned();
     let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];

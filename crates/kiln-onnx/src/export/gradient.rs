@@ -104,7 +104,7 @@ pub(super) fn pool(
                 int("group", wide(channels)),
             ];
             let all = w.inner(name, "ConvTranspose", &[&shares, &ones], attributes);
-            // What falls on padding goes; places that no window reaches get nothing.
+            // The gradient of padding is dropped; positions that no window reaches get zero.
             let mut pads = vec![[0, 0]; 2];
             for axis in 0..windows.len() {
                 let reach = op.pool.dilations[axis] * (op.pool.kernel[axis] - 1) + 1;

@@ -32,7 +32,7 @@ pub fn export(graph: &Graph) -> Result<Vec<u8>, ExportError> {
     export_with_metadata(graph, &BTreeMap::new())
 }
 
-/// The same with what is to be said of the model in free form, its `metadata_props`.
+/// The same with metadata in free form, its `metadata_props`.
 pub fn export_with_metadata(
     graph: &Graph,
     metadata: &BTreeMap<String, String>,

@@ -38,7 +38,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
     match &node.op {
         Op::Conv(op) => conv(w, node, op, &inputs, &outputs),
         Op::Pool(op) => pool(w, node, op, &inputs, &outputs),
-        // What linear layers are in ONNX; nothing has to be transposed then.
+        // Linear layers as ONNX has them; nothing has to be transposed then.
         Op::MatMul(op)
             if (op.transpose_a || op.transpose_b)
                 && node.inputs.iter().all(|id| graph.ty(*id).rank() == 2) =>
@@ -77,7 +77,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             plain(if op.log { "LogSoftmax" } else { "Softmax" }, vec![int("axis", wide(op.axis))])
         }
         Op::Unary(UnaryOp::ToBits | UnaryOp::FromBits) => {
-            refuse(node, "bits of numbers came to ONNX after the version that is written")
+            refuse(node, "the version of ONNX that is written has no BitCast")
         }
         Op::Unary(op) => plain(unary(*op), vec![]),
         Op::Binary(BinaryOp::ShiftLeft | BinaryOp::ShiftRight)
@@ -312,7 +312,7 @@ fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
                         graph.ty(id).shape.iter().position(|dim| *dim == wanted).map(|axis| (id, axis))
                     });
                     let Some((input, axis)) = found else {
-                        return refuse(node, format!("`{symbol}` is no size of an input"));
+                        return refuse(node, format!("`{symbol}` is not the size of an input"));
                     };
                     let input = w.name(input).to_owned();
                     let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
@@ -362,7 +362,7 @@ fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[
 pub(super) struct PlainInput {
     /// The tensor.
     pub x: String,
-    /// What is left of the padding.
+    /// The rest of the padding.
     pub pads: Vec<[i64; 2]>,
     /// The spatial sizes of the tensor.
     pub sizes: Vec<Dim>,
@@ -459,7 +459,7 @@ fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: 
             (None, _) => return refuse(node, format!("it starts at `{}`", cut.start)),
         };
         let end = match (end.as_const(), from_end(&end)) {
-            // Walking backwards, the end before the first element is said by a number far below.
+            // Walking backwards, the end before the first element is given by a number far below.
             (Some(end), _) if end < 0 => i64::MIN + 1,
             (Some(end), _) => end,
             (None, Some(0..)) => i64::MAX,

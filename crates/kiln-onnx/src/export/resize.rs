@@ -23,7 +23,7 @@ pub(super) fn write(
     }
     let onnx = in_onnx(op);
     match elements(op, &from) {
-        // What is resized to a symbolic size is said so below.
+        // Resizing to a symbolic size is reported below.
         None => resize(w, node, &onnx, &from, inputs, outputs),
         Some(wanted) if elements(&onnx, &from).is_some_and(|found| found == wanted) => {
             resize(w, node, &onnx, &from, inputs, outputs)

@@ -1,4 +1,4 @@
-//! What has been written of a model, and short ways to write more.
+//! The model as it is written, with helpers to append to it.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub(super) struct Writer<'a> {
     pub graph: &'a Graph,
     pub nodes: Vec<NodeProto>,
     pub initializers: Vec<TensorProto>,
-    /// What each value is called in the file.
+    /// The name of each value in the file.
     names: Vec<String>,
     taken: HashSet<String>,
     node_names: HashSet<String>,

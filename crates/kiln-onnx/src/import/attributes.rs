@@ -1,6 +1,6 @@
 //! A node's attributes, read with a check of their types.
 //!
-//! What an operator reads is recorded: an attribute that nobody asked for is one whose meaning would be silently
+//! What an operator reads is recorded: the meaning of an attribute that is not read would be silently
 //! lost, so it is reported as unsupported.
 
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! What an operator's importer works with: the node, its inputs, and short ways to write core operators.
+//! The context of an operator's importer: the node, its inputs, and helpers to write core operators.
 
 use kiln_graph::ops::{BinaryOp, Concat, Reduce, ReduceKind, Transpose, UnaryOp};
 use kiln_graph::{DType, Def, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, Value, ValueId};
@@ -36,7 +36,7 @@ impl From<GraphError> for OpError {
 
 pub(crate) type Result<T, E = OpError> = std::result::Result<T, E>;
 
-/// What an operator gives: its outputs in order. Optional ones at the end may be left out; where the model uses
+/// The outputs of an operator, in order. Optional ones at the end may be left out; where the model uses
 /// them nevertheless, that is reported.
 pub(crate) type Outputs = Result<Vec<ValueId>>;
 
@@ -66,7 +66,7 @@ pub(crate) struct Cx<'a> {
     pub name: &'a str,
     pub opset: i64,
     pub inputs: Vec<Option<ValueId>>,
-    /// For each output whether somebody reads it.
+    /// Whether each output is read.
     pub outputs_used: Vec<bool>,
     pub attributes: Attributes<'a>,
 }
@@ -103,7 +103,8 @@ impl Cx<'_> {
         let given = self.optional(i).map(|id| self.graph.value(id));
         OpError::Unsupported(match given.filter(|value| matches!(value.def, Def::Input)) {
             Some(Value { name, .. }) => format!(
-                "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; say what it is: --value {name}=.."
+                "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; give its value: \
+                 --value {name}=.."
             ),
             None => format!("input {i} (`{what}`) {wanted}, but it is computed from data"),
         })
@@ -131,7 +132,7 @@ impl Cx<'_> {
     }
 
     /// That places which are known are places: input `i` has indices into dimensions of these sizes, one after the other
-    /// and again from the first, negative ones from the end. On the device there is nobody to ask.
+    /// and again from the first, negative ones from the end. On the device they cannot be checked.
     pub fn check_places(&self, i: usize, sizes: &[Dim]) -> Result<()> {
         let id = self.input(i)?;
         let known: Vec<Option<i64>> = match &self.graph.value(id).contents {
@@ -219,8 +220,8 @@ impl Cx<'_> {
 
     // ---- core operators -----------------------------------------------------------------------------------------
 
-    /// A formula at this node, for functions that are no core operators. What follows from constants alone is
-    /// computed at once, since shapes and sizes may hang on it.
+    /// A formula at this node, for functions that are not core operators. Values that depend on constants alone are
+    /// computed at once, since shapes and sizes may depend on them.
     pub fn formula(&mut self) -> Formula<'_> {
         Formula::folding(self.graph, self.name)
     }

@@ -19,7 +19,7 @@ pub(crate) fn directory(path: &Path) -> PathBuf {
     }
 }
 
-/// Decodes a model. The format has no magic number; what is no model shows in its structure.
+/// Decodes a model. The format has no magic number; other files are recognized by their structure.
 pub(crate) fn read_model(bytes: &[u8]) -> Result<ModelProto, ImportError> {
     if bytes.is_empty() {
         return Err(ImportError::NotOnnx("the file is empty".into()));

@@ -47,7 +47,7 @@ fn visit<'a>(node: &'a NodeProto, known: &mut HashSet<&'a str>) {
         for inner in branch.node.iter().rev() {
             visit(inner, known);
         }
-        // What a graph has to know of its inputs is to be known of what it gets.
+        // Inputs of a graph that have to be constant require constant arguments.
         if repeated {
             let pairs = branch.input.iter().zip(&node.input);
             let pairs =

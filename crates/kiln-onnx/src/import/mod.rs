@@ -31,19 +31,19 @@ pub(crate) use file::{read, read_model};
 /// First and last version of the operator set that are read.
 pub const OPSETS: (i64, i64) = (1, 28);
 
-/// What the caller can say about an import.
+/// Options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// Numbers for symbolic dimensions: `H = 224`.
     pub dims: BTreeMap<String, i64>,
     /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
     pub lenient: bool,
-    /// Inputs that are known beforehand, by name: they become constants. Shapes, axes and sizes have to be, since a
+    /// Inputs with known values, by name: they become constants. Shapes, axes and sizes have to be, since a
     /// plan is laid out ahead of time; [`interface`] names them.
     pub values: BTreeMap<String, InputValue>,
 }
 
-/// What an input is known to be.
+/// The value of an input.
 #[derive(Clone, Debug)]
 pub enum InputValue {
     /// A tensor of the input's type.
@@ -84,7 +84,7 @@ pub struct Imported {
     pub ir_version: i64,
     /// Which program wrote the file, with its version.
     pub producer: String,
-    /// What the file says about itself in free form.
+    /// The file's metadata in free form.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -104,7 +104,7 @@ pub fn import_bytes(
     model::import_model(read_model(bytes)?, directory, options)
 }
 
-/// What the file `path` says of its model in free form; nothing else of it is looked at.
+/// The metadata in free form of the file `path`; nothing else of it is read.
 pub fn metadata(path: &Path) -> Result<BTreeMap<String, String>, ImportError> {
     let bytes = file::read(path)?;
     let model = Described::decode(&bytes[..]).map_err(|error| ImportError::NotOnnx(error.to_string()))?;
@@ -118,7 +118,7 @@ struct Described {
     metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// What a model takes, by name.
+/// The inputs of a model, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// The inputs in order, without those that have a value in the file.
@@ -127,7 +127,7 @@ pub struct Interface {
     pub to_know: Vec<String>,
 }
 
-/// What the model in `bytes` takes.
+/// The inputs of the model in `bytes`.
 pub fn interface(bytes: &[u8]) -> Result<Interface, ImportError> {
     let model = read_model(bytes)?;
     let Some(graph) = &model.graph else { return Ok(Interface::default()) };
@@ -139,7 +139,7 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, ImportError> {
     Ok(Interface { inputs, to_know })
 }
 
-/// What is known of an operator.
+/// Information on an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorInfo {
     /// Whose it is; empty for ONNX's own.

@@ -26,7 +26,7 @@ use crate::tensor::{self, TensorError};
 
 /// How deep functions and branches may nest.
 const MAX_DEPTH: usize = 32;
-/// How many nodes a model may have once its functions are written out.
+/// How many nodes a model may have once its functions are expanded.
 const MAX_NODES: usize = 1 << 20;
 
 pub(crate) fn import_model(
@@ -73,19 +73,19 @@ pub(crate) fn import_model(
     })
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone)]
 enum Slot {
     /// A value, and the weight's name if it is one.
     Value(ValueId),
-    /// The result of something that could not be imported. What follows is still looked at.
+    /// The result of something that could not be imported. What follows is still checked.
     Unknown,
 }
 
-/// Names and what they stand for, in a graph or in the body of a function.
+/// Names and their values, in a graph or in the body of a function.
 struct Scope<'a> {
     slots: HashMap<String, Slot>,
-    /// Names somebody reads.
+    /// Names that are read.
     read: HashSet<String>,
     declared: HashMap<&'a str, &'a TypeProto>,
     opset: i64,
@@ -99,7 +99,7 @@ struct Importer<'a> {
     graph: Graph,
     external: External,
     symbols: Symbols,
-    /// What the caller says of inputs; those that occurred are taken out.
+    /// The caller's values of inputs; those that occurred are removed.
     values: BTreeMap<String, InputValue>,
     lenient: bool,
     functions: &'a Functions,
@@ -109,13 +109,13 @@ struct Importer<'a> {
     /// The first thing that is wrong; it may be a consequence of something unsupported, which is reported instead.
     failed: Option<ImportError>,
     nodes: usize,
-    /// Nodes of graphs within nodes that have been written out.
+    /// Nodes of subgraphs that have been expanded.
     unrolled: usize,
     budget: Budget,
-    /// The initializers of graphs within nodes, which may be written out often, by the address of the graph. They are
-    /// those of the function that is being written out: its nodes are gone afterwards, and others come to lie there.
+    /// The initializers of subgraphs, which may be expanded several times, by the address of the graph. They are
+    /// those of the function that is being expanded: its nodes are dropped afterwards, and their addresses may be reused.
     decoded: HashMap<*const GraphProto, Vec<Slot>>,
-    /// How many calls of functions are being written out.
+    /// How many calls of functions are being expanded.
     calls: usize,
 }
 
@@ -148,7 +148,7 @@ impl Importer<'_> {
             let slot = if scope.read.contains(&name) {
                 self.initializer(tensor, &uses, opset)?
             } else {
-                // Not even looked at: nobody needs it.
+                // Not even decoded: it is unused.
                 Slot::Unknown
             };
             define(&mut scope, &name, slot, "the initializers")?;
@@ -215,7 +215,7 @@ impl Importer<'_> {
         }))
     }
 
-    /// The initializers of a graph within a node: constants, which are decoded once however often it is written out.
+    /// The initializers of a subgraph: constants, which are decoded once however often it is expanded.
     fn initializers<'b>(
         &mut self,
         graph: &'b GraphProto,
@@ -465,8 +465,8 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// Where the file declares what would have come out, the walk goes on with that, so as to find all there is to
-    /// report. The graph is thrown away in any case.
+    /// If the file declares the type of the result, the walk continues with that, to find all errors.
+    /// The graph is discarded in any case.
     fn stand_in(&mut self, scope: &mut Scope, output: &str) {
         let declared = scope.declared.get(output).copied();
         let ty = declared.and_then(|ty| types::input_type(output, Some(ty), &mut self.symbols).ok());

@@ -1,4 +1,4 @@
-//! Bringing nodes into an order in which everything is made before it is read.
+//! Sorting nodes topologically.
 //!
 //! The format asks for that order already, so usually nothing moves; some tools write another one. A cycle has no
 //! order and is reported with the names along it.

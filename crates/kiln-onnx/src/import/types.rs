@@ -55,7 +55,7 @@ impl Symbols {
     }
 }
 
-/// A name that can stand in an expression.
+/// A name that can be used in an expression.
 fn identifier(name: &str) -> String {
     let mut out: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
@@ -65,7 +65,7 @@ fn identifier(name: &str) -> String {
     out
 }
 
-/// The tensor type in a declaration, or what stands there instead of one.
+/// The tensor type in a declaration, or the description of another type.
 pub(crate) fn tensor_type(ty: Option<&TypeProto>) -> Result<&TensorTypeProto, &'static str> {
     match ty.and_then(|t| t.value.as_ref()) {
         Some(TypeValue::Tensor(tensor)) => Ok(tensor),

@@ -90,9 +90,9 @@ fn loops_have_limits() {
     let idle = (0..40).map(|n| node("Relu", "", &["state"], &format!("idle_{n}")));
     let long = body("state", idle.collect());
     let table = [
-        (repeated(1 << 40, add("next")), "too many to be written out"),
-        (repeated(1025, add("next")), "more than 1024 steps"),
-        (repeated(1000, long), "1000 steps of 40 nodes are too many"),
+        (repeated(1 << 40, add("next")), "too many to unroll"),
+        (repeated(1025, add("next")), "more than 1024 iterations"),
+        (repeated(1000, long), "1000 iterations of 40 nodes are too many"),
         (repeated(1000, within(within(add("inner"), "middle"), "next")), "more than 32768 nodes"),
     ];
     for (content, words) in table {

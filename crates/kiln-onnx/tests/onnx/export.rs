@@ -158,6 +158,6 @@ fn counting_to_what_is_no_size_of_an_input() {
     graph.output("y", numbers).expect("a new name");
     let error = export(&graph).expect_err("ONNX cannot say it in this way");
     let message = error.to_string();
-    assert!(message.starts_with("`numbers` (iota) cannot be said in ONNX: it counts to `"), "{message}");
-    assert!(message.ends_with("`, which is no size of an input"), "{message}");
+    assert!(message.starts_with("`numbers` (iota) cannot be expressed in ONNX: it counts to `"), "{message}");
+    assert!(message.ends_with("`, which is not the size of an input"), "{message}");
 }

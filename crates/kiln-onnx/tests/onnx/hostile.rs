@@ -63,7 +63,7 @@ fn sizes_that_are_none() {
         let mut model = sound();
         let graph = model.graph.as_mut().expect("it has one");
         graph.initializer[0].dims = dims.to_vec();
-        let error = import(&bytes(&model), None).expect_err("no size of a tensor");
+        let error = import(&bytes(&model), None).expect_err("not a valid tensor shape");
         assert!(
             matches!(error, ImportError::Tensor(TensorError::Dims { .. } | TensorError::Length { .. })),
             "{dims:?}: {error}"

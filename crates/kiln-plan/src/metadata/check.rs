@@ -1,9 +1,9 @@
-//! Whether metadata can be used: numbers that can be computed with, and no more of anything than there is use for.
+//! Checks of metadata: finite numbers, and limits on the number of everything.
 
 use super::{InputSource, Metadata, Pictures, Preprocessing, Provenance, Resize, Targets};
 use crate::Problem;
 
-/// How much of everything metadata may have.
+/// Limits of metadata.
 #[derive(Clone, Copy, Debug)]
 pub struct MetadataLimits {
     /// Names of classes, columns or targets.
@@ -22,7 +22,7 @@ pub struct MetadataLimits {
 pub const METADATA_LIMITS: MetadataLimits =
     MetadataLimits { names: 1 << 16, name_bytes: 1 << 10, text_bytes: 1 << 12, measures: 64, side: 1 << 16 };
 
-/// Finds what is wrong with metadata: what it is about, and what is wrong.
+/// Finds what is wrong with metadata: the part, and the problem.
 pub fn check(metadata: &Metadata) -> Result<(), (&'static str, Problem)> {
     let Metadata { task: _, classes, preprocessing, targets, provenance } = metadata;
     names("name of a class", classes).map_err(at("classes"))?;

@@ -12,7 +12,7 @@ pub enum Item {
     Number(f64),
 }
 
-/// What stands between the brackets.
+/// The text between the brackets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     /// `[a, b]`, `(a, b)`
@@ -93,7 +93,7 @@ impl Reader<'_> {
         Some(Item::Number(number))
     }
 
-    /// What stands in front of the closing quote.
+    /// The text before the closing quote.
     fn text(&mut self, quote: char) -> Option<String> {
         let mut text = String::new();
         let mut chars = self.left.chars();

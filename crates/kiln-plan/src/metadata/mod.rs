@@ -1,7 +1,7 @@
-//! What a host needs to know of a model besides its numbers: how inputs are made, what outputs mean, and where the
-//! weights come from.
+//! What a host needs to know of a model besides its weights: how inputs are preprocessed, what outputs mean, and where
+//! the weights come from.
 //!
-//! All of it is optional, and nothing of it changes what a plan computes. It travels in the plan file, and as strings
+//! All of it is optional, and none of it changes what a plan computes. It is stored in the plan file, and as strings
 //! ([`Metadata::to_properties`]) in the `metadata_props` of an ONNX file and in the metadata of a safetensors file.
 
 mod check;
@@ -19,8 +19,8 @@ pub use properties::PropertyError;
 pub struct Metadata {
     /// What the outputs say.
     pub task: Option<Task>,
-    /// What the classes are called, by number. Of a single score ([`Task::Classification`] with one output) these are two:
-    /// the class of negative scores, and that of positive ones.
+    /// What the classes are called, by number. Of a single score ([`Task::Classification`] with one output) these are
+    /// two: the class of negative scores, and that of positive ones.
     pub classes: Vec<String>,
     /// How the input is made.
     pub preprocessing: Option<Preprocessing>,
@@ -33,7 +33,8 @@ pub struct Metadata {
 /// What the outputs of a model say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// A score for each class, of which one is right. The scores may be any numbers, probabilities, or their logarithms.
+    /// A score for each class, of which one is right. The scores may be any numbers, probabilities, or their
+    /// logarithms.
     Classification,
     /// A score for each class, of which any number may be right: positive where a class is there.
     MultiLabel,
@@ -50,7 +51,7 @@ pub enum Task {
 pub struct Preprocessing {
     /// What the input holds.
     pub source: InputSource,
-    /// Taken off each channel of a picture or each column of a table; one number for all, or none at all.
+    /// Taken off each channel of an image or each column of a table; one number for all, or none at all.
     pub mean: Vec<f32>,
     /// What each is divided by then; one number for all, or none at all.
     pub std: Vec<f32>,
@@ -70,14 +71,14 @@ pub enum InputSource {
     Numbers,
 }
 
-/// How pictures become numbers. Steps follow in the order of the fields.
+/// How images become numbers. Steps follow in the order of the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pictures {
     /// What the channels of the input are.
     pub channels: Channels,
-    /// The size a picture is brought to, by bilinear interpolation over all pixels that contribute.
+    /// The size an image is brought to, by bilinear interpolation over all pixels that contribute.
     pub resize: Option<Resize>,
-    /// Height and width of what is cut out of the middle. What is missing of a smaller picture is black.
+    /// Height and width of what is cut out of the middle. What is missing of a smaller image is black.
     pub crop: Option<[u32; 2]>,
     /// What a pixel of 255 becomes before mean and deviation, 0 staying 0: usually 1.
     pub pixel_max: f32,
@@ -89,7 +90,7 @@ impl Default for Pictures {
     }
 }
 
-/// What the channels of pictures are.
+/// What the channels of images are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channels {
     /// Red, green, blue.
@@ -100,12 +101,12 @@ pub enum Channels {
     Grey,
 }
 
-/// The size a picture is brought to.
+/// The size an image is brought to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resize {
     /// The shorter side to this length, the longer one in proportion, rounded down.
     Shorter(u32),
-    /// Both sides, whatever the picture's proportion.
+    /// Both sides, whatever the image's proportion.
     Exact {
         /// Pixels from top to bottom.
         height: u32,

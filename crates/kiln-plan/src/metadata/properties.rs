@@ -1,9 +1,10 @@
 //! Metadata as strings by name: the `metadata_props` of an ONNX file, the metadata of a safetensors file, a table of a
 //! recipe. Lists are written as JSON, so that any program can read them; `docs/metadata.md` has the table of keys.
 //!
-//! What others write is read where it is plain: class names under `names` (Ultralytics), `id2label` (Hugging Face),
-//! `classes`, `class_names` or `labels`; `task`; the size of Ultralytics' classifiers (`imgsz`); and pixel format and
-//! range as ONNX's own standard has them (`Image.BitmapPixelFormat`, `Image.NominalPixelRange`). Keys of Kiln come first.
+//! Keys of other programs are read where they are unambiguous: class names under `names` (Ultralytics), `id2label`
+//! (Hugging Face), `classes`, `class_names` or `labels`; `task`; the size of Ultralytics' classifiers (`imgsz`); and
+//! pixel format and range as ONNX's own standard has them (`Image.BitmapPixelFormat`, `Image.NominalPixelRange`). Keys
+//! of Kiln come first.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ pub enum PropertyError {
         key: String,
         /// Its value, shortened.
         value: String,
-        /// What would be right.
+        /// How to fix it.
         expected: String,
     },
     /// What was read cannot be used.
@@ -111,7 +112,7 @@ impl Metadata {
         properties
     }
 
-    /// Reads strings. Keys that mean nothing here are passed over; those of Kiln have to be right.
+    /// Reads strings. Unknown keys are ignored; those of Kiln have to be valid.
     pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<Self, PropertyError> {
         let read = Reader { properties };
         let metadata = Self {
@@ -133,7 +134,7 @@ impl Metadata {
 }
 
 const TASKS: &str = "classification, multi-label, regression, segmentation or detection";
-const TEXTS: &str = "a list of words as JSON writes it: [\"cat\", \"dog\"]";
+const TEXTS: &str = "a JSON list of strings: [\"cat\", \"dog\"]";
 const NUMBERS: &str = "a list of numbers: [0.5, 0.25]";
 const NUMBER: &str = "a number";
 const COUNT: &str = "a whole number";
@@ -305,10 +306,10 @@ fn others_task(properties: &BTreeMap<String, String>) -> Option<Task> {
     }
 }
 
-/// How pictures are fed, as far as others say it.
+/// Preprocessing of images, from keys of other programs.
 fn others_preprocessing(properties: &BTreeMap<String, String>) -> Option<Preprocessing> {
     let get = |key: &str| properties.get(key).map(|text| text.trim());
-    // Ultralytics' detectors want a border around the picture, which is not among the steps here.
+    // Ultralytics' detectors want a border around the image, which is not among the steps here.
     let size = match (get("task"), get("imgsz")) {
         (Some("classify"), Some(text)) => pair(text),
         _ => None,

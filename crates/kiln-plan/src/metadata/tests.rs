@@ -107,8 +107,8 @@ fn strings_are_plain() {
 fn what_is_wrong_with_a_key_of_ours_is_said() {
     let cases = [
         ("kiln.task", "guessing", "classification, multi-label"),
-        ("kiln.classes", "cat, dog", "as JSON writes it"),
-        ("kiln.classes", "[1, 2]", "as JSON writes it"),
+        ("kiln.classes", "cat, dog", "a JSON list of"),
+        ("kiln.classes", "[1, 2]", "a JSON list of"),
         ("kiln.mean", "[0.5", "a list of numbers"),
         ("kiln.mean", "[\"a\"]", "a list of numbers"),
         ("kiln.mean", "[nan]", "mean is NaN"),

@@ -1,8 +1,9 @@
-//! How much a kernel's WGSL may ask of whoever compiles it.
+//! Limits on the work of compiling a kernel's WGSL.
 //!
-//! naga and the compilers of drivers walk expressions, blocks and declarations by recursion, and write out calls, arrays
-//! and structures: a text of a few hundred bytes can overflow the stack or take all memory. So the text is counted before
-//! any of them sees it, in time proportional to its length. What passes is not known to be correct; naga says that.
+//! naga and the compilers of drivers walk expressions, blocks and declarations by recursion, and write out calls,
+//! arrays and structures: a text of a few hundred bytes can overflow the stack or take all memory. So the text is
+//! counted before any of them sees it, in time proportional to its length. Text that passes need not be correct; naga
+//! checks that.
 
 mod size;
 #[cfg(test)]
@@ -139,8 +140,8 @@ impl Counts {
 
     fn check(&self, limits: &WgslLimits) -> Result<(), Problem> {
         let counts = [
-            ("blocks within blocks in its source", self.open.len() + self.chained, limits.blocks),
-            ("brackets within brackets in its source", self.brackets, limits.brackets),
+            ("nested blocks in its source", self.open.len() + self.chained, limits.blocks),
+            ("nested brackets in its source", self.brackets, limits.brackets),
             ("tokens in a statement of its source", self.statement, limits.statement),
             ("statements in its source", self.statements, limits.statements),
             ("branches and loops in its source", self.branches, limits.branches),

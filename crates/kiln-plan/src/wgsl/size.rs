@@ -1,8 +1,8 @@
-//! How large a kernel is once every call, constant, structure and array is written out, as naga and drivers write them.
+//! The size of a kernel once every call, constant, structure and array is expanded, as naga and drivers expand them.
 //!
-//! A declaration is as large as its tokens; a name of another declaration counts as that, and `array<T, n>` as `n` times
-//! `T`. A local constant counts as what it was made of. So functions that call each other twice, structures of two
-//! structures and arrays of arrays have the size that they double to, and it is found without writing anything out.
+//! A declaration is as large as its tokens; a name of another declaration counts as that, and `array<T, n>` as `n`
+//! times `T`. A local constant counts as what it was made of. So functions that call each other twice, structures of
+//! two structures and arrays of arrays have the size that they double to, and it is found without writing anything out.
 
 use std::collections::HashMap;
 

@@ -29,13 +29,13 @@ fn inputs_that_do_not_fit() {
         (&[("x", &good), ("y", &ints)], "input `y` is i64, f32 is expected"),
         (&[("x", &two), ("y", &good)], "input `x` has shape [2, 4], [N, 3] (N up to 1000) is expected"),
         (&[("x", &flat), ("y", &good)], "input `x` has shape [6], [N, 3] (N up to 1000) is expected"),
-        (&[("x", &good), ("y", &three)], "input `y` says N = 3, but input `x` says N = 2"),
+        (&[("x", &good), ("y", &three)], "input `y` has N = 3, but input `x` has N = 2"),
         (
             &[("x", &many), ("y", &many)],
-            "input `x` says N = 1001, the plan was made for N of at most 1000: compile the model again with a \
+            "input `x` has N = 1001, the plan was made for N of at most 1000: compile the model again with a \
              larger maximum (`kiln compile --max N=1001`)",
         ),
-        (&[("x", &none), ("y", &none)], "input `x` says N = 0; it must be at least 1"),
+        (&[("x", &none), ("y", &none)], "input `x` has N = 0; it must be at least 1"),
     ];
     for (inputs, expected) in cases {
         assert_eq!(message(session.run(inputs)), *expected);
@@ -88,7 +88,7 @@ fn devices_that_are_not_there() {
     };
     assert_eq!(
         open(Some("valkan"), None),
-        "\"valkan\" names no backend; `vulkan`, `metal` and `dx12` are known (WGPU_BACKEND)"
+        "\"valkan\" is not a backend; use `vulkan`, `metal` or `dx12` (WGPU_BACKEND)"
     );
     let nobody = open(None, Some("no such adapter"));
     assert!(nobody.starts_with("no adapter's name contains \"no such adapter\"; there are: `"), "{nobody}");
@@ -136,7 +136,8 @@ fn memory_that_is_not_there() {
     assert_eq!(
         message(load(Some(needs - 1))),
         format!(
-            "the plan needs {needs} bytes on the device, {} are available: compile with a smaller largest batch",
+            "the plan needs {needs} bytes on the device, {} are available: reduce the maximum batch (`kiln \
+             compile --max N=...`)",
             needs - 1
         )
     );
@@ -161,7 +162,7 @@ fn shaders_that_are_wrong() {
     let unchecked = load(&|plan| plan.programs[0].dispatches[1].bindings[2].offset = 1 << 20);
     assert_eq!(
         unchecked,
-        "program `inference`, dispatch 1 `add and scale`, binding 2: bytes 1048576..1060576 lie outside buffer \
+        "program `inference`, dispatch 1 `add and scale`, binding 2: bytes 1048576..1060576 are outside buffer \
          `outputs` of 24064 bytes"
     );
 }
@@ -221,7 +222,8 @@ fn more_workgroups_than_allowed() {
     let plan = plans::vector_add();
     assert_eq!(
         message(load(&plan, 93)),
-        "program `inference`, dispatch 1 `add and scale`: 94 workgroups in a run at the largest symbols, at most 93 are \
+        "program `inference`, dispatch 1 `add and scale`: 94 workgroups in a run with all symbols at their \
+         maximum, at most 93 are \
          allowed; a host program can raise `Limits::workgroups`"
     );
     load(&plan, 94).unwrap();

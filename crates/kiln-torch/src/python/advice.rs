@@ -1,4 +1,4 @@
-//! What would help where a name, an argument or a call is wrong.
+//! Help for wrong names, arguments and calls.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::imports::nearest;
 use super::value::{Function, Object, Value};
 use super::{Env, Interpreter};
 
-/// What is called, for messages: of a constructor the class.
+/// The callee's name for messages: for a constructor the class.
 pub(super) fn callee(function: &Function) -> String {
     let name = function.name.borrow();
     match &*function.owner.borrow() {
@@ -47,17 +47,17 @@ pub(super) fn not_callable(value: &Value) -> Option<&'static str> {
             "does the line that makes it end in a comma? that turns it into a tuple"
         }
         Value::Tuple(items) if items.iter().all(|item| item.as_dim().is_some()) => {
-            "if this is `x.shape`: it is no function, `x.shape[0]` and `x.size(0)` are sizes"
+            "if this is `x.shape`: it is not a function, `x.shape[0]` and `x.size(0)` are sizes"
         }
         Value::List(_) => {
-            "`nn.Sequential(*layers)` makes one layer of a list, `for layer in layers` goes through it"
+            "`nn.Sequential(*layers)` makes one layer of a list, `for layer in layers` iterates over it"
         }
-        Value::None => "a function or a `forward` without `return` gives `None`",
+        Value::None => "a function or a `forward` without `return` returns `None`",
         _ => return None,
     })
 }
 
-/// An attribute that nobody has set.
+/// An attribute that is not set.
 pub(super) fn unset(fault: Fault, object: &Rc<Object>, name: &str, is_running: bool) -> Fault {
     if !object.class.is_module() {
         return fault;
@@ -94,7 +94,10 @@ impl Interpreter {
             behind.is_some_and(|behind| behind.starts_with('=') && !behind.starts_with("=="))
         });
         (is_assigned && self.trace.is_running && this.class.is_module()).then(|| {
-            format!("what `__init__` makes is gone at its end: `self.{name} = ...` there and `self.{name}` here keep it")
+            format!(
+                "what `__init__` makes is gone at its end: `self.{name} = ...` there and `self.{name}` \
+            here keep it"
+            )
         })
     }
 }

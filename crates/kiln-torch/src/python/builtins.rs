@@ -376,7 +376,7 @@ fn integer(x: f64) -> Result<Value> {
         #[allow(clippy::as_conversions, reason = "it is whole and in range")]
         return Ok(Value::Int(x as i64));
     }
-    Err(Fault::value(format!("{x} is no integer of 64 bits")))
+    Err(Fault::value(format!("{x} is not a 64-bit integer")))
 }
 
 /// A text that is no number, which programs may catch.
@@ -447,7 +447,7 @@ fn extreme(i: &mut Interpreter, b: &Bound, wanted: std::cmp::Ordering) -> Result
 }
 
 impl Interpreter {
-    /// What a name stands for if the program does not define it.
+    /// The value of a name that the program does not define.
     pub(crate) fn builtin(&mut self, name: &str) -> Result<Option<Value>> {
         if let Some(native) = FUNCTIONS.iter().find(|n| n.name.strip_prefix("builtins.") == Some(name)) {
             return Ok(Some(Value::Native(native)));

@@ -1,4 +1,4 @@
-//! `functools.lru_cache`: functions that remember what they gave.
+//! `functools.lru_cache`: functions that cache their results.
 
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ static REMEMBER: Native = Native {
         i.cells(1)?;
         i.cycles.changed(&b.get("known"), &value);
         let mut known = known.borrow_mut();
-        // The one that was asked for last is at the end.
+        // The most recently used is at the end.
         known.entries.insert(key, (Value::None, value.clone()));
         if let Some(most) = b.get("maxsize").as_int()
             && i64::try_from(known.entries.len()).is_ok_and(|count| count > most.max(0))

@@ -133,7 +133,7 @@ impl Interpreter {
         }
         object.made.set(self.here);
         let class = &object.class.clone();
-        // The constructor of a data class stands in the place of one that it inherits.
+        // The constructor of a data class replaces an inherited one.
         let own = class.mro().find_map(|class| {
             let attributes = class.attributes.borrow();
             let init = attributes.get("__init__").cloned();

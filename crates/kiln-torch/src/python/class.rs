@@ -314,14 +314,14 @@ impl Interpreter {
             }
             Value::Namespace(namespace) => return self.no_member(&namespace.name.clone(), name),
             Value::Super(parts) => {
-                Fault::python("AttributeError", format!("no class behind `{}` has `{name}`", parts.0.name))
+                Fault::python("AttributeError", format!("no class after `{}` has `{name}`", parts.0.name))
             }
             Value::Tensor(_) | Value::Parameter(_) => {
                 Fault::unsupported(format!("`Tensor.{name}` is not supported"))
             }
             Value::None => {
                 return Fault::python("AttributeError", format!("this is `None`, which has no `{name}`"))
-                    .help("a function or a `forward` without `return` gives `None`");
+                    .help("a function or a `forward` without `return` returns `None`");
             }
             other => {
                 Fault::python("AttributeError", format!("a {} has no attribute `{name}`", other.type_name()))

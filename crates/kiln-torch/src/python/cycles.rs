@@ -1,8 +1,8 @@
-//! What may hold itself.
+//! Reference cycles.
 //!
-//! Values are counted references, and what holds itself is never freed by counting: a list that was appended to itself, a
-//! class and the methods that know it. Everything that can change after it was made is remembered while a program runs
-//! and emptied in the end.
+//! Values are reference-counted, and cycles are never freed by counting: a list that was appended to itself, a
+//! class and the methods that refer to it. Every mutable object is recorded while a program runs and
+//! emptied in the end.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};

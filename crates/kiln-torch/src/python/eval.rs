@@ -201,11 +201,11 @@ impl Interpreter {
             ("eval", [text]) => {
                 let Value::Str(text) = self.eval(env, text)? else { return Ok(None) };
                 if text.len() > crate::limits::MAX_ARGUMENT {
-                    return Err(Fault::limit("a text for `eval` is too long"));
+                    return Err(Fault::limit("a string for `eval` is too long"));
                 }
                 let parsed = ruff_python_parser::parse_expression(text.trim());
                 let parsed =
-                    parsed.map_err(|_| Fault::syntax(format!("`{text}` is no expression of Python")))?;
+                    parsed.map_err(|_| Fault::syntax(format!("`{text}` is not a Python expression")))?;
                 // It is in no file.
                 let here = Env { file: u32::MAX, ..env.clone() };
                 return self.eval(&here, parsed.expr()).map(Some);
@@ -393,7 +393,7 @@ impl Interpreter {
     fn bare_super(&mut self, env: &Env) -> Result<Value> {
         match (env.class(), &env.method) {
             (Some(class), Some((_, Some(this)))) => Ok(Value::Super(Rc::new((class, this.clone())))),
-            _ => Err(Fault::python("RuntimeError", "`super()` is only there in methods of classes")),
+            _ => Err(Fault::python("RuntimeError", "`super()` is only available in methods of classes")),
         }
     }
 

@@ -137,7 +137,7 @@ impl Interpreter {
                         }
                         None => self.words_of(Span::of(env.file, &*s.test)).to_owned(),
                     };
-                    return Err(Fault::python("AssertionError", format!("the program asserts: {message}")));
+                    return Err(Fault::python("AssertionError", format!("assertion failed: {message}")));
                 }
             }
             Stmt::Raise(s) => return Err(self.raise(env, s)?),
@@ -157,7 +157,7 @@ impl Interpreter {
             Stmt::Match(s) => return self.match_statement(env, s),
             Stmt::IpyEscapeCommand(_) => {
                 return Err(Fault::unsupported("notebook commands are not Python")
-                    .help("leave lines that begin with `!` or `%` out"));
+                    .help("remove lines that start with `!` or `%`"));
             }
         }
         Ok(Flow::Next)
@@ -289,7 +289,7 @@ impl Interpreter {
             Kind::Python(name) => {
                 // Assertions say what the program says about them.
                 let message = &fault.0.message;
-                let message = message.strip_prefix("the program asserts: ").unwrap_or(message);
+                let message = message.strip_prefix("assertion failed: ").unwrap_or(message);
                 (self.class(name)?, vec![Value::str(message)])
             }
             Kind::Raised(_) | Kind::Unsupported | Kind::Limit => return Ok(Value::str(&fault.0.message)),
@@ -321,9 +321,8 @@ impl Interpreter {
     fn raise(&mut self, env: &Env, s: &ruff_python_ast::StmtRaise) -> Result<Fault> {
         let Some(exception) = &s.exc else {
             let handled = self.handled.last().cloned();
-            return Ok(
-                handled.unwrap_or_else(|| Fault::python("RuntimeError", "there is nothing to raise again"))
-            );
+            return Ok(handled
+                .unwrap_or_else(|| Fault::python("RuntimeError", "there is no exception to raise again")));
         };
         let exception = self.eval(env, exception)?;
         let (name, text) = match &exception {

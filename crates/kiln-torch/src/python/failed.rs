@@ -1,7 +1,7 @@
-//! What a statement that failed leaves unknown.
+//! The effects of failed statements.
 //!
-//! At the level of a file it is passed over: a program does more than define a model. But what it would have done is not
-//! known then. A list to which a layer was not appended is another network, so what such a statement would have defined
+//! At the top level of a file a failed statement is skipped: a program does more than define a model. But its effects are
+//! unknown then. A list to which a layer was not appended is another network, so what such a statement would have defined
 //! or changed stands for the reason, [`Value::Failed`], from there on.
 
 use std::rc::Rc;
@@ -246,7 +246,7 @@ impl Interpreter {
         }
     }
 
-    /// What was passed over on the way to the model that `name` stands for, although it may have changed it.
+    /// The skipped statements that may have changed the model in `name`.
     pub(crate) fn passed_over(&self, name: &str) -> Vec<String> {
         let of_name = self.passed_over.iter().filter(|(other, _)| other == name);
         let words = of_name.filter_map(|(name, span)| {
@@ -254,7 +254,7 @@ impl Interpreter {
             let (line, _) = file.position(span.start);
             let path = file.path.display();
             let text = self.words_of(*span);
-            Some(format!("`{text}` ({path}:{line}) is passed over: `{name}` is taken as it was before"))
+            Some(format!("`{text}` ({path}:{line}) is skipped: `{name}` is used as it was before"))
         });
         words.collect()
     }

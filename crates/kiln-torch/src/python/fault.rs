@@ -1,4 +1,4 @@
-//! What goes wrong while a program is read.
+//! Errors while a program is evaluated.
 
 use std::rc::Rc;
 
@@ -10,9 +10,9 @@ use crate::source::Span;
 /// What kind of thing went wrong, as far as `except` asks.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    /// What Python would raise, by the name of the exception.
+    /// The exception that Python would raise, by name.
     Python(&'static str),
-    /// What the program itself raised.
+    /// An exception raised by the program.
     Raised(Value),
     /// Python that is not understood here, or something of PyTorch that there is not.
     Unsupported,

@@ -510,7 +510,7 @@ fn real(x: f64, spec: &Spec<'_>) -> String {
         "e" | "E" => exponential(x, precision),
         "" if spec.precision.is_none() => float(x),
         _ => {
-            // As many digits as asked for, as a power only where that is shorter.
+            // As many digits as requested, with an exponent only where that is shorter.
             let digits = precision.max(1);
             let scientific = exponential(x, digits - 1);
             let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));

@@ -51,7 +51,7 @@ impl Interpreter {
                 "what the decorator `{}` from `{}` does is not known here",
                 opaque.name, opaque.origin
             ))
-            .help("`--lenient-imports` passes over decorators that are not known")),
+            .help("`--lenient-imports` skips unknown decorators")),
             Ok(other) => self.call(&other, Args::of([value.clone()])),
             Err(fault) => Err(fault),
         };
@@ -86,7 +86,7 @@ impl Interpreter {
         })))
     }
 
-    /// What a definition says. It is kept once, however often the definition is met.
+    /// A function's definition. It is stored once, however often the definition is executed.
     fn code(&mut self, env: &Env, place: &impl Ranged, make: impl FnOnce() -> Code) -> Result<Rc<Code>> {
         let span = Span::of(env.file, place);
         // Arguments of the command line are texts of their own, without a number.
@@ -188,7 +188,7 @@ impl Interpreter {
         Ok(bound)
     }
 
-    /// Binds arguments to a signature in words, as `native.rs` has them.
+    /// Binds arguments to a signature in text form, as `native.rs` has them.
     pub(crate) fn bind_signature(
         &mut self,
         callee: &str,
@@ -270,7 +270,7 @@ impl Interpreter {
             Some(on) => this.with_gradients(on, run),
             None => run(this),
         })?;
-        // A generator runs to its end at once: nobody can tell, unless it goes on without end.
+        // A generator runs to its end at once: the difference is not observable, unless it never ends.
         Ok(yields.map_or(returned, |yields| Value::iterator(yields.take())))
     }
 

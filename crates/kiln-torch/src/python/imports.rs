@@ -1,7 +1,7 @@
 //! Imports: parts of PyTorch and of the standard library that are known, Python files beside this one, and the rest.
 //!
-//! What is not known is no error where it is imported: a file that defines a model imports what it needs for training
-//! and for pictures, too. It is one where the model needs it.
+//! An unknown name is not an error where it is imported: a file that defines a model imports what it needs for training
+//! and for images, too. It is one where the model needs it.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -25,7 +25,7 @@ pub(crate) fn unknown(opaque: &Opaque) -> Fault {
         .help(instead(opaque))
 }
 
-/// What works instead of something from outside.
+/// Alternatives to something from another package.
 fn instead(opaque: &Opaque) -> &'static str {
     let path = format!("{}.{}", opaque.origin, opaque.name);
     let mut parts = path.split('.');
@@ -46,11 +46,11 @@ fn instead(opaque: &Opaque) -> &'static str {
         "torchvision" | "torchtext" | "torchaudio" | "sklearn" | "pandas" | "requests" | "urllib"
         | "zipfile" | "PIL" | "cv2" | "glob" | "scipy" | "imageio" | "datasets" => {
             "a plan is made without data, which `kiln train --data` reads: what the network needs of it, such as the \
-             number of classes or of words, has to stand in the file as a number, or be an argument that `--arg` gives"
+             number of classes or of words, has to be in the file as a number, or be an argument that `--arg` gives"
         }
         _ => {
-            "what a model is made of has to be in PyTorch, in this file, or in Python files beside it or below \
-             `--root FOLDER`; `--lenient-imports` passes over calls of what is not known"
+            "everything that a model uses has to be in PyTorch, in this file, or in Python files beside it or below \
+             `--root FOLDER`; `--lenient-imports` skips calls of unknown names"
         }
     }
 }
@@ -61,9 +61,9 @@ pub(super) fn is_lightning_module(opaque: &Opaque) -> bool {
     matches!(path.next(), Some("pytorch_lightning" | "lightning")) && path.last() == Some("LightningModule")
 }
 
-/// What is left out of fastai.
+/// The parts of fastai that are left out.
 pub(super) const NOT_OF_FASTAI: &str = "of fastai, Kiln knows what networks are made of; data, learners and ready-made \
-     networks are left out. What the network needs of them has to stand in the file as a number: 10 instead of `dls.c`";
+     networks are left out. What the network needs of them has to be in the file as a number: 10 instead of `dls.c`";
 
 /// The import that students forget.
 pub(crate) fn usual_import(name: &str) -> Option<&'static str> {
@@ -179,7 +179,7 @@ impl Interpreter {
                     },
                 },
                 Value::Opaque(_) => {
-                    // A file that lies in a folder which is no package of its own.
+                    // A file in a folder that is not a package.
                     match self.file_for(env, &dotted(module_name, name), s.level)? {
                         Some(path) => self.load(&path)?,
                         None => Value::Opaque(Rc::new(Opaque {
@@ -221,7 +221,7 @@ impl Interpreter {
         Ok(Value::Opaque(Rc::new(Opaque { name: name.into(), origin: written.into() })))
     }
 
-    /// What fastai's names mean.
+    /// The names of fastai.
     fn fastai(&mut self) -> Result<Value> {
         self.prelude("fastai", concat!(include_str!("fastai.py"), include_str!("fastai_networks.py")))
             .map(Value::Namespace)

@@ -1,4 +1,4 @@
-//! The parts of the standard library that model definitions use, and the way to PyTorch's names.
+//! The parts of the standard library that model definitions use, and the lookup of PyTorch's names.
 
 use std::rc::Rc;
 
@@ -285,11 +285,11 @@ static MORE: &[Native] = natives! {
         Ok(Value::iterator(all))
     },
     "itertools.count" "start=0, step=1" => |_, _| {
-        Err(Fault::unsupported("`itertools.count` goes on without end, which is not supported")
+        Err(Fault::unsupported("`itertools.count` never ends, which is not supported")
             .help("`enumerate` counts what there is"))
     },
     "itertools.cycle" "items, /" => |_, _| {
-        Err(Fault::unsupported("`itertools.cycle` goes on without end, which is not supported")
+        Err(Fault::unsupported("`itertools.cycle` never ends, which is not supported")
             .help("`items[n % len(items)]` takes them in turn"))
     },
     "operator.itemgetter" "item, /" => |_, b| {
@@ -342,7 +342,7 @@ fn whole(b: &Bound, f: fn(f64) -> f64) -> Result<Value> {
         #[allow(clippy::as_conversions, reason = "it is whole and in range")]
         return Ok(Value::Int(x as i64));
     }
-    Err(Fault::value(format!("{x} is no integer of 64 bits")))
+    Err(Fault::value(format!("{x} is not a 64-bit integer")))
 }
 
 fn product(i: &mut Interpreter, b: &Bound) -> Result<Value> {
@@ -434,10 +434,10 @@ impl Interpreter {
         let known = torch::names(module);
         let shown = short(&format!("{module}.{name}"));
         let fault = if matches!(module, "random" | "numpy.random") {
-            Fault::unsupported(format!("`{shown}` draws a number, and a plan computes the same in each run"))
-                .help(
-                    "dropout layers are random in training; `kiln train --augment` changes images at random",
-                )
+            Fault::unsupported(format!(
+                "`{shown}` draws a random number, but a plan computes the same in each run"
+            ))
+            .help("dropout layers are random in training; `kiln train --augment` changes images at random")
         } else if module.starts_with("torch") {
             Fault::unsupported(format!("`{shown}` is not supported"))
         } else if module == "numpy" && torch::names("torch").contains(&name) {

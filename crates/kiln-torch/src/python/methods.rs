@@ -563,7 +563,7 @@ fn format(i: &mut Interpreter, b: &Bound) -> Result<Value> {
             .ok_or_else(|| Fault::python("IndexError", format!("there is no value for `{{{hole}}}`")))?;
         while let Some(first) = path.chars().next() {
             let Some(rest) = path.strip_prefix(['.', '[']) else {
-                return Err(Fault::value(format!("`{{{hole}}}` goes on behind a `]`")));
+                return Err(Fault::value(format!("`{{{hole}}}` continues after a `]`")));
             };
             let end = rest.find(if first == '[' { &[']'][..] } else { &['.', '['] }).unwrap_or(rest.len());
             let part = &rest[..end];

@@ -1,4 +1,4 @@
-//! What Rust offers to programs: functions, and layers, with their signatures in Python's own words.
+//! Native functions and layers, with their signatures in Python syntax.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What objects of the program's classes have in common: attributes with the hooks that classes may have for them, the
+//! Shared behaviour of objects of the program's classes: attributes with the hooks that classes may have for them, the
 //! methods that every object has, and values such as dicts in classes that derive from their types.
 
 use std::rc::Rc;

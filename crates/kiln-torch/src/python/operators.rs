@@ -564,7 +564,7 @@ fn floats(op: Operator, a: f64, b: f64) -> Result<f64> {
         | Operator::BitXor
         | Operator::BitAnd => {
             return Err(Fault::type_error(format!(
-                "`{}` is not possible between numbers with a point",
+                "`{}` is not possible between floating-point numbers",
                 symbol(op)
             )));
         }

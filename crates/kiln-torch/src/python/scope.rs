@@ -1,4 +1,4 @@
-//! Names and what they stand for, in a file, a function or a comprehension.
+//! Names and their values, in a file, a function or a comprehension.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ pub(crate) struct Scope {
     pub stars: RefCell<Vec<(Value, Span)>>,
     /// Whether `from fastai... import *` has brought names.
     pub fastai: Cell<bool>,
-    /// What names stood for that the program has deleted, `del model`, at the level of a file.
+    /// The values of names that the program has deleted, `del model`, at the top level of a file.
     deleted: RefCell<HashMap<Rc<str>, Value>>,
     parent: Option<Rc<Scope>>,
 }
@@ -39,7 +39,7 @@ impl Scope {
         at.clone()
     }
 
-    /// What a name stands for.
+    /// The meaning of a name.
     pub fn get(&self, name: &str) -> Option<Value> {
         let mut scope = Some(self);
         while let Some(at) = scope {
@@ -51,12 +51,12 @@ impl Scope {
         None
     }
 
-    /// What a name stands for here.
+    /// The value of a name here.
     pub fn own(&self, name: &str) -> Option<Value> {
         self.names.borrow().get(name).cloned()
     }
 
-    /// Lets a name stand for a value.
+    /// Binds a name to a value.
     pub fn set(&self, name: &str, value: Value) {
         if self.elsewhere.borrow().contains(name) {
             let mut scope = self.parent.as_deref();
@@ -81,7 +81,7 @@ impl Scope {
         }
     }
 
-    /// What a name of a file stands for or, if the program has deleted it, stood for.
+    /// The value of a name of a file, even if the program has deleted it.
     pub fn own_or_deleted(&self, name: &str) -> Option<Value> {
         self.own(name).or_else(|| self.deleted.borrow().get(name).cloned())
     }

@@ -362,7 +362,7 @@ impl Interpreter {
 }
 
 fn not_iterable(value: &Value) -> Fault {
-    let fault = Fault::type_error(format!("a {} has no elements to go through", value.type_name()));
+    let fault = Fault::type_error(format!("a {} cannot be iterated over", value.type_name()));
     match value {
         Value::Int(n) => fault.help(format!("`range({n})` counts")),
         Value::Object(object) if object.class.is_module() => fault.help(

@@ -1,4 +1,4 @@
-//! Parts of the standard library that programs look at, and that have the same answer on every machine: `sys`, `os.path`,
+//! Parts of the standard library that programs query, with the same results on every machine: `sys`, `os.path`,
 //! `logging`, `inspect`, `contextlib`, `string`.
 
 use std::rc::Rc;

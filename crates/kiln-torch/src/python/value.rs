@@ -1,4 +1,4 @@
-//! What the names of a program stand for while it is evaluated.
+//! The values of a program while it is evaluated.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -50,7 +50,7 @@ pub(crate) enum Value {
     /// `super()`: attributes are looked up behind a class.
     Super(Rc<(Rc<Class>, Value)>),
     Namespace(Rc<Namespace>),
-    /// A value of the graph. What changes in place, as `x += y` does, changes for all names of the same tensor.
+    /// A value of the graph. In-place changes, as `x += y`, affect all names of the same tensor.
     Tensor(Rc<Cell<ValueId>>),
     Parameter(Rc<Parameter>),
     DType(DType),

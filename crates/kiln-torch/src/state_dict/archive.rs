@@ -1,7 +1,7 @@
 //! Zip archives from `torch.save`: `NAME/data.pkl` describes the tensors, `NAME/data/KEY` are their storages.
 //!
-//! Storages are not compressed, so they are used where they lie in the file, and no size that the archive claims can be
-//! larger than that.
+//! Storages are not compressed, so they are used in place, and no size that the archive claims can exceed
+//! the file.
 
 use std::io::{self, Cursor};
 
@@ -39,7 +39,7 @@ struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Problem> {
-        // Left to find out whether something lies before the archive, the reader guesses wrong for some lengths of names.
+        // Without a given start of the archive, the reader guesses it wrong for some lengths of names.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let zip = ZipArchive::with_config(config, Cursor::new(bytes));
         let zip = zip.map_err(|_| Problem::Damaged("the list of members at its end is missing".into()))?;

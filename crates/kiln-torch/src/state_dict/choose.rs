@@ -1,4 +1,4 @@
-//! Which of the things in a file is the state dict.
+//! Finding the state dict in a file.
 //!
 //! Most files are one; a checkpoint of a training has it among the epoch and the optimizer, under a name on
 //! which people happen to agree.
@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use super::error::{Problem, listed, shown};
 use kiln_pickle::{Heap, TensorRef, Value};
 
-/// Where checkpoints keep their state dict, the usual places first. An average of the weights is only taken where there is
-/// nothing else.
+/// Where checkpoints keep their state dict, the usual places first. An average of the weights is only taken where there
+/// is nothing else.
 const PLACES: [&str; 16] = [
     "state_dict",
     "model_state_dict",
@@ -39,7 +39,7 @@ const DEPTH: usize = 4;
 pub(super) struct Chosen<'a> {
     /// Its entries in their order.
     pub tensors: Vec<(&'a str, TensorRef)>,
-    /// What somebody who loads it should know of the rest.
+    /// Notes on the rest of the file.
     pub notes: Vec<String>,
 }
 

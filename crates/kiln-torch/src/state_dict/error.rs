@@ -1,4 +1,4 @@
-//! What can be wrong with a file of weights, in the terms of the person who saved or downloaded it.
+//! Errors of weights files, in terms of how they were saved or downloaded.
 
 use std::fmt::Write;
 use std::io;
@@ -35,7 +35,7 @@ pub enum StateDictError {
     },
     /// The ending of a file to write does not say what it should be.
     #[error(
-        "`{}` cannot be written: the ending says how a state dict is stored, and Kiln knows `.pt`, `.pth` and \
+        "`{}` cannot be written: the extension selects the format, and Kiln supports `.pt`, `.pth` and \
          `.safetensors`",
         .path.display()
     )]
@@ -68,7 +68,7 @@ impl From<Problem> for StateDictError {
     }
 }
 
-/// What is wrong with the content of a file of weights. The texts go on after the file's name.
+/// The error in the content of a weights file. The messages continue after the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// There is nothing in it.
@@ -87,12 +87,12 @@ pub enum Problem {
     /// The format of PyTorch before 0.1.10.
     #[error(
         "is a tar archive, which PyTorch wrote before its version 0.1.10; load it with `torch.load` and save its \
-         state dict anew with `torch.save`"
+         state dict again with `torch.save`"
     )]
     Tar,
     /// Nothing known.
     #[error(
-        "is no file of weights that Kiln knows: neither from `torch.save` (`.pt`, `.pth`) nor safetensors"
+        "is not a weights file that Kiln knows: neither from `torch.save` (`.pt`, `.pth`) nor safetensors"
     )]
     Unknown,
     /// A program rather than weights.
@@ -112,7 +112,7 @@ pub enum Problem {
     /// `torch.save` neither compresses nor encrypts.
     #[error(
         "is a zip archive whose `{member}` is compressed or encrypted, which `torch.save` never does; save the \
-         state dict anew with `torch.save`"
+         state dict again with `torch.save`"
     )]
     Compressed {
         /// The member.
@@ -124,7 +124,7 @@ pub enum Problem {
     )]
     PlainPickle,
     /// The file contradicts itself or ends too early.
-    #[error("is cut off or damaged: {0}")]
+    #[error("is truncated or damaged: {0}")]
     Damaged(String),
     /// Bytes of numbers in the other order.
     #[error(
@@ -144,7 +144,7 @@ pub enum Problem {
     /// Tensors of a kind for which Kiln has nothing.
     #[error("holds {what} (`{name}`), which Kiln does not have; convert them before saving")]
     Unsupported {
-        /// What it is, in words.
+        /// Its description.
         what: &'static str,
         /// Its name in Python or in the file.
         name: String,
@@ -152,7 +152,7 @@ pub enum Problem {
     /// The file holds something that is no dict.
     #[error("holds {found}, not a dict from names to tensors; save `model.state_dict()`")]
     NotADict {
-        /// What it is, in words.
+        /// Its description.
         found: &'static str,
     },
     /// A dict, but without tensors and without a state dict at a usual place.
@@ -177,17 +177,17 @@ pub enum Problem {
     NotATensor {
         /// The key.
         key: String,
-        /// What is there, in words.
+        /// A description of what is there.
         found: &'static str,
     },
     /// A key of the state dict is no name.
     #[error("has {found} as a key beside tensors, but in a state dict the keys are names")]
     NotAName {
-        /// What is there, in words.
+        /// A description of what is there.
         found: &'static str,
     },
     /// A tensor contradicts the file.
-    #[error("has a tensor `{name}` that cannot be right: {reason}")]
+    #[error("has an invalid tensor `{name}`: {reason}")]
     Tensor {
         /// Its name.
         name: String,

@@ -1,7 +1,7 @@
 //! State dicts: the weights of a network under their names, as PyTorch and safetensors keep them in files.
 //!
-//! People have weights in whatever `torch.save` made of them over the years, with the wrappers that were around the
-//! network when it was trained, or among the rest of a checkpoint. All of that is read here, by content, and without
+//! Weights come in all formats that `torch.save` has written over the years, with the wrappers that were around the
+//! network when it was trained, or as a part of a checkpoint. All of that is read here, by content, and without
 //! running code: a `.pt` file is a pickle, which in Python can do anything. What is written, PyTorch loads with
 //! `weights_only=True`.
 //!
@@ -29,7 +29,7 @@ pub use self::error::{Problem, StateDictError};
 pub struct StateDict {
     entries: Vec<(String, Tensor)>,
     places: HashMap<String, usize>,
-    /// What a safetensors file says in free form; `.pt` files have no place for it.
+    /// The metadata of a safetensors file in free form; `.pt` files have none.
     pub metadata: BTreeMap<String, String>,
     notes: Vec<String>,
 }
@@ -51,7 +51,7 @@ impl StateDict {
         None
     }
 
-    /// What somebody who uses the file that it came from should know.
+    /// Notes on the file that it came from.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -84,14 +84,15 @@ impl StateDict {
     /// Reads a file: a `.pt` or `.pth` of any version of `torch.save`, or safetensors, by its content.
     ///
     /// In a checkpoint the state dict may be under `state_dict`, `model` and other usual names, or be the only dict of
-    /// tensors; the rest of it is passed over. What `nn.DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name is dropped.
+    /// tensors; the rest of it is ignored. What `nn.DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put
+    /// before every name is dropped.
     pub fn read(path: &Path) -> Result<Self, StateDictError> {
         let failed = |source| StateDictError::Read { path: path.into(), source };
         let bytes = kiln_files::read(path).map_err(failed)?;
         Self::from_bytes(&bytes).map_err(|error| error.at(path))
     }
 
-    /// What a safetensors file says in free form; nothing of other files.
+    /// The metadata of a safetensors file in free form; none for other files.
     pub fn metadata_of(path: &Path) -> Result<BTreeMap<String, String>, StateDictError> {
         safetensors::metadata(path).map_err(|source| StateDictError::Read { path: path.into(), source })
     }
@@ -171,7 +172,7 @@ fn named<T>(
     pairs.map(|((full, described), name)| Ok((name, make(full, described)?))).collect()
 }
 
-/// The formats, told apart by how files begin.
+/// The formats, distinguished by how files begin.
 enum Kind {
     Zip,
     Legacy,

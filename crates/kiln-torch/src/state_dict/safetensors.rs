@@ -18,7 +18,8 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     matches!(bytes, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
 }
 
-/// What the file `path` says in free form, if it is one. Weights are not read, and damage is for those who do.
+/// The metadata of the file `path` in free form, if it is a safetensors file. Weights are not read, so damage is not
+/// detected.
 pub(super) fn metadata(path: &Path) -> io::Result<BTreeMap<String, String>> {
     kiln_safetensors::read_metadata(kiln_files::open(path)?)
 }
@@ -31,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Problem> {
     let damaged = |error: safetensors::SafeTensorError| Problem::Damaged(error.to_string());
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut tensors: Vec<(&str, TensorView<'_>)> = file.iter().collect();
-    // Where data begins is where it lies in memory, too. Empty tensors lie at the same place as what follows.
+    // The start of the data is its position in memory, too. Empty tensors have the same position as what follows.
     tensors.sort_by_key(|(name, view)| (view.data().as_ptr().addr(), view.data().len(), *name));
     let mut state_dict = named(tensors, tensor)?;
     let (_, description) = SafeTensors::read_metadata(bytes).map_err(damaged)?;

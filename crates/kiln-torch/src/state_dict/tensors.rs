@@ -51,7 +51,7 @@ impl<'a, 'h> Maker<'a, 'h> {
 
         let (start, base) = (usize::try_from(described.offset), usize::try_from(storage.offset));
         let offset = start.ok().zip(base.ok()).and_then(|(start, base)| start.checked_add(base));
-        let offset = offset.ok_or_else(|| wrong("it begins before its storage".into()))?;
+        let offset = offset.ok_or_else(|| wrong("it starts before its storage".into()))?;
         let shape = self.sizes(described.size).map_err(|what| wrong(format!("its shape {what}")))?;
         let stride = self.sizes(described.stride).map_err(|what| wrong(format!("its stride {what}")))?;
         if shape.len() != stride.len() {
@@ -75,7 +75,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         }
         if end > held {
             return Err(Problem::Damaged(format!(
-                "`{}` should lie among {len} elements, but the file has only {held} of them",
+                "`{}` should be within {len} elements, but the file has only {held} of them",
                 shown(name)
             )));
         }
@@ -91,13 +91,13 @@ impl<'a, 'h> Maker<'a, 'h> {
     /// Numbers of a tuple, or what is wrong with it.
     fn sizes(&self, value: Value) -> Result<Vec<usize>, &'static str> {
         let items =
-            self.heap.tuple(value).or_else(|| self.heap.list(value)).ok_or("is no list of numbers")?;
+            self.heap.tuple(value).or_else(|| self.heap.list(value)).ok_or("is not a list of numbers")?;
         if items.len() > MOST_DIMENSIONS {
             return Err("has more numbers than PyTorch has dimensions");
         }
         let size = |item: &Value| match item {
             Value::Int(size) => usize::try_from(*size).map_err(|_| "has a negative number"),
-            _ => Err("has something else than numbers"),
+            _ => Err("has entries other than numbers"),
         };
         items.iter().map(size).collect()
     }

@@ -10,7 +10,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The view of elements that lie row by row from the start.
+    /// The view of elements stored row by row from the start.
     pub(super) fn dense(shape: &[usize]) -> Self {
         Self { offset: 0, shape: shape.to_vec(), stride: dense_strides(shape) }
     }

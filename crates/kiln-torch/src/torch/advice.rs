@@ -1,4 +1,4 @@
-//! What would help where a layer is misused or sizes do not fit.
+//! Help for misused layers and sizes that do not fit.
 
 use std::rc::Rc;
 
@@ -16,9 +16,8 @@ pub(super) fn no_forward(class: &Class) -> Fault {
     let own = class.attributes.borrow();
     match nearest("forward", own.keys().map(|key| &**key)) {
         Some(near) => fault.help(format!("it has a `{near}`: is `def forward` meant?")),
-        None => fault.help(
-            "`def forward(self, x):` belongs into the class, indented exactly as far as `def __init__`",
-        ),
+        None => fault
+            .help("`def forward(self, x):` belongs in the class, indented exactly as far as `def __init__`"),
     }
 }
 
@@ -44,7 +43,7 @@ pub(super) fn not_in_forward(layer: &Layer, object: &Rc<Object>, args: &Args) ->
     let mut written: Vec<String> = args.positional.iter().map(repr).collect();
     written.extend(args.named.iter().map(|(name, value)| format!("{name}={}", repr(value))));
     Err(Fault::unsupported(format!(
-        "`nn.{}` is made in `forward`: it would begin anew in every step and learn nothing",
+        "`nn.{}` is made in `forward`: it would be initialized again in every step and learn nothing",
         layer.name
     ))
     .help(format!(
@@ -64,7 +63,7 @@ pub(super) fn input_for_images(b: &Bound, shape: &[Dim], spatial: usize) -> Opti
     }
     if shape.len() == spatial + 3 {
         let sizes = list(&shape[2..]);
-        return Some(format!("`--input` is one sample, the batch comes by itself: `--input {sizes}`"));
+        return Some(format!("`--input` is one sample, the batch dimension is added: `--input {sizes}`"));
     }
     let [_, all] = shape else { return None };
     let pixels = all.as_const()?.checked_div(channels)?;
@@ -73,7 +72,7 @@ pub(super) fn input_for_images(b: &Bound, shape: &[Dim], spatial: usize) -> Opti
         .then(|| format!("an image is not flat: `--input {channels},{side},{side}`"))
 }
 
-/// What brings two shapes together that are added.
+/// How to make two added shapes fit.
 pub(super) fn to_fit(a: &[Dim], b: &[Dim]) -> String {
     let rule = "from the last dimension backwards, sizes have to be equal or one of them 1".to_owned();
     let ([_, c, rest @ ..], [_, d, others @ ..]) = (a, b) else { return rule };
@@ -106,7 +105,7 @@ pub(super) fn to_fit(a: &[Dim], b: &[Dim]) -> String {
     )
 }
 
-/// What brings two shapes together that are concatenated along `axis`.
+/// How to make two shapes fit that are concatenated along `axis`.
 pub(super) fn to_put_together(a: &[Dim], b: &[Dim], axis: usize) -> String {
     if a.len() != b.len() {
         return "all need as many dimensions as the first".into();
@@ -115,7 +114,7 @@ pub(super) fn to_put_together(a: &[Dim], b: &[Dim], axis: usize) -> String {
     if let [only] = differing[..]
         && only != axis
     {
-        return format!("`dim={only}` puts them together along the dimension in which they differ");
+        return format!("`dim={only}` joins them along the dimension in which they differ");
     }
     let both = a.get(2..).zip(b.get(2..)).filter(|_| axis == 1);
     both.and_then(|(a, b)| smaller(a, b))

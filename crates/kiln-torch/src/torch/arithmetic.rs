@@ -417,7 +417,7 @@ impl Interpreter {
     fn bits(&mut self, op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
         let [a, _] = self.promoted(left, right)?;
         if self.dtype(a) != DType::Bool {
-            return Err(Fault::unsupported("`&`, `|` and `^` are for tensors of truth values"));
+            return Err(Fault::unsupported("`&`, `|` and `^` are for boolean tensors"));
         }
         self.combine(op, left, right)
     }
@@ -429,7 +429,7 @@ impl Interpreter {
         let op = match op {
             ruff_python_ast::UnaryOp::USub => UnaryOp::Neg,
             _ if self.dtype(x) == DType::Bool => UnaryOp::Not,
-            _ => return Err(Fault::unsupported("`~` is for tensors of truth values")),
+            _ => return Err(Fault::unsupported("`~` is for boolean tensors")),
         };
         Ok(Value::tensor(self.op(Op::Unary(op), &[x])?))
     }

@@ -25,7 +25,7 @@ impl Interpreter {
             Some(id) => self.as_type(id, dtype)?,
             None => {
                 let number = value.as_f64().ok_or_else(|| {
-                    Fault::type_error(format!("a {} cannot be put into a tensor", value.type_name()))
+                    Fault::type_error(format!("a {} cannot be assigned to a tensor", value.type_name()))
                 })?;
                 self.formula().number_like(number, x)
             }
@@ -35,7 +35,8 @@ impl Interpreter {
                 let mask = self.mask_of(mask.get(), x)?;
                 if self.graph.ty(value).rank() > 0 {
                     return Err(Fault::unsupported(
-                        "how much a mask chooses depends on data: only one number can be put there",
+                        "how many elements a mask selects depends on the data: only a single number can be \
+                         assigned to them",
                     )
                     .help("`torch.where(mask, a, b)` chooses between tensors"));
                 }
@@ -49,7 +50,7 @@ impl Interpreter {
         self.change(of, new)
     }
 
-    /// A mask as `x` needs it: one with fewer dimensions chooses all that lies behind its last.
+    /// A mask as `x` needs it: one with fewer dimensions selects whole slices behind its last.
     fn mask_of(&mut self, mask: ValueId, x: ValueId) -> Result<ValueId> {
         let (shape, whole) = (self.shape(mask), self.shape(x));
         if !whole.starts_with(&shape) {
@@ -66,7 +67,7 @@ impl Interpreter {
         Ok(self.formula().reshape(mask, column.collect())?)
     }
 
-    /// What a key chooses, for each dimension.
+    /// The selection of a key, for each dimension.
     fn chosen(&mut self, x: ValueId, key: &Value) -> Result<Vec<Chosen>> {
         let keys = match key {
             Value::Tuple(keys) => keys.to_vec(),
@@ -102,10 +103,10 @@ impl Interpreter {
                 }
                 other => {
                     return Err(Fault::unsupported(format!(
-                        "assigning to what a {} chooses is not supported",
+                        "assigning to what a {} selects is not supported",
                         other.type_name()
                     ))
-                    .help("`torch.cat` puts parts together, `torch.where` chooses element by element"));
+                    .help("`torch.cat` joins parts, `torch.where` selects element by element"));
                 }
             }
         }
@@ -148,7 +149,7 @@ impl Interpreter {
         self.placed(x, chosen, 0, value)
     }
 
-    /// Dimension by dimension: what lies before, the part, and what lies behind.
+    /// Dimension by dimension: the elements before, the part, and the elements after.
     fn placed(&mut self, x: ValueId, chosen: &[Chosen], from: usize, value: ValueId) -> Result<ValueId> {
         let next = chosen.iter().enumerate().skip(from).find_map(|(axis, chosen)| match chosen {
             Chosen::Places { places, .. } => Some((axis, places)),

@@ -53,7 +53,7 @@ impl Interpreter {
         self.step(object.attributes.borrow().len() as u64 / 8)
     }
 
-    /// What a container holds, in order.
+    /// The contents of a container, in order.
     pub(crate) fn members(&mut self, object: &Rc<Object>) -> Vec<Value> {
         let wanted = |value: &Value| value.as_module().is_some() || matches!(value, Value::Parameter(_));
         object.attributes.borrow().values().filter(|value| wanted(value)).cloned().collect()
@@ -100,7 +100,7 @@ impl Interpreter {
                         fault.help(format!("`{}()` makes a module of the class", class.name))
                     }
                     Value::Function(_) | Value::Native(_) => fault
-                        .help("functions belong into `forward`; there is a module for most, as `nn.ReLU()`"),
+                        .help("functions belong in `forward`; there is a module for most, as `nn.ReLU()`"),
                     Value::List(_) => fault.help(format!(
                         "`{}(*layers)`, with a star, gives the elements of a list one by one",
                         object.class.name

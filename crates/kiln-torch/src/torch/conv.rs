@@ -128,7 +128,7 @@ fn convolved(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
             let with_padding =
                 if padded == *size { String::new() } else { format!(", {padded} with its padding") };
             return Err(Fault::value(format!(
-                "{}: the kernel reaches over {reach} pixels, but `{}` delivers {size} ({}){with_padding}",
+                "{}: the kernel covers {reach} pixels, but `{}` delivers {size} ({}){with_padding}",
                 b.callee,
                 i.maker(x),
                 kiln_graph::ShapeDisplay(&shape)

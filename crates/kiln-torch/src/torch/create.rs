@@ -229,7 +229,7 @@ pub(super) static SUNDRY: &[Native] = natives! {
 static COMPILE: Native =
     Native { name: "torch.compile", signature: "model, /", call: |_, b| Ok(b.get("model")) };
 
-/// The element type that is asked for.
+/// The requested element type.
 fn dtype_of(b: &Bound, default: DType) -> Result<DType> {
     match b.get("dtype") {
         Value::None => Ok(default),

@@ -1,4 +1,4 @@
-//! Where gradients are followed: `detach()`, `torch.no_grad()` and its like.
+//! Tracking of gradients: `detach()`, `torch.no_grad()` and the like.
 //!
 //! In PyTorch a tensor that is made while gradients are off has none, whatever it is made of. Here values of the graph
 //! know nothing of that; which ones were made meanwhile is noted, and `stop_gradient` stands in front of them where they

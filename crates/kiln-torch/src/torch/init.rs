@@ -1,4 +1,4 @@
-//! First values of parameters: PyTorch's defaults for each layer, and `torch.nn.init`.
+//! Initial values of parameters: PyTorch's defaults for each layer, and `torch.nn.init`.
 //!
 //! Sources: Glorot and Bengio 2010 (xavier), He et al. 2015 (kaiming), Saxe et al. 2014 (orthogonal).
 
@@ -12,7 +12,7 @@ use crate::python::methods::natives;
 use crate::python::native::Native;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
-/// What a parameter begins with.
+/// The initial value of a parameter.
 #[derive(Clone, Debug)]
 pub(crate) enum Init {
     /// The same everywhere.
@@ -312,11 +312,11 @@ fn gain(nonlinearity: &str, param: f64) -> Result<f64> {
         "relu" => 2f64.sqrt(),
         "leaky_relu" => (2.0 / (1.0 + param * param)).sqrt(),
         "selu" => 0.75,
-        other => return Err(Fault::value(format!("`{other}` is no nonlinearity that has a gain"))),
+        other => return Err(Fault::value(format!("`{other}` is not a nonlinearity with a gain"))),
     })
 }
 
-/// What drawing costs, in steps of a program.
+/// The cost of drawing random numbers, in steps of a program.
 fn work(init: &Init, shape: &[usize]) -> u64 {
     let count = size(shape);
     let each = match init {

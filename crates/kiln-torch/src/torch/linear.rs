@@ -77,7 +77,7 @@ fn embedding(i: &mut Interpreter, b: &Bound) -> Result<Value> {
             i.maker(indices),
             i.graph.ty(indices)
         ))
-        .help("`--input i64:16` says that the input is 16 integers"));
+        .help("`--input i64:16` declares an input of 16 integers"));
     }
     let y = i.op(Op::Gather(Gather { axis: 0 }), &[weight, indices])?;
     if !i.has_gradient(y)? {
@@ -138,7 +138,7 @@ fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (shape, weights) = (i.shape(x), i.shape(weight));
     let [outputs, inputs] = &weights[..] else {
         return Err(Fault::value(format!(
-            "{}: a weight of shape {} is no matrix",
+            "{}: a weight of shape {} is not a matrix",
             b.callee,
             ShapeDisplay(&weights)
         )));
@@ -176,7 +176,7 @@ fn bilinear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     let (left, right, weights) = (i.shape(x), i.shape(y), i.shape(weight));
     let [outputs, first, second] = &weights[..] else {
         return Err(Fault::value(format!(
-            "{}: a weight of shape {} is no stack of matrices",
+            "{}: a weight of shape {} is not a stack of matrices",
             b.callee,
             ShapeDisplay(&weights)
         )));
@@ -215,7 +215,7 @@ fn bilinear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     }))
 }
 
-/// The famous one: the number of features is wrong, or nobody has flattened the image.
+/// The most common mistake: the number of features is wrong, or the image is not flattened.
 fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim) -> Fault {
     let shape = i.shape(x);
     let maker = i.maker(x);
@@ -251,7 +251,7 @@ fn mismatch(i: &Interpreter, b: &Bound, x: ValueId, inputs: &Dim, outputs: &Dim)
             _ => fault,
         };
     };
-    // What was flattened, if that is what lies in front.
+    // The flattened shape, if a flattening comes before.
     let before =
         i.graph.producer(x).map(|node| i.graph.node(node)).filter(|node| matches!(node.op, Op::Reshape(_)));
     let before = before.map(|node| i.shape(node.inputs[0])).filter(|before| before.len() > 2);

@@ -198,7 +198,7 @@ fn replaced(i: &mut Interpreter, b: &Bound, method: &str, args: Args) -> Result<
 fn known(i: &Interpreter, x: ValueId) -> Result<Tensor> {
     i.graph.as_constant(x).cloned().ok_or_else(|| {
         Fault::unsupported("the value of a tensor is not known yet: `forward` is read once, for all inputs")
-            .help("arithmetic goes on with the tensor itself, without `.item()`")
+            .help("compute with the tensor itself, without `.item()`")
     })
 }
 

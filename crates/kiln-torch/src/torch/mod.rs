@@ -14,6 +14,7 @@ mod create;
 mod dropout;
 mod grad;
 mod init;
+mod join_split;
 mod linear;
 mod loss;
 mod method;
@@ -22,7 +23,6 @@ mod module;
 mod norm;
 mod pad;
 mod parameter;
-mod parts;
 mod pool;
 mod reduce;
 mod resize;
@@ -113,7 +113,7 @@ fn tables() -> [&'static [Function]; 17] {
         linear::FUNCTIONS,
         norm::FUNCTIONS,
         pad::FUNCTIONS,
-        parts::FUNCTIONS,
+        join_split::FUNCTIONS,
         pool::FUNCTIONS,
         reduce::FUNCTIONS,
         resize::FUNCTIONS,
@@ -300,7 +300,7 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
         return Ok(Some(Value::Native(native)));
     }
     Ok(match module {
-        // What PyTorch is made of itself.
+        // PyTorch's own modules.
         "torch" if name == "_C" => {
             Some(Value::Opaque(Opaque { name: "_C".into(), origin: "torch".into() }.into()))
         }
@@ -361,20 +361,20 @@ pub(crate) fn supported() -> Vec<String> {
     all
 }
 
-/// What works instead of something that is not supported.
+/// Alternatives to unsupported functions.
 pub(crate) fn instead(name: &str) -> Option<&'static str> {
     Some(match name {
         "from_numpy" => {
             "`torch.tensor([...])` makes a tensor of numbers; a plan is made without data, which `kiln train --data` reads"
         }
         "distributions" => {
-            "a plan draws no numbers but those of dropout layers and of `nn.RReLU` in training"
+            "a plan generates random numbers only for dropout layers and `nn.RReLU`, in training"
         }
         "_make_subclass" => {
             "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
         }
         "LSTM" | "GRU" | "RNN" | "LSTMCell" | "GRUCell" => {
-            "recurrent layers are not supported; `nn.Conv1d` sees sequences"
+            "recurrent layers are not supported; `nn.Conv1d` processes sequences"
         }
         "MultiheadAttention"
         | "Transformer"

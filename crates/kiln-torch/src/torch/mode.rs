@@ -85,7 +85,7 @@ fn sets_modes(object: &Object, name: &str) -> bool {
     }
 }
 
-/// What to say of layers that stay in evaluation since a constructor has called `eval()`.
+/// The warning about layers that stay in evaluation since a constructor has called `eval()`.
 pub(crate) fn frozen_layers(walk: &Walk) -> Option<String> {
     let is_frozen = |object: &Rc<Object>| {
         let layer = match object.class.native() {
@@ -107,7 +107,7 @@ pub(crate) fn frozen_layers(walk: &Walk) -> Option<String> {
     ))
 }
 
-/// Whether something is in training: what a function is told, or the mode of a layer.
+/// Whether something is in training: the argument of a function, or the mode of a layer.
 pub(super) enum Training {
     /// In a training step, and not else.
     Step,
@@ -141,10 +141,8 @@ impl Training {
 
 /// `F.dropout(x)` drops in evaluation, too: the book warns of it. `does` says what is random.
 pub(super) fn random_in_evaluation(b: &Bound, does: &str, layer: &str) -> Fault {
-    let fault = Fault::unsupported(format!(
-        "{} {does} in evaluation, too, unless it is told when it is training",
-        b.callee
-    ));
+    let fault =
+        Fault::unsupported(format!("{} {does} in evaluation, too, unless it is given `training`", b.callee));
     match b.callee.trim_matches('`') {
         layer if layer.contains("(nn.") => {
             fault.help("a layer is in training when the model is, if `train()` is not called on it alone")

@@ -196,7 +196,7 @@ fn dotted(i: &mut Interpreter, b: &Bound) -> Result<Value> {
 
 fn backward_hook() -> Fault {
     Fault::unsupported("hooks on the backward pass are not supported: gradients are computed by the plan, not by the program")
-        .help("`kiln train` says how large gradients are; a `forward` hook runs where the model is read")
+        .help("`kiln train` reports how large gradients are; a `forward` hook runs where the model is read")
 }
 
 /// Lets a function be called before or after `forward`.
@@ -429,7 +429,7 @@ impl Interpreter {
         if is_buffer && let Value::Tensor(id) = &value {
             if self.trace.is_running {
                 return Err(Fault::unsupported(format!("the buffer `{name}` is changed in `forward`"))
-                    .help("batch normalization keeps running statistics; other buffers stay as they are"));
+                    .help("batch normalization keeps running statistics; other buffers are not changed"));
             }
             let parameter = self.parameter_of(id.get(), true)?;
             object.set(name, parameter);

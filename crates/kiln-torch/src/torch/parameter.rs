@@ -11,13 +11,13 @@ use crate::python::{Fault, Interpreter, Result, Value};
 
 /// A tensor that belongs to a module: a parameter, or a buffer such as a running mean.
 ///
-/// Its first values are only described until somebody needs them: with a state dict nobody does.
+/// Its initial values are only described until they are needed: with a state dict they are not.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub init: RefCell<Init>,
-    /// The constant that has the first values, once somebody has asked for them.
+    /// The constant that has the initial values, once they have been requested.
     pub known: Cell<Option<ValueId>>,
     /// The number with which they are drawn, if it is decided.
     pub number: Cell<Option<u32>>,
@@ -85,7 +85,7 @@ impl Interpreter {
     /// A parameter or buffer that begins with the values of a tensor.
     pub(crate) fn parameter_of(&mut self, data: ValueId, is_buffer: bool) -> Result<Value> {
         let Some(tensor) = self.graph.as_constant(data).cloned() else {
-            return Err(Fault::unsupported("a parameter has to begin with values that are known"));
+            return Err(Fault::unsupported("the initial values of a parameter have to be known"));
         };
         self.elements(tensor.len())?;
         Ok(Parameter::value(tensor.shape().to_vec(), tensor.dtype(), Init::Given(tensor), is_buffer))
@@ -165,7 +165,7 @@ impl Interpreter {
     pub(crate) fn set_values(&mut self, parameter: &Rc<Parameter>, id: ValueId) -> Result<()> {
         self.is_building()?;
         let Some(tensor) = self.graph.as_constant(id).cloned() else {
-            return Err(Fault::unsupported("a parameter has to begin with values that are known"));
+            return Err(Fault::unsupported("the initial values of a parameter have to be known"));
         };
         if tensor.shape() != parameter.shape {
             return Err(Fault::value(format!(
@@ -184,7 +184,7 @@ impl Interpreter {
         let is_left_alone = parameter.state.get().is_some_and(|id| !self.gradients.is_source(id));
         if is_left_alone && !frozen {
             return Err(Fault::unsupported("`requires_grad` is switched on in `forward`")
-                .help("what is trained is decided before: in `__init__`, or in `train`"));
+                .help("what is trained is decided in advance: in `__init__`, or in `train`"));
         }
         parameter.is_frozen.set(frozen);
         Ok(())

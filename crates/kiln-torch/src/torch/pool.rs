@@ -62,7 +62,7 @@ fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind
         if b.given("dilation").is_some() { b.counts("dilation", spatial)? } else { vec![1; spatial] };
     let padding = if b.given("padding").is_some() { b.sizes("padding", spatial)? } else { vec![0; spatial] };
     for (axis, pad) in padding.iter().enumerate() {
-        // PyTorch's own rule: else a window could lie in padding alone.
+        // PyTorch's own rule: else a window could contain padding only.
         if *pad < 0 || pad.saturating_mul(2) > i64::try_from(kernel[axis]).unwrap_or(i64::MAX) {
             return Err(b.wrong("padding", "at most half of the kernel's size"));
         }
@@ -71,7 +71,7 @@ fn window(i: &Interpreter, b: &Bound, x: ValueId, spatial: usize, kind: PoolKind
         let reach = dilations[axis].saturating_mul(kernel[axis] - 1).saturating_add(1);
         if padded.as_const().is_some_and(|p| usize::try_from(p).is_ok_and(|p| p < reach)) {
             return Err(Fault::value(format!(
-                "{}: the window reaches over {reach} pixels, but `{}` delivers {size} ({})",
+                "{}: the window covers {reach} pixels, but `{}` delivers {size} ({})",
                 b.callee,
                 i.maker(x),
                 ShapeDisplay(&shape)
@@ -180,7 +180,8 @@ fn lp(i: &mut Interpreter, b: &Bound, spatial: usize) -> Result<Value> {
     };
     let mean = f.apply(Op::Pool(pool), &[powers])?;
     let sum = f.with(BinaryOp::Mul, mean, count)?;
-    // Where the sum is zero so is the gradient, also for `p = 1`. Of a negative sum the size is taken and its sign given back.
+    // Where the sum is zero so is the gradient, also for `p = 1`. Of a negative sum the size is taken and its sign
+    // given back.
     let y = of_positive(&mut f, sum, |f, sum| match p {
         1.0 => Ok(sum),
         2.0 => f.unary(UnaryOp::Sqrt, sum),

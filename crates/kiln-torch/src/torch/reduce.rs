@@ -127,7 +127,7 @@ fn plain(i: &mut Interpreter, b: &Bound, kind: ReduceKind) -> Result<Value> {
     }
     if kind == ReduceKind::Mean && !i.dtype(x).is_float() {
         return Err(Fault::type_error(format!(
-            "{} needs numbers with a point; `.float()` makes them",
+            "{} needs floating-point numbers; `.float()` converts to them",
             b.callee
         )));
     }

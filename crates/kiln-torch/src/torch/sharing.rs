@@ -41,7 +41,7 @@ const PARTS: &[&str] = &["chunk", "split", "unbind", "narrow", "select"];
 const SAME: &[&str] =
     &["contiguous", "cpu", "float", "long", "int", "bool", "half", "double", "to", "type_as"];
 
-/// What a value is a view of.
+/// The base of a view.
 #[derive(Clone, Copy, Debug)]
 struct View {
     of: ValueId,
@@ -106,7 +106,7 @@ impl Interpreter {
             "`{}` was changed in place through a view of it, or is a view of what was changed",
             self.maker(id)
         ))
-        .help("`y = y + 1` makes a new tensor where `y += 1` changes all views; `x.clone()` is no view"))
+        .help("`y = y + 1` makes a new tensor where `y += 1` changes all views; `x.clone()` is not a view"))
     }
 
     /// Notes that `value` is a view.

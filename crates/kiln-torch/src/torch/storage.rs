@@ -14,7 +14,7 @@ use super::{Init, Parameter};
 use crate::python::native::Native;
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
-/// What leads from a tensor to a view of it.
+/// The path from a tensor to a view of it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// All elements in the same shape.
@@ -125,7 +125,7 @@ impl Interpreter {
         }
     }
 
-    /// What a tensor is at the moment: a view follows its base.
+    /// The current value of a tensor: a view follows its base.
     pub(crate) fn looked_at(&mut self, tensor: &Value) -> Result<Option<ValueId>> {
         let Value::Tensor(cell) = tensor else { return Ok(None) };
         let id = cell.get();
@@ -262,7 +262,7 @@ impl Interpreter {
             if std::mem::replace(place, true) {
                 return Err(Fault::python(
                     "RuntimeError",
-                    "several elements of this view are one in memory: it cannot be written to",
+                    "several elements of this view share memory: it cannot be written to",
                 )
                 .help("`x.clone()` has elements of its own"));
             }
@@ -278,10 +278,10 @@ impl Interpreter {
             return Ok(());
         }
         let Some(id) = self.optional_tensor_of(tensor)? else {
-            return Err(Fault::type_error(format!("a {} has no first values", tensor.type_name())));
+            return Err(Fault::type_error(format!("a {} has no initial values", tensor.type_name())));
         };
         if self.trace.is_running {
-            return Err(Fault::unsupported("first values are given by constructors, not in `forward`"));
+            return Err(Fault::unsupported("initial values are set in constructors, not in `forward`"));
         }
         let ty = self.graph.ty(id).clone();
         let shape = ty.static_shape().unwrap_or_default();

@@ -64,13 +64,11 @@ impl Interpreter {
         Ok(found(Home::Method, name).map(|function| Value::Method(Rc::new((function, of.clone())))))
     }
 
-    /// What would help where a tensor has no such method.
+    /// Help for unknown methods of tensors.
     pub(crate) fn tensor_help(&mut self, fault: Fault, name: &str) -> Fault {
         match name {
             "item" | "numpy" | "tolist" => {
-                return fault.help(
-                    "`forward` is read once, for all inputs: arithmetic goes on with the tensor itself",
-                );
+                return fault.help("`forward` is read once, for all inputs: compute with the tensor itself");
             }
             "backward" => {
                 return fault
@@ -94,10 +92,10 @@ impl Interpreter {
         let Some(id) = self.optional_tensor_of(of)? else { return Ok(vec![]) };
         let shape = self.shape(id);
         let Some(first) = shape.first() else {
-            return Err(Fault::type_error("a tensor without dimensions has no elements to go through"));
+            return Err(Fault::type_error("a tensor without dimensions cannot be iterated over"));
         };
         let count = first.as_const().ok_or_else(|| {
-            Fault::unsupported("going through a batch sample by sample is not supported")
+            Fault::unsupported("iterating over the samples of a batch is not supported")
                 .help("layers and functions work on the whole batch at once")
         })?;
         (0..count).map(|at| self.tensor_item(of, &Value::Int(at))).collect()
@@ -145,7 +143,7 @@ impl Interpreter {
                         ));
                     }
                     return Err(Fault::unsupported(
-                        "choosing by truth values gives a size that depends on the data",
+                        "indexing by a boolean tensor gives a size that depends on the data",
                     )
                     .help("`torch.where(mask, x, 0)` keeps the shape"));
                 }
@@ -218,7 +216,7 @@ impl Interpreter {
     }
 }
 
-/// What becomes of a dimension.
+/// The treatment of a dimension.
 enum Part {
     Kept,
     Dropped,
@@ -287,7 +285,7 @@ impl Index {
             }
         }
         if shape.iter().any(|size| size.is(0)) {
-            return Err(Fault::value(format!("this takes nothing of {}", ShapeDisplay(&i.shape(self.x)))));
+            return Err(Fault::value(format!("this selects nothing of {}", ShapeDisplay(&i.shape(self.x)))));
         }
         Ok(i.formula().reshape(x, shape)?)
     }

@@ -20,7 +20,7 @@ pub(crate) struct Trace {
     stack: Vec<String>,
     /// Whether the innermost is a layer, whose nodes are called as it is.
     in_layer: bool,
-    /// What the next node is called.
+    /// The name of the next node.
     name: String,
     /// How often a name was given.
     given: HashMap<String, usize>,
@@ -112,7 +112,7 @@ impl Trace {
         *count += 1;
     }
 
-    /// What the node that is being made is called.
+    /// The name of the node being created.
     pub fn current(&self) -> &str {
         &self.name
     }
@@ -125,8 +125,8 @@ impl Interpreter {
         Formula::folding(&mut self.graph, name)
     }
 
-    /// Applies a core operator. What depends on constants alone is computed at once: constructors compute the first values
-    /// of parameters, whatever their size.
+    /// Applies a core operator. Values that depend on constants alone are computed at once: constructors compute the
+    /// initial values of parameters, whatever their size.
     pub(crate) fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
         self.step(4)?;
         self.nodes()?;

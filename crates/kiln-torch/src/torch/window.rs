@@ -1,11 +1,11 @@
-//! What convolutions and pooling have in common: windows over images, and messages about channels.
+//! Shared by convolutions and pooling: windows over images, and messages about channels.
 
 use kiln_graph::{Def, Dim, ShapeDisplay, ValueId};
 
 use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
-/// Runs a function of images, `[N, C, spatial...]`, that PyTorch also has for one image without a batch,
-/// `[C, spatial...]`. What the model is given has a batch, so it is not taken for one image; nor is what has other channels
+/// Runs a function of images, `[N, C, spatial...]`, that PyTorch also has for one image without a batch, `[C,
+/// spatial...]`. What the model is given has a batch, so it is not taken for one image; nor is what has other channels
 /// than the function takes.
 pub(crate) fn with_batch(
     i: &mut Interpreter,

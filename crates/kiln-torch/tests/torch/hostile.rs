@@ -177,7 +177,7 @@ fn odd_arguments_are_refused() {
         &[
             (&deep, "longer than"),
             (&many, "more than 1000 arguments"),
-            ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "behind a `]`"),
+            ("m = nn.ReLU(print('{0[1]\u{e9}}'.format([1, 2])))\n", "after a `]`"),
             ("m = nn.ReLU(print('x'.ljust(1000, 'a' * 1000)))\n", "one character"),
             ("d = {1: 2}\nm = nn.ReLU(d.move_to_end(1, last=(d,)))\n", "`last` should be"),
         ],
@@ -255,7 +255,7 @@ fn what_is_nested_without_end_is_refused() {
                 "t = (KeyError,)\nfor i in range(30000):\n    t = (t,)\ntry:\n    1 // 0\nexcept t:\n    pass\n",
                 "nested",
             ),
-            (&net("pass", "a = x\nfor i in range(20000):\n    a = [a]\nreturn a"), "gives a list"),
+            (&net("pass", "a = x\nfor i in range(20000):\n    a = [a]\nreturn a"), "returns a list"),
             // Expressions over sizes.
             (&net("pass", "s = x.size(0) + 1\nfor i in range(200):\n    s = s * s\nreturn x * s"), ""),
             (&net("pass", "s = x.size(0)\nfor i in range(20000):\n    s = (s * s + 1) // 2\nreturn x"), ""),

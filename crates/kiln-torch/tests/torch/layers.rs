@@ -15,8 +15,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("conv_transpose2d_size", "no argument `output_size`"),
     ("instance_norm2d_tracked", "`track_running_stats=True` is not supported"),
     // A sum is a product with a triangle, which only numbers with a point have.
-    ("bits_whole", "for tensors of truth values"),
-    ("bits_not_whole", "for tensors of truth values"),
+    ("bits_whole", "for boolean tensors"),
+    ("bits_not_whole", "for boolean tensors"),
     // The batch is a symbol: a fraction of it is no size, and how many elements there are is not known.
     ("size_mixed", "is not possible with the size"),
     ("roll_flat", "needs `dims`"),

@@ -83,7 +83,7 @@ fn training_and_plots_do_no_harm() {
         ["net = train(net, data)", "net, best = train(net, data)", "net = nn.Sequential(net, data.head())"]
     {
         let model = read(&format!("net = nn.Linear(4, 2)\n{line}\n"), "net", "4").expect("it is a layer");
-        let wanted = format!("`{line}` (net.py:6) is passed over: `net` is taken as it was before");
+        let wanted = format!("`{line}` (net.py:6) is skipped: `net` is used as it was before");
         assert_eq!(model.warnings, [wanted]);
     }
 }
@@ -101,7 +101,7 @@ fn refusals_name_what_works_instead() {
             "from torchtext.datasets import AG_NEWS\ntrain_set, test_set = AG_NEWS()\nnet = nn.Embedding(len(train_set), 4)",
             "`--arg` gives",
         ),
-        ("import random\nnet = nn.Linear(4, random.randint(1, 9))", "`random.randint` draws a number"),
+        ("import random\nnet = nn.Linear(4, random.randint(1, 9))", "`random.randint` draws a random number"),
         (
             "def net(x):\n    return x @ torch.ones(4, 4)",
             "one that computes with tensors is the `forward` of a class",
@@ -190,7 +190,7 @@ fn what_is_carried_from_run_to_run_is_said() {
     ] {
         let model =
             read(&net(init, forward), "net", "4").unwrap_or_else(|report| panic!("{forward}\n{report}"));
-        let wanted = "`forward` leaves a tensor in `h`, from which it has read before";
+        let wanted = "`forward` stores a tensor in `h`, which it has read before";
         let said = model.warnings.iter().any(|warning| warning.starts_with(wanted));
         assert_eq!(said, is_carried, "{forward}: {:?}", model.warnings);
     }

@@ -132,12 +132,12 @@ fn what_wraps_a_model_is_left_out_or_added_with_a_note() {
     };
     assert!(loads(&dict).is_empty());
     let note = loads(&renamed(&dict, |name| format!("model.{name}"), &[]));
-    assert_eq!(note, ["its names begin with `model.`, which the model's do not; that was left out"]);
+    assert_eq!(note, ["its names begin with `model.`, which the model's do not; it was removed"]);
     let note = loads(&renamed(&dict, |name| format!("net.model.{name}"), &["loss.weight", "n_averaged"]));
     assert_eq!(
         note,
         [
-            "the names of the model's weights begin with `net.model.` in it, which was left out; `loss.weight`, `n_averaged` were passed over"
+            "the names of the model's weights begin with `net.model.` in it, which was removed; `loss.weight`, `n_averaged` were passed over"
         ]
     );
 

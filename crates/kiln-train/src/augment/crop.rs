@@ -1,10 +1,10 @@
-//! Cutting pieces out of images: `RandomCrop`, `RandomResizedCrop`, and what an image that is only looked at becomes.
+//! Cropping images: `RandomCrop`, `RandomResizedCrop`, and the deterministic crop of validation images.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// A size in words: `32`, or `[24,32]` for 24 rows of 32.
+/// A size: `32`, or `[24,32]` for 24 rows of 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Size {
@@ -24,12 +24,12 @@ impl Size {
     }
 }
 
-/// What an image becomes that is not to be changed at random, but has to have the size of those that are.
+/// The crop of an image that is not augmented, but has to have the size of those that are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// Its middle: torchvision's `CenterCrop`.
+    /// Its center: torchvision's `CenterCrop`.
     Crop([usize; 2]),
-    /// The shorter side brought to the size, then the middle: `Resize` and `CenterCrop`.
+    /// The shorter side resized, then the center: `Resize` and `CenterCrop`.
     Resize([usize; 2]),
 }
 

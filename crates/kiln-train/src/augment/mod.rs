@@ -1,4 +1,4 @@
-//! Changing training images at random, so that a network sees more than there is.
+//! Data augmentation: random changes of training images.
 //!
 //! Each change takes an image `[C, H, W]` of numbers from 0 to 1 and a generator, and gives one of the same shape, or of
 //! that which it names. They are applied in the order they are named.
@@ -14,11 +14,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::words;
+use crate::option_string;
 
 pub use crop::{Fit, Size};
 
-/// Larger images are a slip.
+/// Larger images are a typing error.
 const MOST_SIDE: usize = 1 << 14;
 
 /// A random change of an image; names and meanings are torchvision's.
@@ -128,7 +128,7 @@ impl FromStr for Augmentation {
 
     /// Parses `affine:degrees=10,translate=0.1`.
     fn from_str(text: &str) -> Result<Self, TrainError> {
-        let augmentation: Self = words::parse(text, "augmentation")?;
+        let augmentation: Self = option_string::parse(text, "augmentation")?;
         augmentation.check_numbers()?;
         Ok(augmentation)
     }
@@ -137,8 +137,9 @@ impl FromStr for Augmentation {
 impl Augmentation {
     /// Checks the numbers; ranges are those of torchvision.
     fn check_numbers(&self) -> Result<(), TrainError> {
-        let share = |name, value: f32| words::check(name, value.into(), 0.0..=1.0);
-        let amount = |name, value: f32| words::check(name, value.into(), 0.0..=f64::from(f32::MAX / 4.0));
+        let share = |name, value: f32| option_string::check(name, value.into(), 0.0..=1.0);
+        let amount =
+            |name, value: f32| option_string::check(name, value.into(), 0.0..=f64::from(f32::MAX / 4.0));
         match self {
             Augmentation::Affine { degrees, translate, scale, shear } => {
                 amount("degrees", *degrees)?;
@@ -155,7 +156,7 @@ impl Augmentation {
                 amount("brightness", *brightness)?;
                 amount("contrast", *contrast)?;
                 amount("saturation", *saturation)?;
-                words::check("hue", (*hue).into(), 0.0..=0.5)
+                option_string::check("hue", (*hue).into(), 0.0..=0.5)
             }
             Augmentation::Erase { p, area } => {
                 share("p", *p)?;
@@ -201,12 +202,12 @@ impl Augmentation {
             | Augmentation::Erase { .. } => [height, width],
         };
         if sides.contains(&0) || sides.iter().any(|side| *side > MOST_SIDE) {
-            return wrong(format!("{} x {} is no size of an image", sides[0], sides[1]));
+            return wrong(format!("{} x {} is not an image size", sides[0], sides[1]));
         }
         Ok([channels, sides[0], sides[1]])
     }
 
-    /// What images that are only looked at become, where this changes the size.
+    /// The deterministic transformation of validation images, if this changes the size.
     fn fit(&self) -> Option<Fit> {
         match self {
             Augmentation::Crop { size, .. } => size.map(|size| Fit::Crop(size.sides())),
@@ -287,7 +288,8 @@ impl Augmentation {
     }
 }
 
-/// What images become that are looked at beside those that `all` changes: the last change of the size, without chance.
+/// The deterministic transformation of images next to those that `all` augments: the last change of the size, without
+/// randomness.
 pub fn fit(all: &[Augmentation]) -> Option<Fit> {
     all.iter().rev().find_map(Augmentation::fit)
 }

@@ -1,4 +1,4 @@
-//! Moving pixels by a projective map, with linear interpolation; what comes from outside is zero.
+//! Projective warps of images, with linear interpolation; pixels from outside are zero.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,6 +1,6 @@
 //! Checksums of checkpoints: CRC-32 of each tensor and of all there is, in the metadata of the file.
 //!
-//! They are there to find damage (flipped bits, lost pages, torn copies), not to keep anybody from changing a file.
+//! They detect damage (flipped bits, lost pages, torn copies), not intentional changes of a file.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) fn add<'a>(
     Ok(())
 }
 
-/// Says what is damaged, if anything is.
+/// Describes the damage, if there is any.
 pub(super) fn verify<'a>(
     metadata: &BTreeMap<String, String>,
     tensors: impl IntoIterator<Item = (&'a str, &'a TensorView<'a>)>,

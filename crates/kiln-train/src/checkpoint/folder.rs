@@ -41,7 +41,7 @@ fn steps(folder: &Path) -> Result<Vec<u64>, TrainError> {
     Ok(all)
 }
 
-/// A checkpoint that is not what was written.
+/// A damaged checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// The file, before it was set aside.
@@ -50,7 +50,7 @@ pub struct Damaged {
     pub message: String,
 }
 
-/// The newest checkpoint of a folder that is as it was written, and the newer ones that are not.
+/// The newest intact checkpoint of a folder, and the newer damaged ones.
 pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Damaged>), TrainError> {
     let mut damaged = Vec::new();
     for step in steps(folder)?.into_iter().rev() {
@@ -67,7 +67,7 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Damaged>), Train
     Ok((None, damaged))
 }
 
-/// Takes damaged checkpoints out of the row, so that new ones are not taken for older than they are. They stay under
+/// Sets damaged checkpoints aside, so that new ones are not taken for older than they are. They are kept under
 /// another name.
 pub fn set_aside(damaged: &[Damaged]) -> Result<(), TrainError> {
     for Damaged { path, .. } in damaged {

@@ -1,9 +1,9 @@
-//! Checkpoints: everything that training needs to go on as if it had not stopped.
+//! Checkpoints: everything that training needs to resume as if it had not stopped.
 //!
 //! A checkpoint is one safetensors file with every state of the plan under its own name, so that other tools can read
-//! the weights, and the progress as JSON in the file's metadata, with checksums ([`checksum`]). It appears at its place
-//! whole or not at all. What grows with every step lies beside it ([`crate::history::HistoryLog`]). Which of a folder's
-//! files are checkpoints is said in [`folder`].
+//! the weights, and the progress as JSON in the file's metadata, with checksums ([`checksum`]). It is written
+//! completely or not at all. Data that grows with every step is stored next to it ([`crate::history::HistoryLog`]).
+//! Which of a folder's files are checkpoints is defined in [`folder`].
 
 mod checksum;
 pub(crate) mod folder;
@@ -23,7 +23,7 @@ const PROGRESS: &str = "kiln.progress";
 /// A tensor of a checkpoint: name, shape, type, bytes.
 type Stored = (String, Vec<usize>, Dtype, Vec<u8>);
 
-/// Writes all states of a session and `progress`; into the file's metadata also what is `known` of the model.
+/// Writes all states of a session and `progress`; into the file's metadata also the `known` metadata of the model.
 pub fn save(
     session: &mut Session,
     path: &Path,
@@ -53,12 +53,12 @@ pub fn save(
     kiln_files::write(path, &bytes).map_err(|source| TrainError::write(path, source))
 }
 
-/// Why a file is no checkpoint to go on from.
+/// Why a file is not a checkpoint to resume from.
 #[derive(Debug)]
 pub enum Unusable {
     /// It cannot be read.
     Unread(std::io::Error),
-    /// It is not what was written. The text says of the file what is wrong with it.
+    /// It is damaged. The message continues after the file's name.
     Damaged(String),
 }
 
@@ -72,12 +72,12 @@ impl Unusable {
     }
 }
 
-/// A checkpoint that has been read and is as it was written.
+/// A checkpoint that was read and is intact.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// How far training had come.
+    /// The progress of the training.
     pub progress: Progress,
 }
 
@@ -106,7 +106,7 @@ impl Checkpoint {
         let metadata: BTreeMap<String, String> =
             header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
         let Some(progress) = metadata.get(PROGRESS) else {
-            return Err("it has weights but no progress to go on from; `--weights` starts from it".into());
+            return Err("it has weights but no progress to resume from; `--weights` starts from it".into());
         };
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("it is not a whole safetensors file ({error})"))?;
@@ -143,7 +143,7 @@ impl Checkpoint {
         }
         let mut unknown: Vec<String> = found.into_keys().collect();
         unknown.sort();
-        complaints.extend(unknown.into_iter().map(|name| format!("`{name}` is nothing that the model has")));
+        complaints.extend(unknown.into_iter().map(|name| format!("`{name}` is not in the model")));
         if tensors.is_empty() || !complaints.is_empty() {
             let message = format!("belongs to another model:\n  {}", complaints.join("\n  "));
             return Err(wrong(&self.path, message));

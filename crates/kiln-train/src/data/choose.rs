@@ -8,7 +8,7 @@ use super::columns::listed;
 use super::{Dataset, Splits, Targets};
 use crate::error::DataError;
 
-/// Names further from each other than so many letters are no slip.
+/// Names that differ in more letters are not taken for typing errors.
 const SLIP: usize = 2;
 
 impl Splits {
@@ -102,7 +102,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// There is no such class; which there are, and which may be meant.
+/// The error for an unknown class: the known ones, and the most similar one.
 fn unknown(name: &str, known: &[(i64, String)]) -> DataError {
     let distance = |other: &str| strsim::levenshtein(&name.to_lowercase(), &other.to_lowercase());
     let near = known.iter().map(|(_, other)| (distance(other), other)).min();

@@ -133,7 +133,10 @@ impl Kind {
         if bytes.is_empty() || !bytes.len().is_multiple_of(each) {
             return Err(DataError::file(
                 path,
-                format!("has {} bytes, which is no multiple of the {each} that an image takes", bytes.len()),
+                format!(
+                    "has {} bytes, which is not a multiple of the {each} that an image takes",
+                    bytes.len()
+                ),
             ));
         }
         let images = bytes.chunks_exact(each);
@@ -169,7 +172,7 @@ impl Kind {
                 _ => None,
             })
             .collect();
-        let labels = labels.ok_or_else(|| wrong(format!("`{}` is no list of numbers", self.labels)))?;
+        let labels = labels.ok_or_else(|| wrong(format!("`{}` is not a list of numbers", self.labels)))?;
         if labels.is_empty() || images.len() != labels.len() * PIXELS {
             return Err(wrong(format!("has {} bytes of pixels for {} labels", images.len(), labels.len())));
         }
@@ -205,7 +208,7 @@ fn bytes_of(heap: &Heap, value: Value) -> Result<Vec<u8>, String> {
     if let Some(problem) = heap.foreign(value) {
         return Err(problem.to_string());
     }
-    let array = heap.array(value).ok_or("is no array")?;
+    let array = heap.array(value).ok_or("is not an array")?;
     let letters = match heap.get(array.dtype) {
         Some(Object::Dtype(letters)) => letters.trim_start_matches(['<', '|', '=']),
         _ => "",

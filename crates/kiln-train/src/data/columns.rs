@@ -1,4 +1,4 @@
-//! Tables: CSV files with a line of names. What they have in common, and rows that are not learned from.
+//! Tables: CSV files with a line of names. Shared functions, and rows without targets.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) fn places(names: &[String], wanted: &[String]) -> Result<Vec<usize>, 
         match (found.next(), found.next()) {
             (Some(place), None) => Ok(place),
             (None, _) => Err(format!(
-                "has no column `{}`, which the model wants; its columns are {}",
+                "has no column `{}`, which the model needs; its columns are {}",
                 shown(name),
                 listed(names)
             )),
@@ -44,8 +44,9 @@ pub(super) fn listed(names: &[String]) -> String {
 pub(super) fn number(record: &csv::StringRecord, place: usize) -> Result<f32, String> {
     let text = record.get(place).unwrap_or_default();
     let number = text.parse::<f32>().ok().filter(|number| number.is_finite());
-    number
-        .ok_or_else(|| format!("line {}, column {}: `{}` is no number", line(record), place + 1, shown(text)))
+    number.ok_or_else(|| {
+        format!("line {}, column {}: `{}` is not a number", line(record), place + 1, shown(text))
+    })
 }
 
 /// The line of a file that a record begins in.

@@ -56,7 +56,7 @@ fn part(
     if let Some(class) = own.iter().find(|class| names.binary_search(class).is_err()) {
         return Err(DataError::file(
             &root.join(class),
-            format!("is no class of the training images; those are {}", listed(names)),
+            format!("is not a class of the training images; those are {}", listed(names)),
         ));
     }
     let mut files = Vec::new();
@@ -65,7 +65,7 @@ fn part(
         let images = if folder.is_dir() { pictures(&folder)? } else { vec![] };
         if images.is_empty() && size.is_none() && options.known.classes.is_empty() {
             // What has a size comes after the training images, and need not have all classes.
-            return Err(DataError::file(&folder, "has no images, so it is no class to learn"));
+            return Err(DataError::file(&folder, "has no images, so it cannot be learned as a class"));
         }
         files.extend(images.into_iter().map(|path| (path, label as i32)));
     }
@@ -120,7 +120,7 @@ fn pixels(
     let image = read.prepared(pictures).filter(Picture::is_within_limits);
     let image = image.ok_or_else(|| {
         let what = format!("would become more than {MOST_PIXELS} pixels");
-        DataError::file(path, format!("{what}; a size to bring all to (`--resize`) would help"))
+        DataError::file(path, format!("{what}; `--resize` brings all to one size"))
     })?;
     let found = (pictures.channels.count(), image.height(), image.width());
     let (_, height, width) = *size.get_or_insert(found);
@@ -128,7 +128,7 @@ fn pixels(
         return Err(DataError::file(
             path,
             format!(
-                "is {} x {}, but the first image is {width} x {height}; a size to bring all to (`--resize`) would help",
+                "is {} x {}, but the first image is {width} x {height}; `--resize` brings all to one size",
                 found.2, found.1
             ),
         ));

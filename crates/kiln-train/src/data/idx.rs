@@ -1,4 +1,4 @@
-//! MNIST and its kin: the IDX format (LeCun, "The MNIST database"), plain or compressed.
+//! MNIST and related data sets: the IDX format (LeCun, "The MNIST database"), plain or compressed.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -153,7 +153,7 @@ fn parse(mut reader: impl Read, most: u64) -> Result<(Vec<usize>, Vec<u8>), Stri
     };
     let mut start = [0; 4];
     reader.read_exact(&mut start).map_err(|error| broken(error, "header"))?;
-    let [0, 0, kind, rank] = start else { return Err("is no IDX file".into()) };
+    let [0, 0, kind, rank] = start else { return Err("is not an IDX file".into()) };
     if kind != 8 {
         return Err(format!("has elements of IDX type {kind:#x}; only bytes (0x8) can be read"));
     }
@@ -167,8 +167,8 @@ fn parse(mut reader: impl Read, most: u64) -> Result<(Vec<usize>, Vec<u8>), Stri
     let Some(count) = count.filter(|count| *count as u64 <= most) else {
         let size = count.map_or("more bytes than there are".into(), |count| size_in_words(count as u64));
         return Err(format!(
-            "its header says {shape:?}, {size}, more than the {} that a file of this size may become; `gunzip` it first \
-             if it is right",
+            "its header says {shape:?}, {size}, more than the {} that a file of this size may become; if it is \
+             valid, `gunzip` it first",
             size_in_words(most)
         ));
     };
@@ -196,7 +196,7 @@ mod tests {
         let cases: [(&[u8], &str); 8] = [
             (&[], "ends in its header"),
             (&[0, 0, 8], "ends in its header"),
-            (&[1, 2, 3, 4, 5], "is no IDX file"),
+            (&[1, 2, 3, 4, 5], "is not an IDX file"),
             (&[0, 0, 9, 1, 0, 0, 0, 0], "IDX type 0x9"),
             (&[0, 0, 8, 1, 0, 0], "ends in its header"),
             (&[0, 0, 8, 1, 0, 0, 0, 2, 7], "1 bytes follow"),

@@ -1,17 +1,17 @@
-//! Which of the folders of an image folder are parts of the data, which are classes, and which files are pictures.
+//! Which of the folders of an image folder are parts of the data, which are classes, and which files are images.
 //!
-//! Classes are read as torchvision's `ImageFolder` reads them: each folder is one, with all pictures in it and below.
+//! Classes are read as torchvision's `ImageFolder` reads them: each folder is one, with all images in it and below.
 //! A folder called `train` may be a part or a class (trains are vehicles, too); what is in it tells.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 
-/// Endings of pictures, those of torchvision's `ImageFolder`.
+/// Endings of images, those of torchvision's `ImageFolder`.
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"];
 /// Folders that programs leave behind.
 const STRAY: [&str; 3] = ["__MACOSX", "$RECYCLE.BIN", "System Volume Information"];
-/// More folders inside each other are a link that leads back.
+/// Deeper nesting means a link that leads back.
 const DEEPEST: usize = 32;
 
 /// Names of the parts.
@@ -50,7 +50,7 @@ fn is_picture(path: &Path) -> bool {
     PICTURES.contains(&ending.as_str())
 }
 
-/// All pictures in a folder and below, in the order of `ImageFolder`: folder after folder by their whole path, the names
+/// All images in a folder and below, in the order of `ImageFolder`: folder after folder by their whole path, the names
 /// in each in order.
 pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let (mut found, mut folders) = (Vec::new(), vec![(folder.to_owned(), 0)]);
@@ -58,7 +58,7 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         if depth > DEEPEST {
             return Err(DataError::file(
                 &folder,
-                "lies too deep; does a link lead back to a folder above it?",
+                "is nested too deeply; does a link lead back to a folder above it?",
             ));
         }
         let (inner, files) = entries(&folder)?;
@@ -93,8 +93,8 @@ pub fn classes(root: &Path) -> Result<Vec<String>, DataError> {
 impl Layout {
     /// Finds out what the folders of `folder` are.
     ///
-    /// `train` is a part where its folders hold pictures and it has none of its own, and either another part has
-    /// classes of the same names, or there is no other folder with pictures. Then it is a class among others.
+    /// `train` is a part where its folders hold images and it has none of its own, and either another part has
+    /// classes of the same names, or there is no other folder with images. Then it is a class among others.
     pub fn of(folder: &Path) -> Result<Self, DataError> {
         let (folders, _) = entries(folder)?;
         let named = |names: &[&str]| {

@@ -1,4 +1,4 @@
-//! Data sets: samples and what they should become.
+//! Data sets: samples and their targets.
 
 mod array;
 mod checksum;
@@ -32,9 +32,9 @@ pub use targets::{IGNORED, Meaning, Targets};
 pub struct Dataset {
     /// The shape of a sample: `[C, H, W]` for images, `[features]` for rows of a table.
     pub shape: Vec<usize>,
-    /// The samples, one behind the other.
+    /// The samples, one after the other.
     pub samples: Samples,
-    /// What they should become.
+    /// Their targets.
     pub targets: Targets,
 }
 
@@ -119,7 +119,7 @@ impl Dataset {
             .unzip()
     }
 
-    /// Mean and deviation of each element of the targets, where they are numbers. What never changes is not made larger.
+    /// Mean and deviation of each element of the targets, where they are numbers. Constant elements are not scaled.
     pub fn target_scale(&self) -> Option<TargetScale> {
         let Targets::Values { shape, values } = &self.targets else { return None };
         let each = shape.iter().product::<usize>().max(1);

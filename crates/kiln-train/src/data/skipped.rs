@@ -1,6 +1,6 @@
-//! What was left out of a data set because it cannot be read.
+//! The parts of a data set that were skipped because they cannot be read.
 
-/// How much was left out, and why at first: of a million bad lines a few are worth keeping.
+/// How much was skipped, and the first reasons: of a million bad lines a few are enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     count: usize,

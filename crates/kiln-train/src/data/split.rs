@@ -12,18 +12,18 @@ use crate::error::DataError;
 /// A data set in its parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Splits {
-    /// What is learned from.
+    /// The training samples.
     pub train: Dataset,
-    /// What is looked at after each epoch, if it is another one than `test`.
+    /// The validation samples, if they are other ones than `test`.
     pub validation: Option<Dataset>,
-    /// What is kept for the end.
+    /// The test samples.
     pub test: Option<Dataset>,
-    /// What was left out because it cannot be read.
+    /// What was skipped because it cannot be read.
     pub skipped: Skipped,
 }
 
 impl Splits {
-    /// What there is to look at after each epoch.
+    /// The samples to evaluate after each epoch.
     pub fn validation(&self) -> Option<&Dataset> {
         self.validation.as_ref().or(self.test.as_ref())
     }
@@ -47,8 +47,8 @@ impl Splits {
         [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()].into_iter().flatten()
     }
 
-    /// What whole numbers mean is decided: all parts have the same classes. Those are the ones that a model knows, if
-    /// it knows any; else they follow from the numbers.
+    /// The meaning of whole numbers is decided: all parts have the same classes. They are the model's, if it
+    /// has any; else they follow from the numbers.
     pub fn decided(mut self, meaning: Meaning, known: &[String]) -> Result<Self, DataError> {
         let parts = || self.parts().map(|data| &data.targets);
         let classes = match meaning {

@@ -1,4 +1,4 @@
-//! Tables to learn from: CSV files with a line of names, numbers, and the target in the last column.
+//! Tables of training data: CSV files with a line of names, numbers, and the target in the last column.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
         let row = match reader.read_record(&mut record) {
             Ok(false) => break,
             Ok(true) => row(&record, &features, target, &mut samples),
-            // What the file system says does not get better with the next line.
+            // An error of the file system does not go away with the next line.
             Err(error) if error.is_io_error() => return Err(wrong(error.to_string())),
             Err(error) => Err(error.to_string()),
         };
@@ -46,7 +46,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     }
     if let Some((line, text)) = targets.stray() {
         let message = format!(
-            "line {line}: the target `{}` is no number, which others in the column `{}` are",
+            "line {line}: the target `{}` is not a number, which others in the column `{}` are",
             shown(text),
             shown(&names[target])
         );
@@ -70,7 +70,7 @@ pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
 fn check_names(names: &[String]) -> Result<(), String> {
     let MetadataLimits { names: most, name_bytes, .. } = METADATA_LIMITS;
     if names.len() > most {
-        return Err(format!("has {} columns; {most} can be learned from", names.len()));
+        return Err(format!("has {} columns; at most {most} are supported", names.len()));
     }
     match names.iter().find(|name| name.len() > name_bytes) {
         Some(name) => Err(format!(
@@ -100,7 +100,7 @@ impl Columns {
         let target = by_name.or_else(|| (0..names.len()).rev().find(|place| !features.contains(place)));
         let target = target.filter(|target| !features.contains(target)).ok_or_else(|| {
             format!(
-                "has no column besides those that the model wants, so there is no target; they are {}",
+                "has no column besides those that the model needs, so there is no target; they are {}",
                 listed(names)
             )
         })?;

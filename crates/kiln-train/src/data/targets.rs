@@ -1,4 +1,4 @@
-//! What samples should become: classes, numbers, or what a loss has yet to decide.
+//! Targets of samples: classes, numbers, or whole numbers whose meaning the loss decides.
 
 use kiln_pickle::shown;
 use kiln_plan::METADATA_LIMITS;
@@ -6,10 +6,10 @@ use kiln_plan::METADATA_LIMITS;
 use super::classes::Numbered;
 use crate::error::DataError;
 
-/// The label of what does not count: PyTorch's own `ignore_index`, which is the number of no class.
+/// The label of what does not count: PyTorch's own `ignore_index`, which is not a class number.
 pub const IGNORED: i32 = -100;
 
-/// What samples should become.
+/// The targets of samples.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
     /// One of some classes for each sample, or for each of its places.
@@ -147,7 +147,7 @@ impl Targets {
         let Targets::Classes { shape, labels, names } = self else { return Ok(()) };
         if names.len() > METADATA_LIMITS.names {
             return Err(format!(
-                "there are {} classes; {} can be told apart",
+                "there are {} classes; at most {} are supported",
                 names.len(),
                 METADATA_LIMITS.names
             ));
@@ -199,7 +199,7 @@ pub(super) fn class_numbers<'a>(
     }
     if least < 0 {
         return Err(DataError::Mismatch(format!(
-            "a target is {least}, which is the number of no class; `--ignore-index {least}` would leave such targets out"
+            "a target is {least}, which is not a class number; `--ignore-index {least}` would leave such targets out"
         )));
     }
     if !usize::try_from(most).is_ok_and(|most| most < METADATA_LIMITS.names) {

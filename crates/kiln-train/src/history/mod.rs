@@ -1,4 +1,4 @@
-//! What was measured after each epoch, and files of it.
+//! The history of a training: measures after each epoch, and their files.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,12 +11,12 @@ mod log;
 
 pub use log::{HistoryLog, Logged};
 
-/// What was measured on some samples.
+/// Measures on some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The mean loss.
     pub loss: f64,
-    /// The share of right classes.
+    /// The fraction of correct predictions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// The mean F1 of the classes.
@@ -50,7 +50,7 @@ pub enum Measure {
     /// The loss: less is better.
     #[default]
     Loss,
-    /// The share of right classes: more is better.
+    /// The fraction of correct predictions: more is better.
     Accuracy,
     /// The mean F1: more is better.
     F1,
@@ -59,7 +59,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// A number of which more is better, on the validation samples if there are any.
+    /// A number of which higher is better, on the validation samples if there are any.
     pub fn of(self, epoch: &Epoch) -> Option<f64> {
         let scores = epoch.validation.as_ref().unwrap_or(&epoch.train);
         match self {

@@ -29,7 +29,7 @@ impl Archive<BufReader<Opened>> {
 impl<R: Read + Seek> Archive<R> {
     /// An archive of `size` bytes.
     pub fn new(reader: R, size: u64) -> Result<Self, String> {
-        let zip = ZipArchive::new(reader).map_err(|error| format!("is no .npz archive: {error}"))?;
+        let zip = ZipArchive::new(reader).map_err(|error| format!("is not an .npz archive: {error}"))?;
         Ok(Self { zip, left: allowance(size) })
     }
 

@@ -1,4 +1,4 @@
-//! What an array is: a dict in Python's words, as `numpy.lib.format` writes it.
+//! The header of an array: a dict in Python's syntax, as `numpy.lib.format` writes it.
 //!
 //! ```text
 //! {'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }
@@ -8,7 +8,7 @@ use std::io::Read;
 
 use kiln_pickle::shown;
 
-/// NumPy itself reads no longer headers unless it is told to trust the file (`max_header_size`).
+/// NumPy itself reads no longer headers unless the file is trusted (`max_header_size`).
 const LONGEST: usize = 10_000;
 /// NumPy has no more dimensions.
 const MOST_DIMENSIONS: usize = 64;
@@ -72,12 +72,12 @@ pub struct Header {
 impl Header {
     /// Reads a header; what follows are the elements.
     pub fn read(reader: &mut impl Read) -> Result<Self, String> {
-        let none = |_| "is no .npy array: it ends in its header".to_owned();
+        let none = |_| "is not an .npy array: it ends in its header".to_owned();
         let mut start = [0; 8];
         reader.read_exact(&mut start).map_err(none)?;
         let [magic @ .., version, _] = start;
         if magic != *b"\x93NUMPY" {
-            return Err("is no .npy array: it does not begin as one".into());
+            return Err("is not an .npy array: it does not begin as one".into());
         }
         let length = match version {
             1 => {
@@ -97,16 +97,16 @@ impl Header {
         }
         let mut text = vec![0; length];
         reader.read_exact(&mut text).map_err(none)?;
-        let text = std::str::from_utf8(&text).map_err(|_| "has a header that is no text")?;
+        let text = std::str::from_utf8(&text).map_err(|_| "has a header that is not text")?;
         Self::parse(text)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut words = Words { rest: text };
         let (mut descr, mut fortran, mut shape) = (None, None, None);
-        words.expect('{', "its header is no dict")?;
+        words.expect('{', "its header is not a dict")?;
         while !words.takes('}') {
-            let key = words.text().ok_or("its header is no dict of names")??;
+            let key = words.text().ok_or("its header is not a dict of names")??;
             words.expect(':', "its header has a name without a value")?;
             let is_new = match key {
                 "descr" => descr.replace(words.descr()?).is_none(),
@@ -118,7 +118,7 @@ impl Header {
                 return Err(format!("its header has `{key}` twice"));
             }
             if !words.takes(',') {
-                words.expect('}', "its header goes on where it should end")?;
+                words.expect('}', "its header continues where it should end")?;
                 break;
             }
         }
@@ -193,14 +193,14 @@ impl<'a> Words<'a> {
 
     fn sizes(&mut self) -> Result<Vec<usize>, String> {
         let mut sizes = Vec::new();
-        self.expect('(', "its header has a `shape` that is no tuple")?;
+        self.expect('(', "its header has a `shape` that is not a tuple")?;
         while !self.takes(')') {
             self.rest = self.rest.trim_start();
             let digits = self.rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(self.rest.len());
             let (number, rest) = self.rest.split_at(digits);
             let size = number.parse().map_err(|_| {
                 let word: String = self.rest.chars().take_while(|c| !matches!(c, ',' | ')')).collect();
-                format!("its header has `{}` in its `shape`, which is no size", shown(word.trim()))
+                format!("its header has `{}` in its `shape`, which is not a size", shown(word.trim()))
             })?;
             sizes.push(size);
             if sizes.len() > MOST_DIMENSIONS {

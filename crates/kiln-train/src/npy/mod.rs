@@ -57,7 +57,7 @@ pub fn read(mut reader: impl Read, most: u64) -> Result<Array, String> {
     let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
     let bytes = count.and_then(|count| count.checked_mul(element.size()));
     let (Some(count), Some(bytes)) = (count, bytes) else {
-        return Err(format!("its header says {shape:?}, more elements than there is memory in the world"));
+        return Err(format!("its header says {shape:?}, more elements than any memory holds"));
     };
     if bytes as u64 > most {
         return Err(format!(
@@ -174,7 +174,7 @@ mod tests {
     fn what_a_header_promises_is_not_believed() {
         for (shape, words) in [
             ("(9000000000000000000, 9000000000000000000)", "more elements than"),
-            ("(99999999999999999999999, 2)", "is no size"),
+            ("(99999999999999999999999, 2)", "is not a size"),
             (
                 "(1000000000000,)",
                 "1000000000000 elements that its header promises: 3.6 TiB of them, where there are at most 1.0 MiB",
@@ -199,16 +199,16 @@ mod tests {
         let cases = [
             (deep(22), "records"),
             (deep(4000), "records"),
-            (dict("'<f4'", "False", &"(".repeat(4000)), "no size"),
+            (dict("'<f4'", "False", &"(".repeat(4000)), "not a size"),
             (dict("'<f4'", "False", "(1 2)"), "no comma"),
-            (dict("'<f4'", "False", "(-1,)"), "no size"),
+            (dict("'<f4'", "False", "(-1,)"), "not a size"),
             (dict("'<f4'", "True", "(1,)"), "Fortran order"),
             (dict("'<f4'", "[[[", "(1,)"), "`fortran_order`"),
             (dict("'|O'", "False", "(1,)"), "elements of type |O"),
             (dict("'<U7'", "False", "(1,)"), "elements of type <U7"),
             (dict("[('a', '<f4')]", "False", "(1,)"), "records"),
             ("{'descr': '<f4'}".into(), "no `fortran_order`"),
-            (" ".repeat(9000), "no dict"),
+            (" ".repeat(9000), "not a dict"),
             (" ".repeat(11_000), "11000 bytes"),
             ("{'descr': '<f4', 'descr': '<f8'}".into(), "twice"),
             ("{'descr': '<f4', 'more': 3}".into(), "`more`"),

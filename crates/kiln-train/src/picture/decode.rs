@@ -1,7 +1,7 @@
 //! From the bytes of a file to 8-bit values, as Pillow's `convert("RGB")` and `convert("L")` give them.
 //!
-//! What a header says is looked at before anything is made of it: a picture of one colour takes a thousandth of its
-//! pixels in a file. A file that ends before its picture does is an error, as it is in Pillow.
+//! The header is checked before anything is allocated: an image of one colour takes a thousandth of its pixels
+//! in a file. A file that ends before its image does is an error, as it is in Pillow.
 
 use std::io::Cursor;
 
@@ -12,7 +12,7 @@ use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
 use super::Picture;
 
-/// Pictures with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
+/// Images with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
 pub const MOST_DECODED: usize = 178_956_970;
 
 /// Pixels of a side. JPEG cannot have more.
@@ -21,7 +21,7 @@ const LONGEST_SIDE: usize = 1 << 16;
 /// Bytes that decoding a file may take beside the pixels of the result.
 const MOST_MEMORY: usize = 1 << 30;
 
-/// Progressive JPEG files have a scan for each step of refinement, about ten; all of them go over the whole picture.
+/// Progressive JPEG files have a scan for each step of refinement, about ten; all of them go over the whole image.
 const MOST_SCANS: usize = 100;
 
 /// Decodes a PNG or JPEG file, in colours or grey. Of a grey file only one channel is kept in both cases.
@@ -50,7 +50,7 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
     }
 }
 
-/// Zeros for the values of a picture.
+/// Zeros for the values of an image.
 fn zeros(count: usize) -> Result<Vec<u8>, String> {
     let mut values = buffer(count).map_err(|error| error.to_string())?;
     values.resize(count, 0);
@@ -60,7 +60,7 @@ fn zeros(count: usize) -> Result<Vec<u8>, String> {
 fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let wrong = |error: png::DecodingError| match error {
         png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "it ends before its pixels do".to_owned()
+            "it is truncated: pixels are missing".to_owned()
         }
         other => other.to_string(),
     };
@@ -148,7 +148,7 @@ impl Kind {
 
 fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let wrong = |error: libjpeg_turbo_rs::JpegError| match error {
-        libjpeg_turbo_rs::JpegError::UnexpectedEof => "it ends before its pixels do".to_owned(),
+        libjpeg_turbo_rs::JpegError::UnexpectedEof => "it is truncated: pixels are missing".to_owned(),
         libjpeg_turbo_rs::JpegError::LimitExceeded { what, actual, limit } => {
             format!(
                 "{what} is {actual}, and {limit} at most; a smaller copy, or one that is not progressive, can be read"
@@ -160,11 +160,11 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let header = decoder.header();
     check_size(header.width.into(), header.height.into())?;
     if !is_whole(bytes) {
-        return Err("it ends before its pixels do".into());
+        return Err("it is truncated: pixels are missing".into());
     }
     check_sampling(header)?;
     let single = header.components.len() == 1;
-    // Grey of a picture in colours is made of its colours, not taken from the file.
+    // Grey of an image in colours is made of its colours, not taken from the file.
     let format = if single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
     let limits = DecodeLimits {
         max_pixels: MOST_DECODED as u64,

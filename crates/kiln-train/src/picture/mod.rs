@@ -1,7 +1,7 @@
-//! Pictures from files, as PyTorch's users have them: decoded as Pillow does, resized and cropped as torchvision's
-//! `Resize` and `CenterCrop` do with Pillow's pictures, value for value.
+//! Images from files, as PyTorch's users have them: decoded as Pillow does, resized and cropped as torchvision's
+//! `Resize` and `CenterCrop` do with Pillow's images, value for value.
 //!
-//! A network sees the difference: rounding a size or an offset the other way moves a picture by a pixel, and weights of
+//! A network sees the difference: rounding a size or an offset the other way moves an image by a pixel, and weights of
 //! grey for television instead of those of Pillow change every pixel.
 
 mod decode;
@@ -15,10 +15,10 @@ use kiln_plan::{Channels, Pictures, Resize};
 
 use crate::error::DataError;
 
-/// Pictures are not made larger than this: 8,192 x 8,192 pixels.
+/// Images are not made larger than this: 8,192 x 8,192 pixels.
 pub const MOST_PIXELS: usize = 1 << 26;
 
-/// A picture of 8-bit values, rows from top to bottom, of each pixel one value (grey) or three (red, green, blue). What
+/// An image of 8-bit values, rows from top to bottom, of each pixel one value (grey) or three (red, green, blue). What
 /// is grey in its file is kept with one value, in whatever colours it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -33,10 +33,10 @@ impl Picture {
     pub fn read(path: &Path, channels: Channels) -> Result<Self, DataError> {
         let bytes = kiln_files::read(path).map_err(|error| DataError::read(path, error))?;
         Self::from_bytes(&bytes, channels)
-            .map_err(|message| DataError::file(path, format!("cannot be read as a picture: {message}")))
+            .map_err(|message| DataError::file(path, format!("cannot be read as an image: {message}")))
     }
 
-    /// Decodes the contents of a file; in words what is wrong with it.
+    /// Decodes the contents of a file; the error describes what is wrong with it.
     pub fn from_bytes(bytes: &[u8], channels: Channels) -> Result<Self, String> {
         decode::decode(bytes, channels == Channels::Grey)
     }
@@ -56,7 +56,7 @@ impl Picture {
         self.width
     }
 
-    /// The picture with what is done to it before it becomes numbers: resized, then cut. `None` if that would be more
+    /// The image with what is done to it before it becomes numbers: resized, then cut. `None` if that would be more
     /// than [`MOST_PIXELS`].
     pub fn prepared(self, pictures: &Pictures) -> Option<Self> {
         let resized = match pictures.resize {
@@ -75,7 +75,7 @@ impl Picture {
         }
     }
 
-    /// The size that a rule asks for, as torchvision's `Resize` reckons it.
+    /// The size that a rule asks for, as torchvision's `Resize` computes it.
     fn size_by(&self, resize: Resize) -> Option<(usize, usize)> {
         let (height, width) = match resize {
             Resize::Exact { height, width } => (height as usize, width as usize),
@@ -93,7 +93,7 @@ impl Picture {
         (height.checked_mul(width)? <= MOST_PIXELS).then_some((height, width))
     }
 
-    /// The picture at another size, which is not zero; `None` if that, or what it takes on the way there, is more than
+    /// The image at another size, which is not zero; `None` if that, or what it takes on the way there, is more than
     /// [`MOST_PIXELS`].
     pub fn resized(self, height: usize, width: usize) -> Option<Self> {
         // Columns come first, so that all rows get the new width.
@@ -101,7 +101,7 @@ impl Picture {
         (most <= MOST_PIXELS).then(|| resample::resize(self, height, width))
     }
 
-    /// The middle of the picture, as torchvision's `CenterCrop` cuts it out: what is missing at the borders is black.
+    /// The middle of the image, as torchvision's `CenterCrop` cuts it out: what is missing at the borders is black.
     pub fn middle(&self, height: usize, width: usize) -> Self {
         let missing = |has: usize, wants: usize| wants.saturating_sub(has) / 2;
         let (above, left) = (missing(self.height, height), missing(self.width, width));

@@ -1,6 +1,6 @@
-//! Bilinear interpolation as Pillow's `resize` does it: where a picture becomes smaller, every pixel under the widened
+//! Bilinear interpolation as Pillow's `resize` does it: where an image becomes smaller, every pixel under the widened
 //! filter contributes. First rows, then columns, each rounded to 8 bits. (Version 13 takes columns first for some sizes,
-//! mostly of high pictures, and then gives values that differ by one; all earlier versions do as is done here.)
+//! mostly of high images, and then gives values that differ by one; all earlier versions do as is done here.)
 
 use super::Picture;
 
@@ -13,7 +13,7 @@ struct Window {
     weights: Vec<i64>,
 }
 
-/// The picture at another size, which is not zero.
+/// The image at another size, which is not zero.
 pub fn resize(picture: Picture, height: usize, width: usize) -> Picture {
     let Picture { channels, .. } = picture;
     let mut now = picture;
@@ -51,7 +51,7 @@ impl Window {
 /// What each of `to` pixels is made of, out of `from`.
 fn windows(from: usize, to: usize) -> Vec<Window> {
     let scale = from as f64 / to as f64;
-    // A filter reaches one pixel to either side, and as much farther as the picture becomes smaller.
+    // A filter reaches one pixel to either side, and as much farther as the image becomes smaller.
     let reach = scale.max(1.0);
     let window = |index: usize| {
         let centre = (index as f64 + 0.5) * scale;

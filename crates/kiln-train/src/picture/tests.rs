@@ -89,7 +89,7 @@ fn what_would_be_too_large_is_refused() {
     }
 }
 
-/// A file that is cut off or changed is refused, or read as some picture; nothing else.
+/// A file that is cut off or changed is refused, or read as some image; nothing else.
 #[test]
 fn damaged_files_do_no_harm() {
     let mut refused = 0;
@@ -99,7 +99,7 @@ fn damaged_files_do_no_harm() {
             continue;
         }
         let good = std::fs::read(&path).expect("a file");
-        // A part of a file is no picture.
+        // A part of a file is not an image.
         for tenth in 0..10 {
             let part = &good[..good.len() * tenth / 10];
             assert!(Picture::from_bytes(part, Channels::Rgb).is_err(), "{}, {tenth} tenths", path.display());
@@ -169,7 +169,7 @@ fn first_of(endings: &[&str]) -> PathBuf {
     paths.filter(is_one).min().expect("a fixture")
 }
 
-/// What resizing takes on the way, and pictures that stay as large as they are.
+/// What resizing takes on the way, and images that stay as large as they are.
 #[test]
 fn sizes_that_are_not_made() {
     let tall = Picture { height: 60_000, width: 1, channels: 1, values: vec![0; 60_000] };

@@ -1,4 +1,4 @@
-//! A training in pictures: one HTML file that needs no other, and the charts and pictures by themselves.
+//! Training reports: one self-contained HTML file, and the charts and images as separate files.
 
 mod charts;
 mod pictures;
@@ -12,12 +12,12 @@ use minijinja::{Environment, context};
 use crate::activations::{ActivationStats, LayerStats, Snapshot};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
-use crate::finder::{self, Found};
 use crate::history::Epoch;
+use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
 
-/// What a report is about.
+/// The contents of a report.
 pub struct Report<'a> {
     /// The heading.
     pub title: String,
@@ -29,13 +29,13 @@ pub struct Report<'a> {
     pub schedule: Vec<(f64, f64)>,
     /// Whether the momentum does anything.
     pub has_momentum: bool,
-    /// The last look at the validation samples.
+    /// The last evaluation on the validation samples.
     pub evaluation: Option<&'a Evaluation>,
     /// Names of the classes.
     pub classes: &'a [String],
     /// The first layer's weight, `[out, in, height, width]`.
     pub first_weight: Option<HostTensor>,
-    /// What was seen of activations.
+    /// The recorded activations.
     pub activations: &'a ActivationStats,
 }
 
@@ -198,7 +198,7 @@ fn cells(epoch: &Epoch) -> Vec<String> {
 pub fn learning_rates(found: &Found, path: &Path) -> Result<(), TrainError> {
     let series = [
         Series::new("loss", found.losses.iter().copied()),
-        Series::new("smoothed", finder::smoothed(&found.losses)),
+        Series::new("smoothed", lr_finder::smoothed(&found.losses)),
     ];
     match lines("Loss by learning rate", "learning rate", &series, Scale::Logarithmic)? {
         Some(chart) => write(path, chart.as_bytes()),

@@ -1,4 +1,4 @@
-//! Pictures made of pixels: filters, and histograms over time as colours.
+//! Images made of pixels: filters, and histograms over time as colours.
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
@@ -7,12 +7,12 @@ use kiln_runtime::HostTensor;
 use crate::activations::{BINS, LayerStats};
 use crate::error::TrainError;
 
-/// A picture as a PNG file.
+/// An image as a PNG file.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
-        .map_err(|error| TrainError::Setting(format!("a picture cannot be written: {error}")))?;
+        .map_err(|error| TrainError::Setting(format!("an image cannot be written: {error}")))?;
     Ok(bytes)
 }
 

@@ -101,7 +101,7 @@ fn tables_with_too_much_of_something() {
     let stray = lines(&|n| if n == 7 { "1,NA".into() } else { format!("1,{n}.5") }, 20);
     let error = table("stray.csv", &stray, &strict).expect_err("a word");
     assert!(
-        error.contains("line 9: the target `NA` is no number, which others in the column `y` are"),
+        error.contains("line 9: the target `NA` is not a number, which others in the column `y` are"),
         "{error}"
     );
     let (values, skipped) = table("stray.csv", &stray, &lenient).expect("the others");
@@ -112,7 +112,7 @@ fn tables_with_too_much_of_something() {
             .expect("one line");
     assert_eq!(skipped, 4999);
     let long = "w".repeat(100_000);
-    let error = table("long.csv", &format!("x,y\n{long},1\n"), &strict).expect_err("no number");
+    let error = table("long.csv", &format!("x,y\n{long},1\n"), &strict).expect_err("not a number");
     assert!(error.len() < 500, "{} letters", error.len());
     let error = table("name.csv", &format!("x,y\n1,{long}\n"), &strict).expect_err("a long name");
     assert!(error.contains("has a name of 100000 bytes; 1024 can be kept") && error.len() < 500, "{error}");
@@ -151,7 +151,7 @@ fn what_is_no_file() {
         let error = load(kind, &root.join(place), &strict).expect_err(words);
         assert!(error.contains(words), "{kind}:{place}: {error}");
     }
-    // A pipe among pictures is named or left out; a picture whose name is no text is a picture.
+    // A pipe among images is named or left out; an image whose name is no text is an image.
     let images = root.join("images");
     for class in ["a", "b"] {
         picture(&images.join(class).join("0.png"));

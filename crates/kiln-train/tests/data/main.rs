@@ -142,19 +142,19 @@ fn tables() {
 #[test]
 fn sources_that_are_none() {
     for (text, words) in [
-        ("imagenet:here", "there are mnist:DIR"),
-        ("mnist", "should be followed by its place"),
-        ("digits:three", "no number of digits"),
-        ("moons:19", "`19` is no number of moons to draw, which is from 20 to 1000000"),
-        ("waves:1000001", "no number of waves"),
-        ("waves:-20", "no number of waves"),
-        ("moons:99999999999999999999", "no number of moons"),
-        ("moons:noise=-1", "no noise of moons, which is from 0 to 100"),
-        ("waves:noise=much", "no noise of waves"),
-        ("digits:500,test=0", "`0` is no number of digits to draw, which is from 1"),
-        ("moons:angle=3", "moons have no `angle`; there are count, test and noise"),
+        ("imagenet:here", "use mnist:DIR"),
+        ("mnist", "should be followed by its path"),
+        ("digits:three", "not a number of digits"),
+        ("moons:19", "`19` is not a number of moons to draw; it should be from 20 to 1000000"),
+        ("waves:1000001", "not a number of waves"),
+        ("waves:-20", "not a number of waves"),
+        ("moons:99999999999999999999", "not a number of moons"),
+        ("moons:noise=-1", "not a noise level of moons; it should be from 0 to 100"),
+        ("waves:noise=much", "not a noise level of waves"),
+        ("digits:500,test=0", "`0` is not a number of digits to draw; it should be from 1"),
+        ("moons:angle=3", "moons have no option `angle`; options are count, test and noise"),
         ("moon", "moons or waves"),
-        ("", "is no data set"),
+        ("", "is not a data set"),
     ] {
         let error = text.parse::<Source>().expect_err(text).to_string();
         assert!(error.contains(words), "{text}: {error}");
@@ -343,9 +343,9 @@ fn cifar_pickles() {
     for (bytes, words) in [
         (batch(2, "labels", 12, 1), "has label 12; there are 10 classes"),
         (batch(2, "names", 1, 1), "has no `labels`"),
-        (batch(2, "labels", 1, 1)[..3000].to_vec(), "cut off"),
+        (batch(2, "labels", 1, 1)[..3000].to_vec(), "truncated"),
         (b"\x80\x02cposix\nsystem\nU\x02ls\x85R.".to_vec(), "holds `posix.system`, and Kiln runs no code"),
-        (b"\x80\x02}(U\x06labels]K\x01aU\x04dataK\x07u.".to_vec(), "`data`: is no array"),
+        (b"\x80\x02}(U\x06labels]K\x01aU\x04dataK\x07u.".to_vec(), "`data`: is not an array"),
     ] {
         std::fs::write(ten.join("data_batch_3"), bytes).expect("a file");
         let error = load("cifar10", &root, &SourceOptions::default()).expect_err(words);
@@ -390,10 +390,10 @@ fn torchvision_folders() {
     }
 }
 
-/// Which folders are parts and which are classes; what is no picture, hidden or left behind by a program does not count.
+/// Which folders are parts and which are classes; what is not an image, hidden or left behind by a program does not count.
 #[test]
 fn folder_layouts() {
-    // Pictures and other files; then the classes, how many samples there are, and whether there is another part; or an error.
+    // Images and other files; then the classes, how many samples there are, and whether there is another part; or an error.
     type Case<'a> = (&'a str, Result<(&'a str, usize, bool), &'a str>);
     let cases: &[Case<'_>] = &[
         ("bus/0.png car/0.png train/0.png", Ok(("bus car train", 3, false))),
@@ -414,7 +414,7 @@ fn folder_layouts() {
         ("a/0.png b/0.png __MACOSX/a/0.png a/.hidden/0.png readme.md", Ok(("a b", 2, false))),
         ("a/0.png b/notes.txt", Err("b`: has no images")),
         ("notes.txt", Err("has no folders")),
-        ("train/a/0.png test/a/0.png test/b/0.png", Err("is no class of the training images")),
+        ("train/a/0.png test/a/0.png test/b/0.png", Err("is not a class of the training images")),
     ];
     for (n, (files, wanted)) in cases.iter().enumerate() {
         let root = folder(&format!("layout-{n}"));
@@ -425,7 +425,7 @@ fn folder_layouts() {
                 let image = image::RgbImage::from_pixel(2, 2, image::Rgb([n as u8, 0, 0]));
                 image.save_with_format(&path, image::ImageFormat::Png).expect("an image");
             } else {
-                std::fs::write(&path, b"no picture").expect("a file");
+                std::fs::write(&path, b"not an image").expect("a file");
             }
         }
         let found = load("folder", &root, &SourceOptions::default());

@@ -1,4 +1,4 @@
-//! Operators that have graphs as attributes, which are written out in their place.
+//! Operators that have subgraphs as attributes, which are expanded in their place.
 
 mod flex_attention;
 
@@ -9,7 +9,7 @@ use super::super::cx::{invalid, unsupported};
 use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, order};
 use crate::proto::{GraphProto, NodeProto};
 
-/// What takes more steps is not written out.
+/// Loops with more iterations are not unrolled.
 const MAX_STEPS: usize = 1024;
 /// Nor are more nodes, in all steps of all graphs together.
 const MAX_NODES: usize = 1 << 15;
@@ -40,7 +40,7 @@ impl Control {
     }
 }
 
-/// Why an operator with graphs could not be written out.
+/// Why an operator with subgraphs could not be expanded.
 enum Stop {
     /// The operator itself is the reason.
     Op(OpError),
@@ -73,15 +73,15 @@ type Result<T> = std::result::Result<T, Stop>;
 /// A graph within a node, as often as it is needed.
 struct Body<'a> {
     graph: &'a GraphProto,
-    /// Nodes that are the same each time, until they have been written out.
+    /// Nodes that are the same in each iteration, until they have been expanded.
     constants: Vec<&'a NodeProto>,
     /// The other nodes, in order.
     nodes: Vec<&'a NodeProto>,
-    /// What names stand for each time.
+    /// The values of names in each iteration.
     shared: Vec<(&'a String, Slot)>,
 }
 
-/// The node that is written out.
+/// The node that is expanded.
 struct At<'a> {
     node: &'a NodeProto,
     name: &'a str,
@@ -137,7 +137,7 @@ impl Importer<'_> {
         self.give_up(scope, node)
     }
 
-    /// Begins with a graph that is written out `steps` times: its initializers and constants, which it shares with itself.
+    /// Starts a subgraph that is unrolled `steps` times: its initializers and constants, which all iterations share.
     fn begin<'b>(&mut self, scope: &Scope, body: &'b GraphProto, steps: usize) -> Result<Body<'b>> {
         let constant = |node: &&NodeProto| super::is_standard(&node.domain) && node.op_type == "Constant";
         let (constants, nodes): (Vec<_>, Vec<_>) =
@@ -145,7 +145,7 @@ impl Importer<'_> {
         if nodes.len().saturating_mul(steps) > MAX_NODES {
             let (count, most) = (nodes.len(), MAX_NODES);
             let reason = format!(
-                "{steps} steps of {count} nodes are too many to be written out; {most} nodes are the most"
+                "{steps} iterations of {count} nodes are too many to unroll; at most {most} nodes are supported"
             );
             return unsupported(reason).map_err(Stop::Op);
         }
@@ -167,8 +167,7 @@ impl Importer<'_> {
         self.nodes = self.nodes.saturating_add(names);
         self.unrolled = self.unrolled.saturating_add(body.nodes.len());
         if self.unrolled > MAX_NODES || self.nodes > super::MAX_NODES {
-            let reason =
-                format!("graphs within nodes are more than {MAX_NODES} nodes when they are written out");
+            let reason = format!("subgraphs have more than {MAX_NODES} nodes once unrolled");
             return unsupported(reason).map_err(Stop::Op);
         }
         if formal.len() != inputs.len() {
@@ -260,7 +259,7 @@ impl Importer<'_> {
             let length = shape[axis].as_usize().filter(|n| (1..=MAX_STEPS).contains(n));
             let Some(length) = length else {
                 let size = &shape[axis];
-                let reason = format!("a scan over `{size}` steps is not supported; 1 to {MAX_STEPS} are");
+                let reason = format!("a scan of `{size}` iterations is not supported; 1 to {MAX_STEPS} are");
                 return unsupported(reason).map_err(Stop::Op);
             };
             if *steps.get_or_insert(length) != length {
@@ -321,7 +320,7 @@ impl Importer<'_> {
         };
         let input = |i: usize| at.inputs.get(i).copied().flatten();
         let limit = match input(0) {
-            Some(count) => Some(known(&self.graph, count, "how often it is repeated")?),
+            Some(count) => Some(known(&self.graph, count, "its number of iterations")?),
             None => None,
         };
         let states = at.inputs.iter().skip(2).copied().collect::<Option<Vec<ValueId>>>();
@@ -341,7 +340,7 @@ impl Importer<'_> {
                 break;
             }
             if usize::try_from(step).map_or(true, |step| step >= MAX_STEPS) {
-                return unsupported(format!("more than {MAX_STEPS} steps are not supported"))
+                return unsupported(format!("more than {MAX_STEPS} iterations are not supported"))
                     .map_err(Stop::Op);
             }
             let number = self
@@ -356,7 +355,8 @@ impl Importer<'_> {
         }
         for list in elements {
             if list.is_empty() {
-                return unsupported("results of no steps are not supported").map_err(Stop::Op);
+                return unsupported("results of a loop without iterations are not supported")
+                    .map_err(Stop::Op);
             }
             states.push(self.stacked(at, list, 0)?);
         }

@@ -1,5 +1,5 @@
-//! How much a file may make of itself. A few hundred bytes can ask for a loop around a recurrent network, or for windows of
-//! millions of elements; what stands in the file itself is as large as the file and is not counted.
+//! Limits on the expansion of a file. A few hundred bytes can describe a loop around a recurrent network, or windows of
+//! millions of elements; data in the file itself is as large as the file and is not counted.
 
 use kiln_graph::{Def, Graph};
 
@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 1 << 30;
 /// What a constant takes beside its elements, roughly: its name, its shape, its place.
 const EACH: usize = 1 << 9;
 
-/// What has been made so far.
+/// What has been created so far.
 #[derive(Default)]
 pub(super) struct Budget {
     /// How many of the graph's values have been looked at.
@@ -21,7 +21,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// What has been added to `graph` stood in the file.
+    /// What has been added to `graph` came from the file.
     pub(super) fn pass(&mut self, graph: &Graph) {
         self.seen = graph.values().len();
     }

@@ -1,4 +1,4 @@
-//! Attention in ONNX's words: three or four dimensions, keys of earlier calls, and the steps on the way as outputs.
+//! Attention as ONNX defines it: three or four dimensions, keys of earlier calls, and intermediate results as outputs.
 
 use kiln_graph::functions::attention::{self, Attended, Attention};
 use kiln_graph::{DType, Dim, ValueId};
@@ -82,7 +82,8 @@ fn how(cx: &Cx<'_>) -> Result<Attention> {
 /// The type of the softmax, if it is said.
 pub(crate) fn softmax_precision(attributes: &Attributes<'_>) -> Result<Option<DType>> {
     let Some(given) = attributes.int("softmax_precision")? else { return Ok(None) };
-    let given = i32::try_from(given).map_err(|_| OpError::Invalid(format!("{given} is no element type")))?;
+    let given =
+        i32::try_from(given).map_err(|_| OpError::Invalid(format!("{given} is not an element type")))?;
     match dtype_of(given) {
         Ok(dtype) if dtype.is_float() => Ok(Some(dtype)),
         Ok(dtype) => invalid(format!("`softmax_precision` is {dtype}, but should be a floating point type")),

@@ -147,7 +147,7 @@ pub(crate) fn conv_transpose(cx: &mut Cx<'_>) -> Outputs {
     with_bias(cx, y, spatial)
 }
 
-/// What is cut off at either end.
+/// The elements cropped at either end.
 fn transposed_pads(
     cx: &Cx<'_>,
     x: ValueId,

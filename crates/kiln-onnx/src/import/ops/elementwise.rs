@@ -127,10 +127,10 @@ pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {
         let known = (1..=16).find(|n| {
             DataType::try_from(*n).is_ok_and(|known| format!("{known:?}").eq_ignore_ascii_case(name))
         });
-        known.ok_or_else(|| OpError::Invalid(format!("\"{name}\" is no element type")))?
+        known.ok_or_else(|| OpError::Invalid(format!("\"{name}\" is not an element type")))?
     } else {
         let to = cx.attributes.int("to")?.ok_or_else(missing)?;
-        i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?
+        i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is not an element type")))?
     };
     let to =
         dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;

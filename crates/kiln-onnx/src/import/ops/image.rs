@@ -22,13 +22,13 @@ pub(crate) fn grid_sample(cx: &mut Cx<'_>) -> Outputs {
         "linear" | "bilinear" => Between::Linear,
         "nearest" => Between::Nearest,
         "cubic" | "bicubic" => Between::Cubic(-0.75),
-        other => return invalid(format!("`mode` is \"{other}\", which is none of those there are")),
+        other => return invalid(format!("`mode` is \"{other}\", which does not exist")),
     };
     let outside = match cx.attributes.string_or("padding_mode", "zeros")? {
         "zeros" => Outside::Zeros,
         "border" => Outside::Border,
         "reflection" => Outside::Mirror { middle: corners.aligned },
-        other => return invalid(format!("`padding_mode` is \"{other}\", which is none of those there are")),
+        other => return invalid(format!("`padding_mode` is \"{other}\", which does not exist")),
     };
     let spatial = cx.spatial(x)?;
     if spatial > 3 {
@@ -51,7 +51,7 @@ pub(crate) fn affine_grid(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![sampling::affine_grid(&mut cx.formula(), theta, image, corners)?])
 }
 
-/// Since version 16 coordinates are those of elements' edges, unless said otherwise.
+/// Since version 16 coordinates are those of elements' edges by default.
 pub(crate) fn roi_align(cx: &mut Cx<'_>) -> Outputs {
     let (x, regions, images) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let half_pixel = cx.opset >= 16
@@ -60,7 +60,7 @@ pub(crate) fn roi_align(cx: &mut Cx<'_>) -> Outputs {
             "output_half_pixel" => false,
             other => {
                 return invalid(format!(
-                    "`coordinate_transformation_mode` is \"{other}\", which there is not"
+                    "`coordinate_transformation_mode` is \"{other}\", which does not exist"
                 ));
             }
         };
@@ -78,7 +78,7 @@ pub(crate) fn roi_align(cx: &mut Cx<'_>) -> Outputs {
     let samples = positive("sampling_ratio", 0)?;
     if samples == 0 {
         return unsupported(
-            "`sampling_ratio` = 0 takes as many samples as a region is large, which is not known beforehand; \
+            "`sampling_ratio` = 0 takes as many samples as a region is large, which is not known ahead of time; \
              export the model with a number, 2 for example",
         );
     }

@@ -55,7 +55,7 @@ pub(crate) fn scatter_nd(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![indexing::scatter_nd(&mut cx.formula(), data, indices, updates, reduction)?])
 }
 
-/// `k` is an attribute before opset 10; the smallest can be asked for since 11.
+/// `k` is an attribute before opset 10; `largest` exists since 11.
 pub(crate) fn top_k(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let axis = cx.axis_of(-1, x)?;

@@ -40,7 +40,7 @@ pub(crate) fn bit_shift(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn bit_cast(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let to = cx.attributes.int("to")?.ok_or_else(|| OpError::Invalid("attribute `to` is missing".into()))?;
-    let to = i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is no element type")))?;
+    let to = i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is not an element type")))?;
     let to =
         dtype_of(to).map_err(|found| OpError::Unsupported(format!("bits as {found} are not supported")))?;
     let from = cx.dtype(x);

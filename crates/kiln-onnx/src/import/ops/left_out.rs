@@ -1,4 +1,4 @@
-//! What is deliberately not read, and why. `kiln check` says so, where it could only say that something is unknown.
+//! Operators left out on purpose, and why. `kiln check` reports the reason instead of an unknown operator.
 
 /// Why operators of one kind are left out.
 struct Reason {
@@ -12,12 +12,12 @@ const TRAINING: &str = "ai.onnx.preview.training";
 
 const REASONS: &[Reason] = &[
     Reason {
-        why: "strings are left out: devices compute with numbers",
+        why: "strings are not supported: devices compute with numbers",
         domain: "",
         operators: &["RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit"],
     },
     Reason {
-        why: "sequences are left out: a plan has tensors, as many as are known ahead of time",
+        why: "sequences are not supported: the number of tensors in a plan is fixed",
         domain: "",
         operators: &[
             "ConcatFromSequence",
@@ -32,22 +32,22 @@ const REASONS: &[Reason] = &[
         ],
     },
     Reason {
-        why: "optional values are left out: what is computed is known ahead of time",
+        why: "optional values are not supported: a plan is fixed ahead of time",
         domain: "",
         operators: &["Optional", "OptionalGetElement", "OptionalHasElement"],
     },
     Reason {
-        why: "how much comes out depends on the data, but a plan is laid out ahead of time",
+        why: "the size of the output depends on the data, but a plan is laid out ahead of time",
         domain: "",
         operators: &["NonMaxSuppression", "NonZero"],
     },
     Reason {
-        why: "loops whose length is known only while they run are left out: a plan is a fixed list of dispatches",
+        why: "loops whose length is known only at run time are not supported: a plan is a fixed list of dispatches",
         domain: "",
         operators: &["Loop"],
     },
     Reason {
-        why: "quantized operators are left out for now; an export in floats has the same network",
+        why: "quantized operators are not supported yet; export the network in floating point instead",
         domain: "",
         operators: &[
             "ConvInteger",
@@ -60,12 +60,12 @@ const REASONS: &[Reason] = &[
         ],
     },
     Reason {
-        why: "files of pictures are left out: decoding them is the host program's",
+        why: "image files are not supported: the host program decodes them",
         domain: "",
         operators: &["ImageDecoder"],
     },
     Reason {
-        why: "the operators of classical machine learning are left out: Kiln is for networks",
+        why: "classical machine-learning operators are not supported: Kiln is for neural networks",
         domain: CLASSICAL,
         operators: &[
             "CastMap",
@@ -88,7 +88,7 @@ const REASONS: &[Reason] = &[
         ],
     },
     Reason {
-        why: "gradients are Kiln's to derive, for any model: `kiln compile --train`",
+        why: "Kiln derives gradients itself, for any model: `kiln compile --train`",
         domain: TRAINING,
         operators: &["Gradient"],
     },

@@ -1,4 +1,4 @@
-//! What versions 1 to 6 of the operator set had otherwise: broadcasting that had to be asked for.
+//! Differences of versions 1 to 6 of the operator set: broadcasting had to be requested.
 
 use kiln_graph::{Dim, ValueId};
 

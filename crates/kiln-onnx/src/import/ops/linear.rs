@@ -1,4 +1,4 @@
-//! Matrix products, and what else is known of matrices.
+//! Matrix products, and other operators on matrices.
 
 use kiln_graph::Op;
 use kiln_graph::functions::{determinant, einsum, linear};
@@ -14,7 +14,7 @@ pub(crate) fn mat_mul(cx: &mut Cx<'_>) -> Outputs {
 /// `alpha * A * B + beta * C`
 pub(crate) fn gemm(cx: &mut Cx<'_>) -> Outputs {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
-    // Up to version 6 it had to be said that C is stretched.
+    // Up to version 6, broadcasting of C had to be requested.
     cx.attributes.ignore("broadcast");
     let transpose_a = cx.attributes.flag("transA", false)?;
     let transpose_b = cx.attributes.flag("transB", false)?;

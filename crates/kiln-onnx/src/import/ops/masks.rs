@@ -1,4 +1,4 @@
-//! Operators in which an element depends on where it stands.
+//! Operators in which an element depends on its position.
 
 use kiln_graph::functions::masks::{self, Triangle};
 use kiln_graph::ops::SliceAxis;
@@ -36,7 +36,7 @@ pub(crate) fn eye_like(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![masks::eye(&mut cx.formula(), dtype, rows.clone(), columns.clone(), k)?])
 }
 
-/// `values` are what stands elsewhere, and what stands at the index.
+/// `values` are the value elsewhere, and the value at the index.
 pub(crate) fn one_hot(cx: &mut Cx<'_>) -> Outputs {
     let (indices, values) = (cx.input(0)?, cx.input(2)?);
     // A size, although its type may be any.

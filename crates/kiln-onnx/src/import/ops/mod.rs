@@ -5,8 +5,8 @@
 
 mod activation;
 mod attention;
-mod chosen;
 mod conv;
+mod data_dependent;
 mod elementwise;
 mod image;
 mod indexing;
@@ -105,7 +105,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("CenterCropPad", 18, image::center_crop_pad).constants(&[1]),
     op("Clip", 1, activation::clip).constants(&[1, 2]),
     op("Col2Im", 18, image::col2im).constants(&[1, 2]),
-    op("Compress", 9, chosen::compress).constants(&[1]),
+    op("Compress", 9, data_dependent::compress).constants(&[1]),
     op("Concat", 1, movement::concat),
     op("Constant", 1, shape::constant),
     op("ConstantOfShape", 9, shape::constant_of_shape).constants(&[0]),
@@ -240,7 +240,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("TopK", 1, indexing::top_k).constants(&[1]),
     op("Transpose", 1, shape::transpose),
     op("Trilu", 14, masks::trilu),
-    op("Unique", 11, chosen::unique).constants(&[0]),
+    op("Unique", 11, data_dependent::unique).constants(&[0]),
     op("Unsqueeze", 1, shape::unsqueeze).constants(&[1]),
     op("Upsample", 7, resize::upsample).until(10).constants(&[1]),
     op("Where", 9, elementwise::select),
@@ -291,7 +291,7 @@ pub(crate) fn support(domain: &str, name: &str, opset: i64) -> Support {
     };
     let Some(operator) = TABLE.get(index) else { return Support::No };
     match operator.until {
-        // Asked about the newest version, whoever asks wants to know of the operator at all.
+        // A query for the newest version asks whether the operator is known at all.
         Some(until) if opset >= until && opset < super::OPSETS.1 => Support::Gone(until),
         _ if opset < operator.since => Support::TooNew(operator.since),
         _ => Support::Yes(operator),

@@ -9,7 +9,7 @@ use crate::tensor::dtype_of;
 
 pub(crate) fn batch_normalization(cx: &mut Cx<'_>) -> Outputs {
     let inputs = (0..5).map(|i| cx.input(i)).collect::<Result<Vec<_>>>()?;
-    // Up to version 8 statistics could be per element, which nobody has used.
+    // Up to version 8 statistics could be per element, which is unused in practice.
     if cx.opset < 9 && !cx.attributes.flag("spatial", true)? {
         return unsupported("`spatial` = 0 is not supported");
     }
@@ -130,7 +130,7 @@ pub(crate) fn mean_variance_normalization(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.cast(y, cx.dtype(x))?])
 }
 
-/// What has no length stays as it is.
+/// Vectors of length zero are unchanged.
 pub(crate) fn lp_normalization(cx: &mut Cx<'_>) -> Outputs {
     let given = cx.input(0)?;
     let axis = cx.axis_of(-1, given)?;

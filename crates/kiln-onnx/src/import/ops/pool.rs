@@ -117,8 +117,8 @@ pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![cx.cast(y, cx.dtype(given))?])
 }
 
-/// A last window that hangs over the padding (`ceil_mode`) is divided by what lies within; more padding makes all of
-/// them whole.
+/// A last window that extends beyond the padding (`ceil_mode`) is divided by the number of elements within; more
+/// padding makes all windows whole.
 fn mean_of_whole_windows(cx: &mut Cx<'_>, x: ValueId, mut pool: Pool) -> Result<ValueId> {
     let mean = cx.op(Op::Pool(pool.clone()), &[x])?;
     if !pool.ceil_mode {

@@ -1,4 +1,4 @@
-//! Recurrent layers: one or two directions of a network that is written out step by step.
+//! Recurrent layers: one or two directions of a network that is unrolled step by step.
 
 use kiln_graph::functions::recurrent::{self, Activation, Cell, Recurrence, States, Weights};
 use kiln_graph::ops::SliceAxis;
@@ -150,7 +150,7 @@ fn three(shape: &[usize]) -> Option<[usize; 3]> {
     shape.try_into().ok()
 }
 
-/// `Y [T, directions, N, H]`, `Y_h [directions, N, H]` and, where there is one, `Y_c`; with the batch first if asked for.
+/// `Y [T, directions, N, H]`, `Y_h [directions, N, H]` and, where there is one, `Y_c`; with the batch first if requested.
 fn outputs(cx: &mut Cx<'_>, made: &[States], batch_first: bool) -> Outputs {
     let mut joined = |values: Vec<ValueId>, axis: usize| -> Result<ValueId> {
         let parts: Vec<ValueId> = values

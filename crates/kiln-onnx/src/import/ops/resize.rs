@@ -60,13 +60,13 @@ struct Line {
     part: [f32; 2],
 }
 
-/// All that an interpolation is told.
+/// Attributes of an interpolation.
 struct How {
     mode: Mode,
     places: Places,
     antialias: bool,
     beyond: Beyond,
-    /// What is outside of the image, for [`Places::CropAndResize`].
+    /// The value outside of the image, for [`Places::CropAndResize`].
     extrapolation: f32,
 }
 
@@ -123,7 +123,7 @@ fn read(cx: &Cx<'_>) -> Result<How> {
         "round_prefer_ceil" => NearestMode::RoundPreferCeil,
         "floor" => NearestMode::Floor,
         "ceil" => NearestMode::Ceil,
-        other => return invalid(format!("`nearest_mode` is \"{other}\", which is none of those there are")),
+        other => return invalid(format!("`nearest_mode` is \"{other}\", which does not exist")),
     };
     let coefficient = f64::from(cx.attributes.float_or("cubic_coeff_a", -0.75)?);
     let mode = match cx.attributes.string_or("mode", "nearest")? {
@@ -163,7 +163,7 @@ fn read(cx: &Cx<'_>) -> Result<How> {
     })
 }
 
-/// What is resized, and to what.
+/// The resized axes and their new sizes.
 struct Sizes {
     axes: Vec<usize>,
     shape: Vec<Dim>,
@@ -234,7 +234,7 @@ fn parts(cx: &Cx<'_>, places: Places, axes: &[usize]) -> Result<Vec<[f32; 2]>> {
     Ok(first.iter().zip(last).map(|(first, last)| [*first, *last]).collect())
 }
 
-/// The core operator, where it does all that is asked for.
+/// The core operator, if it supports all attributes.
 fn core(how: &How, from: &[Dim], shape: &[Dim], scales: Option<&[f64]>) -> Option<Resize> {
     let Places::Core(coordinates) = how.places else { return None };
     let mode = match how.mode {
@@ -279,7 +279,7 @@ fn interpolate(cx: &mut Cx<'_>, x: ValueId, lines: &[Line], how: &How) -> Result
 /// In 32 bits and step by step as ONNX Runtime computes it, since rounding and the borders of an image depend on it.
 #[allow(clippy::as_conversions, reason = "sizes are below a million")]
 impl Line {
-    /// Where element `out` lies about the middle of the image.
+    /// The position of element `out` relative to the center of the image.
     fn symmetric(&self, out: usize) -> f32 {
         let ResizedAxis { from, to, .. } = self.sizes;
         let scale = self.sizes.scale_f32();
@@ -288,7 +288,7 @@ impl Line {
         (f64::from(offset) + (out as f64 + 0.5) / f64::from(scale) - 0.5) as f32
     }
 
-    /// Where element `out` lies in the part of the image.
+    /// The position of element `out` in the part of the image.
     fn crop(&self, out: usize) -> f32 {
         let ([first, end], last) = (self.part, (self.sizes.from - 1) as f32);
         if self.sizes.to == 1 {

@@ -1,4 +1,4 @@
-//! What models of sequences have beside attention: rotations, caches, convolutions and recurrences that carry a state.
+//! Operators of sequence models besides attention: rotations, caches, convolutions and recurrences that carry a state.
 
 use kiln_graph::functions::{activation, attention, convolution, embedding};
 use kiln_graph::ops::{BinaryOp, Conv, Gather, GatherElements, Iota, MatMul, SliceAxis, UnaryOp};
@@ -36,7 +36,7 @@ pub(crate) fn rotary_embedding(cx: &mut Cx<'_>) -> Outputs {
     for angle in &mut angles {
         let mut shape = cx.shape(*angle);
         if shape.len() != 3 || &shape[2] * &2.into() != features {
-            return invalid(format!("{} are no angles for {features} turned features", cx.ty(*angle)));
+            return invalid(format!("{} are not angles for {features} rotated features", cx.ty(*angle)));
         }
         shape.insert(axis, 1.into());
         *angle = cx.reshape(*angle, shape)?;
@@ -139,7 +139,7 @@ pub(crate) fn causal_conv(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![y, cx.formula().slice(all, vec![end])?])
 }
 
-/// Steps that are written out one by one.
+/// Maximum number of unrolled steps.
 const MAX_STEPS: usize = 256;
 
 /// Attention without a softmax (Katharopoulos et al. 2020): a sum of products of keys and values is the state `[B, heads,
@@ -152,7 +152,7 @@ pub(crate) fn linear_attention(cx: &mut Cx<'_>) -> Outputs {
         "gated" => (true, false),
         "delta" => (false, true),
         "gated_delta" => (true, true),
-        other => return invalid(format!("`update_rule` is \"{other}\", which is none")),
+        other => return invalid(format!("`update_rule` is \"{other}\", which does not exist")),
     };
     // How an implementation might split the work.
     cx.attributes.ignore("chunk_size");

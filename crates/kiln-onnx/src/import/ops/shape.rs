@@ -1,4 +1,4 @@
-//! Operators about shapes, and values that are known beforehand.
+//! Operators on shapes, and values that are known ahead of time.
 
 use kiln_graph::functions::{movement, ranges};
 use kiln_graph::ops::{Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};

@@ -104,7 +104,7 @@ pub(crate) fn blackman_window(cx: &mut Cx<'_>) -> Outputs {
 }
 
 /// Triangles over the frequencies of a one-sided transform, at equal distances on the mel scale,
-/// `mel(f) = 2595 log10(1 + f / 700)`. Corners lie at whole frequencies: `floor((length + 1) f / rate)`.
+/// `mel(f) = 2595 log10(1 + f / 700)`. Corners are at whole frequencies: `floor((length + 1) f / rate)`.
 pub(crate) fn mel_weight_matrix(cx: &mut Cx<'_>) -> Outputs {
     let (bands, length) = (size(cx, 0, "num_mel_bins")?, size(cx, 1, "dft_length")?);
     let rate = size(cx, 2, "sample_rate")?;

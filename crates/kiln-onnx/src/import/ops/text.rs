@@ -1,4 +1,4 @@
-//! Texts as lists of numbers.
+//! N-grams of sequences of numbers.
 
 use kiln_graph::functions::masks::counted;
 use kiln_graph::ops::{BinaryOp, Gather, Pad, PadMode, SliceAxis};
@@ -14,7 +14,7 @@ const MOST_WAYS: usize = 256;
 pub(crate) fn tf_idf_vectorizer(cx: &mut Cx<'_>) -> Outputs {
     let attributes = &cx.attributes;
     if attributes.strings("pool_strings")?.is_some() {
-        return unsupported("texts are not supported, only numbers");
+        return unsupported("strings are not supported, only numbers");
     }
     let needed = |name: &str| OpError::Invalid(format!("attribute `{name}` is missing"));
     let ints = |name: &str| attributes.ints(name)?.ok_or_else(|| needed(name));
@@ -77,7 +77,7 @@ pub(crate) fn tf_idf_vectorizer(cx: &mut Cx<'_>) -> Outputs {
     }
     let width = places.iter().copied().max().unwrap_or(-1).saturating_add(1);
     let width = usize::try_from(width).ok().filter(|width| *width <= 1 << 24);
-    let Some(width) = width else { return invalid("`ngram_indexes` has no reasonable places") };
+    let Some(width) = width else { return invalid("`ngram_indexes` has places out of range") };
     // Which column goes to each place; the one behind the last is zero.
     let mut sources = vec![columns.len(); width];
     let mut scales = vec![0.0f32; width];

@@ -1,4 +1,4 @@
-//! Data sets that need no download: each is drawn by its seed, as large as one likes.
+//! Data sets that need no download: each is generated from a seed, in any size.
 //!
 //! All have a part for training and a sixth as many samples for testing, or as many as are asked for, from random
 //! numbers of their own: `moons`, `moons:500`, `moons:500,noise=0.4,test=200`.
@@ -17,7 +17,7 @@ use super::{Dataset, Skipped, Splits};
 /// Fewer samples make no data set.
 const LEAST: usize = 20;
 
-/// More samples are a slip of the finger: they would all have to be drawn first, and held in memory.
+/// More samples are a typing error: they would all have to be generated first, and held in memory.
 const MOST: usize = 1_000_000;
 
 /// More noise hides everything.
@@ -51,7 +51,7 @@ impl Drawn {
         Self::ALL.into_iter().find(|drawn| drawn.name() == name)
     }
 
-    /// What is drawn if nothing else is said: as many samples as are enough to learn from.
+    /// The default number of samples: enough to train on.
     pub fn usual(self) -> Drawing {
         let count = match self {
             Drawn::Digits => 6000,
@@ -61,14 +61,14 @@ impl Drawn {
     }
 }
 
-/// What is to be drawn, and how.
+/// What to generate, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Drawing {
     /// What.
     pub what: Drawn,
-    /// How many samples to learn from.
+    /// The number of training samples.
     pub count: usize,
-    /// How many to test with, if not a sixth as many.
+    /// The number of test samples, if not a sixth as many.
     pub test: Option<usize>,
     /// The standard deviation of what is added: to coordinates, to values, to pixels from 0 to 1. If nothing is said, 0.1
     /// for points and curves, 0 for pixels.
@@ -92,9 +92,9 @@ impl Drawing {
         let name = what.name();
         let count = |text: &str, least: usize| match text.parse() {
             Ok(count) if (least..=MOST).contains(&count) => Ok(count),
-            Ok(_) | Err(_) => {
-                Err(format!("`{text}` is no number of {name} to draw, which is from {least} to {MOST}"))
-            }
+            Ok(_) | Err(_) => Err(format!(
+                "`{text}` is not a number of {name} to draw; it should be from {least} to {MOST}"
+            )),
         };
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             match word.split_once('=') {
@@ -104,12 +104,14 @@ impl Drawing {
                 Some(("noise", number)) => {
                     let noise = number.parse().ok().filter(|noise| (0.0..=MOST_NOISE).contains(noise));
                     drawing.noise = Some(noise.ok_or_else(|| {
-                        format!("`{number}` is no noise of {name}, which is from 0 to {MOST_NOISE}")
+                        format!(
+                            "`{number}` is not a noise level of {name}; it should be from 0 to {MOST_NOISE}"
+                        )
                     })?);
                 }
                 Some((other, _)) => {
                     return Err(format!(
-                        "{name} have no `{other}`; there are count, test and noise, as in {name}:500,noise=0.2"
+                        "{name} have no option `{other}`; options are count, test and noise, as in {name}:500,noise=0.2"
                     ));
                 }
             }

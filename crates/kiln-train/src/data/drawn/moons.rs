@@ -1,4 +1,4 @@
-//! Two half circles that reach into each other, which no straight line parts: scikit-learn's `make_moons`.
+//! Two interleaved half circles, which no straight line separates: scikit-learn's `make_moons`.
 
 use std::f32::consts::PI;
 

@@ -1,4 +1,4 @@
-//! Operators whose result is as long as the data says: they can be imported where the data is known.
+//! Operators whose result's size depends on the data: they can be imported if the data is constant.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use kiln_graph::{Op, Tensor, ValueId, product};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
 
-/// The axis that is chosen along; without one the input is flattened first.
+/// The axis to select along; without one the input is flattened first.
 fn along(cx: &mut Cx<'_>, x: ValueId) -> Result<(ValueId, usize)> {
     match cx.attributes.int("axis")? {
         Some(axis) => Ok((x, cx.axis(axis, cx.rank(x))?)),
@@ -27,7 +27,8 @@ fn indices(places: &[usize]) -> Tensor {
     Tensor::ints(places.iter().map(|place| i64::try_from(*place).unwrap_or(i64::MAX)))
 }
 
-/// What a condition holds for, which has to be known, as it decides how much there is. It may end before the axis does.
+/// The elements for which a condition holds, which has to be constant, as it determines the size. It may be shorter
+/// than the axis.
 pub(crate) fn compress(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let condition = cx.constant(1, "condition")?;
@@ -53,7 +54,7 @@ pub(crate) fn unique(cx: &mut Cx<'_>) -> Outputs {
     let size = shape.get(axis).copied().unwrap_or(0);
     let (before, after) =
         (shape[..axis].iter().product::<usize>(), shape[axis + 1..].iter().product::<usize>());
-    // A slice is the list of its elements. Integers beyond 2^53 are told apart as integers.
+    // A slice is the list of its elements. Integers beyond 2^53 are compared as integers.
     let (floats, ints) = (tensor.to_f64(), tensor.to_ints());
     let place = |slice: usize, n: usize| ((n / after) * size + slice) * after + n % after;
     let compare = |a: usize, b: usize| {

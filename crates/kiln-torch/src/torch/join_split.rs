@@ -1,4 +1,4 @@
-//! Functions that put tensors together, take them apart, and choose elements.
+//! Functions that join and split tensors, and select elements.
 
 use std::rc::Rc;
 
@@ -136,7 +136,7 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
     },
 };
 
-/// Elements that leave at the end come back at the beginning.
+/// Elements shifted beyond the end reappear at the beginning.
 fn rolled(i: &mut Interpreter, b: &Bound, x: ValueId, axis: usize, shift: i64) -> Result<ValueId> {
     let size = i.shape(x)[axis].as_const().ok_or_else(|| b.wrong("dims", "a dimension of known size"))?;
     let shift = shift.rem_euclid(size.max(1));
@@ -161,7 +161,7 @@ fn cat(i: &mut Interpreter, b: &Bound, tensors: &[Value]) -> Result<Value> {
         ids.push(id);
     }
     let (Some(first), Some(dtype)) = (ids.first(), dtype) else {
-        return Err(Fault::value(format!("{}: there is nothing to put together", b.callee)));
+        return Err(Fault::value(format!("{}: there is nothing to join", b.callee)));
     };
     let first_shape = i.shape(*first);
     let axis = i.axis(b.int("dim")?, first_shape.len())?;

@@ -9,7 +9,7 @@ use crate::progress::Mean;
 use crate::step::Rate;
 use crate::trainer::Trainer;
 
-/// Which rates are tried.
+/// The range of rates to try.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// The first rate.
@@ -26,7 +26,7 @@ impl Default for Range {
     }
 }
 
-/// What was seen.
+/// The losses, and the suggested rates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The rate and the loss of each step.
@@ -40,7 +40,7 @@ pub struct Found {
 /// loss explodes.
 ///
 /// Only `valley` is computed as there. fastai's `steep` and `minimum` look at single steps of a loss that is smoothed
-/// backwards; with small batches they find what noise has left. Here they are those of lines through the losses of a
+/// backwards; with small batches they find noise. Here they are those of lines through the losses of a
 /// fifth of the steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Suggested {
@@ -55,7 +55,7 @@ pub struct Suggested {
 /// Each step is compared with all before it.
 const MOST_STEPS: u64 = 100_000;
 
-/// Tries the rates on a trainer and puts everything back as it was.
+/// Tries the rates on a trainer and restores its state.
 pub fn find(
     trainer: &mut Trainer,
     loader: &Loader,

@@ -1,4 +1,4 @@
-//! Settings in a few words: `affine:degrees=10,translate=0.1`.
+//! Option strings: a kind with settings, `affine:degrees=10,translate=0.1`.
 
 use std::ops::RangeInclusive;
 
@@ -22,7 +22,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainErro
         }
     }
     toml::from_str(&lines)
-        .map_err(|error| TrainError::Setting(format!("`{text}` is no {what}: {}", error.message())))
+        .map_err(|error| TrainError::Setting(format!("`{text}` is not a valid {what}: {}", error.message())))
 }
 
 /// Checks that a setting is a number of its range.
