@@ -5,12 +5,12 @@
 
 use std::io::Cursor;
 
-use kiln_files::buffer;
+use kiln_files::{buffer, wide};
 use libjpeg_turbo_rs::common::types::{ComponentInfo, FrameHeader};
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
-use super::Picture;
+use super::{Picture, length};
 
 /// Images with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
 pub const MOST_DECODED: usize = 178_956_970;
@@ -26,13 +26,16 @@ const MOST_SCANS: usize = 100;
 
 /// Decodes a PNG or JPEG file, in colours or grey. Of a grey file only one channel is kept in both cases.
 pub fn decode(bytes: &[u8], grey: bool) -> Result<Picture, String> {
-    if bytes.starts_with(b"\xff\xd8") {
-        return jpeg(bytes, grey);
-    }
-    if bytes.starts_with(b"\x89PNG") {
-        return png(bytes, grey);
-    }
-    Err("it is neither PNG nor JPEG".into())
+    let decoder = if bytes.starts_with(b"\xff\xd8") {
+        jpeg
+    } else if bytes.starts_with(b"\x89PNG") {
+        png
+    } else {
+        return Err("it is neither PNG nor JPEG".into());
+    };
+    // What is known to make the decoders panic is checked; of what is not known, one file is lost and not a training.
+    std::panic::catch_unwind(|| decoder(bytes, grey))
+        .unwrap_or_else(|_| Err("it is damaged in a way that its decoder does not expect".into()))
 }
 
 fn check_size(width: usize, height: usize) -> Result<(), String> {
@@ -71,11 +74,12 @@ fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let header = decoder.read_header_info().map_err(wrong)?;
-    let (width, height) = (header.width as usize, header.height as usize);
+    let (width, height) = (length(header.width), length(header.height));
     check_size(width, height)?;
     let mut reader = decoder.read_info().map_err(wrong)?;
+    check_palette(reader.info().palette.as_deref())?;
     let kind = Kind::of(reader.output_color_type())?;
-    let channels = if grey || kind.is_grey() { 1 } else { 3 };
+    let (channels, bits) = if grey || kind.is_grey() { (1, 8) } else { (3, 24) };
     let stride = width * channels;
     let mut values = zeros(height * stride)?;
     let mut line = Vec::with_capacity(stride);
@@ -85,7 +89,7 @@ fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
         kind.convert(row.data(), grey, &mut line);
         match row.interlace() {
             InterlaceInfo::Adam7(info) => {
-                png::expand_interlaced_row(&mut values, stride, &line, info, 8 * channels as u8);
+                png::expand_interlaced_row(&mut values, stride, &line, info, bits);
             }
             InterlaceInfo::Null(_) => {
                 let target = values.get_mut(rows * stride..(rows + 1) * stride);
@@ -98,6 +102,15 @@ fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
         rows += 1;
     }
     Ok(Picture { height, width, channels, values })
+}
+
+/// Refuses palettes that are not a list of up to 256 colours of three bytes, which the decoder takes for granted.
+fn check_palette(palette: Option<&[u8]>) -> Result<(), String> {
+    let Some(bytes) = palette else { return Ok(()) };
+    if !bytes.is_empty() && bytes.len().is_multiple_of(3) && bytes.len() <= 3 * 256 {
+        return Ok(());
+    }
+    Err(format!("its palette has {} bytes; it should have three for each of up to 256 colours", bytes.len()))
 }
 
 /// What the pixels of a PNG file are, with palettes and small numbers expanded to eight bits.
@@ -167,9 +180,9 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     // Grey of an image in colours is made of its colours, not taken from the file.
     let format = if single { PixelFormat::Grayscale } else { PixelFormat::Rgb };
     let limits = DecodeLimits {
-        max_pixels: MOST_DECODED as u64,
+        max_pixels: wide(MOST_DECODED),
         max_scans: MOST_SCANS,
-        max_memory: Some((MOST_MEMORY + 3 * MOST_DECODED) as u64),
+        max_memory: Some(wide(MOST_MEMORY + 3 * MOST_DECODED)),
         ..DecodeLimits::default()
     };
     let image = decoder.with_output_format(format).with_limits(limits).decode_image().map_err(wrong)?;
@@ -230,6 +243,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 }
 
 /// Luma by the weights of ITU-R BT.601, in 16 bits behind the point: Pillow's `L`.
+#[allow(clippy::as_conversions, reason = "the weights add up to one, so it is a byte again")]
 fn luma(pixel: &[u8; 3]) -> u8 {
     let weights = [19_595u32, 38_470, 7_471];
     let sum: u32 = pixel.iter().zip(weights).map(|(value, weight)| u32::from(*value) * weight).sum();

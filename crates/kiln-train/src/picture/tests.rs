@@ -197,3 +197,26 @@ fn components_that_are_sampled_differently_are_refused() {
         assert!(error.contains("sampled differently"), "{changes:?}: {error}");
     }
 }
+
+/// A palette whose length is not a multiple of three, of which the decoder reads past the end.
+#[test]
+fn palettes_of_a_wrong_length_are_refused() {
+    let mut bytes = std::fs::read(fixtures().join("palette8_alpha.png")).expect("a file");
+    let palette = bytes.windows(4).position(|name| name == b"PLTE").expect("a palette");
+    let length = u32::from_be_bytes(bytes[palette - 4..palette].try_into().expect("four bytes"));
+    // One byte less, and a checksum for what is left.
+    let end = palette + 4 + usize::try_from(length).expect("a length") - 1;
+    bytes[palette - 4..palette].copy_from_slice(&(length - 1).to_be_bytes());
+    bytes.remove(end);
+    let checksum = crc(&bytes[palette..end]);
+    bytes[end..end + 4].copy_from_slice(&checksum.to_be_bytes());
+    let error = Picture::from_bytes(&bytes, Channels::Rgb).expect_err("a palette with a part of a colour");
+    assert!(error.contains("its palette has"), "{error}");
+}
+
+/// The checksum of PNG chunks (the PNG specification, annex D).
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    })
+}
