@@ -7,6 +7,8 @@ mod case;
 mod expectations;
 #[path = "../machine.rs"]
 mod machine;
+#[path = "../skip.rs"]
+mod skip;
 mod suite;
 mod table;
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::skip::skipped;
+
 /// A case of the suite.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {
@@ -49,7 +51,7 @@ pub fn cases() -> Option<Vec<Case>> {
     let root = std::env::var_os("KILN_ONNX_SUITE").map_or(target, PathBuf::from);
     let list = root.join("cases.json");
     let Ok(text) = std::fs::read_to_string(&list) else {
-        println!("skipped: there is no `{}`; scripts/onnx-suite makes it", list.display());
+        skipped(&format!("there is no `{}`; scripts/onnx-suite makes it", list.display()));
         return None;
     };
     let mut cases: Vec<Case> = serde_json::from_str(&text).expect("scripts/onnx-suite writes such lists");

@@ -15,13 +15,15 @@ use kiln::{Compiled, Graph, Options, Target};
 use crate::gradient::{Differentiated, differentiated_models};
 use crate::machine::{Machine, answers};
 use crate::numbers::noise;
+use crate::skip::skipped;
 
 /// The device of this machine, and a target with and one without 16-bit floats in memory.
 fn targets() -> (Machine, Vec<Target>) {
     let machine = Machine::open();
     let target = machine.target.clone();
     if !target.float16 {
-        println!("{} has no 16-bit floats: only tried in 32 bits", machine.device.capabilities().name);
+        let name = &machine.device.capabilities().name;
+        skipped(&format!("{name} has no 16-bit floats in memory: only tried in 32 bits"));
         return (machine, vec![target]);
     }
     (machine, vec![Target { float16: false, ..target.clone() }, target])

@@ -13,6 +13,8 @@ mod machine;
 mod not_a_number;
 mod numbers;
 mod resize;
+#[path = "../skip.rs"]
+mod skip;
 mod source;
 mod special_values;
 mod stops;

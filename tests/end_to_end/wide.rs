@@ -7,6 +7,7 @@ use kiln::graph::{Precision, Tensor, evaluate, text};
 use kiln::{Options, Target};
 
 use crate::machine::{Machine, answers};
+use crate::skip::skipped;
 
 /// Graphs, and values for all their inputs: enough of both signs, and some that 32 bits do not hold in between.
 const GRAPHS: &[(&str, &[f64])] = &[
@@ -100,7 +101,7 @@ fn the_device_computes_what_the_evaluator_does() {
     let machine = Machine::open();
     let target = &machine.target;
     if !target.int64 || !target.float64 {
-        println!("skipped: {} has no 64-bit arithmetic", machine.device.capabilities().name);
+        skipped(&format!("{} has no 64-bit arithmetic", machine.device.capabilities().name));
         return;
     }
     for (source, numbers) in GRAPHS {

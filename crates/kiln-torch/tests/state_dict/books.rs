@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use kiln_torch::state_dict::StateDict;
 
 use crate::root;
+use crate::skip::skipped;
 
 /// Names, shapes and sums of absolute values as PyTorch has them.
 fn check(name: &str, expected: &[(&str, &[usize], f64)]) {
     let data = std::env::var_os("KILN_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let path = data.join("dlwpt").join(name);
     if !path.exists() {
-        println!("skipped: there is no `{}`; KILN_DATA says where data sets are", path.display());
+        skipped(&format!("there is no `{}`; KILN_DATA says where data sets are", path.display()));
         return;
     }
     let state_dict = StateDict::read(&path).unwrap();

@@ -6,6 +6,8 @@ mod books;
 mod hostile;
 mod names;
 mod read;
+#[path = "../../../../tests/skip.rs"]
+mod skip;
 mod write;
 
 use std::path::PathBuf;
