@@ -145,7 +145,7 @@ ${ accumulators() }
     }
 //% endif
 //% if merged_loops
-    // A row of the window lies in one piece: its taps and channels are one loop.
+    // A row of the window is contiguous: its taps and channels are one loop.
     for (var j = 0; j < params.kernel_w * params.depth; j++) {
 //% for s in range(row_vectors)
       let near_${ s } = ow_${ s } * params.depth + j;

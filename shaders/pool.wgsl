@@ -26,7 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let od = rest % params.out_d;
   let n = rest / params.out_d;
 //% if max
-  // Minus infinity, by bits that are no constant expression.
+  // Minus infinity, by bits that are not a constant expression.
   let lowest = 0xff800000u;
   var acc = vec4<f32>(bitcast<f32>(lowest));
   // Drivers' max may drop NaN; the bits of an absolute value are above infinity's for NaN alone.

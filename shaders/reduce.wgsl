@@ -39,7 +39,7 @@ fn combine(a: ${ sum }, b: ${ sum }) -> ${ sum } {
 // What no elements are combined to.
 fn nothing() -> ${ sum } {
 //% if extreme and float
-  // Infinity, by bits that are no constant expression.
+  // Infinity, by bits that are not a constant expression.
   let infinity = ${ "0xff800000u" if kind == "reduce_max" else "0x7f800000u" };
   return ${ sum }(${ total_type }(bitcast<f32>(infinity)));
 //% elif extreme

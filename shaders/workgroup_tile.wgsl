@@ -1,6 +1,6 @@
 /*# The core of the workgroup kernels: a tile of 64 rows and 16 columns of vectors, made by 256 invocations.
 
-   Sixteen steps of k at a time, a piece of either matrix is brought to workgroup memory, one vector by each invocation,
+   Sixteen steps of k at a time, a part of either matrix is loaded into workgroup memory, one vector by each invocation,
    and each invocation multiplies four rows of one by a column of the other. 8 KiB of workgroup memory. Macros:
    declarations(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
    finish(). Invocation t loads vector t % 4 of row t / 4 on the left, and column t % 16 of row t / 16 on the right.

@@ -108,7 +108,7 @@ pub fn literal(dtype: DType, value: f64, width: usize) -> String {
     if width == 4 { format!("{}({scalar})", register_type(dtype, 4)) } else { scalar }
 }
 
-/// The one element of a constant as WGSL, held as `dtype`.
+/// The only element of a constant as WGSL, of type `dtype`.
 pub fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
     match (dtype, tensor.to_ints().as_deref()) {
         // By way of a float it would lose digits.
@@ -118,7 +118,7 @@ pub fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
     }
 }
 
-/// The smallest number has no literal of its own: the sign is no part of one.
+/// The smallest number has no literal of its own: a sign is not part of one.
 fn long(value: i64) -> String {
     if value == i64::MIN { format!("({}li - 1li)", i64::MIN + 1) } else { format!("i64({value}li)") }
 }

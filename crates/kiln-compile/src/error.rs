@@ -12,17 +12,17 @@ pub enum CompileError {
     /// A pass cannot be done.
     #[error(transparent)]
     Pass(#[from] crate::passes::PassError),
-    /// A layer needs something that cannot be done on a device.
+    /// A layer needs something that the target or Kiln does not support.
     #[error("`{node}`: {message}")]
     Unsupported {
         /// The layer.
         node: String,
-        /// What and what would do.
+        /// What it needs, and what would help.
         message: String,
     },
-    /// A value has a type that devices do not have.
+    /// A value has a type that the device does not compute with.
     #[error(
-        "`{value}` is {dtype}, which cannot be computed on the device without losing digits; 32 bits can"
+        "`{value}` is {dtype}, which the device cannot compute without losing precision; use a 32-bit type"
     )]
     DType {
         /// The value.
@@ -30,15 +30,15 @@ pub enum CompileError {
         /// Its type.
         dtype: DType,
     },
-    /// A symbolic dimension has no largest value.
+    /// A symbolic dimension has no maximum.
     #[error(
-        "the dimension `{symbol}` is symbolic; say the largest value the plan is to serve (`--max {symbol}=8`)"
+        "the dimension `{symbol}` is symbolic; give the maximum that the plan must support (`--max {symbol}=8`)"
     )]
     UnboundSymbol {
         /// The symbol.
         symbol: String,
     },
-    /// A largest value was given for a symbol that does not occur.
+    /// A maximum was given for a symbol that does not occur.
     #[error("there is no dimension `{symbol}` in the model; its symbolic dimensions are: {known}")]
     UnknownSymbol {
         /// The name given.
@@ -66,7 +66,7 @@ pub enum CompileError {
         /// The invariant.
         message: String,
     },
-    /// A kernel this compiler wrote is wrong: a defect in Kiln.
+    /// A generated kernel is invalid: a defect in Kiln.
     #[error(
         "kernel `{kernel}` does not pass validation (this is a defect in Kiln): {message}\n{source_text}"
     )]

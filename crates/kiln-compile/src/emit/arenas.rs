@@ -1,4 +1,4 @@
-//! Where each range of memory lies: live ranges, arenas, offsets.
+//! Places of buffers: live ranges, arenas, offsets.
 //!
 //! LiveRanges whose live ranges do not overlap share bytes. WebGPU refuses a buffer that is bound for reading and for
 //! writing in the same dispatch, even in disjoint ranges, so ranges are coloured into a few arenas such that no

@@ -58,7 +58,7 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// Bytes of a piece of memory for the largest symbols; nothing is so small that it cannot be bound.
+    /// Bytes of a buffer at the maximum of all symbols; nothing is so small that it cannot be bound.
     pub fn largest(&self, bytes: &Dim) -> u64 {
         u64::try_from(bytes.eval(self.max).unwrap_or(i64::MAX)).unwrap_or(0).max(16)
     }

@@ -1,7 +1,7 @@
 //! Matrix product of any kind: one output vector an invocation. Every product can be done so.
 
 use super::builder::{AnchorLaunch, KernelBuilder};
-use super::conv_direct::WORK_OF_A_TERM;
+use super::conv_direct::work_of_a_term;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul_split::Product;
 use super::problem::{Operation, Problem, ceil_div};
@@ -29,12 +29,12 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     Demands::simple(operands.to_vec(), ceil_div(product.depth.max, knobs.get("split_k").max(1)))
 }
 
-fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
+fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
     let parts = knobs.get("split_k").max(1);
     let vectors = product.rows.max.saturating_mul(ceil_div(product.columns.max, 4));
     let outputs = vectors.saturating_mul(product.batches.max).saturating_mul(parts);
-    let work = WORK_OF_A_TERM * float(4 * ceil_div(ceil_div(product.depth.max, 4), parts));
+    let work = work_of_a_term(target) * float(4 * ceil_div(ceil_div(product.depth.max, 4), parts));
     let mut estimate = Estimate::of(outputs, work);
     if parts > 1 {
         estimate.launches += 1;

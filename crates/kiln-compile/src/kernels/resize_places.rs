@@ -131,7 +131,7 @@ pub fn source(
     let aligned = op.coordinates == CoordinateMode::AlignCorners;
     #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
     if let Some(scale) = scale.filter(|scale| !aligned && times.is_none_or(|times| times as f64 != *scale)) {
-        return Err(format!("a size of `{from}` cannot be scaled by {scale} here; bind it"));
+        return Err(format!("a size of `{from}` cannot be scaled by {scale} while it is symbolic; give it a number (`--dim`)"));
     }
     let ratio = Ratio::of(op.coordinates, from, to);
     let ratio = match op.mode {
@@ -141,7 +141,7 @@ pub fn source(
     let largest = values.maximum(&(&ratio.factor * to)).saturating_add(values.maximum(&ratio.shift).max(0));
     if largest > i64::from(i32::MAX) {
         return Err(format!(
-            "a size of up to {} cannot be made {} here; bind it",
+            "a size of up to {} cannot be resized to {} while it is symbolic; give it a number (`--dim`)",
             values.maximum(from),
             values.maximum(to)
         ));
@@ -173,7 +173,7 @@ fn check_nearest(
     symbols.dedup();
     let [symbol] = symbols.as_slice() else {
         return Err(format!(
-            "which elements of `{from}` are the nearest of `{to}` cannot be known; bind one"
+            "which elements of `{from}` are the nearest of `{to}` is not known while both are symbolic; give one of them a number (`--dim`)"
         ));
     };
     let most = values.maximum(&Dim::symbol(symbol.clone()));
@@ -188,7 +188,7 @@ fn check_nearest(
         if checked > MOST_CHECKED {
             return Err(format!(
                 "that the nearest elements of `{from}` made `{to}` follow a rule is not checked for sizes as large as \
-                 {symbol} = {most}; a smaller largest size, or a bound one, can be compiled"
+                 {symbol} = {most}; reduce its maximum (`--max`) or give it a number (`--dim`)"
             ));
         }
         let resized = ResizedAxis { from: old, to: new, ..*axis };
@@ -197,8 +197,8 @@ fn check_nearest(
         let found = resized.nearest(coordinates, mode).into_iter().map(|at| i64::try_from(at).unwrap_or(-1));
         if !(0..).zip(found).all(|(i, nearest)| at(i).min(last) == nearest) {
             return Err(format!(
-                "the nearest elements of `{from}` made `{to}` follow no rule that a kernel can know (not where {symbol} \
-                 is {value}); bind it"
+                "the nearest elements of `{from}` made `{to}` follow no rule that a kernel could apply (not where \
+                 {symbol} is {value}); give {symbol} a number (`--dim`)"
             ));
         }
     }

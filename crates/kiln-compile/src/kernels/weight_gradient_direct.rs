@@ -4,7 +4,7 @@ use kiln_graph::Dim;
 
 use super::builder::KernelBuilder;
 use super::conv::{ConvShapes, is_vectorized, row_params};
-use super::conv_direct::WORK_OF_A_TERM;
+use super::conv_direct::work_of_a_term;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::outer_sum::{OuterSum, Partial, parts, tap_strides};
 use super::problem::{ConvProblem, Operation, Problem, ceil_div};
@@ -72,11 +72,11 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     Demands::simple(vec![OperandLayout::ChannelRows; 2], iterations)
 }
 
-fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
+fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::ConvGradWeight(conv) = &problem.operation else { return Estimate::default() };
     let elements = i64::try_from(Elements::of(conv).count).unwrap_or(i64::MAX);
     let parts = knobs.get("parts").max(1);
-    let work = WORK_OF_A_TERM * float(conv.window.positions()) / float(parts);
+    let work = work_of_a_term(target) * float(conv.window.positions()) / float(parts);
     let mut estimate = Estimate::of(elements.saturating_mul(parts), work);
     estimate.launches += 1;
     estimate.bytes += float(elements.saturating_mul(parts)) * 32.0;

@@ -1,6 +1,6 @@
 //! How states lie in memory: one layout for each, whatever program reads it.
 //!
-//! A weight lies as the forward pass wants it; what is kept beside it (a momentum, a second moment) lies as the weight
+//! A weight is stored as the forward pass reads it; what is kept beside it (a momentum, a second moment) is stored as the weight
 //! does, so that updates run straight through memory.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub struct State {
 }
 
 impl State {
-    /// What it is at first, as it lies in memory.
+    /// What it is at first, as it is stored.
     pub fn bytes(&self) -> Result<Vec<u8>, CompileError> {
         let dtype = self.first.dtype();
         let bytes = pack(&self.first, &self.layout, state_type(dtype));

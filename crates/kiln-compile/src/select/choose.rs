@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::enumerate::{Candidate, candidates};
+use super::enumerate::{Candidate, Refusal, candidates};
 use super::records::Records;
 use crate::kernels::family::{Choice, Family};
 use crate::kernels::problem::Problem;
@@ -84,8 +84,19 @@ pub fn choose(
         .or_else(|| recorded().map(|n| (n, Reason::Recorded)))
         .or_else(|| cheapest().map(|n| (n, Reason::Cheapest)));
     let Some((chosen, reason)) = found else {
-        let refusal = candidates.iter().rev().find_map(|candidate| candidate.refusal.as_ref());
-        return Err(refusal.map_or_else(|| "has no kernel".into(), ToString::to_string));
+        return Err(nothing_fits(&candidates));
     };
     Ok(Selection { group: group.into(), problem, candidates, chosen, reason, launches: vec![] })
+}
+
+/// That no candidate is admitted: what the last of them, the most general, needs.
+fn nothing_fits(candidates: &[Candidate]) -> String {
+    let Some((candidate, refusal)) = candidates.iter().rev().find_map(|c| Some((c, c.refusal.as_ref()?))) else {
+        return "has no kernel".into();
+    };
+    let hint = match refusal {
+        Refusal::LoopIterations { .. } => "; software drivers stop longer loops, GPUs do not (`--target gpu`)",
+        Refusal::Invocations { .. } | Refusal::WorkgroupMemory { .. } | Refusal::SubgroupSize { .. } => "",
+    };
+    format!("no kernel fits the target: `{}` {refusal}{hint}", candidate.choice.family)
 }

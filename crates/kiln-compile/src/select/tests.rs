@@ -29,3 +29,14 @@ fn the_cheapest_tile_is_the_measured_one() {
         assert_eq!(best, Some(measured), "{rows} rows and {columns} columns");
     }
 }
+
+/// On a GPU it is the tile of a workgroup, however small the product.
+#[test]
+fn the_cheapest_tile_on_a_gpu_is_a_workgroups() {
+    let target = Target::gpu_subgroups();
+    for (rows, columns) in [(1, 1), (1, 5000), (3, 2), (64, 16), (100_000, 1), (100_000, 4), (8, 20_000)] {
+        let cost = |tile: &Tile| time(&tile.cost(&target, rows, columns, 64), &target);
+        let best = Tile::all(&target).into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        assert_eq!(best, Some(Tile::Workgroup), "{rows} rows and {columns} columns");
+    }
+}

@@ -1,4 +1,4 @@
-//! Elementwise operators as WGSL: arithmetic in the types that values are held in, and conversions between these.
+//! Elementwise operators as WGSL: arithmetic in the types that values have on the device, and conversions between these.
 
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{DType, NodeId, Op};
@@ -129,7 +129,7 @@ fn widened(from: DType, to: DType, code: String, width: usize) -> String {
     code
 }
 
-/// The type of two that holds both, where one is a 64-bit integer that is held in 32 bits and the other is not.
+/// The type of two that holds both, where one is a 64-bit integer that has 32 bits on the device and the other is not.
 fn wider(a: DType, b: DType) -> DType {
     if b == DType::I64 && a == DType::I32 { b } else { a }
 }

@@ -48,7 +48,7 @@ fn with_calls(used: &[&'static str]) -> Vec<&'static str> {
     all
 }
 
-/// Values for the holes of `functions.wgsl`: the types of `width` elements, and which functions are called.
+/// What `functions.wgsl` reads: the types of `width` elements, and which functions are called.
 pub fn functions(width: usize, used: &[&'static str]) -> minijinja::Value {
     let ty = |dtype| register_type(dtype, width);
     minijinja::context! {

@@ -38,7 +38,7 @@ pub enum Remap {
 /// Something an expression reads.
 #[derive(Clone, Debug)]
 pub struct Operand {
-    /// Where it lies; strides are by logical dimension of the space (0 where it is broadcast).
+    /// Where it is stored; strides are by logical dimension of the space (0 where it is broadcast).
     pub view: View,
     /// The element type it is computed with.
     pub dtype: DType,
@@ -49,7 +49,7 @@ pub struct Operand {
 }
 
 impl Operand {
-    /// An operand that is read as it lies.
+    /// An operand that is read as it is stored.
     pub fn plain(view: View, dtype: DType) -> Self {
         Self { view, dtype, remaps: Vec::new(), gather: None }
     }
