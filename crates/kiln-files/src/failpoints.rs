@@ -28,6 +28,7 @@ pub(crate) enum Extent {
     /// As it should.
     Whole,
     /// Half of the data; [`after_half`] follows.
+    #[cfg_attr(not(feature = "failpoints"), expect(dead_code, reason = "only tests ask for it"))]
     Half,
 }
 
