@@ -14,6 +14,8 @@
 //!   the disk, against which readers count what they allocate.
 //! - [`room_for`] and [`buffer`] refuse what does not fit into the memory that is free.
 
+#![deny(clippy::as_conversions)]
+
 mod durable;
 mod failpoints;
 mod lock;
@@ -24,5 +26,5 @@ mod regular;
 pub use durable::{remove_temporaries, write, write_with};
 pub use lock::{Lock, LockError};
 pub use log::{Log, Mark};
-pub use memory::{NoRoom, buffer, free, room_for, size_in_words};
+pub use memory::{NoRoom, buffer, free, room_for, size_in_words, wide};
 pub use regular::{ALWAYS_ALLOWED, MOST_PER_BYTE, Opened, allowance, open, read, read_text};

@@ -8,6 +8,7 @@ use crc32fast::Hasher;
 
 use crate::durable::{Guarded, sync_folder};
 use crate::failpoints::{self, Operation};
+use crate::memory::wide;
 
 /// The valid length of a log: what was written up to some moment, whatever follows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Log {
         }
         let mut bytes = Vec::new();
         file.take(mark.length).read_to_end(&mut bytes)?;
-        let is_whole = bytes.len() as u64 == mark.length && crc32fast::hash(&bytes) == mark.checksum;
+        let is_whole = wide(bytes.len()) == mark.length && crc32fast::hash(&bytes) == mark.checksum;
         Ok(is_whole.then_some(bytes))
     }
 
@@ -63,7 +64,7 @@ impl Log {
         Guarded(&mut self.file).write_all(bytes)?;
         let mut hasher = Hasher::new_with_initial_len(self.mark.checksum, self.mark.length);
         hasher.update(bytes);
-        self.mark = Mark { length: self.mark.length + bytes.len() as u64, checksum: hasher.finalize() };
+        self.mark = Mark { length: self.mark.length + wide(bytes.len()), checksum: hasher.finalize() };
         Ok(())
     }
 

@@ -27,9 +27,16 @@ impl fmt::Display for NoRoom {
 
 impl std::error::Error for NoRoom {}
 
+/// A size in memory as files have sizes. It is the same number, as no machine has a `usize` wider than 64 bits.
+#[allow(clippy::as_conversions, reason = "usize has at most 64 bits")]
+pub const fn wide(n: usize) -> u64 {
+    n as u64
+}
+
 /// A number of bytes for a message: `1.5 GiB`.
 pub fn size_in_words(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    #[allow(clippy::as_conversions, reason = "it is rounded to a tenth")]
     let mut size = bytes as f64 / 1024.0;
     let mut unit = 0;
     while size >= 1024.0 && unit + 1 < UNITS.len() {

@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::memory::{room_for, size_in_words};
+use crate::memory::{room_for, size_in_words, wide};
 
 /// Bytes that may be produced from any file, however small it is.
 pub const ALWAYS_ALLOWED: u64 = 256 << 20;
@@ -107,7 +107,7 @@ impl Opened {
         // Files of the system have a size of 0, and others may grow while they are read.
         let most = self.allowance();
         (&mut self.file).take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > most {
+        if wide(bytes.len()) > most {
             return Err(io::Error::other(format!("it is longer than {}", size_in_words(most))));
         }
         Ok(bytes)
@@ -136,7 +136,7 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let opened = open(path)?;
     let mut bytes = Vec::new();
     opened.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
+    if wide(bytes.len()) > most {
         return Err(io::Error::other(format!(
             "it has more than {}, which a file of this kind never needs",
             size_in_words(most)

@@ -7,6 +7,8 @@
 //!
 //! What is deliberately absent: optimisation. A model is imported as it stands; passes tidy up later.
 
+#![deny(clippy::as_conversions)]
+
 mod check;
 mod error;
 mod export;

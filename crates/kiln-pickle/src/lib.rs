@@ -9,6 +9,8 @@
 //! What the machine does is bounded by a number of steps, whatever the file says; a step makes at most one object
 //! whose size is that of what it takes from file and stack.
 
+#![deny(clippy::as_conversions)]
+
 mod call;
 mod element;
 mod error;

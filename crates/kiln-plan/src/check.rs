@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use kiln_files::wide;
+
 use crate::{
     Access, Buffer, BufferKind, Dispatch, Expr, Factor, Param, Plan, PlanError, Problem, Program, Range,
     Requirements, Shader, Tensor, WGSL_LIMITS, WgslLimits, metadata, wgsl,
@@ -191,7 +193,7 @@ impl Checker<'_> {
         }
         check_requirement(
             "storage buffers in a dispatch",
-            shader.access.len() as u64,
+            wide(shader.access.len()),
             asks.max_storage_buffers_per_shader_stage.into(),
             Requirements::GUARANTEED.max_storage_buffers_per_shader_stage.into(),
         )
@@ -280,7 +282,7 @@ impl Checker<'_> {
         let mut needs = u128::from(tensor.storage.size());
         for (axis, size) in sizes.iter().enumerate() {
             let lanes = if Some(&axis) == fastest { tensor.layout.lanes } else { 1 };
-            needs = needs.saturating_mul(u128::from(*size).next_multiple_of(lanes as u128));
+            needs = needs.saturating_mul(u128::from(*size).next_multiple_of(wide(lanes).into()));
         }
         if needs > u128::from(tensor.place.size) {
             return Err(Problem::TensorSize { needs, size: tensor.place.size });
@@ -296,7 +298,7 @@ impl Checker<'_> {
             if buffer.kind == BufferKind::Arena {
                 return Err(at()(Problem::DataInArena(buffer.name.clone())));
             }
-            if segment.bytes.len() as u64 != segment.place.size {
+            if wide(segment.bytes.len()) != segment.place.size {
                 let (bytes, size) = (segment.bytes.len(), segment.place.size);
                 return Err(at()(Problem::DataSize { bytes, size }));
             }
@@ -399,7 +401,7 @@ impl Checker<'_> {
     /// Checks the rest of a dispatch and gives its workgroups with all symbols at their maximum.
     fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<u128, Problem> {
         let (words, size) = (dispatch.params.len(), shader.params_size);
-        if (words as u64).saturating_mul(4) > u64::from(size) {
+        if wide(words).saturating_mul(4) > u64::from(size) {
             return Err(Problem::Params { words, size, shader: shader.name.clone() });
         }
         for param in &dispatch.params {

@@ -20,6 +20,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use kiln_files::wide;
 use prost::Message;
 
 use crate::wire::Header;
@@ -50,19 +51,19 @@ impl Plan {
         for segment in &self.data {
             crc.update(&segment.bytes);
             crc.update(padding(segment.place.size));
-            weights_length += segment.place.size + padding(segment.place.size).len() as u64;
+            weights_length += segment.place.size + wide(padding(segment.place.size).len());
         }
         let mut prefix = Vec::with_capacity(PREFIX);
         prefix.extend(MAGIC);
         prefix.extend(VERSION.to_le_bytes());
         prefix.extend(crc32fast::hash(&header).to_le_bytes());
-        prefix.extend((header.len() as u64).to_le_bytes());
+        prefix.extend(wide(header.len()).to_le_bytes());
         prefix.extend(weights_length.to_le_bytes());
         prefix.extend(crc.finalize().to_le_bytes());
         prefix.extend(crc32fast::hash(&prefix).to_le_bytes());
         to.write_all(&prefix)?;
         to.write_all(&header)?;
-        to.write_all(padding((PREFIX + header.len()) as u64))?;
+        to.write_all(padding(wide(PREFIX + header.len())))?;
         for segment in &self.data {
             to.write_all(&segment.bytes)?;
             to.write_all(padding(segment.place.size))?;
@@ -84,7 +85,7 @@ impl Plan {
 
     /// The same with other limits than [`LIMITS`] on what is checked once the header is decoded.
     pub fn read_within(bytes: &[u8], limits: &Limits) -> Result<Self, PlanError> {
-        read(bytes, bytes.len() as u64, limits)
+        read(bytes, wide(bytes.len()), limits)
     }
 
     /// Reads and checks a plan file.
@@ -135,26 +136,26 @@ impl<R: Read> Reader<R> {
         }
         let capacity = usize::try_from(needed).map_err(|_| truncated(self.left))?;
         let mut bytes = Vec::with_capacity(capacity);
-        let found = (&mut self.from).take(needed).read_to_end(&mut bytes)? as u64;
+        let found = wide((&mut self.from).take(needed).read_to_end(&mut bytes)?);
         self.left -= found;
         if found < needed { Err(truncated(found)) } else { Ok(bytes) }
     }
 
     fn padding(&mut self, length: u64) -> Result<(), PlanError> {
-        let bytes = self.take("padding", padding(length).len() as u64)?;
+        let bytes = self.take("padding", wide(padding(length).len()))?;
         if bytes.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(PlanError::Padding) }
     }
 }
 
 fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError> {
     let mut reader = Reader { from, left: length };
-    let prefix = reader.take("prefix", length.min(PREFIX as u64))?;
+    let prefix = reader.take("prefix", length.min(wide(PREFIX)))?;
     let magic = &prefix[..prefix.len().min(MAGIC.len())];
     if magic != &MAGIC[..magic.len()] || magic.is_empty() {
         return Err(PlanError::NotAPlan { found: String::from_utf8_lossy(magic).into_owned() });
     }
     let Ok(prefix) = <[u8; PREFIX]>::try_from(prefix.as_slice()) else {
-        return Err(PlanError::Truncated { part: "prefix", needed: PREFIX as u64, found: length });
+        return Err(PlanError::Truncated { part: "prefix", needed: wide(PREFIX), found: length });
     };
     let version = word(&prefix, 8);
     if version != VERSION {
@@ -162,14 +163,14 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
     }
     verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
     let header_length = long(&prefix, 16);
-    if header_length > LIMITS.header as u64 {
+    if header_length > wide(LIMITS.header) {
         let count = usize::try_from(header_length).unwrap_or(usize::MAX);
         let problem = Problem::TooMany { what: "bytes of header", count, limit: LIMITS.header };
         return Err(PlanError::Invalid { at: "the plan".to_string(), problem });
     }
     let header = reader.take("header", header_length)?;
     verify("header", crc32fast::hash(&header), word(&prefix, 12))?;
-    reader.padding(PREFIX as u64 + header_length)?;
+    reader.padding(wide(PREFIX) + header_length)?;
 
     let weights_length = long(&prefix, 24);
     if weights_length > reader.left {

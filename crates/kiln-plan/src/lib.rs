@@ -8,6 +8,8 @@
 //! Deliberately absent: graphs, operators, devices. A plan does not know what it computes; what a host
 //! should know of that, from the mean of images to class names, is stored as [`Metadata`].
 
+#![deny(clippy::as_conversions)]
+
 mod check;
 mod error;
 mod expr;
@@ -15,6 +17,7 @@ mod file;
 mod metadata;
 mod tensor;
 #[cfg(test)]
+#[allow(clippy::as_conversions, reason = "tests know their numbers")]
 mod tests;
 mod wgsl;
 mod wire;

@@ -4,6 +4,8 @@
 //! crate writes the entries of `__metadata__` in an order that differs from run to run, but the same training is to
 //! leave the same bytes ([`serialize`]); and it reads them only with all elements at hand ([`read_metadata`]).
 
+#![deny(clippy::as_conversions)]
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 

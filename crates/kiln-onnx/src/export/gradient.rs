@@ -125,6 +125,7 @@ fn counts(pool: &Pool, inputs: &[usize], windows: &[usize], include_pad: bool) -
     for axis in 0..windows.len() {
         let [before, after] = if include_pad { pool.pads[axis] } else { [0, 0] };
         let (low, high) = (-before, wide(inputs[axis]) + after);
+        #[allow(clippy::as_conversions, reason = "kernels have far fewer than 2^24 elements")]
         let of = |window: usize| {
             let begin = wide(window * pool.strides[axis]) - pool.pads[axis][0];
             let taps = (0..pool.kernel[axis]).map(|tap| begin + wide(tap * pool.dilations[axis]));

@@ -156,7 +156,7 @@ pub fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
             // Writing to a string does not fail.
-            c if c.is_control() && (c as u32) < 0x1_0000 => drop(write!(quoted, "\\u{:04x}", c as u32)),
+            c if c.is_control() && u32::from(c) < 0x1_0000 => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
             c => quoted.push(c),
         }
     }

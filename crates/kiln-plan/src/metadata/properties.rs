@@ -239,6 +239,7 @@ fn number(item: Item) -> Option<f64> {
     }
 }
 
+#[allow(clippy::as_conversions, reason = "rounding is what is meant")]
 fn numbers(text: &str) -> Option<Vec<f32>> {
     match Literal::read(text)? {
         Literal::List(items) => items.into_iter().map(|item| Some(number(item)? as f32)).collect(),
@@ -249,6 +250,7 @@ fn numbers(text: &str) -> Option<Vec<f32>> {
 
 fn whole(value: f64) -> Option<u32> {
     let fits = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
+    #[allow(clippy::as_conversions, reason = "checked just above")]
     fits.then_some(value as u32)
 }
 
@@ -290,7 +292,7 @@ fn others_classes(properties: &BTreeMap<String, String>) -> Option<Vec<String>> 
             numbered.push((number, name));
         }
         numbered.sort();
-        let gapless = numbered.iter().enumerate().all(|(n, (number, _))| *number as usize == n);
+        let gapless = numbered.iter().enumerate().all(|(n, (number, _))| usize::try_from(*number) == Ok(n));
         gapless.then(|| numbered.into_iter().map(|(_, name)| name).collect())
     })
 }

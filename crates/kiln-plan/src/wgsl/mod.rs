@@ -10,6 +10,8 @@ mod size;
 mod tests;
 mod tokens;
 
+use kiln_files::wide;
+
 use crate::Problem;
 use tokens::{Token, Tokens};
 
@@ -79,7 +81,7 @@ pub fn measure(text: &str, limits: &WgslLimits) -> Result<u64, Problem> {
 
 /// Whether kernels with `bytes` of text in all may be written out to so many tokens.
 pub fn check_expanded(tokens: u64, bytes: usize, free: u64, limits: &WgslLimits) -> Result<(), Problem> {
-    let limit = free.saturating_add(limits.expanded_per_byte.saturating_mul(bytes as u64));
+    let limit = free.saturating_add(limits.expanded_per_byte.saturating_mul(wide(bytes)));
     if tokens <= limit {
         return Ok(());
     }

@@ -1,16 +1,13 @@
 //! Between the messages and the types of the crate. The way out is plain; the way in checks every number and every
 //! part that may be missing.
 
+use kiln_files::wide;
+
 use super::{
     Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Header, Metadata,
     OutputRef, Param, Program, Range, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
-
-/// The other way needs a check; this one is exact, as no machine has a `usize` wider than 64 bits.
-fn wide(n: usize) -> u64 {
-    n as u64
-}
 
 fn wide_all(list: &[usize]) -> Vec<u64> {
     list.iter().copied().map(wide).collect()

@@ -7,6 +7,8 @@
 //!
 //! Element types that Kiln does not have are widened: bfloat16 to `f32`, 8 and 16 bit integers to `i32`.
 
+#![deny(clippy::as_conversions)]
+
 mod archive;
 mod choose;
 mod element;

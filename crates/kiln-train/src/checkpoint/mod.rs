@@ -5,6 +5,8 @@
 //! completely or not at all. Data that grows with every step is stored next to it ([`crate::history::HistoryLog`]).
 //! Which of a folder's files are checkpoints is defined in [`folder`].
 
+#![deny(clippy::as_conversions)]
+
 mod checksum;
 pub(crate) mod folder;
 
@@ -191,7 +193,7 @@ mod tests {
     use super::*;
 
     fn file(progress: &Progress) -> Vec<u8> {
-        let elements: Vec<u8> = (0..64u32).flat_map(|n| (n as f32).sqrt().to_le_bytes()).collect();
+        let elements: Vec<u8> = (0..64u8).flat_map(|n| f32::from(n).sqrt().to_le_bytes()).collect();
         let views = vec![
             ("fc.bias", TensorView::new(Dtype::F32, vec![4], &elements[..16]).expect("a view")),
             ("fc.weight", TensorView::new(Dtype::F32, vec![4, 12], &elements[16..208]).expect("a view")),
@@ -242,7 +244,7 @@ mod tests {
         };
         let entries: Vec<String> = (0..8).map(entry).collect();
         let header = format!("{{{}}}", entries.join(","));
-        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+        let bytes = [&kiln_files::wide(header.len()).to_le_bytes(), header.as_bytes()].concat();
         let error = Checkpoint::check(&bytes).expect_err("no such file");
         assert!(error.contains("larger than any file"), "{error}");
     }

@@ -58,6 +58,7 @@ pub fn load(path: &Path) -> Result<Splits, DataError> {
 }
 
 /// Numbers as samples have them.
+#[allow(clippy::as_conversions, reason = "rounding is what is meant")]
 fn samples(elements: Elements) -> Samples {
     Samples::Floats(match elements {
         Elements::U8(bytes) => return Samples::Bytes(bytes),
@@ -85,6 +86,7 @@ fn targets(elements: Elements, shape: Vec<usize>) -> Result<Targets, String> {
         Elements::F16(values) => {
             return Ok(Targets::Values { shape, values: values.into_iter().map(f32::from).collect() });
         }
+        #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
         Elements::F64(values) => {
             return Ok(Targets::Values { shape, values: values.into_iter().map(|x| x as f32).collect() });
         }

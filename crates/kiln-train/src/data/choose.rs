@@ -88,7 +88,7 @@ impl<'a> Numbers<'a> {
             Targets::Values { .. } => vec![],
         };
         let kept: Vec<usize> = (0..places.len()).filter(|sample| places[*sample].is_some()).collect();
-        let labels = places.iter().flatten().map(|place| *place as i32).collect();
+        let labels = places.iter().flatten().map(|place| i32::try_from(*place).unwrap_or(i32::MAX)).collect();
         let mut names = self.names.to_vec();
         // Numbers that were given for names are replaced by these.
         if let Targets::Classes { names: own, .. } = &data.targets {

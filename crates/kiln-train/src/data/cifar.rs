@@ -104,8 +104,8 @@ impl Kind {
             for path in files {
                 let (images, found) = read(path)?;
                 for label in found {
-                    let class =
-                        i32::try_from(label).ok().filter(|class| (0..names.len() as i32).contains(class));
+                    let is_class = usize::try_from(label).is_ok_and(|class| class < names.len());
+                    let class = i32::try_from(label).ok().filter(|_| is_class);
                     labels.push(class.ok_or_else(|| {
                         DataError::file(path, format!("has label {label}; there are {} classes", names.len()))
                     })?);

@@ -38,7 +38,8 @@ impl Numbered {
     /// The place of the class with this number.
     pub(super) fn place(&self, number: i64) -> Option<i32> {
         if self.counted {
-            return i32::try_from(number).ok().filter(|place| (0..self.names.len() as i32).contains(place));
+            let is_place = usize::try_from(number).is_ok_and(|place| place < self.names.len());
+            return i32::try_from(number).ok().filter(|_| is_place);
         }
         self.places.get(&number).copied()
     }

@@ -60,14 +60,14 @@ fn part(
         ));
     }
     let mut files = Vec::new();
-    for (label, name) in names.iter().enumerate() {
+    for (label, name) in (0..).zip(names) {
         let folder = root.join(name);
         let images = if folder.is_dir() { pictures(&folder)? } else { vec![] };
         if images.is_empty() && size.is_none() && options.known.classes.is_empty() {
             // What has a size comes after the training images, and need not have all classes.
             return Err(DataError::file(&folder, "has no images, so it cannot be learned as a class"));
         }
-        files.extend(images.into_iter().map(|path| (path, label as i32)));
+        files.extend(images.into_iter().map(|path| (path, label)));
     }
     let (mut samples, mut labels) = (Vec::new(), Vec::new());
     let (mut size, count) = (size, files.len());

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use kiln_files::{buffer, size_in_words};
+use kiln_files::{buffer, size_in_words, wide};
 
 use super::{Dataset, Samples, Skipped, Splits, Targets, numbered};
 use crate::error::DataError;
@@ -161,21 +161,22 @@ fn parse(mut reader: impl Read, most: u64) -> Result<(Vec<usize>, Vec<u8>), Stri
     for _ in 0..rank {
         let mut size = [0; 4];
         reader.read_exact(&mut size).map_err(|error| broken(error, "header"))?;
-        shape.push(u32::from_be_bytes(size) as usize);
+        // What saturates is refused with all that is too large.
+        shape.push(usize::try_from(u32::from_be_bytes(size)).unwrap_or(usize::MAX));
     }
     let count = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size));
-    let Some(count) = count.filter(|count| *count as u64 <= most) else {
-        let size = count.map_or("more bytes than there are".into(), |count| size_in_words(count as u64));
+    let Some(count) = count.filter(|count| wide(*count) <= most) else {
+        let size = count.map_or("more bytes than there are".into(), |count| size_in_words(wide(count)));
         return Err(format!(
             "its header says {shape:?}, {size}, more than the {} that a file of this size may become; if it is \
              valid, `gunzip` it first",
             size_in_words(most)
         ));
     };
-    kiln_files::room_for(count as u64).map_err(|error| error.to_string())?;
+    kiln_files::room_for(wide(count)).map_err(|error| error.to_string())?;
     // Room for what comes, not for what a header says.
     let mut data = buffer(count.min(1 << 20)).map_err(|error| error.to_string())?;
-    let found = (&mut reader).take(count as u64).read_to_end(&mut data);
+    let found = (&mut reader).take(wide(count)).read_to_end(&mut data);
     found.map_err(|error| broken(error, "data"))?;
     let more = reader.read(&mut [0]).map_err(|error| broken(error, "data"))?;
     match (data.len() == count, more) {

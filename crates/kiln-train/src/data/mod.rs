@@ -1,5 +1,7 @@
 //! Data sets: samples and their targets.
 
+#![deny(clippy::as_conversions)]
+
 mod array;
 mod checksum;
 mod choose;
@@ -110,16 +112,19 @@ impl Dataset {
                 }
             }
         }
+        #[allow(clippy::as_conversions, reason = "counts are far below 2^53")]
         let count = (self.len() * plane).max(1) as f64;
         sums.iter()
             .map(|(sum, squares)| {
                 let mean = sum / count;
+                #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
                 (mean as f32, (squares / count - mean * mean).max(0.0).sqrt() as f32)
             })
             .unzip()
     }
 
     /// Mean and deviation of each element of the targets, where they are numbers. Constant elements are not scaled.
+    #[allow(clippy::as_conversions, reason = "counts are far below 2^53; results are rounded")]
     pub fn target_scale(&self) -> Option<TargetScale> {
         let Targets::Values { shape, values } = &self.targets else { return None };
         let each = shape.iter().product::<usize>().max(1);

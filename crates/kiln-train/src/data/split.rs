@@ -71,6 +71,7 @@ impl Splits {
 
     /// Takes a share of the training samples, drawn by `seed`, for validation.
     pub fn hold_out(mut self, share: f64, seed: u64) -> Result<Self, DataError> {
+        #[allow(clippy::as_conversions, reason = "what is no share is refused below")]
         let count = (share * self.train.len() as f64).round() as usize;
         if !(share > 0.0 && share < 1.0) || count == 0 || count >= self.train.len() {
             return Err(DataError::Mismatch(format!(

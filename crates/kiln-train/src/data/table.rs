@@ -147,6 +147,7 @@ impl Cells {
         if self.too_many() {
             return;
         }
+        #[allow(clippy::as_conversions, reason = "there are not too many, as checked just above")]
         let next = self.seen.len() as u32;
         let word = match self.seen.get(text) {
             Some(word) => *word,
@@ -204,10 +205,12 @@ impl Cells {
     fn classes(self, names: Vec<String>) -> Targets {
         let places: HashMap<&str, i32> = names.iter().map(String::as_str).zip(0..).collect();
         let mut of_word = vec![-1; self.seen.len()];
+        #[allow(clippy::as_conversions, reason = "words are counted by a usize")]
+        let index = |word: &u32| *word as usize;
         for (text, word) in &self.seen {
-            of_word[*word as usize] = places.get(text.as_str()).copied().unwrap_or(-1);
+            of_word[index(word)] = places.get(text.as_str()).copied().unwrap_or(-1);
         }
-        let labels = self.words.iter().map(|word| of_word[*word as usize]).collect();
+        let labels = self.words.iter().map(|word| of_word[index(word)]).collect();
         Targets::Classes { shape: vec![], labels, names }
     }
 
@@ -216,10 +219,13 @@ impl Cells {
         let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < 2f64.powi(53);
         let (shape, numbers) = (vec![1], self.numbers);
         if numbers.iter().all(is_whole) {
+            #[allow(clippy::as_conversions, reason = "whole and below 2^53, as just checked")]
             let numbers = numbers.into_iter().map(|number| number as i64).collect();
             Targets::Whole { shape, numbers, any_numbers: true }
         } else {
-            Targets::Values { shape, values: numbers.into_iter().map(|number| number as f32).collect() }
+            #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
+            let values = numbers.into_iter().map(|number| number as f32).collect();
+            Targets::Values { shape, values }
         }
     }
 }

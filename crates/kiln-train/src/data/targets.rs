@@ -96,6 +96,7 @@ impl Targets {
     pub(super) fn decided(self, meaning: Meaning, classes: &Numbered) -> Self {
         match (self, meaning) {
             (Targets::Whole { shape, numbers, .. }, Meaning::Values) => {
+                #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
                 let values = numbers.into_iter().map(|number| number as f32).collect();
                 Targets::Values { shape, values }
             }

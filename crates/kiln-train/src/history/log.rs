@@ -107,6 +107,7 @@ mod tests {
     use crate::history::Scores;
 
     fn epoch(number: u64) -> Epoch {
+        #[allow(clippy::as_conversions, reason = "small numbers")]
         let scores = Scores { loss: 1.0 / number as f64, ..Scores::default() };
         Epoch { epoch: number, train: scores, validation: Some(scores), lr: 0.1, seconds: 2.5 }
     }

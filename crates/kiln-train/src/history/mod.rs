@@ -1,5 +1,7 @@
 //! The history of a training: measures after each epoch, and their files.
 
+#![deny(clippy::as_conversions)]
+
 use std::fmt::Write;
 use std::path::Path;
 

@@ -85,14 +85,14 @@ mod tests {
         zip.start_file("x.npy", options).expect("a member");
         let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count},)}}\n");
         zip.write_all(b"\x93NUMPY\x01\x00").expect("bytes");
-        zip.write_all(&(header.len() as u16).to_le_bytes()).expect("bytes");
+        zip.write_all(&u16::try_from(header.len()).expect("a short header").to_le_bytes()).expect("bytes");
         zip.write_all(header.as_bytes()).expect("bytes");
         zip.write_all(&vec![7; given]).expect("bytes");
         zip.finish().expect("an archive").into_inner()
     }
 
     fn get(bytes: &[u8], name: &str) -> Result<Option<Elements>, String> {
-        let mut archive = Archive::new(Cursor::new(bytes), bytes.len() as u64)?;
+        let mut archive = Archive::new(Cursor::new(bytes), kiln_files::wide(bytes.len()))?;
         archive.get(name).map(|found| found.map(|array| array.elements))
     }
 

@@ -88,7 +88,7 @@ impl Header {
             2 | 3 => {
                 let mut length = [0; 4];
                 reader.read_exact(&mut length).map_err(none)?;
-                u32::from_le_bytes(length) as usize
+                usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
             }
             other => return Err(format!("is an .npy array of version {other}; 1 to 3 can be read")),
         };

@@ -4,13 +4,15 @@
 //! whatever else is in one is refused after as many steps as it has bytes. Elements are read piece by piece, so that
 //! memory grows with what there is and not with what a header says.
 
+#![deny(clippy::as_conversions)]
+
 mod archive;
 mod header;
 
 use std::io::Read;
 use std::path::Path;
 
-use kiln_files::{NoRoom, buffer, size_in_words};
+use kiln_files::{NoRoom, buffer, size_in_words, wide};
 use kiln_runtime::f16;
 
 use crate::error::DataError;
@@ -59,10 +61,10 @@ pub fn read(mut reader: impl Read, most: u64) -> Result<Array, String> {
     let (Some(count), Some(bytes)) = (count, bytes) else {
         return Err(format!("its header says {shape:?}, more elements than any memory holds"));
     };
-    if bytes as u64 > most {
+    if wide(bytes) > most {
         return Err(format!(
             "ends before the {count} elements that its header promises: {} of them, where there are at most {}",
-            size_in_words(bytes as u64),
+            size_in_words(wide(bytes)),
             size_in_words(most)
         ));
     }
@@ -99,7 +101,7 @@ impl<R: Read> Values<R> {
         /// Room that is made before anything is read. More is made as elements come.
         const FIRST: usize = 1 << 20;
         let failed = |error: NoRoom| error.to_string();
-        kiln_files::room_for((self.count * size_of::<T>()) as u64).map_err(failed)?;
+        kiln_files::room_for(wide(self.count * size_of::<T>())).map_err(failed)?;
         let mut values = buffer(self.count.min(FIRST)).map_err(failed)?;
         let mut piece = vec![0; PIECE.min(self.count) * N];
         while values.len() < self.count {
@@ -112,7 +114,7 @@ impl<R: Read> Values<R> {
             })?;
             values
                 .try_reserve(bytes.len() / N)
-                .map_err(|_| failed(NoRoom { needed: (self.count * size_of::<T>()) as u64, free: None }))?;
+                .map_err(|_| failed(NoRoom { needed: wide(self.count * size_of::<T>()), free: None }))?;
             let (elements, _) = bytes.as_chunks::<N>();
             values.extend(elements.iter().map(|element| {
                 let mut element = *element;

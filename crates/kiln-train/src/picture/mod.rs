@@ -4,9 +4,12 @@
 //! A network sees the difference: rounding a size or an offset the other way moves an image by a pixel, and weights of
 //! grey for television instead of those of Pillow change every pixel.
 
+#![deny(clippy::as_conversions)]
+
 mod decode;
 mod resample;
 #[cfg(test)]
+#[allow(clippy::as_conversions, reason = "tests know their numbers")]
 mod tests;
 
 use std::path::Path;
@@ -68,7 +71,7 @@ impl Picture {
         };
         match pictures.crop {
             Some([height, width]) => {
-                let (height, width) = (height as usize, width as usize);
+                let (height, width) = (length(height), length(width));
                 (height.checked_mul(width)? <= MOST_PIXELS).then(|| resized.middle(height, width))
             }
             None => Some(resized),
@@ -78,9 +81,9 @@ impl Picture {
     /// The size that a rule asks for, as torchvision's `Resize` computes it.
     fn size_by(&self, resize: Resize) -> Option<(usize, usize)> {
         let (height, width) = match resize {
-            Resize::Exact { height, width } => (height as usize, width as usize),
+            Resize::Exact { height, width } => (length(height), length(width)),
             Resize::Shorter(side) => {
-                let side = side as usize;
+                let side = length(side);
                 // `int(size * long / short)`: the longer side is cut off, not rounded.
                 let longer = |long: usize, short: usize| side.checked_mul(long).map(|n| n / short.max(1));
                 if self.width <= self.height {
@@ -135,6 +138,11 @@ impl Picture {
         }
         out
     }
+}
+
+/// The length of a side. Where it saturates, it is more than any image has, and refused.
+fn length(side: u32) -> usize {
+    usize::try_from(side).unwrap_or(usize::MAX)
 }
 
 /// Where the middle begins: half of what is too much, rounded to the even number as Python's `round` does.

@@ -39,6 +39,7 @@ pub fn resize(picture: Picture, height: usize, width: usize) -> Picture {
 }
 
 impl Window {
+    #[allow(clippy::as_conversions, reason = "clamped to a byte")]
     fn of(&self, value: impl Fn(usize) -> u8) -> u8 {
         let half = 1 << (PRECISION - 1);
         let sum = (self.first..)
@@ -49,6 +50,7 @@ impl Window {
 }
 
 /// What each of `to` pixels is made of, out of `from`.
+#[allow(clippy::as_conversions, reason = "sizes are limited; fractions are cut off, as in Pillow")]
 fn windows(from: usize, to: usize) -> Vec<Window> {
     let scale = from as f64 / to as f64;
     // A filter reaches one pixel to either side, and as much farther as the image becomes smaller.

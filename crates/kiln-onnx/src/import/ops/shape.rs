@@ -21,6 +21,7 @@ pub(crate) fn dropout(cx: &mut Cx<'_>) -> Outputs {
     let attribute = cx.attributes.float("ratio")?;
     let input =
         cx.optional(1).and_then(|id| cx.graph.as_constant(id)).and_then(|t| t.to_f64().first().copied());
+    #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
     let ratio = attribute.or(input.map(|ratio| ratio as f32)).unwrap_or(0.5);
     let x = cx.input(0)?;
     let y = cx.op(Op::Dropout(Dropout { ratio, leading: None }), &[x])?;

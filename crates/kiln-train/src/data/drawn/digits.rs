@@ -20,6 +20,7 @@ fn arc(centre: Point, radius: Point, from: f32, to: f32) -> Vec<Point> {
     const PARTS: usize = 14;
     (0..=PARTS)
         .map(|i| {
+            #[allow(clippy::as_conversions, reason = "an arc has few parts")]
             let angle = (from + (to - from) * i as f32 / PARTS as f32) * PI;
             (centre.0 + radius.0 * angle.cos(), centre.1 + radius.1 * angle.sin())
         })
@@ -78,11 +79,13 @@ pub(super) fn draw(count: usize, noise: Option<f32>, random: &mut ChaCha8Rng) ->
         samples.extend(one(digit, random));
         if let Some(noise) = noise.filter(|noise| *noise > 0.0) {
             let start = samples.len() - SIDE * SIDE;
+            #[allow(clippy::as_conversions, reason = "clamped to a byte")]
             for pixel in &mut samples[start..] {
                 let level = f32::from(*pixel) / 255.0 + noise * normal(random);
                 *pixel = (level.clamp(0.0, 1.0) * 255.0).round() as u8;
             }
         }
+        #[allow(clippy::as_conversions, reason = "there are ten")]
         labels.push(digit as i32);
     }
     Dataset {
@@ -112,6 +115,7 @@ fn one(digit: usize, random: &mut ChaCha8Rng) -> Vec<u8> {
     let mut pixels = Vec::with_capacity(SIDE * SIDE);
     for row in 0..SIDE {
         for column in 0..SIDE {
+            #[allow(clippy::as_conversions, reason = "sides of 28 pixels")]
             let point = (column as f32, row as f32);
             let near = strokes
                 .iter()
@@ -120,6 +124,7 @@ fn one(digit: usize, random: &mut ChaCha8Rng) -> Vec<u8> {
                 .fold(f32::INFINITY, f32::min);
             let covered = (pen + 0.5 - near).clamp(0.0, 1.0);
             let noise = random.random_range(-1.0f32..1.0) * grain;
+            #[allow(clippy::as_conversions, reason = "clamped to a byte")]
             pixels.push(((covered * ink + noise * covered).clamp(0.0, 1.0) * 255.0) as u8);
         }
     }

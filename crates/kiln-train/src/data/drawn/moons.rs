@@ -20,6 +20,7 @@ pub(super) fn draw(count: usize, noise: Option<f32>, random: &mut ChaCha8Rng) ->
         .map(|i| {
             let (place, places, class) =
                 if i < upper { (i, upper, 0) } else { (i - upper, count - upper, 1) };
+            #[allow(clippy::as_conversions, reason = "rounding is what is meant")]
             let (sin, cos) = (place as f32 / (places - 1).max(1) as f32 * PI).sin_cos();
             (if class == 0 { [cos, sin] } else { [1.0 - cos, 0.5 - sin] }, class)
         })
