@@ -3,9 +3,7 @@
 //
 // Values: params, place, element_type, better (when a later element wins); found: whether `candidates` has the indices
 // of the elements to look at.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 //% if found
 @group(0) @binding(2) var<storage, read> candidates: array<i32>;
@@ -26,8 +24,7 @@ fn candidate(number: i32, result: u32) -> i32 {
 //% endif
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let number = grid_index(id, groups);
   if number >= params.count {
     return;

@@ -3,9 +3,7 @@
 // An element counts those that come before it, and so knows its place, which no other has: equal elements keep their
 // order, and NaN is larger than everything. Each writes its own index there.
 // Values: params, element_type, descending, float, double.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 
@@ -27,8 +25,7 @@ fn key(value: ${ element_type }) -> ${ element_type } {
   return value;
 }
 //% endif
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -5,7 +5,8 @@
    columns l, lanes + l, .. of the result as accumulators with names, because indexed private arrays do not stay in
    registers. Macros: accumulators() declares them, step(w, at) adds four products to each, with the rows of the right
    matrix `w_step` vectors apart (next to each other in weights, which are packed in panels as wide as the tile, since
-   memory is fastest in a straight line), and finish() hands the results to the epilogue.
+   memory is fastest in a straight line), any(name, rest) says whether
+   something holds for any row of the tile, and finish() hands the results to the epilogue.
    The epilogue is written out for each accumulator: collecting them in a private array and looping over that made
    Mesa take five times as long to compile.
    Without subgroups (`single_lane`), each invocation computes a tile of its own: `lanes` is 1 and nothing is broadcast.
@@ -40,6 +41,7 @@
 //% endfor
 //% endfor
 //% endmacro
+/*% macro any(name, rest) %*/${ "" if single_lane else "subgroupAny" }(/*% for r in range(row_vectors) %*/${ name ~ r ~ rest }${ "" if loop.last else " || " }/*% endfor %*/)/*% endmacro %*/
 //% macro finish()
 //% if residue_classes
 //% for r in range(row_vectors * lanes)

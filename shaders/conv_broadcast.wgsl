@@ -7,53 +7,21 @@
 // them belong to a tap.
 // Loop iterations of an invocation: taps * group_in / 4, plus one for each vector of the tile.
 // Values: params, operands, out_binding, element, store, stored; those of broadcast.wgsl; deep: whether there is a third
-// spatial dimension; dilated: whether there are zeros between input elements (transposed convolution); residue_classes:
-// whether products with these are skipped, and batch_innermost: those with padding, see residue_classes.wgsl; any, some_h,
-// some_w: to find out whether a tap meets anything; merged_loops: whether neighbouring taps and their channels are
-// neighbours in memory.
-//% from "broadcast" import accumulators, step, finish
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
-//% if biased
-@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
-//% endif
-${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+// spatial dimension; meets_zeros: whether there are zeros between input elements (transposed convolution); residue_classes:
+// whether products with these are skipped, and batch_innermost: those with padding, see residue_classes.wgsl; merged_loops:
+// whether neighbouring taps and their channels are neighbours in memory.
+//% from "subgroup_entry" import entry
+//% from "broadcast" import accumulators, any, step, finish
+//% include "product"
 
 //% include "functions"
 ${ element }${ store }
 //% if residue_classes
 //% include "residue_classes"
 //% endif
-// The input coordinate of a tap, or -1 outside.
-fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated and not residue_classes
-  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
-//% else
-  return select(-1, place, place < size);
-//% endif
-}
+//% include "tap"
 
-//% if single_lane
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let lane = 0u;
-  let row_tile = (group.x + group.z * groups.x) * 64u + local;
-//% else
-@compute @workgroup_size(${ lanes })
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let row_tile = group.x + group.z * groups.x;
-//% endif
+${ entry("row_tile", "z") }
 //% if residue_classes
   let rows = params.class_rows;
   let class_number = row_tile / params.class_tiles;
@@ -140,7 +108,7 @@ ${ accumulators() }
 //% endif
 //% endfor
 //% if batch_innermost
-    if !${ any }(${ some_h }) {
+    if !${ any("h_", " >= 0") } {
       continue;
     }
 //% endif
@@ -177,7 +145,7 @@ ${ step("w", "at") }
       let near_${ s } = select(0, (line_${ s } + v_${ s }) * params.x_step + first_in, inside_${ s });
 //% endfor
 //% if batch_innermost
-      if !${ any }(${ some_w }) {
+      if !${ any("inside_", "") } {
         continue;
       }
 //% endif

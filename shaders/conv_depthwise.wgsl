@@ -4,21 +4,12 @@
 // Loop iterations of an invocation: kernel_h.
 // Values: params, operands, out_binding, element, store, stored; run, how many positions; width, that of the kernel; stride, the
 // stride along the width; biased, whether sums start at `bias`.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
-//% if biased
-@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
-//% endif
-${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+//% include "product"
 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let index = grid_index(id, groups);
   if index >= params.runs * params.inner {
     return;

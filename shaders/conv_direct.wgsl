@@ -3,10 +3,9 @@
 // The plain strategy: right for every shape, fast for none. x is channels last; w is
 // [kernel_d][kernel_h][kernel_w][group_in][out channels].
 // Values: params, operands, out_binding, element, store, stored; aligned: whether the four output channels share
-// a group; dilated: whether there are zeros between input elements (transposed convolution).
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+// a group; meets_zeros: whether there are zeros between input elements
+// (transposed convolution).
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
@@ -14,17 +13,9 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-// The input coordinate of a tap, or -1 outside.
-fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated
-  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
-//% else
-  return select(-1, place, place >= 0 && place < size);
-//% endif
-}
+//% include "tap"
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -7,45 +7,20 @@
 // x and dy are channels last. out is [part][row][column]. `pointwise`: all positions are one line and there are no taps.
 // Loop iterations of an invocation: lines of a part * (places of a line / ${ places } + 1).
 // Values: params; lanes, row_vectors, column_vectors of a lane, places at a time; single_lane; pointwise; deep: whether there
-// is a third spatial dimension; dilated: whether there are zeros between elements of x.
+// is a third spatial dimension; meets_zeros: whether there are zeros between elements of x.
+//% from "subgroup_entry" import entry
 //% set slots = places * row_vectors
 //% set loads = (slots + lanes - 1) // lanes
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 @group(0) @binding(2) var<storage, read> dy: array<${ fours[1] }>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 
 //% if not pointwise
-// The input coordinate of a tap, or -1 outside.
-fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated
-  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
-//% else
-  return select(-1, place, place < size);
-//% endif
-}
+//% include "tap"
 
 //% endif
-//% if single_lane
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let lane = 0u;
-  let number = (group.x + group.y * groups.x) * 64u + local;
-//% else
-@compute @workgroup_size(${ lanes })
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let number = group.x + group.y * groups.x;
-//% endif
+${ entry("number", "y") }
   if number >= params.tiles {
     return;
   }

@@ -3,27 +3,17 @@
 //
 // x and dy are channels last. out is [part][tap][channel] with vectors, else [part][row][column of tap and channel].
 // Loop iterations of an invocation: places of a part.
-// Values: params; vectors; dilated: whether there are zeros between elements of x.
+// Values: params; vectors; meets_zeros: whether there are zeros between elements of x.
 //% set T = "vec4<f32>" if vectors else "f32"
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ "vec4<" ~ types[0] ~ ">" if vectors else types[0] }>;
 @group(0) @binding(2) var<storage, read> dy: array<${ "vec4<" ~ types[1] ~ ">" if vectors else types[1] }>;
 @group(0) @binding(3) var<storage, read_write> out: array<${ T }>;
 
 //% include "grid"
-// The input coordinate of a tap, or -1 outside.
-fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated
-  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
-//% else
-  return select(-1, place, place >= 0 && place < size);
-//% endif
-}
+//% include "tap"
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

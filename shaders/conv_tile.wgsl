@@ -5,40 +5,20 @@
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
 // them belong to a tap.
 // Loop iterations of an invocation: 5/16 of taps * group_in.
-// Values: params, operands, out_binding, element, store, stored; dilated: whether there are zeros between input elements
+// Values: params, operands, out_binding, element, store, stored; meets_zeros: whether there are zeros between input elements
 // (transposed convolution), and residue_classes: whether products with these are
 // skipped, see residue_classes.wgsl.
-//% from "workgroup_tile" import declarations, accumulators, step, finish
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
-//% if biased
-@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
-//% endif
-${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+//% from "workgroup_tile" import declarations, entry, accumulators, step, finish
+//% include "product"
 ${ declarations() }
 //% include "functions"
 ${ element }${ store }
 //% if residue_classes
 //% include "residue_classes"
 //% endif
-// The input coordinate of a tap, or -1 outside.
-fn tap(place: i32, step: i32, size: i32) -> i32 {
-//% if dilated and not residue_classes
-  return select(-1, place / step, place >= 0 && place % step == 0 && place / step < size);
-//% else
-  return select(-1, place, place < size);
-//% endif
-}
+//% include "tap"
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) t: u32,
-) {
+${ entry() }
 //% if residue_classes
   let rows = params.class_rows;
   let row_tile = group.x + group.z * groups.x;

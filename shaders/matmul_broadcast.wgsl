@@ -5,37 +5,13 @@
 // Loop iterations of an invocation: depth / 4, plus one for each vector of the tile.
 // A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
 // Values: params, operands, out_binding, element, store, stored; those of broadcast.wgsl; split: whether batches are parts of sums.
+//% from "subgroup_entry" import entry
 //% from "broadcast" import accumulators, step, finish
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
-//% if biased
-@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
-//% endif
-${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+//% include "product"
 
 //% include "functions"
 ${ element }${ store }
-//% if single_lane
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let lane = 0u;
-  let row_tile = (group.x + group.z * groups.x) * 64u + local;
-//% else
-@compute @workgroup_size(${ lanes })
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let row_tile = group.x + group.z * groups.x;
-//% endif
+${ entry("row_tile", "z") }
   let tile = row_tile;
   let batch = tile / params.row_tiles;
   let rows = (batch + 1u) * params.rows;

@@ -3,9 +3,7 @@
 // The plain strategy: right for every shape, fast for none. a is [batch][rows][a_row], b is [batch][depth][columns].
 // Values: params, operands, out_binding, element, store, stored; split: whether launches make parts of sums, one after the
 // other.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> a: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read> b: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
@@ -13,8 +11,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -5,25 +5,12 @@
 // Loop iterations of an invocation: 5/16 of the depth.
 // A launch makes the columns from `columns_begin` to `columns_end`: a matrix too large to be bound comes in parts.
 // Values: params, operands, out_binding, element, store, stored; split: whether batches are parts of sums.
-//% from "workgroup_tile" import declarations, accumulators, step, finish
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
-//% if biased
-@group(0) @binding(3) var<storage, read> bias: array<${ fours[2] }>;
-//% endif
-${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
+//% from "workgroup_tile" import declarations, entry, accumulators, step, finish
+//% include "product"
 ${ declarations() }
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) t: u32,
-) {
+${ entry() }
   let number = group.x + group.z * groups.x;
   let batch = number / params.row_tiles;
   if batch >= params.batches {

@@ -5,9 +5,7 @@
 // place can be.
 // Values: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones, the last NaN) or
 // mean; include_pad: whether padding (but nothing beyond it) counts in the mean.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> dy: array<${ fours[0] }>;
 //% if max
 @group(0) @binding(2) var<storage, read> x: array<${ fours[1] }>;
@@ -35,8 +33,7 @@ fn counted(begin: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
 }
 //% endif
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -5,9 +5,7 @@
 // x and dy are channels last; windows begin where there is no padding.
 // Loop iterations of an invocation: twice the places of a block.
 // Values: params, operands, out_binding, element, store, stored.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> dy: array<${ fours[0] }>;
 @group(0) @binding(2) var<storage, read> x: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
@@ -15,8 +13,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let number = grid_index(id, groups);
   if number >= params.windows {
     return;

@@ -3,17 +3,14 @@
 // What neighbours read twice is loaded once. Loop iterations of an invocation: kernel_h.
 // Values: params, operands, out_binding, element, store, stored; run, how many positions; width, that of the window; stride, the
 // stride along the width; max: largest or mean; include_pad: whether padding counts as zeros in the mean.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let index = grid_index(id, groups);
   if index >= params.runs * params.inner {
     return;

@@ -1,9 +1,7 @@
 // Uniform random numbers from a counter, four an invocation: Philox4x32-10 (Salmon et al. 2011).
 //
 // Values: params.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> state: array<i32>;
 @group(0) @binding(2) var<storage, read_write> out: array<${ fours[1] }>;
 
@@ -20,8 +18,7 @@ fn product(a: u32, b: u32) -> vec2<u32> {
   return vec2<u32>(a1 * b1 + (middle >> 16u) + (other >> 16u), a * b);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -9,9 +9,7 @@
 // walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what
 // elements are combined in; total: the result, back in the range of its type; least: the largest (or
 // smallest) of no integers.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 //% set read = fours[0] if vectors or along else types[0]
 //% set sum = "vec4<" ~ total_type ~ ">" if vectors or along else total_type
 //% set load = wide[0] if types[0] == "f16" and (vectors or along) else sum
@@ -51,8 +49,7 @@ fn nothing() -> ${ sum } {
 //% endif
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -4,16 +4,13 @@
 // What is summed is computed on the way, by `element`, for the vector at row * inner + column. out is [part][column].
 // Loop iterations of an invocation: rows of a part, and blocks.
 // Values: params, operands, out_binding, element; block.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<vec4<f32>>;
 
 //% include "grid"
 //% include "functions"
 ${ element }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

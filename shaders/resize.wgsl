@@ -5,9 +5,7 @@
 // (i * factor + shift) / divisor.
 // Values: params, operands, out_binding, element, store, stored; linear; axes: of d, h, w those there are; kinds: by axis,
 // `same` (nothing is resized), `table` or `ratio`; tabled; single: whether the only element of an axis is the first one.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
 //% if tabled
 @group(0) @binding(2) var<storage, read> table: array<${ "vec2<f32>" if linear else "i32" }>;
@@ -46,8 +44,7 @@ fn along_${ axis }(before: i32, ${ axis }: Near${ ", " if inner else "" }${ inne
 
 //% endfor
 //% endif
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -4,9 +4,7 @@
 // combined in the order of the indices. The cost is that of looking at all indices of a line for each of its elements.
 // A launch looks at `most` indices from `begin` on.
 // Values: params, rank, axis, combine (of acc and update); element_type: what is combined.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> data: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read> indices: array<${ types[1] }>;
 @group(0) @binding(3) var<storage, read> updates: array<${ types[2] }>;
@@ -14,8 +12,7 @@ ${ params }}
 
 //% include "grid"
 //% include "functions"
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

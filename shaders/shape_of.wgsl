@@ -1,9 +1,7 @@
 // Sizes that are only known at run time, as a tensor.
 //
 // Values: params; rank, how many there are.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read_write> out: array<i32>;
 
 @compute @workgroup_size(1)

@@ -6,17 +6,14 @@
 //% set four = T == "vec4<f32>"
 //% set wide = wide[0] if four else T
 //% set narrow = narrow[2] if four else types[2]
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ fours[0] if four else types[0] }>;
 @group(0) @binding(2) var<storage, read> rows: array<${ T }>;
 @group(0) @binding(3) var<storage, read_write> out: array<${ fours[2] if four else types[2] }>;
 
 //% include "grid"
 ${ place }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let number = grid_index(id, groups);
   if number >= params.count {
     return;

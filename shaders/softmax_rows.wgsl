@@ -3,15 +3,12 @@
 //
 // x and out have the two one after the other, [part][row] and [row].
 // Values: params, T; block.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ T }>;
 @group(0) @binding(2) var<storage, read_write> out: array<${ T }>;
 
 //% include "grid"
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

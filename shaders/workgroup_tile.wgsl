@@ -2,13 +2,21 @@
 
    Sixteen steps of k at a time, a part of either matrix is loaded into workgroup memory, one vector by each invocation,
    and each invocation multiplies four rows of one by a column of the other. 8 KiB of workgroup memory. Macros:
-   declarations(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
+   declarations(); entry(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
    finish(). Invocation t loads vector t % 4 of row t / 4 on the left, and column t % 16 of row t / 16 on the right.
    Values: biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
 //% macro declarations()
 var<workgroup> left: array<array<vec4<f32>, 4>, 64>;
 var<workgroup> right: array<array<vec4<f32>, 16>, 16>;
+//% endmacro
+//% macro entry()
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) t: u32,
+) {
 //% endmacro
 //% macro accumulators()
 //% if biased

@@ -1,8 +1,6 @@
 // A pointwise convolution: one output vector an invocation, no window.
 // Values: params, operands, out_binding, element, store, stored.
-struct Params {
-${ params }}
-@group(0) @binding(0) var<uniform> params: Params;
+//% include "params"
 @group(0) @binding(1) var<storage, read> x: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read> w: array<${ fours[1] }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
@@ -10,8 +8,7 @@ ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: 
 //% include "grid"
 //% include "functions"
 ${ element }${ store }
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;

@@ -64,7 +64,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
         kernel: "conv_direct".into(),
         buffers: &buffers,
         params,
-        values: minijinja::context! { aligned, dilated => shapes.is_dilated() },
+        values: minijinja::context! { aligned, meets_zeros => shapes.is_dilated() },
         workgroups,
         flops: shapes.flops(),
     };

@@ -127,12 +127,10 @@ impl Gemm {
         } else {
             positions.ceil_div(tile.rows())
         };
-        let (any, some) = tile.any();
-        let (some_h, some_w) = (some("h_", " >= 0"), some("inside_", ""));
-        let (deep, dilated) = (rank == 5, shapes.is_dilated());
+        let (deep, meets_zeros) = (rank == 5, shapes.is_dilated() && !residue_classes);
         let merged_loops = merged_loops && !residue_classes;
         let values = tile.template_values(minijinja::context! {
-            deep, dilated, residue_classes, batch_innermost, biased, merged_loops, any, some_h, some_w
+            deep, meets_zeros, residue_classes, batch_innermost, biased, merged_loops
         });
         let workgroups = tile.grid(builder.values, &row_tiles, (column_tiles * shapes.conv.groups).into());
         let launch = AnchorLaunch {

@@ -157,20 +157,6 @@ impl Tile {
         Estimate { launches: 1, invocations: float(invocations), work: elements * float(depth), bytes: 0.0 }
     }
 
-    /// A function of WGSL that says whether something holds for any row of the tile, and how to write what a lane says
-    /// of its own rows: a name that the row's number is put behind, and what follows.
-    pub fn any(self) -> (&'static str, impl Fn(&str, &str) -> String) {
-        let (function, rows) = match self {
-            Tile::Broadcast { row_vectors, .. } => ("subgroupAny", row_vectors),
-            Tile::Register => ("", 8),
-            Tile::Workgroup => ("", 0),
-        };
-        let each = move |name: &str, rest: &str| {
-            (0..rows).map(|row| format!("{name}{row}{rest}")).collect::<Vec<_>>().join(" || ")
-        };
-        (function, each)
-    }
-
     /// `32x64`, in elements.
     pub fn name(self) -> String {
         format!("{}x{}", self.rows(), 4 * self.columns())

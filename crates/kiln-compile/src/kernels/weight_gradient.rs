@@ -234,7 +234,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     let units = if sizes.pointwise { positions } else { lines };
     let sum = OuterSum { units, flops: shapes.flops(), strides, order, parts: knobs.get("parts").max(1) };
     let values = minijinja::context! {
-        deep => shapes.x.len() == 5, dilated => shapes.is_dilated(), pointwise => sizes.pointwise
+        deep => shapes.x.len() == 5, meets_zeros => shapes.is_dilated(), pointwise => sizes.pointwise
     };
     launch(builder, &sizes, knobs, sum, params, values)
 }
@@ -253,7 +253,7 @@ fn outer_product(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(
     let flops = &places * &(columns * (2 * sizes.rows).into());
     let order = (0..rank).collect();
     let sum = OuterSum { units: places, flops, strides, order, parts: knobs.get("parts").max(1) };
-    let values = minijinja::context! { deep => false, dilated => false, pointwise => true };
+    let values = minijinja::context! { deep => false, meets_zeros => false, pointwise => true };
     launch(builder, &sizes, knobs, sum, Params::default(), values)
 }
 

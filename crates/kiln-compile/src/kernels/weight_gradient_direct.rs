@@ -122,7 +122,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     params.uint("count", total.clone());
     let workgroups = builder.grid(&total);
     let kernel = if vectors { "conv_grad_depthwise" } else { "conv_grad_direct" };
-    let values = minijinja::context! { vectors, dilated => shapes.is_dilated() };
+    let values = minijinja::context! { vectors, meets_zeros => shapes.is_dilated() };
     let elements = if vectors { 4 * count } else { count };
     let read = [x.buffer, dy.buffer];
     sum.launch(builder, "conv_grad_direct", kernel.into(), read, elements, (params, values, workgroups))

@@ -25,7 +25,19 @@ pub(crate) use templates;
 
 /// What the templates of several families include.
 const SHARED: &[Template] =
-    templates!["broadcast", "functions", "grid", "halves", "residue_classes", "workgroup_tile"];
+    templates![
+    "broadcast",
+    "functions",
+    "grid",
+    "halves",
+    "invocation_entry",
+    "params",
+    "product",
+    "residue_classes",
+    "subgroup_entry",
+    "tap",
+    "workgroup_tile",
+];
 
 /// The functions of `halves.wgsl`, which go behind any kernel that calls them.
 const HALVES: [&str; 3] = ["half_of", "of_halves", "to_halves"];

@@ -1,0 +1,3 @@
+struct Params {
+${ params }}
+@group(0) @binding(0) var<uniform> params: Params;
