@@ -7,6 +7,7 @@ use crate::tensor::{DType, DataLengthError, ShapeDisplay};
 
 /// Why an operator cannot be applied to its inputs. [`GraphError::Node`] adds which node it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShapeError {
     /// Too few or too many inputs.
     #[error("takes {expected} inputs, but {found} were given")]
@@ -64,6 +65,7 @@ pub enum ShapeError {
 
 /// Why an operator cannot be evaluated. [`GraphError::Eval`] adds which node it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvalError {
     /// The inputs do not fit the operator.
     #[error(transparent)]
@@ -96,6 +98,7 @@ pub enum EvalError {
 
 /// Errors of a graph.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// An operation does not apply to this graph.
     #[error("{0}")]

@@ -9,6 +9,7 @@ use crate::tensor::TensorError;
 
 /// Why a model cannot be imported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImportError {
     /// The file cannot be read.
     #[error("cannot read `{}`: {source}", .path.display())]
@@ -216,6 +217,7 @@ impl fmt::Display for UnsupportedList<'_> {
 
 /// Why a graph cannot be written as ONNX.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// ONNX cannot express this.
     #[error("`{node}` ({op}) cannot be expressed in ONNX: {reason}")]

@@ -20,6 +20,7 @@ const MAX_TIMES: u64 = 4;
 
 /// Errors of external data.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExternalError {
     /// The model came as bytes, so there is no directory to look in.
     #[error("its data is stored in the file `{0}`, but the model was not read from a directory")]

@@ -13,6 +13,7 @@ use crate::proto::{DataLocation, DataType, TensorProto};
 
 /// Errors of a tensor.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TensorError {
     /// The element type is not one that is computed with here.
     #[error(

@@ -2,6 +2,7 @@
 
 /// Why a pickle is not read. The messages continue after the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Problem {
     /// Tensors as `pickle.dump` stores them: as bytes that are a file of their own.
     #[error("holds tensors that were not written by `torch.save`")]

@@ -7,6 +7,7 @@ use crate::Access;
 
 /// Why a plan cannot be read, written or used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// The file cannot be opened or read.
     #[error("{path}: {source}")]
@@ -90,6 +91,7 @@ pub enum PlanError {
 
 /// What is wrong with a part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[allow(missing_docs, reason = "the fields are what the messages print")]
 pub enum Problem {
     #[error("{count} {what}, at most {limit} are allowed")]

@@ -6,6 +6,7 @@ use kiln_plan::PlanError;
 
 /// Why a plan cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 #[allow(missing_docs, reason = "the fields are what the messages print")]
 pub enum RuntimeError {
     #[error(transparent)]

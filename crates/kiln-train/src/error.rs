@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Why data cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// A file or folder cannot be read.
     #[error("cannot read `{}`: {source}", .path.display())]
@@ -50,6 +51,7 @@ impl TrainError {
 
 /// Why training stops.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The data.
     #[error(transparent)]

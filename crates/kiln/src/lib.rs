@@ -60,6 +60,7 @@ pub use tensor::{from_host, to_host};
 
 /// Why a model file does not become a plan.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The file cannot be read, or needs something that is not supported.
     #[error(transparent)]

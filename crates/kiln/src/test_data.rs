@@ -20,6 +20,7 @@ pub struct DataSet {
 
 /// Why test data cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TestDataError {
     /// A file or folder cannot be read.
     #[error("cannot read `{}`: {source}", .path.display())]

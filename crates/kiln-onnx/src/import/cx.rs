@@ -24,12 +24,7 @@ impl From<GraphError> for OpError {
     fn from(error: GraphError) -> Self {
         match error {
             GraphError::Unsuitable(reason) => OpError::Unsupported(reason),
-            GraphError::Node { .. }
-            | GraphError::DuplicateName(_)
-            | GraphError::NoGradient { .. }
-            | GraphError::Invalid(_)
-            | GraphError::Parse { .. }
-            | GraphError::Eval { .. } => OpError::Graph(error),
+            other => OpError::Graph(other),
         }
     }
 }

@@ -37,6 +37,7 @@ const MEASURES: &str = "kiln.measures";
 
 /// Why strings are not metadata.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PropertyError {
     /// A key of Kiln's has a value that cannot be read.
     #[error("the metadata `{key}` is `{value}`, but should be {expected}")]

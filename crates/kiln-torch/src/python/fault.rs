@@ -119,14 +119,9 @@ impl Fault {
 impl From<GraphError> for Fault {
     fn from(error: GraphError) -> Self {
         // The place says which layer it is in the file's own terms.
-        let message = match &error {
+        let message = match error {
             GraphError::Node { node, source, .. } => format!("`{node}`: {source}"),
-            GraphError::Unsuitable(_)
-            | GraphError::DuplicateName(_)
-            | GraphError::NoGradient { .. }
-            | GraphError::Invalid(_)
-            | GraphError::Parse { .. }
-            | GraphError::Eval { .. } => error.to_string(),
+            other => other.to_string(),
         };
         Self::python("RuntimeError", message)
     }

@@ -8,6 +8,7 @@ pub(super) use kiln_pickle::shown;
 
 /// Why a state dict cannot be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StateDictError {
     /// The file cannot be opened or read.
     #[error("`{}` cannot be read: {source}", .path.display())]
@@ -70,6 +71,7 @@ impl From<Problem> for StateDictError {
 
 /// The error in the content of a weights file. The messages continue after the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Problem {
     /// There is nothing in it.
     #[error("is empty")]
@@ -219,6 +221,7 @@ impl From<kiln_pickle::Problem> for Problem {
             kiln_pickle::Problem::Refused { name } => Problem::Refused { name },
             kiln_pickle::Problem::Unsupported { what, name } => Problem::Unsupported { what, name },
             kiln_pickle::Problem::TooComplicated { what } => Problem::TooComplicated { what },
+            other => Problem::Damaged(other.to_string()),
         }
     }
 }
