@@ -7,13 +7,13 @@ use kiln::graph::Tensor;
 use kiln::{Compiled, Device, DeviceOptions, HostTensor, Plan, Session, Target};
 
 /// A device, open with all it has, and the target that it is.
-pub struct Machine {
+pub(crate) struct Machine {
     pub device: Device,
     pub target: Target,
 }
 
 impl Machine {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let capabilities = kiln::default_device().expect("a Vulkan driver; `scripts/driver` installs one");
         let requirements = kiln::requirements_of(&capabilities);
         let device = Device::open(&DeviceOptions::from_env(), &requirements).expect("a device");
@@ -21,14 +21,14 @@ impl Machine {
     }
 
     /// The plan on the device.
-    pub fn load(&self, compiled: &Compiled) -> Result<Session, String> {
+    pub(crate) fn load(&self, compiled: &Compiled) -> Result<Session, String> {
         let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
         Session::load(&self.device, &plan).map_err(text)
     }
 }
 
 /// Tensors as the device takes them.
-pub fn host<'a>(
+pub(crate) fn host<'a>(
     given: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
 ) -> Result<Vec<(&'a str, HostTensor)>, String> {
     let host =
@@ -37,7 +37,7 @@ pub fn host<'a>(
 }
 
 /// What the first program of a plan answers, by name.
-pub fn answers<'a>(
+pub(crate) fn answers<'a>(
     session: &mut Session,
     given: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
 ) -> Result<BTreeMap<String, Tensor>, String> {
@@ -48,6 +48,6 @@ pub fn answers<'a>(
 }
 
 /// An error as text.
-pub fn text(error: impl Display) -> String {
+pub(crate) fn text(error: impl Display) -> String {
     error.to_string()
 }

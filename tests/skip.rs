@@ -3,7 +3,7 @@
 use std::io::Write;
 
 /// Notes that the running test was skipped, and why. `scripts/test` lists the notes after its run.
-pub fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     println!("skipped: {test}: {why}");
     let Some(path) = std::env::var_os("KILN_SKIPPED") else { return };

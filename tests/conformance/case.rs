@@ -13,7 +13,7 @@ use crate::suite::Case;
 
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// All outputs are as they should be.
     Passed,
     /// An error, or how an output differs.
@@ -22,7 +22,7 @@ pub enum Outcome {
 
 /// What differentiating a case's model gives, whatever it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gradient {
+pub(crate) enum Gradient {
     /// Nodes that carry it back to an input.
     Derived,
     /// Nothing continuous leads from an input to an output.
@@ -33,24 +33,24 @@ pub enum Gradient {
 
 /// What is known of a case after its run.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     pub outcome: Outcome,
     /// Of a model that can be imported.
     pub gradient: Option<Gradient>,
 }
 
 /// Runs cases on one device.
-pub struct Runner {
+pub(crate) struct Runner {
     machine: Machine,
 }
 
 impl Runner {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { machine: Machine::open() }
     }
 
     /// Runs a case; a panic is a failure like any other.
-    pub fn run(&self, case: &Case) -> Verdict {
+    pub(crate) fn run(&self, case: &Case) -> Verdict {
         let mut gradient = None;
         let outcome = match catch_unwind(AssertUnwindSafe(|| self.answers(case, &mut gradient))) {
             Ok(Ok(())) => Outcome::Passed,

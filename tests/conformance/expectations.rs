@@ -26,10 +26,10 @@ struct File {
 }
 
 /// By case, the words of the error.
-pub struct Expectations(BTreeMap<String, String>);
+pub(crate) struct Expectations(BTreeMap<String, String>);
 
 impl Expectations {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let text = include_str!("../onnx-expectations.toml");
         let file: File =
             toml::from_str(text).expect("tests/onnx-expectations.toml is as its first lines say");
@@ -44,7 +44,7 @@ impl Expectations {
     }
 
     /// What is wrong, if a case is not as expected.
-    pub fn contradiction(&self, case: &str, outcome: &Outcome) -> Option<String> {
+    pub(crate) fn contradiction(&self, case: &str, outcome: &Outcome) -> Option<String> {
         match (self.0.get(case), outcome) {
             (None, Outcome::Passed) => None,
             (None, Outcome::Failed(message)) => Some(message.clone()),

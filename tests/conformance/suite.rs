@@ -8,7 +8,7 @@ use crate::skip::skipped;
 
 /// A case of the suite.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Case {
+pub(crate) struct Case {
     /// `node`, `simple`, `pytorch-operator`, `pytorch-converted` or `light`.
     pub kind: String,
     /// As the suite calls it: `test_relu`.
@@ -35,18 +35,18 @@ pub struct Case {
 
 impl Case {
     /// What the case is called in lists: names alone are not unique.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.kind, self.name)
     }
 
     /// The folder with the model and its data.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.root.join(&self.kind).join(&self.name)
     }
 }
 
 /// All cases, if the suite has been laid out.
-pub fn cases() -> Option<Vec<Case>> {
+pub(crate) fn cases() -> Option<Vec<Case>> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.join("onnx-suite");
     let root = std::env::var_os("KILN_ONNX_SUITE").map_or(target, PathBuf::from);
     let list = root.join("cases.json");

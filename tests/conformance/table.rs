@@ -31,7 +31,7 @@ impl Count {
 }
 
 /// Compares the page with what the run gives, or writes it if `KILN_WRITE` is set.
-pub fn check(cases: &[Case], verdicts: &BTreeMap<String, Verdict>) {
+pub(crate) fn check(cases: &[Case], verdicts: &BTreeMap<String, Verdict>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/onnx.md");
     let page = std::fs::read_to_string(&path).expect("docs/onnx.md is committed");
     let [begin, end] = MARKS;

@@ -275,7 +275,7 @@ fn gradients_of_the_published_tests() {
 }
 
 /// A graph of gradients with everything it reads.
-pub struct Differentiated {
+pub(crate) struct Differentiated {
     pub name: String,
     pub graph: Graph,
     /// All inputs and states.
@@ -283,7 +283,7 @@ pub struct Differentiated {
 }
 
 /// The committed models of one node, differentiated.
-pub fn differentiated_models() -> impl Iterator<Item = Differentiated> {
+pub(crate) fn differentiated_models() -> impl Iterator<Item = Differentiated> {
     folders("ops").into_iter().filter_map(|folder| case(&folder)).map(|case| {
         let graph = case.differentiated().expect("gradients");
         Differentiated { name: case.name, graph, at: case.at }

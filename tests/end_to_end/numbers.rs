@@ -3,7 +3,7 @@
 use kiln_graph::{Graph, Tensor};
 
 /// Numbers between -1 and 1 that look random (a linear congruential generator; Knuth, MMIX).
-pub fn noise(seed: u64, count: usize) -> Vec<f64> {
+pub(crate) fn noise(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -42,7 +42,7 @@ fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
 }
 
 /// A graph whose states are all such weights.
-pub fn with_weights(mut graph: Graph) -> Graph {
+pub(crate) fn with_weights(mut graph: Graph) -> Graph {
     for id in graph.states().to_vec() {
         let shape = graph.ty(id).static_shape().expect("numbers");
         let values = weights(&graph.value(id).name, &shape);

@@ -173,7 +173,10 @@ fn the_books_weights_know_birds_from_airplanes() {
     let data = std::env::var_os("KILN_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let (weights, pictures) = (data.join("dlwpt/birds_vs_airplanes.pt"), data.join("cifar2"));
     if !weights.is_file() || !pictures.is_dir() {
-        skipped(&format!("`{}` has no dlwpt/ and cifar2/; KILN_DATA says where data sets are", data.display()));
+        skipped(&format!(
+            "`{}` has no dlwpt/ and cifar2/; KILN_DATA says where data sets are",
+            data.display()
+        ));
         return;
     }
     let mut model = Model::read(&root().join("models/net.py:Net"), &Default::default()).expect("a model");

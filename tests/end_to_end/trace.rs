@@ -14,12 +14,12 @@ const BATCH: usize = 8;
 /// Gradients that are smaller than this are zero: the bias in front of a batch normalization has no influence.
 const NOTHING: f64 = 1e-12;
 
-pub fn norm(summary: &Value) -> f64 {
+pub(crate) fn norm(summary: &Value) -> f64 {
     summary["norm"].as_f64().expect("a number")
 }
 
 /// How far some elements and the norm of a tensor are from a summary, relative to the largest there, or to `least`.
-pub fn apart(found: &HostTensor, summary: &Value, least: f64) -> f64 {
+pub(crate) fn apart(found: &HostTensor, summary: &Value, least: f64) -> f64 {
     let values = found.to_f64();
     let every = summary["every"].as_u64().expect("a number") as usize;
     let wanted: Vec<f64> =
@@ -32,7 +32,7 @@ pub fn apart(found: &HostTensor, summary: &Value, least: f64) -> f64 {
 }
 
 /// A model with the training that is to be followed.
-pub struct Followed<'a> {
+pub(crate) struct Followed<'a> {
     /// What messages call it.
     pub name: &'a str,
     pub graph: &'a Graph,
@@ -68,7 +68,7 @@ fn batch(followed: &Followed<'_>, step: u64) -> (HostTensor, HostTensor) {
 }
 
 /// Trains for as many steps as PyTorch has; what is farthest from it, of losses, gradients and states.
-pub fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
+pub(crate) fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
     let Followed { name, graph, training, .. } = followed;
     let training = Training { show_gradients: true, ..training.clone() };
     let max = [("N".to_owned(), BATCH as u32)].into();
@@ -122,7 +122,7 @@ pub fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
 
 /// As [`follow`], by the reference evaluation of the step's graph with double precision: a deep network with relus has
 /// units so near zero that rounding switches them, and only without it two trainings stay together.
-pub fn follow_exactly(followed: &Followed<'_>) -> [(f64, String); 3] {
+pub(crate) fn follow_exactly(followed: &Followed<'_>) -> [(f64, String); 3] {
     let training = Training { show_gradients: true, ..followed.training.clone() };
     let step = kiln::train::step(followed.graph, &training).unwrap_or_else(|e| panic!("{e}"));
     let number = |value: f32| Tensor::scalar(value);

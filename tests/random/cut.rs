@@ -9,7 +9,7 @@ use kiln::graph::{Def, EvaluateOptions, Evaluation, Precision, ValueId, evaluate
 use crate::recipe::{Answer, Case, others};
 
 /// The smallest case found that still fails.
-pub fn down(mut case: Case, fails: impl Fn(&Case) -> bool) -> Case {
+pub(crate) fn down(mut case: Case, fails: impl Fn(&Case) -> bool) -> Case {
     for n in (0..case.answers.len()).rev() {
         let fewer = without(&case, &[], |output| output != n);
         case = fewer.filter(|case| !case.answers.is_empty() && fails(case)).unwrap_or(case);

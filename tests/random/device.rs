@@ -10,7 +10,7 @@ use crate::machine::{Machine, answers};
 use crate::recipe::{Answer, Case};
 
 /// The device, and the targets that it can stand for.
-pub struct Devices {
+pub(crate) struct Devices {
     machine: Machine,
     targets: [(&'static str, Target); 3],
     /// What the compiler does not do, and how often it was asked to.
@@ -18,7 +18,7 @@ pub struct Devices {
 }
 
 impl Devices {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let machine = Machine::open();
         let targets = [
             ("the device that is there", machine.target.clone()),
@@ -29,7 +29,7 @@ impl Devices {
     }
 
     /// The same with 16-bit floats in memory.
-    pub fn of_halves() -> Self {
+    pub(crate) fn of_halves() -> Self {
         let mut devices = Self::new();
         let float16 = devices.machine.target.float16;
         devices.targets.iter_mut().for_each(|(_, target)| target.float16 = float16);
@@ -37,7 +37,7 @@ impl Devices {
     }
 
     /// Runs a case for all targets.
-    pub fn check(&self, case: &Case) -> Result<(), String> {
+    pub(crate) fn check(&self, case: &Case) -> Result<(), String> {
         for (name, target) in &self.targets {
             self.run(case, target).map_err(|message| format!("as for {name}: {message}"))?;
         }
@@ -45,7 +45,7 @@ impl Devices {
     }
 
     /// The targets by name.
-    pub fn targets(&self) -> &[(&'static str, Target)] {
+    pub(crate) fn targets(&self) -> &[(&'static str, Target)] {
         &self.targets
     }
 
@@ -61,7 +61,7 @@ impl Devices {
     }
 
     /// Several graphs as one plan, whose states stay states.
-    pub fn load(
+    pub(crate) fn load(
         &self,
         programs: &[(&str, &Graph)],
         target: &Target,
@@ -90,7 +90,7 @@ impl Devices {
     }
 
     /// What the compiler refused, by its words.
-    pub fn refused(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn refused(&self) -> BTreeMap<String, usize> {
         self.refused.lock().expect("nobody panics with it").clone()
     }
 }

@@ -14,7 +14,7 @@ const STEP: f64 = 1e-6;
 
 /// A case with a loss, its gradients as outputs, and the names of what it is differentiated by. `None` if there is nothing
 /// to differentiate.
-pub fn differentiated(case: &Case) -> Result<Option<(Case, Vec<String>)>, String> {
+pub(crate) fn differentiated(case: &Case) -> Result<Option<(Case, Vec<String>)>, String> {
     let mut graph = case.graph.clone();
     let outputs: Vec<ValueId> = graph.outputs().iter().map(|output| output.value).collect();
     let outputs: Vec<ValueId> = outputs.into_iter().filter(|id| graph.ty(*id).dtype == DType::F32).collect();
@@ -72,7 +72,7 @@ fn loss(graph: &mut Graph, outputs: &[ValueId]) -> Result<ValueId, GraphError> {
 }
 
 /// Compares the gradients that a differentiated case expects with differences of its loss.
-pub fn check(case: &Case, sources: &[String]) -> Result<(), String> {
+pub(crate) fn check(case: &Case, sources: &[String]) -> Result<(), String> {
     for (n, source) in sources.iter().enumerate() {
         let tensor = value(case, source).ok_or("a source is gone")?;
         let noise: Vec<f64> = (0..tensor.len()).map(|i| (1.0 + 7.0 * (i + n) as f64).sin()).collect();

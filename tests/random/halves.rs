@@ -10,7 +10,7 @@ use crate::jumps;
 use crate::recipe::{Answer, Case, Run};
 
 /// The case with 16-bit floats. `None` if an operator wants those it had, or if rounding decides all answers.
-pub fn of(case: &Case) -> Option<Case> {
+pub(crate) fn of(case: &Case) -> Option<Case> {
     let mut graph = graph(&case.graph)?;
     let given = std::iter::once(&case.inputs).chain(case.others.iter().map(|run| &run.inputs));
     let mut runs = Vec::new();
@@ -35,19 +35,19 @@ pub fn of(case: &Case) -> Option<Case> {
 }
 
 /// Whether no function of the graph jumps where 16 bits decide on which side something is.
-pub fn is_steady(case: &Case) -> bool {
+pub(crate) fn is_steady(case: &Case) -> bool {
     !case.graph.nodes().iter().any(|node| jumps::has(&node.op))
 }
 
 /// The graph with 16-bit floats.
-pub fn graph(graph: &Graph) -> Option<Graph> {
+pub(crate) fn graph(graph: &Graph) -> Option<Graph> {
     let source = graph.with_data().to_string();
     let source = source.replace("f16", "half").replace("f32", "f16").replace("half", "f32");
     text::parse(&source).ok()
 }
 
 /// The tensors with 16-bit floats.
-pub fn tensors(all: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+pub(crate) fn tensors(all: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
     let half = |tensor: &Tensor| match tensor.dtype() {
         DType::F32 => Tensor::of_numbers(tensor.shape().to_vec(), &tensor.to_f64(), DType::F16),
         _ => Ok(tensor.clone()),
@@ -63,14 +63,14 @@ fn answers(graph: &Graph, inputs: &BTreeMap<String, Tensor>) -> Option<Vec<Answe
 }
 
 /// As [`Answer::of`], with room for rounding to 16 bits.
-pub fn answer(name: &str, single: Tensor, double: Tensor) -> Answer {
+pub(crate) fn answer(name: &str, single: Tensor, double: Tensor) -> Answer {
     let mut answer = Answer::of(name, single, double);
     answer.tolerance = 2e-2 * largest(&answer) + 10.0 * answer.doubt();
     answer
 }
 
 /// Whether rounding does not decide.
-pub fn is_sure(answer: &Answer) -> bool {
+pub(crate) fn is_sure(answer: &Answer) -> bool {
     let exact = answer.double.to_f64();
     match answer.double.dtype().is_float() {
         true => exact.iter().all(|x| x.abs() < 6e4) && answer.doubt() <= 1e-2 * largest(answer),

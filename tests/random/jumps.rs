@@ -11,7 +11,7 @@ const MARGIN: f64 = 3e-4;
 const FINE: f64 = 1e-5;
 
 /// Whether a function has jumps.
-pub fn has(op: &Op) -> bool {
+pub(crate) fn has(op: &Op) -> bool {
     match op {
         Op::Unary(UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Sign) => true,
         Op::Binary(op) => compares(*op) || matches!(op, BinaryOp::Mod | BinaryOp::Rem),
@@ -33,7 +33,7 @@ fn compares(op: BinaryOp) -> bool {
 }
 
 /// Whether `op` has a jump near these operands; with `kinks`, jumps of the derivative count.
-pub fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
+pub(crate) fn near(op: &Op, operands: &[&Known], kinks: bool) -> bool {
     let Some(x) = operands.first().filter(|x| x.dtype.is_float()) else { return false };
     match op {
         Op::Unary(UnaryOp::Floor | UnaryOp::Ceil) => x.numbers().iter().any(|x| near_integer(*x)),

@@ -12,7 +12,7 @@ use crate::recipe::Case;
 /// Of the largest element. What runs is f64, but folded weights are stored as f32: that rounding is what is seen here.
 const TOLERANCE: f64 = 1e-5;
 
-pub fn check(case: &Case) -> Result<(), String> {
+pub(crate) fn check(case: &Case) -> Result<(), String> {
     let inference = passes::INFERENCE.iter();
     for (name, pass) in inference.chain(passes::TRAINING) {
         let after = pass(&case.graph).map_err(|error| format!("{name}: {error}"))?;

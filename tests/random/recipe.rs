@@ -16,19 +16,19 @@ const INPUTS: [DType; 8] =
 
 /// The bytes of a graph: how it begins, and its steps. Any bytes will do.
 #[derive(Clone, Debug)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     start: [u8; 24],
     steps: Vec<[u8; 32]>,
 }
 
 /// Graphs of one to forty steps, few of which add more than one node.
-pub fn recipes() -> impl Strategy<Value = Recipe> {
+pub(crate) fn recipes() -> impl Strategy<Value = Recipe> {
     let steps = proptest::collection::vec(any::<[u8; 32]>(), 1..=40);
     (any::<[u8; 24]>(), steps).prop_map(|(start, steps)| Recipe { start, steps })
 }
 
 /// What an output should be.
-pub struct Answer {
+pub(crate) struct Answer {
     pub name: String,
     pub single: Tensor,
     pub double: Tensor,
@@ -37,7 +37,7 @@ pub struct Answer {
 }
 
 /// A graph, what it is given, and what should come out.
-pub struct Case {
+pub(crate) struct Case {
     pub graph: Graph,
     pub inputs: BTreeMap<String, Tensor>,
     /// The largest values of symbols.
@@ -48,13 +48,13 @@ pub struct Case {
 }
 
 /// What a graph is given, and what should come out.
-pub struct Run {
+pub(crate) struct Run {
     pub inputs: BTreeMap<String, Tensor>,
     pub answers: Vec<Answer>,
 }
 
 /// Runs with the largest sizes and with the smallest ones, where rounding does not decide.
-pub fn others(graph: &Graph) -> Vec<Run> {
+pub(crate) fn others(graph: &Graph) -> Vec<Run> {
     if graph.symbols().is_empty() {
         return vec![];
     }
@@ -92,7 +92,7 @@ fn other(graph: &Graph, symbols: [(&str, i64); 2]) -> Option<Run> {
 
 impl Recipe {
     /// The graph. With `smooth` it is small, and differentiable where it is evaluated.
-    pub fn case(&self, smooth: bool) -> Case {
+    pub(crate) fn case(&self, smooth: bool) -> Case {
         let mut sketch = Sketch::new(smooth);
         let mut dice = Dice::new(&self.start);
         // The batch is a symbol, or another size, too.
@@ -141,7 +141,7 @@ fn finished(sketch: Sketch, mut wanted: Vec<At>) -> Case {
 
 impl Answer {
     /// An answer from both precisions. What devices compute may be a little further from either than they are apart.
-    pub fn of(name: &str, single: Tensor, double: Tensor) -> Self {
+    pub(crate) fn of(name: &str, single: Tensor, double: Tensor) -> Self {
         let mut answer = Self { name: name.into(), single, double, tolerance: 0.0 };
         let largest = compare::largest(&answer.double.to_f64(), 0.1);
         answer.tolerance = 1e-4 * largest + 30.0 * answer.doubt();
@@ -149,17 +149,17 @@ impl Answer {
     }
 
     /// The same for a sum of terms of so much in all, which may cancel: devices' functions are off by some 1e-6 each.
-    pub fn of_terms(self, magnitude: f64) -> Self {
+    pub(crate) fn of_terms(self, magnitude: f64) -> Self {
         Self { tolerance: self.tolerance + 5e-6 * magnitude, ..self }
     }
 
     /// How far the two precisions are apart.
-    pub fn doubt(&self) -> f64 {
+    pub(crate) fn doubt(&self) -> f64 {
         compare::farthest(&self.double.to_f64(), &self.single.to_f64())
     }
 
     /// What is wrong with `found`, if something is.
-    pub fn check(&self, found: &Tensor) -> Result<(), String> {
+    pub(crate) fn check(&self, found: &Tensor) -> Result<(), String> {
         if (found.dtype(), found.shape()) != (self.single.dtype(), self.single.shape()) {
             return Err(format!("`{}` is {}, but should be {}", self.name, found.ty(), self.single.ty()));
         }

@@ -18,20 +18,20 @@ const LARGEST: f64 = 50.0;
 /// Larger tensors do not occur.
 const ELEMENTS: usize = 1 << 14;
 /// Symbols, what they are when a graph is made, and the most they could be: the batch, and another size.
-pub const SYMBOLS: [(&str, i64, u32); 2] = [("N", 3, 5), ("M", 4, 6)];
+pub(crate) const SYMBOLS: [(&str, i64, u32); 2] = [("N", 3, 5), ("M", 4, 6)];
 
 /// The most that the symbols of a graph could be.
-pub fn largest(graph: &Graph) -> BTreeMap<String, u32> {
+pub(crate) fn largest(graph: &Graph) -> BTreeMap<String, u32> {
     let own = graph.symbols();
     let all = SYMBOLS.into_iter().filter(|(name, ..)| own.iter().any(|symbol| **symbol == **name));
     all.map(|(name, _, most)| (name.to_owned(), most)).collect()
 }
 
 /// Place of a value in [`Sketch::values`].
-pub type At = usize;
+pub(crate) type At = usize;
 
 /// A value of the graph, with what it is for the inputs at hand.
-pub struct Known {
+pub(crate) struct Known {
     pub id: ValueId,
     pub dtype: DType,
     pub dims: Vec<Dim>,
@@ -45,29 +45,29 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn rank(&self) -> usize {
+    pub(crate) fn rank(&self) -> usize {
         self.sizes.len()
     }
 
-    pub fn is_float(&self) -> bool {
+    pub(crate) fn is_float(&self) -> bool {
         self.dtype == DType::F32
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.single.len()
     }
 
-    pub fn numbers(&self) -> Vec<f64> {
+    pub(crate) fn numbers(&self) -> Vec<f64> {
         self.double.to_f64()
     }
 
     /// The largest magnitude.
-    pub fn largest(&self) -> f64 {
+    pub(crate) fn largest(&self) -> f64 {
         self.numbers().iter().fold(0.0, |m, x| m.max(x.abs()))
     }
 }
 
-pub struct Sketch {
+pub(crate) struct Sketch {
     pub graph: Graph,
     pub inputs: BTreeMap<String, Tensor>,
     pub values: Vec<Known>,
@@ -79,7 +79,7 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    pub fn new(smooth: bool) -> Self {
+    pub(crate) fn new(smooth: bool) -> Self {
         let symbols = SYMBOLS.into_iter().map(|(name, usual, _)| (name.into(), usual)).collect();
         Self {
             graph: Graph::new("random"),
@@ -92,7 +92,7 @@ impl Sketch {
     }
 
     /// Numbers between -1 and 1, other ones each time.
-    pub fn noise(&self, count: usize) -> Vec<f64> {
+    pub(crate) fn noise(&self, count: usize) -> Vec<f64> {
         let mut state = self.values.len() as u64 + 1;
         let mut next = || {
             // SplitMix64 (Steele, Lea and Flood 2014).
@@ -105,7 +105,7 @@ impl Sketch {
     }
 
     /// An input of the graph.
-    pub fn input(&mut self, dtype: DType, dims: Vec<Dim>) -> At {
+    pub(crate) fn input(&mut self, dtype: DType, dims: Vec<Dim>) -> At {
         let sizes: Vec<usize> = dims
             .iter()
             .map(|d| usize::try_from(d.eval(&self.symbols).expect("the batch")).expect("a size"))
@@ -126,7 +126,7 @@ impl Sketch {
         self.known(id, tensor.clone(), tensor, (i32::MIN.into(), i32::MAX.into()), false)
     }
 
-    pub fn constant(&mut self, tensor: Tensor) -> At {
+    pub(crate) fn constant(&mut self, tensor: Tensor) -> At {
         let id = self.graph.constant(format!("c{}", self.values.len()), tensor.clone());
         let ints = tensor.to_ints().unwrap_or_default();
         let range = (ints.iter().min().copied().unwrap_or(0), ints.iter().max().copied().unwrap_or(0));
@@ -134,7 +134,7 @@ impl Sketch {
     }
 
     /// Numbers between `-scale` and `scale`: a constant or a state.
-    pub fn weights(&mut self, dice: &mut Dice<'_>, sizes: &[usize], scale: f64, shift: f64) -> At {
+    pub(crate) fn weights(&mut self, dice: &mut Dice<'_>, sizes: &[usize], scale: f64, shift: f64) -> At {
         let noise = self.noise(sizes.iter().product());
         let data = noise.into_iter().map(|x| (x * scale + shift) as f32).collect();
         let tensor = Tensor::f32(sizes, data).expect("as many as the shape says");
@@ -155,7 +155,7 @@ impl Sketch {
     }
 
     /// Adds a node, unless something speaks against it.
-    pub fn apply(&mut self, op: Op, inputs: &[At]) -> Option<At> {
+    pub(crate) fn apply(&mut self, op: Op, inputs: &[At]) -> Option<At> {
         if jumps::near(&op, &inputs.iter().map(|at| &self.values[*at]).collect::<Vec<_>>(), self.smooth) {
             return None;
         }
@@ -231,7 +231,7 @@ impl Sketch {
     }
 
     /// A value that fits, rather a late one than an early one.
-    pub fn pick(&self, dice: &mut Dice<'_>, fits: impl Fn(&Known) -> bool) -> Option<At> {
+    pub(crate) fn pick(&self, dice: &mut Dice<'_>, fits: impl Fn(&Known) -> bool) -> Option<At> {
         let all: Vec<At> = (0..self.values.len()).rev().filter(|at| fits(&self.values[*at])).collect();
         if all.is_empty() {
             return None;
@@ -241,7 +241,7 @@ impl Sketch {
     }
 
     /// Makes small what is not: by `tanh`.
-    pub fn squash(&mut self, x: At, most: f64) -> Option<At> {
+    pub(crate) fn squash(&mut self, x: At, most: f64) -> Option<At> {
         if self.values[x].largest() <= most {
             return Some(x);
         }

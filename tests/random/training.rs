@@ -66,13 +66,13 @@ fn answers(judge: Judge, single: &[(String, Tensor)], double: &[(String, Tensor)
 }
 
 /// Trains a case for a few steps on the device and by evaluation.
-pub fn check(devices: &Devices, case: &Case) -> Result<(), String> {
+pub(crate) fn check(devices: &Devices, case: &Case) -> Result<(), String> {
     let Some(step) = step(case)? else { return Ok(()) };
     check_all(devices, case, &step, Answer::of)
 }
 
 /// The same with 16-bit floats.
-pub fn check_halves(devices: &Devices, case: &Case) -> Result<(), String> {
+pub(crate) fn check_halves(devices: &Devices, case: &Case) -> Result<(), String> {
     let Some(step) = step(case)? else { return Ok(()) };
     let (Some(step), Some(mut graph)) = (halves::graph(&step), halves::graph(&case.graph)) else {
         return Ok(());

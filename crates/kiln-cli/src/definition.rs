@@ -17,7 +17,7 @@ use crate::training::metadata_beside;
 /// Options of a definition, from flags or a recipe.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub struct DefinitionArguments {
+pub(crate) struct DefinitionArguments {
     /// Shape of one sample: 3,32,32 is 3 channels of 32 x 32; with NAME= in front where `forward` takes several, with
     /// i64: for integers. A comment in the file can give it: `# kiln: --input 3,32,32`; with data, it follows from the
     /// data
@@ -50,14 +50,14 @@ pub struct DefinitionArguments {
 
 impl DefinitionArguments {
     /// Reads a model. Initial values of parameters depend on `seed`.
-    pub fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
+    pub(crate) fn read(&self, path: &Path, onnx: kiln::onnx::ImportOptions, seed: u64) -> Result<Model> {
         self.finished(self.definition(path, onnx, seed, &[])?)
     }
 
     /// Reads a model for samples of a shape, which defines what the file does not: the input's shape of PyTorch source,
     /// symbolic dimensions of an ONNX file. Where source does not take the shape itself, it may take the same without a
     /// channel of images, or all in a row.
-    pub fn read_for(&self, path: &Path, sample: &[usize], seed: u64) -> Result<Model> {
+    pub(crate) fn read_for(&self, path: &Path, sample: &[usize], seed: u64) -> Result<Model> {
         let read = |onnx, sample: &[usize]| self.definition(path, onnx, seed, sample);
         let mut model = read(Default::default(), sample);
         if kiln::model::is_source(path) && self.input.is_empty() && model.is_err() {
@@ -153,19 +153,19 @@ fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
 }
 
 /// Whether a file is a recipe.
-pub fn is_recipe(path: &Path) -> bool {
+pub(crate) fn is_recipe(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
 /// Whether a file is a compiled plan.
-pub fn is_plan(path: &Path) -> bool {
+pub(crate) fn is_plan(path: &Path) -> bool {
     use std::io::Read;
     let mut magic = [0u8; 8];
     kiln_files::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"KILNPLAN"
 }
 
 /// An error for a plan where a model is needed.
-pub fn refuse_plan(path: &Path) -> Result<()> {
+pub(crate) fn refuse_plan(path: &Path) -> Result<()> {
     if is_plan(path) {
         let help = "`kiln run`, `bench`, `eval`, `verify`, `summary` and `dump --stage plan` take plans; here, give the \
                     model it was made from";
@@ -179,7 +179,7 @@ pub fn refuse_plan(path: &Path) -> Result<()> {
 }
 
 /// Notes that the weights of a model are random, if they are, where its outputs matter.
-pub fn note_untrained(model: &Model, path: &Path) {
+pub(crate) fn note_untrained(model: &Model, path: &Path) {
     if model.untrained {
         note!(
             "note: the weights of `{}` are random numbers, since no file was given; `--weights FILE` loads \
@@ -190,7 +190,7 @@ pub fn note_untrained(model: &Model, path: &Path) {
 }
 
 /// An error with its help text; that of a source file with its place.
-pub fn report(error: Error) -> Report {
+pub(crate) fn report(error: Error) -> Report {
     match error {
         Error::Source(error) => source_report(&error),
         other => miette!("{other}"),

@@ -18,7 +18,7 @@ const MOST_MADE_UP: usize = 1 << 30;
 
 /// Where inputs come from.
 #[derive(Args, Clone)]
-pub struct InputArguments {
+pub(crate) struct InputArguments {
     /// Inputs: FILE, `zeros` or `random`, with NAME= in front where the model has several. Files are images
     /// (PNG, JPEG; several form a batch), tables (`.csv` with a line of names), `.npy` or ONNX's `.pb`
     #[arg(value_name = "[NAME=]INPUT")]
@@ -32,7 +32,7 @@ pub struct InputArguments {
 
 impl InputArguments {
     /// The files that may be read.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let words = self.inputs.iter().flat_map(|input| {
             let behind_name = input.split_once('=').map(|(_, file)| file);
             [Some(input.as_str()), behind_name]
@@ -43,7 +43,7 @@ impl InputArguments {
 
 /// What is known of an input: its name, and sizes where they are numbers.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// The name.
     pub name: String,
     /// The element type.
@@ -54,7 +54,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// `f32[N, 3, 224, 224]`
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let dims: Vec<String> = self
             .shape
             .iter()
@@ -80,7 +80,7 @@ struct Feed {
 
 /// Reads all inputs, preprocessed as flags or else the model's metadata say; `symbols` gives sizes to generated
 /// inputs.
-pub fn read(
+pub(crate) fn read(
     arguments: &InputArguments,
     wanted: &[Wanted],
     symbols: &BTreeMap<String, u32>,

@@ -9,7 +9,7 @@ use miette::{Result, miette};
 const MOST_BYTES: u64 = 1 << 26;
 
 /// One label a line.
-pub fn read(path: &Path) -> Result<Vec<String>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<String>> {
     let text = kiln_files::read_text(path, MOST_BYTES)
         .map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
@@ -17,7 +17,7 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
 
 /// What scores mean.
 #[derive(Clone, Debug)]
-pub struct Labels {
+pub(crate) struct Labels {
     names: Vec<String>,
     /// Any number of classes may be right.
     independent: bool,
@@ -27,7 +27,7 @@ pub struct Labels {
 
 impl Labels {
     /// Class names from a file, or else from the model. A note is printed if the two differ.
-    pub fn new(file: Option<&Path>, metadata: &Metadata) -> Result<Self> {
+    pub(crate) fn new(file: Option<&Path>, metadata: &Metadata) -> Result<Self> {
         let known = &metadata.classes;
         let names = match file {
             None => known.clone(),
@@ -45,7 +45,7 @@ impl Labels {
     }
 
     /// Prints a note if there are more or fewer names than scores.
-    pub fn check(&self, scores: usize) {
+    pub(crate) fn check(&self, scores: usize) {
         let expected = if scores == 1 && self.binary { 2 } else { scores };
         if !self.names.is_empty() && self.names.len() != expected {
             note!(
@@ -56,12 +56,12 @@ impl Labels {
     }
 
     /// The name of a class.
-    pub fn name(&self, class: usize) -> String {
+    pub(crate) fn name(&self, class: usize) -> String {
         self.names.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
     }
 
     /// The `count` classes with the highest scores, best first.
-    pub fn top(&self, scores: &[f32], count: usize) -> Vec<Guess> {
+    pub(crate) fn top(&self, scores: &[f32], count: usize) -> Vec<Guess> {
         let mut guesses = match scores {
             [score] if self.binary && !self.independent => vec![guess(0, -score), guess(1, *score)],
             scores if self.independent => {
@@ -77,7 +77,7 @@ impl Labels {
 
 /// A class with its score and its probability.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
+pub(crate) struct Guess {
     /// The index.
     pub class: usize,
     /// The network's output.

@@ -6,7 +6,7 @@ use kiln::plan::{InputSource, Metadata, Preprocessing, Provenance, Resize, Targe
 const SHOWN: usize = 12;
 
 /// A line for each property: its name and its value.
-pub fn lines(metadata: &Metadata) -> Vec<(&'static str, String)> {
+pub(crate) fn lines(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if let Some(task) = metadata.task {
         lines.push(("task", task.name().to_owned()));
@@ -29,7 +29,7 @@ pub fn lines(metadata: &Metadata) -> Vec<(&'static str, String)> {
 }
 
 /// The first names of a list.
-pub fn names(list: &[String]) -> String {
+pub(crate) fn names(list: &[String]) -> String {
     let shown: Vec<&str> = list.iter().take(SHOWN).map(String::as_str).collect();
     let more = if list.len() > SHOWN { ", ..." } else { "" };
     shown.join(", ") + more
@@ -90,7 +90,7 @@ fn trained(provenance: &Provenance) -> String {
 
 /// The number of classes that an output of this shape scores for each sample, if the model is a classifier; two for a
 /// single score.
-pub fn classes_of(metadata: &Metadata, shape: &[usize]) -> Option<usize> {
+pub(crate) fn classes_of(metadata: &Metadata, shape: &[usize]) -> Option<usize> {
     let [_, rest @ ..] = shape else { return None };
     let scores: usize = rest.iter().product();
     let expected = if scores == 1 { 2 } else { scores };

@@ -13,14 +13,14 @@ use miette::{IntoDiagnostic, Result, miette};
 use crate::definition::{DefinitionArguments, is_recipe};
 use crate::training::Recipe;
 
-pub use crate::definition::is_plan;
+pub(crate) use crate::definition::is_plan;
 
 /// The maximum batch of a plan by default.
 const DEFAULT_BATCH: u32 = 8;
 
 /// How a model is read and compiled.
 #[derive(Args, Clone)]
-pub struct ModelArguments {
+pub(crate) struct ModelArguments {
     /// The model: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) that names one
     pub model: PathBuf,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub struct ModelArguments {
 
 /// A device to compile for.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum TargetName {
+pub(crate) enum TargetName {
     /// The device of this machine; `portable` if there is none
     Auto,
     /// Any device: kernels for GPUs within the limits that WebGPU promises, which software drivers run, too
@@ -60,7 +60,7 @@ pub enum TargetName {
 }
 
 /// Parses `N=8`.
-pub fn pair(text: &str) -> Result<(String, u32), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, u32), String> {
     let (name, number) = text.split_once('=').ok_or("should be NAME=NUMBER, as in N=8")?;
     let number: u32 = number.parse().map_err(|_| format!("`{number}` is not a positive whole number"))?;
     if number == 0 {
@@ -80,13 +80,13 @@ fn known(text: &str) -> Result<(String, Vec<f64>), String> {
 
 impl ModelArguments {
     /// The files that are read: the model's own and that of its weights.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let (model, _) = kiln::model::split(&self.model);
         [model].into_iter().chain(self.definition.weights.clone()).collect()
     }
 
     /// Reads the model with its metadata.
-    pub fn read(&self) -> Result<Model> {
+    pub(crate) fn read(&self) -> Result<Model> {
         if !is_recipe(&self.model) {
             return self.definition.read(&self.model, self.import_options(), 0);
         }
@@ -101,7 +101,7 @@ impl ModelArguments {
     }
 
     /// Options for reading ONNX files.
-    pub fn import_options(&self) -> ImportOptions {
+    pub(crate) fn import_options(&self) -> ImportOptions {
         let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
         let values = self.value.iter().cloned();
         let values = values.map(|(name, numbers)| (name, InputValue::Numbers(numbers))).collect();
@@ -109,7 +109,7 @@ impl ModelArguments {
     }
 
     /// Compiles a model; `seen` are values of symbols that are known from inputs.
-    pub fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
+    pub(crate) fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
         let max = self.largest(&model.graph, seen);
         let options = Options { target: self.target()?, max, ..Options::default() };
         let mut compiled = kiln::compile(&model.graph, &options).into_diagnostic()?;
@@ -118,7 +118,7 @@ impl ModelArguments {
     }
 
     /// Compiles a training step.
-    pub fn compile_training(
+    pub(crate) fn compile_training(
         &self,
         model: &Model,
         training: &Training,
@@ -147,7 +147,7 @@ impl ModelArguments {
     }
 
     /// The device to compile for.
-    pub fn target(&self) -> Result<Target> {
+    pub(crate) fn target(&self) -> Result<Target> {
         Ok(match self.target {
             TargetName::Portable => Target::portable(),
             TargetName::Gpu => Target::gpu(),
@@ -166,7 +166,7 @@ impl ModelArguments {
 }
 
 /// The default path of a file made from a model: next to it, with its name.
-pub fn beside(model: &Path, extension: &str) -> PathBuf {
+pub(crate) fn beside(model: &Path, extension: &str) -> PathBuf {
     let (file, name) = kiln::model::split(model);
     match name {
         Some(name) => file.with_file_name(name).with_extension(extension),
@@ -182,11 +182,11 @@ fn batch_symbols(graph: &Graph) -> Vec<String> {
 }
 
 /// Reads a plan file.
-pub fn load_plan(path: &Path) -> Result<Plan> {
+pub(crate) fn load_plan(path: &Path) -> Result<Plan> {
     Plan::load(path).map_err(|error| miette!("`{}`: {error}", path.display()))
 }
 
 /// A device as people call it.
-pub fn device_name(device: &Capabilities) -> String {
+pub(crate) fn device_name(device: &Capabilities) -> String {
     format!("{} ({})", device.name, device.backend)
 }

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 use crate::picture;
 
 /// Refuses an output that would replace one of the files that are read.
-pub fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+pub(crate) fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let Ok(target) = std::fs::canonicalize(output) else { return Ok(()) };
     let is_target = |input: &&Path| std::fs::canonicalize(input).is_ok_and(|input| input == target);
     // A folder or a device is not replaced.
@@ -23,7 +23,7 @@ pub fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>
 
 /// Writes outputs: one to the file `to` (`.png` or `.npy`), or each to a file in the folder `to`, images as PNG.
 /// Gives the files.
-pub fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn write(outputs: &[(String, HostTensor)], to: &Path) -> Result<Vec<PathBuf>> {
     let extension = to.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     match (extension.as_deref(), outputs) {
         (Some("npy"), [(_, tensor)]) => npy(to, tensor).map(|()| vec![to.to_owned()]),
@@ -98,13 +98,13 @@ fn npy(path: &Path, tensor: &HostTensor) -> Result<()> {
 }
 
 /// `f32[1, 1000]`
-pub fn text(tensor: &HostTensor) -> String {
+pub(crate) fn text(tensor: &HostTensor) -> String {
     let dims: Vec<String> = tensor.shape().iter().map(ToString::to_string).collect();
     format!("{}[{}]", tensor.dtype().name(), dims.join(", "))
 }
 
 /// Smallest, mean and largest element.
-pub fn range(tensor: &HostTensor) -> (f64, f64, f64) {
+pub(crate) fn range(tensor: &HostTensor) -> (f64, f64, f64) {
     let values = tensor.to_f64();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 /// Preprocessing of images. Options that are not given are taken from the model's metadata.
 #[derive(Args, Clone, Debug, Default)]
-pub struct PictureArguments {
+pub(crate) struct PictureArguments {
     /// For images: mean subtracted from each channel, from 0 to 1, as in 0.485,0.456,0.406
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     pub mean: Vec<f32>,
@@ -26,13 +26,13 @@ pub struct PictureArguments {
 
 impl PictureArguments {
     /// Whether no option is given.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Self { mean, std, resize, crop } = self;
         mean.is_empty() && std.is_empty() && resize.is_none() && crop.is_none()
     }
 
     /// The preprocessing of images: from flags, else from the model's metadata. A note is printed if they differ.
-    pub fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
+    pub(crate) fn preprocessing(&self, metadata: &Metadata) -> Result<Preprocessing> {
         for (flag, values) in [("--mean", &self.mean), ("--std", &self.std)] {
             if let Some(wrong) = values.iter().find(|x| !x.is_finite() || (flag == "--std" && **x <= 0.0)) {
                 let kind = if flag == "--std" { "positive " } else { "" };
@@ -76,7 +76,7 @@ impl PictureArguments {
     }
 
     /// Writes the flags into metadata.
-    pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
+    pub(crate) fn describe(&self, metadata: &mut Metadata) -> Result<()> {
         if !self.is_empty() {
             metadata.preprocessing = Some(self.preprocessing(metadata)?);
         }
@@ -99,7 +99,7 @@ fn same(a: &[f32], b: &[f32], none: f32) -> bool {
 
 /// An image of `channels` channels. With `size` (height, width) it is resized to that size: by a center
 /// crop after resizing its shorter side, else by stretching.
-pub fn read(
+pub(crate) fn read(
     path: &Path,
     channels: usize,
     size: Option<(u32, u32)>,
@@ -170,7 +170,7 @@ pub fn read(
 }
 
 /// Writes `[C, H, W]` with values from 0 to 1 as a PNG; values outside are clipped.
-pub fn write(path: &Path, data: &[f32], [channels, height, width]: [usize; 3]) -> Result<()> {
+pub(crate) fn write(path: &Path, data: &[f32], [channels, height, width]: [usize; 3]) -> Result<()> {
     let count = height * width;
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
     let interleaved: Vec<u8> =

@@ -10,7 +10,7 @@ use crate::terminal::{clean, note_coloured, show_json};
 const MOST_WORD: usize = 300;
 
 /// Reports why a command failed.
-pub fn say(report: Report, as_json: bool) {
+pub(crate) fn say(report: Report, as_json: bool) {
     // If standard output cannot be written to, that is the error to report.
     if as_json && show_json(&error_json(&report)).is_ok() {
         return;
@@ -41,7 +41,7 @@ fn error_json(report: &Report) -> serde_json::Value {
 
 /// The messages, outermost first. Many errors include their source's message in their own; it is shown
 /// once.
-pub fn causes(report: &Report) -> Vec<String> {
+pub(crate) fn causes(report: &Report) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for cause in report.chain().map(ToString::to_string) {
         if !said.last().is_some_and(|before| before.contains(&cause)) {
@@ -66,7 +66,7 @@ fn for_people(report: Report) -> Report {
 }
 
 /// A message without control characters and overlong words.
-pub fn readable(message: &str) -> String {
+pub(crate) fn readable(message: &str) -> String {
     let text = clean(message);
     if text.len() <= MOST_WORD {
         return text.into_owned();

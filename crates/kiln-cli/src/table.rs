@@ -10,7 +10,7 @@ const MOST_CELL: usize = 400;
 
 /// Alignment of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Words.
     Left,
     /// Numbers.
@@ -18,7 +18,7 @@ pub enum Align {
 }
 
 /// A table being built.
-pub struct Table {
+pub(crate) struct Table {
     header: Vec<&'static str>,
     align: Vec<Align>,
     rows: Vec<Vec<String>>,
@@ -26,20 +26,20 @@ pub struct Table {
 
 impl Table {
     /// A table with these columns.
-    pub fn new(columns: &[(&'static str, Align)]) -> Self {
+    pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
         let (header, align) = columns.iter().copied().unzip();
         Self { header, align, rows: Vec::new() }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let readable = |cell: String| shorten(&clean_line(&cell), MOST_CELL).into_owned();
         self.rows.push(cells.into_iter().map(readable).collect());
     }
 }
 
 /// At most so many characters of a text; `...` replaces the middle of a longer one.
-pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     // Bytes are never fewer than characters, and need not be counted.
     if text.len() <= most || text.chars().count() <= most {
         return Cow::Borrowed(text);
@@ -80,7 +80,7 @@ impl fmt::Display for Table {
 }
 
 /// A whole number in groups of three: `11,689,512`.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -93,7 +93,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Bytes in a suitable unit: `4.2 MiB`.
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["B", "KiB", "MiB"] {
         if value < 1024.0 {

@@ -14,38 +14,38 @@ use std::io::{ErrorKind, Write};
 use miette::{Result, miette};
 
 /// Writes to standard output; a closed pipe is not an error.
-pub fn show(text: fmt::Arguments<'_>) -> Result<()> {
+pub(crate) fn show(text: fmt::Arguments<'_>) -> Result<()> {
     show_bytes(clean(&text.to_string()).as_bytes())
 }
 
 /// Writes JSON to standard output, exact and with a line's end.
-pub fn show_json(value: &serde_json::Value) -> Result<()> {
+pub(crate) fn show_json(value: &serde_json::Value) -> Result<()> {
     show_bytes(json_text(&format!("{value:#}\n")).as_bytes())
 }
 
 /// Writes bytes to standard output as they are.
-pub fn show_bytes(bytes: &[u8]) -> Result<()> {
+pub(crate) fn show_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// Prints a message. If it cannot be written, the work continues.
-pub fn note(text: fmt::Arguments<'_>) {
+pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", clean(&text.to_string()));
 }
 
 /// The same for a text that was cleaned and then coloured.
-pub fn note_coloured(text: &str) {
+pub(crate) fn note_coloured(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", replaced(text, &|text, at| !is_colour(text, at)));
 }
 
 /// A text with control characters escaped as `\u{1b}`; line ends and tabs stay.
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     replaced(text, &|_, _| true)
 }
 
 /// A text of one line: line ends are escaped, too.
-pub fn clean_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
     match clean(text) {
         text if text.contains(['\n', '\t']) => Cow::Owned(text.replace('\n', "\\n").replace('\t', "\\t")),
         text => text,
@@ -53,7 +53,7 @@ pub fn clean_line(text: &str) -> Cow<'_, str> {
 }
 
 /// A text with control characters replaced by others of as many bytes, so that positions in it stay.
-pub fn clean_in_place(text: &str) -> String {
+pub(crate) fn clean_in_place(text: &str) -> String {
     let same_length = |c: char| match c.len_utf8() {
         1 => '?',
         2 => '\u{bf}',
@@ -64,7 +64,7 @@ pub fn clean_in_place(text: &str) -> String {
 }
 
 /// JSON in which control characters are escaped by number. They occur in strings only.
-pub fn json_text(text: &str) -> Cow<'_, str> {
+pub(crate) fn json_text(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }

@@ -6,7 +6,7 @@ use kiln_plan::Storage;
 use crate::target::Target;
 
 /// The element type that kernels compute in with what has the type `dtype` on the device.
-pub fn computed_type(dtype: DType) -> Storage {
+pub(crate) fn computed_type(dtype: DType) -> Storage {
     match dtype {
         DType::F32 | DType::F16 => Storage::F32,
         DType::I32 | DType::I16 | DType::I8 => Storage::I32,
@@ -17,23 +17,23 @@ pub fn computed_type(dtype: DType) -> Storage {
 }
 
 /// The element type in memory of what has the type `dtype` on the device, unless all its digits are kept.
-pub fn stored_type(dtype: DType, target: &Target) -> Storage {
+pub(crate) fn stored_type(dtype: DType, target: &Target) -> Storage {
     if dtype == DType::F16 && target.float16 { Storage::F16 } else { computed_type(dtype) }
 }
 
 /// The element type in memory of a state: as of an input, 64-bit integers are checked to fit into 32. 16-bit floats have
 /// 32 bits there, or small updates would be lost.
-pub fn state_type(dtype: DType) -> Storage {
+pub(crate) fn state_type(dtype: DType) -> Storage {
     computed_type(if dtype == DType::I64 { DType::I32 } else { dtype })
 }
 
 /// Bytes of an element in memory.
-pub fn bytes_of(element: Storage) -> Dim {
+pub(crate) fn bytes_of(element: Storage) -> Dim {
     i64::try_from(element.size()).unwrap_or(8).into()
 }
 
 /// WGSL type of a vector (or scalar) of `dtype` in registers.
-pub fn register_type(dtype: DType, width: usize) -> String {
+pub(crate) fn register_type(dtype: DType, width: usize) -> String {
     let scalar = match dtype {
         DType::Bool => "bool",
         DType::F32
@@ -51,7 +51,7 @@ pub fn register_type(dtype: DType, width: usize) -> String {
 }
 
 /// WGSL type of an element in memory.
-pub fn memory_scalar(storage: Storage) -> &'static str {
+pub(crate) fn memory_scalar(storage: Storage) -> &'static str {
     match storage {
         Storage::F32 => "f32",
         Storage::I32 => "i32",
@@ -64,7 +64,7 @@ pub fn memory_scalar(storage: Storage) -> &'static str {
 
 /// How four neighbouring elements in memory are loaded and stored at once.
 #[derive(Clone, Copy)]
-pub struct Vec4Access {
+pub(crate) struct Vec4Access {
     /// WGSL type of the four.
     pub ty: &'static str,
     /// What makes a vector to compute with of it.
@@ -75,7 +75,7 @@ pub struct Vec4Access {
 
 impl Vec4Access {
     /// Of elements of this type.
-    pub fn of(element: Storage) -> Self {
+    pub(crate) fn of(element: Storage) -> Self {
         let same = |ty| Self { ty, wide: ty, narrow: ty };
         match element {
             Storage::F32 => same("vec4<f32>"),
@@ -90,12 +90,12 @@ impl Vec4Access {
 }
 
 /// WGSL type that an element in memory is computed with.
-pub fn computed_scalar(storage: Storage) -> &'static str {
+pub(crate) fn computed_scalar(storage: Storage) -> &'static str {
     memory_scalar(if storage == Storage::F16 { Storage::F32 } else { storage })
 }
 
 /// A number as WGSL.
-pub fn literal(dtype: DType, value: f64, width: usize) -> String {
+pub(crate) fn literal(dtype: DType, value: f64, width: usize) -> String {
     let scalar = match dtype {
         DType::F32 | DType::F16 => float(value as f32),
         DType::F64 if value.is_finite() => format!("{value:?}lf"),
@@ -109,7 +109,7 @@ pub fn literal(dtype: DType, value: f64, width: usize) -> String {
 }
 
 /// The only element of a constant as WGSL, of type `dtype`.
-pub fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
+pub(crate) fn constant(dtype: DType, tensor: &Tensor, width: usize) -> String {
     match (dtype, tensor.to_ints().as_deref()) {
         // By way of a float it would lose digits.
         (DType::I64, Some([value])) if width == 4 => format!("vec4<i64>({})", long(*value)),

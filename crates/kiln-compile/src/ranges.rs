@@ -15,7 +15,7 @@ const ANY: Range = (i64::MIN, i64::MAX);
 const GIVEN: Range = (i32::MIN as i64, i32::MAX as i64);
 
 /// Ranges of all integer values of a graph, by value.
-pub fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
+pub(crate) fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
     let mut ranges = vec![ANY; graph.values().len()];
     for id in graph.value_ids() {
         ranges[id.index()] = match &graph.value(id).def {
@@ -179,7 +179,7 @@ fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
 }
 
 /// The graph with the element types that its values have on the device: 64-bit integers that fit into 32 bits have 32.
-pub fn device_types(graph: &Graph, max: &Bindings) -> Graph {
+pub(crate) fn device_types(graph: &Graph, max: &Bindings) -> Graph {
     let ranges = ranges(graph, max);
     graph.held_as(|id| {
         let (low, high) = ranges[id.index()];

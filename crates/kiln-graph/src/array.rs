@@ -16,17 +16,17 @@ pub(crate) struct Array<'a, T: Number> {
 }
 
 impl<'a, T: Number> Array<'a, T> {
-    pub fn of(tensor: &'a Tensor) -> Self {
+    pub(crate) fn of(tensor: &'a Tensor) -> Self {
         Self { shape: tensor.shape(), data: T::read(tensor), dtype: tensor.dtype() }
     }
 
     /// The elements at `positions`.
-    pub fn pick(&self, positions: &[usize]) -> Vec<T> {
+    pub(crate) fn pick(&self, positions: &[usize]) -> Vec<T> {
         positions.iter().map(|p| self.data[*p]).collect()
     }
 
     /// The elements broadcast to `shape`.
-    pub fn broadcast(&self, shape: &[usize]) -> Cow<'_, [T]> {
+    pub(crate) fn broadcast(&self, shape: &[usize]) -> Cow<'_, [T]> {
         if self.shape == shape {
             return Cow::Borrowed(&self.data);
         }

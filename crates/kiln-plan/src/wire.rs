@@ -12,7 +12,7 @@ mod metadata;
 use metadata::Metadata;
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Header {
+pub(crate) struct Header {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "2")]
@@ -256,7 +256,7 @@ struct FloorDiv {
 
 impl Header {
     /// The plan of which these bytes are the header, its segments still without bytes.
-    pub fn decode_plan(bytes: &[u8]) -> Result<crate::Plan, PlanError> {
+    pub(crate) fn decode_plan(bytes: &[u8]) -> Result<crate::Plan, PlanError> {
         Counts::decode(bytes)?.check()?;
         Self::decode(bytes)?.read()
     }

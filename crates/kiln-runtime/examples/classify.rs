@@ -20,7 +20,7 @@ use kiln_runtime::{HostTensor, Plan, Session};
 const USAGE: &str = "usage: classify PLAN IMAGE [--mean R,G,B] [--std R,G,B] [--labels FILE]";
 
 /// What the command line says.
-pub struct Arguments {
+pub(crate) struct Arguments {
     plan: PathBuf,
     image: PathBuf,
     mean: Vec<f32>,
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 /// Reads the command line.
-pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<dyn Error>> {
+pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<dyn Error>> {
     let (mut files, mut mean, mut std, mut labels) = (Vec::new(), vec![], vec![], None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
@@ -69,7 +69,7 @@ fn numbers(text: &str) -> Result<Vec<f32>, Box<dyn Error>> {
 }
 
 /// The five classes of the largest shares, the largest first.
-pub fn classify(arguments: &Arguments) -> Result<Vec<(String, f32)>, Box<dyn Error>> {
+pub(crate) fn classify(arguments: &Arguments) -> Result<Vec<(String, f32)>, Box<dyn Error>> {
     let plan = Plan::load(&arguments.plan)?;
     let labels: Vec<String> = match &arguments.labels {
         None => plan.metadata.classes.clone(),

@@ -119,7 +119,7 @@ fn match_inputs<'a>(
     wanted.into_iter().map(find).collect()
 }
 
-pub fn missing_input(plan: &Plan, program: &Program) -> RuntimeError {
+pub(crate) fn missing_input(plan: &Plan, program: &Program) -> RuntimeError {
     let tensor = program.inputs.first().and_then(|index| plan.tensors.get(*index));
     RuntimeError::MissingInput {
         name: tensor.map(|tensor| tensor.name.clone()).unwrap_or_default(),

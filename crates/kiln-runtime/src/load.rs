@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::error::RuntimeError;
 
 /// Uniform bindings begin at multiples of this on every device.
-pub const PARAMS_ALIGN: u64 = 256;
+pub(crate) const PARAMS_ALIGN: u64 = 256;
 /// Compiling a shader recurses as deep as expressions and blocks go, which the plan's limits bound: some kilobytes for
 /// each of the 512 tokens of a statement (more in a debug build). Pages that are not touched cost nothing.
 const COMPILE_STACK: usize = 64 << 20;
@@ -22,14 +22,14 @@ const MOST_REASON: usize = 4000;
 const UPLOAD_CHUNK: u64 = 64 << 20;
 
 /// A kernel, ready to be dispatched.
-pub struct Kernel {
+pub(crate) struct Kernel {
     pub pipeline: wgpu::ComputePipeline,
     pub bindings: wgpu::BindGroupLayout,
     /// What wgpu took to check and translate it. Drivers may still compile at the first dispatch.
     pub seconds: f64,
 }
 
-pub fn buffers(device: &Device, plan: &Plan) -> Vec<wgpu::Buffer> {
+pub(crate) fn buffers(device: &Device, plan: &Plan) -> Vec<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let create = |buffer: &kiln_plan::Buffer| {
         device.device.create_buffer(&wgpu::BufferDescriptor {
@@ -42,7 +42,7 @@ pub fn buffers(device: &Device, plan: &Plan) -> Vec<wgpu::Buffer> {
     plan.buffers.iter().map(create).collect()
 }
 
-pub fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
+pub(crate) fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
     let mut pending = 0;
     for segment in &plan.data {
         let Some(buffer) = buffers.get(segment.place.buffer) else { continue };
@@ -57,7 +57,7 @@ pub fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
 }
 
 /// All kernels, on as many threads as there are cores.
-pub fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, RuntimeError> {
+pub(crate) fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, RuntimeError> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(shaders.len());
     let next = AtomicUsize::new(0);
     let work = || {
@@ -139,7 +139,7 @@ fn layout_entries(shader: &Shader) -> Vec<wgpu::BindGroupLayoutEntry> {
 }
 
 /// The offsets of each dispatch's parameters in the program's uniform buffer, and its size.
-pub fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
+pub(crate) fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
     let mut end = 0u64;
     let places = program.dispatches.iter().map(|dispatch| {
         let place = end;
@@ -151,7 +151,7 @@ pub fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
 }
 
 /// The contents of the uniform buffer for given values of the symbols.
-pub fn params_bytes(
+pub(crate) fn params_bytes(
     program: &Program,
     places: &[u64],
     size: u64,
@@ -182,7 +182,7 @@ fn int_word(value: i64) -> Option<[u8; 4]> {
     signed.or_else(|_| u32::try_from(value).map(u32::to_ne_bytes)).ok()
 }
 
-pub fn bind_group(
+pub(crate) fn bind_group(
     device: &Device,
     plan: &Plan,
     dispatch: &Dispatch,

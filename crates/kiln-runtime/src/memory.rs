@@ -8,13 +8,13 @@ use crate::error::RuntimeError;
 use crate::load;
 
 /// What a plan takes on a device, in bytes.
-pub struct Needs {
+pub(crate) struct Needs {
     pub weights: u64,
     pub arenas: u64,
     pub total: u64,
 }
 
-pub fn needs(plan: &Plan) -> Needs {
+pub(crate) fn needs(plan: &Plan) -> Needs {
     let mut needs = Needs { weights: 0, arenas: 0, total: 0 };
     for buffer in &plan.buffers {
         let sum = match buffer.kind {
@@ -33,7 +33,11 @@ pub fn needs(plan: &Plan) -> Needs {
     needs
 }
 
-pub fn check(needs: &Needs, capabilities: &Capabilities, limit: Option<u64>) -> Result<(), RuntimeError> {
+pub(crate) fn check(
+    needs: &Needs,
+    capabilities: &Capabilities,
+    limit: Option<u64>,
+) -> Result<(), RuntimeError> {
     let free = || if capabilities.kind == DeviceKind::Cpu { kiln_files::free() } else { None };
     match limit.or_else(free) {
         Some(available) if needs.total > available => {
@@ -44,7 +48,7 @@ pub fn check(needs: &Needs, capabilities: &Capabilities, limit: Option<u64>) -> 
 }
 
 /// Does something that allocates, its errors as ours.
-pub fn guarded<T>(
+pub(crate) fn guarded<T>(
     device: &Device,
     doing: &'static str,
     needs: u64,

@@ -44,7 +44,7 @@ impl IntoIterator for Outputs {
 
 /// Memory that the device writes and the host reads. It grows to the largest use and is kept.
 #[derive(Default)]
-pub struct Staging {
+pub(crate) struct Staging {
     buffer: Option<wgpu::Buffer>,
 }
 
@@ -111,10 +111,10 @@ const CALLBACK: Duration = Duration::from_secs(10);
 const COPY_ALIGN: usize = wgpu::COPY_BUFFER_ALIGNMENT as usize;
 
 /// Part of a buffer: its first byte and the number of bytes.
-pub type Part = (wgpu::Buffer, u64, u64);
+pub(crate) type Part = (wgpu::Buffer, u64, u64);
 
 /// A part of the device's memory on its way to the host. It is unmapped when dropped.
-pub struct Readback {
+pub(crate) struct Readback {
     buffer: Option<wgpu::Buffer>,
     size: u64,
     mapping: Arc<Awaited>,
@@ -124,7 +124,7 @@ pub struct Readback {
 impl Readback {
     /// Copies parts of buffers one after the other, each rounded up to whole words, submits everything, and has the
     /// copies mapped.
-    pub fn start(
+    pub(crate) fn start(
         session: &mut Session,
         mut encoder: wgpu::CommandEncoder,
         parts: &[Part],
@@ -157,7 +157,11 @@ impl Readback {
     }
 
     /// Waits for the bytes and hands them over.
-    pub fn wait<T>(&self, session: &Session, read: impl FnOnce(&[u8]) -> T) -> Result<T, RuntimeError> {
+    pub(crate) fn wait<T>(
+        &self,
+        session: &Session,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, RuntimeError> {
         session.device.wait(Some(self.submission.clone()), session.options.timeout)?;
         self.read(session, read)
     }

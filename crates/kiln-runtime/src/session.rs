@@ -73,7 +73,7 @@ pub struct Session {
 }
 
 /// A program with everything of it on the device.
-pub struct Ready {
+pub(crate) struct Ready {
     pub params: Option<wgpu::Buffer>,
     pub params_places: Vec<u64>,
     pub params_size: u64,
@@ -83,7 +83,7 @@ pub struct Ready {
 }
 
 /// A program for given values of the symbols.
-pub struct Bound {
+pub(crate) struct Bound {
     pub symbols: Vec<i64>,
     pub workgroups: Vec<[u32; 3]>,
 }
@@ -360,7 +360,7 @@ fn without_data(plan: &Plan) -> Plan {
 
 /// Bytes a tensor takes for given values of the symbols; an error if it does not fit its place, which only a plan
 /// with sizes that fall as symbols grow can bring about.
-pub fn physical_bytes(plan: &Plan, tensor: &Tensor, symbols: &[i64]) -> Result<u64, RuntimeError> {
+pub(crate) fn physical_bytes(plan: &Plan, tensor: &Tensor, symbols: &[i64]) -> Result<u64, RuntimeError> {
     let strides = tensor.shape_at(symbols).and_then(|shape| tensor.layout.strides(&shape));
     let bytes = strides.and_then(|(_, count)| u64::try_from(count).ok()?.checked_mul(tensor.storage.size()));
     bytes.filter(|bytes| *bytes <= tensor.place.size).ok_or_else(|| RuntimeError::Size {

@@ -7,7 +7,11 @@ use crate::tensor::shape_text;
 
 /// The values of all symbols. A symbol that does not occur in the program's inputs gets its maximum, for which
 /// there is memory in any case.
-pub fn bind(plan: &Plan, program: &Program, inputs: &[(usize, &[usize])]) -> Result<Vec<i64>, RuntimeError> {
+pub(crate) fn bind(
+    plan: &Plan,
+    program: &Program,
+    inputs: &[(usize, &[usize])],
+) -> Result<Vec<i64>, RuntimeError> {
     let mut bound: Vec<Option<(i64, &str)>> = vec![None; plan.symbols.len()];
     for (index, shape) in inputs {
         let tensor = tensor(plan, *index)?;
@@ -100,7 +104,7 @@ fn solve(expr: &Expr, size: usize) -> Result<Option<(usize, i64)>, ()> {
     }
 }
 
-pub fn tensor(plan: &Plan, index: usize) -> Result<&Tensor, RuntimeError> {
+pub(crate) fn tensor(plan: &Plan, index: usize) -> Result<&Tensor, RuntimeError> {
     plan.tensors.get(index).ok_or(RuntimeError::NoSuchTensor { wanted: index, count: plan.tensors.len() })
 }
 
@@ -110,7 +114,7 @@ fn shape_error(plan: &Plan, tensor: &Tensor, found: &[usize]) -> RuntimeError {
 }
 
 /// `[N, 3, 32, 32] (N up to 64)`.
-pub fn expected_shape(plan: &Plan, tensor: &Tensor) -> String {
+pub(crate) fn expected_shape(plan: &Plan, tensor: &Tensor) -> String {
     let dims: Vec<_> = tensor.shape.iter().map(|dim| dim.text(&plan.symbols)).collect();
     let symbols: Vec<_> = plan
         .symbols
@@ -124,7 +128,7 @@ pub fn expected_shape(plan: &Plan, tensor: &Tensor) -> String {
 }
 
 /// `N = 3, H = 5`.
-pub fn values_text(plan: &Plan, values: &[i64]) -> String {
+pub(crate) fn values_text(plan: &Plan, values: &[i64]) -> String {
     let pairs: Vec<_> =
         plan.symbols.iter().zip(values).map(|(symbol, value)| format!("{} = {value}", symbol.name)).collect();
     if pairs.is_empty() { "fixed sizes".to_string() } else { pairs.join(", ") }

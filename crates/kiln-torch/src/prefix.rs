@@ -22,7 +22,7 @@ const SHOWN: usize = 5;
 
 impl Prefix {
     /// The prefix between the names of a state dict and those that a model knows.
-    pub fn between(found: &[&str], known: &HashSet<&str>) -> Self {
+    pub(crate) fn between(found: &[&str], known: &HashSet<&str>) -> Self {
         if found.iter().any(|name| known.contains(name)) {
             return Self::None;
         }
@@ -39,7 +39,7 @@ impl Prefix {
     }
 
     /// The model's name of an entry; nothing if it belongs to something else.
-    pub fn apply<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
+    pub(crate) fn apply<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
         match self {
             Self::None | Self::Ambiguous(_) => Some(name.into()),
             Self::Cut(prefix) => name.strip_prefix(prefix.as_str()).map(Cow::Borrowed),
@@ -48,7 +48,7 @@ impl Prefix {
     }
 
     /// The note about it.
-    pub fn note(&self, passed_over: &[&str]) -> Option<String> {
+    pub(crate) fn note(&self, passed_over: &[&str]) -> Option<String> {
         let list = |names: &[&str]| {
             let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
             let more = names.len().saturating_sub(SHOWN);

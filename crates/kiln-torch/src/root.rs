@@ -13,24 +13,24 @@ pub(crate) struct Root {
 
 impl Root {
     /// The folder that was named, or else that of the model's file.
-    pub fn new(named: Option<&Path>, file: &Path) -> Self {
+    pub(crate) fn new(named: Option<&Path>, file: &Path) -> Self {
         let folder = named.or_else(|| file.parent()).unwrap_or(Path::new(""));
         Self { folder: resolved(folder).ok() }
     }
 
     /// Nothing.
-    pub fn nowhere() -> Self {
+    pub(crate) fn nowhere() -> Self {
         Self { folder: None }
     }
 
     /// Whether a folder is in it.
-    pub fn has_folder(&self, folder: &Path) -> bool {
+    pub(crate) fn has_folder(&self, folder: &Path) -> bool {
         let inside = |root: &PathBuf| resolved(folder).is_ok_and(|folder| folder.starts_with(root));
         self.folder.as_ref().is_some_and(inside)
     }
 
     /// Whether there is a file at a path, an error if it may not be read. Links are followed before it is looked at.
-    pub fn has_file(&self, path: &Path) -> Result<bool> {
+    pub(crate) fn has_file(&self, path: &Path) -> Result<bool> {
         let Some(root) = &self.folder else { return Ok(false) };
         if path.symlink_metadata().is_err() {
             return Ok(false);
@@ -50,7 +50,7 @@ impl Root {
     }
 
     /// The error for what is imported from elsewhere.
-    pub fn outside(&self, what: &str) -> Fault {
+    pub(crate) fn outside(&self, what: &str) -> Fault {
         let root = self.folder.as_deref().unwrap_or(Path::new("")).display();
         let message = format!("{what} is outside of `{root}`, the only folder that the model is read from");
         Fault::python("ImportError", message)

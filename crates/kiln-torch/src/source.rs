@@ -33,7 +33,7 @@ pub(crate) struct Span {
 
 impl Span {
     /// The span of a syntax node.
-    pub fn of(file: u32, node: &impl ruff_text_size::Ranged) -> Self {
+    pub(crate) fn of(file: u32, node: &impl ruff_text_size::Ranged) -> Self {
         let range = node.range();
         Self { file, start: range.start().into(), end: range.end().into() }
     }
@@ -41,7 +41,7 @@ impl Span {
 
 impl SourceFile {
     /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let failed = |e: std::io::Error| format!("cannot read `{}`: {e}", path.display());
         // Before it is opened: opening a pipe waits for a writer.
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -62,7 +62,7 @@ impl SourceFile {
     }
 
     /// Line and column, both from 1, of a byte.
-    pub fn position(&self, at: u32) -> (usize, usize) {
+    pub(crate) fn position(&self, at: u32) -> (usize, usize) {
         let before = usize::try_from(at).ok().and_then(|at| self.text.get(..at)).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -70,7 +70,7 @@ impl SourceFile {
     }
 
     /// Parses the file, which is number `file`.
-    pub fn parse(&self, file: u32) -> Result<Parsed<ModModule>, Fault> {
+    pub(crate) fn parse(&self, file: u32) -> Result<Parsed<ModModule>, Fault> {
         if u64::try_from(self.text.len()).unwrap_or(u64::MAX) > MAX_SOURCE {
             return Err(Fault::limit(format!("a file that defines a model has at most {MAX_SOURCE} bytes")));
         }

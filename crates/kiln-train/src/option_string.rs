@@ -8,7 +8,7 @@ use crate::error::TrainError;
 
 /// Parses a kind with settings; lists are in brackets: `one-cycle:moms=[0.95,0.85,0.95]`. `what` it is to be, for the
 /// error.
-pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainError> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainError> {
     let (kind, settings) = text.split_once(':').unwrap_or((text, ""));
     let mut lines = format!("kind = {kind:?}\n");
     let mut depth = 0;
@@ -26,7 +26,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, TrainErro
 }
 
 /// Checks that a setting is a number of its range.
-pub fn check(name: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), TrainError> {
+pub(crate) fn check(name: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), TrainError> {
     if range.contains(&value) {
         return Ok(());
     }

@@ -28,7 +28,7 @@ const BINARY: [BinaryOp; 18] = [
     BinaryOp::ShiftRight,
 ];
 
-pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let is_integer = |dtype: DType| !dtype.is_float() && dtype != DType::Bool;
     let a = match sketch.pick(dice, |known| is_integer(known.dtype)) {
         Some(found) => found,
@@ -55,7 +55,7 @@ pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Binary(op), &[a, b])
 }
 
-pub fn logic(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn logic(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let a = match sketch.pick(dice, |known| known.dtype == DType::Bool) {
         Some(found) => found,
         None => {
@@ -76,7 +76,7 @@ pub fn logic(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 }
 
 /// Sizes and positions.
-pub fn counted(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn counted(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0)?;
     let dims = sketch.values[x].dims.clone();
     match dice.below(4) {

@@ -7,7 +7,7 @@ use super::{SIZES, float};
 use crate::dice::Dice;
 use crate::sketch::{At, Known, Sketch};
 
-pub fn matmul(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn matmul(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let a = float(sketch, dice, &[2, 3, 4, 5]);
     let a = sketch.squash(a, 8.0)?;
     let op = MatMul { transpose_a: dice.odds(30), transpose_b: dice.odds(40) };
@@ -42,14 +42,14 @@ pub fn matmul(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::MatMul(op), &[a, b])
 }
 
-pub fn softmax(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn softmax(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[2, 1, 3, 4, 5]);
     let x = sketch.squash(x, 10.0)?;
     let axis = dice.below(sketch.values[x].rank());
     sketch.apply(Op::Softmax(Softmax { axis, log: dice.odds(40) }), &[x])
 }
 
-pub fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let kind = dice.of(&[
         ReduceKind::Mean,
         ReduceKind::Sum,
@@ -79,7 +79,7 @@ pub fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Reduce(Reduce { kind, axes, keep_dims: dice.odds(50) }), &[x])
 }
 
-pub fn arg_reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn arg_reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0 && matches!(known.dtype, DType::F32 | DType::I32))?;
     let axis = dice.below(sketch.values[x].rank());
     let kind = dice.of(&[ArgKind::Max, ArgKind::Min]);
@@ -88,7 +88,7 @@ pub fn arg_reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 }
 
 /// The order of the elements, or the elements in order.
-pub fn sort(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn sort(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0 && matches!(known.dtype, DType::F32 | DType::I32))?;
     let axis = dice.below(sketch.values[x].rank());
     let order = sketch.apply(Op::ArgSort(ArgSort { axis, descending: dice.odds(50) }), &[x])?;

@@ -51,7 +51,7 @@ const STEPS: &[(usize, Step)] = &[
 const SIZES: [usize; 10] = [2, 3, 1, 5, 8, 7, 9, 16, 17, 13];
 
 /// Takes the step that the dice say.
-pub fn step(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(crate) fn step(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let total = STEPS.iter().map(|(weight, _)| weight).sum();
     let mut at = dice.below(total);
     for (weight, step) in STEPS {
@@ -64,7 +64,7 @@ pub fn step(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 }
 
 /// A shape of so many dimensions, of at most `most` elements.
-pub fn shape(dice: &mut Dice<'_>, rank: usize, most: usize) -> Vec<usize> {
+pub(crate) fn shape(dice: &mut Dice<'_>, rank: usize, most: usize) -> Vec<usize> {
     let mut sizes: Vec<usize> = (0..rank).map(|_| dice.of(&SIZES)).collect();
     while sizes.iter().product::<usize>() > most {
         let largest = (0..rank).max_by_key(|axis| sizes[*axis]).unwrap_or(0);
@@ -75,7 +75,13 @@ pub fn shape(dice: &mut Dice<'_>, rank: usize, most: usize) -> Vec<usize> {
 
 /// An input of the graph of so many dimensions; the first of several is the batch, and with two
 /// symbols the third is another one.
-pub fn input(sketch: &mut Sketch, dice: &mut Dice<'_>, dtype: DType, rank: usize, symbols: usize) -> At {
+pub(crate) fn input(
+    sketch: &mut Sketch,
+    dice: &mut Dice<'_>,
+    dtype: DType,
+    rank: usize,
+    symbols: usize,
+) -> At {
     let most = if sketch.smooth { 120 } else { 2400 };
     let sizes = shape(dice, rank, most);
     let mut dims: Vec<Dim> = sizes.iter().map(|size| Dim::from(*size)).collect();

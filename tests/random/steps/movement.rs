@@ -10,7 +10,7 @@ use super::{elements, fixed_axis, shape};
 use crate::dice::Dice;
 use crate::sketch::{At, Known, Sketch};
 
-pub fn transpose(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn transpose(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 1)?;
     let rank = sketch.values[x].rank();
     let mut perm: Vec<usize> = (0..rank).collect();
@@ -28,7 +28,7 @@ pub fn transpose(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Transpose(Transpose { perm }), &[x])
 }
 
-pub fn reshape(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn reshape(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |_| true)?;
     let mut dims = sketch.values[x].dims.clone();
     let rank = dims.len();
@@ -59,7 +59,7 @@ pub fn reshape(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Reshape(Reshape { shape: dims }), &[x])
 }
 
-pub fn expand(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn expand(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() < 6 && known.len() < 1000)?;
     let mut shape = sketch.values[x].dims.clone();
     for dim in &mut shape {
@@ -73,7 +73,7 @@ pub fn expand(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Expand(Expand { shape }), &[x])
 }
 
-pub fn slice(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn slice(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0)?;
     let dims = sketch.values[x].dims.clone();
     let one = dice.below(dims.len());
@@ -103,7 +103,7 @@ pub fn slice(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Slice(Slice { axes }), &[x])
 }
 
-pub fn concat(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn concat(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0)?;
     let (dtype, dims) = (sketch.values[x].dtype, sketch.values[x].dims.clone());
     let axis = if dims.len() > 1 && dice.odds(60) { 1 } else { dice.below(dims.len()) };
@@ -122,7 +122,7 @@ pub fn concat(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Concat(Concat { axis }), &parts)
 }
 
-pub fn pad(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn pad(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0)?;
     let (dims, dtype) = (sketch.values[x].dims.clone(), sketch.values[x].dtype);
     let mode = match dice.below(6) {
@@ -167,7 +167,7 @@ fn positions(sketch: &mut Sketch, dice: &mut Dice<'_>, size: usize, sizes: &[usi
     sketch.constant(Tensor::new(sizes, data).expect("as many as the shape says"))
 }
 
-pub fn gather(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn gather(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.rank() > 0)?;
     let axis = fixed_axis(sketch, dice, x)?;
     let size = sketch.values[x].sizes[axis];
@@ -207,12 +207,12 @@ fn scattered(
     Some((x, indices, axis))
 }
 
-pub fn gather_elements(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn gather_elements(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let (x, indices, axis) = scattered(sketch, dice, |_| true)?;
     sketch.apply(Op::GatherElements(GatherElements { axis }), &[x, indices])
 }
 
-pub fn scatter(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn scatter(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let (x, indices, axis) = scattered(sketch, dice, Known::is_float)?;
     let (sizes, dims) = (sketch.values[indices].sizes.clone(), sketch.values[indices].dims.clone());
     let found = sketch.pick(dice, |known| known.is_float() && known.dims == dims);

@@ -39,7 +39,7 @@ const UNARY: [UnaryOp; 30] = [
     UnaryOp::Atanh,
 ];
 
-pub fn unary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn unary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let op = dice.of(&UNARY);
     let x = sketch.pick(dice, |known| known.is_float())?;
     let x = match op {
@@ -83,7 +83,7 @@ const BINARY: [BinaryOp; 12] = [
     BinaryOp::Rem,
 ];
 
-pub fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn binary(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let op = dice.of(&BINARY);
     let a = sketch.pick(dice, |known| known.is_float())?;
     let b = beside(sketch, dice, a)?;
@@ -153,7 +153,7 @@ fn condition(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Binary(op), &[a, b])
 }
 
-pub fn select(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn select(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let condition = condition(sketch, dice)?;
     let dims = sketch.values[condition].dims.clone();
     let fits = |known: &crate::sketch::Known| {
@@ -165,7 +165,7 @@ pub fn select(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Select, &[condition, a, b])
 }
 
-pub fn cast(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn cast(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |_| true)?;
     let from = sketch.values[x].dtype;
     let to = match from {
@@ -187,7 +187,7 @@ const DOUBLE: [BinaryOp; 6] =
     [BinaryOp::Add, BinaryOp::Mul, BinaryOp::Sub, BinaryOp::Div, BinaryOp::Max, BinaryOp::Min];
 
 /// 64-bit floats, of which devices know arithmetic.
-pub fn double(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn double(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     if !sketch.wide {
         return None;
     }
@@ -218,7 +218,7 @@ pub fn double(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 }
 
 /// A sum of many values, more than a kernel may read.
-pub fn many(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn many(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = sketch.pick(dice, |known| known.is_float() && known.rank() > 0)?;
     let dims = sketch.values[x].dims.clone();
     let mut sum = sketch.squash(x, 4.0)?;

@@ -9,7 +9,7 @@ use super::{SIZES, float};
 use crate::dice::Dice;
 use crate::sketch::{At, Sketch};
 
-pub fn conv(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn conv(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[4, 3, 4, 5]);
     let x = sketch.squash(x, 8.0)?;
     let sizes = sketch.values[x].sizes.clone();
@@ -44,7 +44,7 @@ pub fn conv(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Conv(op), &[x, weight])
 }
 
-pub fn pool(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn pool(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[4, 3, 5]);
     let spatial = sketch.values[x].rank() - 2;
     let kind = match dice.below(4) {
@@ -76,7 +76,7 @@ const COORDINATES: [CoordinateMode; 6] = [
     CoordinateMode::PytorchNearestExact,
 ];
 
-pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[4, 3, 5]);
     let known = &sketch.values[x];
     let (mut shape, sizes) = (known.dims.clone(), known.sizes.clone());
@@ -123,7 +123,7 @@ pub fn resize(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     sketch.apply(Op::Resize(Resize { shape, scales, mode, coordinates }), &[x])
 }
 
-pub fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[4, 2, 3, 5]);
     let channels = sketch.values[x].dims[1].as_usize()?;
     let scale = sketch.weights(dice, &[channels], 1.0, 0.5);
@@ -135,7 +135,7 @@ pub fn batch_norm(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
 }
 
 /// Nothing, when nothing is trained.
-pub fn dropout(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
+pub(super) fn dropout(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
     let x = float(sketch, dice, &[2, 3, 4]);
     sketch.apply(Op::Dropout(Dropout { ratio: 0.5, leading: dice.odds(50).then_some(2) }), &[x])
 }

@@ -28,7 +28,7 @@ Examples:
   kiln bench resnet18.onnx --max N=4 --profile
   kiln bench net.onnx --max N=64 --train --profile
   kiln bench resnet18.onnx input.npy --json")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
@@ -70,7 +70,7 @@ impl Measured {
 }
 
 /// Compiles, loads, runs and reports.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     // Generated inputs have size 1 in each symbol unless given otherwise.
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();

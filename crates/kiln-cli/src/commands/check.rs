@@ -19,7 +19,7 @@ Examples:
   kiln check net.onnx
   kiln check net.py:Net --input 3,32,32
   kiln check net.onnx --json")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Print JSON
@@ -31,7 +31,7 @@ pub struct Arguments {
 const MOST_ROWS: usize = 200;
 
 /// Lists a model's operators and which of them are not supported; status 1 if there are any.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     if is_recipe(&model.model) {

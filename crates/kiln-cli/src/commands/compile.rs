@@ -29,7 +29,7 @@ Examples:
   kiln compile net.onnx --dim H=224 --dim W=224
   kiln compile net.onnx --target gpu          for a device that is not here
   kiln compile net.onnx --train adam          for a program that trains without the compiler")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// The plan file; the model's name with `.kplan` if not given
@@ -49,7 +49,7 @@ pub struct Arguments {
 }
 
 /// Compiles and writes the plan.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));

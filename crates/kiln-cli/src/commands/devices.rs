@@ -12,14 +12,14 @@ use crate::terminal;
 
 /// Arguments of `kiln devices`.
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Lists adapters; the first is the one that is used.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
     if arguments.json {
         let list: Vec<_> = devices.iter().map(as_json).collect();

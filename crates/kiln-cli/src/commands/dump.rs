@@ -30,7 +30,7 @@ Examples:
   kiln dump net.onnx --stage wgsl                 the source of the kernels
   kiln dump net.onnx --format onnx -o copy.onnx   for other tools
   kiln dump net.py --stage weights -o net.pt      the weights it begins with, as a state dict")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Stage between model and plan
@@ -81,7 +81,7 @@ enum Format {
 }
 
 /// Prints or writes one stage in one form.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     if let Some(output) = &arguments.output {
         output::keep_inputs(output, model.files().iter().map(PathBuf::as_path))?;

@@ -20,7 +20,7 @@ Examples:
   kiln eval digits-training/model.kplan --data digits
   kiln eval net.py:Net --weights net.pt --data folder:birds --mean 0.5 --std 0.25
   kiln eval net.onnx --weights weights.safetensors --data mnist:data --json")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
     /// Print JSON
@@ -29,7 +29,7 @@ pub struct Arguments {
 }
 
 /// Evaluates.
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
     let (data, found) = evaluation(&recipe)?;
     let scores = found.scores;

@@ -4,7 +4,7 @@ use kiln::{Candidate, CompiledProgram, Selection};
 use serde_json::{Value, json};
 
 /// For people: each group with all candidates, the chosen one first.
-pub fn text(program: &CompiledProgram, target: &str) -> String {
+pub(super) fn text(program: &CompiledProgram, target: &str) -> String {
     let mut out = format!(
         "program {} for {target}: {} groups of layers; * is the chosen kernel, times are estimates for comparison\n",
         program.name,
@@ -17,7 +17,7 @@ pub fn text(program: &CompiledProgram, target: &str) -> String {
 }
 
 /// For programs.
-pub fn json(program: &CompiledProgram, target: &str) -> String {
+pub(super) fn json(program: &CompiledProgram, target: &str) -> String {
     let groups: Vec<Value> = program.selections.iter().map(selection).collect();
     format!("{:#}\n", json!({ "program": program.name, "target": target, "groups": groups }))
 }

@@ -22,7 +22,7 @@ the steps, which is noise, and the last five do not count.
 
 Examples:
   kiln lr-find net.onnx --data mnist:data --batch 512 --plot rates.svg")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
     /// First rate
@@ -43,7 +43,7 @@ pub struct Arguments {
 }
 
 /// Tries rates.
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
     let mut setup = Setup::new(&recipe)?;
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };

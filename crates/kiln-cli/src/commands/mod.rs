@@ -19,7 +19,7 @@ use clap::Subcommand;
 
 /// A subcommand with its arguments.
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Compile a model into a plan file
     Compile(compile::Arguments),
     /// Run a model or a plan on inputs
@@ -46,7 +46,7 @@ pub enum Command {
 
 impl Command {
     /// Does it.
-    pub fn run(self) -> miette::Result<ExitCode> {
+    pub(crate) fn run(self) -> miette::Result<ExitCode> {
         match self {
             Command::Compile(arguments) => compile::run(&arguments),
             Command::Run(arguments) => run::run(&arguments),

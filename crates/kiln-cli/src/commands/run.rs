@@ -34,7 +34,7 @@ Examples:
   kiln run price.kplan houses.csv
   kiln run birds/recipe.toml bird.png --weights birds/weights.pt
   kiln run net.onnx random --max N=4")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct Arguments {
 }
 
 /// Reads inputs, runs, shows or writes outputs.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     if let Some(output) = &arguments.output {
         let files = [model.files(), arguments.inputs.files()].concat();
@@ -121,7 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// The inputs of a graph.
-pub fn wanted_by_graph(graph: &Graph) -> Vec<Wanted> {
+pub(super) fn wanted_by_graph(graph: &Graph) -> Vec<Wanted> {
     let input = |id: &kiln::graph::ValueId| {
         let value = graph.value(*id);
         let shape = value.ty.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect();
@@ -131,7 +131,7 @@ pub fn wanted_by_graph(graph: &Graph) -> Vec<Wanted> {
 }
 
 /// The inputs of a plan.
-pub fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
+pub(super) fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
     let inputs = plan.programs.first().map_or(&[][..], |program| &program.inputs);
     let input = |n: &usize| {
         let tensor = plan.tensors.get(*n)?;
@@ -149,7 +149,7 @@ pub fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
 }
 
 /// The values of symbolic dimensions, from the inputs.
-pub fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTreeMap<String, u32>> {
+pub(super) fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTreeMap<String, u32>> {
     let shapes = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
     let bound = graph.bind_symbols(&shapes).into_diagnostic()?;
     Ok(bound

@@ -22,7 +22,7 @@ Examples:
   kiln summary net.py:Net --input 3,32,32
   kiln summary resnet18.onnx --max N=1 --json
   kiln summary resnet18.kplan        what is left of it in a plan: kernels, memory, metadata")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Print JSON
@@ -41,7 +41,7 @@ struct Layer {
 }
 
 /// Prints a row for each layer, and totals.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if is_plan(&arguments.model.model) {
         let plan = load_plan(&arguments.model.model)?;
         return of_plan(&plan, arguments.json);

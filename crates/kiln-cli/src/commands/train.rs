@@ -31,7 +31,7 @@ Examples:
   kiln train net.onnx --data mnist:data --epochs 5 --lr 0.06 --momentum 0.9 --schedule one-cycle
   kiln train net.onnx --data folder:birds --augment flip --freeze 'features.*'
   kiln train net.onnx --data mnist:data --epochs 5 --resume")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
     /// Output folder [default: the model's name with -training]
@@ -53,7 +53,7 @@ pub struct Arguments {
 }
 
 /// Trains.
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { recipe, output, resume, allow_changes, overwrite, activation_stats } = arguments;
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;

@@ -21,7 +21,7 @@ use crate::terminal;
 #[command(after_help = "\
 A folder holds model.onnx and test_data_set_0, test_data_set_1, ... with input_0.pb, output_0.pb, ...
 To verify a compiled plan in it, give the plan's path, as in net/net.kplan. One plan serves all data sets of a model. Exits with 1 if an output differs by more than the tolerance.")]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Folders in ONNX's layout of test data, or plans (`.kplan`) in such folders
     #[arg(required = true)]
     folders: Vec<PathBuf>,
@@ -61,7 +61,7 @@ struct Row {
 }
 
 /// Verifies all folders.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for folder in &arguments.folders {
         let name = folder.display().to_string();

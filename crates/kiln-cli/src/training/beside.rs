@@ -19,7 +19,7 @@ struct Beside {
 }
 
 /// The recipe next to `weights`, if it has metadata, and the metadata.
-pub fn metadata_beside(weights: &Path) -> Option<(PathBuf, Metadata)> {
+pub(crate) fn metadata_beside(weights: &Path) -> Option<(PathBuf, Metadata)> {
     let absolute = std::path::absolute(weights).ok()?;
     let folder = absolute.parent()?;
     let above =

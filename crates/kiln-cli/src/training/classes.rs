@@ -61,7 +61,7 @@ impl Match {
 }
 
 /// The data of a model that is only evaluated, with its classes in the model's order.
-pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<Splits> {
+pub(super) fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<Splits> {
     let Some(data) = splits.train.class_names() else { return Ok(splits) };
     match Match::of(model, data, numbered) {
         Match::Same => {}
@@ -95,7 +95,7 @@ pub fn in_order(mut splits: Splits, model: &[String], numbered: bool) -> Result<
 
 /// The data of a model that is trained further, with its classes in the model's order, if it knows
 /// them all.
-pub fn as_before(mut splits: Splits, model: &[String]) -> Splits {
+pub(super) fn as_before(mut splits: Splits, model: &[String]) -> Splits {
     let data = splits.train.class_names().unwrap_or_default();
     if let (Match::Places(places), true) = (Match::of(model, data, false), !data.is_empty()) {
         note!(
@@ -110,7 +110,7 @@ pub fn as_before(mut splits: Splits, model: &[String]) -> Splits {
 
 /// Notes which classes a model without class names is assumed to have; an error if that would be a guess.
 /// `outputs` is the number of its classes.
-pub fn assumed(data: &Dataset, outputs: Option<usize>) -> Result<()> {
+pub(super) fn assumed(data: &Dataset, outputs: Option<usize>) -> Result<()> {
     let Some(list) = data.class_names() else { return Ok(()) };
     if list.iter().enumerate().all(|(number, name)| *name == number.to_string()) {
         return Ok(());

@@ -13,7 +13,7 @@ use super::{Recipe, Setup};
 
 /// The content of `environment.toml`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The version.
     kiln: String,
     /// The operating system and the processor.
@@ -51,7 +51,7 @@ impl Samples {
 
 impl Environment {
     /// That of this process.
-    pub fn of(setup: &mut Setup) -> Self {
+    pub(crate) fn of(setup: &mut Setup) -> Self {
         let Capabilities { name, backend, driver, driver_info, .. } =
             setup.trainer.session().device().capabilities();
         Self {
@@ -64,14 +64,14 @@ impl Environment {
     }
 
     /// As a file.
-    pub fn to_text(&self) -> Result<String> {
+    pub(crate) fn to_text(&self) -> Result<String> {
         toml::to_string(self).into_diagnostic()
     }
 }
 
 /// Differences from the start of a training.
 #[derive(Debug, Default)]
-pub struct Differences {
+pub(crate) struct Differences {
     /// Differences that change the results of the training.
     pub course: Vec<String>,
     /// Differences that change at most its rounding.
@@ -104,7 +104,7 @@ fn text(value: Option<&toml::Value>) -> String {
 }
 
 /// Compares with the record in the folder of a training. What it does not contain cannot be compared.
-pub fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Result<Differences> {
+pub(crate) fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Result<Differences> {
     let mut found = Differences::default();
     if let Some(before) = read::<toml::Table>(&folder.join("recipe.toml"))? {
         // Through its text, since numbers are rounded there.

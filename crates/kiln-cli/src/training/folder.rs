@@ -26,7 +26,7 @@ const RESULTS: [&str; 13] = [
 
 /// What to do with an earlier training in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Earlier {
+pub(crate) enum Earlier {
     /// There should be none.
     Refuse,
     /// It goes on.
@@ -36,7 +36,7 @@ pub enum Earlier {
 }
 
 /// A folder for a training.
-pub struct Folder {
+pub(crate) struct Folder {
     /// Where.
     pub path: PathBuf,
     earlier: Earlier,
@@ -44,7 +44,12 @@ pub struct Folder {
 
 impl Folder {
     /// Checks the folder, before anything costly is done.
-    pub fn new(path: PathBuf, earlier: Earlier, recipe: &Recipe, named: Option<&Path>) -> Result<Self> {
+    pub(crate) fn new(
+        path: PathBuf,
+        earlier: Earlier,
+        recipe: &Recipe,
+        named: Option<&Path>,
+    ) -> Result<Self> {
         let folder = Self { path, earlier };
         folder.check_earlier()?;
         folder.check_inputs(recipe, named)?;
@@ -52,12 +57,12 @@ impl Folder {
     }
 
     /// The folder of checkpoints.
-    pub fn checkpoints(&self) -> PathBuf {
+    pub(crate) fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
 
     /// Locks the folder until the lock is dropped, and checks again, since another process may have come first.
-    pub fn lock(&self) -> Result<Lock> {
+    pub(crate) fn lock(&self) -> Result<Lock> {
         let lock = Lock::take(&self.path).map_err(|error| match error {
             LockError::Held(process) => {
                 let process = process.map_or(String::new(), |number| format!(" (process {number})"));
@@ -129,7 +134,7 @@ impl Folder {
     }
 
     /// Removes an earlier training that is to be replaced, once it is certain that the new one can start.
-    pub fn clear(&self) -> Result<()> {
+    pub(crate) fn clear(&self) -> Result<()> {
         if self.earlier != Earlier::Replace {
             return Ok(());
         }
@@ -146,7 +151,7 @@ impl Folder {
     }
 
     /// Writes a file of the folder.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         kiln_files::write(&path, bytes).map_err(|error| miette!("cannot write `{}`: {error}", path.display()))
     }

@@ -8,14 +8,14 @@ use signal_hook::flag;
 
 /// Whether the process was asked to stop. The first signal only sets this; a second one ends the process at once.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
 }
 
 impl Interrupt {
     /// Listens from now on.
-    pub fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         let this = Self::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the signal that sets the flag does not find it set.
@@ -28,12 +28,12 @@ impl Interrupt {
     }
 
     /// Whether there was a signal.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
     /// The exit status of a process that a signal has ended, as shells have it.
-    pub fn status(&self) -> u8 {
+    pub(crate) fn status(&self) -> u8 {
         let signal = i32::try_from(self.signal.load(Ordering::Relaxed)).unwrap_or(SIGINT);
         u8::try_from(status(signal)).unwrap_or(u8::MAX)
     }

@@ -17,7 +17,7 @@ use crate::model::load_plan;
 
 impl Recipe {
     /// The model's metadata before it is read: from its own file, from that of its weights, or from the recipe.
-    pub fn known(&self) -> Result<Metadata> {
+    pub(crate) fn known(&self) -> Result<Metadata> {
         let weights = self.definition.weights.as_deref();
         let mut metadata = match &self.model {
             Some(path) if is_plan(path) => load_plan(path)?.metadata,
@@ -35,7 +35,7 @@ impl Recipe {
 
     /// Writes the recipe's preprocessing of samples into metadata. The model file's own metadata takes precedence over
     /// a table that was written for it earlier.
-    pub fn describe(&self, metadata: &mut Metadata) -> Result<()> {
+    pub(crate) fn describe(&self, metadata: &mut Metadata) -> Result<()> {
         if metadata.is_empty() {
             *metadata = Metadata::from_properties(&self.metadata).map_err(|error| report(error.into()))?;
         }
@@ -58,7 +58,7 @@ impl Recipe {
     }
 
     /// How images of folders are read: as the recipe says, else as the model says.
-    pub fn pictures(&self, known: Option<&Preprocessing>) -> Pictures {
+    pub(crate) fn pictures(&self, known: Option<&Preprocessing>) -> Pictures {
         let mut pictures = match known.map(|known| &known.source) {
             Some(InputSource::Pictures(pictures)) => pictures.clone(),
             Some(InputSource::Table { .. } | InputSource::Numbers) | None => Pictures::default(),
@@ -84,7 +84,7 @@ impl Recipe {
 
     /// How samples are normalized: as the recipe says, else as the model says, else by the training data. A model
     /// that is only evaluated was not trained on the data it is given.
-    pub fn normalize(&self, known: &Metadata, learned: Option<&Dataset>) -> Normalize {
+    pub(crate) fn normalize(&self, known: &Metadata, learned: Option<&Dataset>) -> Normalize {
         let known = known.preprocessing.as_ref().map(Normalize::as_known);
         let said = match (&self.mean, &self.std) {
             _ if self.no_normalize == Some(true) => Some(Normalize::default()),
@@ -107,7 +107,7 @@ impl Recipe {
     }
 
     /// How the samples of a model that is only evaluated are normalized. Assumptions are printed.
-    pub fn normalize_known(&self, known: &Metadata, splits: &Splits) -> Normalize {
+    pub(crate) fn normalize_known(&self, known: &Metadata, splits: &Splits) -> Normalize {
         // If there is a test part, the training part is probably what the model was trained on.
         let learned = splits.validation().map(|_| &splits.train);
         let normalize = self.normalize(known, learned);
@@ -128,7 +128,7 @@ impl Recipe {
 }
 
 /// The metadata of a trained model.
-pub fn describe(
+pub(super) fn describe(
     setup: &Setup,
     recipe: &Recipe,
     progress: &Progress,

@@ -22,7 +22,7 @@ pub(super) const MOST_BYTES: u64 = 4 << 20;
 /// The model, the data and the options of a training. All is optional, so that flags can complete a file.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// The model: an ONNX file, PyTorch source (net.py, net.py:Net), or a recipe (`.toml`) whose keys are these
     /// options
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,7 +244,7 @@ fn measure(text: &str) -> Result<Measure, String> {
 /// A loss by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LossName {
+pub(crate) enum LossName {
     /// Class scores against classes
     CrossEntropy,
     /// Log-probabilities against classes
@@ -263,7 +263,7 @@ pub enum LossName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lowercase")]
-pub enum OptimizerName {
+pub(crate) enum OptimizerName {
     /// Stochastic gradient descent
     #[default]
     Sgd,
@@ -300,7 +300,7 @@ fn with_place(data: String, change: impl Fn(&Path) -> PathBuf) -> String {
 
 impl Recipe {
     /// The recipe with paths that do not depend on its location.
-    pub fn anywhere(&self) -> Self {
+    pub(crate) fn anywhere(&self) -> Self {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         let mut recipe = self.clone();
         recipe.model = recipe.model.as_deref().map(absolute);
@@ -312,7 +312,7 @@ impl Recipe {
 
     /// The recipe with the defaults that follow from model and data filled in, so that later versions and other data
     /// give the same training.
-    pub fn settled(&self, setup: &Setup) -> Self {
+    pub(crate) fn settled(&self, setup: &Setup) -> Self {
         Self {
             mean: Some(setup.normalize.mean.clone()).filter(|mean| !mean.is_empty()),
             std: Some(setup.normalize.std.clone()).filter(|std| !std.is_empty()),
@@ -328,19 +328,19 @@ impl Recipe {
     }
 
     /// As a file.
-    pub fn to_text(&self) -> Result<String> {
+    pub(crate) fn to_text(&self) -> Result<String> {
         toml::to_string(self).into_diagnostic()
     }
 
     /// The files that it names: the model's, that of its weights, the data's.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let model = self.model.as_deref().map(|model| kiln::model::split(model).0);
         let data = self.data_place().map(|(_, place)| place);
         model.into_iter().chain(self.definition.weights.clone()).chain(data).collect()
     }
 
     /// The folder of images that is the data, if it is one.
-    pub fn data_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn data_folder(&self) -> Option<PathBuf> {
         self.data_place().filter(|(kind, _)| *kind == "folder").map(|(_, place)| place)
     }
 
@@ -350,7 +350,7 @@ impl Recipe {
     }
 
     /// The recipe completed from a file, if MODEL is one; flags take precedence. Paths in a file are relative to it.
-    pub fn complete(self) -> Result<Self> {
+    pub(crate) fn complete(self) -> Result<Self> {
         let Some(path) = self.model.clone().filter(|path| path.extension().is_some_and(|e| e == "toml"))
         else {
             values::check(&values::table(&self)?)?;
@@ -379,7 +379,7 @@ impl Recipe {
     }
 
     /// The data set.
-    pub fn source(&self) -> Result<Source> {
+    pub(crate) fn source(&self) -> Result<Source> {
         let Some(data) = &self.data else {
             bail!(
                 "no data was given; `--data folder:DIR` or `mnist:DIR` names some, `--data digits` draws digits"
@@ -389,18 +389,18 @@ impl Recipe {
     }
 
     /// The learning-rate schedule.
-    pub fn schedule(&self) -> Result<Schedule> {
+    pub(crate) fn schedule(&self) -> Result<Schedule> {
         let Some(text) = &self.schedule else { return Ok(Schedule::Constant) };
         text.parse().into_diagnostic().wrap_err("--schedule")
     }
 
     /// The augmentation of training images.
-    pub fn augmentations(&self) -> Result<Vec<Augmentation>> {
+    pub(crate) fn augmentations(&self) -> Result<Vec<Augmentation>> {
         self.augment.iter().map(|text| text.parse().into_diagnostic().wrap_err("--augment")).collect()
     }
 
     /// The optimizer.
-    pub fn optimizer(&self) -> Optimizer {
+    pub(crate) fn optimizer(&self) -> Optimizer {
         let decay = |none: f32| self.weight_decay.unwrap_or(none);
         let has_momentum = self.momentum.is_some_and(|momentum| momentum != 0.0);
         let (beta2, eps) = (self.beta2.unwrap_or(0.999), self.eps.unwrap_or(1e-8));
@@ -430,23 +430,23 @@ impl Recipe {
     }
 
     /// The learning rate.
-    pub fn lr(&self) -> f64 {
+    pub(crate) fn lr(&self) -> f64 {
         let adam = matches!(self.optimizer, Some(OptimizerName::Adam | OptimizerName::AdamW));
         self.lr.unwrap_or(if adam { 0.001 } else { 0.01 })
     }
 
     /// The momentum, or beta1.
-    pub fn momentum(&self) -> f64 {
+    pub(crate) fn momentum(&self) -> f64 {
         self.momentum.unwrap_or(0.9)
     }
 
     /// Samples of a step.
-    pub fn batch(&self) -> usize {
+    pub(crate) fn batch(&self) -> usize {
         self.batch.unwrap_or(64)
     }
 
     /// The loss called `name`.
-    pub fn loss(&self, name: LossName) -> Loss {
+    pub(crate) fn loss(&self, name: LossName) -> Loss {
         let (weights, ignore_index) = (self.class_weights.clone(), self.ignore_index);
         match name {
             LossName::CrossEntropy => {
@@ -462,7 +462,7 @@ impl Recipe {
     }
 
     /// The training step with the loss `loss`.
-    pub fn training(&self, loss: Loss) -> Training {
+    pub(crate) fn training(&self, loss: Loss) -> Training {
         Training {
             output: self.output_name.clone(),
             l1: self.l1.unwrap_or(0.0),

@@ -16,7 +16,7 @@ use super::{Folder, Recipe, Screen, Setup};
 
 /// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
 /// leaves.
-pub fn layers(setup: &Setup) -> Vec<String> {
+pub(crate) fn layers(setup: &Setup) -> Vec<String> {
     let Some(program) = setup.compiled.programs.iter().find(|program| program.name == "train") else {
         return vec![];
     };
@@ -33,7 +33,12 @@ pub fn layers(setup: &Setup) -> Vec<String> {
 }
 
 /// Writes the training report.
-pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, output: &Path) -> Result<()> {
+pub(crate) fn write_report(
+    setup: &mut Setup,
+    settings: &Settings,
+    screen: &Screen,
+    output: &Path,
+) -> Result<()> {
     let (per_epoch, step) = (setup.trainer.steps_per_epoch(&setup.train), setup.trainer.progress.step);
     let steps = per_epoch * settings.epochs;
     let position = |step| Position { step, steps_per_epoch: per_epoch, steps };
@@ -66,7 +71,12 @@ pub fn write_report(setup: &mut Setup, settings: &Settings, screen: &Screen, out
 }
 
 /// The trained weights in three forms, and the recipe.
-pub fn write_results(setup: &mut Setup, recipe: &Recipe, screen: &Screen, folder: &Folder) -> Result<()> {
+pub(crate) fn write_results(
+    setup: &mut Setup,
+    recipe: &Recipe,
+    screen: &Screen,
+    folder: &Folder,
+) -> Result<()> {
     let output = &folder.path;
     let graph = setup.trained()?;
     let metadata = describe(setup, recipe, &setup.trainer.progress, screen.last.as_ref());

@@ -15,7 +15,7 @@ use crate::table::{Align, Table, shorten};
 use crate::terminal::clean_line;
 
 /// The terminal while it trains.
-pub struct Screen {
+pub(crate) struct Screen {
     /// The bar, where there is a terminal.
     pub bar: ProgressBar,
     header: bool,
@@ -33,7 +33,7 @@ pub struct Screen {
 
 impl Screen {
     /// Nothing to see yet.
-    pub fn new(setup: &Setup, settings: &Settings) -> Result<Self> {
+    pub(crate) fn new(setup: &Setup, settings: &Settings) -> Result<Self> {
         let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr()
@@ -121,7 +121,7 @@ impl Observer for Screen {
 }
 
 /// The loss from step to step as a row of bars, with the first and the last number.
-pub fn curve(losses: &[f32]) -> String {
+pub(crate) fn curve(losses: &[f32]) -> String {
     const WIDTH: usize = 64;
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let each = losses.len().div_ceil(WIDTH).max(1);
@@ -138,7 +138,7 @@ pub fn curve(losses: &[f32]) -> String {
 }
 
 /// Rows are actual classes, columns predicted ones.
-pub fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
+pub(crate) fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
     const MOST: usize = 20;
     let Some(confusion) = evaluation.confusion.as_ref().filter(|confusion| confusion.classes() <= MOST)
     else {

@@ -26,7 +26,7 @@ use crate::definition::{note_untrained, refuse_plan};
 use crate::model::{is_plan, load_plan};
 
 /// Everything that a training needs.
-pub struct Setup {
+pub(crate) struct Setup {
     /// The model, with its initial weights.
     pub model: Graph,
     /// What else PyTorch calls its states.
@@ -134,7 +134,7 @@ fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
 }
 
 /// The training step for an optimizer's name or a recipe file. The default loss is cross-entropy.
-pub fn step_of(model: &Model, words: &str) -> Result<Training> {
+pub(crate) fn step_of(model: &Model, words: &str) -> Result<Training> {
     let recipe = if words.ends_with(".toml") {
         Recipe { model: Some(words.into()), ..Recipe::default() }.complete()?
     } else {
@@ -257,7 +257,7 @@ fn scale_of(
 
 impl Setup {
     /// Reads, compiles and loads.
-    pub fn new(recipe: &Recipe) -> Result<Self> {
+    pub(crate) fn new(recipe: &Recipe) -> Result<Self> {
         // If the weights are discarded, the model's normalization does not apply.
         let from_scratch = recipe.from_scratch.unwrap_or(false) && recipe.definition.weights.is_none();
         let known = if from_scratch { Metadata::default() } else { recipe.known()? };
@@ -298,12 +298,12 @@ impl Setup {
     }
 
     /// The model with the trainer's current weights.
-    pub fn trained(&mut self) -> Result<Graph> {
+    pub(crate) fn trained(&mut self) -> Result<Graph> {
         kiln::trained(&mut self.trainer, &self.model).into_diagnostic()
     }
 
     /// An inference plan of a model, for batches up to that of the training.
-    pub fn inference_plan(&self, model: &Model) -> Result<Plan> {
+    pub(crate) fn inference_plan(&self, model: &Model) -> Result<Plan> {
         let Model { graph, metadata, .. } = model;
         let compiled = kiln::compile(graph, &options(graph, self.train.batch)?).into_diagnostic()?;
         Ok(Plan { metadata: metadata.clone(), ..compiled.plan })
@@ -311,14 +311,14 @@ impl Setup {
 }
 
 /// Prints how much of the data was skipped.
-pub fn note_skipped(skipped: &Skipped) {
+pub(crate) fn note_skipped(skipped: &Skipped) {
     if let Some(first) = skipped.reasons().first() {
         note!("left out {} that cannot be used; the first: {first}", skipped.len());
     }
 }
 
 /// A model that is only to be evaluated, with the samples: those for testing, or for validation, or all.
-pub fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
+pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
     if let Some(path) = recipe.model.as_deref().filter(|path| is_plan(path)) {
         return evaluation_of_plan(recipe, path);
     }

@@ -11,7 +11,7 @@ use super::recipe::LossName;
 use super::setup::gives_logarithms;
 
 /// A loss with the meaning of whole numbers.
-pub struct Suited {
+pub(super) struct Suited {
     /// Which one.
     pub name: LossName,
     /// With its settings. What is ignored has the label [`IGNORED`], whatever its number in the file is.
@@ -30,7 +30,7 @@ fn are_zero_or_one(numbers: &[i64]) -> bool {
 impl Suited {
     /// The recipe's loss, or a suitable one: mean squared error for a number for each output, binary cross-entropy
     /// for 0 and 1, cross-entropy for classes.
-    pub fn new(recipe: &Recipe, model: &Graph, targets: &Targets) -> Result<Self> {
+    pub(super) fn new(recipe: &Recipe, model: &Graph, targets: &Targets) -> Result<Self> {
         let mut outputs = model.outputs().iter();
         let output = match &recipe.output_name {
             Some(name) => outputs.find(|output| output.name == *name),
@@ -74,14 +74,14 @@ impl Suited {
     }
 
     /// The number of classes of the output that is compared, if it is known.
-    pub fn outputs(&self) -> Option<usize> {
+    pub(super) fn outputs(&self) -> Option<usize> {
         let (_, classes) = self.output.as_ref()?;
         // One score tells two apart.
         classes.map(|classes| classes.max(2))
     }
 
     /// Checks that the model has as many outputs as there are classes, with a helpful message.
-    pub fn check_classes(&self, data: &Dataset) -> Result<()> {
+    pub(super) fn check_classes(&self, data: &Dataset) -> Result<()> {
         let (Some(names), Some((output, Some(found)))) = (data.class_names(), &self.output) else {
             return Ok(());
         };
@@ -122,7 +122,7 @@ fn check_flags(recipe: &Recipe, name: LossName) -> Result<()> {
 }
 
 /// What a loss is called.
-pub fn words(name: LossName) -> String {
+pub(crate) fn words(name: LossName) -> String {
     name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

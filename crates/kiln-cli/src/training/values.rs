@@ -96,14 +96,14 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
 }
 
 /// The first characters of a text that may be long, for an error.
-pub fn start(text: &str) -> String {
+pub(super) fn start(text: &str) -> String {
     const MOST: usize = 100;
     let more = if text.chars().nth(MOST).is_some() { "..." } else { "" };
     text.chars().take(MOST).collect::<String>() + more
 }
 
 /// Reads a file as a table. An error has its line, of which not more than the beginning is shown.
-pub fn parse(text: &str) -> Result<toml::Table, String> {
+pub(super) fn parse(text: &str) -> Result<toml::Table, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
@@ -113,7 +113,7 @@ pub fn parse(text: &str) -> Result<toml::Table, String> {
 }
 
 /// Checks all numbers of a recipe, or of a table that is to become one.
-pub fn check(table: &toml::Table) -> Result<()> {
+pub(super) fn check(table: &toml::Table) -> Result<()> {
     let optimizer = table.get("optimizer").cloned().and_then(|name| name.try_into().ok()).unwrap_or_default();
     for (option, value) in table {
         let Some(domain) = domain(option, optimizer) else { continue };
@@ -149,12 +149,12 @@ pub fn check(table: &toml::Table) -> Result<()> {
 }
 
 /// A recipe as a table, with numbers that JSON does not have.
-pub fn table(recipe: &Recipe) -> Result<toml::Table> {
+pub(super) fn table(recipe: &Recipe) -> Result<toml::Table> {
     toml::Table::try_from(recipe).map_err(|error| miette!("a number is too large for a recipe: {error}"))
 }
 
 /// Reads a table as a recipe. An error names the key.
-pub fn recipe(table: toml::Table) -> Result<Recipe> {
+pub(super) fn recipe(table: toml::Table) -> Result<Recipe> {
     check(&table)?;
     for (option, value) in &table {
         let one = toml::Table::from_iter([(option.clone(), value.clone())]);
@@ -166,7 +166,7 @@ pub fn recipe(table: toml::Table) -> Result<Recipe> {
 }
 
 /// Reads a whole number of an option from a flag.
-pub fn whole<T: TryFrom<i128>>(option: &'static str) -> impl Fn(&str) -> Result<T, String> + Clone {
+pub(super) fn whole<T: TryFrom<i128>>(option: &'static str) -> impl Fn(&str) -> Result<T, String> + Clone {
     move |text| {
         let domain = domain(option, OptimizerName::default());
         let wrong = || match domain {

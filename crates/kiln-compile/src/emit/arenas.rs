@@ -26,7 +26,7 @@ const MOST_PAIRS: usize = 1 << 22;
 
 /// The arenas with everything placed.
 #[derive(Clone, Debug)]
-pub struct Arenas {
+pub(super) struct Arenas {
     /// Size of each arena in bytes.
     pub sizes: Vec<u64>,
     /// Place of each range, in the order of the ranges.
@@ -43,7 +43,7 @@ impl Arenas {
 }
 
 /// Live ranges of the buffers that `sizes` knows. `kept` are there to the end, `given` from the beginning.
-pub fn live_ranges(
+pub(super) fn live_ranges(
     launches: &[Launch],
     sizes: &dyn Fn(BufferId) -> Option<u64>,
     given: &[BufferId],
@@ -78,7 +78,7 @@ pub fn live_ranges(
 }
 
 /// Places all ranges in as few bytes as the heuristic finds; with arenas no larger than `max_arena`, if that can be.
-pub fn plan(ranges: &[LiveRange], launches: &[Launch], max_arena: u64) -> Arenas {
+pub(super) fn plan(ranges: &[LiveRange], launches: &[Launch], max_arena: u64) -> Arenas {
     let conflicts = conflicts(ranges, launches);
     let best = (2..=MAX_ARENAS)
         .filter_map(|count| colour(ranges, &conflicts, count))

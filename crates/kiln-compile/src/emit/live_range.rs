@@ -3,11 +3,11 @@
 use crate::memory::buffer::BufferId;
 
 /// Alignment of everything that is bound, in bytes.
-pub const ALIGNMENT: u64 = 256;
+pub(super) const ALIGNMENT: u64 = 256;
 
 /// A buffer with its live range, in launches, both ends included.
 #[derive(Clone, Debug)]
-pub struct LiveRange {
+pub(super) struct LiveRange {
     /// Which one.
     pub buffer: BufferId,
     /// Size in bytes.
@@ -20,7 +20,7 @@ pub struct LiveRange {
 
 /// A place in an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// Which arena.
     pub arena: usize,
     /// First byte.

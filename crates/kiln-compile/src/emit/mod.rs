@@ -29,7 +29,7 @@ use place::Places;
 use symbols::Symbols;
 
 /// The plan of some lowered programs, called `name`, and what it takes in memory.
-pub fn emit(
+pub(crate) fn emit(
     name: &str,
     programs: Vec<Lowered>,
     templates: Templates,

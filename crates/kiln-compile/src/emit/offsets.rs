@@ -7,7 +7,7 @@ use super::live_range::LiveRange;
 
 /// Offsets of the ranges `members` of an arena: largest first, each at the lowest place that is free for its whole
 /// live range. Nothing if that means to look at more than `most` pairs.
-pub fn by_size(ranges: &[LiveRange], members: &[usize], most: usize) -> Option<Vec<u64>> {
+pub(super) fn by_size(ranges: &[LiveRange], members: &[usize], most: usize) -> Option<Vec<u64>> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_by_key(|i| (Reverse(ranges[members[*i]].size), ranges[members[*i]].first));
     let mut offsets = vec![0; members.len()];
@@ -102,7 +102,7 @@ impl InTime {
 
 /// Offsets of the ranges `members` of an arena in order of time: each in the smallest hole that is large enough, or at the
 /// end. Close to what [`by_size`] finds where ranges are of few sizes or none of them ends.
-pub fn in_time(ranges: &[LiveRange], members: &[usize]) -> Vec<u64> {
+pub(super) fn in_time(ranges: &[LiveRange], members: &[usize]) -> Vec<u64> {
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_by_key(|i| (ranges[members[*i]].first, Reverse(ranges[members[*i]].size)));
     let mut offsets = vec![0; members.len()];
@@ -175,7 +175,7 @@ impl Holes {
 }
 
 /// The lowest offset where `size` bytes fit between the `busy` ranges, which are sorted.
-pub fn first_gap(busy: &[(u64, u64)], size: u64) -> u64 {
+pub(super) fn first_gap(busy: &[(u64, u64)], size: u64) -> u64 {
     let mut at = 0;
     for (start, end) in busy {
         if at + size <= *start {

@@ -23,7 +23,7 @@ use crate::target::Target;
 const PREFERRED_BUFFER: u64 = Requirements::GUARANTEED.max_buffer_size;
 
 /// All places of a plan.
-pub struct Places {
+pub(super) struct Places {
     /// The buffers.
     pub buffers: Vec<Buffer>,
     /// Places of the states, in their order.
@@ -38,7 +38,7 @@ pub struct Places {
 
 impl Places {
     /// Gives everything that a launch of one of `programs` touches its place.
-    pub fn new(
+    pub(super) fn new(
         programs: &[Lowered],
         states: &States,
         symbols: &Symbols<'_>,
@@ -70,7 +70,7 @@ impl Places {
     }
 
     /// Where a buffer of a program is.
-    pub fn range(&self, program: usize, buffer: BufferId) -> Option<Range> {
+    pub(super) fn range(&self, program: usize, buffer: BufferId) -> Option<Range> {
         self.ranges[program].get(&buffer).copied()
     }
 
@@ -170,7 +170,7 @@ impl Places {
     }
 
     /// What weights and states are filled with.
-    pub fn segments(
+    pub(super) fn segments(
         &mut self,
         programs: Vec<Lowered>,
         states: &States,

@@ -9,14 +9,14 @@ use crate::lower::program::Lowered;
 use crate::wgsl::params::Uniform;
 
 /// The symbols of a plan: those of all its programs.
-pub struct Symbols<'a> {
+pub(super) struct Symbols<'a> {
     names: Vec<Arc<str>>,
     max: &'a Bindings,
 }
 
 impl<'a> Symbols<'a> {
     /// The symbols of `programs`, in order of first sight, with their largest values.
-    pub fn new(programs: &[Lowered], max: &'a Bindings) -> Self {
+    pub(super) fn new(programs: &[Lowered], max: &'a Bindings) -> Self {
         let mut names: Vec<Arc<str>> = Vec::new();
         for name in programs.iter().flat_map(|program| &program.symbols) {
             if !names.contains(name) {
@@ -27,13 +27,13 @@ impl<'a> Symbols<'a> {
     }
 
     /// The symbols as the plan lists them.
-    pub fn list(&self) -> Vec<Symbol> {
+    pub(super) fn list(&self) -> Vec<Symbol> {
         let largest = |name| self.max.get(name).and_then(|n| u32::try_from(*n).ok()).unwrap_or(1);
         self.names.iter().map(|name| Symbol { name: name.to_string(), max: largest(name) }).collect()
     }
 
     /// A size.
-    pub fn expr(&self, dim: &Dim) -> Expr {
+    pub(super) fn expr(&self, dim: &Dim) -> Expr {
         let terms = dim.terms().iter().map(|(atoms, coefficient)| Term {
             coefficient: *coefficient,
             factors: atoms
@@ -51,7 +51,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// A word of a kernel's parameters.
-    pub fn param(&self, word: &Uniform) -> Param {
+    pub(super) fn param(&self, word: &Uniform) -> Param {
         match word {
             Uniform::Int(dim) => Param::Int(self.expr(dim)),
             Uniform::Float(value) => Param::Float(*value),
@@ -59,7 +59,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// Bytes of a buffer at the maximum of all symbols; nothing is so small that it cannot be bound.
-    pub fn largest(&self, bytes: &Dim) -> u64 {
+    pub(super) fn largest(&self, bytes: &Dim) -> u64 {
         u64::try_from(bytes.eval(self.max).unwrap_or(i64::MAX)).unwrap_or(0).max(16)
     }
 }

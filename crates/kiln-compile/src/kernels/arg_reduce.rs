@@ -19,7 +19,7 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "arg_reduce", templates: templates!["arg_reduce"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {

@@ -19,7 +19,7 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::store::EpilogueCode;
 
 /// One launch of a kernel that has not been rendered yet.
-pub struct KernelLaunch {
+pub(crate) struct KernelLaunch {
     /// The template.
     pub template: &'static str,
     /// What the kernel is called.
@@ -42,7 +42,7 @@ pub struct KernelLaunch {
 
 /// An operand that is laid out as a variant demands.
 #[derive(Clone, Debug)]
-pub enum LaidOut {
+pub(crate) enum LaidOut {
     /// Wherever it is stored.
     View(View),
     /// Rows.
@@ -57,7 +57,7 @@ pub enum LaidOut {
 
 /// What a group computes, and the function that ends its kernel.
 #[derive(Clone)]
-pub struct Epilogue {
+pub(crate) struct Epilogue {
     /// What the group makes.
     pub output: Output,
     /// Its elements.
@@ -69,7 +69,7 @@ pub struct Epilogue {
 }
 
 /// An epilogue of an anchor whose sums may start at a bias.
-pub struct BiasedEpilogue {
+pub(crate) struct BiasedEpilogue {
     /// The epilogue, without the addition of the bias.
     pub epilogue: Epilogue,
     /// Whether there is a bias.
@@ -79,7 +79,7 @@ pub struct BiasedEpilogue {
 }
 
 /// The launch of an anchor's kernel.
-pub struct AnchorLaunch<'l> {
+pub(crate) struct AnchorLaunch<'l> {
     /// The template.
     pub template: &'static str,
     /// What the kernel is called, apart from its epilogue.
@@ -97,10 +97,10 @@ pub struct AnchorLaunch<'l> {
 }
 
 /// Invocations of a workgroup of the kernels that handle one element, or vector of four, each.
-pub const WORKGROUP: i64 = 64;
+pub(crate) const WORKGROUP: i64 = 64;
 
 /// Collects the launches of a group.
-pub struct KernelBuilder<'b, 'a> {
+pub(crate) struct KernelBuilder<'b, 'a> {
     /// All values so far.
     pub values: &'b mut Values<'a>,
     /// The group.
@@ -115,7 +115,7 @@ pub struct KernelBuilder<'b, 'a> {
 
 impl<'b, 'a> KernelBuilder<'b, 'a> {
     /// Without launches yet.
-    pub fn new(
+    pub(crate) fn new(
         values: &'b mut Values<'a>,
         group: &'b Group,
         problem: &'b Problem,
@@ -125,33 +125,33 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// The launches, and what they complete.
-    pub fn finish(self) -> (Vec<KernelLaunch>, Vec<Output>) {
+    pub(crate) fn finish(self) -> (Vec<KernelLaunch>, Vec<Output>) {
         (self.launches, self.outputs)
     }
 
     /// A broken invariant of this group.
-    pub fn defect(&self, message: impl Into<String>) -> CompileError {
+    pub(crate) fn defect(&self, message: impl Into<String>) -> CompileError {
         CompileError::Defect { place: self.group.name.clone(), message: message.into() }
     }
 
     /// That the group cannot be computed on the target.
-    pub fn unsupported(&self, message: impl Into<String>) -> CompileError {
+    pub(crate) fn unsupported(&self, message: impl Into<String>) -> CompileError {
         CompileError::Unsupported { node: self.group.name.clone(), message: message.into() }
     }
 
     /// The anchor.
-    pub fn anchor(&self) -> Result<&'a Node, CompileError> {
+    pub(crate) fn anchor(&self) -> Result<&'a Node, CompileError> {
         let id = self.group.anchor.ok_or_else(|| self.defect("has no anchor"))?;
         Ok(self.values.graph.node(id))
     }
 
     /// The anchor's result.
-    pub fn result(&self) -> Result<ValueId, CompileError> {
+    pub(crate) fn result(&self) -> Result<ValueId, CompileError> {
         Ok(self.anchor()?.outputs[0])
     }
 
     /// The shape of a value.
-    pub fn shape(&self, value: ValueId) -> Vec<Dim> {
+    pub(crate) fn shape(&self, value: ValueId) -> Vec<Dim> {
         self.values.graph.ty(value).shape.clone()
     }
 
@@ -160,7 +160,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// Operand `n` as rows.
-    pub fn rows(&self, n: usize) -> Result<RowView, CompileError> {
+    pub(crate) fn rows(&self, n: usize) -> Result<RowView, CompileError> {
         match self.operands.get(n) {
             Some(LaidOut::Rows(rows)) => Ok(rows.clone()),
             _ => Err(self.not_laid_out(n)),
@@ -168,7 +168,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// Operand `n` as a tensor.
-    pub fn tensor(&self, n: usize) -> Result<TensorId, CompileError> {
+    pub(crate) fn tensor(&self, n: usize) -> Result<TensorId, CompileError> {
         match self.operands.get(n) {
             Some(LaidOut::Tensor(tensor)) => Ok(*tensor),
             _ => Err(self.not_laid_out(n)),
@@ -176,12 +176,12 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// The buffer of operand `n`, a tensor.
-    pub fn tensor_buffer(&self, n: usize) -> Result<BufferId, CompileError> {
+    pub(crate) fn tensor_buffer(&self, n: usize) -> Result<BufferId, CompileError> {
         Ok(self.values.tensor(self.tensor(n)?).buffer)
     }
 
     /// Operand `n` wherever it is stored.
-    pub fn view(&self, n: usize) -> Result<View, CompileError> {
+    pub(crate) fn view(&self, n: usize) -> Result<View, CompileError> {
         match self.operands.get(n) {
             Some(LaidOut::View(view)) => Ok(view.clone()),
             _ => Err(self.not_laid_out(n)),
@@ -189,7 +189,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// Operand `n` as matrices.
-    pub fn matrix(&self, n: usize) -> Result<Matrix, CompileError> {
+    pub(crate) fn matrix(&self, n: usize) -> Result<Matrix, CompileError> {
         match self.operands.get(n) {
             Some(LaidOut::Matrix(matrix)) => Ok(matrix.clone()),
             _ => Err(self.not_laid_out(n)),
@@ -197,29 +197,29 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// Memory for partial results that another kernel of the group reads.
-    pub fn scratch(&mut self, what: &str, element: Storage, elements: &Dim) -> BufferId {
+    pub(crate) fn scratch(&mut self, what: &str, element: Storage, elements: &Dim) -> BufferId {
         let name = format!("{} ({what})", self.group.name);
         let elements = layout::round_up(elements, 4);
         self.values.allocate(&name, element, &elements, BufferInit::Activation)
     }
 
     /// Workgroups for `invocations` invocations in a row; the kernel finds its own index by `grid.wgsl`.
-    pub fn grid(&self, invocations: &Dim) -> [Dim; 3] {
+    pub(crate) fn grid(&self, invocations: &Dim) -> [Dim; 3] {
         grid(self.values, invocations)
     }
 
     /// Appends a launch.
-    pub fn launch(&mut self, launch: KernelLaunch) {
+    pub(crate) fn launch(&mut self, launch: KernelLaunch) {
         self.launches.push(launch);
     }
 
     /// Makes a tensor readable once the group's kernels have run.
-    pub fn complete(&mut self, output: Output) {
+    pub(crate) fn complete(&mut self, output: Output) {
         self.outputs.push(output);
     }
 
     /// A tensor of its own for the anchor's result, which the group's kernels complete.
-    pub fn place_result(&mut self, layout: Layout) -> Result<TensorId, CompileError> {
+    pub(crate) fn place_result(&mut self, layout: Layout) -> Result<TensorId, CompileError> {
         let value = self.result()?;
         let tensor = self.values.place(value, layout, BufferInit::Activation)?;
         let buffer = self.values.tensor(tensor).buffer;
@@ -229,13 +229,17 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
 
     /// Makes the output tensor of the group in `layout` and its epilogue, whose bindings follow the anchor's own
     /// `buffers`.
-    pub fn epilogue(&mut self, layout: &Layout, buffers: &[BufferId]) -> Result<Epilogue, CompileError> {
+    pub(crate) fn epilogue(
+        &mut self,
+        layout: &Layout,
+        buffers: &[BufferId],
+    ) -> Result<Epilogue, CompileError> {
         let space = IterationSpace::new(&self.shape(self.group_result()?), layout);
         self.epilogue_over(layout, space, buffers, None)
     }
 
     /// The value that the group leaves.
-    pub fn group_result(&self) -> Result<ValueId, CompileError> {
+    pub(crate) fn group_result(&self) -> Result<ValueId, CompileError> {
         match self.group.outputs.first() {
             Some(value) => Ok(*value),
             None => self.result(),
@@ -243,7 +247,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// As [`KernelBuilder::epilogue`], over a space of the anchor's own, which may read along `source`.
-    pub fn epilogue_over(
+    pub(crate) fn epilogue_over(
         &mut self,
         layout: &Layout,
         space: IterationSpace,
@@ -277,7 +281,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
 
     /// As [`KernelBuilder::epilogue`], for an anchor whose template can start its sums at a bias along `axis` of its
     /// result.
-    pub fn biased_epilogue(
+    pub(crate) fn biased_epilogue(
         &mut self,
         axis: usize,
         layout: &Layout,
@@ -294,13 +298,13 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
     }
 
     /// Appends the launch of an anchor's kernel, which computes all of the group's result.
-    pub fn launch_anchor(&mut self, epilogue: Epilogue, launch: AnchorLaunch<'_>) {
+    pub(crate) fn launch_anchor(&mut self, epilogue: Epilogue, launch: AnchorLaunch<'_>) {
         self.complete(epilogue.output.clone());
         self.launch_part(epilogue, launch);
     }
 
     /// As [`KernelBuilder::launch_anchor`], for a kernel that computes only part of the result.
-    pub fn launch_part(&mut self, epilogue: Epilogue, launch: AnchorLaunch<'_>) {
+    pub(crate) fn launch_part(&mut self, epilogue: Epilogue, launch: AnchorLaunch<'_>) {
         let mut params = Params::default();
         params.uint("count", epilogue.space.count());
         params.uint("inner", epilogue.space.inner());
@@ -328,7 +332,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
 }
 
 /// Workgroups for `invocations` invocations in a row.
-pub fn grid(values: &Values<'_>, invocations: &Dim) -> [Dim; 3] {
+pub(crate) fn grid(values: &Values<'_>, invocations: &Dim) -> [Dim; 3] {
     values.folded(&invocations.ceil_div(WORKGROUP))
 }
 

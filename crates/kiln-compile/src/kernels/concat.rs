@@ -16,7 +16,7 @@ use crate::wgsl::operand::Operand;
 use crate::wgsl::space::IterationSpace;
 
 /// The family.
-pub const FAMILY: Family = Family { name: "concat", templates: &[], space, demands, cost, realize };
+pub(super) const FAMILY: Family = Family { name: "concat", templates: &[], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
     match problem.operation {

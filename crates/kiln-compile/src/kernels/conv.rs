@@ -11,15 +11,15 @@ use crate::memory::buffer::RowView;
 use crate::wgsl::params::Params;
 
 /// Names of the spatial dimensions in kernels, which always have three; missing ones come first and are 1.
-pub const AXES: [&str; 3] = ["d", "h", "w"];
+pub(crate) const AXES: [&str; 3] = ["d", "h", "w"];
 
 /// Fills up to three spatial dimensions from the front.
-pub fn three<T: Clone>(values: &[T], missing: T) -> [T; 3] {
+pub(crate) fn three<T: Clone>(values: &[T], missing: T) -> [T; 3] {
     std::array::from_fn(|i| (i + values.len()).checked_sub(3).map_or(missing.clone(), |j| values[j].clone()))
 }
 
 /// Adds three numbers under `prefix_d`, `prefix_h` and `prefix_w`.
-pub fn per_axis(params: &mut Params, prefix: &str, values: &[Dim; 3]) {
+pub(crate) fn per_axis(params: &mut Params, prefix: &str, values: &[Dim; 3]) {
     for (axis, value) in AXES.iter().zip(values) {
         params.int(format!("{prefix}_{axis}"), value.clone());
     }
@@ -27,7 +27,7 @@ pub fn per_axis(params: &mut Params, prefix: &str, values: &[Dim; 3]) {
 
 /// Adds what all kernels with a window take: the spatial sizes of the input and the output, both `[N, C, ...]`, and
 /// the window's own.
-pub fn window(
+pub(crate) fn window(
     params: &mut Params,
     shapes: [&[Dim]; 2],
     kernel: &[usize],
@@ -43,19 +43,19 @@ pub fn window(
 }
 
 /// Adds a size for each of up to three spatial dimensions.
-pub fn sizes_per_axis(params: &mut Params, name: &str, sizes: &[usize]) {
+pub(crate) fn sizes_per_axis(params: &mut Params, name: &str, sizes: &[usize]) {
     let sizes: Vec<Dim> = sizes.iter().map(|size| (*size).into()).collect();
     per_axis(params, name, &three(&sizes, 1.into()));
 }
 
 /// Adds the padding before (`side` 0) or after (1) each spatial dimension.
-pub fn padding(params: &mut Params, name: &str, pads: &[[i64; 2]], side: usize) {
+pub(crate) fn padding(params: &mut Params, name: &str, pads: &[[i64; 2]], side: usize) {
     let pads: Vec<Dim> = pads.iter().map(|pads| pads[side].into()).collect();
     per_axis(params, name, &three(&pads, 0.into()));
 }
 
 /// Adds the row strides of an operand, `x_base` and `x_step`, in vectors of four.
-pub fn row_params(name: &str, rows: &RowView, params: &mut Params) -> Result<(), CompileError> {
+pub(crate) fn row_params(name: &str, rows: &RowView, params: &mut Params) -> Result<(), CompileError> {
     for (part, dim) in [("base", &rows.base), ("step", &rows.step)] {
         params.int(format!("{name}_{part}"), vectors(dim)?);
     }
@@ -63,7 +63,7 @@ pub fn row_params(name: &str, rows: &RowView, params: &mut Params) -> Result<(),
 }
 
 /// Whether a convolution of a single channel can take the taps along the width as channels, see `lower/im2col.rs`.
-pub fn admits_im2col(conv: &ConvProblem) -> bool {
+pub(crate) fn admits_im2col(conv: &ConvProblem) -> bool {
     let window = &conv.window;
     conv.group_in == 1
         && conv.groups == 1
@@ -92,12 +92,12 @@ impl ConvProblem {
 }
 
 /// Whether the channels of each group come in vectors.
-pub fn is_vectorized(conv: &ConvProblem) -> bool {
+pub(crate) fn is_vectorized(conv: &ConvProblem) -> bool {
     conv.groups == 1 || conv.group_in.is_multiple_of(4) && conv.group_out.is_multiple_of(4)
 }
 
 /// A convolution, or the gradient of its weights, with its values.
-pub struct ConvNode<'a> {
+pub(crate) struct ConvNode<'a> {
     /// The attributes.
     pub conv: &'a Conv,
     /// The input.
@@ -110,7 +110,7 @@ pub struct ConvNode<'a> {
 
 impl<'a> ConvNode<'a> {
     /// Of a node, if it is one.
-    pub fn of(node: &'a Node) -> Option<Self> {
+    pub(crate) fn of(node: &'a Node) -> Option<Self> {
         let [x, second] = node.inputs[..] else { return None };
         if let Op::Conv(conv) = &node.op {
             return Some(Self { conv, x, w: second, y: node.outputs[0] });
@@ -122,7 +122,7 @@ impl<'a> ConvNode<'a> {
 
 /// A convolution with its shapes, perhaps over the input that a partial im2col has made.
 #[derive(Clone)]
-pub struct ConvShapes {
+pub(crate) struct ConvShapes {
     /// The attributes.
     pub conv: Conv,
     /// `[N, C, spatial...]`
@@ -135,7 +135,7 @@ pub struct ConvShapes {
 
 impl ConvShapes {
     /// Of a convolution, or of the gradient of its weights.
-    pub fn of(builder: &KernelBuilder<'_, '_>) -> Result<Self, CompileError> {
+    pub(crate) fn of(builder: &KernelBuilder<'_, '_>) -> Result<Self, CompileError> {
         let graph = builder.values.graph;
         let ConvNode { conv, x, w, y } = ConvNode::of(builder.anchor()?)
             .ok_or_else(|| builder.defect("is not a convolution of two operands"))?;
@@ -144,7 +144,7 @@ impl ConvShapes {
     }
 
     /// The same convolution over what a partial im2col makes of its input: taps along the width are channels.
-    pub fn over_taps(mut self) -> Self {
+    pub(crate) fn over_taps(mut self) -> Self {
         let last = |values: &mut Vec<usize>| values.iter_mut().next_back().map(|v| std::mem::replace(v, 1));
         last(&mut self.conv.strides);
         last(&mut self.conv.dilations);
@@ -161,22 +161,22 @@ impl ConvShapes {
     }
 
     /// Number of taps.
-    pub fn taps(&self) -> usize {
+    pub(crate) fn taps(&self) -> usize {
         self.w[2..].iter().product()
     }
 
     /// Whether there are zeros between input elements.
-    pub fn is_dilated(&self) -> bool {
+    pub(crate) fn is_dilated(&self) -> bool {
         self.conv.input_dilations.iter().any(|d| *d > 1)
     }
 
     /// Number of positions of the window.
-    pub fn positions(&self) -> Dim {
+    pub(crate) fn positions(&self) -> Dim {
         product(self.y.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim))
     }
 
     /// Adds the sizes that all kernels need.
-    pub fn params(&self) -> Params {
+    pub(crate) fn params(&self) -> Params {
         let mut params = Params::default();
         let Conv { strides, dilations, input_dilations, pads, .. } = &self.conv;
         window(&mut params, [&self.x, &self.y], &self.w[2..], strides, dilations);
@@ -186,7 +186,7 @@ impl ConvShapes {
     }
 
     /// Multiplications and additions.
-    pub fn flops(&self) -> Dim {
+    pub(crate) fn flops(&self) -> Dim {
         product(&self.y) * (2 * self.taps() * self.w[1]).into()
     }
 }

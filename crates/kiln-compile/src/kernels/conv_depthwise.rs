@@ -10,7 +10,7 @@ use crate::target::{DeviceClass, Target};
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "conv_depthwise", templates: templates!["conv_depthwise"], space, demands, cost, realize };
 
 /// Whether the kernel can do it: one input and one output channel a group, over a plane or a line, with a window whose

@@ -10,7 +10,7 @@ use crate::target::{DeviceClass, Target};
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "conv_direct", templates: templates!["conv_direct"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
@@ -29,7 +29,7 @@ fn demands(problem: &Problem, _: &Knobs) -> Demands {
 
 /// Work of a term: a vector of weights and a number of the input are loaded for each multiply-add, without any reuse, and
 /// their addresses computed. Slower than a tile wherever a tile applies, as small as the problem may be.
-pub fn work_of_a_term(target: &Target) -> f64 {
+pub(super) fn work_of_a_term(target: &Target) -> f64 {
     match target.class {
         DeviceClass::Cpu => 50.0,
         // Not measured yet: only where no tile applies.

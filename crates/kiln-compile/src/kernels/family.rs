@@ -12,7 +12,7 @@ use crate::target::Target;
 use crate::wgsl::template::Template;
 
 /// A family of kernels: one row of the [`TABLE`](super::table::TABLE).
-pub struct Family {
+pub(crate) struct Family {
     /// The name, in choices and listings.
     pub name: &'static str,
     /// Its templates.
@@ -75,7 +75,7 @@ impl fmt::Display for Choice {
 
 /// How a kernel reads an operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OperandLayout {
+pub(crate) enum OperandLayout {
     /// Wherever it is stored, through a view.
     Strided,
     /// `[N, C, spatial...]` as rows of channels, one for each position.
@@ -108,7 +108,7 @@ pub enum OperandLayout {
 
 /// What a variant needs of the device and of its operands.
 #[derive(Clone, Debug, Default)]
-pub struct Demands {
+pub(crate) struct Demands {
     /// Layouts of the anchor's operands; those that are not listed are not read.
     pub operands: Vec<OperandLayout>,
     /// Loop iterations of an invocation.
@@ -123,7 +123,7 @@ pub struct Demands {
 
 impl Demands {
     /// Of a kernel with one element or vector an invocation, and so many loop iterations for each.
-    pub fn simple(operands: Vec<OperandLayout>, loop_iterations: i64) -> Self {
+    pub(crate) fn simple(operands: Vec<OperandLayout>, loop_iterations: i64) -> Self {
         Self { operands, loop_iterations, invocations: 64, ..Self::default() }
     }
 }
@@ -154,6 +154,6 @@ const LANES: i64 = 8;
 
 /// A count as a float.
 #[allow(clippy::as_conversions, reason = "an estimate need not be exact")]
-pub fn float(count: i64) -> f64 {
+pub(crate) fn float(count: i64) -> f64 {
     count as f64
 }

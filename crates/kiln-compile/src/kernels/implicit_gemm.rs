@@ -17,7 +17,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family = Family {
+pub(super) const FAMILY: Family = Family {
     name: "implicit_gemm",
     templates: templates!["conv_broadcast", "conv_tile"],
     space,

@@ -23,7 +23,7 @@ use crate::wgsl::store::EpilogueCode;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(crate) const FAMILY: Family =
     Family { name: "map", templates: templates!["map"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
@@ -89,7 +89,7 @@ fn kernel_name(values: &Values<'_>, group: &Group) -> String {
 }
 
 /// A map kernel about to be launched.
-pub struct MapLaunch {
+pub(crate) struct MapLaunch {
     /// What the kernel is called.
     pub kernel: String,
     /// The layers it computes.
@@ -107,7 +107,7 @@ pub struct MapLaunch {
 }
 
 /// The launch of a map kernel.
-pub fn map_launch(values: &Values<'_>, map: MapLaunch) -> KernelLaunch {
+pub(crate) fn map_launch(values: &Values<'_>, map: MapLaunch) -> KernelLaunch {
     let MapLaunch { kernel, name, space, code, to, tensor, flops } = map;
     let count = space.count();
     let mut params = Params::default();
@@ -132,7 +132,7 @@ pub fn map_launch(values: &Values<'_>, map: MapLaunch) -> KernelLaunch {
 }
 
 /// A kernel that stores its last operand.
-pub struct Copy<'a> {
+pub(crate) struct Copy<'a> {
     /// The layers it belongs to.
     pub name: &'a str,
     /// What the kernel is called.
@@ -152,7 +152,7 @@ pub struct Copy<'a> {
 }
 
 /// The launch of a copy.
-pub fn copy_launch(values: &Values<'_>, copy: Copy<'_>) -> KernelLaunch {
+pub(crate) fn copy_launch(values: &Values<'_>, copy: Copy<'_>) -> KernelLaunch {
     let Copy { name, kernel, operands, space, dtype, to, tensor, view } = copy;
     let addressing = Addressing { destination: view, ..Addressing::default() };
     let mut expression = Expression::new(space.clone(), &operands, addressing, 1, &[]);

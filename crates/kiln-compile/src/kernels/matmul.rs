@@ -16,7 +16,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family = Family {
+pub(super) const FAMILY: Family = Family {
     name: "matmul",
     templates: templates!["matmul_broadcast", "matmul_tile"],
     space,

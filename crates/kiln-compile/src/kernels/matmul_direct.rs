@@ -13,7 +13,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "matmul_direct", templates: templates!["matmul_direct"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {

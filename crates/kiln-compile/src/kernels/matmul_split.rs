@@ -20,7 +20,7 @@ use crate::wgsl::space::IterationSpace;
 const LONGEST: i64 = 2048;
 
 /// Into how many parts sums of `depth` products are split, so that none is rounded too often.
-pub fn parts_of_sums(problem: &Problem, depth: i64) -> i64 {
+pub(super) fn parts_of_sums(problem: &Problem, depth: i64) -> i64 {
     let float = matches!(problem.result, Storage::F32 | Storage::F16 | Storage::F64);
     if float && depth > 2 * LONGEST { depth / LONGEST + i64::from(depth % LONGEST > 0) } else { 1 }
 }
@@ -34,7 +34,7 @@ impl MatMulProblem {
 }
 
 /// A matrix product with its shapes.
-pub struct Product {
+pub(super) struct Product {
     /// Sizes of the batch dimensions of the result.
     pub batch: Vec<Dim>,
     /// Rows of the result. Matrices that are all multiplied by the same right one are one tall matrix.
@@ -53,7 +53,7 @@ pub struct Product {
 
 impl Product {
     /// Of a group.
-    pub fn of(builder: &KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<Self, CompileError> {
+    pub(super) fn of(builder: &KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<Self, CompileError> {
         let shape = builder.shape(builder.result()?);
         let [batch @ .., rows, columns] = &shape[..] else {
             return Err(builder.defect("is a matrix product without rows and columns"));
@@ -71,12 +71,12 @@ impl Product {
     }
 
     /// Multiplications and additions of some columns, in vectors of four.
-    pub fn flops_of(&self, columns: &Dim) -> Dim {
+    pub(super) fn flops_of(&self, columns: &Dim) -> Dim {
         &(&self.rows * &product(&self.batch)) * &(columns * &(self.left.columns.clone() * 8.into()))
     }
 
     /// What the kernels need to know of parts of sums of `depth` steps.
-    pub fn split(&self, params: &mut Params, depth: &Dim) {
+    pub(super) fn split(&self, params: &mut Params, depth: &Dim) {
         params.uint("depth", depth.ceil_div(self.parts));
         if self.parts > 1 {
             params.uint("whole", depth.clone());
@@ -85,7 +85,7 @@ impl Product {
     }
 
     /// The epilogue of the kernels that sum parts, which only stores them, and how they are summed.
-    pub fn partial_epilogue(
+    pub(super) fn partial_epilogue(
         &self,
         builder: &mut KernelBuilder<'_, '_>,
         first_binding: usize,

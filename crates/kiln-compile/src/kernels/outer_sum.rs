@@ -17,7 +17,7 @@ use crate::wgsl::params::Params;
 const LONGEST: i64 = 2048;
 
 /// What the number of parts depends on.
-pub struct Partial {
+pub(super) struct Partial {
     /// Tiles of the result.
     pub tiles: usize,
     /// Tiles in all that keep a device busy.
@@ -32,7 +32,7 @@ pub struct Partial {
 
 /// Into how many parts the units are split, such that there are about `wanted` tiles in all, if they do not take too much
 /// memory, and no part takes too many iterations.
-pub fn parts(target: &Target, partial: &Partial) -> i64 {
+pub(super) fn parts(target: &Target, partial: &Partial) -> i64 {
     const MOST_BYTES: usize = 32 << 20;
     let units = partial.units.max(1);
     let whole = partial.units.saturating_mul(partial.per_unit);
@@ -44,12 +44,12 @@ pub fn parts(target: &Target, partial: &Partial) -> i64 {
 }
 
 /// Distances of neighbouring taps, each axis, if the last one's are `step` apart.
-pub fn tap_strides(kernel: &[usize], step: usize) -> Vec<Dim> {
+pub(super) fn tap_strides(kernel: &[usize], step: usize) -> Vec<Dim> {
     (0..kernel.len()).map(|axis| (kernel[axis + 1..].iter().product::<usize>() * step).into()).collect()
 }
 
 /// A sum of outer products.
-pub struct OuterSum {
+pub(super) struct OuterSum {
     /// What is split into parts: lines or positions.
     pub units: Dim,
     /// Multiplications and additions.
@@ -64,12 +64,12 @@ pub struct OuterSum {
 
 impl OuterSum {
     /// As many units as a part has, at least one.
-    pub fn units_of_a_part(&self, values: &Values<'_>) -> Dim {
+    pub(super) fn units_of_a_part(&self, values: &Values<'_>) -> Dim {
         if values.maximum(&self.units) == self.parts { 1.into() } else { self.units.ceil_div(self.parts) }
     }
 
     /// Launches the kernel that computes the parts, of so many `elements` each, and their sum.
-    pub fn launch(
+    pub(super) fn launch(
         self,
         builder: &mut KernelBuilder<'_, '_>,
         template: &'static str,

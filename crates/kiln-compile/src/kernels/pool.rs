@@ -14,7 +14,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family. The knob `run` is the number of neighbouring windows; 1 for windows of any kind.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "pool", templates: templates!["pool", "pool_run"], space, demands, cost, realize };
 
 /// Neighbours that share their loads, and the computation of where they are.
@@ -93,7 +93,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
 }
 
 /// Whether a pooling takes the maximum, and whether an average counts padding.
-pub fn max_and_padding(pool: &Pool) -> (bool, bool) {
+pub(super) fn max_and_padding(pool: &Pool) -> (bool, bool) {
     match pool.kind {
         PoolKind::Max => (true, false),
         PoolKind::Average { count_include_pad } => (false, count_include_pad),

@@ -15,7 +15,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family. The knob `blocks` is 1 where an invocation has a window of its own.
-pub const FAMILY: Family = Family {
+pub(super) const FAMILY: Family = Family {
     name: "pool_grad",
     templates: templates!["pool_grad", "pool_grad_blocks"],
     space,

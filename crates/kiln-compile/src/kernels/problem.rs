@@ -80,12 +80,12 @@ impl Window {
 }
 
 /// A count in groups of `by`, the last one perhaps not full.
-pub fn ceil_div(count: i64, by: i64) -> i64 {
+pub(crate) fn ceil_div(count: i64, by: i64) -> i64 {
     count / by + i64::from(count % by > 0)
 }
 
 /// The product of maxima.
-pub fn product<'a>(sizes: impl Iterator<Item = &'a Size>) -> i64 {
+pub(crate) fn product<'a>(sizes: impl Iterator<Item = &'a Size>) -> i64 {
     sizes.fold(1, |all, size| all.saturating_mul(size.max))
 }
 

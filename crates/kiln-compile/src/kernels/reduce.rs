@@ -11,7 +11,7 @@ use kiln_plan::{Access, Layout};
 use super::builder::{AnchorLaunch, KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::problem::{Operation, Problem};
-pub use super::reduction_loops::ReductionPlan;
+pub(super) use super::reduction_loops::ReductionPlan;
 use super::reduction_loops::{BLOCK, LONG, ReductionLoops, merged, shares};
 use crate::element::computed_type;
 use crate::error::CompileError;
@@ -26,7 +26,7 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "reduce", templates: templates!["reduce"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
@@ -82,7 +82,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
 }
 
 /// Launches a reduction as `plan` says, with the epilogue of the group.
-pub fn lower_reduction(
+pub(super) fn lower_reduction(
     builder: &mut KernelBuilder<'_, '_>,
     mut plan: ReductionPlan,
 ) -> Result<(), CompileError> {

@@ -12,13 +12,13 @@ use crate::wgsl::params::Params;
 use crate::wgsl::space::IterationSpace;
 
 /// Sums and products of floats are formed of blocks of so many elements, so that errors do not add up.
-pub const BLOCK: i64 = 32;
+pub(super) const BLOCK: i64 = 32;
 
 /// What combines more than this is shared by several invocations.
-pub const LONG: i64 = 1024;
+pub(super) const LONG: i64 = 1024;
 
 /// What a reduction reads.
-pub struct ReductionPlan {
+pub(super) struct ReductionPlan {
     /// The first element that belongs to each result; strides are by dimension of the result.
     pub view: View,
     /// The dimensions of the result, slowest first, as they are in memory.
@@ -34,7 +34,7 @@ pub struct ReductionPlan {
 }
 
 /// Loops, slowest first, where those that continue where the next one ends are merged with it.
-pub fn merged(all: impl Iterator<Item = (Dim, Dim)>) -> Vec<(Dim, Dim)> {
+pub(super) fn merged(all: impl Iterator<Item = (Dim, Dim)>) -> Vec<(Dim, Dim)> {
     let mut loops: Vec<(Dim, Dim)> = Vec::new();
     for (size, stride) in all {
         match loops.last_mut() {
@@ -46,7 +46,7 @@ pub fn merged(all: impl Iterator<Item = (Dim, Dim)>) -> Vec<(Dim, Dim)> {
 }
 
 /// A plan as the loops of a kernel.
-pub struct ReductionLoops {
+pub(super) struct ReductionLoops {
     /// The results, slowest dimension first.
     pub space: IterationSpace,
     /// How they lie in memory.
@@ -63,7 +63,7 @@ pub struct ReductionLoops {
 
 impl ReductionLoops {
     /// The loops for results of `shape`.
-    pub fn of(shape: &[Dim], plan: &ReductionPlan, dtype: DType) -> Result<Self, CompileError> {
+    pub(super) fn of(shape: &[Dim], plan: &ReductionPlan, dtype: DType) -> Result<Self, CompileError> {
         let ReductionPlan { view, order, loops, kind, .. } = plan;
         let mut order = order.clone();
         let mut loops = loops.clone();
@@ -119,7 +119,7 @@ impl ReductionLoops {
     }
 
     /// Sizes and strides of the loops.
-    pub fn params(&self) -> Params {
+    pub(super) fn params(&self) -> Params {
         let mut params = Params::default();
         for (n, (size, stride)) in self.loops.iter().enumerate() {
             params.int(format!("r{n}"), size.clone());
@@ -129,7 +129,12 @@ impl ReductionLoops {
     }
 
     /// What the template reads.
-    pub fn template_values(&self, values: &Values<'_>, kind: ReduceKind, dtype: DType) -> minijinja::Value {
+    pub(super) fn template_values(
+        &self,
+        values: &Values<'_>,
+        kind: ReduceKind,
+        dtype: DType,
+    ) -> minijinja::Value {
         let rounds = dtype.is_float() && !matches!(kind, ReduceKind::Max | ReduceKind::Min);
         let blocked = self.loops.iter().map(|(size, _)| rounds && values.maximum(size) > BLOCK);
         minijinja::context! {
@@ -151,7 +156,7 @@ impl ReductionLoops {
 
 /// Into how many parts the loops of a kernel are split, so that no invocation combines too much: each loop with its
 /// number of parts. Nothing if they need not be.
-pub fn shares(values: &Values<'_>, loops: &[(Dim, Dim)]) -> Vec<(usize, i64)> {
+pub(super) fn shares(values: &Values<'_>, loops: &[(Dim, Dim)]) -> Vec<(usize, i64)> {
     let sizes: Vec<i64> = loops.iter().map(|(size, _)| values.maximum(size)).collect();
     let all = sizes.iter().fold(1i64, |all, size| all.saturating_mul(*size));
     if all <= LONG {

@@ -19,7 +19,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "resize", templates: templates!["resize"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {

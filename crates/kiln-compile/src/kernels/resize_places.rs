@@ -10,7 +10,7 @@ use kiln_plan::Storage;
 use crate::memory::values::Values;
 
 /// How a kernel finds the elements of an axis.
-pub enum Source {
+pub(super) enum Source {
     /// Every element stays where it is.
     Same,
     /// In the table, from this place on.
@@ -20,7 +20,7 @@ pub enum Source {
 }
 
 /// The place of element `i` is `(i * factor + shift) / divisor`, exactly.
-pub struct Ratio {
+pub(super) struct Ratio {
     /// See the type.
     pub factor: Dim,
     /// See the type.
@@ -79,7 +79,7 @@ impl Ratio {
 }
 
 /// What the kernel of an interpolation reads besides the input.
-pub struct Table {
+pub(super) struct Table {
     /// The type of its elements.
     pub element: Storage,
     /// Its elements.
@@ -112,7 +112,7 @@ impl Table {
 }
 
 /// Finds out how the elements of an axis are found.
-pub fn source(
+pub(super) fn source(
     values: &Values<'_>,
     op: &Resize,
     axis: usize,
@@ -131,7 +131,9 @@ pub fn source(
     let aligned = op.coordinates == CoordinateMode::AlignCorners;
     #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
     if let Some(scale) = scale.filter(|scale| !aligned && times.is_none_or(|times| times as f64 != *scale)) {
-        return Err(format!("a size of `{from}` cannot be scaled by {scale} while it is symbolic; give it a number (`--dim`)"));
+        return Err(format!(
+            "a size of `{from}` cannot be scaled by {scale} while it is symbolic; give it a number (`--dim`)"
+        ));
     }
     let ratio = Ratio::of(op.coordinates, from, to);
     let ratio = match op.mode {

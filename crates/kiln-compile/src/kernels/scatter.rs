@@ -18,7 +18,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family. The knob `indices` is how many an invocation looks at in a launch.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "scatter", templates: templates!["scatter"], space, demands, cost, realize };
 
 /// More indices than an invocation is to look at come in rounds.

@@ -17,7 +17,7 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "shape_of", templates: templates!["shape_of"], space, demands, cost, realize };
 
 fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {

@@ -19,7 +19,7 @@ use crate::wgsl::store::EpilogueCode;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family = Family {
+pub(super) const FAMILY: Family = Family {
     name: "softmax",
     templates: templates!["softmax", "softmax_parts", "softmax_rows", "softmax_results"],
     space,

@@ -22,7 +22,7 @@ use crate::wgsl::store::EpilogueCode;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "sum_columns", templates: templates!["reduce_columns"], space, demands, cost, realize };
 
 /// Most rows of a part: rounding errors of longer sums add up.

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
-pub const TABLE: &[&Family] = &[
+pub(crate) const TABLE: &[&Family] = &[
     &conv_depthwise::FAMILY,
     &implicit_gemm::FAMILY,
     &conv_direct::FAMILY,

@@ -11,7 +11,7 @@ use crate::target::{DeviceClass, Target};
 
 /// What computes a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tile {
+pub(crate) enum Tile {
     /// A subgroup, by broadcasts: for software adapters, where a broadcast costs nothing.
     Broadcast {
         /// The subgroup size.
@@ -38,7 +38,7 @@ const USUAL_LANES: u32 = 8;
 
 impl Tile {
     /// All tiles for a target, whether it admits them or not.
-    pub fn all(target: &Target) -> Vec<Tile> {
+    pub(crate) fn all(target: &Target) -> Vec<Tile> {
         let lanes = target.subgroup_size.unwrap_or(USUAL_LANES);
         let mut tiles = vec![];
         if BROADCAST_LANES.contains(&lanes) {
@@ -53,12 +53,12 @@ impl Tile {
     }
 
     /// As parameters: `tile_m` rows and `tile_n` columns (in elements) by `lanes` invocations.
-    pub fn knobs(self) -> Knobs {
+    pub(crate) fn knobs(self) -> Knobs {
         Knobs::new([("tile_m", self.rows()), ("tile_n", 4 * self.columns()), ("lanes", self.lanes())])
     }
 
     /// The tile with these parameters.
-    pub fn of(knobs: &Knobs) -> Tile {
+    pub(crate) fn of(knobs: &Knobs) -> Tile {
         let lanes = u32::try_from(knobs.get("lanes")).unwrap_or(1).max(1);
         let along = |name| u32::try_from(knobs.get(name)).unwrap_or(0);
         match i64::from(lanes) {
@@ -81,7 +81,7 @@ impl Tile {
     }
 
     /// Rows of the tile.
-    pub fn rows(self) -> i64 {
+    pub(crate) fn rows(self) -> i64 {
         match self {
             Tile::Broadcast { lanes, row_vectors, .. } => i64::from(lanes * row_vectors),
             Tile::Register => 8,
@@ -90,7 +90,7 @@ impl Tile {
     }
 
     /// Columns of the tile, in vectors of four.
-    pub fn columns(self) -> i64 {
+    pub(crate) fn columns(self) -> i64 {
         match self {
             Tile::Broadcast { lanes, column_vectors, .. } => i64::from(lanes * column_vectors),
             Tile::Register => 2,
@@ -99,12 +99,12 @@ impl Tile {
     }
 
     /// Columns of the tile, in elements.
-    pub fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         usize::try_from(4 * self.columns()).unwrap_or(4)
     }
 
     /// Loop iterations of an invocation for `steps` steps of four along k.
-    pub fn iterations(self, steps: i64) -> i64 {
+    pub(crate) fn iterations(self, steps: i64) -> i64 {
         match self {
             Tile::Broadcast { .. } | Tile::Register => steps,
             Tile::Workgroup => ceil_div(steps, 4).saturating_mul(5).saturating_add(4),
@@ -112,7 +112,7 @@ impl Tile {
     }
 
     /// What a tile needs, for `steps` steps of four along k.
-    pub fn demands(self, operands: Vec<OperandLayout>, steps: i64) -> Demands {
+    pub(crate) fn demands(self, operands: Vec<OperandLayout>, steps: i64) -> Demands {
         let loop_iterations = self.iterations(steps);
         let (subgroup_size, invocations, workgroup_memory) = match self {
             Tile::Broadcast { lanes, .. } => (Some(lanes), lanes, 0),
@@ -128,7 +128,7 @@ impl Tile {
     /// the right matrix, columns what is loaded of the left; on lavapipe, the work of a covered element is
     /// `(0.3 + 0.7 / row vectors) * (0.6 + 0.4 / column vectors)` beside that of the smallest tile of broadcasts, fitted
     /// to the times of ResNet's and MobileNet's layers (`benches/README.md`).
-    pub fn cost(self, target: &Target, rows: i64, columns: i64, depth: i64) -> Estimate {
+    pub(crate) fn cost(self, target: &Target, rows: i64, columns: i64, depth: i64) -> Estimate {
         let row_tiles = ceil_div(rows, self.rows()).max(1);
         let column_tiles = ceil_div(columns, self.columns()).max(1);
         let invocations = row_tiles.saturating_mul(column_tiles).saturating_mul(self.lanes());
@@ -158,12 +158,12 @@ impl Tile {
     }
 
     /// `32x64`, in elements.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         format!("{}x{}", self.rows(), 4 * self.columns())
     }
 
     /// A grid for `row_tiles` by `column_tiles` tiles: x and, where that is too long, z count row tiles.
-    pub fn grid(self, values: &Values<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
+    pub(crate) fn grid(self, values: &Values<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
         let row_tiles = match self {
             Tile::Broadcast { .. } | Tile::Workgroup => row_tiles.clone(),
             Tile::Register => row_tiles.ceil_div(WORKGROUP),
@@ -177,7 +177,7 @@ impl Tile {
     }
 
     /// Adds the tile's template values to `others`.
-    pub fn template_values(self, others: minijinja::Value) -> minijinja::Value {
+    pub(crate) fn template_values(self, others: minijinja::Value) -> minijinja::Value {
         match self {
             Tile::Broadcast { lanes, row_vectors, column_vectors } => {
                 minijinja::context! { lanes, row_vectors, column_vectors, single_lane => false, ..others }

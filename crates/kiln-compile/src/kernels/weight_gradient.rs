@@ -14,7 +14,7 @@ use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: "weight_gradient", templates: templates!["conv_grad"], space, demands, cost, realize };
 
 /// The sizes that the tile and the parts depend on.

@@ -13,7 +13,7 @@ use crate::target::{DeviceClass, Target};
 use crate::wgsl::template::templates;
 
 /// The family.
-pub const FAMILY: Family = Family {
+pub(super) const FAMILY: Family = Family {
     name: "weight_gradient_direct",
     templates: templates!["conv_grad_direct"],
     space,

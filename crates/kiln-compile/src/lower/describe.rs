@@ -12,7 +12,7 @@ use crate::kernels::problem::{
 use crate::memory::values::Values;
 
 /// The problem of a group whose anchor does more than make another view.
-pub fn describe(values: &Values<'_>, group: &Group) -> Result<Problem, CompileError> {
+pub(super) fn describe(values: &Values<'_>, group: &Group) -> Result<Problem, CompileError> {
     let graph = values.graph;
     let operation = match group.anchor {
         Some(node) => {

@@ -26,7 +26,7 @@ use crate::wgsl::space::IterationSpace;
 
 /// What becomes of a convolution's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartialIm2col {
+pub(crate) struct PartialIm2col {
     x: ValueId,
     kernel: usize,
     stride: usize,
@@ -36,7 +36,7 @@ pub struct PartialIm2col {
 
 impl PartialIm2col {
     /// Of the convolution of a group, or of the gradient of its weights; and the output width.
-    pub fn of(values: &Values<'_>, group: &Group) -> Result<(Self, Dim), CompileError> {
+    pub(crate) fn of(values: &Values<'_>, group: &Group) -> Result<(Self, Dim), CompileError> {
         let graph = values.graph;
         let found = group.anchor.and_then(|id| ConvNode::of(graph.node(id)));
         let defect = || CompileError::Defect {
@@ -63,11 +63,11 @@ impl PartialIm2col {
 
 /// Inputs whose taps are channels; the forward and the backward pass share them.
 #[derive(Default)]
-pub struct Im2cols(Vec<(PartialIm2col, BufferId)>);
+pub(crate) struct Im2cols(Vec<(PartialIm2col, BufferId)>);
 
 impl Im2cols {
     /// The input as rows of taps.
-    pub fn rows(
+    pub(crate) fn rows(
         &mut self,
         values: &mut Values<'_>,
         launches: &mut Vec<KernelLaunch>,

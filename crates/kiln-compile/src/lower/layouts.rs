@@ -19,7 +19,7 @@ use crate::wgsl::operand::Operand;
 use crate::wgsl::space::IterationSpace;
 
 /// Finds or makes layouts. What is made for one group serves those that follow.
-pub struct Layouts<'v, 'a> {
+pub(crate) struct Layouts<'v, 'a> {
     /// All values.
     pub values: &'v mut Values<'a>,
     /// Inputs whose taps are channels.
@@ -30,7 +30,7 @@ pub struct Layouts<'v, 'a> {
 
 impl Layouts<'_, '_> {
     /// Operand `n` of the anchor of a group.
-    pub fn operand(
+    pub(crate) fn operand(
         &mut self,
         group: &Group,
         n: usize,
@@ -70,7 +70,7 @@ impl Layouts<'_, '_> {
     }
 
     /// A tensor that holds a value in `layout`.
-    pub fn tensor(&mut self, id: ValueId, layout: &Layout) -> Result<TensorId, CompileError> {
+    pub(crate) fn tensor(&mut self, id: ValueId, layout: &Layout) -> Result<TensorId, CompileError> {
         match self.values.find(id, layout)? {
             Some(tensor) => Ok(tensor),
             None => self.copy(id, layout),
@@ -78,7 +78,7 @@ impl Layouts<'_, '_> {
     }
 
     /// A copy of a value, from wherever it can be read, in a new tensor of `layout`.
-    pub fn copy(&mut self, id: ValueId, layout: &Layout) -> Result<TensorId, CompileError> {
+    pub(crate) fn copy(&mut self, id: ValueId, layout: &Layout) -> Result<TensorId, CompileError> {
         let values = &mut *self.values;
         let view = values.view(id)?;
         let value = values.graph.value(id);

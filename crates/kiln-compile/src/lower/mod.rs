@@ -8,7 +8,7 @@
 mod describe;
 mod im2col;
 mod layouts;
-pub mod program;
-pub mod realize;
+pub(crate) mod program;
+pub(crate) mod realize;
 mod updates;
 mod views;

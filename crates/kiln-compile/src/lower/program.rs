@@ -20,7 +20,7 @@ use crate::target::Target;
 use crate::wgsl::template::Templates;
 
 /// What all programs of a plan share while they are lowered.
-pub struct Environment<'a> {
+pub(crate) struct Environment<'a> {
     /// The device.
     pub target: &'a Target,
     /// Maxima of the symbols.
@@ -34,7 +34,7 @@ pub struct Environment<'a> {
 }
 
 /// See the module's text.
-pub struct Lowered {
+pub(crate) struct Lowered {
     /// The program's name.
     pub name: String,
     /// The symbols of its graph.
@@ -57,24 +57,24 @@ pub struct Lowered {
 
 impl Lowered {
     /// The buffers that are used, in order of first use, with repetitions.
-    pub fn used(&self) -> impl Iterator<Item = BufferId> {
+    pub(crate) fn used(&self) -> impl Iterator<Item = BufferId> {
         let bound = self.launches.iter().flat_map(|launch| &launch.bindings).map(|(buffer, _)| *buffer);
         bound.chain(self.outputs.iter().map(|(_, tensor)| self.tensor(*tensor).buffer))
     }
 
     /// A buffer by its number.
-    pub fn buffer(&self, id: BufferId) -> &Buffer {
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0]
     }
 
     /// A tensor by its number.
-    pub fn tensor(&self, id: TensorId) -> &Tensor {
+    pub(crate) fn tensor(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.0]
     }
 }
 
 /// Lowers all groups of a graph, leaves every output dense, and brings new states to the place of the old ones.
-pub fn lower(
+pub(crate) fn lower(
     name: &str,
     graph: &Graph,
     fusion: &Fusion,

@@ -21,7 +21,7 @@ use crate::wgsl::template::{Kernel, Templates};
 
 /// One launch of a kernel, on buffers that have no place yet.
 #[derive(Clone, Debug)]
-pub struct Launch {
+pub(crate) struct Launch {
     /// The layers it computes.
     pub name: String,
     /// Index of the kernel.
@@ -39,7 +39,7 @@ pub struct Launch {
 }
 
 /// What the lowering of one graph has gathered so far.
-pub struct Lowering<'t, 'a> {
+pub(crate) struct Lowering<'t, 'a> {
     /// Where values are.
     pub values: Values<'a>,
     /// The families to choose from.
@@ -60,7 +60,7 @@ pub struct Lowering<'t, 'a> {
 
 impl<'a> Lowering<'_, 'a> {
     /// Lowers one group.
-    pub fn group(&mut self, group: &Group) -> Result<(), CompileError> {
+    pub(crate) fn group(&mut self, group: &Group) -> Result<(), CompileError> {
         if let Some(view) = ViewNode::of(self.values.graph, group) {
             return self.converting(|layouts| lower_view(layouts, &view));
         }
@@ -77,7 +77,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Does something that may convert layouts, and launches the conversions.
-    pub fn converting<T>(
+    pub(crate) fn converting<T>(
         &mut self,
         convert: impl FnOnce(&mut Layouts<'_, 'a>) -> Result<T, CompileError>,
     ) -> Result<T, CompileError> {

@@ -17,7 +17,10 @@ use crate::wgsl::space::IterationSpace;
 ///
 /// What is still to be read but is where something is about to be copied to is moved aside first: one state may become
 /// what another one was.
-pub fn update_states(layouts: &mut Layouts<'_, '_>, outputs: &mut [TensorId]) -> Result<(), CompileError> {
+pub(super) fn update_states(
+    layouts: &mut Layouts<'_, '_>,
+    outputs: &mut [TensorId],
+) -> Result<(), CompileError> {
     let graph = layouts.values.graph;
     let pending = pending(layouts)?;
     let overwritten: HashSet<BufferId> =

@@ -13,7 +13,7 @@ use crate::memory::buffer::{BufferInit, View};
 use crate::memory::values::Values;
 
 /// A node that needs no kernel.
-pub enum ViewNode<'a> {
+pub(super) enum ViewNode<'a> {
     /// Another shape over the same elements.
     Reshape(&'a Node),
     /// Numbers that are known.
@@ -28,7 +28,7 @@ pub enum ViewNode<'a> {
 
 impl<'a> ViewNode<'a> {
     /// The anchor of a group, if it is one.
-    pub fn of(graph: &'a Graph, group: &Group) -> Option<Self> {
+    pub(super) fn of(graph: &'a Graph, group: &Group) -> Option<Self> {
         let node = graph.node(group.anchor?);
         if let Op::Iota(op) = &node.op {
             return Some(Self::Iota(node, op));
@@ -47,7 +47,7 @@ impl<'a> ViewNode<'a> {
 }
 
 /// Registers the view that a node makes.
-pub fn lower_view(layouts: &mut Layouts<'_, '_>, view: &ViewNode<'_>) -> Result<(), CompileError> {
+pub(super) fn lower_view(layouts: &mut Layouts<'_, '_>, view: &ViewNode<'_>) -> Result<(), CompileError> {
     let values = &mut *layouts.values;
     let (out, view) = match view {
         ViewNode::Reshape(node) => return reshape(layouts, node),

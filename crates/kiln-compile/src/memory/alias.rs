@@ -10,7 +10,7 @@ use crate::layout::is_multiple;
 
 /// The place of a value in a concatenation.
 #[derive(Clone, Debug)]
-pub struct ConcatAlias {
+pub(crate) struct ConcatAlias {
     /// The result of the concatenation.
     pub concat: ValueId,
     /// The axis.
@@ -21,7 +21,7 @@ pub struct ConcatAlias {
 
 /// What is known about concatenations.
 #[derive(Default)]
-pub struct ConcatAliases {
+pub(crate) struct ConcatAliases {
     places: HashMap<ValueId, ConcatAlias>,
     /// The tensors of concatenations that are not part of others.
     pub tensors: HashMap<ValueId, TensorId>,
@@ -31,12 +31,12 @@ pub struct ConcatAliases {
 
 impl ConcatAliases {
     /// The place of a value in a concatenation, if it has one.
-    pub fn place(&self, value: ValueId) -> Option<&ConcatAlias> {
+    pub(crate) fn place(&self, value: ValueId) -> Option<&ConcatAlias> {
         self.places.get(&value)
     }
 
     /// Whether a part of a concatenation has been written to its place there.
-    pub fn is_in_place(&self, part: ValueId, concat: ValueId, start: &Dim) -> bool {
+    pub(crate) fn is_in_place(&self, part: ValueId, concat: ValueId, start: &Dim) -> bool {
         // A part may have been written to a larger concatenation that this one is a prefix of.
         let outer = self.places.get(&concat);
         self.written.contains(&part)
@@ -53,7 +53,7 @@ impl ConcatAliases {
 ///
 /// Later concatenations choose first: in a network where each takes all features so far and some more (DenseNet), all
 /// of them become prefixes of the last one.
-pub fn concat_aliases(graph: &Graph, fusion: &Fusion) -> ConcatAliases {
+pub(crate) fn concat_aliases(graph: &Graph, fusion: &Fusion) -> ConcatAliases {
     let mut places: HashMap<ValueId, ConcatAlias> = HashMap::new();
     let results: HashSet<ValueId> = graph.results().collect();
     let writers: HashMap<ValueId, &Group> =

@@ -5,15 +5,15 @@ use kiln_plan::{Layout, Storage};
 
 /// A buffer that has no place yet: what the memory planner places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BufferId(pub usize);
+pub(crate) struct BufferId(pub usize);
 
 /// A tensor, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TensorId(pub usize);
+pub(crate) struct TensorId(pub usize);
 
 /// What a buffer holds.
 #[derive(Clone, Debug)]
-pub enum BufferInit {
+pub(crate) enum BufferInit {
     /// Given by the caller.
     Input,
     /// Known now.
@@ -26,7 +26,7 @@ pub enum BufferInit {
 
 /// See [`BufferId`].
 #[derive(Clone, Debug)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     /// The value it was made for.
     pub name: String,
     /// The type of its elements.
@@ -39,7 +39,7 @@ pub struct Buffer {
 
 /// A tensor in memory, as the plan will list it.
 #[derive(Clone, Debug)]
-pub struct Tensor {
+pub(crate) struct Tensor {
     /// The value's name.
     pub name: String,
     /// Element type and shape, as the host sees them.
@@ -53,7 +53,7 @@ pub struct Tensor {
 /// How the elements of a value are found in memory: element `(i, j, ..)` is at
 /// `base + i*strides[0] + j*strides[1] + ..`. Transposes and slices are only this until a kernel needs more.
 #[derive(Clone, Debug)]
-pub struct View {
+pub(crate) struct View {
     /// The buffer.
     pub buffer: BufferId,
     /// Element type in memory.
@@ -69,7 +69,7 @@ pub struct View {
 /// A list of rows, each of whose elements (channels, or columns) are neighbours. The rows need not be adjacent: part of
 /// a concatenation, or a slice of channels, is read where it is. Numbers are in elements, and multiples of four.
 #[derive(Clone, Debug)]
-pub struct RowView {
+pub(crate) struct RowView {
     /// The buffer.
     pub buffer: BufferId,
     /// Start of the first row.
@@ -80,7 +80,7 @@ pub struct RowView {
 
 /// A matrix, or a batch of them: row-major, rows padded to four elements.
 #[derive(Clone, Debug)]
-pub struct Matrix {
+pub(crate) struct Matrix {
     /// The buffer.
     pub buffer: BufferId,
     /// Elements of a row.

@@ -14,7 +14,7 @@ use crate::fuse::Group;
 use crate::layout::{self, channels_last, row_major};
 
 /// Where the result of a group goes.
-pub enum Destination {
+pub(crate) enum Destination {
     /// A tensor of its own, in the layout the kernel iterates in.
     Own,
     /// Dense, as the caller wants it.
@@ -25,7 +25,7 @@ pub enum Destination {
 
 impl Destination {
     /// The view through which the kernel stores.
-    pub fn view(&self) -> Option<&View> {
+    pub(crate) fn view(&self) -> Option<&View> {
         match self {
             Destination::Own => None,
             Destination::Dense(view, _) | Destination::Concat(view) => Some(view),
@@ -35,7 +35,7 @@ impl Destination {
 
 /// The output of a kernel that is about to be launched.
 #[derive(Clone)]
-pub struct Output {
+pub(crate) struct Output {
     /// The value.
     pub value: ValueId,
     /// The buffer that is written.
@@ -47,22 +47,22 @@ pub struct Output {
 
 impl Output {
     /// A partial result of which another kernel will make `value`.
-    pub fn partial(value: ValueId, buffer: BufferId) -> Self {
+    pub(crate) fn partial(value: ValueId, buffer: BufferId) -> Self {
         Self { value, buffer, tensor: None, view: None }
     }
 
     /// A tensor of its own.
-    pub fn tensor(value: ValueId, buffer: BufferId, tensor: TensorId) -> Self {
+    pub(crate) fn tensor(value: ValueId, buffer: BufferId, tensor: TensorId) -> Self {
         Self { value, buffer, tensor: Some(tensor), view: None }
     }
 
     /// Part of a concatenation.
-    pub fn part_of_concat(value: ValueId, view: View) -> Self {
+    pub(crate) fn part_of_concat(value: ValueId, view: View) -> Self {
         Self { value, buffer: view.buffer, tensor: None, view: Some(view) }
     }
 
     /// After the launch: the value can be read.
-    pub fn complete(&self, values: &mut Values<'_>) -> Result<(), CompileError> {
+    pub(crate) fn complete(&self, values: &mut Values<'_>) -> Result<(), CompileError> {
         if let Some(tensor) = self.tensor {
             return values.register(self.value, tensor);
         }
@@ -75,7 +75,7 @@ impl Output {
 }
 
 /// Where `value`, which a kernel computes in `layout` while it reads the buffers of `group`'s operands, is best put.
-pub fn destination(
+pub(crate) fn destination(
     values: &mut Values<'_>,
     group: &Group,
     value: ValueId,
@@ -104,7 +104,7 @@ pub fn destination(
 }
 
 /// The output itself, once it is known whether it can go over a dying operand.
-pub fn output(
+pub(crate) fn output(
     values: &mut Values<'_>,
     value: ValueId,
     layout: Layout,
@@ -128,7 +128,7 @@ pub fn output(
 
 /// How the elements of a concatenation are reached, and its tensor if it is not part of another one. Nothing, if it
 /// cannot be made there: a part that has to be copied is in the same buffer, perhaps as part of the other one.
-pub fn concat_view(
+pub(crate) fn concat_view(
     values: &mut Values<'_>,
     concat: ValueId,
     parts: &[(ValueId, Dim)],

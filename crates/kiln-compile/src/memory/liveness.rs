@@ -8,7 +8,7 @@ use super::buffer::BufferId;
 use crate::fuse::Fusion;
 
 /// The live ranges of values, and of the buffers that hold them.
-pub struct Liveness {
+pub(crate) struct Liveness {
     /// For each buffer, the last group that reads one of the values in it.
     last_reader: HashMap<BufferId, usize>,
     /// For each value, the last group that reads it; `usize::MAX` for results.
@@ -23,7 +23,7 @@ pub struct Liveness {
 
 impl Liveness {
     /// Of the values of a graph.
-    pub fn of(graph: &Graph, fusion: &Fusion) -> Self {
+    pub(crate) fn of(graph: &Graph, fusion: &Fusion) -> Self {
         let count = graph.values().len();
         let (mut last_use, mut is_read, mut is_output) =
             (vec![0; count], vec![false; count], vec![false; count]);
@@ -43,23 +43,23 @@ impl Liveness {
     }
 
     /// Goes on to a group.
-    pub fn begin(&mut self, group: usize) {
+    pub(crate) fn begin(&mut self, group: usize) {
         self.group = group;
     }
 
     /// Keeps a buffer from being overwritten until `id`, which will be read from it, is dead.
-    pub fn extend(&mut self, id: ValueId, buffer: BufferId) {
+    pub(crate) fn extend(&mut self, id: ValueId, buffer: BufferId) {
         let last = self.last_reader.entry(buffer).or_default();
         *last = self.last_use[id.index()].max(*last);
     }
 
     /// Whether no group after the present one reads a buffer.
-    pub fn is_last_reader(&self, buffer: BufferId) -> bool {
+    pub(crate) fn is_last_reader(&self, buffer: BufferId) -> bool {
         self.last_reader.get(&buffer).is_none_or(|last| *last <= self.group)
     }
 
     /// Whether a value is an output that no node reads.
-    pub fn is_only_output(&self, id: ValueId) -> bool {
+    pub(crate) fn is_only_output(&self, id: ValueId) -> bool {
         self.is_output[id.index()] && !self.is_read[id.index()]
     }
 }

@@ -1,10 +1,10 @@
 //! Where values are found while a graph is lowered: buffers, tensors in a layout, views of either, and how long each is
 //! needed. Nothing here launches a kernel.
 
-pub mod alias;
-pub mod buffer;
-pub mod destination;
-pub mod liveness;
-pub mod packed;
-pub mod states;
-pub mod values;
+pub(crate) mod alias;
+pub(crate) mod buffer;
+pub(crate) mod destination;
+pub(crate) mod liveness;
+pub(crate) mod packed;
+pub(crate) mod states;
+pub(crate) mod values;

@@ -19,7 +19,7 @@ use crate::layout;
 ///   b20 b21 b22 b23 | b24
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackedShape {
+pub(crate) struct PackedShape {
     /// Groups of columns that have panels of their own.
     pub groups: usize,
     /// The axis that is the columns.
@@ -32,7 +32,7 @@ pub struct PackedShape {
 
 /// Panels that can be bound at once.
 #[derive(Clone, Debug)]
-pub struct PackedWeights {
+pub(crate) struct PackedWeights {
     /// The buffer.
     pub buffer: BufferId,
     /// Which of the column tiles (of all groups) they are.
@@ -41,20 +41,20 @@ pub struct PackedWeights {
 
 impl PackedShape {
     /// Size along k for a tensor of `shape`.
-    pub fn depth(&self, shape: &[usize]) -> usize {
+    pub(crate) fn depth(&self, shape: &[usize]) -> usize {
         let sizes = self.k_axes.iter().map(|axis| shape[*axis]);
         let last = self.k_axes.last().map_or(1, |axis| shape[*axis]);
         sizes.product::<usize>() / last.max(1) * last.next_multiple_of(4)
     }
 
     /// Column tiles of one group.
-    pub fn tiles(&self, shape: &[usize]) -> usize {
+    pub(crate) fn tiles(&self, shape: &[usize]) -> usize {
         (shape[self.column_axis] / self.groups).div_ceil(self.width)
     }
 }
 
 /// A constant as panels, in bytes; nothing if its elements do not fit the type that they are stored in.
-pub fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
+pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
     Some(match (element, tensor.data()) {
         (Storage::F16, Data::F16(v)) => panels(v, tensor.shape(), shape),
         _ => panels(&words(tensor)?, tensor.shape(), shape),
@@ -101,7 +101,7 @@ fn advance(index: &mut [usize], at: &mut usize, shape: &[usize], steps: &[usize]
 }
 
 /// A constant's bytes in `layout`; nothing if its elements do not fit the type that they are stored in.
-pub fn pack(tensor: &Tensor, layout: &Layout, element: Storage) -> Option<Vec<u8>> {
+pub(crate) fn pack(tensor: &Tensor, layout: &Layout, element: Storage) -> Option<Vec<u8>> {
     Some(match (element, tensor.data()) {
         (Storage::F64, Data::F64(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
         (Storage::F16, Data::F16(v)) => arrange(v.iter().copied(), tensor.shape(), layout),

@@ -15,7 +15,7 @@ use crate::layout::{row_major, transposed, weight_layout};
 
 /// A state of a plan.
 #[derive(Clone, Debug)]
-pub struct State {
+pub(crate) struct State {
     /// Its name.
     pub name: String,
     /// What it is at first.
@@ -26,7 +26,7 @@ pub struct State {
 
 impl State {
     /// What it is at first, as it is stored.
-    pub fn bytes(&self) -> Result<Vec<u8>, CompileError> {
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, CompileError> {
         let dtype = self.first.dtype();
         let bytes = pack(&self.first, &self.layout, state_type(dtype));
         bytes.ok_or_else(|| CompileError::DType { value: self.name.clone(), dtype })
@@ -35,14 +35,14 @@ impl State {
 
 /// The states of all programs of a plan, by name.
 #[derive(Clone, Debug, Default)]
-pub struct States {
+pub(crate) struct States {
     states: Vec<State>,
     index: BTreeMap<String, usize>,
 }
 
 impl States {
     /// The states of some graphs. Those of the same name are the same state, and have to be of one type.
-    pub fn of<'a>(graphs: impl Iterator<Item = &'a Graph>) -> Result<Self, CompileError> {
+    pub(crate) fn of<'a>(graphs: impl Iterator<Item = &'a Graph>) -> Result<Self, CompileError> {
         let mut this = Self::default();
         let mut wanted: BTreeMap<usize, Layout> = BTreeMap::new();
         for graph in graphs {
@@ -84,12 +84,12 @@ impl States {
     }
 
     /// All of them.
-    pub fn all(&self) -> &[State] {
+    pub(crate) fn all(&self) -> &[State] {
         &self.states
     }
 
     /// The place of a state in [`States::all`].
-    pub fn index(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
 }

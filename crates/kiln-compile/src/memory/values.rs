@@ -18,7 +18,7 @@ use crate::layout;
 use crate::target::Target;
 
 /// See the module's text.
-pub struct Values<'a> {
+pub(crate) struct Values<'a> {
     /// The graph, its values with the element types that they have on the device.
     pub graph: &'a Graph,
     /// The same graph with the element types that the host sees.
@@ -48,7 +48,7 @@ pub struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Nothing yet but the graph's inputs and states.
-    pub fn new(
+    pub(crate) fn new(
         graph: &'a Graph,
         host_types: &'a Graph,
         target: &'a Target,
@@ -91,30 +91,41 @@ impl<'a> Values<'a> {
     }
 
     /// The maximum of a dimension.
-    pub fn maximum(&self, dim: &Dim) -> i64 {
+    pub(crate) fn maximum(&self, dim: &Dim) -> i64 {
         // Symbols without a maximum were refused before lowering began.
         dim.eval(self.max).unwrap_or(i64::MAX)
     }
 
     /// A tensor by its number.
-    pub fn tensor(&self, id: TensorId) -> &Tensor {
+    pub(crate) fn tensor(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.0]
     }
 
     /// A buffer by its number.
-    pub fn buffer(&self, id: BufferId) -> &Buffer {
+    pub(crate) fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0]
     }
 
     /// A new buffer of so many elements.
-    pub fn allocate(&mut self, name: &str, element: Storage, elements: &Dim, init: BufferInit) -> BufferId {
+    pub(crate) fn allocate(
+        &mut self,
+        name: &str,
+        element: Storage,
+        elements: &Dim,
+        init: BufferInit,
+    ) -> BufferId {
         let bytes = layout::round_up(&(elements * &bytes_of(element)), 16);
         self.buffers.push(Buffer { name: name.into(), element, bytes, init });
         BufferId(self.buffers.len() - 1)
     }
 
     /// A new tensor for a value in a buffer of its own.
-    pub fn place(&mut self, id: ValueId, layout: Layout, init: BufferInit) -> Result<TensorId, CompileError> {
+    pub(crate) fn place(
+        &mut self,
+        id: ValueId,
+        layout: Layout,
+        init: BufferInit,
+    ) -> Result<TensorId, CompileError> {
         let element = self.element(id)?;
         let value = self.host_types.value(id);
         let elements = layout::in_vectors(&layout, &value.ty.shape);
@@ -123,25 +134,25 @@ impl<'a> Values<'a> {
     }
 
     /// A new tensor for a value in a buffer that exists.
-    pub fn place_in(&mut self, id: ValueId, layout: Layout, buffer: BufferId) -> TensorId {
+    pub(crate) fn place_in(&mut self, id: ValueId, layout: Layout, buffer: BufferId) -> TensorId {
         let value = self.host_types.value(id);
         self.add_tensor(Tensor { name: value.name.clone(), ty: value.ty.clone(), layout, buffer })
     }
 
     /// A new tensor that is not one of the graph's values.
-    pub fn add_tensor(&mut self, tensor: Tensor) -> TensorId {
+    pub(crate) fn add_tensor(&mut self, tensor: Tensor) -> TensorId {
         self.tensors.push(tensor);
         TensorId(self.tensors.len() - 1)
     }
 
     /// The element type in memory of a value, whether the target has it or not.
-    pub fn storage(&self, id: ValueId) -> Storage {
+    pub(crate) fn storage(&self, id: ValueId) -> Storage {
         let dtype = self.graph.ty(id).dtype;
         if self.is_precise[id.index()] { computed_type(dtype) } else { stored_type(dtype, self.target) }
     }
 
     /// The element type in memory of a value; an error if the target does not have it.
-    pub fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
+    pub(crate) fn element(&self, id: ValueId) -> Result<Storage, CompileError> {
         let element = self.storage(id);
         let possible = match element {
             Storage::I64 => self.target.int64,
@@ -152,13 +163,13 @@ impl<'a> Values<'a> {
     }
 
     /// That a value is of a type that the device does not compute with.
-    pub fn no_such_type(&self, id: ValueId) -> CompileError {
+    pub(crate) fn no_such_type(&self, id: ValueId) -> CompileError {
         let value = self.host_types.value(id);
         CompileError::DType { value: value.name.clone(), dtype: value.ty.dtype }
     }
 
     /// Lets a tensor be a way to read a value.
-    pub fn register(&mut self, id: ValueId, tensor: TensorId) -> Result<(), CompileError> {
+    pub(crate) fn register(&mut self, id: ValueId, tensor: TensorId) -> Result<(), CompileError> {
         let view = self.tensor_view(tensor);
         self.liveness.extend(id, view.buffer);
         self.views.entry(id).or_insert(view);
@@ -167,13 +178,13 @@ impl<'a> Values<'a> {
     }
 
     /// Lets a view be a way to read a value, without moving anything.
-    pub fn register_view(&mut self, id: ValueId, view: View) {
+    pub(crate) fn register_view(&mut self, id: ValueId, view: View) {
         self.liveness.extend(id, view.buffer);
         self.views.insert(id, view);
     }
 
     /// How the elements of a tensor are reached.
-    pub fn tensor_view(&self, id: TensorId) -> View {
+    pub(crate) fn tensor_view(&self, id: TensorId) -> View {
         let tensor = self.tensor(id);
         let (layout, shape) = (&tensor.layout, &tensor.ty.shape);
         // Behind a row that is not padded is anything, even where there is room for padding.
@@ -188,13 +199,13 @@ impl<'a> Values<'a> {
     }
 
     /// Whether only the caller reads a value.
-    pub fn is_only_output(&self, id: ValueId) -> bool {
+    pub(crate) fn is_only_output(&self, id: ValueId) -> bool {
         self.liveness.is_only_output(id) && !self.updates.contains_key(&id)
     }
 
     /// Whether the group that is being lowered is the last to read a buffer, so that it may be overwritten by
     /// `result`. That of a state may only become what the state becomes.
-    pub fn dies(&self, buffer: BufferId, result: ValueId) -> bool {
+    pub(crate) fn dies(&self, buffer: BufferId, result: ValueId) -> bool {
         let may_change = match &self.buffer(buffer).init {
             BufferInit::Weights(_) => false,
             BufferInit::Input | BufferInit::Activation => true,
@@ -206,22 +217,22 @@ impl<'a> Values<'a> {
     }
 
     /// The layout of the state that `value` is the new value of.
-    pub fn layout_of_updated(&self, value: ValueId) -> Option<Layout> {
+    pub(crate) fn layout_of_updated(&self, value: ValueId) -> Option<Layout> {
         self.updates.get(&value).and_then(|state| self.stored_layout(*state))
     }
 
     /// The tensors that hold a value.
-    pub fn versions(&self, id: ValueId) -> &[TensorId] {
+    pub(crate) fn versions(&self, id: ValueId) -> &[TensorId] {
         self.versions.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// The layout a value is stored in, if it is stored.
-    pub fn stored_layout(&self, id: ValueId) -> Option<Layout> {
+    pub(crate) fn stored_layout(&self, id: ValueId) -> Option<Layout> {
         self.versions(id).first().map(|tensor| self.tensor(*tensor).layout.clone())
     }
 
     /// Some way to read a value. A constant is laid out now.
-    pub fn view(&mut self, id: ValueId) -> Result<View, CompileError> {
+    pub(crate) fn view(&mut self, id: ValueId) -> Result<View, CompileError> {
         if !self.views.contains_key(&id) {
             let layout = layout::row_major(self.graph.ty(id).rank(), 4);
             self.find(id, &layout)?;
@@ -231,7 +242,7 @@ impl<'a> Values<'a> {
 
     /// A tensor that holds a value in `layout` without a copy: there is one already, a view runs as it would, or the
     /// value is a constant, which is laid out now.
-    pub fn find(&mut self, id: ValueId, layout: &Layout) -> Result<Option<TensorId>, CompileError> {
+    pub(crate) fn find(&mut self, id: ValueId, layout: &Layout) -> Result<Option<TensorId>, CompileError> {
         let shape = self.graph.ty(id).shape.clone();
         for tensor in self.versions(id) {
             let has = self.tensor(*tensor);
@@ -278,7 +289,7 @@ impl<'a> Values<'a> {
     }
 
     /// Registers another reading of a buffer that a value is already in.
-    pub fn alias(
+    pub(crate) fn alias(
         &mut self,
         id: ValueId,
         buffer: BufferId,
@@ -296,7 +307,7 @@ impl<'a> Values<'a> {
     }
 
     /// A constant as packed weights, in as many pieces as it takes for each to be bound.
-    pub fn packed_weights(
+    pub(crate) fn packed_weights(
         &mut self,
         id: ValueId,
         constant: &Constant,
@@ -326,13 +337,13 @@ impl<'a> Values<'a> {
     }
 
     /// That a value is read which no group has made: a defect.
-    pub fn missing(&self, id: ValueId) -> CompileError {
+    pub(crate) fn missing(&self, id: ValueId) -> CompileError {
         let message = "is read before it is computed".into();
         CompileError::Defect { place: self.graph.value(id).name.clone(), message }
     }
 
     /// A row of workgroups, folded into several where it is too long for one.
-    pub fn folded(&self, groups: &Dim) -> [Dim; 3] {
+    pub(crate) fn folded(&self, groups: &Dim) -> [Dim; 3] {
         let limit = i64::from(self.target.max_compute_workgroups_per_dimension);
         if self.maximum(groups) <= limit {
             return [groups.clone(), 1.into(), 1.into()];
@@ -343,7 +354,7 @@ impl<'a> Values<'a> {
 }
 
 /// Workgroups of a row where there are several rows.
-pub const FOLDED_ROW: i64 = 32_768;
+pub(crate) const FOLDED_ROW: i64 = 32_768;
 
 /// By value: whether it is a 16-bit float that has 32 bits in memory. States do and what they become, so that they keep
 /// all digits that updates add to; and what is moved or chosen from these, or it would equal none of them, as gradients

@@ -4,7 +4,7 @@ use half::f16;
 use kiln_graph::{DType, Data, Tensor};
 
 /// A float tensor of type `dtype`; `None` for other types or a wrong number of values.
-pub fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Option<Tensor> {
+pub(super) fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Option<Tensor> {
     let data = match dtype {
         DType::F32 => Data::F32(values.map(|v| v as f32).collect()),
         DType::F16 => Data::F16(values.map(f16::from_f64).collect()),
@@ -22,14 +22,14 @@ pub fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) 
 }
 
 /// `f` of each element.
-pub fn map(tensor: &Tensor, f: impl Fn(f64) -> f64) -> Option<Tensor> {
+pub(super) fn map(tensor: &Tensor, f: impl Fn(f64) -> f64) -> Option<Tensor> {
     floats(tensor.dtype(), tensor.shape(), tensor.to_f64().into_iter().map(f))
 }
 
 /// `f` of each pair of elements, broadcast against each other.
 ///
 /// `None` where that is not possible, or where the result would be larger than both: folding must not grow a model.
-pub fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Option<Tensor> {
+pub(super) fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Option<Tensor> {
     if a.dtype() != b.dtype() {
         return None;
     }
@@ -51,7 +51,7 @@ pub fn combine(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Option<Te
 }
 
 /// Multiplies by factors along `axis`: as many as the axis is long, or one for all.
-pub fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Option<Tensor> {
+pub(super) fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Option<Tensor> {
     let length = *tensor.shape().get(axis)?;
     if factors.len() != 1 && factors.len() != length {
         return None;
@@ -83,7 +83,7 @@ pub fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Option<Tenso
 
 /// The elements along dimension `axis` of a value of `rank` dimensions that the tensor is broadcast to; `None` if it
 /// varies along another dimension. One element if it does not vary at all.
-pub fn along_axis(tensor: &Tensor, rank: usize, axis: usize) -> Option<Vec<f64>> {
+pub(super) fn along_axis(tensor: &Tensor, rank: usize, axis: usize) -> Option<Vec<f64>> {
     let missing = rank.checked_sub(tensor.shape().len())?;
     let varies_elsewhere = tensor.shape().iter().enumerate().any(|(i, d)| i + missing != axis && *d != 1);
     (!varies_elsewhere).then(|| tensor.to_f64())

@@ -65,7 +65,7 @@ impl Selection {
 }
 
 /// The choice for a problem, with all candidates; an error is what the last of these, the most general, lacks.
-pub fn choose(
+pub(crate) fn choose(
     table: &[&Family],
     group: &str,
     problem: Problem,
@@ -91,11 +91,14 @@ pub fn choose(
 
 /// That no candidate is admitted: what the last of them, the most general, needs.
 fn nothing_fits(candidates: &[Candidate]) -> String {
-    let Some((candidate, refusal)) = candidates.iter().rev().find_map(|c| Some((c, c.refusal.as_ref()?))) else {
+    let Some((candidate, refusal)) = candidates.iter().rev().find_map(|c| Some((c, c.refusal.as_ref()?)))
+    else {
         return "has no kernel".into();
     };
     let hint = match refusal {
-        Refusal::LoopIterations { .. } => "; software drivers stop longer loops, GPUs do not (`--target gpu`)",
+        Refusal::LoopIterations { .. } => {
+            "; software drivers stop longer loops, GPUs do not (`--target gpu`)"
+        }
         Refusal::Invocations { .. } | Refusal::WorkgroupMemory { .. } | Refusal::SubgroupSize { .. } => "",
     };
     format!("no kernel fits the target: `{}` {refusal}{hint}", candidate.choice.family)

@@ -30,7 +30,7 @@ fn rates(class: DeviceClass) -> Rates {
 }
 
 /// Nanoseconds that a candidate is estimated to take. A GPU that is not full takes as long as one that is.
-pub fn time(estimate: &Estimate, target: &Target) -> f64 {
+pub(crate) fn time(estimate: &Estimate, target: &Target) -> f64 {
     let rates = rates(target.class);
     let waves = estimate.invocations / rates.lanes;
     let waves = match target.class {

@@ -77,7 +77,7 @@ pub struct Candidate {
 }
 
 /// All candidates of the families of a table.
-pub fn candidates(table: &[&Family], problem: &Problem, target: &Target) -> Vec<Candidate> {
+pub(crate) fn candidates(table: &[&Family], problem: &Problem, target: &Target) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for family in table {
         for knobs in (family.space)(problem, target) {

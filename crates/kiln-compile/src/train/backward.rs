@@ -24,7 +24,7 @@ pub(super) struct Backward {
 }
 
 impl Backward {
-    pub fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
+    pub(super) fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
         let model = training.model.as_ref().unwrap_or(model);
         let parameters = training.parameters(model);
         if parameters.is_empty() {

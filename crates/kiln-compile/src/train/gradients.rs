@@ -15,7 +15,7 @@ use super::update::Updates;
 ///     optimizer.step()
 ///     optimizer.zero_grad()
 /// ```
-pub fn accumulate(
+pub(super) fn accumulate(
     graph: &mut Graph,
     count: u32,
     parameters: &[ValueId],
@@ -47,7 +47,7 @@ pub fn accumulate(
 }
 
 /// Scales gradients such that their norm is at most `most` (`torch.nn.utils.clip_grad_norm_`); gives the norm before.
-pub fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<ValueId, GraphError> {
+pub(super) fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<ValueId, GraphError> {
     let mut f = Formula::new(graph, "clip");
     let mut sums = Vec::new();
     for gradient in gradients.iter() {

@@ -7,7 +7,7 @@ use kiln_graph::ops::{BatchNorm, BinaryOp, Dropout, Random};
 use kiln_graph::{Def, Dim, Formula, Graph, GraphError, Op, Rewriter, Tensor, ValueId};
 
 /// A model in training.
-pub struct TrainingMode {
+pub(super) struct TrainingMode {
     /// The graph, without updates.
     pub graph: Graph,
     /// What the running statistics become, by name.
@@ -17,7 +17,7 @@ pub struct TrainingMode {
 }
 
 /// The name of the state that random numbers come from.
-pub const RANDOM: &str = "train.random";
+pub(super) const RANDOM: &str = "train.random";
 
 /// The names of the states that are no parameters but running statistics.
 pub fn statistics(graph: &Graph) -> Vec<String> {
@@ -27,7 +27,7 @@ pub fn statistics(graph: &Graph) -> Vec<String> {
 
 /// Rewrites `model`; random numbers depend on `seed`. Batch normalization whose running mean is frozen keeps its
 /// statistics, and uses them.
-pub fn training(
+pub(super) fn training(
     model: &Graph,
     seed: u64,
     is_frozen: &dyn Fn(&str) -> bool,

@@ -8,7 +8,7 @@ use kiln_graph::{Formula, Graph, GraphError, Made, Tensor, ValueId};
 use super::optimizer::Optimizer;
 
 /// What all parameters share in one step.
-pub struct Shared {
+pub(super) struct Shared {
     /// The learning rate, a number.
     pub lr: ValueId,
     /// The momentum or beta1, a number.
@@ -20,7 +20,7 @@ pub struct Shared {
 }
 
 /// States and what they become, under a condition.
-pub struct Updates {
+pub(super) struct Updates {
     /// Each state with its new value.
     pub all: Vec<(ValueId, ValueId)>,
     /// Whether states change in a step at all.
@@ -29,7 +29,7 @@ pub struct Updates {
 
 impl Updates {
     /// Lets `state` become `new`, if the condition holds; gives what it becomes.
-    pub fn push(&mut self, f: &mut Formula<'_>, state: ValueId, new: ValueId) -> Made {
+    pub(super) fn push(&mut self, f: &mut Formula<'_>, state: ValueId, new: ValueId) -> Made {
         let new = f.select(self.condition, new, state)?;
         self.all.push((state, new));
         Ok(new)
@@ -38,7 +38,7 @@ impl Updates {
 
 impl Shared {
     /// Computes what all parameters share.
-    pub fn new(
+    pub(super) fn new(
         graph: &mut Graph,
         optimizer: &Optimizer,
         lr: ValueId,
@@ -71,7 +71,7 @@ fn complement(x: f32) -> f64 {
 }
 
 /// Adds the update of one parameter from its gradient.
-pub fn update(
+pub(super) fn update(
     graph: &mut Graph,
     optimizer: &Optimizer,
     shared: &Shared,

@@ -9,7 +9,7 @@ use crate::wgsl::expression::Expression;
 
 /// Whether a driver takes what comes of the operands for granted, which it is not where they are infinite or NaN: `x - x` and
 /// `x + -x` for zero, `x / x` for one, the square of a square root for the absolute value.
-pub fn cancels(values: &Values<'_>, id: NodeId, op: BinaryOp) -> bool {
+pub(crate) fn cancels(values: &Values<'_>, id: NodeId, op: BinaryOp) -> bool {
     let graph = values.graph;
     let &[a, b] = &graph.node(id).inputs[..] else { return false };
     let made_by = |value, op: UnaryOp| {
@@ -41,12 +41,12 @@ fn parameter(element: &mut Expression, dtype: DType, name: &str, value: f32) -> 
 }
 
 /// The operand times one.
-pub fn not_to_be_cancelled(element: &mut Expression, dtype: DType, operand: &str) -> String {
+pub(crate) fn not_to_be_cancelled(element: &mut Expression, dtype: DType, operand: &str) -> String {
     format!("({operand} * {})", parameter(element, dtype, "one", 1.0))
 }
 
 /// A factor, dividend or divisor of zero is a parameter: a driver takes `x * 0` and `0 / x` for zero.
-pub fn not_to_be_folded(element: &mut Expression, dtype: DType, operand: &str) -> String {
+pub(crate) fn not_to_be_folded(element: &mut Expression, dtype: DType, operand: &str) -> String {
     let is = |zero: f64| operand == literal(dtype, zero, element.width());
     if is(0.0) {
         parameter(element, dtype, "zero", 0.0)

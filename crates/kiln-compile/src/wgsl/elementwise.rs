@@ -10,7 +10,7 @@ use crate::error::CompileError;
 use crate::memory::values::Values;
 
 /// WGSL for one elementwise operator.
-pub fn compute(
+pub(crate) fn compute(
     values: &Values<'_>,
     element: &mut Expression,
     id: NodeId,
@@ -114,7 +114,7 @@ fn compute_binary(
 }
 
 /// `x` of type `from` as `to`, where one of them is a 64-bit integer that the other is known to fit.
-pub fn converted(element: &Expression, from: DType, to: DType, x: &str) -> String {
+pub(crate) fn converted(element: &Expression, from: DType, to: DType, x: &str) -> String {
     if from == to {
         return x.to_owned();
     }
@@ -154,7 +154,7 @@ fn in_doubles(op: UnaryOp) -> bool {
 }
 
 /// An integer that may have left the range of its type, back in it: it wraps around.
-pub fn wrapped(width: usize, dtype: DType, code: String) -> String {
+pub(crate) fn wrapped(width: usize, dtype: DType, code: String) -> String {
     let spread = |n: u32| if width == 4 { format!("vec4<u32>({n}u)") } else { format!("{n}u") };
     match dtype {
         DType::I8 => format!("(({code}) << {0}) >> {0}", spread(24)),

@@ -19,7 +19,7 @@ use crate::memory::values::Values;
 
 /// What stands before the elementwise nodes of a group.
 #[derive(Clone, Copy, Default)]
-pub struct Anchor<'a> {
+pub(crate) struct Anchor<'a> {
     /// The value of the group's anchor, if it has one: it is `acc`.
     pub value: Option<ValueId>,
     /// The buffers that the anchor reads: their bindings come first.
@@ -30,7 +30,7 @@ pub struct Anchor<'a> {
 type Names = HashMap<ValueId, (String, DType)>;
 
 /// The elementwise nodes of a group as a function.
-pub fn fused(
+pub(crate) fn fused(
     values: &mut Values<'_>,
     group: &Group,
     anchor: Anchor<'_>,
@@ -137,7 +137,7 @@ fn node(
 }
 
 /// A size as a parameter of the kernel.
-pub fn size(graph: &Graph, expression: &mut Expression, id: ValueId) -> Result<String, CompileError> {
+pub(crate) fn size(graph: &Graph, expression: &mut Expression, id: ValueId) -> Result<String, CompileError> {
     match graph.producer(id).map(|node| &graph.node(node).op) {
         Some(Op::Size(size)) => Ok(expression.size(&size.dim)),
         Some(_) | None => Err(CompileError::Defect {

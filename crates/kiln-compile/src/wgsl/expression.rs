@@ -20,7 +20,7 @@ use crate::memory::buffer::{BufferId, View};
 
 /// Where a kernel reads and writes besides its operands and the places of its own output.
 #[derive(Clone, Copy, Default)]
-pub struct Addressing<'a> {
+pub(crate) struct Addressing<'a> {
     /// What an anchor iterates along: a function `place(i, c)` finds the first element that belongs to a result.
     pub source: Option<&'a View>,
     /// Where results go, if not to place `i` of a tensor of their own.
@@ -45,7 +45,7 @@ pub(super) struct Axis {
 }
 
 /// The function `element` under construction.
-pub struct Expression {
+pub(crate) struct Expression {
     pub(super) space: IterationSpace,
     pub(super) first_binding: usize,
     /// The parameters it needs.
@@ -157,7 +157,7 @@ impl Expression {
     }
 
     /// Adds a computation and gives it a name.
-    pub fn define(&mut self, dtype: DType, expression: &str) -> String {
+    pub(crate) fn define(&mut self, dtype: DType, expression: &str) -> String {
         let name = format!("v{}", self.count);
         self.count += 1;
         let ty = register_type(dtype, self.space.width);
@@ -166,7 +166,7 @@ impl Expression {
     }
 
     /// A size as a number.
-    pub fn size(&mut self, dim: &Dim) -> String {
+    pub(crate) fn size(&mut self, dim: &Dim) -> String {
         let used = (0..).map(|n| format!("size_{n}")).find(|name| !self.params.has(name));
         let name = used.unwrap_or_default();
         self.params.int(name.clone(), dim.clone());
@@ -174,7 +174,7 @@ impl Expression {
     }
 
     /// The width of the space.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.space.width
     }
 

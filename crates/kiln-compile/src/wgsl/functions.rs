@@ -49,7 +49,7 @@ fn with_calls(used: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// What `functions.wgsl` reads: the types of `width` elements, and which functions are called.
-pub fn functions(width: usize, used: &[&'static str]) -> minijinja::Value {
+pub(crate) fn functions(width: usize, used: &[&'static str]) -> minijinja::Value {
     let ty = |dtype| register_type(dtype, width);
     minijinja::context! {
         T => ty(DType::F32),

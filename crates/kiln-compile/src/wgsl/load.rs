@@ -30,7 +30,7 @@ fn single(element: Storage, buffer: &str, at: &str) -> String {
 impl Expression {
     /// Starts a function that reads `operands`; their storage bindings begin at `first_binding`. The first of the
     /// operands numbered in `dying` that is read where the result is written is overwritten by it.
-    pub fn new(
+    pub(crate) fn new(
         space: IterationSpace,
         operands: &[Operand],
         addressing: Addressing<'_>,

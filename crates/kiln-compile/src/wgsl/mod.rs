@@ -1,13 +1,13 @@
 //! WGSL: templates, and the elementwise part of kernels, which is the same whatever the anchor is.
 
-pub mod drivers;
-pub mod elementwise;
-pub mod epilogue;
-pub mod expression;
-pub mod functions;
-pub mod load;
-pub mod operand;
-pub mod params;
-pub mod space;
-pub mod store;
-pub mod template;
+pub(crate) mod drivers;
+pub(crate) mod elementwise;
+pub(crate) mod epilogue;
+pub(crate) mod expression;
+pub(crate) mod functions;
+pub(crate) mod load;
+pub(crate) mod operand;
+pub(crate) mod params;
+pub(crate) mod space;
+pub(crate) mod store;
+pub(crate) mod template;

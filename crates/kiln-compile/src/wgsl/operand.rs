@@ -6,7 +6,7 @@ use crate::memory::buffer::View;
 
 /// What happens to a coordinate of the space before it becomes one of an operand.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Remap {
+pub(crate) enum Remap {
     /// Shifted by the padding before; outside, the operand is a value.
     Constant {
         /// Elements of padding before the first.
@@ -37,7 +37,7 @@ pub enum Remap {
 
 /// Something an expression reads.
 #[derive(Clone, Debug)]
-pub struct Operand {
+pub(crate) struct Operand {
     /// Where it is stored; strides are by logical dimension of the space (0 where it is broadcast).
     pub view: View,
     /// The element type it is computed with.
@@ -50,7 +50,7 @@ pub struct Operand {
 
 impl Operand {
     /// An operand that is read as it is stored.
-    pub fn plain(view: View, dtype: DType) -> Self {
+    pub(crate) fn plain(view: View, dtype: DType) -> Self {
         Self { view, dtype, remaps: Vec::new(), gather: None }
     }
 }

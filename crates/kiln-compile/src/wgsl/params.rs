@@ -4,7 +4,7 @@ use kiln_graph::Dim;
 
 /// A word of uniform memory that may depend on symbols.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Uniform {
+pub(crate) enum Uniform {
     /// `u32` or `i32`.
     Int(Dim),
     /// `f32`.
@@ -19,48 +19,48 @@ impl<D: Into<Dim>> From<D> for Uniform {
 
 /// Parameters of a kernel: names for the template, words for the plan.
 #[derive(Clone, Default)]
-pub struct Params {
+pub(crate) struct Params {
     names: Vec<(String, &'static str)>,
     uniforms: Vec<Uniform>,
 }
 
 impl Params {
     /// Adds an unsigned number.
-    pub fn uint(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
+    pub(crate) fn uint(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
         self.names.push((name.into(), "u32"));
         self.uniforms.push(Uniform::Int(dim.into()));
     }
 
     /// Adds a signed number.
-    pub fn int(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
+    pub(crate) fn int(&mut self, name: impl Into<String>, dim: impl Into<Dim>) {
         self.names.push((name.into(), "i32"));
         self.uniforms.push(Uniform::Int(dim.into()));
     }
 
     /// Adds a float.
-    pub fn float(&mut self, name: impl Into<String>, value: f32) {
+    pub(crate) fn float(&mut self, name: impl Into<String>, value: f32) {
         self.names.push((name.into(), "f32"));
         self.uniforms.push(Uniform::Float(value));
     }
 
     /// Whether there is a parameter of that name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|(n, _)| n == name)
     }
 
     /// Adds all parameters of `other`.
-    pub fn extend(&mut self, other: Params) {
+    pub(crate) fn extend(&mut self, other: Params) {
         self.names.extend(other.names);
         self.uniforms.extend(other.uniforms);
     }
 
     /// The fields of the WGSL struct.
-    pub fn fields(&self) -> String {
+    pub(crate) fn fields(&self) -> String {
         self.names.iter().map(|(name, ty)| format!("  {name}: {ty},\n")).collect()
     }
 
     /// The words, in the order of the fields.
-    pub fn uniforms(&self) -> Vec<Uniform> {
+    pub(crate) fn uniforms(&self) -> Vec<Uniform> {
         self.uniforms.clone()
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::{Layout, is_multiple};
 
 /// The elements a kernel makes, in memory order.
 #[derive(Clone, Debug)]
-pub struct IterationSpace {
+pub(crate) struct IterationSpace {
     /// Sizes by logical dimension.
     pub shape: Vec<Dim>,
     /// Logical dimensions from slowest to fastest.
@@ -19,25 +19,25 @@ pub struct IterationSpace {
 
 impl IterationSpace {
     /// All elements of a tensor of `shape` in `layout`.
-    pub fn new(shape: &[Dim], layout: &Layout) -> Self {
+    pub(crate) fn new(shape: &[Dim], layout: &Layout) -> Self {
         let inner = layout.order.last().map_or(Dim::from(1), |axis| shape[*axis].clone());
         let width = if layout.lanes == 4 || is_multiple(&inner, 4) { 4 } else { 1 };
         Self { shape: shape.to_vec(), order: layout.order.clone(), width, valid: inner }
     }
 
     /// The fastest dimension.
-    pub fn inner_axis(&self) -> Option<usize> {
+    pub(crate) fn inner_axis(&self) -> Option<usize> {
         self.order.last().copied()
     }
 
     /// Number of vectors of the fastest dimension.
-    pub fn inner(&self) -> Dim {
+    pub(crate) fn inner(&self) -> Dim {
         let inner = self.inner_axis().map_or(Dim::from(1), |axis| self.shape[axis].clone());
         inner.ceil_div(if self.width == 4 { 4 } else { 1 })
     }
 
     /// Number of vectors.
-    pub fn count(&self) -> Dim {
+    pub(crate) fn count(&self) -> Dim {
         self.order.iter().rev().skip(1).fold(self.inner(), |n, axis| &n * &self.shape[*axis])
     }
 }

@@ -25,7 +25,7 @@ fn narrowed(stored: Storage, width: usize, value: &str) -> (&'static str, String
 impl Expression {
     /// Finishes the function: it returns `result`, of type `dtype`, with padding zeroed, as it is `stored`. `acc` is the
     /// type of what an anchor computes.
-    pub fn finish(
+    pub(crate) fn finish(
         mut self,
         result: &str,
         dtype: DType,
@@ -157,7 +157,7 @@ impl Expression {
 
 /// A complete `element` function.
 #[derive(Clone)]
-pub struct EpilogueCode {
+pub(crate) struct EpilogueCode {
     /// Parameters.
     pub params: Params,
     /// Memory it reads, in binding order.
@@ -182,7 +182,7 @@ pub struct EpilogueCode {
 
 impl EpilogueCode {
     /// Template values that every template with an elementwise part reads.
-    pub fn template_values(&self) -> minijinja::Value {
+    pub(crate) fn template_values(&self) -> minijinja::Value {
         minijinja::context! {
             element => &self.element,
             place => &self.place,

@@ -13,7 +13,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use crate::error::CompileError;
 
 /// A template by its file name, with its text.
-pub type Template = (&'static str, &'static str);
+pub(crate) type Template = (&'static str, &'static str);
 
 /// Templates of `shaders/`, by file name.
 macro_rules! templates {
@@ -24,8 +24,7 @@ macro_rules! templates {
 pub(crate) use templates;
 
 /// What the templates of several families include.
-const SHARED: &[Template] =
-    templates![
+const SHARED: &[Template] = templates![
     "broadcast",
     "functions",
     "grid",
@@ -43,7 +42,7 @@ const SHARED: &[Template] =
 const HALVES: [&str; 3] = ["half_of", "of_halves", "to_halves"];
 
 /// A kernel as the lowering describes it.
-pub struct Kernel<'a> {
+pub(crate) struct Kernel<'a> {
     /// The template's file name without its ending.
     pub template: &'a str,
     /// What the kernel is called in dumps.
@@ -57,7 +56,7 @@ pub struct Kernel<'a> {
 }
 
 /// Renders, validates and keeps kernels.
-pub struct Templates {
+pub(crate) struct Templates {
     environment: Environment<'static>,
     by_text: HashMap<String, usize>,
     /// The kernels so far.
@@ -68,7 +67,7 @@ pub struct Templates {
 
 impl Templates {
     /// With the shared templates and those of some families.
-    pub fn new<'t>(families: impl IntoIterator<Item = &'t Template>) -> Result<Self, CompileError> {
+    pub(crate) fn new<'t>(families: impl IntoIterator<Item = &'t Template>) -> Result<Self, CompileError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let syntax = SyntaxConfig::builder()
@@ -93,7 +92,7 @@ impl Templates {
     }
 
     /// The index of the kernel in the plan's list.
-    pub fn kernel(&mut self, kernel: Kernel<'_>) -> Result<usize, CompileError> {
+    pub(crate) fn kernel(&mut self, kernel: Kernel<'_>) -> Result<usize, CompileError> {
         let mut text = self.render(kernel.template, &kernel.name, kernel.values)?;
         let halves: Vec<&str> = HALVES.into_iter().filter(|name| text.contains(name)).collect();
         if !halves.is_empty() {

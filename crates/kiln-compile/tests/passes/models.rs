@@ -6,7 +6,7 @@ use kiln_graph::ops::{
 use kiln_graph::{Graph, GraphError, Op, Tensor, TensorType, ValueId};
 
 /// Numbers in `low..high` that look random and are the same each time.
-pub fn numbers(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -15,17 +15,17 @@ pub fn numbers(seed: u64, count: usize, low: f32, high: f32) -> Vec<f32> {
     (0..count).map(|_| low + (high - low) * next()).collect()
 }
 
-pub struct Net {
+pub(crate) struct Net {
     pub graph: Graph,
     seed: u64,
 }
 
 impl Net {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { graph: Graph::new(name), seed: 1 }
     }
 
-    pub fn weight(
+    pub(crate) fn weight(
         &mut self,
         name: &str,
         shape: &[usize],
@@ -38,7 +38,7 @@ impl Net {
         self.graph.state(name, tensor)
     }
 
-    pub fn conv(
+    pub(crate) fn conv(
         &mut self,
         name: &str,
         x: ValueId,
@@ -51,7 +51,12 @@ impl Net {
         self.graph.apply1(name, Op::Conv(conv), &[x, weight])
     }
 
-    pub fn batch_norm(&mut self, name: &str, x: ValueId, channels: usize) -> Result<ValueId, GraphError> {
+    pub(crate) fn batch_norm(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        channels: usize,
+    ) -> Result<ValueId, GraphError> {
         let scale = self.weight(&format!("{name}.weight"), &[channels], 0.5, 1.5)?;
         let bias = self.weight(&format!("{name}.bias"), &[channels], -0.5, 0.5)?;
         let mean = self.weight(&format!("{name}.running_mean"), &[channels], -0.5, 0.5)?;
@@ -60,11 +65,16 @@ impl Net {
         self.graph.apply1(name, Op::BatchNorm(op), &[x, scale, bias, mean, var])
     }
 
-    pub fn relu(&mut self, name: &str, x: ValueId) -> Result<ValueId, GraphError> {
+    pub(crate) fn relu(&mut self, name: &str, x: ValueId) -> Result<ValueId, GraphError> {
         self.graph.apply1(name, Op::Unary(UnaryOp::Relu), &[x])
     }
 
-    pub fn linear(&mut self, name: &str, x: ValueId, [cin, cout]: [usize; 2]) -> Result<ValueId, GraphError> {
+    pub(crate) fn linear(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        [cin, cout]: [usize; 2],
+    ) -> Result<ValueId, GraphError> {
         let weight = self.weight(&format!("{name}.weight"), &[cout, cin], -0.2, 0.2)?;
         let bias = self.weight(&format!("{name}.bias"), &[cout], -0.2, 0.2)?;
         let product = MatMul { transpose_a: false, transpose_b: true };
@@ -96,7 +106,7 @@ impl Net {
 }
 
 /// torchvision's resnet18 (He et al. 2015), with `width` channels in the first stage (64 there).
-pub fn resnet18(width: usize, image: usize) -> Result<Graph, GraphError> {
+pub(crate) fn resnet18(width: usize, image: usize) -> Result<Graph, GraphError> {
     let mut net = Net::new("resnet18");
     let x = net.graph.input("x", TensorType::f32(["N".into(), 3.into(), image.into(), image.into()]))?;
     let y = net.conv("conv1", x, [3, width], [7, 2, 3])?;

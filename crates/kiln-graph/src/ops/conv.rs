@@ -251,7 +251,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// Output size for an input of `input` elements; `axis` is for the message.
-    pub fn output(&self, axis: usize, input: &Dim) -> Result<Dim, ShapeError> {
+    pub(super) fn output(&self, axis: usize, input: &Dim) -> Result<Dim, ShapeError> {
         let Window { kernel, stride, dilation, pads, ceil_mode } = *self;
         for (name, value) in [("strides", stride), ("dilations", dilation), ("kernel_shape", kernel)] {
             if value == 0 || i32::try_from(value).is_err() {

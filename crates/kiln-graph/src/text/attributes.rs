@@ -14,7 +14,7 @@ use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attribute {
+pub(super) enum Attribute {
     /// True because it is there.
     Flag,
     /// A number, a dimension or a word.
@@ -34,7 +34,7 @@ impl fmt::Display for Attribute {
 }
 
 /// Attributes with their names.
-pub type Attributes = Vec<(String, Attribute)>;
+pub(super) type Attributes = Vec<(String, Attribute)>;
 
 /// Collects attributes, leaving out those that have their usual value.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Writer {
 }
 
 /// The attributes of an operator.
-pub fn of(op: &Op) -> Attributes {
+pub(super) fn of(op: &Op) -> Attributes {
     let w = Writer::default();
     let written = match op {
         Op::Conv(op) => w.conv(op),
@@ -188,7 +188,7 @@ pub fn of(op: &Op) -> Attributes {
 }
 
 /// Attributes as they were read; requested ones are removed.
-pub struct Reader(pub Attributes);
+pub(super) struct Reader(pub Attributes);
 
 impl Reader {
     fn take(&mut self, name: &str) -> Option<Attribute> {
@@ -306,12 +306,12 @@ fn word(item: &Attribute) -> Option<&str> {
 }
 
 /// The type called `name`.
-pub fn dtype(name: &str) -> Option<DType> {
+pub(super) fn dtype(name: &str) -> Option<DType> {
     DType::ALL.into_iter().find(|d| d.name() == name)
 }
 
 /// The operator `name` with `attributes`, for inputs of the given types.
-pub fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, String> {
+pub(super) fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<Op, String> {
     let spatial = inputs.first().map_or(0, |ty| ty.rank().saturating_sub(2));
     if let Some(op) = UnaryOp::ALL.into_iter().find(|op| op.name() == name) {
         return Ok(Op::Unary(op));

@@ -5,7 +5,7 @@ use half::f16;
 use crate::tensor::{DType, Data, Tensor};
 
 /// The elements of a tensor; `...` if there are more than `most`.
-pub fn print(tensor: &Tensor, most: usize) -> String {
+pub(super) fn print(tensor: &Tensor, most: usize) -> String {
     let words: Vec<String> = match tensor.data() {
         _ if tensor.len() > most && !all_same(tensor) => return "...".into(),
         Data::F32(v) => v.iter().map(|x| format!("{x:?}")).collect(),
@@ -47,7 +47,7 @@ fn all_same(tensor: &Tensor) -> bool {
 }
 
 /// A tensor from words, or from one word for all elements.
-pub fn parse(dtype: DType, shape: Vec<usize>, text: &str) -> Result<Tensor, String> {
+pub(super) fn parse(dtype: DType, shape: Vec<usize>, text: &str) -> Result<Tensor, String> {
     let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= 1 << 28);
     let count = count.ok_or("this is too large for the text form")?;
     let fill = text.strip_prefix("fill(").and_then(|rest| rest.strip_suffix(')'));

@@ -6,7 +6,7 @@ use crate::dim::Dim;
 const MAX_DEPTH: usize = 32;
 
 /// The dimension in `text`.
-pub fn parse(text: &str) -> Option<Dim> {
+pub(super) fn parse(text: &str) -> Option<Dim> {
     let mut parser = Parser { rest: text.trim(), depth: 0 };
     let dim = parser.sum()?;
     parser.rest.is_empty().then_some(dim)

@@ -7,17 +7,17 @@ use super::{attributes, attributes::Attribute, data};
 use crate::graph::{Def, Graph, ValueId};
 
 /// Whether a name can be written without quotes.
-pub fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-/:~".contains(c))
 }
 
 /// A name, in quotes where it needs them.
-pub fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     if is_plain(name) { name.to_owned() } else { format!("{name:?}") }
 }
 
 /// Writes a graph; data of more than `most` elements is left out.
-pub fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let names = names(graph);
     let name = |id: ValueId| names[id.index()].as_str();
     writeln!(f, "graph {}", quoted(&graph.name))?;

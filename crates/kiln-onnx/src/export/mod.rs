@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use kiln_graph::{DType, Def, Graph, TensorType};
 use prost::Message;
 
-pub use crate::error::ExportError;
+pub(crate) use crate::error::ExportError;
 use crate::proto::{
     Dimension, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,
     TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,

@@ -18,7 +18,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(graph: &'a Graph) -> Self {
+    pub(super) fn new(graph: &'a Graph) -> Self {
         let mut taken: HashSet<String> = HashSet::new();
         let mut names = vec![String::new(); graph.values().len()];
         // Inputs, and then results, have their names by right.
@@ -46,7 +46,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A name like `base` that nothing has.
-    pub fn fresh(&mut self, base: &str) -> String {
+    pub(super) fn fresh(&mut self, base: &str) -> String {
         let mut name = base.to_owned();
         let mut n = 1;
         while name.is_empty() || !self.taken.insert(name.clone()) {
@@ -56,29 +56,29 @@ impl<'a> Writer<'a> {
         name
     }
 
-    pub fn name(&self, id: ValueId) -> &str {
+    pub(super) fn name(&self, id: ValueId) -> &str {
         &self.names[id.index()]
     }
 
-    pub fn initializer(&mut self, id: ValueId, tensor: &Tensor) {
+    pub(super) fn initializer(&mut self, id: ValueId, tensor: &Tensor) {
         let proto = encode(self.name(id), tensor);
         self.initializers.push(proto);
     }
 
     /// A constant that the format wants as an input.
-    pub fn constant(&mut self, base: &str, tensor: &Tensor) -> String {
+    pub(super) fn constant(&mut self, base: &str, tensor: &Tensor) -> String {
         let name = self.fresh(base);
         self.initializers.push(encode(&name, tensor));
         name
     }
 
     /// Integers as an input.
-    pub fn ints(&mut self, base: &str, values: impl IntoIterator<Item = i64>) -> String {
+    pub(super) fn ints(&mut self, base: &str, values: impl IntoIterator<Item = i64>) -> String {
         self.constant(base, &Tensor::ints(values))
     }
 
     /// Adds a node.
-    pub fn node(
+    pub(super) fn node(
         &mut self,
         name: &str,
         op_type: &str,
@@ -104,7 +104,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a node with one output that has no name of its own; gives its name.
-    pub fn inner(
+    pub(super) fn inner(
         &mut self,
         name: &str,
         op_type: &str,
@@ -117,7 +117,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes sure that a value can be had under a result's name.
-    pub fn result(&mut self, wanted: &str, id: ValueId) {
+    pub(super) fn result(&mut self, wanted: &str, id: ValueId) {
         if self.name(id) != wanted {
             let from = self.name(id).to_owned();
             self.node(wanted, "Identity", &[&from], &[wanted], vec![]);

@@ -70,22 +70,22 @@ impl Cx<'_> {
     // ---- inputs -------------------------------------------------------------------------------------------------
 
     /// Input `i`, which has to be there.
-    pub fn input(&self, i: usize) -> Result<ValueId> {
+    pub(super) fn input(&self, i: usize) -> Result<ValueId> {
         self.optional(i).ok_or_else(|| OpError::Invalid(format!("input {i} is missing")))
     }
 
     /// Input `i`, if it is there.
-    pub fn optional(&self, i: usize) -> Option<ValueId> {
+    pub(super) fn optional(&self, i: usize) -> Option<ValueId> {
         self.inputs.get(i).copied().flatten()
     }
 
     /// All inputs, none of which may be missing.
-    pub fn all_inputs(&self) -> Result<Vec<ValueId>> {
+    pub(super) fn all_inputs(&self) -> Result<Vec<ValueId>> {
         (0..self.inputs.len()).map(|i| self.input(i)).collect()
     }
 
     /// The elements of the integer input `i` as dimensions; `what` is its name.
-    pub fn dims(&self, i: usize, what: &str) -> Result<Vec<Dim>> {
+    pub(super) fn dims(&self, i: usize, what: &str) -> Result<Vec<Dim>> {
         let id = self.input(i)?;
         let known = self.graph.value(id).contents.clone();
         known
@@ -106,7 +106,7 @@ impl Cx<'_> {
     }
 
     /// The elements of the integer input `i` as numbers.
-    pub fn ints(&self, i: usize, what: &str) -> Result<Vec<i64>> {
+    pub(super) fn ints(&self, i: usize, what: &str) -> Result<Vec<i64>> {
         self.dims(i, what)?
             .iter()
             .map(|d| {
@@ -118,7 +118,7 @@ impl Cx<'_> {
     }
 
     /// An integer list that is attribute `what` in older operator sets and input `i` in newer ones.
-    pub fn ints_either(&self, i: usize, what: &str) -> Result<Option<Vec<i64>>> {
+    pub(super) fn ints_either(&self, i: usize, what: &str) -> Result<Option<Vec<i64>>> {
         match self.attributes.ints(what)? {
             Some(ints) => Ok(Some(ints.to_vec())),
             None if self.optional(i).is_some() => self.ints(i, what).map(Some),
@@ -128,7 +128,7 @@ impl Cx<'_> {
 
     /// That places which are known are places: input `i` has indices into dimensions of these sizes, one after the other
     /// and again from the first, negative ones from the end. On the device they cannot be checked.
-    pub fn check_places(&self, i: usize, sizes: &[Dim]) -> Result<()> {
+    pub(super) fn check_places(&self, i: usize, sizes: &[Dim]) -> Result<()> {
         let id = self.input(i)?;
         let known: Vec<Option<i64>> = match &self.graph.value(id).contents {
             Some(contents) => contents.iter().map(Dim::as_const).collect(),
@@ -151,23 +151,23 @@ impl Cx<'_> {
     }
 
     /// The constant input `i`.
-    pub fn constant(&self, i: usize, what: &str) -> Result<Tensor> {
+    pub(super) fn constant(&self, i: usize, what: &str) -> Result<Tensor> {
         let id = self.input(i)?;
         self.graph.as_constant(id).cloned().ok_or_else(|| self.unknown(i, what, "has to be constant"))
     }
 
     /// The floating point numbers of the constant input `i`.
-    pub fn floats(&self, i: usize, what: &str) -> Result<Vec<f64>> {
+    pub(super) fn floats(&self, i: usize, what: &str) -> Result<Vec<f64>> {
         Ok(self.constant(i, what)?.to_f64())
     }
 
     /// An axis, counted from the end if negative, of something of `rank` dimensions.
-    pub fn axis(&self, given: i64, rank: usize) -> Result<usize> {
+    pub(super) fn axis(&self, given: i64, rank: usize) -> Result<usize> {
         axis(given, rank)
     }
 
     /// Axes as [`Cx::axis`], ascending, each once.
-    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
+    pub(super) fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
         let mut axes: Vec<usize> = axes.iter().map(|a| self.axis(*a, rank)).collect::<Result<_>>()?;
         axes.sort_unstable();
         axes.dedup();
@@ -175,21 +175,21 @@ impl Cx<'_> {
     }
 
     /// The attribute `axis` for the input `x`.
-    pub fn axis_of(&self, default: i64, x: ValueId) -> Result<usize> {
+    pub(super) fn axis_of(&self, default: i64, x: ValueId) -> Result<usize> {
         self.axis(self.attributes.int_or("axis", default)?, self.rank(x))
     }
 
     // ---- types --------------------------------------------------------------------------------------------------
 
-    pub fn ty(&self, id: ValueId) -> &TensorType {
+    pub(super) fn ty(&self, id: ValueId) -> &TensorType {
         self.graph.ty(id)
     }
 
-    pub fn shape(&self, id: ValueId) -> Vec<Dim> {
+    pub(super) fn shape(&self, id: ValueId) -> Vec<Dim> {
         self.ty(id).shape.clone()
     }
 
-    pub fn dim(&self, id: ValueId, axis: usize) -> Result<Dim> {
+    pub(super) fn dim(&self, id: ValueId, axis: usize) -> Result<Dim> {
         self.ty(id)
             .shape
             .get(axis)
@@ -197,16 +197,16 @@ impl Cx<'_> {
             .ok_or_else(|| OpError::Invalid(format!("its input has {} dimensions, too few", self.rank(id))))
     }
 
-    pub fn dtype(&self, id: ValueId) -> DType {
+    pub(super) fn dtype(&self, id: ValueId) -> DType {
         self.ty(id).dtype
     }
 
-    pub fn rank(&self, id: ValueId) -> usize {
+    pub(super) fn rank(&self, id: ValueId) -> usize {
         self.ty(id).rank()
     }
 
     /// The rank of an image-like input, with its spatial dimensions: at least `[N, C, one]`.
-    pub fn spatial(&self, id: ValueId) -> Result<usize> {
+    pub(super) fn spatial(&self, id: ValueId) -> Result<usize> {
         match self.rank(id) {
             rank if rank >= 3 => Ok(rank - 2),
             rank => invalid(format!("its input has {rank} dimensions; [N, C, ...] needs at least 3")),
@@ -217,45 +217,45 @@ impl Cx<'_> {
 
     /// A formula at this node, for functions that are not core operators. Values that depend on constants alone are
     /// computed at once, since shapes and sizes may depend on them.
-    pub fn formula(&mut self) -> Formula<'_> {
+    pub(super) fn formula(&mut self) -> Formula<'_> {
         Formula::folding(self.graph, self.name)
     }
 
     /// Applies a core operator with one output, as [`Cx::formula`] does.
-    pub fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+    pub(super) fn op(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
         Ok(self.formula().apply(op, inputs)?)
     }
 
-    pub fn unary(&mut self, op: UnaryOp, x: ValueId) -> Result<ValueId> {
+    pub(super) fn unary(&mut self, op: UnaryOp, x: ValueId) -> Result<ValueId> {
         self.op(Op::Unary(op), &[x])
     }
 
-    pub fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Result<ValueId> {
+    pub(super) fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.op(Op::Binary(op), &[a, b])
     }
 
-    pub fn add(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+    pub(super) fn add(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.binary(BinaryOp::Add, a, b)
     }
 
-    pub fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+    pub(super) fn mul(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.binary(BinaryOp::Mul, a, b)
     }
 
-    pub fn div(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
+    pub(super) fn div(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
         self.binary(BinaryOp::Div, a, b)
     }
 
     /// A binary operator with a number as its right operand.
-    pub fn with(&mut self, op: BinaryOp, x: ValueId, number: f64) -> Result<ValueId> {
+    pub(super) fn with(&mut self, op: BinaryOp, x: ValueId, number: f64) -> Result<ValueId> {
         Ok(self.formula().with(op, x, number)?)
     }
 
-    pub fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
+    pub(super) fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
         Ok(self.formula().cast(x, to)?)
     }
 
-    pub fn reduce(
+    pub(super) fn reduce(
         &mut self,
         kind: ReduceKind,
         x: ValueId,
@@ -265,26 +265,26 @@ impl Cx<'_> {
         self.op(Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims }), &[x])
     }
 
-    pub fn reshape(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
+    pub(super) fn reshape(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
         Ok(self.formula().reshape(x, shape.into())?)
     }
 
-    pub fn expand(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
+    pub(super) fn expand(&mut self, x: ValueId, shape: impl Into<Vec<Dim>>) -> Result<ValueId> {
         Ok(self.formula().expand(x, shape.into())?)
     }
 
-    pub fn transpose(&mut self, x: ValueId, perm: impl Into<Vec<usize>>) -> Result<ValueId> {
+    pub(super) fn transpose(&mut self, x: ValueId, perm: impl Into<Vec<usize>>) -> Result<ValueId> {
         self.op(Op::Transpose(Transpose { perm: perm.into() }), &[x])
     }
 
-    pub fn concat(&mut self, inputs: &[ValueId], axis: usize) -> Result<ValueId> {
+    pub(super) fn concat(&mut self, inputs: &[ValueId], axis: usize) -> Result<ValueId> {
         if let [one] = inputs {
             return Ok(*one);
         }
         self.op(Op::Concat(Concat { axis }), inputs)
     }
 
-    pub fn constant_value(&mut self, tensor: Tensor) -> ValueId {
+    pub(super) fn constant_value(&mut self, tensor: Tensor) -> ValueId {
         self.formula().constant(tensor)
     }
 }

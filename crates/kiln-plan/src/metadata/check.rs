@@ -23,7 +23,7 @@ pub const METADATA_LIMITS: MetadataLimits =
     MetadataLimits { names: 1 << 16, name_bytes: 1 << 10, text_bytes: 1 << 12, measures: 64, side: 1 << 16 };
 
 /// Finds what is wrong with metadata: the part, and the problem.
-pub fn check(metadata: &Metadata) -> Result<(), (&'static str, Problem)> {
+pub(crate) fn check(metadata: &Metadata) -> Result<(), (&'static str, Problem)> {
     let Metadata { task: _, classes, preprocessing, targets, provenance } = metadata;
     names("name of a class", classes).map_err(at("classes"))?;
     if let Some(preprocessing) = preprocessing {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A word or a number.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Item {
+pub(super) enum Item {
     /// Between quotes.
     Text(String),
     /// Without quotes.
@@ -14,7 +14,7 @@ pub enum Item {
 
 /// The text between the brackets.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Literal {
+pub(super) enum Literal {
     /// `[a, b]`, `(a, b)`
     List(Vec<Item>),
     /// `{a: b, c: d}`
@@ -25,7 +25,7 @@ pub enum Literal {
 
 impl Literal {
     /// Reads a literal; `None` if the text is none.
-    pub fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let mut reader = Reader { left: text.trim() };
         let literal = reader.literal()?;
         reader.left.trim_start().is_empty().then_some(literal)
@@ -137,17 +137,17 @@ fn unicode(chars: &mut std::str::Chars<'_>) -> Option<char> {
 }
 
 /// `["a", "b"]`
-pub fn texts(list: &[String]) -> String {
+pub(super) fn texts(list: &[String]) -> String {
     format!("[{}]", list.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// `[0.5, 1]`. Numbers read back as what they were.
-pub fn numbers<T: ToString>(list: &[T]) -> String {
+pub(super) fn numbers<T: ToString>(list: &[T]) -> String {
     format!("[{}]", list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
 /// A text as JSON writes it.
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -64,7 +64,7 @@ pub const WGSL_LIMITS: WgslLimits = WgslLimits {
 };
 
 /// Counts a kernel's text and gives its size once everything is written out.
-pub fn measure(text: &str, limits: &WgslLimits) -> Result<u64, Problem> {
+pub(crate) fn measure(text: &str, limits: &WgslLimits) -> Result<u64, Problem> {
     if text.len() > limits.bytes {
         return Err(Problem::TooLong { what: "source", bytes: text.len(), limit: limits.bytes });
     }
@@ -80,7 +80,12 @@ pub fn measure(text: &str, limits: &WgslLimits) -> Result<u64, Problem> {
 }
 
 /// Whether kernels with `bytes` of text in all may be written out to so many tokens.
-pub fn check_expanded(tokens: u64, bytes: usize, free: u64, limits: &WgslLimits) -> Result<(), Problem> {
+pub(crate) fn check_expanded(
+    tokens: u64,
+    bytes: usize,
+    free: u64,
+    limits: &WgslLimits,
+) -> Result<(), Problem> {
     let limit = free.saturating_add(limits.expanded_per_byte.saturating_mul(wide(bytes)));
     if tokens <= limit {
         return Ok(());

@@ -10,7 +10,7 @@ use super::{Token, WgslLimits};
 use crate::Problem;
 
 /// The sum over all declarations.
-pub fn expanded(tokens: &[Token<'_>], limits: &WgslLimits) -> Result<u64, Problem> {
+pub(super) fn expanded(tokens: &[Token<'_>], limits: &WgslLimits) -> Result<u64, Problem> {
     let declarations = split(tokens);
     if declarations.len() > limits.declarations {
         let (count, limit) = (declarations.len(), limits.declarations);

@@ -3,7 +3,7 @@
 
 /// A word, a number, or one sign: `>>` is two, which is what the end of `array<vec4<f32>>` needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token<'a> {
+pub(super) enum Token<'a> {
     Word(&'a str),
     Number(&'a str),
     Sign(char),
@@ -11,7 +11,7 @@ pub enum Token<'a> {
 
 impl<'a> Token<'a> {
     /// The word, if it is one.
-    pub fn word(self) -> Option<&'a str> {
+    pub(super) fn word(self) -> Option<&'a str> {
         match self {
             Token::Word(word) => Some(word),
             Token::Number(_) | Token::Sign(_) => None,
@@ -20,12 +20,12 @@ impl<'a> Token<'a> {
 }
 
 /// The tokens of a text.
-pub struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     rest: &'a str,
 }
 
 impl<'a> Tokens<'a> {
-    pub fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { rest: text }
     }
 

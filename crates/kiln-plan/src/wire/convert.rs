@@ -32,7 +32,7 @@ fn each<T, U>(
 
 impl Header {
     /// The header of a plan.
-    pub fn of(plan: &crate::Plan) -> Self {
+    pub(crate) fn of(plan: &crate::Plan) -> Self {
         Self {
             name: plan.name.clone(),
             producer: plan.producer.clone(),

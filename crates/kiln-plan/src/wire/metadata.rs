@@ -7,7 +7,7 @@ use super::invalid;
 use crate::{METADATA_LIMITS, PlanError, Problem};
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Metadata {
+pub(super) struct Metadata {
     #[prost(string, optional, tag = "1")]
     task: Option<String>,
     #[prost(message, repeated, tag = "2")]
@@ -102,7 +102,7 @@ struct Measure {
 
 /// How many there are of what may be many, counted before any is decoded.
 #[derive(Clone, PartialEq, Message)]
-pub struct Counts {
+pub(super) struct Counts {
     #[prost(message, repeated, tag = "2")]
     classes: Vec<super::Nothing>,
     #[prost(message, optional, tag = "3")]
@@ -133,7 +133,7 @@ struct ProvenanceCounts {
 }
 
 impl Metadata {
-    pub fn of(metadata: &crate::Metadata) -> Self {
+    pub(super) fn of(metadata: &crate::Metadata) -> Self {
         Self {
             task: metadata.task.map(|task| task.name().into()),
             classes: names(&metadata.classes),
@@ -147,7 +147,7 @@ impl Metadata {
         }
     }
 
-    pub fn read(self) -> Result<crate::Metadata, PlanError> {
+    pub(super) fn read(self) -> Result<crate::Metadata, PlanError> {
         let task = |name: String| crate::Task::called(&name).ok_or_else(|| unknown("task", name));
         Ok(crate::Metadata {
             task: self.task.map(task).transpose()?,
@@ -240,7 +240,7 @@ impl Provenance {
 }
 
 impl Counts {
-    pub fn list(&self) -> [(&'static str, usize, usize); 4] {
+    pub(super) fn list(&self) -> [(&'static str, usize, usize); 4] {
         let table = self.preprocessing.as_ref().and_then(|preprocessing| preprocessing.table.as_ref());
         let names = |list: Option<&ListCounts>| list.map_or(0, |list| list.names.len());
         let measures = self.provenance.as_ref().map_or(0, |provenance| provenance.measures.len());

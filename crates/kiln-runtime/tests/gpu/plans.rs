@@ -2,35 +2,35 @@
 
 use kiln_plan::*;
 
-pub fn n() -> Expr {
+pub(crate) fn n() -> Expr {
     scaled(1)
 }
 
-pub fn c(value: i64) -> Expr {
+pub(crate) fn c(value: i64) -> Expr {
     Expr::constant(value)
 }
 
 /// `scale * N`.
-pub fn scaled(scale: i64) -> Expr {
+pub(crate) fn scaled(scale: i64) -> Expr {
     Expr { terms: vec![Term { coefficient: scale, factors: vec![Factor::Symbol(0)] }] }
 }
 
 /// `ceil(scale * N / divisor)`.
-pub fn ceil_div(scale: i64, divisor: i64) -> Expr {
+pub(crate) fn ceil_div(scale: i64, divisor: i64) -> Expr {
     let mut dividend = scaled(scale);
     dividend.terms.push(Term { coefficient: divisor - 1, factors: vec![] });
     Expr { terms: vec![Term { coefficient: 1, factors: vec![Factor::FloorDiv(dividend, divisor)] }] }
 }
 
-pub fn range(buffer: usize, offset: u64, size: u64) -> Range {
+pub(crate) fn range(buffer: usize, offset: u64, size: u64) -> Range {
     Range { buffer, offset, size }
 }
 
-pub fn buffer(name: &str, kind: BufferKind, size: u64) -> Buffer {
+pub(crate) fn buffer(name: &str, kind: BufferKind, size: u64) -> Buffer {
     Buffer { name: name.to_string(), kind, size }
 }
 
-pub fn tensor(name: &str, dtype: DType, shape: Vec<Expr>, place: Range) -> Tensor {
+pub(crate) fn tensor(name: &str, dtype: DType, shape: Vec<Expr>, place: Range) -> Tensor {
     let storage = match dtype {
         DType::F32 | DType::F16 => Storage::F32,
         DType::F64 => Storage::F64,
@@ -41,18 +41,24 @@ pub fn tensor(name: &str, dtype: DType, shape: Vec<Expr>, place: Range) -> Tenso
     Tensor { name: name.to_string(), dtype, storage, shape, layout, place }
 }
 
-pub fn output(name: &str, tensor: usize) -> OutputRef {
+pub(crate) fn output(name: &str, tensor: usize) -> OutputRef {
     OutputRef { name: name.to_string(), tensor }
 }
 
-pub fn dispatch(name: &str, shader: usize, bindings: Vec<Range>, params: Vec<Param>, x: Expr) -> Dispatch {
+pub(crate) fn dispatch(
+    name: &str,
+    shader: usize,
+    bindings: Vec<Range>,
+    params: Vec<Param>,
+    x: Expr,
+) -> Dispatch {
     let workgroups = [x, c(1), c(1)];
     let (flops, bytes) = (c(0), c(0));
     Dispatch { name: name.to_string(), shader, bindings, params, workgroups, writes: vec![], flops, bytes }
 }
 
 /// `sum = x + y` and `scaled = factor * (x + y)` for `[N, 3]`, `N` up to 1000.
-pub fn vector_add() -> Plan {
+pub(crate) fn vector_add() -> Plan {
     let size: u64 = 1000 * 3 * 4;
     let place = size.next_multiple_of(256);
     let wgsl = "
@@ -108,7 +114,7 @@ fn shader(name: &str, access: &[Access], params_size: u32, wgsl: &str) -> Shader
 }
 
 /// A plan without symbols and requirements, for the rest to be filled in.
-pub fn empty(name: &str) -> Plan {
+pub(crate) fn empty(name: &str) -> Plan {
     Plan {
         name: name.to_string(),
         producer: "by hand".to_string(),
@@ -125,7 +131,7 @@ pub fn empty(name: &str) -> Plan {
 
 /// Two programs and one state of four numbers, at first (1, 2, 3, 4): `train` adds `w * x` to it with the weights
 /// w = (10, 20, 30, 40), `inference` gives `state * x`.
-pub fn shared_state() -> Plan {
+pub(crate) fn shared_state() -> Plan {
     let train = "
         @group(0) @binding(1) var<storage, read> w: array<f32>;
         @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -177,7 +183,7 @@ pub fn shared_state() -> Plan {
 
 /// Fills a tensor of 2 x 3 x 5 elements, its second dimension stored fastest and padded to four, with the place of
 /// each element in memory.
-pub fn padded() -> Plan {
+pub(crate) fn padded() -> Plan {
     let wgsl = "
         @group(0) @binding(1) var<storage, read_write> t: array<f32>;
         @compute @workgroup_size(8) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -200,7 +206,7 @@ pub fn padded() -> Plan {
 }
 
 /// Keeps `x`, which lies in memory as `layout` says, and gives it back if it is dense.
-pub fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout) -> Plan {
+pub(crate) fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout) -> Plan {
     let place = range(0, 0, 512);
     let shape = shape.iter().map(|size| c(*size)).collect();
     let given = if layout.is_dense() { vec![0] } else { vec![] };
@@ -218,7 +224,7 @@ pub fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout) -> Pl
 }
 
 /// Gives back `x` of shape `[N, 2]`, `N` up to 4, as it is in memory.
-pub fn copy(dtype: DType) -> Plan {
+pub(crate) fn copy(dtype: DType) -> Plan {
     let wgsl = "
         @group(0) @binding(1) var<storage, read> x: array<u32>;
         @group(0) @binding(2) var<storage, read_write> y: array<u32>;
@@ -245,7 +251,7 @@ pub fn copy(dtype: DType) -> Plan {
 }
 
 /// Fills `y` with ones, then with twos by `N - 1` workgroups: none at all for one row.
-pub fn sometimes_nothing() -> Plan {
+pub(crate) fn sometimes_nothing() -> Plan {
     let wgsl = "
         struct Params { value: u32, a: u32, b: u32, c: u32 }
         @group(0) @binding(0) var<uniform> p: Params;
@@ -267,7 +273,7 @@ pub fn sometimes_nothing() -> Plan {
 }
 
 /// The mean of each colour of an image of 4 x 4, as scores of three classes.
-pub fn colours() -> Plan {
+pub(crate) fn colours() -> Plan {
     let wgsl = "
         @group(0) @binding(1) var<storage, read> image: array<f32>;
         @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
@@ -296,7 +302,7 @@ pub fn colours() -> Plan {
 }
 
 /// Takes some milliseconds on any device: twenty times 50,000 steps that each need the one before.
-pub fn slow() -> Plan {
+pub(crate) fn slow() -> Plan {
     let wgsl = "
         @group(0) @binding(1) var<storage, read_write> x: array<f32>;
         @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {

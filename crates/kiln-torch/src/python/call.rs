@@ -16,7 +16,7 @@ pub(crate) struct Args {
 
 impl Args {
     /// Positional ones.
-    pub fn of(positional: impl IntoIterator<Item = Value>) -> Self {
+    pub(crate) fn of(positional: impl IntoIterator<Item = Value>) -> Self {
         Self { positional: positional.into_iter().collect(), named: vec![] }
     }
 

@@ -28,20 +28,20 @@ pub(crate) struct Cycles {
 }
 
 impl Cycles {
-    pub fn scope(&mut self, scope: &Rc<Scope>) {
+    pub(crate) fn scope(&mut self, scope: &Rc<Scope>) {
         self.hold(Held::Scope(Rc::downgrade(scope)));
     }
 
-    pub fn class(&mut self, class: &Rc<Class>) {
+    pub(crate) fn class(&mut self, class: &Rc<Class>) {
         self.hold(Held::Class(Rc::downgrade(class)));
     }
 
-    pub fn object(&mut self, object: &Rc<Object>) {
+    pub(crate) fn object(&mut self, object: &Rc<Object>) {
         self.hold(Held::Object(Rc::downgrade(object)));
     }
 
     /// A list or dictionary has got something.
-    pub fn changed(&mut self, container: &Value, new: &Value) {
+    pub(crate) fn changed(&mut self, container: &Value, new: &Value) {
         let is_plain = matches!(
             new,
             Value::None

@@ -46,37 +46,37 @@ impl Fault {
     }
 
     /// What Python calls `exception`.
-    pub fn python(exception: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn python(exception: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::Python(exception), message)
     }
 
     /// An argument of the wrong type.
-    pub fn type_error(message: impl Into<String>) -> Self {
+    pub(crate) fn type_error(message: impl Into<String>) -> Self {
         Self::python("TypeError", message)
     }
 
     /// An argument with a value that makes no sense.
-    pub fn value(message: impl Into<String>) -> Self {
+    pub(crate) fn value(message: impl Into<String>) -> Self {
         Self::python("ValueError", message)
     }
 
     /// Not Python.
-    pub fn syntax(message: impl Into<String>) -> Self {
+    pub(crate) fn syntax(message: impl Into<String>) -> Self {
         Self::python("SyntaxError", message)
     }
 
     /// Not supported.
-    pub fn unsupported(message: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, message)
     }
 
     /// Too much.
-    pub fn limit(message: impl Into<String>) -> Self {
+    pub(crate) fn limit(message: impl Into<String>) -> Self {
         Self::new(Kind::Limit, message)
     }
 
     /// A `raise` of the program.
-    pub fn raised(exception: Value, message: impl Into<String>) -> Self {
+    pub(crate) fn raised(exception: Value, message: impl Into<String>) -> Self {
         Self::new(Kind::Raised(exception), message)
     }
 
@@ -85,13 +85,13 @@ impl Fault {
     }
 
     /// Adds what would be right.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.data().help.get_or_insert(help.into());
         self
     }
 
     /// Adds the place, unless a closer one is known.
-    pub fn at(mut self, span: Span) -> Self {
+    pub(crate) fn at(mut self, span: Span) -> Self {
         if self.0.span.is_none() {
             self.data().span = Some(span);
         }
@@ -99,7 +99,7 @@ impl Fault {
     }
 
     /// Adds where the layer that failed was made.
-    pub fn made(mut self, span: Option<Span>) -> Self {
+    pub(crate) fn made(mut self, span: Option<Span>) -> Self {
         if self.0.made.is_none() {
             self.data().made = span;
         }
@@ -107,7 +107,7 @@ impl Fault {
     }
 
     /// Adds a call on the way to the place.
-    pub fn called(mut self, span: Span, what: &str) -> Self {
+    pub(crate) fn called(mut self, span: Span, what: &str) -> Self {
         let is_new = self.0.calls.iter().all(|(other, _)| *other != span);
         if self.0.span != Some(span) && is_new && self.0.calls.len() < 8 {
             self.data().calls.push((span, what.to_owned()));

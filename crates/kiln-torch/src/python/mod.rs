@@ -122,7 +122,7 @@ const MAX_DEPTH: usize = 20_000;
 
 impl Interpreter {
     /// A fresh one.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             graph: Graph::new(""),
             trace: Trace::default(),
@@ -156,21 +156,21 @@ impl Interpreter {
     }
 
     /// An object without attributes.
-    pub fn object(&mut self, class: Rc<Class>) -> Rc<Object> {
+    pub(crate) fn object(&mut self, class: Rc<Class>) -> Rc<Object> {
         let object = Object::new(class);
         self.cycles.object(&object);
         object
     }
 
     /// A scope that is cleared when all is done.
-    pub fn scope_within(&mut self, parent: &Rc<Scope>) -> Rc<Scope> {
+    pub(crate) fn scope_within(&mut self, parent: &Rc<Scope>) -> Rc<Scope> {
         let scope = Scope::within(parent);
         self.cycles.scope(&scope);
         scope
     }
 
     /// Counts work.
-    pub fn step(&mut self, count: u64) -> Result<()> {
+    pub(crate) fn step(&mut self, count: u64) -> Result<()> {
         self.steps = self.steps.saturating_add(count);
         if self.steps > self.limits.steps {
             return Err(Fault::limit(format!(
@@ -182,7 +182,7 @@ impl Interpreter {
     }
 
     /// Counts elements of lists and characters of strings.
-    pub fn cells(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn cells(&mut self, count: usize) -> Result<()> {
         self.cells = self.cells.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         if self.cells > self.limits.cells {
             return Err(Fault::limit(format!(
@@ -194,7 +194,7 @@ impl Interpreter {
     }
 
     /// Counts elements of tensors that take memory.
-    pub fn elements(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn elements(&mut self, count: usize) -> Result<()> {
         self.elements = self.elements.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         if self.elements > self.limits.elements {
             return Err(Fault::limit(format!(
@@ -206,12 +206,12 @@ impl Interpreter {
     }
 
     /// Counts the work on a text.
-    pub fn text(&mut self, text: &str) -> Result<()> {
+    pub(crate) fn text(&mut self, text: &str) -> Result<()> {
         if text.len() < 64 { Ok(()) } else { self.step(text.len() as u64 / 64) }
     }
 
     /// Counts the work on constants: with small ones is computed at once.
-    pub fn constants(&mut self, values: &[&Value]) -> Result<()> {
+    pub(crate) fn constants(&mut self, values: &[&Value]) -> Result<()> {
         let small = |value: &&Value| match value {
             Value::Tensor(id) => self.graph.as_constant(id.get()).map_or(0, |tensor| tensor.len().min(4096)),
             _ => 0,
@@ -221,7 +221,7 @@ impl Interpreter {
     }
 
     /// Counts nodes of the graph, and the work on the sizes and constants that are new.
-    pub fn nodes(&mut self) -> Result<()> {
+    pub(crate) fn nodes(&mut self) -> Result<()> {
         let values = self.graph.values();
         let mut work = 0u64;
         for value in values.get(self.seen_values..).unwrap_or_default() {
@@ -266,7 +266,7 @@ impl Interpreter {
     }
 
     /// The text of a place.
-    pub fn text_of(&self, span: Span) -> &str {
+    pub(crate) fn text_of(&self, span: Span) -> &str {
         let file = usize::try_from(span.file).ok().and_then(|file| self.files.get(file));
         let range = usize::try_from(span.start).unwrap_or(0)..usize::try_from(span.end).unwrap_or(0);
         file.and_then(|file| file.text.get(range)).unwrap_or_default()

@@ -57,17 +57,17 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// An argument.
-    pub fn get(&self, name: &str) -> Value {
+    pub(crate) fn get(&self, name: &str) -> Value {
         self.given(name).cloned().unwrap_or(Value::None)
     }
 
     /// An argument, if there is one of this name.
-    pub fn given(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn given(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(n, _)| &**n == name).map(|(_, value)| value)
     }
 
     /// An error about an argument.
-    pub fn wrong(&self, name: &str, wanted: &str) -> Fault {
+    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> Fault {
         let found = self.get(name);
         if let Value::Opaque(opaque) = &found {
             return Fault::unsupported(format!(
@@ -87,11 +87,11 @@ impl Bound {
         Fault::type_error(format!("{}: `{name}` should be {wanted}, but is {shown}", self.callee))
     }
 
-    pub fn is_none(&self, name: &str) -> bool {
+    pub(crate) fn is_none(&self, name: &str) -> bool {
         matches!(self.given(name), None | Some(Value::None))
     }
 
-    pub fn int(&self, name: &str) -> Result<i64> {
+    pub(crate) fn int(&self, name: &str) -> Result<i64> {
         match self.get(name) {
             Value::Float(x) if x.fract() == 0.0 && x.abs() < 1e15 => {
                 Err(self.wrong(name, "an integer").help("`//` divides integers, `int(...)` converts"))
@@ -101,21 +101,21 @@ impl Bound {
     }
 
     /// An integer that may depend on the batch.
-    pub fn dim(&self, name: &str) -> Result<Dim> {
+    pub(crate) fn dim(&self, name: &str) -> Result<Dim> {
         self.get(name).as_dim().ok_or_else(|| self.wrong(name, "an integer"))
     }
 
     /// A positive count, of channels or elements.
-    pub fn count(&self, name: &str) -> Result<usize> {
+    pub(crate) fn count(&self, name: &str) -> Result<usize> {
         let value = self.int(name)?;
         usize::try_from(value).ok().filter(|n| *n > 0).ok_or_else(|| self.wrong(name, "a positive integer"))
     }
 
-    pub fn float(&self, name: &str) -> Result<f64> {
+    pub(crate) fn float(&self, name: &str) -> Result<f64> {
         self.get(name).as_f64().ok_or_else(|| self.wrong(name, "a number"))
     }
 
-    pub fn bool(&self, name: &str) -> Result<bool> {
+    pub(crate) fn bool(&self, name: &str) -> Result<bool> {
         match self.get(name) {
             Value::Bool(b) => Ok(b),
             Value::Int(i) => Ok(i != 0),
@@ -124,7 +124,7 @@ impl Bound {
         }
     }
 
-    pub fn string(&self, name: &str) -> Result<Rc<str>> {
+    pub(crate) fn string(&self, name: &str) -> Result<Rc<str>> {
         match self.get(name).plain() {
             Value::Str(s) => Ok(s.clone()),
             _ => Err(self.wrong(name, "a string")),
@@ -132,7 +132,7 @@ impl Bound {
     }
 
     /// One integer for each of `n` spatial dimensions; one alone stands for all.
-    pub fn sizes(&self, name: &str, n: usize) -> Result<Vec<i64>> {
+    pub(crate) fn sizes(&self, name: &str, n: usize) -> Result<Vec<i64>> {
         let wanted = || if n == 1 { "an integer".to_owned() } else { format!("an integer or {n} of them") };
         let value = self.get(name);
         let items = match value.plain() {
@@ -149,13 +149,13 @@ impl Bound {
     }
 
     /// As [`Bound::sizes`], all positive.
-    pub fn counts(&self, name: &str, n: usize) -> Result<Vec<usize>> {
+    pub(crate) fn counts(&self, name: &str, n: usize) -> Result<Vec<usize>> {
         let counts: Option<Vec<usize>> =
             self.sizes(name, n)?.into_iter().map(|x| usize::try_from(x).ok().filter(|x| *x > 0)).collect();
         counts.ok_or_else(|| self.wrong(name, "positive"))
     }
 
-    pub fn object(&self, name: &str) -> Result<Rc<Object>> {
+    pub(crate) fn object(&self, name: &str) -> Result<Rc<Object>> {
         match self.get(name) {
             Value::Object(o) => Ok(o),
             _ => Err(self.wrong(name, "a module")),

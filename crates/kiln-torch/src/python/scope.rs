@@ -26,12 +26,12 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// A scope within `parent`.
-    pub fn within(parent: &Rc<Scope>) -> Rc<Self> {
+    pub(crate) fn within(parent: &Rc<Scope>) -> Rc<Self> {
         Rc::new(Self { parent: Some(parent.clone()), ..Self::default() })
     }
 
     /// The scope around all comprehensions.
-    pub fn outside(scope: &Rc<Scope>) -> Rc<Scope> {
+    pub(crate) fn outside(scope: &Rc<Scope>) -> Rc<Scope> {
         let mut at = scope;
         while let (true, Some(parent)) = (at.is_comprehension.get(), &at.parent) {
             at = parent;
@@ -40,7 +40,7 @@ impl Scope {
     }
 
     /// The meaning of a name.
-    pub fn get(&self, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
         let mut scope = Some(self);
         while let Some(at) = scope {
             if let Some(value) = at.names.borrow().get(name) {
@@ -52,12 +52,12 @@ impl Scope {
     }
 
     /// The value of a name here.
-    pub fn own(&self, name: &str) -> Option<Value> {
+    pub(crate) fn own(&self, name: &str) -> Option<Value> {
         self.names.borrow().get(name).cloned()
     }
 
     /// Binds a name to a value.
-    pub fn set(&self, name: &str, value: Value) {
+    pub(crate) fn set(&self, name: &str, value: Value) {
         if self.elsewhere.borrow().contains(name) {
             let mut scope = self.parent.as_deref();
             while let Some(at) = scope {
@@ -74,7 +74,7 @@ impl Scope {
 
     /// Takes a name away. Models that were trained are deleted to make room for the next; the caller of Kiln can still
     /// ask for them.
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         let removed = self.names.borrow_mut().remove_entry(name);
         if let (Some((name, value)), None) = (removed, &self.parent) {
             self.deleted.borrow_mut().insert(name, value);
@@ -82,24 +82,24 @@ impl Scope {
     }
 
     /// The value of a name of a file, even if the program has deleted it.
-    pub fn own_or_deleted(&self, name: &str) -> Option<Value> {
+    pub(crate) fn own_or_deleted(&self, name: &str) -> Option<Value> {
         self.own(name).or_else(|| self.deleted.borrow().get(name).cloned())
     }
 
     /// Lets assignments of a name go further out.
-    pub fn declare_elsewhere(&self, name: &str) {
+    pub(crate) fn declare_elsewhere(&self, name: &str) {
         self.elsewhere.borrow_mut().insert(name.into());
     }
 
     /// All names of this scope, sorted.
-    pub fn names(&self) -> Vec<Rc<str>> {
+    pub(crate) fn names(&self) -> Vec<Rc<str>> {
         let mut names: Vec<Rc<str>> = self.names.borrow().keys().cloned().collect();
         names.sort();
         names
     }
 
     /// Forgets everything, so that scopes and the functions in them do not keep each other alive.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let names = std::mem::take(&mut *self.names.borrow_mut());
         drop((names, self.stars.take(), self.deleted.take()));
     }
@@ -121,12 +121,12 @@ pub(crate) struct Env {
 
 impl Env {
     /// A place outside of functions and classes.
-    pub fn new(scope: Rc<Scope>, file: u32) -> Self {
+    pub(crate) fn new(scope: Rc<Scope>, file: u32) -> Self {
         Self { scope, file, method: None, around: None, yields: None }
     }
 
     /// The scope of the file.
-    pub fn globals(&self) -> Rc<Scope> {
+    pub(crate) fn globals(&self) -> Rc<Scope> {
         let mut scope = &self.scope;
         while let Some(parent) = &scope.parent {
             scope = parent;
@@ -135,17 +135,17 @@ impl Env {
     }
 
     /// The same with other names.
-    pub fn with_scope(&self, scope: Rc<Scope>) -> Self {
+    pub(crate) fn with_scope(&self, scope: Rc<Scope>) -> Self {
         Self { scope, ..self.clone() }
     }
 
     /// The names that a function defined here sees.
-    pub fn closure(&self) -> Rc<Scope> {
+    pub(crate) fn closure(&self) -> Rc<Scope> {
         self.around.as_ref().unwrap_or(&self.scope).clone()
     }
 
     /// The class whose method is being called.
-    pub fn class(&self) -> Option<Rc<Class>> {
+    pub(crate) fn class(&self) -> Option<Rc<Class>> {
         self.method.as_ref().and_then(|(function, _)| function.owner.borrow().clone())
     }
 }

@@ -180,28 +180,28 @@ pub(crate) enum Container {
 
 impl Class {
     /// The class and its ancestors.
-    pub fn mro(self: &Rc<Self>) -> impl Iterator<Item = &Rc<Class>> {
+    pub(crate) fn mro(self: &Rc<Self>) -> impl Iterator<Item = &Rc<Class>> {
         std::iter::once(self).chain(&self.ancestors)
     }
 
     /// An attribute of the class or the nearest ancestor that has it.
-    pub fn find(self: &Rc<Self>, name: &str) -> Option<Value> {
+    pub(crate) fn find(self: &Rc<Self>, name: &str) -> Option<Value> {
         self.mro().find_map(|class| class.attributes.borrow().get(name).cloned())
     }
 
     /// Whether this is `other` or derives from it.
-    pub fn derives_from(self: &Rc<Self>, other: &Rc<Class>) -> bool {
+    pub(crate) fn derives_from(self: &Rc<Self>, other: &Rc<Class>) -> bool {
         self.mro().any(|class| Rc::ptr_eq(class, other))
     }
 
     /// The nearest class that PyTorch defines.
-    pub fn native(self: &Rc<Self>) -> NativeClass {
+    pub(crate) fn native(self: &Rc<Self>) -> NativeClass {
         let natives = self.mro().map(|class| class.native);
         natives.into_iter().find(|native| !matches!(native, NativeClass::None)).unwrap_or(NativeClass::Plain)
     }
 
     /// The type of values that its objects are as well: `dict` for `class Config(dict)`.
-    pub fn builtin(self: &Rc<Self>) -> Option<&'static Native> {
+    pub(crate) fn builtin(self: &Rc<Self>) -> Option<&'static Native> {
         self.mro().find_map(|class| match class.native {
             NativeClass::Type(native) => Some(native),
             _ => None,
@@ -209,17 +209,17 @@ impl Class {
     }
 
     /// Whether this is the class that Python calls so, or derives from it.
-    pub fn is_named(self: &Rc<Self>, name: &str) -> bool {
+    pub(crate) fn is_named(self: &Rc<Self>, name: &str) -> bool {
         self.mro().any(|class| &*class.name == name && !matches!(class.native, NativeClass::None))
     }
 
     /// Whether its objects are modules.
-    pub fn is_module(self: &Rc<Self>) -> bool {
+    pub(crate) fn is_module(self: &Rc<Self>) -> bool {
         matches!(self.native(), NativeClass::Module | NativeClass::Container(_) | NativeClass::Layer(_))
     }
 
     /// The base that is not known, of the class or an ancestor.
-    pub fn unknown_base(self: &Rc<Self>) -> Option<Rc<Opaque>> {
+    pub(crate) fn unknown_base(self: &Rc<Self>) -> Option<Rc<Opaque>> {
         self.mro().find_map(|class| class.unknown_base.clone())
     }
 }
@@ -268,7 +268,7 @@ pub(crate) struct Hook {
 
 impl Object {
     /// A new object without attributes.
-    pub fn new(class: Rc<Class>) -> Rc<Self> {
+    pub(crate) fn new(class: Rc<Class>) -> Rc<Self> {
         Rc::new(Self {
             class,
             attributes: RefCell::default(),
@@ -283,13 +283,13 @@ impl Object {
     }
 
     /// An attribute of the object itself.
-    pub fn get(&self, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
         self.attributes.borrow().get(name).cloned()
     }
 
     /// Sets an attribute of the object itself. Parameters and modules are in the order in which they are registered,
     /// whatever the attribute was before.
-    pub fn set(&self, name: &str, value: Value) {
+    pub(crate) fn set(&self, name: &str, value: Value) {
         let registered = |value: &Value| matches!(value, Value::Parameter(_)) || value.as_module().is_some();
         let mut attributes = self.attributes.borrow_mut();
         if registered(&value) && attributes.get(name).is_some_and(|old| !registered(old)) {
@@ -299,7 +299,7 @@ impl Object {
     }
 
     /// The modules in it, by name, in the order of their registration.
-    pub fn children(&self) -> Vec<(Rc<str>, Rc<Object>)> {
+    pub(crate) fn children(&self) -> Vec<(Rc<str>, Rc<Object>)> {
         let attributes = self.attributes.borrow();
         let modules = attributes.iter().filter_map(|(name, value)| match value {
             Value::Object(object) if object.class.is_module() => Some((name.clone(), object.clone())),
@@ -336,12 +336,12 @@ pub(crate) struct Dict {
 
 impl Dict {
     /// A dict of these entries.
-    pub fn of(entries: IndexMap<Key, (Value, Value)>) -> Self {
+    pub(crate) fn of(entries: IndexMap<Key, (Value, Value)>) -> Self {
         Self { entries, is_ordered: false }
     }
 
     /// The value of a name.
-    pub fn named(&self, name: &str) -> Option<Value> {
+    pub(crate) fn named(&self, name: &str) -> Option<Value> {
         self.entries.get(&Key::Str(name.into())).map(|(_, value)| value.clone())
     }
 }
@@ -360,7 +360,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// The key of a value, if it can be one. Tuples nest as deep as `depth`.
-    pub fn of(value: &Value, depth: usize) -> Option<Self> {
+    pub(crate) fn of(value: &Value, depth: usize) -> Option<Self> {
         Some(match value.plain() {
             Value::None => Key::None,
             Value::Bool(b) => Key::Int(i64::from(*b)),
@@ -379,7 +379,7 @@ impl Key {
 
 impl Value {
     /// The value itself; of an object whose class derives from `dict`, `int` and so on, what it is as one.
-    pub fn plain(&self) -> &Value {
+    pub(crate) fn plain(&self) -> &Value {
         match self {
             Value::Object(object) => object.contents.get().unwrap_or(self),
             other => other,
@@ -387,39 +387,39 @@ impl Value {
     }
 
     /// A dict of names.
-    pub fn named(entries: impl IntoIterator<Item = (Rc<str>, Value)>) -> Self {
+    pub(crate) fn named(entries: impl IntoIterator<Item = (Rc<str>, Value)>) -> Self {
         let entries =
             entries.into_iter().map(|(name, value)| (Key::Str(name.clone()), (Value::Str(name), value)));
         Value::Dict(Rc::new(Dict::of(entries.collect()).into()))
     }
 
     /// A string.
-    pub fn str(text: impl AsRef<str>) -> Self {
+    pub(crate) fn str(text: impl AsRef<str>) -> Self {
         Value::Str(text.as_ref().into())
     }
 
     /// A tuple.
-    pub fn tuple(items: impl IntoIterator<Item = Value>) -> Self {
+    pub(crate) fn tuple(items: impl IntoIterator<Item = Value>) -> Self {
         Value::Tuple(Rc::new(items.into_iter().collect()))
     }
 
     /// A list.
-    pub fn list(items: impl IntoIterator<Item = Value>) -> Self {
+    pub(crate) fn list(items: impl IntoIterator<Item = Value>) -> Self {
         Value::List(Rc::new(RefCell::new(items.into_iter().collect())))
     }
 
     /// Elements that are taken once.
-    pub fn iterator(items: Vec<Value>) -> Self {
+    pub(crate) fn iterator(items: Vec<Value>) -> Self {
         Value::Iterator(Rc::new(RefCell::new(items.into_iter())))
     }
 
     /// A tensor.
-    pub fn tensor(id: ValueId) -> Self {
+    pub(crate) fn tensor(id: ValueId) -> Self {
         Value::Tensor(Rc::new(Cell::new(id)))
     }
 
     /// A dimension as Python sees it: a number, or a size that is not known yet.
-    pub fn size(dim: Dim) -> Self {
+    pub(crate) fn size(dim: Dim) -> Self {
         match dim.as_const() {
             Some(value) => Value::Int(value),
             None => Value::Size(Rc::new(dim)),
@@ -427,7 +427,7 @@ impl Value {
     }
 
     /// As an integer that may depend on the batch.
-    pub fn as_dim(&self) -> Option<Dim> {
+    pub(crate) fn as_dim(&self) -> Option<Dim> {
         match self.plain() {
             Value::Int(i) => Some(Dim::from(*i)),
             Value::Bool(b) => Some(Dim::from(i64::from(*b))),
@@ -438,7 +438,7 @@ impl Value {
 
     /// As a number.
     #[allow(clippy::as_conversions, reason = "Python's float() rounds, too")]
-    pub fn as_f64(&self) -> Option<f64> {
+    pub(crate) fn as_f64(&self) -> Option<f64> {
         match self.plain() {
             Value::Int(i) => Some(*i as f64),
             Value::Bool(b) => Some(f64::from(u8::from(*b))),
@@ -448,7 +448,7 @@ impl Value {
     }
 
     /// As an integer.
-    pub fn as_int(&self) -> Option<i64> {
+    pub(crate) fn as_int(&self) -> Option<i64> {
         match self.plain() {
             Value::Int(i) => Some(*i),
             Value::Bool(b) => Some(i64::from(*b)),
@@ -457,7 +457,7 @@ impl Value {
     }
 
     /// As text.
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match self.plain() {
             Value::Str(s) => Some(s),
             _ => None,
@@ -465,7 +465,7 @@ impl Value {
     }
 
     /// As a module.
-    pub fn as_module(&self) -> Option<&Rc<Object>> {
+    pub(crate) fn as_module(&self) -> Option<&Rc<Object>> {
         match self {
             Value::Object(object) if object.class.is_module() => Some(object),
             _ => None,
@@ -473,7 +473,7 @@ impl Value {
     }
 
     /// The address of something that has an identity.
-    pub fn identity(&self) -> Option<usize> {
+    pub(crate) fn identity(&self) -> Option<usize> {
         Some(match self {
             Value::List(x) => Rc::as_ptr(x).addr(),
             Value::Dict(x) | Value::Set(x) => Rc::as_ptr(x).addr(),
@@ -493,7 +493,7 @@ impl Value {
     }
 
     /// What Python calls the type.
-    pub fn type_name(&self) -> String {
+    pub(crate) fn type_name(&self) -> String {
         match self {
             Value::None => "None".into(),
             Value::Ellipsis => "ellipsis".into(),

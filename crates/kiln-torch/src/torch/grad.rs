@@ -35,17 +35,17 @@ pub(crate) struct Gradients {
 
 impl Gradients {
     /// Whether gradients are followed.
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         !self.is_off
     }
 
     /// Notes a parameter that is trained.
-    pub fn add_source(&mut self, id: ValueId) {
+    pub(crate) fn add_source(&mut self, id: ValueId) {
         self.sources.insert(id);
     }
 
     /// Whether a value is a parameter that is trained.
-    pub fn is_source(&self, id: ValueId) -> bool {
+    pub(crate) fn is_source(&self, id: ValueId) -> bool {
         self.sources.contains(&id)
     }
 

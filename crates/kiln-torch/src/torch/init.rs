@@ -35,14 +35,14 @@ pub(crate) enum Init {
 
 impl Init {
     /// What `reset_parameters` of linear layers and convolutions draws: uniform within `1 / sqrt(fan_in)`.
-    pub fn layer(fan_in: usize) -> Self {
+    pub(crate) fn layer(fan_in: usize) -> Self {
         #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         Init::Uniform(-bound, bound)
     }
 
     /// The values of a tensor of `shape`; random ones depend on the seed and the parameter's number.
-    pub fn values(&self, shape: &[usize], seed: u64, number: u32) -> Vec<f32> {
+    pub(crate) fn values(&self, shape: &[usize], seed: u64, number: u32) -> Vec<f32> {
         let count = size(shape);
         match self {
             Init::Constant(value) => vec![*value; count],

@@ -119,7 +119,7 @@ pub(super) enum Training {
 
 impl Training {
     /// The argument `training`.
-    pub fn of(i: &mut Interpreter, b: &Bound) -> Result<Self> {
+    pub(super) fn of(i: &mut Interpreter, b: &Bound) -> Result<Self> {
         Ok(match b.get("training") {
             Value::Training => Training::Step,
             other if i.truth(&other)? => Training::Always,
@@ -128,7 +128,7 @@ impl Training {
     }
 
     /// Whether something random happens now; `forward` is read again for training.
-    pub fn is_random(&self, i: &mut Interpreter, b: &Bound, layer: &str) -> Result<bool> {
+    pub(super) fn is_random(&self, i: &mut Interpreter, b: &Bound, layer: &str) -> Result<bool> {
         match self {
             Training::Step => i.truth(&Value::Training),
             Training::Never => Ok(false),

@@ -41,7 +41,7 @@ impl Parameter {
     }
 
     /// Gives other first values.
-    pub fn begin(&self, init: Init) {
+    pub(crate) fn begin(&self, init: Init) {
         *self.init.borrow_mut() = init;
         self.known.set(None);
         self.number.set(None);

@@ -40,7 +40,7 @@ const MAX_WORK: u64 = 1 << 26;
 
 impl Trace {
     /// The path of a module; its class where it belongs to no other.
-    pub fn path(&self, module: &Rc<Object>) -> String {
+    pub(crate) fn path(&self, module: &Rc<Object>) -> String {
         match self.paths.get(&Rc::as_ptr(module).addr()) {
             Some(path) => path.clone(),
             None => module.class.name.rsplit('.').next().unwrap_or_default().chars().take(100).collect(),
@@ -48,7 +48,7 @@ impl Trace {
     }
 
     /// `forward` reads an attribute.
-    pub fn reads(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
+    pub(crate) fn reads(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
         let is_number = matches!(
             value,
             Value::Int(_) | Value::Float(_) | Value::Tensor(_) | Value::List(_) | Value::Tuple(_)
@@ -60,7 +60,7 @@ impl Trace {
     }
 
     /// `forward` sets an attribute.
-    pub fn writes(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
+    pub(crate) fn writes(&mut self, module: &Rc<Object>, name: &str, value: &Value) {
         if !self.is_running {
             return;
         }
@@ -82,7 +82,7 @@ impl Trace {
     }
 
     /// A module begins.
-    pub fn enter(&mut self, path: String, is_layer: bool) -> bool {
+    pub(crate) fn enter(&mut self, path: String, is_layer: bool) -> bool {
         if is_layer {
             self.name.clone_from(&path);
         }
@@ -91,14 +91,14 @@ impl Trace {
     }
 
     /// A module ends; `before` is what [`Trace::enter`] gave.
-    pub fn leave(&mut self, before: bool) {
+    pub(crate) fn leave(&mut self, before: bool) {
         self.stack.pop();
         self.in_layer = before;
     }
 
     /// A function begins. Outside of layers, nodes are called after the module and the function, with a number if the
     /// module has used it before: `conv1.relu`, `relu_1`.
-    pub fn function(&mut self, name: &str) {
+    pub(crate) fn function(&mut self, name: &str) {
         if self.in_layer || !self.is_running {
             return;
         }
@@ -113,7 +113,7 @@ impl Trace {
     }
 
     /// The name of the node being created.
-    pub fn current(&self) -> &str {
+    pub(crate) fn current(&self) -> &str {
         &self.name
     }
 }

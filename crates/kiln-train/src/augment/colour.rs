@@ -4,7 +4,7 @@
 const GREY: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// Changes colours: `factors` of brightness, contrast and saturation, then the hue by `turn` of a circle.
-pub fn jitter(image: &mut [f32], [channels, height, width]: [usize; 3], factors: [f32; 3], turn: f32) {
+pub(super) fn jitter(image: &mut [f32], [channels, height, width]: [usize; 3], factors: [f32; 3], turn: f32) {
     let [brightness, contrast, saturation] = factors;
     let plane = height * width;
     if plane == 0 {

@@ -59,7 +59,7 @@ fn middle(image: &[f32], shape: [usize; 3], [rows, columns]: [usize; 2]) -> Vec<
 }
 
 /// The piece that begins at `from`; zeros where there is no image.
-pub fn piece(
+pub(super) fn piece(
     image: &[f32],
     [channels, height, width]: [usize; 3],
     from: [isize; 2],
@@ -79,7 +79,7 @@ pub fn piece(
 }
 
 /// `RandomResizedCrop`: a share of the area with sides in a ratio, both drawn, brought to a size.
-pub fn resized_crop(
+pub(super) fn resized_crop(
     image: &[f32],
     shape: [usize; 3],
     sides: [usize; 2],
@@ -116,7 +116,7 @@ pub fn resized_crop(
 
 /// An image of another size: a triangle as wide as an old pixel, or as a new one where those are larger, over each new
 /// pixel (Pillow's `BILINEAR`).
-pub fn resized(
+pub(super) fn resized(
     image: &[f32],
     [channels, height, width]: [usize; 3],
     [rows, columns]: [usize; 2],

@@ -4,10 +4,18 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 /// A map from places of the new image to places of the old one: a 3 x 3 matrix of which the last element is 1.
-pub type Map = [f32; 8];
+pub(super) type Map = [f32; 8];
 
 /// Turned by `angle` degrees around the middle, scaled by `factor`, sheared by `shear` degrees, moved by `(dx, dy)`.
-pub fn affine(angle: f32, dx: f32, dy: f32, factor: f32, shear: f32, height: usize, width: usize) -> Map {
+pub(super) fn affine(
+    angle: f32,
+    dx: f32,
+    dy: f32,
+    factor: f32,
+    shear: f32,
+    height: usize,
+    width: usize,
+) -> Map {
     let (sin, cos) = angle.to_radians().sin_cos();
     let slope = shear.to_radians().tan();
     // The inverse of scale * rotation * shear.
@@ -19,7 +27,7 @@ pub fn affine(angle: f32, dx: f32, dy: f32, factor: f32, shear: f32, height: usi
 }
 
 /// Corners that are up to `distortion` times half the size inwards: top left, top right, bottom right, bottom left.
-pub fn inner_corners(
+pub(super) fn inner_corners(
     distortion: f32,
     height: usize,
     width: usize,
@@ -37,7 +45,7 @@ pub fn inner_corners(
 }
 
 /// The map that shows at `corners` what was in the corners of the image.
-pub fn perspective(corners: &[(f32, f32); 4], height: usize, width: usize) -> Option<Map> {
+pub(super) fn perspective(corners: &[(f32, f32); 4], height: usize, width: usize) -> Option<Map> {
     let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
     let old = [(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)];
     let mut rows: Vec<[f64; 9]> = Vec::with_capacity(8);
@@ -71,7 +79,7 @@ fn solve(rows: &mut [[f64; 9]]) -> Option<Map> {
 }
 
 /// The image as `map` shows it.
-pub fn warp(image: &[f32], [channels, height, width]: [usize; 3], map: &Map) -> Vec<f32> {
+pub(super) fn warp(image: &[f32], [channels, height, width]: [usize; 3], map: &Map) -> Vec<f32> {
     let mut out = vec![0.0; image.len()];
     let [a, b, c, d, e, f, g, h] = *map;
     for row in 0..height {

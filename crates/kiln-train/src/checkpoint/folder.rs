@@ -10,12 +10,12 @@ use crate::error::TrainError;
 const DAMAGED: &str = "damaged";
 
 /// The checkpoint of a step.
-pub fn numbered(folder: &Path, step: u64) -> PathBuf {
+pub(crate) fn numbered(folder: &Path, step: u64) -> PathBuf {
     folder.join(name(step))
 }
 
 /// The checkpoint of the best epoch.
-pub fn best(folder: &Path) -> PathBuf {
+pub(crate) fn best(folder: &Path) -> PathBuf {
     folder.join("best.safetensors")
 }
 
@@ -51,7 +51,7 @@ pub struct Damaged {
 }
 
 /// The newest intact checkpoint of a folder, and the newer damaged ones.
-pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Damaged>), TrainError> {
+pub(crate) fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Damaged>), TrainError> {
     let mut damaged = Vec::new();
     for step in steps(folder)?.into_iter().rev() {
         let path = numbered(folder, step);
@@ -69,7 +69,7 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Damaged>), Train
 
 /// Sets damaged checkpoints aside, so that new ones are not taken for older than they are. They are kept under
 /// another name.
-pub fn set_aside(damaged: &[Damaged]) -> Result<(), TrainError> {
+pub(crate) fn set_aside(damaged: &[Damaged]) -> Result<(), TrainError> {
     for Damaged { path, .. } in damaged {
         let mut name = path.clone().into_os_string();
         name.push(".");
@@ -80,7 +80,7 @@ pub fn set_aside(damaged: &[Damaged]) -> Result<(), TrainError> {
 }
 
 /// Removes all but the last `keep` checkpoints up to that of `step`.
-pub fn prune(folder: &Path, step: u64, keep: usize) -> Result<(), TrainError> {
+pub(crate) fn prune(folder: &Path, step: u64, keep: usize) -> Result<(), TrainError> {
     let mut old = steps(folder)?;
     old.retain(|other| *other <= step);
     for step in old.iter().rev().skip(keep.max(1)) {

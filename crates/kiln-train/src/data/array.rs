@@ -44,7 +44,7 @@ impl Place<'_> {
 }
 
 /// Reads an `.npz` file, or a folder with `.npy` files of the same names.
-pub fn load(path: &Path) -> Result<Splits, DataError> {
+pub(super) fn load(path: &Path) -> Result<Splits, DataError> {
     let mut place = if path.is_dir() { Place::Folder(path) } else { Place::File(path, Archive::open(path)?) };
     let Some((x, y)) = place.find(&TRAIN)? else {
         return Err(DataError::file(path, "has no arrays `x` and `y` (nor `x_train` and `y_train`)"));

@@ -55,12 +55,12 @@ const HUNDRED: Kind = Kind {
 };
 
 /// Reads CIFAR-10: `data_batch_1` to `data_batch_5` and `test_batch`, with `.bin` behind their names or without.
-pub fn load_10(folder: &Path) -> Result<Splits, DataError> {
+pub(super) fn load_10(folder: &Path) -> Result<Splits, DataError> {
     TEN.load(folder)
 }
 
 /// Reads CIFAR-100 with its fine labels: `train` and `test`, with `.bin` behind their names or without.
-pub fn load_100(folder: &Path) -> Result<Splits, DataError> {
+pub(super) fn load_100(folder: &Path) -> Result<Splits, DataError> {
     HUNDRED.load(folder)
 }
 

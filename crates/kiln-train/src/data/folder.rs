@@ -14,7 +14,7 @@ use crate::picture::{MOST_PIXELS, Picture};
 
 /// Reads `folder/train` with `folder/val` (or `valid`, `validation`) and `folder/test`; or `folder` itself, if its
 /// folders are the classes.
-pub fn load(folder: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
+pub(super) fn load(folder: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     let layout = Layout::of(folder)?;
     let mut names = classes(&layout.train)?;
     if names.is_empty() {

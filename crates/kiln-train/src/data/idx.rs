@@ -9,17 +9,17 @@ use super::{Dataset, Samples, Skipped, Splits, Targets, numbered};
 use crate::error::DataError;
 
 /// A data set in MNIST's form: its folder in torchvision's layout, and what its classes are called there.
-pub struct Kin {
+pub(super) struct Kin {
     /// `DIR/NAME/raw` has the files.
     folder: &'static str,
     classes: &'static [&'static str],
 }
 
 /// The digits.
-pub const MNIST: Kin = Kin { folder: "MNIST", classes: &[] };
+pub(super) const MNIST: Kin = Kin { folder: "MNIST", classes: &[] };
 
 /// Clothes (Xiao, Rasul and Vollgraf 2017).
-pub const FASHION: Kin = Kin {
+pub(super) const FASHION: Kin = Kin {
     folder: "FashionMNIST",
     classes: &[
         "T-shirt/top",
@@ -36,13 +36,13 @@ pub const FASHION: Kin = Kin {
 };
 
 /// Japanese syllables (Clanuwat et al. 2018).
-pub const KUZUSHIJI: Kin =
+pub(super) const KUZUSHIJI: Kin =
     Kin { folder: "KMNIST", classes: &["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"] };
 
 impl Kin {
     /// Reads the four files in `folder`, or where torchvision puts them below it. What is called MNIST may be one of the
     /// others, if it is the only one there.
-    pub fn load(&self, folder: &Path) -> Result<Splits, DataError> {
+    pub(super) fn load(&self, folder: &Path) -> Result<Splits, DataError> {
         let has = |place: &Path| find(place, "train-images", "idx3-ubyte").is_ok();
         let below = |kin: &Kin| [folder.join(kin.folder).join("raw"), folder.join(kin.folder)];
         let own =

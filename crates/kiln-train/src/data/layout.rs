@@ -21,7 +21,7 @@ const TEST: [&str; 2] = ["test", "testing"];
 
 /// The folders of the parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub(super) struct Layout {
     /// Whose folders are the classes.
     pub train: PathBuf,
     /// The same for validation.
@@ -52,7 +52,7 @@ fn is_picture(path: &Path) -> bool {
 
 /// All images in a folder and below, in the order of `ImageFolder`: folder after folder by their whole path, the names
 /// in each in order.
-pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let (mut found, mut folders) = (Vec::new(), vec![(folder.to_owned(), 0)]);
     while let Some((folder, depth)) = folders.pop() {
         if depth > DEEPEST {
@@ -79,7 +79,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The classes of a part: its folders. A class is called by its folder's name, so that has to be text.
-pub fn classes(root: &Path) -> Result<Vec<String>, DataError> {
+pub(super) fn classes(root: &Path) -> Result<Vec<String>, DataError> {
     let class = |path: &PathBuf| match path.file_name().unwrap_or_default().to_str() {
         Some(name) => Ok(name.to_owned()),
         None => Err(DataError::file(
@@ -95,7 +95,7 @@ impl Layout {
     ///
     /// `train` is a part where its folders hold images and it has none of its own, and either another part has
     /// classes of the same names, or there is no other folder with images. Then it is a class among others.
-    pub fn of(folder: &Path) -> Result<Self, DataError> {
+    pub(super) fn of(folder: &Path) -> Result<Self, DataError> {
         let (folders, _) = entries(folder)?;
         let named = |names: &[&str]| {
             names.iter().find_map(|wanted| folders.iter().find(|path| name(path) == *wanted)).cloned()

@@ -13,7 +13,7 @@ use crate::error::DataError;
 
 /// Reads a table. The target is the last column: words are classes, numbers are values, and whole numbers what the loss
 /// makes of them. A model that knows its columns finds them by name, and one that knows its classes their words.
-pub fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
+pub(super) fn load(path: &Path, options: &SourceOptions) -> Result<Splits, DataError> {
     let wrong = |message: String| DataError::file(path, message);
     let (mut reader, names) = open(path)?;
     if names.len() < 2 {

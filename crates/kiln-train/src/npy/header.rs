@@ -15,7 +15,7 @@ const MOST_DIMENSIONS: usize = 64;
 
 /// The type of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(super) enum Type {
     Bool,
     U8,
     I8,
@@ -51,7 +51,7 @@ impl Type {
     }
 
     /// Bytes of an element.
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Type::Bool | Type::U8 | Type::I8 => 1,
             Type::U16 | Type::I16 | Type::F16 => 2,
@@ -63,7 +63,7 @@ impl Type {
 
 /// The header of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     pub element: Type,
     pub big_endian: bool,
     pub shape: Vec<usize>,
@@ -71,7 +71,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header; what follows are the elements.
-    pub fn read(reader: &mut impl Read) -> Result<Self, String> {
+    pub(super) fn read(reader: &mut impl Read) -> Result<Self, String> {
         let none = |_| "is not an .npy array: it ends in its header".to_owned();
         let mut start = [0; 8];
         reader.read_exact(&mut start).map_err(none)?;

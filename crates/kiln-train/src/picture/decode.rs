@@ -13,7 +13,7 @@ use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 use super::{Picture, length};
 
 /// Images with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
-pub const MOST_DECODED: usize = 178_956_970;
+pub(super) const MOST_DECODED: usize = 178_956_970;
 
 /// Pixels of a side. JPEG cannot have more.
 const LONGEST_SIDE: usize = 1 << 16;
@@ -25,7 +25,7 @@ const MOST_MEMORY: usize = 1 << 30;
 const MOST_SCANS: usize = 100;
 
 /// Decodes a PNG or JPEG file, in colours or grey. Of a grey file only one channel is kept in both cases.
-pub fn decode(bytes: &[u8], grey: bool) -> Result<Picture, String> {
+pub(super) fn decode(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     let decoder = if bytes.starts_with(b"\xff\xd8") {
         jpeg
     } else if bytes.starts_with(b"\x89PNG") {

@@ -14,7 +14,7 @@ struct Window {
 }
 
 /// The image at another size, which is not zero.
-pub fn resize(picture: Picture, height: usize, width: usize) -> Picture {
+pub(super) fn resize(picture: Picture, height: usize, width: usize) -> Picture {
     let Picture { channels, .. } = picture;
     let mut now = picture;
     if width != now.width {

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use crate::error::TrainError;
 
 /// Points that belong together.
-pub struct Series {
+pub(super) struct Series {
     /// For the legend.
     pub name: String,
     /// The points.
@@ -14,7 +14,7 @@ pub struct Series {
 
 impl Series {
     /// A series; points that are not finite are left out.
-    pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+    pub(super) fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
         Self { name: name.into(), points }
     }
@@ -22,7 +22,7 @@ impl Series {
 
 /// How the horizontal axis counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
+pub(super) enum Scale {
     /// Evenly.
     Linear,
     /// By powers of ten.
@@ -60,7 +60,7 @@ macro_rules! draw {
     };
 }
 /// A chart of some series; nothing where there is nothing to draw.
-pub fn lines(
+pub(super) fn lines(
     title: &str,
     across: &str,
     series: &[Series],

@@ -8,7 +8,7 @@ use crate::activations::{BINS, LayerStats};
 use crate::error::TrainError;
 
 /// An image as a PNG file.
-pub fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
+pub(super) fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
@@ -18,7 +18,7 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>, TrainError> {
 
 /// The filters of a first layer, a weight `[out, in, height, width]`, side by side: colours where there are three
 /// channels, else the first channel as grey, each from its smallest to its largest element.
-pub fn filters(weight: &HostTensor) -> Option<RgbImage> {
+pub(super) fn filters(weight: &HostTensor) -> Option<RgbImage> {
     const PIXEL: usize = 8;
     const ACROSS: usize = 16;
     const MOST: usize = 128;
@@ -51,7 +51,7 @@ pub fn filters(weight: &HostTensor) -> Option<RgbImage> {
 
 /// fastai's "colourful dimension": a column for each step, a row for each bin, the brighter the more elements
 /// (logarithms of the counts).
-pub fn colourful(layer: &LayerStats) -> Option<RgbImage> {
+pub(super) fn colourful(layer: &LayerStats) -> Option<RgbImage> {
     const PIXEL: u32 = 4;
     let most =
         layer.snapshots.iter().flat_map(|snapshot| snapshot.histogram).max().filter(|most| *most > 0)?;
