@@ -137,7 +137,7 @@ fn what_wraps_a_model_is_left_out_or_added_with_a_note() {
     assert_eq!(
         note,
         [
-            "the names of the model's weights begin with `net.model.` in it, which was removed; `loss.weight`, `n_averaged` were passed over"
+            "the names of the model's weights begin with `net.model.` in it, which was removed; `loss.weight`, `n_averaged` were ignored"
         ]
     );
 
