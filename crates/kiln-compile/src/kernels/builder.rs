@@ -259,7 +259,6 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
         self.epilogue_of(group, anchor, layout, space, buffers, source)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "private; the public forms fill in most of them")]
     fn epilogue_of(
         &mut self,
         group: &Group,

@@ -303,7 +303,7 @@ impl fmt::Display for Operation {
             Self::Pool { window, max } => write!(f, "{}_pool {window}", extremum(max)),
             Self::PoolGrad { window, max } => write!(f, "{}_pool_grad {window}", extremum(max)),
             Self::Reduce { kind, length, results } => {
-                write!(f, "reduce_{} length={length} results={results}", kind.name())
+                write!(f, "{} length={length} results={results}", kind.name())
             }
             Self::SumColumns { rows, columns } => write!(f, "sum_columns rows={rows} columns={columns}"),
             Self::ArgReduce { length, lines } => write!(f, "arg_reduce length={length} lines={lines}"),

@@ -76,9 +76,9 @@ impl Sizes {
     }
 }
 
-/// How outer products are tiled.
+/// The tile of sums of outer products: rows and columns of the weight, and positions that are summed at a time.
 #[derive(Clone, Copy)]
-struct Tile {
+struct OuterTile {
     /// Lanes that own columns; 1 where each invocation is by itself.
     lanes: usize,
     /// Row vectors.
@@ -89,7 +89,7 @@ struct Tile {
     places: usize,
 }
 
-impl Tile {
+impl OuterTile {
     /// The tile of one invocation.
     const REGISTER: Self = Self { lanes: 1, rows: 1, columns: 1, places: 1 };
 
@@ -142,7 +142,7 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Some(sizes) = Sizes::of(problem) else { return vec![] };
     let lanes = target.subgroup_size.filter(|lanes| BROADCAST_LANES.contains(lanes));
     let broadcast = lanes.and_then(|lanes| usize::try_from(lanes).ok());
-    let tiles = broadcast.map(|lanes| Tile::broadcast(lanes, &sizes)).into_iter().chain([Tile::REGISTER]);
+    let tiles = broadcast.map(|lanes| OuterTile::broadcast(lanes, &sizes)).into_iter().chain([OuterTile::REGISTER]);
     let knobs = tiles.map(|tile| {
         let (group_tiles, column_tiles) = tile.tiles(&sizes);
         let wanted = match (target.class, tile.lanes) {
@@ -164,7 +164,7 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
 
 fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     let Some(sizes) = Sizes::of(problem) else { return Demands::default() };
-    let tile = Tile::of(knobs);
+    let tile = OuterTile::of(knobs);
     let operands = match &problem.operation {
         Operation::ConvGradWeight(conv) if admits_im2col(conv) => {
             vec![OperandLayout::PartialIm2col, OperandLayout::ChannelRows]
@@ -185,7 +185,7 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
 
 fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Some(sizes) = Sizes::of(problem) else { return Estimate::default() };
-    let tile = Tile::of(knobs);
+    let tile = OuterTile::of(knobs);
     let (group_tiles, column_tiles) = tile.tiles(&sizes);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let parts = knobs.get("parts").max(1);
@@ -265,7 +265,7 @@ fn launch(
     mut params: Params,
     values: minijinja::Value,
 ) -> Result<(), CompileError> {
-    let tile = Tile::of(knobs);
+    let tile = OuterTile::of(knobs);
     // Of a product the rows of the result are those of the left operand.
     let outer = matches!(builder.problem.operation, Operation::OuterProduct { .. });
     let (x, dy) =
