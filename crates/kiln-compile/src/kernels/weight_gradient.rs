@@ -142,7 +142,8 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Some(sizes) = Sizes::of(problem) else { return vec![] };
     let lanes = target.subgroup_size.filter(|lanes| BROADCAST_LANES.contains(lanes));
     let broadcast = lanes.and_then(|lanes| usize::try_from(lanes).ok());
-    let tiles = broadcast.map(|lanes| OuterTile::broadcast(lanes, &sizes)).into_iter().chain([OuterTile::REGISTER]);
+    let tiles =
+        broadcast.map(|lanes| OuterTile::broadcast(lanes, &sizes)).into_iter().chain([OuterTile::REGISTER]);
     let knobs = tiles.map(|tile| {
         let (group_tiles, column_tiles) = tile.tiles(&sizes);
         let wanted = match (target.class, tile.lanes) {
