@@ -4,6 +4,18 @@
 //! crates, such as the [`Target`] for an available device ([`target_for`]) and [`compile_file`]. A program that only
 //! runs compiled plans should depend on [`kiln_runtime`] alone, which brings no compiler.
 //!
+//! What a program does not need it can leave out with `default-features = false`; graphs are compiled and plans run
+//! without any of these:
+//!
+//! | Feature | Brings |
+//! | --- | --- |
+//! | `onnx` | ONNX files: [`onnx`], [`test_data`] |
+//! | `torch` | PyTorch source and state dicts: [`torch`] |
+//! | `train` | the trainer, with data sets and checkpoints: [`training`], [`trainer()`] |
+//!
+//! A model definition is read ([`Model`], [`compile_file`]) with either of the first two. Gradients and optimizers are
+//! part of the compiler ([`train`]).
+//!
 //! ```no_run
 //! use kiln::{HostTensor, Session};
 //!
@@ -35,46 +47,60 @@
 //! # }
 //! ```
 
+pub mod graph;
+#[cfg(any(feature = "onnx", feature = "torch"))]
 pub mod model;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+pub mod plan;
 mod tensor;
+#[cfg(feature = "onnx")]
 pub mod test_data;
+#[cfg(feature = "torch")]
+pub mod torch;
+#[cfg(feature = "train")]
+pub mod training;
 
-use std::path::Path;
+use std::path::PathBuf;
 
+pub use graph::Graph;
 pub use kiln_compile::{
     Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
     Preferences, Records, Selection, Target, compile, compile_programs, compile_training, differentiate,
     fuse, host_dtype, passes, train,
 };
-pub use kiln_graph::{self as graph, Graph};
-pub use kiln_onnx as onnx;
-pub use kiln_plan::{self as plan, DType, Expr, Metadata, Plan, PlanError, Requirements};
 pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
     Session, SessionOptions, adapters, f16,
 };
-pub use kiln_torch as torch;
-pub use kiln_train as training;
-pub use model::{Model, ModelOptions};
+#[cfg(any(feature = "onnx", feature = "torch"))]
+pub use model::{Model, ModelOptions, compile_file};
+pub use plan::{DType, Expr, Metadata, Plan, PlanError, Requirements};
 pub use tensor::{from_host, to_host};
+#[cfg(feature = "train")]
+pub use training::{trained, trainer};
 
 /// Why a model file does not become a plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be read, or needs something that is not supported.
+    #[cfg(feature = "onnx")]
     #[error(transparent)]
     Import(#[from] onnx::ImportError),
     /// The source cannot be parsed, or needs something that is not supported.
+    #[cfg(feature = "torch")]
     #[error(transparent)]
     Source(#[from] torch::ImportError),
     /// The file's metadata is invalid.
     #[error(transparent)]
     Metadata(#[from] plan::PropertyError),
     /// The file holds no weights.
+    #[cfg(feature = "torch")]
     #[error(transparent)]
     StateDict(#[from] torch::state_dict::StateDictError),
     /// The weights belong to another model.
+    #[cfg(feature = "torch")]
     #[error(transparent)]
     Weights(#[from] torch::WeightsError),
     /// The graph cannot be compiled.
@@ -87,8 +113,15 @@ pub enum Error {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The training.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] training::TrainError),
+    /// The file is of a kind that this program was built without.
+    #[error("`{}` is of a kind that this program was built without (a feature of `kiln`)", .path.display())]
+    NotBuiltIn {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// What the compiler should know of a device: the kind of processor, subgroups of a fixed size, its limits and features.
@@ -144,47 +177,4 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
             .map(|d| d.capabilities().clone());
     }
     Ok(all.swap_remove(0))
-}
-
-/// Compiles the model definition `path` for batches (and other symbolic dimensions) up to `max`.
-pub fn compile_file(path: &Path, target: &Target, max: &[(&str, u32)]) -> Result<Compiled, Error> {
-    let Model { graph, metadata, .. } = Model::read(path, &ModelOptions::default())?;
-    let max = max.iter().map(|(name, max)| ((*name).to_owned(), *max)).collect();
-    let mut compiled = compile(&graph, &Options { target: target.clone(), max, ..Options::default() })?;
-    compiled.plan.metadata = metadata;
-    Ok(compiled)
-}
-
-/// Compiles a training of `model` with batches up to `batch`, and loads it on the device that the environment asks for.
-pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<training::Trainer, Error> {
-    let target = target_for(&default_device()?);
-    let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    let compiled = compile_training(model, training, &Options { target, max, ..Options::default() })?;
-    Ok(training::Trainer::new(Session::open(&compiled.plan)?, training)?)
-}
-
-/// The model with a trainer's current weights. If targets were scaled, the last layer scales back.
-pub fn trained(trainer: &mut training::Trainer, model: &Graph) -> Result<Graph, Error> {
-    let mut model = model.clone();
-    for id in model.states().to_vec() {
-        if let Some(index) = trainer.session().find_tensor(&model.value(id).name) {
-            let tensor = trainer.session().read_tensor(index)?;
-            let tensor = from_host(&tensor).map_err(graph::GraphError::from)?;
-            model.set_state(id, tensor)?;
-        }
-    }
-    let session = trainer.session();
-    let mut numbers = |name: &str| -> Result<Option<Vec<f32>>, Error> {
-        let Some(index) = session.find_tensor(name) else { return Ok(None) };
-        Ok(Some(session.read_tensor(index)?.to_f64().into_iter().map(|x| x as f32).collect()))
-    };
-    let (mean, std) = (numbers(train::TARGET_MEAN)?, numbers(train::TARGET_STD)?);
-    let output = trainer.interface().output.clone();
-    let output = model.outputs().iter().find(|other| other.name == output).map(|output| output.value);
-    match (mean, std, output) {
-        (Some(mean), Some(std), Some(output)) => {
-            Ok(train::fold(&model, output, &train::TargetScale { mean, std })?)
-        }
-        _ => Ok(model),
-    }
 }

@@ -1,0 +1,46 @@
+//! Training: data sets, augmentation, schedules, metrics, checkpoints, the loop.
+
+use kiln_compile::{Options, compile_training, train};
+use kiln_runtime::Session;
+pub use kiln_train::{
+    Checkpoints, Damaged, DataError, End, Evaluation, Interface, Mean, Observer, Outcome, Progress, Rate,
+    Resumed, Settings, Step, TrainError, Trainer, activations, augment, checkpoint, data, evaluate,
+    evaluate_outputs, history, loader, lr_finder, metrics, normalize, npy, picture, report, schedule,
+};
+
+use crate::graph::{Graph, GraphError};
+use crate::{Error, default_device, from_host, target_for};
+
+/// Compiles a training of `model` with batches up to `batch`, and loads it on the device that the environment asks for.
+pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<Trainer, Error> {
+    let target = target_for(&default_device()?);
+    let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
+    let compiled = compile_training(model, training, &Options { target, max, ..Options::default() })?;
+    Ok(Trainer::new(Session::open(&compiled.plan)?, training)?)
+}
+
+/// The model with a trainer's current weights. If targets were scaled, the last layer scales back.
+pub fn trained(trainer: &mut Trainer, model: &Graph) -> Result<Graph, Error> {
+    let mut model = model.clone();
+    for id in model.states().to_vec() {
+        if let Some(index) = trainer.session().find_tensor(&model.value(id).name) {
+            let tensor = trainer.session().read_tensor(index)?;
+            let tensor = from_host(&tensor).map_err(GraphError::from)?;
+            model.set_state(id, tensor)?;
+        }
+    }
+    let session = trainer.session();
+    let mut numbers = |name: &str| -> Result<Option<Vec<f32>>, Error> {
+        let Some(index) = session.find_tensor(name) else { return Ok(None) };
+        Ok(Some(session.read_tensor(index)?.to_f64().into_iter().map(|x| x as f32).collect()))
+    };
+    let (mean, std) = (numbers(train::TARGET_MEAN)?, numbers(train::TARGET_STD)?);
+    let output = trainer.interface().output.clone();
+    let output = model.outputs().iter().find(|other| other.name == output).map(|output| output.value);
+    match (mean, std, output) {
+        (Some(mean), Some(std), Some(output)) => {
+            Ok(train::fold(&model, output, &train::TargetScale { mean, std })?)
+        }
+        _ => Ok(model),
+    }
+}
