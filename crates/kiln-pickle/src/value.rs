@@ -114,7 +114,7 @@ impl Heap {
             .filter_map(|object| if let Object::Storage(storage) = object { Some(&**storage) } else { None })
     }
 
-    /// The object at a place; places come only from [`Heap::add`], and a pickle has one heap.
+    /// The object at a place; places come only from `Heap::add`, and a pickle has one heap.
     pub fn at(&self, id: Id) -> &Object {
         &self.0[id.0]
     }

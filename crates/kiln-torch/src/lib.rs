@@ -1,7 +1,7 @@
 //! PyTorch as a front end: `nn.Module` source files become graphs, without Python and without PyTorch.
 //!
-//! [`import`] reads a `.py` file, evaluates the part of it that builds the model ([`python`], an evaluator for the
-//! part of the language in which modules are written), and runs `forward` once on symbols ([`torch`], PyTorch's layers
+//! [`import`] reads a `.py` file, evaluates the part of it that builds the model (`python`, an evaluator for the
+//! part of the language in which modules are written), and runs `forward` once on symbols (`torch`, PyTorch's layers
 //! and functions in core operators). [`state_dict`] reads and writes weights: `.pt`, `.pth`, safetensors.
 //!
 //! A program is run to learn what it builds, but it can reach nothing of the machine, and what it may use of time and

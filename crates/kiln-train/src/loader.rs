@@ -92,7 +92,7 @@ impl TargetForm {
 impl Loader {
     /// All samples in their order, as they are, for a model that takes what `interface` says. The fields can be changed.
     /// Whole numbers that are still undecided become what the loss compares with; where several data sets are to have
-    /// the same classes, that is to be decided before ([`Splits::decided`]).
+    /// the same classes, that is to be decided before ([`Splits::decided`](crate::data::Splits::decided)).
     pub fn new(data: Dataset, interface: &Interface, batch: usize) -> Self {
         let meaning = interface.target.meaning(data.targets.shape());
         // What cannot be decided is said by `check`.

@@ -1,9 +1,9 @@
 //! Checkpoints: everything that training needs to resume as if it had not stopped.
 //!
 //! A checkpoint is one safetensors file with every state of the plan under its own name, so that other tools can read
-//! the weights, and the progress as JSON in the file's metadata, with checksums ([`checksum`]). It is written
+//! the weights, and the progress as JSON in the file's metadata, with checksums (`checksum`). It is written
 //! completely or not at all. Data that grows with every step is stored next to it ([`crate::history::HistoryLog`]).
-//! Which of a folder's files are checkpoints is defined in [`folder`].
+//! Which of a folder's files are checkpoints is defined in `folder`.
 
 #![deny(clippy::as_conversions)]
 
