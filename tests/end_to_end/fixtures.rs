@@ -15,9 +15,9 @@ const EXPECTED: &[(&str, &str)] = &[];
 
 /// The same for devices without 64-bit arithmetic.
 const WITHOUT_64_BITS: &[(&str, &str)] = &[
-    ("cast_double_to_float", "f64, which cannot be computed on the device"),
-    ("cast_float_to_int64", "i64, which cannot be computed on the device"),
-    ("mul_int64", "i64, which cannot be computed on the device"),
+    ("cast_double_to_float", "f64, which the device cannot compute"),
+    ("cast_float_to_int64", "i64, which the device cannot compute"),
+    ("mul_int64", "i64, which the device cannot compute"),
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -190,7 +190,7 @@ fn what_only_numbers_can_say_is_refused_for_symbols() {
     for (to, scales, word) in [
         ("2*H", " scales=[1, 1, 2.5]", "cannot be scaled by 2.5"),
         ("41*H", "", "follow no rule"),
-        ("H+1", "", "cannot be made"),
+        ("H+1", "", "cannot be resized to"),
     ] {
         let source = format!(
             "input %x : f32[2, 5, H]\n%y = resize(%x) shape=[2, 5, {to}] mode=floor coordinates=pytorch_nearest{scales}\noutput y = %y"

@@ -6,5 +6,6 @@ pub(crate) mod buffer;
 pub(crate) mod destination;
 pub(crate) mod liveness;
 pub(crate) mod packed;
+mod precision;
 pub(crate) mod states;
 pub(crate) mod values;
