@@ -3,7 +3,7 @@
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder};
 use super::conv::{ConvShapes, row_params, three};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{ConvProblem, Operation, Problem, ceil_div};
+use super::problem::{ConvProblem, Operation, Problem, ceil_div, count};
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
 use crate::target::{DeviceClass, Target};
@@ -44,19 +44,19 @@ fn run(target: &Target) -> i64 {
 
 fn demands(problem: &Problem, _: &Knobs) -> Demands {
     let Operation::Conv(conv) = &problem.operation else { return Demands::default() };
-    let rows = i64::try_from(conv.window.kernel.iter().rev().skip(1).product::<usize>());
+    let rows = count(conv.window.kernel.iter().rev().skip(1).product());
     let weights = OperandLayout::Tensor(weight_layout(conv.window.x.len()));
-    Demands::simple(vec![OperandLayout::ChannelRows, weights], rows.unwrap_or(i64::MAX))
+    Demands::simple(vec![OperandLayout::ChannelRows, weights], rows)
 }
 
 fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let Operation::Conv(conv) = &problem.operation else { return Estimate::default() };
     let run = knobs.get("run").max(1);
-    let channels = i64::try_from(conv.groups.div_ceil(4)).unwrap_or(1);
+    let channels = count(conv.groups.div_ceil(4));
     let runs = ceil_div(conv.window.positions(), run);
-    let taps = float(i64::try_from(conv.window.taps()).unwrap_or(1));
+    let taps = float(count(conv.window.taps()));
     // Each input vector of a run is loaded once.
-    Estimate::of(runs * channels, 1.5 * float(run) * taps)
+    Estimate::of(runs.saturating_mul(channels), 1.5 * float(run) * taps)
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

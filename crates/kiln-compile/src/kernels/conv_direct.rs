@@ -3,7 +3,7 @@
 use super::builder::{AnchorLaunch, KernelBuilder};
 use super::conv::ConvShapes;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{Operation, Problem};
+use super::problem::{Operation, Problem, count};
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
 use crate::target::{DeviceClass, Target};
@@ -22,13 +22,13 @@ fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
 
 fn demands(problem: &Problem, _: &Knobs) -> Demands {
     let Operation::Conv(conv) = &problem.operation else { return Demands::default() };
-    let terms = i64::try_from(conv.window.taps().saturating_mul(conv.group_in));
+    let terms = count(conv.window.taps().saturating_mul(conv.group_in));
     let weights = OperandLayout::Tensor(weight_layout(conv.window.x.len()));
-    Demands::simple(vec![OperandLayout::ChannelRows, weights], terms.unwrap_or(i64::MAX))
+    Demands::simple(vec![OperandLayout::ChannelRows, weights], terms)
 }
 
 /// Work of a term: a vector of weights and a number of the input are loaded for each multiply-add, without any reuse, and
-/// their addresses computed. Slower than a tile wherever a tile applies, as small as the problem may be.
+/// their addresses computed. The numbers leave it to the problems that no tile applies to; they are not times.
 pub(super) fn work_of_a_term(target: &Target) -> f64 {
     match target.class {
         DeviceClass::Cpu => 50.0,
@@ -39,9 +39,9 @@ pub(super) fn work_of_a_term(target: &Target) -> f64 {
 
 fn cost(problem: &Problem, _: &Knobs, target: &Target) -> Estimate {
     let Operation::Conv(conv) = &problem.operation else { return Estimate::default() };
-    let channels = i64::try_from((conv.groups * conv.group_out).div_ceil(4)).unwrap_or(1);
+    let channels = count((conv.groups * conv.group_out).div_ceil(4));
     // Channels are loaded one by one, but stored in fours.
-    let terms = i64::try_from(conv.window.taps() * conv.group_in.next_multiple_of(4)).unwrap_or(1);
+    let terms = count(conv.window.taps() * conv.group_in.next_multiple_of(4));
     Estimate::of(conv.window.positions().saturating_mul(channels), work_of_a_term(target) * float(terms))
 }
 

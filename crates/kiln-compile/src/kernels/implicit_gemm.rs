@@ -6,7 +6,7 @@ use kiln_graph::{Dim, product};
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
 use super::conv::{ConvShapes, admits_im2col, is_vectorized, per_axis, row_params, three};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{Operation, Problem};
+use super::problem::{Operation, Problem, count};
 use super::tile::Tile;
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
@@ -34,10 +34,6 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     // Of a single channel three quarters of the products are with padding, so there the taps are always channels.
     let im2col = i64::from(admits_im2col(conv) && conv.group_out > 1);
     Tile::all(target).into_iter().map(|tile| tile.knobs().with("im2col", im2col)).collect()
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn demands(problem: &Problem, knobs: &Knobs) -> Demands {

@@ -5,7 +5,7 @@ use kiln_plan::{Access, Layout};
 
 use super::builder::{KernelBuilder, KernelLaunch, grid};
 use super::family::{Demands, Estimate, Family, Knobs, float};
-use super::problem::{Operation, Problem};
+use super::problem::{Operation, Problem, count};
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::row_major;
@@ -39,7 +39,7 @@ fn demands(_: &Problem, _: &Knobs) -> Demands {
 
 fn cost(problem: &Problem, _: &Knobs, _: &Target) -> Estimate {
     let Operation::Simple { elements, .. } = problem.operation else { return Estimate::default() };
-    let operators = i64::try_from(problem.epilogue.operators.len()).unwrap_or(1);
+    let operators = count(problem.epilogue.operators.len());
     Estimate::of(elements / 4, float(operators))
 }
 

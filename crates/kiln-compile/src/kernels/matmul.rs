@@ -70,7 +70,7 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
 fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
     let parts = knobs.get("split_k").max(1);
-    let depth = ceil_div(4 * ceil_div(product.depth.max, 4), parts);
+    let depth = ceil_div(product.padded_depth(), parts);
     let columns = product.columns_of_vectors();
     let mut estimate = Tile::of(knobs).cost(target, product.rows.max, columns, depth);
     estimate.invocations *= float(product.batches.max.saturating_mul(parts));

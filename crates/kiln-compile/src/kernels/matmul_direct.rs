@@ -34,7 +34,7 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let parts = knobs.get("split_k").max(1);
     let vectors = product.rows.max.saturating_mul(ceil_div(product.columns.max, 4));
     let outputs = vectors.saturating_mul(product.batches.max).saturating_mul(parts);
-    let work = work_of_a_term(target) * float(4 * ceil_div(ceil_div(product.depth.max, 4), parts));
+    let work = work_of_a_term(target) * float(ceil_div(product.padded_depth(), parts));
     let mut estimate = Estimate::of(outputs, work);
     if parts > 1 {
         estimate.launches += 1;

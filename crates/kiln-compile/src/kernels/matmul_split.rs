@@ -26,6 +26,11 @@ pub(super) fn parts_of_sums(problem: &Problem, depth: i64) -> i64 {
 }
 
 impl MatMulProblem {
+    /// Terms of each sum with the padding of rows.
+    pub(super) fn padded_depth(&self) -> i64 {
+        ceil_div(self.depth.max, 4).saturating_mul(4)
+    }
+
     /// Bytes of the partial results.
     pub fn partial_bytes(&self, parts: i64) -> i64 {
         let vectors = self.rows.max.saturating_mul(ceil_div(self.columns.max, 4));

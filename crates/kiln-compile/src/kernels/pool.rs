@@ -6,7 +6,7 @@ use kiln_graph::{Op, product};
 use super::builder::{AnchorLaunch, KernelBuilder};
 use super::conv::{padding, row_params, three, window};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{Operation, Problem, Window, ceil_div};
+use super::problem::{Operation, Problem, Window, ceil_div, count};
 use crate::error::CompileError;
 use crate::layout::channels_last;
 use crate::target::Target;
@@ -42,7 +42,7 @@ fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
 
 fn demands(problem: &Problem, _: &Knobs) -> Demands {
     let taps = of(problem).map_or(1, Window::taps);
-    Demands::simple(vec![OperandLayout::ChannelRows], i64::try_from(taps).unwrap_or(i64::MAX))
+    Demands::simple(vec![OperandLayout::ChannelRows], count(taps))
 }
 
 fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
@@ -50,7 +50,7 @@ fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let run = knobs.get("run").max(1);
     let channels = window.y.get(1).map_or(1, |channels| ceil_div(channels.max, 4));
     let runs = ceil_div(window.positions(), run);
-    let taps = float(i64::try_from(window.taps()).unwrap_or(i64::MAX));
+    let taps = float(count(window.taps()));
     // A window by itself computes where each of its elements is; a run does so once for all.
     let work = if run == 1 { 6.0 * taps } else { float(run) * taps };
     Estimate::of(runs.saturating_mul(channels), work)

@@ -7,7 +7,7 @@ use super::builder::{AnchorLaunch, KernelBuilder};
 use super::conv::{padding, per_axis, row_params, three, window};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::pool::max_and_padding;
-use super::problem::{Operation, Problem, Window};
+use super::problem::{Operation, Problem, Window, count};
 use crate::error::CompileError;
 use crate::layout::channels_last;
 use crate::target::Target;
@@ -51,9 +51,9 @@ fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
 
 fn iterations(problem: &Problem, knobs: &Knobs) -> i64 {
     let Some((window, max)) = of(problem) else { return 0 };
-    let taps = i64::try_from(window.taps()).unwrap_or(i64::MAX);
+    let taps = count(window.taps());
     let all = windows(&window.kernel, &window.dilations, &window.strides);
-    let all = all.iter().fold(1i64, |all, n| all.saturating_mul(i64::try_from(*n).unwrap_or(i64::MAX)));
+    let all = all.iter().fold(1i64, |all, n| all.saturating_mul(count(*n)));
     match (knobs.get("blocks") == 1, max) {
         (true, _) => taps.saturating_mul(2),
         // All windows that an element is in; for the largest, all elements of each.

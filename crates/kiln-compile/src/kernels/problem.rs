@@ -79,6 +79,11 @@ impl Window {
     }
 }
 
+/// A count as the type of maxima; what is larger than any of them is the largest.
+pub(crate) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// A count in groups of `by`, the last one perhaps not full.
 pub(crate) fn ceil_div(count: i64, by: i64) -> i64 {
     count / by + i64::from(count % by > 0)

@@ -31,7 +31,7 @@ const WORKGROUP_INVOCATIONS: i64 = 256;
 const WORKGROUP_BYTES: u32 = 8 << 10;
 
 /// Subgroups that a tile of broadcasts is written for; its accumulators do not fit the registers of larger ones.
-const BROADCAST_LANES: std::ops::RangeInclusive<u32> = 4..=16;
+pub(super) const BROADCAST_LANES: std::ops::RangeInclusive<u32> = 4..=16;
 
 /// The size of subgroups that listings assume where a target has none: that of lavapipe.
 const USUAL_LANES: u32 = 8;
@@ -126,8 +126,9 @@ impl Tile {
     ///
     /// The work of a tile counts what is computed beyond the edges of the product. Rows of a tile share what is loaded of
     /// the right matrix, columns what is loaded of the left; on lavapipe, the work of a covered element is
-    /// `(0.3 + 0.7 / row vectors) * (0.6 + 0.4 / column vectors)` beside that of the smallest tile of broadcasts, fitted
-    /// to the times of ResNet's and MobileNet's layers (`benches/README.md`).
+    /// `(0.3 + 0.7 / row vectors) * (0.6 + 0.4 / column vectors)` beside that of the smallest tile of broadcasts. The
+    /// numbers are chosen so that the cheapest tile is the one that Kiln took before it had estimates
+    /// (`select/tests.rs`); they are not times.
     pub(crate) fn cost(self, target: &Target, rows: i64, columns: i64, depth: i64) -> Estimate {
         let row_tiles = ceil_div(rows, self.rows()).max(1);
         let column_tiles = ceil_div(columns, self.columns()).max(1);
@@ -143,7 +144,7 @@ impl Tile {
                 let lanes = i64::from(target.subgroup_size.unwrap_or(USUAL_LANES));
                 let best = [1u32, 2, 4].map(|vectors| {
                     let tile_rows = lanes * i64::from(vectors);
-                    float(ceil_div(rows, tile_rows).max(1) * tile_rows) * row_reuse(vectors)
+                    float(ceil_div(rows, tile_rows).max(1).saturating_mul(tile_rows)) * row_reuse(vectors)
                 });
                 3.0 * best.into_iter().fold(f64::INFINITY, f64::min) * 2.0 / float(row_tiles)
             }

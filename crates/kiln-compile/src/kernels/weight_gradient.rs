@@ -7,7 +7,8 @@ use super::builder::{KernelBuilder, WORKGROUP};
 use super::conv::{ConvShapes, admits_im2col, is_vectorized, row_params};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::outer_sum::{OuterSum, Partial, parts, tap_strides};
-use super::problem::{ConvProblem, Operation, Problem, ceil_div};
+use super::problem::{ConvProblem, Operation, Problem, ceil_div, count};
+use super::tile::BROADCAST_LANES;
 use crate::error::CompileError;
 use crate::target::{DeviceClass, Target};
 use crate::wgsl::params::Params;
@@ -119,7 +120,6 @@ impl OuterTile {
     }
 
     fn knobs(self) -> Knobs {
-        let count = |n: usize| i64::try_from(n).unwrap_or(1);
         Knobs::new([
             ("lanes", count(self.lanes)),
             ("row_vectors", count(self.rows)),
@@ -134,9 +134,6 @@ impl OuterTile {
         (group_rows.div_ceil(self.rows), sizes.columns.div_ceil(self.lanes * self.columns))
     }
 }
-
-/// Subgroups that a tile of broadcasts is written for.
-const BROADCAST_LANES: std::ops::RangeInclusive<u32> = 4..=16;
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Some(sizes) = Sizes::of(problem) else { return vec![] };
@@ -156,7 +153,7 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
             wanted,
             bytes: 16 * sizes.rows * sizes.columns,
             units: sizes.units,
-            per_unit: sizes.per_unit(i64::try_from(tile.places).unwrap_or(1)),
+            per_unit: sizes.per_unit(count(tile.places)),
         };
         tile.knobs().with("parts", parts(target, &partial))
     });
@@ -188,7 +185,6 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Some(sizes) = Sizes::of(problem) else { return Estimate::default() };
     let tile = OuterTile::of(knobs);
     let (group_tiles, column_tiles) = tile.tiles(&sizes);
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let parts = knobs.get("parts").max(1);
     let tiles = count(group_tiles * sizes.groups * column_tiles * tile.lanes).saturating_mul(parts);
     let positions = float(sizes.units) * float(if sizes.pointwise { 1 } else { sizes.width.0 });

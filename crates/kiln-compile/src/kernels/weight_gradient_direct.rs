@@ -7,7 +7,7 @@ use super::conv::{ConvShapes, is_vectorized, row_params};
 use super::conv_direct::work_of_a_term;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::outer_sum::{OuterSum, Partial, parts, tap_strides};
-use super::problem::{ConvProblem, Operation, Problem, ceil_div};
+use super::problem::{ConvProblem, Operation, Problem, ceil_div, count};
 use crate::error::CompileError;
 use crate::target::{DeviceClass, Target};
 use crate::wgsl::template::templates;
@@ -74,7 +74,7 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
 
 fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::ConvGradWeight(conv) = &problem.operation else { return Estimate::default() };
-    let elements = i64::try_from(Elements::of(conv).count).unwrap_or(i64::MAX);
+    let elements = count(Elements::of(conv).count);
     let parts = knobs.get("parts").max(1);
     let work = work_of_a_term(target) * float(conv.window.positions()) / float(parts);
     let mut estimate = Estimate::of(elements.saturating_mul(parts), work);

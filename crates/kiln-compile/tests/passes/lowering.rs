@@ -222,3 +222,33 @@ update @l = %nl
         insta::assert_snapshot!(format!("a_training_step_{name}"), listing(&compiled));
     }
 }
+
+/// Sizes whose products exceed 64 bits are refused, whatever computes with them on the way to a choice.
+#[test]
+fn maxima_beyond_64_bits_are_errors() {
+    let nodes = [
+        "%y = conv(%x, @w) pads=[[1, 1], [1, 1]]",
+        "%y = conv(%x, @d) pads=[[1, 1], [1, 1]] groups=8",
+        "%y = conv(%x, @g) groups=2",
+        "%y = max_pool(%x) kernel=[2, 2]",
+        "%y = softmax(%x) axis=3",
+        "%y = arg_max(%x) axis=2",
+        "%y = reduce_sum(%x) axes=[2, 3]",
+        "%y = reduce_mean(%x) axes=[0, 2, 3]",
+        "%y = matmul(%x, %z)",
+        "%f = reshape(%x) shape=[A, 8, B*C]\n%t = reshape(%x) shape=[A, B*C, 8]\n%y = matmul(%f, %t)",
+        "%y = relu(%x)",
+        "%y = concat(%x, %x) axis=2",
+    ];
+    for (node, target) in nodes.iter().flat_map(|node| {
+        [Target::lavapipe(), Target::portable(), Target::cpu()].map(|target| (*node, target))
+    }) {
+        let graph = graph(&format!(
+            "graph huge\ninput %x : f32[A, 8, B, C]\ninput %z : f32[A, 8, C, B]\nconst @w : f32[8, 8, 3, 3] = fill(1)\n\
+             const @d : f32[8, 1, 3, 3] = fill(1)\nconst @g : f32[6, 4, 3, 3] = fill(1)\n{node}\noutput y = %y\n"
+        ));
+        let max = ["A", "B", "C"].map(|name| (name.to_owned(), u32::MAX)).into();
+        let options = Options { target, max, ..Options::default() };
+        assert!(compile(&graph, &options).is_err(), "{node}");
+    }
+}
