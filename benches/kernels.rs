@@ -85,6 +85,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
             name: "inference".into(),
             inputs: vec![0],
             outputs: vec![OutputRef { name: "y".into(), tensor: 1 }],
+            guards: vec![],
             dispatches: vec![dispatch],
         }],
         metadata: Default::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kiln::graph::Graph;
+use kiln::graph::{Dim, Graph};
 use kiln::torch::ImportError;
 use kiln::{Error, Model, ModelOptions};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report, Result, miette};
@@ -92,7 +92,7 @@ impl DefinitionArguments {
             args: self.arg.clone(),
             inputs: self.input.clone(),
             sample: sample.to_vec(),
-            dims: onnx.dims.iter().map(|(name, value)| (name.clone(), *value)).collect::<BTreeMap<_, _>>(),
+            dims: onnx.dims.clone(),
             lenient_imports: self.lenient_imports.unwrap_or(false),
             root: self.root.clone(),
             seed,
@@ -141,14 +141,14 @@ impl DefinitionArguments {
 }
 
 /// The values of the symbols of a model's input for samples of a shape, without the batch.
-fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, i64> {
+fn symbols_for(graph: &Graph, sample: &[usize]) -> BTreeMap<String, Dim> {
     let [input] = graph.inputs() else { return BTreeMap::new() };
     let Some((batch, dims)) = graph.ty(*input).shape.split_first() else { return BTreeMap::new() };
     if dims.len() != sample.len() {
         return BTreeMap::new();
     }
     let symbols: Vec<String> = graph.symbols().iter().map(ToString::to_string).collect();
-    let named = dims.iter().zip(sample).map(|(dim, size)| (dim.to_string(), *size as i64));
+    let named = dims.iter().zip(sample).map(|(dim, size)| (dim.to_string(), Dim::from(*size)));
     named.filter(|(name, _)| symbols.contains(name) && *name != batch.to_string()).collect()
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use kiln::HostTensor;
+use kiln::graph::{Graph, TensorType};
 use kiln::plan::{InputSource, Metadata, Preprocessing};
 use kiln::training::data::read_columns;
 use kiln::training::npy::{self, Array, Elements};
+use kiln::{HostTensor, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture::{self, PictureArguments};
@@ -69,6 +70,35 @@ impl Wanted {
     fn size(&self, axis: usize) -> Option<u32> {
         self.shape.get(axis)?.as_ref().ok().and_then(|n| u32::try_from(*n).ok())
     }
+}
+
+/// The inputs of a graph.
+pub(crate) fn wanted_by_graph(graph: &Graph) -> Vec<Wanted> {
+    graph.inputs().iter().map(|id| wanted(&graph.value(*id).name, graph.ty(*id))).collect()
+}
+
+/// What is known of an input of this type.
+pub(crate) fn wanted(name: &str, ty: &TensorType) -> Wanted {
+    let shape = ty.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect();
+    Wanted { name: name.to_owned(), dtype: kiln::host_dtype(ty.dtype), shape }
+}
+
+/// The inputs of a plan.
+pub(crate) fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
+    let inputs = plan.programs.first().map_or(&[][..], |program| &program.inputs);
+    let input = |n: &usize| {
+        let tensor = plan.tensors.get(*n)?;
+        let size = |dim: &kiln::Expr| {
+            let number = dim.as_const().and_then(|n| usize::try_from(n).ok());
+            number.ok_or_else(|| dim.text(&plan.symbols))
+        };
+        Some(Wanted {
+            name: tensor.name.clone(),
+            dtype: tensor.dtype,
+            shape: tensor.shape.iter().map(size).collect(),
+        })
+    };
+    inputs.iter().filter_map(input).collect()
 }
 
 /// How inputs become tensors.

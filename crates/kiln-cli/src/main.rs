@@ -18,6 +18,7 @@ mod model;
 mod output;
 mod picture;
 mod report;
+mod sizes;
 mod table;
 mod training;
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use kiln::graph::Graph;
+use kiln::graph::{Dim, Graph};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
 use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
 use miette::{IntoDiagnostic, Result, miette};
 
 use crate::definition::{DefinitionArguments, is_recipe};
+use crate::sizes::{self, InputShape};
 use crate::training::Recipe;
 
 pub(crate) use crate::definition::is_plan;
@@ -28,9 +29,13 @@ pub(crate) struct ModelArguments {
     /// Maximum of a symbolic dimension (for the batch, 8 if not given)
     #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
     pub max: Vec<(String, u32)>,
-    /// Number for a symbolic dimension: --dim H=224
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = pair)]
-    pub dim: Vec<(String, u32)>,
+    /// What a symbolic dimension is: a number (--dim H=224), another dimension (--dim batch_2=batch) or an expression
+    /// (--dim H=32*h)
+    #[arg(long, value_name = "NAME=SIZE", value_parser = dimension)]
+    pub dim: Vec<(String, Dim)>,
+    /// Sizes of an input: --input-shape x=1,3,640:1280,640 is a height of 640 to 1280, all else fixed
+    #[arg(long, value_name = "NAME=SIZES", value_parser = InputShape::parse, help_heading = "ONNX")]
+    pub input_shape: Vec<InputShape>,
     /// Known value of an input that sizes or axes depend on: --value axes=0,2
     #[arg(long, value_name = "NAME=NUMBERS", value_parser = known, help_heading = "ONNX")]
     pub value: Vec<(String, Vec<f64>)>,
@@ -69,6 +74,19 @@ pub(crate) fn pair(text: &str) -> Result<(String, u32), String> {
     Ok((name.to_owned(), number))
 }
 
+/// Parses `H=224`, `H=W` and `H=32*h`.
+fn dimension(text: &str) -> Result<(String, Dim), String> {
+    let (name, size) = text.split_once('=').ok_or("should be NAME=SIZE, as in H=224 or batch_2=batch")?;
+    let dim: Dim = size.parse().map_err(|()| format!("`{size}` is no number, name or expression of them"))?;
+    if dim.as_const().is_some_and(|n| n < 1) {
+        return Err("should be at least 1".into());
+    }
+    if dim.symbols().iter().any(|symbol| **symbol == *name) {
+        return Err(format!("`{name}` cannot be defined by itself"));
+    }
+    Ok((name.to_owned(), dim))
+}
+
 /// Parses `axes=0,2`.
 fn known(text: &str) -> Result<(String, Vec<f64>), String> {
     let (name, numbers) = text.split_once('=').ok_or("should be NAME=NUMBERS, as in axes=0,2")?;
@@ -87,30 +105,42 @@ impl ModelArguments {
 
     /// Reads the model with its metadata.
     pub(crate) fn read(&self) -> Result<Model> {
+        self.read_with(&BTreeMap::new())
+    }
+
+    /// The same, with sizes for dimensions that no flag names.
+    pub(crate) fn read_with(&self, sizes: &BTreeMap<String, Dim>) -> Result<Model> {
+        let mut options = self.import_options()?;
+        for (name, size) in sizes {
+            options.dims.entry(name.clone()).or_insert_with(|| size.clone());
+        }
         if !is_recipe(&self.model) {
-            return self.definition.read(&self.model, self.import_options(), 0);
+            return self.definition.read(&self.model, options, 0);
         }
         let (named, definition) = (Some(self.model.clone()), self.definition.clone());
         let recipe = Recipe { model: named, definition, ..Recipe::default() }.complete()?;
         let Some(path) = &recipe.model else {
             return Err(miette!("`{}` does not name a model", self.model.display()));
         };
-        let mut model = recipe.definition.read(path, self.import_options(), recipe.seed.unwrap_or(0))?;
+        let mut model = recipe.definition.read(path, options, recipe.seed.unwrap_or(0))?;
         recipe.describe(&mut model.metadata)?;
         Ok(model)
     }
 
     /// Options for reading ONNX files.
-    pub(crate) fn import_options(&self) -> ImportOptions {
-        let dims = self.dim.iter().map(|(name, value)| (name.clone(), i64::from(*value))).collect();
+    pub(crate) fn import_options(&self) -> Result<ImportOptions> {
+        let mut dims: BTreeMap<String, Dim> = self.dim.iter().cloned().collect();
+        for (name, size) in sizes::fixed(&self.input_shape, &self.model)? {
+            dims.entry(name).or_insert(size);
+        }
         let values = self.value.iter().cloned();
         let values = values.map(|(name, numbers)| (name, InputValue::Numbers(numbers))).collect();
-        ImportOptions { dims, lenient: self.lenient, values }
+        Ok(ImportOptions { dims, lenient: self.lenient, values })
     }
 
     /// Compiles a model; `seen` are values of symbols that are known from inputs.
     pub(crate) fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
-        let max = self.largest(&model.graph, seen);
+        let max = self.largest(&model.graph, seen)?;
         let options = Options { target: self.target()?, max, ..Options::default() };
         let mut compiled = kiln::compile(&model.graph, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
@@ -124,15 +154,18 @@ impl ModelArguments {
         training: &Training,
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
-        let max = self.largest(&model.graph, seen);
+        let max = self.largest(&model.graph, seen)?;
         let options = Options { target: self.target()?, max, ..Options::default() };
         let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
     }
 
-    fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
+    fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<BTreeMap<String, u32>> {
         let mut max: BTreeMap<String, u32> = self.max.iter().cloned().collect();
+        for (name, most) in sizes::largest(&self.input_shape, &self.model)? {
+            max.entry(name).or_insert(most);
+        }
         for (name, value) in seen {
             let entry = max.entry(name.clone()).or_insert(*value);
             *entry = (*entry).max(*value);
@@ -143,7 +176,7 @@ impl ModelArguments {
                 DEFAULT_BATCH
             });
         }
-        max
+        Ok(max)
     }
 
     /// The device to compile for.

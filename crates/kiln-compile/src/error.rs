@@ -30,13 +30,11 @@ pub enum CompileError {
         /// Its type.
         dtype: DType,
     },
-    /// A symbolic dimension has no maximum.
-    #[error(
-        "the dimension `{symbol}` is symbolic; give the maximum that the plan must support (`--max {symbol}=8`)"
-    )]
-    UnboundSymbol {
-        /// The symbol.
-        symbol: String,
+    /// Symbolic dimensions have no maximum.
+    #[error("{}", unbound(.symbols))]
+    UnboundSymbols {
+        /// The symbols.
+        symbols: Vec<String>,
     },
     /// A maximum was given for a symbol that does not occur.
     #[error("there is no dimension `{symbol}` in the model; its symbolic dimensions are: {known}")]
@@ -78,4 +76,18 @@ pub enum CompileError {
         /// The WGSL.
         source_text: String,
     },
+}
+
+fn unbound(symbols: &[String]) -> String {
+    let flags: Vec<String> = symbols.iter().map(|symbol| format!("--max {symbol}=..")).collect();
+    let flags = flags.join(" ");
+    match symbols {
+        [one] => format!(
+            "the dimension `{one}` is symbolic; give the maximum that the plan must support (`{flags}`)"
+        ),
+        many => format!(
+            "the dimensions `{}` are symbolic; give the maxima that the plan must support (`{flags}`)",
+            many.join("`, `")
+        ),
+    }
 }

@@ -24,12 +24,13 @@ mod toy;
 pub mod train;
 mod wgsl;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_graph::{Bindings, Graph};
+use kiln_graph::{Bindings, Dim, Graph};
 use kiln_plan::Plan;
 
-pub use emit::{MemoryReport, host_dtype};
+pub use emit::{MemoryReport, conditions, host_dtype};
 pub use error::CompileError;
 pub use kernels::family::{Choice, Estimate};
 pub use kernels::problem::Problem;
@@ -81,18 +82,19 @@ pub struct CompiledProgram {
 
 /// Compiles an inference plan, whose only program is called `inference`.
 pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
-    let max = largest_symbols(&[graph], &options.max)?;
-    let program = prepared("inference", passes::run(passes::INFERENCE, graph)?);
+    let graph = settled(graph)?;
+    let max = largest_symbols(&[&graph], &options.max)?;
+    let program = prepared("inference", passes::run(passes::INFERENCE, &graph)?);
     assemble(vec![program], options, &max, TABLE)
 }
 
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
 /// name.
 pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<Compiled, CompileError> {
-    let all: Vec<&Graph> = graphs.iter().map(|(_, graph)| *graph).collect();
-    let max = largest_symbols(&all, &options.max)?;
+    let settled = graphs.iter().map(|(_, graph)| settled(graph)).collect::<Result<Vec<_>, _>>()?;
+    let max = largest_symbols(&settled.iter().map(|graph| &**graph).collect::<Vec<_>>(), &options.max)?;
     let mut programs = Vec::with_capacity(graphs.len());
-    for (name, graph) in graphs {
+    for ((name, _), graph) in graphs.iter().zip(&settled) {
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
     assemble(programs, options, &max, TABLE)
@@ -107,6 +109,14 @@ pub fn compile_training(
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
     compile_programs(&programs, options)
+}
+
+/// The graph with what its guards say of sizes everywhere.
+fn settled(graph: &Graph) -> Result<Cow<'_, Graph>, CompileError> {
+    if graph.guards().is_empty() {
+        return Ok(Cow::Borrowed(graph));
+    }
+    Ok(Cow::Owned(graph.clone().settled()?))
 }
 
 fn prepared(name: &str, graph: Graph) -> CompiledProgram {
@@ -139,16 +149,26 @@ fn assemble(
 /// A largest value for each symbol of the graphs, from those given.
 fn largest_symbols(graphs: &[&Graph], given: &BTreeMap<String, u32>) -> Result<Bindings, CompileError> {
     let symbols: BTreeSet<_> = graphs.iter().flat_map(|graph| graph.symbols()).collect();
-    if let Some(symbol) = given.keys().find(|name| symbols.iter().all(|s| **s != ***name)) {
+    // A symbol that was found equal to another one is still a name for it.
+    let unified: Vec<_> = graphs.iter().flat_map(|graph| graph.guards().unified()).collect();
+    let is_known = |name: &str| {
+        symbols.iter().any(|symbol| **symbol == *name) || unified.iter().any(|one| *one.symbol == *name)
+    };
+    if let Some(symbol) = given.keys().find(|name| !is_known(name)) {
         let known: Vec<String> = symbols.iter().map(|s| format!("`{s}`")).collect();
         let known = if known.is_empty() { "none".into() } else { known.join(", ") };
         return Err(CompileError::UnknownSymbol { symbol: symbol.clone(), known });
     }
-    symbols
-        .into_iter()
-        .map(|symbol| match given.get(&*symbol) {
-            Some(0) | None => Err(CompileError::UnboundSymbol { symbol: symbol.to_string() }),
-            Some(max) => Ok((symbol, i64::from(*max))),
-        })
-        .collect()
+    let (mut largest, mut missing) = (Bindings::new(), Vec::new());
+    for symbol in symbols {
+        let here = Dim::symbol(symbol.clone());
+        let mut others = unified.iter().filter(|one| one.dim == here).map(|one| &*one.symbol);
+        match given.get(&*symbol).or_else(|| others.find_map(|name| given.get(name))) {
+            Some(0) | None => missing.push(symbol.to_string()),
+            Some(max) => {
+                largest.insert(symbol, i64::from(*max));
+            }
+        }
+    }
+    if missing.is_empty() { Ok(largest) } else { Err(CompileError::UnboundSymbols { symbols: missing }) }
 }

@@ -45,7 +45,7 @@ pub(crate) fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
 fn of_node(graph: &Graph, node: &Node, ranges: &[Range], max: &Bindings) -> Range {
     let of = |i: usize| node.inputs.get(i).map_or(ANY, |id: &ValueId| ranges[id.index()]);
     let dims = |shape: &[Dim]| {
-        let most = shape.iter().map(|d| d.eval(max).unwrap_or(i64::MAX)).max();
+        let most = shape.iter().map(|d| d.upper(max)).max();
         (0, most.unwrap_or(0))
     };
     match &node.op {
@@ -100,7 +100,7 @@ fn reduce(op: &Reduce, x: Range, shape: &[Dim], max: &Bindings) -> Range {
     if op.kind != ReduceKind::Sum {
         return ANY;
     }
-    let count = op.axes.iter().map(|axis| shape[*axis].eval(max).unwrap_or(i64::MAX));
+    let count = op.axes.iter().map(|axis| shape[*axis].upper(max));
     let count = count.fold(1, i64::saturating_mul).max(1);
     let (low, high) = x;
     // Partial sums, too, lie between zero and the largest sums.

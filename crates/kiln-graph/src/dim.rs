@@ -5,14 +5,24 @@
 //! coefficients in which a division that does not come out even is an atom of its own. Two dimensions that
 //! are equal for that reason compare equal, and shape rules need no solver.
 //!
+//! Dividing twice is dividing once (`floor((floor(a/m)+b)/n)` is `floor((a+b*m)/(m*n))`), and a remainder is what a division
+//! leaves (`H mod 7` is `H-7*floor(H/7)`). Where the normal form is not enough, [`Dim::always_equals`] decides, and
+//! [`Dim::interval`] bounds.
+//!
 //! Symbols stand for integers of at least one. Arithmetic saturates instead of wrapping: a product beyond
 //! `i64` stays absurdly large and is refused by [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) where a type is made. So is an
 //! expression of more than some hundred atoms, which no network has, but a file that means harm may ask for.
 
+mod divide;
+mod interval;
+mod operators;
+mod prove;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Add, Mul, Sub};
 use std::sync::Arc;
+
+pub use interval::{Bounds, Interval};
 
 /// Values of symbols, as a person gives them when running (`N = 8`).
 pub type Bindings = BTreeMap<Arc<str>, i64>;
@@ -27,6 +37,8 @@ pub enum Atom {
     Symbol(Arc<str>),
     /// `floor(dim / divisor)` with a divisor of at least two.
     FloorDiv(Arc<Dim>, i64),
+    /// The smaller of two dimensions that differ by no known number, in order.
+    Min(Arc<Dim>, Arc<Dim>),
 }
 
 /// A dimension: a sum of terms, each a coefficient times a product of atoms.
@@ -72,6 +84,7 @@ impl Dim {
         let atom = |atom: &Atom| match atom {
             Atom::Symbol(_) => 1,
             Atom::FloorDiv(dim, _) => 1 + dim.weight(),
+            Atom::Min(a, b) => 1 + a.weight() + b.weight(),
         };
         self.terms.iter().map(|(atoms, _)| 1 + atoms.iter().map(atom).sum::<usize>()).sum()
     }
@@ -91,58 +104,6 @@ impl Dim {
         Self { terms: sum.into_iter().filter(|(_, c)| *c != 0).collect() }.bounded()
     }
 
-    /// `floor(self / divisor)`. Terms that divide evenly are taken out, so `floor((4*N + 3) / 2)` is `2*N + 1`.
-    ///
-    /// # Panics
-    /// If `divisor` is not positive; attributes from files are checked before they become divisors.
-    pub fn floor_div(&self, divisor: i64) -> Self {
-        assert!(divisor > 0, "division of a dimension by {divisor}");
-        if divisor == 1 {
-            return self.clone();
-        }
-        let mut whole = Vec::new();
-        let mut rest = Vec::new();
-        for (atoms, c) in &self.terms {
-            let (q, r) = (c.div_euclid(divisor), c.rem_euclid(divisor));
-            if r == 0 {
-                whole.push((atoms.clone(), q));
-            } else if atoms.is_empty() {
-                whole.push((vec![], q));
-                rest.push((vec![], r));
-            } else {
-                rest.push((atoms.clone(), *c));
-            }
-        }
-        let rest = Self::from_terms(rest);
-        if rest.as_const().is_none() {
-            whole.push((vec![Atom::FloorDiv(Arc::new(rest), divisor)], 1));
-        }
-        Self::from_terms(whole)
-    }
-
-    /// `ceil(self / divisor)`; see [`Dim::floor_div`].
-    pub fn ceil_div(&self, divisor: i64) -> Self {
-        (self.clone() + Dim::from(divisor - 1)).floor_div(divisor)
-    }
-
-    /// `self / divisor` if that is exact for every value of the symbols and the divisor is a single term
-    /// (a number, a product): `(512*N) / N`, `(N*H) / 1`.
-    pub fn exact_div(&self, divisor: &Dim) -> Option<Self> {
-        let [(by, coefficient)] = divisor.terms.as_slice() else {
-            return (self == divisor).then(|| Dim::from(1));
-        };
-        let mut out = Vec::new();
-        for (atoms, c) in &self.terms {
-            let quotient = c.checked_div(*coefficient).filter(|_| c.checked_rem(*coefficient) == Some(0))?;
-            let mut left = atoms.clone();
-            for atom in by {
-                left.remove(left.iter().position(|a| a == atom)?);
-            }
-            out.push((left, quotient));
-        }
-        Some(Self::from_terms(out))
-    }
-
     /// The value under `bindings`; the error is the name of a symbol without one.
     pub fn eval(&self, bindings: &Bindings) -> Result<i64, Arc<str>> {
         let mut sum = 0i64;
@@ -152,6 +113,7 @@ impl Dim {
                 product = product.saturating_mul(match atom {
                     Atom::Symbol(name) => *bindings.get(name).ok_or_else(|| name.clone())?,
                     Atom::FloorDiv(dim, divisor) => dim.eval(bindings)?.div_euclid(*divisor),
+                    Atom::Min(a, b) => a.eval(bindings)?.min(b.eval(bindings)?),
                 });
             }
             sum = sum.saturating_add(product);
@@ -169,66 +131,41 @@ impl Dim {
                     }
                 }
                 Atom::FloorDiv(dim, _) => dim.collect_symbols(into),
+                Atom::Min(a, b) => {
+                    a.collect_symbols(into);
+                    b.collect_symbols(into);
+                }
             }
         }
     }
-}
 
-impl From<i64> for Dim {
-    fn from(value: i64) -> Self {
-        Self::from_terms([(vec![], value)])
+    /// The symbols that occur.
+    pub fn symbols(&self) -> Vec<Arc<str>> {
+        let mut symbols = Vec::new();
+        self.collect_symbols(&mut symbols);
+        symbols
+    }
+
+    /// The dimension with others in place of symbols.
+    pub fn substitute(&self, of: &BTreeMap<Arc<str>, Dim>) -> Self {
+        let atom = |atom: &Atom| match atom {
+            Atom::Symbol(name) => of.get(name).cloned().unwrap_or_else(|| Dim::symbol(name.clone())),
+            Atom::FloorDiv(dim, divisor) => dim.substitute(of).floor_div(*divisor),
+            Atom::Min(a, b) => a.substitute(of).smaller(&b.substitute(of)),
+        };
+        self.terms.iter().fold(Dim::from(0), |sum, (atoms, coefficient)| {
+            sum + atoms.iter().fold(Dim::from(*coefficient), |product, factor| &product * &atom(factor))
+        })
     }
 }
 
-impl From<usize> for Dim {
-    fn from(value: usize) -> Self {
-        Self::from(i64::try_from(value).unwrap_or(i64::MAX))
-    }
-}
+impl std::str::FromStr for Dim {
+    type Err = ();
 
-impl From<i32> for Dim {
-    fn from(value: i32) -> Self {
-        Self::from(i64::from(value))
-    }
-}
-
-impl From<&str> for Dim {
-    fn from(name: &str) -> Self {
-        Self::symbol(name)
-    }
-}
-
-impl Add for Dim {
-    type Output = Dim;
-    fn add(self, other: Dim) -> Dim {
-        Self::from_terms(self.terms.into_iter().chain(other.terms))
-    }
-}
-
-impl Sub for Dim {
-    type Output = Dim;
-    fn sub(self, other: Dim) -> Dim {
-        let minus = other.terms.into_iter().map(|(atoms, c)| (atoms, c.saturating_neg()));
-        Self::from_terms(self.terms.into_iter().chain(minus))
-    }
-}
-
-impl Mul for &Dim {
-    type Output = Dim;
-    fn mul(self, other: &Dim) -> Dim {
-        if self.terms.len().saturating_mul(other.terms.len()) > MAX_WEIGHT {
-            return Dim { terms: vec![(vec![], i64::MAX)] };
-        }
-        Dim::from_terms(self.terms.iter().flat_map(|(a, x)| {
-            other.terms.iter().map(move |(b, y)| (a.iter().chain(b).cloned().collect(), x.saturating_mul(*y)))
-        }))
-    }
-}
-
-impl Mul for Dim {
-    type Output = Dim;
-    fn mul(self, other: Dim) -> Dim {
-        &self * &other
+    /// The inverse of `Display`.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        crate::text::dims::parse(&text).ok_or(())
     }
 }
 
@@ -264,6 +201,7 @@ impl fmt::Display for Dim {
                 match atom {
                     Atom::Symbol(name) => f.write_str(name)?,
                     Atom::FloorDiv(dim, divisor) => write!(f, "floor(({dim})/{divisor})")?,
+                    Atom::Min(a, b) => write!(f, "min({a},{b})")?,
                 }
             }
         }

@@ -41,10 +41,8 @@ pub fn work(op: &Op, inputs: &[&TensorType], output: &TensorType) -> u64 {
 
 /// The result of `op`, if it has one output and all it depends on is constant and small, or sizes that are numbers.
 pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor> {
-    if let Some(tensor) = from_sizes(graph, op, inputs) {
-        return Some(tensor);
-    }
-    let tensors: Vec<&Tensor> = inputs.iter().map(|id| graph.as_constant(*id)).collect::<Option<_>>()?;
+    let constants: Option<Vec<&Tensor>> = inputs.iter().map(|id| graph.as_constant(*id)).collect();
+    let Some(tensors) = constants else { return from_sizes(graph, op, inputs) };
     let small = |elements: Option<i64>| elements.is_some_and(|n| n <= MAX_ELEMENTS);
     if !tensors.iter().all(|t| small(t.ty().elements().as_const())) {
         return None;
@@ -63,8 +61,11 @@ pub(crate) fn fold(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor>
 /// The result of `op` where its elements follow from sizes, and those are numbers: what a model makes of them need not be
 /// integer arithmetic (`Where(Equal(heads, groups), ..)`).
 fn from_sizes(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Tensor> {
-    let contents = contents::of_node(graph, op, inputs)?;
+    if !contents::may_follow(graph, op, inputs) {
+        return None;
+    }
     let types: Vec<_> = inputs.iter().map(|id| graph.ty(*id)).collect();
     let [output] = op.infer(&types).ok()?.try_into().ok()?;
+    let contents = contents::of_node(graph, op, inputs, &output, &mut graph.guards().clone())?;
     contents::tensor(&contents, &output)
 }

@@ -45,6 +45,16 @@ impl<'a> Formula<'a> {
         self.graph.ty(id).shape.clone()
     }
 
+    /// That two sizes are equal: the one that stands for both, or nothing if they cannot be; see [`Guards`](crate::Guards).
+    pub fn same(&mut self, a: &Dim, b: &Dim) -> Option<Dim> {
+        self.graph.assume(&self.name, |_, guards| guards.equal(a, b))
+    }
+
+    /// That `a` is at least `b`: whether it can be; see [`Guards`](crate::Guards).
+    pub fn at_least(&mut self, a: &Dim, b: &Dim) -> bool {
+        self.graph.assume(&self.name, |_, guards| guards.at_least(a, b).then_some(())).is_some()
+    }
+
     /// Any operator with one output.
     pub fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Made {
         if self.folds

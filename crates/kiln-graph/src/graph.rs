@@ -5,9 +5,10 @@ mod verify;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::contents;
-use crate::dim::{Dim, product};
+use crate::contents::{self, Element};
+use crate::dim::product;
 use crate::error::{GraphError, ShapeError};
+use crate::guards::Guards;
 use crate::ops::Op;
 use crate::tensor::{DType, MAX_ELEMENTS, Tensor, TensorType};
 
@@ -60,9 +61,9 @@ pub struct Value {
     pub ty: TensorType,
     /// Where it comes from.
     pub def: Def,
-    /// The elements of a small integer tensor as dimensions, where they follow from shapes: what
-    /// `Shape -> Gather -> Concat` chains compute. Known without running anything.
-    pub contents: Option<Vec<Dim>>,
+    /// The elements of a small tensor, where they follow from shapes: what `Shape -> Gather -> Concat` chains compute. Known
+    /// without running anything.
+    pub contents: Option<Vec<Element>>,
 }
 
 /// An operator applied to values.
@@ -110,6 +111,7 @@ pub struct Graph {
     states: Vec<ValueId>,
     outputs: Vec<Output>,
     updates: Vec<Update>,
+    guards: Guards,
     /// Of inputs, states and outputs, so that a model with thousands of them is built in linear time.
     names: Names,
 }
@@ -132,6 +134,8 @@ impl Graph {
         let name = name.into();
         check_size(&ty).map_err(|source| GraphError::Node { node: name.clone(), op: "input", source })?;
         insert_unique(&mut self.names.inputs, &name)?;
+        self.guards.see(&ty);
+        let ty = self.guards.canonical_type(&ty);
         let id = self.add_value(Value { name, ty, def: Def::Input, contents: None });
         self.inputs.push(id);
         Ok(id)
@@ -171,13 +175,13 @@ impl Graph {
         inputs: &[ValueId],
     ) -> Result<Vec<ValueId>, GraphError> {
         let name = name.into();
-        let types: Vec<&TensorType> = inputs.iter().map(|id| self.ty(*id)).collect();
-        let op_name = op.name();
-        let outputs = op
-            .infer(&types)
-            .and_then(|types| types.iter().try_for_each(check_size).map(|()| types))
-            .map_err(|source| GraphError::Node { node: name.clone(), op: op_name, source })?;
-        let mut contents = contents::of_node(self, &op, inputs);
+        let outputs = self.infer(&name, &op, inputs)?;
+        let mut contents = match outputs.first() {
+            Some(output) if contents::may_follow(self, &op, inputs) => {
+                self.assume(&name, |graph, guards| contents::of_node(graph, &op, inputs, output, guards))
+            }
+            Some(_) | None => None,
+        };
         let node = NodeId(u32::try_from(self.nodes.len()).map_err(|_| too_many())?);
         let outputs: Vec<ValueId> = outputs
             .into_iter()
@@ -189,6 +193,23 @@ impl Graph {
             })
             .collect();
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// The types of the outputs of `op`, under what is assumed of sizes. A failure leaves no assumption behind.
+    fn infer(&mut self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<TensorType>, GraphError> {
+        let mut guards = self.guards.clone();
+        guards.ask_for(Some(name));
+        let types: Vec<TensorType> =
+            inputs.iter().map(|id| guards.canonical_type(self.ty(*id))).collect();
+        let types: Vec<&TensorType> = types.iter().collect();
+        let outputs = op
+            .infer_with(&types, &mut guards)
+            .map(|types| types.iter().map(|ty| guards.canonical_type(ty)).collect::<Vec<_>>())
+            .and_then(|types| types.iter().try_for_each(check_size).map(|()| types))
+            .map_err(|source| GraphError::Node { node: name.into(), op: op.name(), source })?;
+        guards.ask_for(None);
+        self.guards = guards;
         Ok(outputs)
     }
 
@@ -230,6 +251,30 @@ impl Graph {
         }
         self.updates.push(Update { state, value });
         Ok(())
+    }
+
+    /// What is assumed of sizes.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Asks the guards on behalf of the node called `name`: what `question` needs is assumed, if it is answered.
+    pub fn assume<T>(
+        &mut self,
+        name: &str,
+        question: impl FnOnce(&Self, &mut Guards) -> Option<T>,
+    ) -> Option<T> {
+        let mut guards = self.guards.clone();
+        guards.ask_for(Some(name));
+        let answer = question(self, &mut guards)?;
+        guards.ask_for(None);
+        self.guards = guards;
+        Some(answer)
+    }
+
+    /// An empty graph with the name and the guards of this one.
+    pub(crate) fn successor(&self) -> Self {
+        Self { guards: self.guards.clone(), ..Self::new(self.name.clone()) }
     }
 
     /// The nodes in topological order.

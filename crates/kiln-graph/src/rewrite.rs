@@ -2,6 +2,7 @@
 
 use crate::error::GraphError;
 use crate::graph::{Def, Graph, NodeId, ValueId};
+use crate::ops::Op;
 
 /// Copies a graph node by node, so that a pass only says what it does differently.
 ///
@@ -19,7 +20,7 @@ impl<'a> Rewriter<'a> {
     /// Starts with the inputs and states of `old`.
     pub fn new(old: &'a Graph) -> Result<Self, GraphError> {
         let mut this =
-            Self { old, graph: Graph::new(old.name.clone()), mapped: vec![None; old.values().len()] };
+            Self { old, graph: old.successor(), mapped: vec![None; old.values().len()] };
         for id in old.inputs() {
             let value = old.value(*id);
             let new = this.graph.input(value.name.clone(), value.ty.clone())?;
@@ -73,6 +74,25 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
+    /// Takes a node over, with what is known of its sizes.
+    fn settle(&mut self, node: NodeId) -> Result<(), GraphError> {
+        let inputs = self.inputs(node)?;
+        let old = self.old.node(node);
+        let guards = self.old.guards();
+        let op = old.op.map_dims(|dim| {
+            Ok::<_, GraphError>(match &old.op {
+                // The size that it makes says how it relates to its input.
+                Op::Resize(_) => guards.replaced(dim),
+                _ => guards.canonical(dim),
+            })
+        })?;
+        let outputs = self.graph.apply(old.name.clone(), op, &inputs)?;
+        for (id, new) in old.outputs.iter().zip(outputs) {
+            self.map(*id, new);
+        }
+        Ok(())
+    }
+
     /// Takes over outputs and updates and hands out the new graph.
     pub fn finish(mut self) -> Result<Graph, GraphError> {
         for output in self.old.outputs() {
@@ -84,5 +104,20 @@ impl<'a> Rewriter<'a> {
             self.graph.update(state, value)?;
         }
         Ok(self.graph)
+    }
+}
+
+impl Graph {
+    /// The graph with everything that its guards say about sizes in all types and attributes, those before a guard was
+    /// found included. What is built of a graph in which symbols have been found equal starts from this.
+    pub fn settled(self) -> Result<Graph, GraphError> {
+        if self.guards().is_empty() {
+            return Ok(self);
+        }
+        let mut rewriter = Rewriter::new(&self)?;
+        for node in self.node_ids() {
+            rewriter.settle(node)?;
+        }
+        rewriter.finish()
     }
 }

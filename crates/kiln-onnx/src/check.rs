@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kiln_graph::Graph;
+
 use crate::error::{ImportError, Unsupported};
 use crate::import::{self, ImportOptions, import, operator_name, opset_of};
 
@@ -15,6 +17,8 @@ pub struct Report {
     pub operators: BTreeMap<String, usize>,
     /// What is not supported.
     pub unsupported: Vec<Unsupported>,
+    /// The graph, where everything is supported.
+    pub graph: Option<Graph>,
 }
 
 /// Looks through the model in the file `path`. Errors are those of a file that is damaged or contradicts itself.
@@ -24,10 +28,10 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Report, ImportError
     for node in model.graph.iter().flat_map(|graph| &graph.node) {
         *operators.entry(operator_name(node)).or_insert(0) += 1;
     }
-    let unsupported = match import(path, options) {
-        Ok(_) => vec![],
-        Err(ImportError::Unsupported(list)) => list,
+    let (graph, unsupported) = match import(path, options) {
+        Ok(imported) => (Some(imported.graph), vec![]),
+        Err(ImportError::Unsupported(list)) => (None, list),
         Err(error) => return Err(error),
     };
-    Ok(Report { opset: opset_of(&model), operators, unsupported })
+    Ok(Report { opset: opset_of(&model), operators, unsupported, graph })
 }

@@ -23,7 +23,7 @@ pub use error::{ExportError, ImportError, Unsupported};
 pub use export::{export, export_model, export_with_metadata};
 pub use external::ExternalError;
 pub use import::{
-    ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, interface,
-    metadata, operators,
+    ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, input_types,
+    interface, metadata, operators,
 };
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};

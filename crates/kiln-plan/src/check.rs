@@ -28,6 +28,8 @@ pub struct Limits {
     pub dimensions: usize,
     /// Of `FloorDiv` in an expression.
     pub expr_depth: usize,
+    /// Guards of a program.
+    pub guards: usize,
     /// Terms and factors of an expression.
     pub expr_size: usize,
     /// Storage buffers bound in one dispatch.
@@ -51,6 +53,7 @@ pub const LIMITS: Limits = Limits {
     dispatches: 1 << 18,
     segments: 1 << 20,
     dimensions: 32,
+    guards: 1 << 14,
     expr_depth: 16,
     expr_size: 1 << 12,
     bindings: 1 << 10,
@@ -249,6 +252,10 @@ impl Checker<'_> {
                     }
                     Factor::FloorDiv(_, divisor) if *divisor < 1 => return Err(Problem::Divisor(*divisor)),
                     Factor::FloorDiv(dividend, _) => self.expr_parts(dividend, depth, left)?,
+                    Factor::Min(a, b) => {
+                        self.expr_parts(a, depth, left)?;
+                        self.expr_parts(b, depth, left)?;
+                    }
                 }
             }
         }
@@ -321,6 +328,11 @@ impl Checker<'_> {
     fn program(&self, program: &Program) -> Result<(), PlanError> {
         let name = &program.name;
         self.interface(program).map_err(at(format!("program `{name}`")))?;
+        for guard in &program.guards {
+            for side in [&guard.left, &guard.right] {
+                self.expr(side).map_err(at(format!("program `{name}`, a guard of `{}`", guard.node)))?;
+            }
+        }
         let (mut workgroups, mut params) = (0u128, 0u64);
         for (i, dispatch) in program.dispatches.iter().enumerate() {
             let what = || format!("program `{name}`, dispatch {i} `{}`", dispatch.name);
@@ -343,6 +355,10 @@ impl Checker<'_> {
     }
 
     fn interface(&self, program: &Program) -> Result<(), Problem> {
+        if program.guards.len() > self.limits.guards {
+            let (count, limit) = (program.guards.len(), self.limits.guards);
+            return Err(Problem::TooMany { what: "guards", count, limit });
+        }
         if program.dispatches.len() > self.limits.dispatches {
             let (count, limit) = (program.dispatches.len(), self.limits.dispatches);
             return Err(Problem::TooMany { what: "dispatches", count, limit });

@@ -26,6 +26,8 @@ pub enum Factor {
     Symbol(usize),
     /// `floor(expr / divisor)`, the divisor at least 1.
     FloorDiv(Expr, i64),
+    /// The smaller of two.
+    Min(Expr, Expr),
 }
 
 impl Expr {
@@ -52,6 +54,7 @@ impl Expr {
                 product.saturating_mul(match factor {
                     Factor::Symbol(index) => symbols.get(*index).copied().unwrap_or(0),
                     Factor::FloorDiv(expr, divisor) => expr.eval(symbols).div_euclid((*divisor).max(1)),
+                    Factor::Min(a, b) => a.eval(symbols).min(b.eval(symbols)),
                 })
             });
             sum.saturating_add(product)
@@ -84,6 +87,7 @@ impl Expr {
                     Factor::FloorDiv(dividend, divisor) => {
                         format!("floor(({}) / {divisor})", dividend.text(symbols))
                     }
+                    Factor::Min(a, b) => format!("min({}, {})", a.text(symbols), b.text(symbols)),
                 }
             }));
             text.push_str(&parts.join("*"));
@@ -102,6 +106,7 @@ mod tests {
         let term = |coefficient, factors| Term { coefficient, factors };
         let n = || Factor::Symbol(0);
         let h = || Factor::Symbol(1);
+        let h_alone = || Expr { terms: vec![term(1, vec![h()])] };
         let padded = Expr { terms: vec![term(1, vec![h()]), term(2, vec![])] };
         let cases = [
             (Expr::constant(0), "0", 0),
@@ -110,6 +115,7 @@ mod tests {
             (Expr { terms: vec![term(-1, vec![n(), h()]), term(-4, vec![])] }, "-N*H - 4", -19),
             (Expr { terms: vec![term(2, vec![n()]), term(1, vec![])] }, "2*N + 1", 7),
             (Expr { terms: vec![term(3, vec![Factor::FloorDiv(padded, 2)])] }, "3*floor((H + 2) / 2)", 9),
+            (Expr { terms: vec![term(1, vec![Factor::Min(Expr::constant(4), h_alone())])] }, "min(4, H)", 4),
             (Expr { terms: vec![term(i64::MAX, vec![n()])] }, "9223372036854775807*N", i64::MAX),
         ];
         for (expr, text, value) in cases {

@@ -27,7 +27,10 @@ use crate::wire::Header;
 use crate::{LIMITS, Limits, Plan, PlanError, Problem, check, check_within};
 
 const MAGIC: &[u8; 8] = b"KILNPLAN";
+/// Of plans that earlier versions of Kiln run, too.
 const VERSION: u32 = 2;
+/// Of plans with guards, which earlier versions would pass over.
+const VERSION_GUARDS: u32 = 3;
 const PREFIX: usize = 40;
 const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];
@@ -55,7 +58,7 @@ impl Plan {
         }
         let mut prefix = Vec::with_capacity(PREFIX);
         prefix.extend(MAGIC);
-        prefix.extend(VERSION.to_le_bytes());
+        prefix.extend(self.version().to_le_bytes());
         prefix.extend(crc32fast::hash(&header).to_le_bytes());
         prefix.extend(wide(header.len()).to_le_bytes());
         prefix.extend(weights_length.to_le_bytes());
@@ -69,6 +72,12 @@ impl Plan {
             to.write_all(padding(segment.place.size))?;
         }
         Ok(())
+    }
+
+    /// The lowest version of the format that has everything the plan has. The smaller of two sizes occurs only in plans with
+    /// a guard on them, or in sizes that no earlier version can decode.
+    fn version(&self) -> u32 {
+        if self.programs.iter().all(|program| program.guards.is_empty()) { VERSION } else { VERSION_GUARDS }
     }
 
     /// The bytes of the file.
@@ -158,8 +167,8 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
         return Err(PlanError::Truncated { part: "prefix", needed: wide(PREFIX), found: length });
     };
     let version = word(&prefix, 8);
-    if version != VERSION {
-        return Err(PlanError::Version { found: version, known: VERSION });
+    if !(VERSION..=VERSION_GUARDS).contains(&version) {
+        return Err(PlanError::Version { found: version, known: VERSION_GUARDS });
     }
     verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
     let header_length = long(&prefix, 16);

@@ -14,6 +14,7 @@ mod check;
 mod error;
 mod expr;
 mod file;
+mod guard;
 mod metadata;
 mod tensor;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod wire;
 pub use check::{LIMITS, Limits, check, check_within};
 pub use error::{PlanError, Problem};
 pub use expr::{Expr, Factor, Term};
+pub use guard::{Fitting, Guard, Relation, multiple_of};
 pub use metadata::{
     Channels, InputSource, METADATA_LIMITS, Measure, Metadata, MetadataLimits, Pictures, Preprocessing,
     PropertyError, Provenance, Resize, Targets, Task,
@@ -237,6 +239,8 @@ pub struct Program {
     pub outputs: Vec<OutputRef>,
     /// The dispatches, in order; each sees what the ones before it have written.
     pub dispatches: Vec<Dispatch>,
+    /// What the sizes of a run have to meet: for others the program computes something else, or nothing.
+    pub guards: Vec<Guard>,
 }
 
 /// A named result. Two outputs may be the same tensor, and an input may be an output.

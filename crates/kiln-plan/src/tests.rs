@@ -71,6 +71,7 @@ fn sample() -> Plan {
                 OutputRef { name: text("image"), tensor: 0 },
                 OutputRef { name: text("steps"), tensor: 2 },
             ],
+            guards: vec![],
             dispatches: vec![
                 Dispatch {
                     name: text("conv1 + relu"),

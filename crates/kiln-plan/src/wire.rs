@@ -174,6 +174,8 @@ struct Program {
     outputs: Vec<OutputRef>,
     #[prost(message, repeated, tag = "4")]
     dispatches: Vec<Dispatch>,
+    #[prost(message, repeated, tag = "11")]
+    guards: Vec<Guard>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -234,7 +236,7 @@ struct Term {
 
 #[derive(Clone, PartialEq, Message)]
 struct Factor {
-    #[prost(oneof = "FactorKind", tags = "1, 2")]
+    #[prost(oneof = "FactorKind", tags = "1, 2, 3")]
     kind: Option<FactorKind>,
 }
 
@@ -244,6 +246,37 @@ enum FactorKind {
     Symbol(u64),
     #[prost(message, tag = "2")]
     FloorDiv(FloorDiv),
+    #[prost(message, tag = "3")]
+    Min(Min),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Min {
+    #[prost(message, optional, tag = "1")]
+    left: Option<Expr>,
+    #[prost(message, optional, tag = "2")]
+    right: Option<Expr>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Guard {
+    #[prost(string, tag = "1")]
+    node: String,
+    #[prost(message, optional, tag = "2")]
+    left: Option<Expr>,
+    #[prost(enumeration = "Relation", tag = "3")]
+    relation: i32,
+    #[prost(message, optional, tag = "4")]
+    right: Option<Expr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum Relation {
+    Unknown = 0,
+    Equal = 1,
+    NotEqual = 2,
+    AtLeast = 3,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -284,6 +317,8 @@ struct Counts {
 struct ProgramCounts {
     #[prost(message, repeated, tag = "4")]
     dispatches: Vec<Nothing>,
+    #[prost(message, repeated, tag = "11")]
+    guards: Vec<Nothing>,
 }
 
 /// Takes no memory, whatever it is decoded from.
@@ -293,6 +328,7 @@ struct Nothing {}
 impl Counts {
     fn check(&self) -> Result<(), PlanError> {
         let dispatches = self.programs.iter().map(|program| program.dispatches.len()).max().unwrap_or(0);
+        let guards = self.programs.iter().map(|program| program.guards.len()).max().unwrap_or(0);
         let counts = [
             ("shaders", self.shaders.len(), LIMITS.shaders),
             ("buffers", self.buffers.len(), LIMITS.buffers),
@@ -300,6 +336,7 @@ impl Counts {
             ("programs", self.programs.len(), LIMITS.programs),
             ("segments", self.data.len(), LIMITS.segments),
             ("dispatches in a program", dispatches, LIMITS.dispatches),
+            ("guards of a program", guards, LIMITS.guards),
         ];
         let metadata = self.metadata.iter().flat_map(metadata::Counts::list);
         match counts.into_iter().chain(metadata).find(|(_, count, limit)| count > limit) {

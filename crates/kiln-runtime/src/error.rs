@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kiln_plan::PlanError;
+use kiln_plan::{Fitting, PlanError};
 
 /// Why a plan cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,13 @@ pub enum RuntimeError {
     TooLarge { name: String, symbol: String, value: i64, max: u32 },
     #[error("input `{name}` has {symbol} = {value}; it must be at least 1")]
     TooSmall { name: String, symbol: String, value: i64 },
+    #[error("{}", guard_text(.node, .condition, .symbol, *.value, .fitting))]
+    Guard { node: String, condition: String, symbol: String, value: i64, fitting: Fitting },
+    #[error(
+        "`{node}` needs {condition}, which {symbols} do not meet, and no other value of one of them does: compile the \
+         model for these sizes"
+    )]
+    NothingFits { node: String, condition: String, symbols: String },
     #[error("the size of {symbol} does not follow from the shapes of the inputs")]
     Unbound { symbol: String },
     #[error("{what} is {value} for {symbols}, which cannot be: the plan is wrong for these sizes")]
@@ -106,6 +113,21 @@ pub enum RuntimeError {
 impl From<PlanError> for RuntimeError {
     fn from(error: PlanError) -> Self {
         Self::Plan(Box::new(error))
+    }
+}
+
+/// Which size does not fit, and which would: `` `add` needs `H` to be a multiple of 32; 333 is not, 320 and 352 are``.
+fn guard_text(node: &str, condition: &str, symbol: &str, value: i64, fitting: &Fitting) -> String {
+    let verb = if fitting.below.is_some() && fitting.above.is_some() { "are" } else { "is" };
+    let condition = if condition.chars().count() <= 60 { condition } else { "sizes that agree" };
+    match fitting.multiple_of {
+        Some(number) => {
+            format!("`{node}` needs `{symbol}` to be a multiple of {number}; {value} is not, {fitting} {verb}")
+        }
+        None => {
+            let verb = if verb == "are" { "do" } else { "does" };
+            format!("`{node}` needs {condition}; `{symbol}` = {value} does not fit, {fitting} {verb}")
+        }
     }
 }
 

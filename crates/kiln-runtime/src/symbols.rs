@@ -1,6 +1,6 @@
 //! What the shapes of the inputs say about the symbols of a plan: `[8, 3, 32, 32]` for `[N, 3, 32, 32]` is `N = 8`.
 
-use kiln_plan::{Expr, Factor, Plan, Program, Tensor, Term};
+use kiln_plan::{Expr, Factor, Fitting, Plan, Program, Tensor, Term};
 
 use crate::RuntimeError;
 use crate::tensor::shape_text;
@@ -53,7 +53,26 @@ pub(crate) fn bind(
             return Err(shape_error(plan, tensor, shape));
         }
     }
+    check_guards(plan, program, &values)?;
     Ok(values)
+}
+
+/// What the compiler assumed of sizes has to be so.
+fn check_guards(plan: &Plan, program: &Program, values: &[i64]) -> Result<(), RuntimeError> {
+    let Some(guard) = program.guards.iter().find(|guard| !guard.holds(values)) else { return Ok(()) };
+    // Of the symbols in the condition, one that another value of makes the sizes fit.
+    let involved = |index: &usize| mentions(&guard.left, *index) || mentions(&guard.right, *index);
+    let fitting = (0..plan.symbols.len()).filter(involved).find_map(|index| {
+        let symbol = plan.symbols.get(index)?;
+        let fitting = Fitting::around(&program.guards, values, index, symbol.max.into());
+        let value = values.get(index).copied()?;
+        (!fitting.is_empty()).then(|| (symbol.name.clone(), value, fitting))
+    });
+    let (node, condition) = (guard.node.clone(), guard.text(&plan.symbols));
+    Err(match fitting {
+        Some((symbol, value, fitting)) => RuntimeError::Guard { node, condition, symbol, value, fitting },
+        None => RuntimeError::NothingFits { node, condition, symbols: values_text(plan, values) },
+    })
 }
 
 fn values(plan: &Plan, program: &Program, bound: &[Option<(i64, &str)>]) -> Result<Vec<i64>, RuntimeError> {
@@ -77,6 +96,7 @@ fn mentions(expr: &Expr, symbol: usize) -> bool {
     expr.terms.iter().flat_map(|term| &term.factors).any(|factor| match factor {
         Factor::Symbol(index) => *index == symbol,
         Factor::FloorDiv(dividend, _) => mentions(dividend, symbol),
+        Factor::Min(a, b) => mentions(a, symbol) || mentions(b, symbol),
     })
 }
 

@@ -33,8 +33,8 @@ pub struct ImportOptions {
     /// The shape of the samples that the model is to take, if they are known. It is that of the input where neither
     /// `inputs` nor a comment says another shape for as many elements.
     pub sample: Vec<usize>,
-    /// Numbers for symbolic dimensions: `H = 224`.
-    pub dims: BTreeMap<String, i64>,
+    /// What symbolic dimensions are: a number (`H = 224`), another symbol or an expression (`H = 32*h`).
+    pub dims: BTreeMap<String, Dim>,
     /// Whether `self.training` is true: the model as it is in a training step.
     pub training: bool,
     /// Whether calls and decorators from imports that are not known are passed over.
@@ -302,8 +302,8 @@ fn first_layer(module: &Rc<Object>, depth: usize) -> Option<(String, String, i64
     })
 }
 
-fn bound(dim: &Dim, dims: &BTreeMap<String, i64>) -> Dim {
-    dims.get(&dim.to_string()).map_or_else(|| dim.clone(), |value| Dim::from(*value))
+fn bound(dim: &Dim, dims: &BTreeMap<String, Dim>) -> Dim {
+    dims.get(&dim.to_string()).unwrap_or(dim).clone()
 }
 
 /// Names what `forward` gives.

@@ -66,7 +66,8 @@ use std::path::PathBuf;
 pub use graph::Graph;
 pub use kiln_compile::{
     Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
-    Preferences, Records, Selection, Target, compile, compile_programs, compile_training, differentiate,
+    Preferences, Records, Selection, Target, compile, compile_programs, compile_training, conditions,
+    differentiate,
     fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{

@@ -2,7 +2,7 @@
 
 pub use kiln_plan::{
     Access, Buffer, BufferKind, Channels, DType, Dispatch, Expr, Factor, InputSource, LIMITS, Layout, Limits,
-    Measure, Metadata, OutputRef, Param, Pictures, Plan, PlanError, Preprocessing, Problem, Program,
-    PropertyError, Provenance, Range, Requirements, Resize, Segment, Shader, Storage, Symbol, Targets, Task,
-    Tensor, Term, check, check_within,
+    Fitting, Guard, Measure, Metadata, OutputRef, Param, Pictures, Plan, PlanError, Preprocessing, Problem, Program,
+    PropertyError, Provenance, Range, Relation, Requirements, Resize, Segment, Shader, Storage, Symbol, Targets, Task,
+    Tensor, Term, check, check_within, multiple_of,
 };

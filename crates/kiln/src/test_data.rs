@@ -89,6 +89,12 @@ impl Folder {
         Ok(given.map(|(name, tensor)| (name, InputValue::Tensor(tensor))).collect())
     }
 
+    /// The inputs of all data sets, in order, those whose values were given included.
+    pub fn inputs(&self) -> Result<Vec<Vec<(String, Tensor)>>, TestDataError> {
+        let sets = (0..).map(|n| self.path.join(format!("test_data_set_{n}"))).take_while(|set| set.is_dir());
+        sets.map(|set| tensors(&set, "input", &self.interface.inputs)).collect()
+    }
+
     /// The data sets, in order, for the graph that the model has become: it lacks the inputs whose values were given.
     pub fn data_sets(&self, graph: &Graph) -> Result<Vec<DataSet>, TestDataError> {
         let taken: HashSet<&str> = graph.inputs().iter().map(|id| graph.value(*id).name.as_str()).collect();

@@ -11,9 +11,9 @@ use kiln::{Compiled, HostTensor, Model, Profile, Session};
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
-use super::run::{symbols_of, wanted_by_graph, wanted_by_plan};
-use crate::input::{self, InputArguments};
+use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
+use crate::sizes::Opened;
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
 use crate::training::{OptimizerName, Recipe};
@@ -87,11 +87,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         )?;
         (plan, inputs)
     } else {
-        let definition = model.read()?;
-        let wanted = wanted_by_graph(&definition.graph);
-        let given = or_random(&arguments.inputs, wanted.len());
-        let inputs = input::read(&given, &wanted, &told, &definition.metadata)?;
-        let seen = symbols_of(&definition.graph, &inputs)?;
+        let read = |wanted: &[Wanted], metadata: &_| {
+            input::read(&or_random(&arguments.inputs, wanted.len()), wanted, &told, metadata)
+        };
+        let Opened { model: definition, inputs, seen } = model.open(read)?;
         let (compiled, inputs) = match arguments.train {
             Some(optimizer) => training(model, &definition, inputs, &seen, optimizer)?,
             None => (model.compile(&definition, &seen)?, inputs),

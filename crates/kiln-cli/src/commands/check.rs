@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::definition::{is_recipe, refuse_plan};
 use crate::model::ModelArguments;
+use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
 
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if kiln::model::is_source(&model.model) {
         return check_source(arguments);
     }
-    let report = kiln::onnx::check(&model.model, &model.import_options()).into_diagnostic()?;
+    let report = kiln::onnx::check(&model.model, &model.import_options()?).into_diagnostic()?;
     let status = if report.unsupported.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
     if arguments.json {
         let unsupported: Vec<_> = report
@@ -51,8 +52,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             .iter()
             .map(|u| json!({ "node": u.node, "operator": u.operator, "opset": u.opset, "reason": u.reason }))
             .collect();
-        let value =
-            json!({ "opset": report.opset, "operators": report.operators, "unsupported": unsupported });
+        let conditions = report.graph.as_ref().map(sizes::conditions_json);
+        let value = json!({
+            "opset": report.opset, "operators": report.operators, "unsupported": unsupported, "sizes": conditions,
+        });
         terminal::show_json(&value)?;
         return Ok(status);
     }
@@ -63,6 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     show!("{table}")?;
     showln!()?;
     if report.unsupported.is_empty() {
+        if let Some(graph) = &report.graph {
+            sizes::show_conditions(graph)?;
+        }
         showln!("operator set {}: everything is supported", report.opset)?;
         return Ok(status);
     }
@@ -90,7 +96,8 @@ fn check_source(arguments: &Arguments) -> Result<ExitCode> {
         *operators.entry(node.op.name()).or_default() += 1;
     }
     if arguments.json {
-        terminal::show_json(&json!({ "operators": operators, "unsupported": [] }))?;
+        let conditions = sizes::conditions_json(&graph);
+        terminal::show_json(&json!({ "operators": operators, "unsupported": [], "sizes": conditions }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[("core operator", Align::Left), ("nodes", Align::Right)]);
@@ -98,6 +105,8 @@ fn check_source(arguments: &Arguments) -> Result<ExitCode> {
         table.row([operator.to_owned(), count.to_string()]);
     }
     show!("{table}")?;
-    showln!("\neverything is supported")?;
+    showln!()?;
+    sizes::show_conditions(&graph)?;
+    showln!("everything is supported")?;
     Ok(ExitCode::SUCCESS)
 }

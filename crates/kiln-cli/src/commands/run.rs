@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::graph::{Data, Graph};
+use kiln::graph::Data;
 use kiln::plan::Task;
-use kiln::{HostTensor, Metadata, Plan, Session};
+use kiln::{HostTensor, Metadata, Session};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::definition::note_untrained;
-use crate::input::{self, InputArguments, Wanted};
+use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::labels::{Guess, Labels};
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
+use crate::sizes::Opened;
 use crate::table::{Align, Table, shorten};
 use crate::terminal;
 
@@ -66,11 +67,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let inputs = input::read(&arguments.inputs, &wanted_by_plan(&plan), &told, &plan.metadata)?;
         (plan, inputs)
     } else {
-        let definition = model.read()?;
+        let read = |wanted: &[Wanted], metadata: &_| input::read(&arguments.inputs, wanted, &told, metadata);
+        let Opened { model: definition, inputs, seen } = model.open(read)?;
         note_untrained(&definition, &model.model);
-        let wanted = wanted_by_graph(&definition.graph);
-        let inputs = input::read(&arguments.inputs, &wanted, &told, &definition.metadata)?;
-        let seen = symbols_of(&definition.graph, &inputs)?;
         (model.compile(&definition, &seen)?.plan, inputs)
     };
     let labels = Labels::new(arguments.labels.as_deref(), &plan.metadata)?;
@@ -118,44 +117,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         show!("{table}")?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The inputs of a graph.
-pub(super) fn wanted_by_graph(graph: &Graph) -> Vec<Wanted> {
-    let input = |id: &kiln::graph::ValueId| {
-        let value = graph.value(*id);
-        let shape = value.ty.shape.iter().map(|dim| dim.as_usize().ok_or_else(|| dim.to_string())).collect();
-        Wanted { name: value.name.clone(), dtype: kiln::host_dtype(value.ty.dtype), shape }
-    };
-    graph.inputs().iter().map(input).collect()
-}
-
-/// The inputs of a plan.
-pub(super) fn wanted_by_plan(plan: &Plan) -> Vec<Wanted> {
-    let inputs = plan.programs.first().map_or(&[][..], |program| &program.inputs);
-    let input = |n: &usize| {
-        let tensor = plan.tensors.get(*n)?;
-        let size = |dim: &kiln::Expr| {
-            let number = dim.as_const().and_then(|n| usize::try_from(n).ok());
-            number.ok_or_else(|| dim.text(&plan.symbols))
-        };
-        Some(Wanted {
-            name: tensor.name.clone(),
-            dtype: tensor.dtype,
-            shape: tensor.shape.iter().map(size).collect(),
-        })
-    };
-    inputs.iter().filter_map(input).collect()
-}
-
-/// The values of symbolic dimensions, from the inputs.
-pub(super) fn symbols_of(graph: &Graph, inputs: &[(String, HostTensor)]) -> Result<BTreeMap<String, u32>> {
-    let shapes = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
-    let bound = graph.bind_symbols(&shapes).into_diagnostic()?;
-    Ok(bound
-        .iter()
-        .map(|(name, value)| (name.to_string(), u32::try_from(*value).unwrap_or(u32::MAX)))
-        .collect())
 }
 
 /// An output in the units of the targets, if a regression was trained on scaled targets.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
+use crate::sizes;
 use crate::table::{Align, Table, bytes, grouped, shorten};
 use crate::terminal;
 
@@ -73,6 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "peak_activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
             "metadata": model.metadata.to_properties(),
+            "sizes": sizes::conditions_json(graph),
         });
         terminal::show_json(&value)?;
         return Ok(ExitCode::SUCCESS);
@@ -95,6 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     show!("{table}")?;
     showln!()?;
+    sizes::show_conditions(graph)?;
     showln!("parameters        {}", grouped(parameters))?;
     if statistics > 0 {
         showln!("statistics        {} (running means and variances)", grouped(statistics))?;

@@ -13,6 +13,7 @@ use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
+use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
 
@@ -35,6 +36,9 @@ pub(crate) struct Arguments {
     /// Device to compile for
     #[arg(long, default_value = "auto")]
     target: TargetName,
+    /// Trust shape inference where the file declares other shapes, and read newer operator sets
+    #[arg(long)]
+    lenient: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -106,17 +110,18 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         definition: Default::default(),
         max: vec![],
         dim: vec![],
+        input_shape: vec![],
         value: vec![],
         target: arguments.target,
-        lenient: false,
+        lenient: arguments.lenient,
     };
     let data = test_data::Folder::open(folder).into_diagnostic()?;
     let values = data.known_inputs().into_diagnostic()?;
     let told: Vec<String> = values.keys().cloned().collect();
-    let options = ImportOptions { values, ..model.import_options() };
-    let graph = kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph;
+    let options = ImportOptions { values, ..model.import_options()? };
+    let graph = opened(&model, &options, &data, name)?;
     // Models that are readable only because the test data gives the values of inputs are refused by other commands.
-    if !told.is_empty() && kiln::onnx::import(&model.model, &model.import_options()).is_err() {
+    if !told.is_empty() && kiln::onnx::import(&model.model, &ImportOptions { dims: options.dims, ..model.import_options()? }).is_err() {
         let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
         note!(
             "note: {name}: the graph depends on the value of `{}`, which was taken from the test data; \
@@ -130,6 +135,37 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
     compare(arguments, &compiled.plan, Some(&compiled), &sets, name)
+}
+
+/// The graph of the model, with open sizes if it has them and the data sets fit what it assumes of them, else for the sizes
+/// that all data sets have.
+fn opened(model: &ModelArguments, options: &ImportOptions, data: &test_data::Folder, name: &str) -> Result<Graph> {
+    let failed = match kiln::onnx::import(&model.model, options) {
+        Ok(imported) => {
+            let sets = data.data_sets(&imported.graph).into_diagnostic()?;
+            let fit = |set: &DataSet| {
+                let seen = test_data::largest_symbols(&imported.graph, std::slice::from_ref(set));
+                seen.is_ok_and(|seen| sizes::fit(&imported.graph, &seen))
+            };
+            if sets.iter().all(fit) {
+                return Ok(imported.graph);
+            }
+            None
+        }
+        Err(error) => Some(error),
+    };
+    let types = kiln::onnx::input_types(&kiln_files::read(&model.model).into_diagnostic()?).into_diagnostic()?;
+    let sets = data.inputs().into_diagnostic()?;
+    let shapes = sets.iter().flatten().map(|(input, tensor)| (input.as_str(), tensor.shape()));
+    let dims = sizes::agreed(&types, shapes);
+    match (failed, dims.is_empty()) {
+        (Some(error), true) => Err(error).into_diagnostic(),
+        _ => {
+            note!("note: {name}: sizes are those that all data sets have: `{}`", sizes::flags(&dims));
+            let options = ImportOptions { dims, ..options.clone() };
+            Ok(kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph)
+        }
+    }
 }
 
 /// Verifies a compiled plan with the test data of its folder.

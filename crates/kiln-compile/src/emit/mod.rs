@@ -14,7 +14,7 @@ pub use report::MemoryReport;
 
 use std::collections::HashMap;
 
-use kiln_graph::{Bindings, DType, Dim};
+use kiln_graph::{Bindings, DType, Dim, Graph};
 use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
 
 use crate::element::state_type;
@@ -71,6 +71,13 @@ pub(crate) fn emit(
         metadata: Default::default(),
     };
     Ok((plan, places.report))
+}
+
+/// The conditions that a graph has on its sizes, of which those up to `max` do not meet all, in a plan's terms: its symbols and
+/// the guards.
+pub fn conditions(graph: &Graph, max: &Bindings) -> (Vec<kiln_plan::Symbol>, Vec<kiln_plan::Guard>) {
+    let symbols = Symbols::of_graph(graph, max);
+    (symbols.list(), symbols.guards(graph.guards().list()))
 }
 
 /// An element type of the graph as the host sees it in a plan.
@@ -169,7 +176,8 @@ impl Emitter<'_> {
         for launch in &program.launches {
             dispatches.push(self.dispatch(number, program, launch)?);
         }
-        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches })
+        let guards = self.symbols.guards(&program.guards);
+        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches, guards })
     }
 
     fn dispatch(

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Atom, Bindings, Dim};
-use kiln_plan::{Expr, Factor, Param, Symbol, Term};
+use kiln_graph::{Atom, Bindings, Bounds, Dim, Graph};
+use kiln_plan::{Expr, Factor, Guard, Param, Relation, Symbol, Term};
 
 use crate::lower::program::Lowered;
 use crate::wgsl::params::Uniform;
@@ -26,6 +26,11 @@ impl<'a> Symbols<'a> {
         Self { names, max }
     }
 
+    /// The symbols of a graph.
+    pub(super) fn of_graph(graph: &Graph, max: &'a Bindings) -> Self {
+        Self { names: graph.symbols(), max }
+    }
+
     /// The symbols as the plan lists them.
     pub(super) fn list(&self) -> Vec<Symbol> {
         let largest = |name| self.max.get(name).and_then(|n| u32::try_from(*n).ok()).unwrap_or(1);
@@ -44,10 +49,28 @@ impl<'a> Symbols<'a> {
                         Factor::Symbol(self.names.iter().position(|n| n == name).unwrap_or(usize::MAX))
                     }
                     Atom::FloorDiv(dim, divisor) => Factor::FloorDiv(self.expr(dim), *divisor),
+                    Atom::Min(a, b) => Factor::Min(self.expr(a), self.expr(b)),
                 })
                 .collect(),
         });
         Expr { terms: terms.collect() }
+    }
+
+    /// The conditions of a graph that not all sizes up to the maxima meet.
+    pub(super) fn guards(&self, guards: &[kiln_graph::Guard]) -> Vec<Guard> {
+        let bounds = Bounds { max: Some(self.max) };
+        let open = guards.iter().filter(|guard| !guard.always_holds(bounds));
+        open.map(|guard| Guard {
+            node: guard.node.clone(),
+            left: self.expr(&guard.left),
+            relation: match guard.relation {
+                kiln_graph::Relation::Equal => Relation::Equal,
+                kiln_graph::Relation::NotEqual => Relation::NotEqual,
+                kiln_graph::Relation::AtLeast => Relation::AtLeast,
+            },
+            right: self.expr(&guard.right),
+        })
+        .collect()
     }
 
     /// A word of a kernel's parameters.
@@ -60,6 +83,6 @@ impl<'a> Symbols<'a> {
 
     /// Bytes of a buffer at the maximum of all symbols; nothing is so small that it cannot be bound.
     pub(super) fn largest(&self, bytes: &Dim) -> u64 {
-        u64::try_from(bytes.eval(self.max).unwrap_or(i64::MAX)).unwrap_or(0).max(16)
+        u64::try_from(bytes.upper(self.max)).unwrap_or(0).max(16)
     }
 }

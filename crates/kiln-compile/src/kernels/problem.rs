@@ -26,7 +26,7 @@ impl Size {
         let multiple = [64, 32, 16, 8, 4, 2].into_iter();
         let divides = |n: &i64| dim.terms().iter().all(|(_, coefficient)| coefficient % n == 0);
         Self {
-            max: dim.eval(max).unwrap_or(i64::MAX),
+            max: dim.upper(max),
             fixed: dim.as_usize().is_some(),
             multiple: multiple.into_iter().find(divides).unwrap_or(1),
         }

@@ -112,7 +112,7 @@ fn sources(
     let mut table = Table { element, bytes: Vec::new(), len: 0 };
     let mut sources = vec![];
     for axis in 2..rank {
-        let source = source(builder.values, op, axis, [&x[axis], &y[axis]], &mut table);
+        let source = source(builder.values, op, axis, [&x[axis], &op.shape[axis]], &mut table);
         sources.push(source.map_err(|message| builder.unsupported(message))?);
     }
     Ok((sources, table))

@@ -4,7 +4,7 @@
 //! element depends on the last bit. Of sizes that are symbols the kernel computes it with integers.
 
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
-use kiln_graph::{Bindings, Dim};
+use kiln_graph::{Bindings, Dim, binary_fraction};
 use kiln_plan::Storage;
 
 use crate::memory::values::Values;
@@ -130,12 +130,18 @@ pub(super) fn source(
     let times = to.exact_div(from).and_then(|times| times.as_usize());
     let aligned = op.coordinates == CoordinateMode::AlignCorners;
     #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
-    if let Some(scale) = scale.filter(|scale| !aligned && times.is_none_or(|times| times as f64 != *scale)) {
-        return Err(format!(
-            "a size of `{from}` cannot be scaled by {scale} while it is symbolic; give it a number (`--dim`)"
-        ));
-    }
-    let ratio = Ratio::of(op.coordinates, from, to);
+    let other = scale.filter(|scale| !aligned && times.is_none_or(|times| times as f64 != *scale));
+    let ratio = match other.map(|scale| (scale, binary_fraction(scale))) {
+        None => Ratio::of(op.coordinates, from, to),
+        Some((_, Some((numerator, denominator)))) => {
+            Ratio::of(op.coordinates, &denominator.into(), &numerator.into())
+        }
+        Some((scale, None)) => {
+            return Err(format!(
+                "a size of `{from}` cannot be scaled by {scale} while it is symbolic; give it a number (`--dim`)"
+            ));
+        }
+    };
     let ratio = match op.mode {
         ResizeMode::Nearest(mode) => ratio.nearest(mode),
         ResizeMode::Linear => ratio,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Bindings, Graph};
+use kiln_graph::{Bindings, Graph, Guard};
 
 use super::im2col::Im2cols;
 use super::realize::{Launch, Lowering};
@@ -39,6 +39,8 @@ pub(crate) struct Lowered {
     pub name: String,
     /// The symbols of its graph.
     pub symbols: Vec<Arc<str>>,
+    /// What its graph assumes of sizes.
+    pub guards: Vec<Guard>,
     /// The tensors that are given.
     pub inputs: Vec<TensorId>,
     /// The results by name.
@@ -113,6 +115,7 @@ pub(crate) fn lower(
     Ok(Lowered {
         name: name.into(),
         symbols: graph.symbols(),
+        guards: graph.guards().list().to_vec(),
         inputs,
         outputs: names.zip(outputs).collect(),
         buffers: values.buffers,

@@ -93,7 +93,7 @@ impl<'a> Values<'a> {
     /// The maximum of a dimension.
     pub(crate) fn maximum(&self, dim: &Dim) -> i64 {
         // Symbols without a maximum were refused before lowering began.
-        dim.eval(self.max).unwrap_or(i64::MAX)
+        dim.upper(self.max)
     }
 
     /// A tensor by its number.

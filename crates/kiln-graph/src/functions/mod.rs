@@ -23,6 +23,7 @@ pub mod loss;
 pub mod masks;
 pub mod movement;
 pub mod normalization;
+pub mod padding;
 pub mod patches;
 pub mod pooling;
 pub mod ranges;

@@ -20,6 +20,7 @@ impl Graph {
         for (id, value) in self.value_ids().zip(&self.values) {
             self.verify_definition(id, value, listed.get(&id).copied().unwrap_or(0))?;
         }
+        let mut guards = self.guards.clone();
         for (index, node) in self.nodes.iter().enumerate() {
             let fail = |message: String| broken(format!("node {index}, `{}`: {message}", node.name));
             let mut types = Vec::new();
@@ -32,7 +33,9 @@ impl Graph {
                 }
                 types.push(&value.ty);
             }
-            let inferred = node.op.infer(&types).map_err(|source| GraphError::Node {
+            let canonical: Vec<TensorType> = types.iter().map(|ty| guards.canonical_type(ty)).collect();
+            let types: Vec<&TensorType> = canonical.iter().collect();
+            let inferred = node.op.infer_with(&types, &mut guards).map_err(|source| GraphError::Node {
                 node: node.name.clone(),
                 op: node.op.name(),
                 source,
@@ -49,7 +52,10 @@ impl Graph {
                 }
                 stored.push(&value.ty);
             }
-            if !stored.iter().copied().eq(&inferred) {
+            let same = |(stored, inferred): (&&TensorType, &TensorType)| {
+                stored.dtype == inferred.dtype && guards.canonical_type(stored) == guards.canonical_type(inferred)
+            };
+            if stored.len() != inferred.len() || !stored.iter().zip(&inferred).all(same) {
                 let list = |types: &[&TensorType]| {
                     types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 };

@@ -7,6 +7,7 @@ use crate::dim::{Dim, product};
 use crate::error::{GraphError, ShapeError};
 use crate::formula::Formula;
 use crate::graph::{Graph, ValueId};
+use crate::guards::Guards;
 use crate::number::Real;
 use crate::tensor::{ShapeDisplay, Tensor, TensorType};
 
@@ -34,7 +35,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+    pub(crate) fn infer(&self, inputs: &[&TensorType], guards: &mut Guards) -> Result<Vec<TensorType>, ShapeError> {
         let [x, scale, bias, mean, var] = take(inputs)?;
         if x.rank() < 2 {
             return Err(ShapeError::Rank {
@@ -44,7 +45,8 @@ impl BatchNorm {
             });
         }
         for (name, ty) in [("scale", scale), ("bias", bias), ("mean", mean), ("var", var)] {
-            if ty.shape != x.shape[1..2] {
+            let fits = matches!(ty.shape.as_slice(), [size] if guards.equal(size, &x.shape[1]).is_some());
+            if !fits {
                 return Err(ShapeError::Mismatch(format!(
                     "`{name}` has shape {}, but the input has {} channels (shape {}), so [{}] is needed",
                     ShapeDisplay(&ty.shape),

@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{EvalError, GraphError, ShapeError};
 use crate::graph::ValueId;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -114,7 +115,11 @@ impl BinaryOp {
         }
     }
 
-    pub(crate) fn infer(self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [a, b] = take(inputs)?;
         if a.dtype != b.dtype {
             return Err(ShapeError::DType {
@@ -165,7 +170,7 @@ impl BinaryOp {
             | BinaryOp::ShiftLeft
             | BinaryOp::ShiftRight => a.dtype,
         };
-        Ok(TensorType::new(dtype, broadcast_shapes(&a.shape, &b.shape)?))
+        Ok(TensorType::new(dtype, broadcast(&a.shape, &b.shape, guards)?))
     }
 
     /// Whether it is a function of the bits of integers.
@@ -248,6 +253,11 @@ impl BinaryOp {
 ///
 /// A symbol and a different number (other than one) do not broadcast: the value of the symbol is not known.
 pub fn broadcast_shapes(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, ShapeError> {
+    broadcast(a, b, &mut Guards::default())
+}
+
+/// As [`broadcast_shapes`]; sizes of which it is not known whether they are equal are left to `guards`.
+pub fn broadcast(a: &[Dim], b: &[Dim], guards: &mut Guards) -> Result<Vec<Dim>, ShapeError> {
     let rank = a.len().max(b.len());
     let at = |shape: &[Dim], i: usize| {
         (i + shape.len()).checked_sub(rank).map_or_else(|| Dim::from(1), |j| shape[j].clone())
@@ -260,11 +270,13 @@ pub fn broadcast_shapes(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, ShapeError> {
             } else if x.is(1) {
                 Ok(y)
             } else {
-                Err(ShapeError::Mismatch(format!(
-                    "shapes {} and {} do not broadcast: {x} against {y} in dimension {i} (counted in the longer shape)",
-                    ShapeDisplay(a),
-                    ShapeDisplay(b),
-                )))
+                guards.equal(&x, &y).ok_or_else(|| {
+                    ShapeError::Mismatch(format!(
+                        "shapes {} and {} do not broadcast: {x} against {y} in dimension {i} (counted in the longer shape)",
+                        ShapeDisplay(a),
+                        ShapeDisplay(b),
+                    ))
+                })
             }
         })
         .collect()

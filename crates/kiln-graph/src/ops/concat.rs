@@ -5,6 +5,7 @@ use super::{Op, Slice, SliceAxis, check_axis};
 use crate::array::{Array, around};
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
@@ -16,16 +17,23 @@ pub struct Concat {
 }
 
 impl Concat {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [first, rest @ ..] = inputs else {
             return Err(ShapeError::InputCount { expected: "at least 1".into(), found: 0 });
         };
         check_axis("axis", self.axis, first.rank())?;
         let mut out = (*first).clone();
         for other in rest {
-            let fits = other.dtype == first.dtype
-                && other.rank() == first.rank()
-                && (0..first.rank()).all(|i| i == self.axis || other.shape[i] == first.shape[i]);
+            let mut fits = other.dtype == first.dtype && other.rank() == first.rank();
+            for i in (0..first.rank()).filter(|i| *i != self.axis) {
+                let size = if fits { guards.equal(&out.shape[i], &other.shape[i]) } else { None };
+                fits = size.is_some();
+                out.shape[i] = size.unwrap_or_default();
+            }
             if !fits {
                 return Err(ShapeError::Mismatch(format!(
                     "{}{} and {}{} differ in more than axis {}",

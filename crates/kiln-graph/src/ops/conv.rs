@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{GraphError, ShapeError};
 use crate::graph::ValueId;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
@@ -49,7 +50,11 @@ impl Conv {
         self.strides.len()
     }
 
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [x, w] = take(inputs)?;
         let spatial = self.spatial();
         let lengths = [self.pads.len(), self.dilations.len(), self.input_dilations.len()];
@@ -90,7 +95,9 @@ impl Conv {
                 ShapeDisplay(&w.shape)
             )));
         };
-        let Some(cin) = x.shape[1].as_usize() else {
+        let expected = Dim::from(per_group.saturating_mul(self.groups));
+        let channels = if x.shape[1].as_const().is_some() { None } else { guards.equal(&x.shape[1], &expected) };
+        let Some(cin) = channels.as_ref().unwrap_or(&x.shape[1]).as_usize() else {
             return Err(ShapeError::Mismatch(format!(
                 "the number of input channels has to be known, but the input's shape is {}",
                 ShapeDisplay(&x.shape)

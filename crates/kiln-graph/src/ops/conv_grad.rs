@@ -4,6 +4,7 @@ use super::conv::{Conv, tap_position};
 use super::take;
 use crate::array::{Array, strides};
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
@@ -21,7 +22,11 @@ pub struct ConvGradWeight {
 }
 
 impl ConvGradWeight {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [x, dy] = take(inputs)?;
         let channels = |ty: &TensorType| ty.shape.get(1).and_then(crate::dim::Dim::as_usize);
         let (Some(cin), Some(cout)) = (channels(x), channels(dy)) else {
@@ -39,8 +44,8 @@ impl ConvGradWeight {
         }
         let shape = [cout, cin / self.conv.groups].into_iter().chain(self.kernel.iter().copied());
         let weight = TensorType::new(x.dtype, shape.map(Into::into));
-        let forward = self.conv.infer(&[x, &weight])?;
-        if forward != *dy {
+        let forward = self.conv.infer(&[x, &weight], guards)?;
+        if !guards.same_type(&forward, dy) {
             return Err(ShapeError::Mismatch(format!("the convolution makes {forward}, not {dy}")));
         }
         Ok(weight)

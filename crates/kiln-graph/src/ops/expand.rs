@@ -1,9 +1,10 @@
 //! Broadcast to a shape.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{broadcast_shapes, take};
+use super::{broadcast, take};
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// Broadcast to exactly `shape`, as in NumPy's `broadcast_to`.
@@ -14,9 +15,15 @@ pub struct Expand {
 }
 
 impl Expand {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [x] = take(inputs)?;
-        if broadcast_shapes(&x.shape, &self.shape)? != self.shape {
+        let both = broadcast(&x.shape, &self.shape, guards)?;
+        let same = both.iter().zip(&self.shape).all(|(both, wanted)| guards.equal(both, wanted).is_some());
+        if both.len() != self.shape.len() || !same {
             return Err(ShapeError::Mismatch(format!(
                 "shape {} does not broadcast to {}",
                 ShapeDisplay(&x.shape),

@@ -7,6 +7,7 @@ use crate::dim::{Dim, product};
 use crate::error::{EvalError, GraphError, ShapeError};
 use crate::formula::Made;
 use crate::graph::ValueId;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -25,7 +26,12 @@ pub(super) fn position(index: i64, axis: usize, size: usize) -> Result<usize, Ev
 }
 
 /// Checks that `indices` along `axis` find the lines of `x` they are for.
-pub(super) fn fits_beside(x: &TensorType, indices: &TensorType, along: usize) -> Result<(), ShapeError> {
+pub(super) fn fits_beside(
+    x: &TensorType,
+    indices: &TensorType,
+    along: usize,
+    guards: &mut Guards,
+) -> Result<(), ShapeError> {
     if indices.rank() != x.rank() {
         return Err(ShapeError::Mismatch(format!(
             "indices {} and input {} should have the same number of dimensions",
@@ -34,11 +40,11 @@ pub(super) fn fits_beside(x: &TensorType, indices: &TensorType, along: usize) ->
         )));
     }
     for (axis, (size, taken)) in x.shape.iter().zip(&indices.shape).enumerate() {
-        let missing = (taken.clone() - size.clone()).as_const().filter(|n| *n > 0);
-        if let Some(missing) = missing.filter(|_| axis != along) {
+        if axis != along && !guards.at_least(size, taken) {
             return Err(ShapeError::Mismatch(format!(
-                "indices {} reach {missing} beyond the input {} in dimension {axis}",
+                "indices {} reach {} beyond the input {} in dimension {axis}",
                 ShapeDisplay(&indices.shape),
+                taken.clone() - size.clone(),
                 ShapeDisplay(&x.shape)
             )));
         }
@@ -84,11 +90,15 @@ pub struct GatherElements {
 }
 
 impl GatherElements {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [x, indices] = take(inputs)?;
         check_axis("axis", self.axis, x.rank())?;
         check_indices(indices)?;
-        fits_beside(x, indices, self.axis)?;
+        fits_beside(x, indices, self.axis, guards)?;
         Ok(TensorType::new(x.dtype, indices.shape.iter().cloned()))
     }
 

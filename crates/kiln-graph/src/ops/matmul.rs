@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::gradient::{Adjoint, Gradients};
-use super::{broadcast_shapes, take};
+use super::{broadcast, take};
 use crate::array::{Array, broadcast_positions};
 use crate::dim::{Dim, product};
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{ShapeDisplay, TensorType};
 
@@ -24,7 +25,11 @@ pub struct MatMul {
 }
 
 impl MatMul {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [a, b] = take(inputs)?;
         for (operand, ty) in [("the left operand", a), ("the right operand", b)] {
             if ty.rank() < 2 {
@@ -46,14 +51,14 @@ impl MatMul {
         let (batch_b, mat_b) = b.shape.split_at(b.rank() - 2);
         let (m, k) = if self.transpose_a { (&mat_a[1], &mat_a[0]) } else { (&mat_a[0], &mat_a[1]) };
         let (k_b, n) = if self.transpose_b { (&mat_b[1], &mat_b[0]) } else { (&mat_b[0], &mat_b[1]) };
-        if k != k_b {
+        if guards.equal(k, k_b).is_none() {
             return Err(ShapeError::Mismatch(format!(
                 "expects {k_b} input features (weight {}), but gets {k} (input {})",
                 ShapeDisplay(&b.shape),
                 ShapeDisplay(&a.shape)
             )));
         }
-        let mut shape = broadcast_shapes(batch_a, batch_b)?;
+        let mut shape = broadcast(batch_a, batch_b, guards)?;
         shape.extend([m.clone(), n.clone()]);
         Ok(TensorType::new(a.dtype, shape))
     }

@@ -44,7 +44,7 @@ mod unary;
 pub use arg_reduce::{ArgKind, ArgReduce};
 pub use arg_sort::ArgSort;
 pub use batch_norm::{BatchNorm, BatchStatistics};
-pub use binary::{BinaryOp, broadcast_shapes};
+pub use binary::{BinaryOp, broadcast, broadcast_shapes};
 pub use cast::Cast;
 pub use concat::Concat;
 pub use conv::{Conv, window_output};
@@ -74,6 +74,7 @@ pub use unary::{UnaryOp, erf};
 
 use crate::dim::{Bindings, Dim};
 use crate::error::{EvalError, ShapeError};
+use crate::guards::Guards;
 use crate::tensor::TensorType;
 
 /// A core operator with its attributes. Input order is documented at each attribute struct.
@@ -178,29 +179,39 @@ impl Op {
         }
     }
 
-    /// The types of the outputs for inputs of the given types.
+    /// The types of the outputs for inputs of the given types, if they follow whatever the symbols are.
     pub fn infer(&self, inputs: &[&TensorType]) -> Result<Vec<TensorType>, ShapeError> {
+        self.infer_with(inputs, &mut Guards::default())
+    }
+
+    /// The types of the outputs for inputs of the given types. Sizes that have to agree, and of which that is not known,
+    /// are left to `guards`.
+    pub fn infer_with(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<Vec<TensorType>, ShapeError> {
         match self {
-            Op::Conv(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Conv(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::Pool(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::MatMul(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::BatchNorm(op) => op.infer(inputs),
+            Op::MatMul(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::BatchNorm(op) => op.infer(inputs, guards),
             Op::Softmax(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Unary(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Binary(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Select => select::infer(inputs).map(|t| vec![t]),
+            Op::Binary(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::Select => select::infer(inputs, guards).map(|t| vec![t]),
             Op::Cast(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Reduce(op) => op.infer(inputs).map(|t| vec![t]),
             Op::ArgReduce(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Reshape(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Expand(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Reshape(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::Expand(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::Transpose(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Slice(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Concat(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Concat(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::Pad(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Gather(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::GatherElements(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::Scatter(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::GatherElements(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::Scatter(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::ArgSort(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Resize(op) => op.infer(inputs).map(|t| vec![t]),
             Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
@@ -208,16 +219,20 @@ impl Op {
             Op::Size(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Random(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Dropout(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::StopGradient => stop_gradient::infer(inputs).map(|t| vec![t]),
-            Op::ConvGradWeight(op) => op.infer(inputs).map(|t| vec![t]),
-            Op::PoolGrad(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::StopGradient => stop_gradient::infer(inputs, guards).map(|t| vec![t]),
+            Op::ConvGradWeight(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::PoolGrad(op) => op.infer(inputs, guards).map(|t| vec![t]),
         }
     }
 
     /// The operator with numbers in place of the symbols in its attributes.
     pub fn bind(&self, symbols: &Bindings) -> Result<Op, EvalError> {
-        let dim = |dim: &Dim| dim.eval(symbols).map(Dim::from).map_err(EvalError::UnboundSymbol);
-        let shape = |shape: &[Dim]| shape.iter().map(dim).collect::<Result<Vec<_>, _>>();
+        self.map_dims(|dim| dim.eval(symbols).map(Dim::from)).map_err(EvalError::UnboundSymbol)
+    }
+
+    /// The operator with other sizes in its attributes.
+    pub fn map_dims<E>(&self, dim: impl Fn(&Dim) -> Result<Dim, E>) -> Result<Op, E> {
+        let shape = |shape: &[Dim]| shape.iter().map(&dim).collect::<Result<Vec<_>, _>>();
         Ok(match self {
             Op::Reshape(op) => Op::Reshape(Reshape { shape: shape(&op.shape)? }),
             Op::Expand(op) => Op::Expand(Expand { shape: shape(&op.shape)? }),
@@ -230,7 +245,7 @@ impl Op {
                 let cut = |cut: &SliceAxis| {
                     Ok(SliceAxis { start: dim(&cut.start)?, length: dim(&cut.length)?, ..cut.clone() })
                 };
-                Op::Slice(Slice { axes: op.axes.iter().map(cut).collect::<Result<_, EvalError>>()? })
+                Op::Slice(Slice { axes: op.axes.iter().map(cut).collect::<Result<_, E>>()? })
             }
             Op::Conv(_)
             | Op::Pool(_)

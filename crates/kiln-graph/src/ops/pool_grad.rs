@@ -5,6 +5,7 @@ use super::take;
 use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::number::Real;
 use crate::tensor::TensorType;
 
@@ -28,11 +29,15 @@ impl PoolGrad {
         }
     }
 
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let dy = match (self.pool.kind, inputs) {
             (PoolKind::Max, _) => {
                 let [dy, x] = take(inputs)?;
-                if x.shape != self.shape {
+                if !guards.same_shape(&x.shape, &self.shape) {
                     return Err(ShapeError::Mismatch(format!("the input of the pooling is {x}")));
                 }
                 dy
@@ -41,7 +46,7 @@ impl PoolGrad {
         };
         let x = TensorType::new(dy.dtype, self.shape.iter().cloned());
         let forward = self.pool.infer(&[&x])?;
-        if forward != *dy {
+        if !guards.same_type(&forward, dy) {
             return Err(ShapeError::Mismatch(format!("the pooling makes {forward}, not {dy}")));
         }
         Ok(x)

@@ -4,6 +4,7 @@ use super::gradient::{Adjoint, Gradients};
 use super::take;
 use crate::dim::{Dim, product};
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// The same elements, in row-major order, under another shape of the same size.
@@ -16,14 +17,19 @@ pub struct Reshape {
 }
 
 impl Reshape {
-    /// Resolves one `-1` in `shape` such that the size is that of `from`.
+    /// Resolves one `-1` in `shape` such that the size is that of `from`, whatever the symbols are.
     pub fn resolve(from: &[Dim], shape: &[Dim]) -> Result<Self, ShapeError> {
+        Self::resolve_with(from, shape, &mut Guards::default())
+    }
+
+    /// Resolves one `-1` in `shape` such that the size is that of `from`. That a division leaves nothing is left to `guards`.
+    pub fn resolve_with(from: &[Dim], shape: &[Dim], guards: &mut Guards) -> Result<Self, ShapeError> {
         let mut shape = shape.to_vec();
         let holes: Vec<usize> = (0..shape.len()).filter(|i| shape[*i].is(-1)).collect();
         if let [hole] = holes[..] {
             shape[hole] = 1.into();
             let (total, rest) = (product(from), product(&shape));
-            shape[hole] = total.exact_div(&rest).filter(|_| !rest.is(0)).ok_or_else(|| {
+            shape[hole] = quotient(&total, &rest, guards).ok_or_else(|| {
                 ShapeError::Mismatch(format!(
                     "cannot view {} ({total} elements) in rows of {rest}: the size is not a multiple of it",
                     ShapeDisplay(from),
@@ -38,9 +44,13 @@ impl Reshape {
         Ok(Self { shape })
     }
 
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [x] = take(inputs)?;
-        if product(&self.shape) != x.elements() {
+        if guards.equal(&x.elements(), &product(&self.shape)).is_none() {
             return Err(ShapeError::Mismatch(format!(
                 "cannot reshape {} ({} elements) to {} ({} elements)",
                 ShapeDisplay(&x.shape),
@@ -51,6 +61,22 @@ impl Reshape {
         }
         Ok(TensorType::new(x.dtype, self.shape.iter().cloned()))
     }
+}
+
+/// `total / rest`, where that leaves nothing. Factors that both have cancel; a number that is left of `rest` has to divide
+/// what is left of `total`.
+fn quotient(total: &Dim, rest: &Dim, guards: &mut Guards) -> Option<Dim> {
+    if rest.is(0) {
+        return None;
+    }
+    if let Some(exact) = total.exact_div(rest) {
+        return Some(exact);
+    }
+    let symbolic = rest.primitive();
+    let number = rest.exact_div(&symbolic)?.as_const().filter(|number| *number > 0)?;
+    let left = total.exact_div(&symbolic)?;
+    let divided = left.floor_div(number);
+    guards.equal(&left, &(&divided * &number.into())).map(|_| divided)
 }
 
 impl Reshape {

@@ -7,6 +7,7 @@ use crate::array::{Array, offsets, strides};
 use crate::error::{EvalError, ShapeError};
 use crate::formula::Formula;
 use crate::graph::ValueId;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
@@ -58,12 +59,16 @@ pub struct Scatter {
 }
 
 impl Scatter {
-    pub(crate) fn infer(&self, inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<TensorType, ShapeError> {
         let [data, indices, updates] = take(inputs)?;
         check_axis("axis", self.axis, data.rank())?;
         check_indices(indices)?;
-        fits_beside(data, indices, self.axis)?;
-        if updates.shape != indices.shape {
+        fits_beside(data, indices, self.axis, guards)?;
+        if !guards.same_shape(&updates.shape, &indices.shape) {
             return Err(ShapeError::Mismatch(format!(
                 "the updates {updates} should have the shape of the indices {indices}"
             )));

@@ -1,14 +1,15 @@
 //! Elementwise choice.
 
 use super::gradient::{Adjoint, Gradients};
-use super::{broadcast_shapes, take};
+use super::{broadcast, take};
 use crate::array::Array;
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::number::Number;
 use crate::tensor::{DType, TensorType};
 
 /// Inputs `condition` (bool), `a`, `b`, broadcast against each other; output `condition ? a : b`.
-pub(crate) fn infer(inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+pub(crate) fn infer(inputs: &[&TensorType], guards: &mut Guards) -> Result<TensorType, ShapeError> {
     let [condition, a, b] = take(inputs)?;
     if condition.dtype != DType::Bool {
         return Err(ShapeError::DType {
@@ -24,7 +25,8 @@ pub(crate) fn infer(inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
             found: b.dtype,
         });
     }
-    let shape = broadcast_shapes(&condition.shape, &broadcast_shapes(&a.shape, &b.shape)?)?;
+    let choices = broadcast(&a.shape, &b.shape, guards)?;
+    let shape = broadcast(&condition.shape, &choices, guards)?;
     Ok(TensorType::new(a.dtype, shape))
 }
 

@@ -2,14 +2,15 @@
 
 use super::gradient::{Adjoint, Gradients};
 use crate::error::ShapeError;
+use crate::guards::Guards;
 use crate::tensor::{ShapeDisplay, TensorType};
 
 /// Inputs `x` and, optionally, `source` of the same type; output `x`. No gradient reaches `x`; what arrives goes to
 /// `source`, as if that had been the output, or nowhere if there is none (`Tensor.detach()`).
-pub(crate) fn infer(inputs: &[&TensorType]) -> Result<TensorType, ShapeError> {
+pub(crate) fn infer(inputs: &[&TensorType], guards: &mut Guards) -> Result<TensorType, ShapeError> {
     match inputs {
         [x] => Ok((*x).clone()),
-        [x, source] if x == source => Ok((*x).clone()),
+        [x, source] if guards.same_type(x, source) => Ok((*x).clone()),
         [x, source] => Err(ShapeError::Mismatch(format!(
             "the gradient of {} {} cannot go to {} {}",
             x.dtype,

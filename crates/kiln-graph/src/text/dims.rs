@@ -6,7 +6,7 @@ use crate::dim::Dim;
 const MAX_DEPTH: usize = 32;
 
 /// The dimension in `text`.
-pub(super) fn parse(text: &str) -> Option<Dim> {
+pub(crate) fn parse(text: &str) -> Option<Dim> {
     let mut parser = Parser { rest: text.trim(), depth: 0 };
     let dim = parser.sum()?;
     parser.rest.is_empty().then_some(dim)
@@ -62,6 +62,16 @@ impl Parser<'_> {
             self.depth -= 1;
             return (divisor > 0 && self.eat(")")).then(|| inner.floor_div(divisor));
         }
+        if self.eat("min(") {
+            self.depth += 1;
+            if self.depth > MAX_DEPTH {
+                return None;
+            }
+            let first = self.sum()?;
+            let second = if self.eat(",") { self.sum()? } else { return None };
+            self.depth -= 1;
+            return self.eat(")").then(|| first.smaller(&second));
+        }
         if self.rest.starts_with(|c: char| c.is_ascii_digit()) {
             return self.number().map(Dim::from);
         }
@@ -86,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_printed_is_parsed() {
         for text in
-            ["0", "7", "-3", "N", "2*N+1", "H*N-4", "N+3*floor((H+1)/2)", "floor((floor((H+1)/2)+3)/5)"]
+            ["0", "7", "-3", "N", "2*N+1", "H*N-4", "N+3*floor((H+1)/2)", "floor((H+7)/10)", "2*min(4,H)+W"]
         {
             assert_eq!(parse(text).map(|dim| dim.to_string()).as_deref(), Some(text));
         }

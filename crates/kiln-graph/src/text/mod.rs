@@ -19,7 +19,7 @@
 
 mod attributes;
 mod data;
-mod dims;
+pub(crate) mod dims;
 mod parse;
 mod print;
 

@@ -318,6 +318,10 @@ fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
                     let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
                     w.inner(&node.name, "Shape", &[&input], ends)
                 }
+                Atom::Min(a, b) => {
+                    let sides = [computed(w, node, a)?, computed(w, node, b)?];
+                    w.inner(&node.name, "Min", &[&sides[0], &sides[1]], vec![])
+                }
                 Atom::FloorDiv(inner, divisor) => {
                     let inner = computed(w, node, inner)?;
                     let divisor = w.ints(&node.name, [*divisor]);

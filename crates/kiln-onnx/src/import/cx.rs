@@ -1,7 +1,9 @@
 //! The context of an operator's importer: the node, its inputs, and helpers to write core operators.
 
 use kiln_graph::ops::{BinaryOp, Concat, Reduce, ReduceKind, Transpose, UnaryOp};
-use kiln_graph::{DType, Def, Dim, Formula, Graph, GraphError, Op, Tensor, TensorType, Value, ValueId};
+use kiln_graph::{
+    DType, Def, Dim, Element, Formula, Graph, GraphError, Guards, Op, Tensor, TensorType, Value, ValueId,
+};
 
 use super::attributes::Attributes;
 use crate::external::External;
@@ -34,6 +36,24 @@ pub(crate) type Result<T, E = OpError> = std::result::Result<T, E>;
 /// The outputs of an operator, in order. Optional ones at the end may be left out; where the model uses
 /// them nevertheless, that is reported.
 pub(crate) type Outputs = Result<Vec<ValueId>>;
+
+/// A size for a message: long expressions are of no use to a reader.
+pub(crate) fn brief(dim: &Dim) -> String {
+    let text = dim.to_string();
+    if text.chars().count() <= 60 {
+        return text;
+    }
+    let symbols = dim.symbols();
+    format!("an expression over {}", symbols.iter().map(|s| &**s).collect::<Vec<_>>().join(", "))
+}
+
+/// What a caller can say to make sizes known.
+pub(crate) fn deciding<'a>(sizes: impl IntoIterator<Item = &'a Dim>) -> String {
+    let mut symbols = Vec::new();
+    sizes.into_iter().for_each(|dim| dim.collect_symbols(&mut symbols));
+    let flags: Vec<String> = symbols.iter().map(|symbol| format!("--dim {symbol}=..")).collect();
+    format!("`{}` decides it", flags.join(" "))
+}
 
 /// Shorthand for the common `Err`.
 pub(crate) fn unsupported<T>(reason: impl Into<String>) -> Result<T> {
@@ -87,7 +107,7 @@ impl Cx<'_> {
     /// The elements of the integer input `i` as dimensions; `what` is its name.
     pub(super) fn dims(&self, i: usize, what: &str) -> Result<Vec<Dim>> {
         let id = self.input(i)?;
-        let known = self.graph.value(id).contents.clone();
+        let known = self.graph.value(id).sizes();
         known
             .or_else(|| Some(self.graph.as_constant(id)?.to_ints()?.into_iter().map(Dim::from).collect()))
             .ok_or_else(|| self.unknown(i, what, "has to be a constant or follow from shapes"))
@@ -101,7 +121,13 @@ impl Cx<'_> {
                 "input {i} (`{what}`) {wanted}, but `{name}` is an input of the model; give its value: \
                  --value {name}=.."
             ),
-            None => format!("input {i} (`{what}`) {wanted}, but it is computed from data"),
+            None => match given.and_then(|value| value.contents.as_ref()) {
+                Some(contents) => format!(
+                    "input {i} (`{what}`) {wanted}, but it depends on sizes in a way that is not followed; {}",
+                    deciding(contents.iter().flat_map(Element::sizes))
+                ),
+                None => format!("input {i} (`{what}`) {wanted}, but it is computed from data"),
+            },
         })
     }
 
@@ -111,7 +137,11 @@ impl Cx<'_> {
             .iter()
             .map(|d| {
                 d.as_const().ok_or_else(|| {
-                    OpError::Unsupported(format!("input {i} (`{what}`) has to be constant, but is `{d}`"))
+                    OpError::Unsupported(format!(
+                        "input {i} (`{what}`) has to be constant, but is `{}`; {}",
+                        brief(d),
+                        deciding([d])
+                    ))
                 })
             })
             .collect()
@@ -130,7 +160,7 @@ impl Cx<'_> {
     /// and again from the first, negative ones from the end. On the device they cannot be checked.
     pub(super) fn check_places(&self, i: usize, sizes: &[Dim]) -> Result<()> {
         let id = self.input(i)?;
-        let known: Vec<Option<i64>> = match &self.graph.value(id).contents {
+        let known: Vec<Option<i64>> = match &self.graph.value(id).sizes() {
             Some(contents) => contents.iter().map(Dim::as_const).collect(),
             None => match self.graph.as_constant(id).and_then(Tensor::to_ints) {
                 Some(ints) => ints.into_iter().map(Some).collect(),
@@ -177,6 +207,11 @@ impl Cx<'_> {
     /// The attribute `axis` for the input `x`.
     pub(super) fn axis_of(&self, default: i64, x: ValueId) -> Result<usize> {
         self.axis(self.attributes.int_or("axis", default)?, self.rank(x))
+    }
+
+    /// Asks what has to be assumed of sizes; see [`Guards`].
+    pub(super) fn assume<T>(&mut self, question: impl FnOnce(&mut Guards) -> Option<T>) -> Option<T> {
+        self.graph.assume(self.name, |_, guards| question(guards))
     }
 
     // ---- types --------------------------------------------------------------------------------------------------

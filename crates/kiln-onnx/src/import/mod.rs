@@ -34,8 +34,8 @@ pub const OPSETS: (i64, i64) = (1, 28);
 /// Options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
-    /// Numbers for symbolic dimensions: `H = 224`.
-    pub dims: BTreeMap<String, i64>,
+    /// What symbolic dimensions are: a number (`H = 224`), another symbol (`h0_d1 = N`) or an expression (`H = 32*h`).
+    pub dims: BTreeMap<String, Dim>,
     /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
     pub lenient: bool,
     /// Inputs with known values, by name: they become constants. Shapes, axes and sizes have to be, since a
@@ -137,6 +137,22 @@ pub fn interface(bytes: &[u8]) -> Result<Interface, ImportError> {
     let inputs: Vec<String> = inputs.cloned().collect();
     let to_know = inputs.iter().filter(|name| known.contains(name.as_str())).cloned().collect();
     Ok(Interface { inputs, to_know })
+}
+
+/// The inputs of the model in `bytes` without a value in the file, with their declared types: sizes that are not known are the
+/// symbols that [`ImportOptions::dims`] can name. Inputs whose types are not supported are left out.
+pub fn input_types(bytes: &[u8]) -> Result<Vec<(String, TensorType)>, ImportError> {
+    let model = read_model(bytes)?;
+    let Some(graph) = &model.graph else { return Ok(vec![]) };
+    let given: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let mut symbols = types::Symbols::new(BTreeMap::new());
+    let mut inputs = Vec::new();
+    for input in graph.input.iter().filter(|input| !given.contains(input.name.as_str())) {
+        if let Ok(ty) = types::input_type(&input.name, input.r#type.as_ref(), &mut symbols) {
+            inputs.push((input.name.clone(), ty));
+        }
+    }
+    Ok(inputs)
 }
 
 /// Information on an operator.

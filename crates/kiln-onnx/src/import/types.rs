@@ -10,23 +10,30 @@ use crate::tensor::dtype_of;
 
 /// Names for dimensions that are not numbers, and what the caller wants some of them to be.
 pub(crate) struct Symbols {
-    bound: BTreeMap<String, i64>,
+    bound: BTreeMap<String, Dim>,
     /// Names in the file and the names they get.
     names: HashMap<String, String>,
     /// Bound names that occurred.
     used: Vec<String>,
+    /// The input whose first dimension is called `N`.
+    batch: Option<String>,
+}
+
+/// Whether a name in the file says that a size is not known.
+fn is_unknown(name: &str) -> bool {
+    matches!(name.trim(), "" | "?" | "-1" | "0" | "None")
 }
 
 impl Symbols {
-    pub(crate) fn new(bound: BTreeMap<String, i64>) -> Self {
-        Self { bound, names: HashMap::new(), used: Vec::new() }
+    pub(crate) fn new(bound: BTreeMap<String, Dim>) -> Self {
+        Self { bound, names: HashMap::new(), used: Vec::new(), batch: None }
     }
 
     /// The dimension called `name` in the file.
     fn dim(&mut self, name: &str) -> Dim {
         let known = self.names.get(name).cloned();
         let symbol = known.unwrap_or_else(|| {
-            let mut symbol = identifier(name);
+            let mut symbol = symbol_name(name);
             while self.names.values().any(|taken| *taken == symbol) {
                 symbol.push('_');
             }
@@ -36,10 +43,21 @@ impl Symbols {
         for asked in [name, symbol.as_str()] {
             if let Some(value) = self.bound.get(asked) {
                 self.used.push(asked.into());
-                return Dim::from(*value);
+                return value.clone();
             }
         }
         Dim::symbol(symbol)
+    }
+
+    /// A dimension of the input `input` without a name: `N` for the first one of the model's first input, else
+    /// `<input>_d<axis>`. Each is a symbol of its own.
+    fn unknown(&mut self, input: &str, axis: usize) -> Dim {
+        let is_batch = axis == 0 && self.batch.as_deref().is_none_or(|first| first == input);
+        if !is_batch {
+            return self.dim(&format!("{input}_d{axis}"));
+        }
+        self.batch = Some(input.into());
+        self.dim("N")
     }
 
     /// A name the caller binds that did not occur.
@@ -55,10 +73,10 @@ impl Symbols {
     }
 }
 
-/// A name that can be used in an expression.
-fn identifier(name: &str) -> String {
+/// The name as the file writes it, where an expression can have it in it; `_` stands for other characters.
+fn symbol_name(name: &str) -> String {
     let mut out: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+        name.chars().map(|c| if c.is_alphanumeric() || "_.:".contains(c) { c } else { '_' }).collect();
     if out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert(0, 'd');
     }
@@ -103,6 +121,8 @@ pub(crate) fn input_type(
     let mut dims = Vec::with_capacity(shape.dim.len());
     for (axis, dim) in shape.dim.iter().enumerate() {
         dims.push(match &dim.value {
+            // A size that is not known, in the words of several exporters.
+            Some(DimensionValue::Value(-1 | 0)) => symbols.unknown(name, axis),
             Some(DimensionValue::Value(found)) => {
                 if !(0..=MAX_ELEMENTS).contains(found) {
                     let input = name.into();
@@ -110,9 +130,8 @@ pub(crate) fn input_type(
                 }
                 Dim::from(*found)
             }
-            Some(DimensionValue::Param(param)) if !param.is_empty() => symbols.dim(param),
-            Some(DimensionValue::Param(_)) | None if axis == 0 => symbols.dim("N"),
-            Some(DimensionValue::Param(_)) | None => symbols.dim(&format!("{name}_d{axis}")),
+            Some(DimensionValue::Param(param)) if !is_unknown(param) => symbols.dim(param),
+            Some(DimensionValue::Param(_)) | None => symbols.unknown(name, axis),
         });
     }
     Ok(TensorType::new(dtype, dims))
@@ -129,6 +148,7 @@ pub(crate) fn agrees(declared: &TypeProto, inferred: &TensorType) -> bool {
     let Some(shape) = &tensor.shape else { return true };
     shape.dim.len() == inferred.rank()
         && shape.dim.iter().zip(&inferred.shape).all(|(declared, inferred)| match &declared.value {
+            Some(DimensionValue::Value(-1 | 0)) => true,
             Some(DimensionValue::Value(n)) => inferred.as_const().is_none_or(|found| found == *n),
             Some(DimensionValue::Param(_)) | None => true,
         })

@@ -4,8 +4,8 @@
 use kiln_files::wide;
 
 use super::{
-    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Header, Metadata,
-    OutputRef, Param, Program, Range, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
+    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header,
+    Metadata, Min, OutputRef, Param, Program, Range, Relation, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -239,6 +239,7 @@ impl Program {
             inputs: wide_all(&program.inputs),
             outputs: program.outputs.iter().map(output).collect(),
             dispatches: program.dispatches.iter().map(Dispatch::of).collect(),
+            guards: program.guards.iter().map(Guard::of).collect(),
         }
     }
 
@@ -250,6 +251,7 @@ impl Program {
             inputs: narrow_all(at, "index of a tensor", &self.inputs)?,
             outputs: self.outputs.into_iter().map(output).collect::<Result<_, PlanError>>()?,
             dispatches: each(&format!("{at}, dispatch"), self.dispatches, Dispatch::read)?,
+            guards: each(&format!("{at}, guard"), self.guards, Guard::read)?,
             name: self.name,
         })
     }
@@ -296,11 +298,45 @@ impl Dispatch {
     }
 }
 
+impl Guard {
+    fn of(guard: &crate::Guard) -> Self {
+        let relation = match guard.relation {
+            crate::Relation::Equal => Relation::Equal,
+            crate::Relation::NotEqual => Relation::NotEqual,
+            crate::Relation::AtLeast => Relation::AtLeast,
+        };
+        Self {
+            node: guard.node.clone(),
+            left: Some(Expr::of(&guard.left)),
+            relation: relation.into(),
+            right: Some(Expr::of(&guard.right)),
+        }
+    }
+
+    fn read(self, at: &str) -> Result<crate::Guard, PlanError> {
+        let missing = |what| move || invalid(at, Problem::Missing(what));
+        let relation = match Relation::try_from(self.relation) {
+            Ok(Relation::Equal) => crate::Relation::Equal,
+            Ok(Relation::NotEqual) => crate::Relation::NotEqual,
+            Ok(Relation::AtLeast) => crate::Relation::AtLeast,
+            Ok(Relation::Unknown) | Err(_) => {
+                let problem = Problem::Unknown { what: "relation of a guard", value: self.relation };
+                return Err(invalid(at, problem));
+            }
+        };
+        let side = |side: Option<Expr>| side.ok_or_else(missing("side of a guard"))?.read(at);
+        Ok(crate::Guard { node: self.node, left: side(self.left)?, relation, right: side(self.right)? })
+    }
+}
+
 impl Expr {
     fn of(expr: &crate::Expr) -> Self {
         let factor = |factor: &crate::Factor| Factor {
             kind: Some(match factor {
                 crate::Factor::Symbol(index) => FactorKind::Symbol(wide(*index)),
+                crate::Factor::Min(a, b) => {
+                    FactorKind::Min(Min { left: Some(Self::of(a)), right: Some(Self::of(b)) })
+                }
                 crate::Factor::FloorDiv(dividend, divisor) => {
                     FactorKind::FloorDiv(FloorDiv { dividend: Some(Self::of(dividend)), divisor: *divisor })
                 }
@@ -318,6 +354,10 @@ impl Expr {
         let missing = |what| move || invalid(at, Problem::Missing(what));
         let factor = |factor: Factor| match factor.kind.ok_or_else(missing("factor of an expression"))? {
             FactorKind::Symbol(index) => Ok(crate::Factor::Symbol(narrow(at, "index of a symbol", index)?)),
+            FactorKind::Min(Min { left, right }) => {
+                let side = |side: Option<Self>| side.ok_or_else(missing("side of a minimum"))?.read(at);
+                Ok(crate::Factor::Min(side(left)?, side(right)?))
+            }
             FactorKind::FloorDiv(FloorDiv { dividend, divisor }) => {
                 let dividend = dividend.ok_or_else(missing("dividend of an expression"))?.read(at)?;
                 Ok(crate::Factor::FloorDiv(dividend, divisor))

@@ -102,6 +102,7 @@ pub(crate) fn vector_add() -> Plan {
             name: "inference".to_string(),
             inputs: vec![0, 1],
             outputs: vec![output("sum", 2), output("scaled", 3)],
+            guards: vec![],
             dispatches: vec![add("add", sum, 1.0, 2), add("add and scale", scaled_sum, 2.5, 3)],
         }],
         data: vec![],
@@ -153,6 +154,7 @@ pub(crate) fn shared_state() -> Plan {
         name: name.to_string(),
         inputs: vec![0],
         outputs: vec![out],
+        guards: vec![],
         dispatches: vec![dispatch],
     };
     Plan {
@@ -199,6 +201,7 @@ pub(crate) fn padded() -> Plan {
             name: "inference".to_string(),
             inputs: vec![],
             outputs: vec![],
+            guards: vec![],
             dispatches: vec![dispatch("places", 0, vec![place], vec![], c(5))],
         }],
         ..empty("padded")
@@ -217,6 +220,7 @@ pub(crate) fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout
             name: "inference".to_string(),
             outputs: given.iter().map(|index| output("x", *index)).collect(),
             inputs: given,
+            guards: vec![],
             dispatches: vec![],
         }],
         ..empty("keep")
@@ -244,6 +248,7 @@ pub(crate) fn copy(dtype: DType) -> Plan {
             name: "inference".to_string(),
             inputs: vec![0],
             outputs: vec![output("y", 1), output("the input itself", 0)],
+            guards: vec![],
             dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], workgroups)],
         }],
         ..empty("copy")
@@ -295,6 +300,7 @@ pub(crate) fn colours() -> Plan {
             name: "inference".to_string(),
             inputs: vec![0],
             outputs: vec![output("scores", 1)],
+            guards: vec![],
             dispatches: vec![dispatch("means", 0, vec![image, scores], vec![], n())],
         }],
         ..empty("colours")
@@ -319,6 +325,7 @@ pub(crate) fn slow() -> Plan {
             name: "inference".to_string(),
             inputs: vec![],
             outputs: vec![output("x", 0)],
+            guards: vec![],
             dispatches: vec![dispatch("slow", 0, vec![x], vec![], c(8)); 20],
         }],
         ..empty("slow")

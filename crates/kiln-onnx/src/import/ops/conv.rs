@@ -1,8 +1,9 @@
 //! Convolution and transposed convolution, and what they share with pooling: windows and their padding.
 
 use kiln_graph::functions::convolution::{self, ConvTranspose};
+use kiln_graph::functions::padding;
 use kiln_graph::ops::Conv;
-use kiln_graph::{Dim, Op, ValueId};
+use kiln_graph::{Bounds, Dim, Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 
@@ -12,6 +13,19 @@ pub(super) struct Window {
     pub strides: Vec<usize>,
     pub dilations: Vec<usize>,
     pub pads: Vec<[i64; 2]>,
+    /// Padding that depends on sizes: before the window is applied, these amounts go on the spatial axes.
+    pub symbolic: Vec<[Dim; 2]>,
+}
+
+impl Window {
+    /// `x` with the padding that depends on sizes, filled with `value`.
+    pub(super) fn padded(&self, cx: &mut Cx<'_>, x: ValueId, value: f64) -> Result<ValueId> {
+        if self.symbolic.is_empty() {
+            return Ok(x);
+        }
+        let amounts = [vec![[0.into(), 0.into()]; 2], self.symbolic.clone()].concat();
+        Ok(padding::pad(&mut cx.formula(), x, &amounts, value)?)
+    }
 }
 
 /// The integer list `name` with one positive entry for each spatial dimension.
@@ -49,34 +63,41 @@ pub(super) fn window(cx: &Cx<'_>, x: ValueId, kernel: Vec<usize>) -> Result<Wind
     let strides = sizes(cx, "strides", spatial)?.unwrap_or_else(|| vec![1; spatial]);
     let dilations = sizes(cx, "dilations", spatial)?.unwrap_or_else(|| vec![1; spatial]);
     let auto_pad = cx.attributes.string_or("auto_pad", "NOTSET")?;
+    let mut symbolic = Vec::new();
     let pads = match auto_pad {
         "NOTSET" | "" => explicit_pads(cx, spatial)?,
         "VALID" => vec![[0, 0]; spatial],
-        "SAME_UPPER" | "SAME_LOWER" => (0..spatial)
-            .map(|i| {
+        "SAME_UPPER" | "SAME_LOWER" => {
+            for i in 0..spatial {
                 let reach = dilations[i].saturating_mul(kernel[i] - 1).saturating_add(1);
                 let total = same_padding(&cx.dim(x, i + 2)?, reach, strides[i])?;
-                let (small, large) = (total / 2, total - total / 2);
-                Ok(if auto_pad == "SAME_UPPER" { [small, large] } else { [large, small] })
-            })
-            .collect::<Result<_>>()?,
+                let small = total.floor_div(2);
+                let large = total - small.clone();
+                symbolic.push(if auto_pad == "SAME_UPPER" { [small, large] } else { [large, small] });
+            }
+            let fixed = |[before, after]: &[Dim; 2]| Some([before.as_const()?, after.as_const()?]);
+            match symbolic.iter().map(fixed).collect::<Option<Vec<_>>>() {
+                Some(pads) => {
+                    symbolic.clear();
+                    pads
+                }
+                None => vec![[0, 0]; spatial],
+            }
+        }
         other => return unsupported(format!("`auto_pad` = \"{other}\" is not supported")),
     };
-    Ok(Window { kernel, strides, dilations, pads })
+    Ok(Window { kernel, strides, dilations, pads, symbolic })
 }
 
-/// The padding for which there are `ceil(input / stride)` places.
-fn same_padding(input: &Dim, reach: usize, stride: usize) -> Result<i64> {
+/// The padding for which there are `ceil(input / stride)` places: `max((ceil(input / stride) - 1) * stride + reach - input, 0)`.
+fn same_padding(input: &Dim, reach: usize, stride: usize) -> Result<Dim> {
     let wide =
         |n: usize| i64::try_from(n).map_err(|_| OpError::Invalid(format!("a window of {n} is too large")));
     let (reach, stride) = (wide(reach)?, wide(stride)?);
     let places = input.ceil_div(stride);
     let needed = (places - 1.into()) * stride.into() + reach.into() - input.clone();
-    needed.as_const().map(|n| n.max(0)).ok_or_else(|| {
-        OpError::Unsupported(format!(
-            "automatic padding of a dimension of size `{input}` is not a fixed number; bind the symbol to one"
-        ))
-    })
+    // Of a stride up to the reach it is never negative.
+    Ok(if needed.never_below(&0.into(), Bounds::default()) { needed } else { needed.larger(&0.into()) })
 }
 
 /// The number of groups.
@@ -116,6 +137,7 @@ pub(crate) fn conv(cx: &mut Cx<'_>) -> Outputs {
     let kernel = kernel_of(cx, w)?;
     let window = window(cx, x, kernel)?;
     let spatial = window.kernel.len();
+    let x = window.padded(cx, x, 0.0)?;
     let conv = Conv {
         strides: window.strides,
         pads: window.pads,

@@ -1,11 +1,12 @@
 //! Operators that move elements.
 
 use kiln_graph::functions::movement::{self, BlockOrder};
+use kiln_graph::functions::padding;
 use kiln_graph::functions::slicing::{self, Cut};
 use kiln_graph::ops::{Gather, GatherElements, Pad, PadMode};
 use kiln_graph::{DType, Dim, Op, Tensor, ValueId};
 
-use super::super::cx::{Cx, Outputs, Result, invalid, unsupported};
+use super::super::cx::{Cx, Outputs, Result, deciding, invalid, unsupported};
 
 pub(crate) fn concat(cx: &mut Cx<'_>) -> Outputs {
     let inputs = cx.all_inputs()?;
@@ -83,14 +84,14 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
     let rank = cx.rank(x);
     let (amounts, value) = if cx.opset < 11 {
         let name = if cx.opset < 2 { "paddings" } else { "pads" };
-        let amounts = cx.attributes.ints(name)?.map(<[i64]>::to_vec).unwrap_or_default();
-        (amounts, f64::from(cx.attributes.float_or("value", 0.0)?))
+        let amounts = cx.attributes.ints(name)?.unwrap_or_default();
+        (amounts.iter().map(|n| Dim::from(*n)).collect(), f64::from(cx.attributes.float_or("value", 0.0)?))
     } else {
         let value = match cx.optional(2) {
             Some(_) => cx.floats(2, "constant_value")?.first().copied().unwrap_or(0.0),
             None => 0.0,
         };
-        (cx.ints(1, "pads")?, value)
+        (cx.dims(1, "pads")?, value)
     };
     let axes = match cx.optional(3) {
         Some(_) => {
@@ -107,10 +108,14 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
             2 * axes.len()
         ));
     }
-    let mut pads = vec![[0, 0]; rank];
+    let mut amounts_of = vec![[Dim::from(0), Dim::from(0)]; rank];
     for (i, axis) in axes.iter().enumerate() {
-        pads[*axis] = [amounts[i], amounts[i + axes.len()]];
+        amounts_of[*axis] = [amounts[i].clone(), amounts[i + axes.len()].clone()];
     }
+    let fixed = |[before, after]: &[Dim; 2]| Some([before.as_const()?, after.as_const()?]);
+    let Some(pads) = amounts_of.iter().map(fixed).collect::<Option<Vec<_>>>() else {
+        return pad_by_sizes(cx, x, &amounts_of, value);
+    };
     let mode = match cx.attributes.string_or("mode", "constant")? {
         "constant" if !fits(value, cx.dtype(x)) => return Ok(vec![pad_exactly(cx, x, pads)?]),
         #[allow(clippy::as_conversions, reason = "padding is a 32-bit number in the graph")]
@@ -124,6 +129,19 @@ pub(crate) fn pad(cx: &mut Cx<'_>) -> Outputs {
         return Ok(vec![x]);
     }
     Ok(vec![cx.op(Op::Pad(Pad { pads, mode }), &[x])?])
+}
+
+/// Padding by amounts that depend on sizes.
+fn pad_by_sizes(cx: &mut Cx<'_>, x: ValueId, amounts: &[[Dim; 2]], value: f64) -> Outputs {
+    let mode = cx.attributes.string_or("mode", "constant")?;
+    if mode != "constant" || !fits(value, cx.dtype(x)) {
+        let open = amounts.iter().flatten().filter(|dim| dim.as_const().is_none());
+        return unsupported(format!(
+            "padding by amounts that depend on sizes is supported for small constants, not for `mode` = \"{mode}\"; {}",
+            deciding(open)
+        ));
+    }
+    Ok(vec![padding::pad(&mut cx.formula(), x, amounts, value)?])
 }
 
 /// Whether padding, which is a 32-bit floating point number in the graph, can be this number.

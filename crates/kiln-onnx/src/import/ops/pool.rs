@@ -6,23 +6,25 @@ use kiln_graph::functions::reduce::of_positive;
 use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
 use kiln_graph::{DType, Dim, Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
-use super::conv::{sizes, window};
+use super::super::cx::{Cx, OpError, Outputs, Result, deciding, invalid, unsupported};
+use super::conv::{Window, sizes, window};
 
-fn pool(cx: &Cx<'_>, x: ValueId, kind: PoolKind) -> Result<Pool> {
+/// The pooling, and its window with the padding that depends on sizes.
+fn pool(cx: &Cx<'_>, x: ValueId, kind: PoolKind) -> Result<(Pool, Window)> {
     let spatial = cx.spatial(x)?;
     let kernel = sizes(cx, "kernel_shape", spatial)?
         .ok_or_else(|| OpError::Invalid("attribute `kernel_shape` is missing".into()))?;
     let window = window(cx, x, kernel)?;
     let ceil_mode = cx.attributes.flag("ceil_mode", false)?;
-    Ok(Pool {
+    let pool = Pool {
         kind,
-        kernel: window.kernel,
-        strides: window.strides,
-        dilations: window.dilations,
-        pads: window.pads,
+        kernel: window.kernel.clone(),
+        strides: window.strides.clone(),
+        dilations: window.dilations.clone(),
+        pads: window.pads.clone(),
         ceil_mode,
-    })
+    };
+    Ok((pool, window))
 }
 
 /// The second output says which elements were the largest.
@@ -33,17 +35,29 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
         other => return invalid(format!("`storage_order` is {other}, but should be 0 or 1")),
     };
     let x = cx.input(0)?;
-    let pool = pool(cx, x, PoolKind::Max)?;
+    let (pool, window) = pool(cx, x, PoolKind::Max)?;
+    let indexed = cx.outputs_used.get(1).copied().unwrap_or(false);
+    if indexed && !window.symbolic.is_empty() {
+        let size = cx.ty(x).shape.iter().flat_map(Dim::symbols).map(Dim::symbol).collect::<Vec<_>>();
+        return unsupported(format!(
+            "indices of the largest elements need padding of a known size; {}",
+            deciding(&size)
+        ));
+    }
     let y = match cx.dtype(x) {
         // Small integers are floating point numbers, too.
         dtype @ (DType::U8 | DType::I8 | DType::U16 | DType::I16) => {
             let wide = cx.cast(x, DType::F32)?;
+            let wide = window.padded(cx, wide, f64::NEG_INFINITY)?;
             let y = cx.op(Op::Pool(pool.clone()), &[wide])?;
             cx.cast(y, dtype)?
         }
-        _ => cx.op(Op::Pool(pool.clone()), &[x])?,
+        _ => {
+            let x = window.padded(cx, x, f64::NEG_INFINITY)?;
+            cx.op(Op::Pool(pool.clone()), &[x])?
+        }
     };
-    if !cx.outputs_used.get(1).copied().unwrap_or(false) {
+    if !indexed {
         return Ok(vec![y]);
     }
     let indices = pooling::max_pool_indices(&mut cx.formula(), x, y, &pool, numbering)?;
@@ -53,8 +67,20 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
     let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let x = cx.input(0)?;
-    let pool = pool(cx, x, PoolKind::Average { count_include_pad })?;
-    Ok(vec![cx.op(Op::Pool(pool), &[x])?])
+    let (pool, window) = pool(cx, x, PoolKind::Average { count_include_pad })?;
+    let padded = window.padded(cx, x, 0.0)?;
+    let y = cx.op(Op::Pool(pool.clone()), &[padded])?;
+    if window.symbolic.is_empty() || count_include_pad {
+        return Ok(vec![y]);
+    }
+    // The share of each window that is no padding.
+    let one = cx.formula().number_like(1.0, x);
+    let mut shape = cx.shape(x);
+    shape[..2].fill(1.into());
+    let ones = cx.expand(one, shape)?;
+    let ones = window.padded(cx, ones, 0.0)?;
+    let share = cx.op(Op::Pool(pool), &[ones])?;
+    Ok(vec![cx.div(y, share)?])
 }
 
 /// The indices are into what the window says the image was; a given `output_shape` may be more.
@@ -64,6 +90,9 @@ pub(crate) fn max_unpool(cx: &mut Cx<'_>) -> Outputs {
     let kernel = sizes(cx, "kernel_shape", spatial)?
         .ok_or_else(|| OpError::Invalid("attribute `kernel_shape` is missing".into()))?;
     let window = window(cx, x, kernel)?;
+    if !window.symbolic.is_empty() {
+        return unsupported("automatic padding is supported for known sizes only");
+    }
     let shape = cx.shape(x);
     let size = |(i, pooled): (usize, &Dim)| {
         let [before, after] = window.pads[i].map(Dim::from);
@@ -99,7 +128,8 @@ pub(crate) fn lp_pool(cx: &mut Cx<'_>) -> Outputs {
     if !(p > 0.0 && p.is_finite()) {
         return invalid(format!("`p` is {p}, but should be positive"));
     }
-    let pool = pool(cx, x, PoolKind::Average { count_include_pad: true })?;
+    let (pool, window) = pool(cx, x, PoolKind::Average { count_include_pad: true })?;
+    let x = window.padded(cx, x, 0.0)?;
     let count: f64 = pool.kernel.iter().filter_map(|n| i32::try_from(*n).ok()).map(f64::from).product();
     let powers = if p == 2.0 {
         cx.mul(x, x)?

@@ -6,9 +6,9 @@
 
 use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
-use kiln_graph::{DType, Dim, Op, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Op, Tensor, ValueId, binary_fraction};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use super::super::cx::{Cx, Outputs, Result, brief, deciding, invalid, unsupported};
 
 /// Up to version 10: places are counted from the first element, and nearest rounds down.
 pub(crate) fn upsample(cx: &mut Cx<'_>) -> Outputs {
@@ -102,7 +102,7 @@ fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
         }
         let (Some(old), Some(new)) = (from[axis].as_usize(), shape[axis].as_usize()) else {
             let reason =
-                format!("axis {axis} of size `{}` cannot be resized in this mode; bind it", from[axis]);
+                format!("axis {axis} of size `{}` cannot be resized in this mode while it is open; {}", brief(&from[axis]), deciding([&from[axis], &shape[axis]]));
             return unsupported(reason);
         };
         if old == 0 && new > 0 {
@@ -343,7 +343,8 @@ fn as_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|x| *x as f32).collect()
 }
 
-/// `floor(size * scale)`; a symbolic size can be scaled by a whole number.
+/// `floor(size * scale)`; a symbolic size can be scaled by a whole number or a binary fraction of few digits, of which the
+/// product is exact in 32 bits.
 fn scaled(shape: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
     check_count("scales", scales.len(), shape.len())?;
     shape
@@ -357,11 +358,16 @@ fn scaled(shape: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
             if scale.fract() == 0.0 {
                 return Ok(dim * &Dim::from(*scale as i64));
             }
-            let size = dim.as_const().ok_or_else(|| {
-                OpError::Unsupported(format!(
-                    "a dimension of size `{dim}` cannot be scaled by {scale}; bind it"
-                ))
-            })?;
+            let Some(size) = dim.as_const() else {
+                let Some((numerator, denominator)) = binary_fraction((*scale).into()) else {
+                    return unsupported(format!(
+                        "a dimension of size `{}` cannot be scaled by {scale} while it is open; {}",
+                        brief(dim),
+                        deciding([dim])
+                    ));
+                };
+                return Ok((dim * &numerator.into()).floor_div(denominator));
+            };
             #[allow(clippy::as_conversions, reason = "as the engines compute it, in 32 bits")]
             Ok(Dim::from((size as f32 * scale).floor() as i64))
         })

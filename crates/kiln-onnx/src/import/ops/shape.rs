@@ -1,8 +1,8 @@
 //! Operators on shapes, and values that are known ahead of time.
 
 use kiln_graph::functions::{movement, ranges};
-use kiln_graph::ops::{Dropout, ReduceKind, Reshape, ShapeOf, broadcast_shapes};
-use kiln_graph::{DType, Data, Dim, Op, Tensor, ValueId, product};
+use kiln_graph::ops::{Dropout, ReduceKind, Reshape, ShapeOf, broadcast};
+use kiln_graph::{DType, Data, Dim, Element, Guards, Op, ShapeError, Tensor, ValueId, product};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor;
@@ -66,6 +66,9 @@ pub(crate) fn constant_of_shape(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
     let dtype = cx.dtype(cx.input(0)?);
     if dtype.is_float() {
+        if let Some(count) = symbolic_count(cx) {
+            return Ok(vec![ranges::arange(&mut cx.formula(), dtype, count, 0.0, 1.0)?]);
+        }
         let number = |i, what| Ok::<f64, OpError>(cx.floats(i, what)?.first().copied().unwrap_or(0.0));
         let (start, limit, delta) = (number(0, "start")?, number(1, "limit")?, number(2, "delta")?);
         let count = ((limit - start) / delta).ceil().max(0.0);
@@ -89,9 +92,26 @@ pub(crate) fn range(cx: &mut Cx<'_>) -> Outputs {
         1.. => room.ceil_div(delta),
         _ => (Dim::from(0) - room).ceil_div(delta.saturating_neg()),
     };
-    let count = count.as_const().map_or(count, |n| n.max(0).into());
+    let count = match count.as_const() {
+        Some(number) => number.max(0).into(),
+        None => match cx.assume(|guards| guards.at_least(&count, &0.into()).then_some(())) {
+            Some(()) => count,
+            None => 0.into(),
+        },
+    };
     #[allow(clippy::as_conversions, reason = "indices are far below 2^53")]
     Ok(vec![ranges::arange(&mut cx.formula(), dtype, count, start as f64, delta as f64)?])
+}
+
+/// The number of elements of a range of floats from 0 in steps of 1 up to a limit that follows from sizes.
+fn symbolic_count(cx: &Cx<'_>) -> Option<Dim> {
+    let element = |i: usize| match cx.graph.value(cx.optional(i)?).contents.as_deref()? {
+        [Element::Ratio(dim, denominator)] => Some((dim.clone(), *denominator)),
+        _ => None,
+    };
+    let (start, limit, delta) = (element(0)?, element(1)?, element(2)?);
+    let simple = start.0.is(0) && delta.0.is(1) && delta.1 == 1 && limit.0.as_const().is_none();
+    simple.then(|| limit.0.ceil_div(limit.1))
 }
 
 pub(crate) fn shape(cx: &mut Cx<'_>) -> Outputs {
@@ -132,8 +152,21 @@ pub(crate) fn reshape(cx: &mut Cx<'_>) -> Outputs {
             Some(_) | None => dim,
         })
         .collect();
-    let resolved = Reshape::resolve(&from, &shape).map_err(|e| OpError::Invalid(e.to_string()))?;
+    let resolved = given(cx, |guards| Reshape::resolve_with(&from, &shape, guards))?;
     Ok(vec![cx.reshape(x, resolved.shape)?])
+}
+
+/// The answer of a shape rule, under what it has to assume.
+fn given<T>(cx: &mut Cx<'_>, rule: impl FnOnce(&mut Guards) -> Result<T, ShapeError>) -> Result<T> {
+    let mut failed = None;
+    let answer = cx.assume(|guards| match rule(guards) {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    answer.ok_or_else(|| OpError::Invalid(failed.map(|error| error.to_string()).unwrap_or_default()))
 }
 
 pub(crate) fn flatten(cx: &mut Cx<'_>) -> Outputs {
@@ -157,7 +190,8 @@ pub(crate) fn squeeze(cx: &mut Cx<'_>) -> Outputs {
         Some(axes) => cx.axes(&axes, shape.len())?,
         None => (0..shape.len()).filter(|axis| shape[*axis].is(1)).collect(),
     };
-    if let Some(axis) = axes.iter().find(|axis| !shape[**axis].is(1)) {
+    let one = |guards: &mut Guards, axis: usize| guards.equal(&shape[axis], &1.into());
+    if let Some(axis) = axes.iter().find(|axis| cx.assume(|guards| one(guards, **axis)).is_none()) {
         return invalid(format!("axis {axis} of {} is to be dropped, but is not 1", cx.ty(x)));
     }
     let kept: Vec<Dim> =
@@ -183,7 +217,8 @@ pub(crate) fn unsqueeze(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn expand(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let shape = cx.dims(1, "shape")?;
-    let shape = broadcast_shapes(&cx.shape(x), &shape).map_err(|e| OpError::Invalid(e.to_string()))?;
+    let from = cx.shape(x);
+    let shape = given(cx, |guards| broadcast(&from, &shape, guards))?;
     Ok(vec![cx.expand(x, shape)?])
 }
 
