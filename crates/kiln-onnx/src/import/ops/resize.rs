@@ -8,7 +8,7 @@ use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
 use kiln_graph::ops::{CoordinateMode, NearestMode, Resize, ResizeMode, ResizedAxis};
 use kiln_graph::{DType, Dim, Op, Tensor, ValueId, binary_fraction};
 
-use super::super::cx::{Cx, Outputs, Result, brief, deciding, invalid, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, brief, deciding, invalid, unsupported};
 
 /// Up to version 10: places are counted from the first element, and nearest rounds down.
 pub(crate) fn upsample(cx: &mut Cx<'_>) -> Outputs {
