@@ -39,6 +39,10 @@ pub(crate) struct ModelArguments {
     /// Known value of an input that sizes or axes depend on: --value axes=0,2
     #[arg(long, value_name = "NAME=NUMBERS", value_parser = known, help_heading = "ONNX")]
     pub value: Vec<(String, Vec<f64>)>,
+    /// End the model before this node, or at this value: what it needs becomes outputs, with which the host program goes
+    /// on; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "ONNX")]
+    pub cut_at: Vec<String>,
     /// Device to compile for
     #[arg(long, default_value = "auto")]
     pub target: TargetName,
@@ -135,7 +139,7 @@ impl ModelArguments {
         }
         let values = self.value.iter().cloned();
         let values = values.map(|(name, numbers)| (name, InputValue::Numbers(numbers))).collect();
-        Ok(ImportOptions { dims, lenient: self.lenient, values })
+        Ok(ImportOptions { dims, lenient: self.lenient, values, cut_at: self.cut_at.clone() })
     }
 
     /// Compiles a model; `seen` are values of symbols that are known from inputs.

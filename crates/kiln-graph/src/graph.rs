@@ -258,6 +258,12 @@ impl Graph {
         &self.guards
     }
 
+    /// From here on nothing is assumed of the size `symbol`: a model that needs that is wrong, as one that does not take every
+    /// batch.
+    pub fn keep_free(&mut self, symbol: impl Into<Arc<str>>) {
+        self.guards.keep_free(symbol.into());
+    }
+
     /// Asks the guards on behalf of the node called `name`: what `question` needs is assumed, if it is answered.
     pub fn assume<T>(
         &mut self,

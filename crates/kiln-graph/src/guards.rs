@@ -101,6 +101,8 @@ pub struct Guards {
     simpler: BTreeMap<Dim, Dim>,
     /// The symbols of inputs in order of first sight: of two that are equal the first one is kept.
     order: Vec<Arc<str>>,
+    /// Symbols of which nothing is assumed.
+    free: Vec<Arc<str>>,
     /// The node that asks; none where nothing may be assumed.
     node: Option<String>,
 }
@@ -126,6 +128,16 @@ impl Guards {
         for dim in &ty.shape {
             dim.collect_symbols(&mut self.order);
         }
+    }
+
+    /// From here on nothing is assumed of `symbol`: what needs that is an error.
+    pub(crate) fn keep_free(&mut self, symbol: Arc<str>) {
+        self.free.push(symbol);
+    }
+
+    /// Whether something may be assumed about this difference of two sizes.
+    fn may_assume(&self, difference: &Dim) -> bool {
+        self.node.is_some() && !difference.symbols().iter().any(|symbol| self.free.contains(symbol))
     }
 
     /// From here on `node` asks.
@@ -169,7 +181,8 @@ impl Guards {
         if a == b || a.always_equals(&b) {
             return Some(simplest(a, b));
         }
-        if a.never_equals(&b, Bounds::default()) || self.node.is_none() {
+        let difference = (a.clone() - b.clone()).primitive();
+        if a.never_equals(&b, Bounds::default()) || !self.may_assume(&difference) {
             return None;
         }
         self.assume(Relation::Equal, &a, &b);
@@ -196,7 +209,7 @@ impl Guards {
         if a.never_equals(&b, Bounds::default()) || self.knows(Relation::NotEqual, &a, &b) {
             return true;
         }
-        if a.always_equals(&b) || self.node.is_none() {
+        if a.always_equals(&b) || !self.may_assume(&(a.clone() - b.clone())) {
             return false;
         }
         self.assume(Relation::NotEqual, &a, &b);
@@ -211,7 +224,7 @@ impl Guards {
             return true;
         }
         let never = b.never_below(&(a.clone() + 1.into()), bounds);
-        if never || self.node.is_none() {
+        if never || !self.may_assume(&(a.clone() - b.clone())) {
             return false;
         }
         self.assume(Relation::AtLeast, &a, &b);

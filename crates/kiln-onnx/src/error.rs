@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use kiln_graph::{GraphError, ShapeError, TensorType};
+use kiln_graph::{Guard, GraphError, ShapeError, TensorType};
 
 use crate::tensor::TensorError;
 
@@ -84,6 +84,12 @@ pub enum ImportError {
         /// The known names, as text.
         known: String,
     },
+    /// The caller ends the model at something that does not occur.
+    #[error("the model has no node and no value called `{name}` to be cut at; `kiln check` names nodes")]
+    UnknownCut {
+        /// What was asked for.
+        name: String,
+    },
     /// The caller gives a value to an input that does not occur.
     #[error("the model has no input called `{name}`; its inputs are `{}`", Listed(.known, "`, `"))]
     UnknownInput {
@@ -124,7 +130,7 @@ pub enum ImportError {
     },
     /// The file says one type, the operators give another.
     #[error(
-        "`{node}` ({operator}) gives {inferred} as `{value}`, but the file declares {declared} (--lenient trusts the operators)"
+        "`{node}` ({operator}) gives {inferred} as `{value}`, but the file declares {declared} (--lenient trusts the operators){assumed}"
     )]
     Declared {
         /// The node.
@@ -137,6 +143,8 @@ pub enum ImportError {
         declared: String,
         /// The type that follows from the operators.
         inferred: TensorType,
+        /// What was assumed of sizes on the way.
+        assumed: Assumed,
     },
     /// Functions or branches are nested too deep, or expand to too much.
     #[error("`{node}`: functions and branches nest more than {limit} deep, or expand to too many nodes")]
@@ -237,4 +245,18 @@ pub enum ExportError {
         /// The number.
         value: String,
     },
+}
+
+/// That sizes were assumed to differ, which decides branches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assumed(pub(crate) Vec<Guard>);
+
+impl fmt::Display for Assumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(guard) = self.0.first() else { return Ok(()) };
+        let mut symbols = guard.left.symbols();
+        symbols.extend(guard.right.symbols());
+        let flags: Vec<String> = symbols.iter().map(|symbol| format!("--dim {symbol}=..")).collect();
+        write!(f, "; `{}` was imported for {guard}, and `{}` decides that", guard.node, flags.join(" "))
+    }
 }

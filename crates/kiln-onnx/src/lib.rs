@@ -19,7 +19,7 @@ pub mod proto;
 mod tensor;
 
 pub use check::{Report, check};
-pub use error::{ExportError, ImportError, Unsupported};
+pub use error::{Assumed, ExportError, ImportError, Unsupported};
 pub use export::{export, export_model, export_with_metadata};
 pub use external::ExternalError;
 pub use import::{

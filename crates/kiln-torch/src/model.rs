@@ -169,7 +169,11 @@ fn trace(
     i.trace.is_running = true;
     let mut arguments = vec![];
     for (name, ty) in named_inputs(module, inputs)? {
-        let shape = ty.shape.iter().map(|dim| bound(dim, &options.dims));
+        let shape: Vec<Dim> = ty.shape.iter().map(|dim| bound(dim, &options.dims)).collect();
+        // A model that takes some batches only is wrong.
+        if let Some(batch) = shape.first() {
+            batch.symbols().into_iter().for_each(|symbol| i.graph.keep_free(symbol));
+        }
         let id = i.graph.input(name, TensorType::new(ty.dtype, shape))?;
         arguments.push(Value::tensor(id));
     }
@@ -184,7 +188,7 @@ fn trace(
              the next: each starts with what `__init__` stored there"
         )
     }));
-    let graph = tidy(&i.graph)?;
+    let graph = tidy(&i.graph)?.settled()?;
     // Running statistics are no parameters, but training keeps them.
     let statistics: Vec<ValueId> = i
         .graph

@@ -111,6 +111,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         max: vec![],
         dim: vec![],
         input_shape: vec![],
+        cut_at: vec![],
         value: vec![],
         target: arguments.target,
         lenient: arguments.lenient,

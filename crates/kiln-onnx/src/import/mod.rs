@@ -6,6 +6,7 @@
 
 mod attributes;
 mod constants;
+mod cut;
 mod cx;
 mod file;
 mod function;
@@ -38,6 +39,9 @@ pub struct ImportOptions {
     pub dims: BTreeMap<String, Dim>,
     /// Whether declared shapes that contradict the operators are passed over, and newer operator sets accepted.
     pub lenient: bool,
+    /// Nodes or values at which the model ends: these nodes, or whatever reads these values, are left out with all that is
+    /// computed from them, and the values at the cut become outputs.
+    pub cut_at: Vec<String>,
     /// Inputs with known values, by name: they become constants. Shapes, axes and sizes have to be, since a
     /// plan is laid out ahead of time; [`interface`] names them.
     pub values: BTreeMap<String, InputValue>,

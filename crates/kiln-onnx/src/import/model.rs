@@ -6,19 +6,20 @@ mod budget;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use kiln_graph::{Element, Graph, GraphError, Tensor, ValueId};
+use kiln_graph::{Element, Graph, GraphError, Relation, Tensor, ValueId};
 
 use self::bodies::Control;
 use self::budget::Budget;
 use super::attributes::Attributes;
 use super::constants::Uses;
+use super::cut::cut;
 use super::cx::{Cx, OpError, deciding};
 use super::function::{self, Functions};
 use super::ops::{self, Support};
 use super::order::order;
 use super::types::{self, Symbols, TypeProblem};
 use super::{ImportOptions, Imported, InputValue, OPSETS, describe, is_standard, operator_name, opset_of};
-use crate::error::{ImportError, Unsupported};
+use crate::error::{Assumed, ImportError, Unsupported};
 use crate::external::External;
 use crate::names::Namer;
 use crate::proto::{GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto};
@@ -40,7 +41,8 @@ pub(crate) fn import_model(
     }
     let functions = Functions::of(&mut model);
     let versions = versions(&model.opset_import);
-    let proto = model.graph.take().unwrap_or_default();
+    let mut proto = model.graph.take().unwrap_or_default();
+    cut(&mut proto, &options.cut_at)?;
     let mut importer = Importer {
         graph: Graph::new(if proto.name.is_empty() { "model" } else { &proto.name }),
         external: External::new(directory),
@@ -528,6 +530,8 @@ impl Importer<'_> {
         id: ValueId,
     ) -> Result<(), ImportError> {
         let inferred = self.graph.ty(id);
+        let guards = self.graph.guards().list().iter();
+        let differing = guards.filter(|guard| guard.relation == Relation::NotEqual);
         match scope.declared.get(value) {
             Some(declared) if !self.lenient && !types::agrees(declared, inferred) => {
                 Err(ImportError::Declared {
@@ -536,6 +540,7 @@ impl Importer<'_> {
                     value: value.into(),
                     declared: types::show(declared),
                     inferred: inferred.clone(),
+                    assumed: Assumed(differing.cloned().collect()),
                 })
             }
             Some(_) | None => Ok(()),

@@ -49,6 +49,19 @@ impl Symbols {
         Dim::symbol(symbol)
     }
 
+    /// The dimension called `name` in the file, which `torch.export` may call `8*width`.
+    fn multiple(&mut self, name: &str) -> Dim {
+        if let Some((number, symbol)) = name.split_once('*')
+            && let Ok(factor @ 1..=1_000_000) = number.trim().parse::<i64>()
+            && symbol.trim().chars().all(|c| c.is_alphanumeric() || c == '_')
+            && !symbol.trim().starts_with(|c: char| c.is_ascii_digit())
+            && !symbol.trim().is_empty()
+        {
+            return &self.dim(symbol.trim()) * &factor.into();
+        }
+        self.dim(name)
+    }
+
     /// A dimension of the input `input` without a name: `N` for the first one of the model's first input, else
     /// `<input>_d<axis>`. Each is a symbol of its own.
     fn unknown(&mut self, input: &str, axis: usize) -> Dim {
@@ -130,7 +143,7 @@ pub(crate) fn input_type(
                 }
                 Dim::from(*found)
             }
-            Some(DimensionValue::Param(param)) if !is_unknown(param) => symbols.dim(param),
+            Some(DimensionValue::Param(param)) if !is_unknown(param) => symbols.multiple(param),
             Some(DimensionValue::Param(_)) | None => symbols.unknown(name, axis),
         });
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use kiln_graph::Dim;
+use kiln_graph::{Bounds, Dim, Interval};
 use ruff_python_ast::{CmpOp, Operator, UnaryOp};
 
 use super::Interpreter;
@@ -12,17 +12,19 @@ use super::value::Value;
 
 /// Whether a size is above zero: symbols are at least one.
 pub(crate) fn is_positive(dim: &Dim) -> Option<bool> {
-    let all = dim.terms().iter().all(|(_, coefficient)| *coefficient > 0);
-    match dim.as_const() {
-        Some(value) => Some(value > 0),
-        None => all.then_some(true),
+    let Interval { low, high } = dim.interval(Bounds::default());
+    if low > 0 {
+        return Some(true);
     }
+    (high <= 0).then_some(false)
 }
 
 /// Something depends on a size that is only known later.
 pub(crate) fn unknown_size(dim: &Dim) -> Fault {
-    Fault::unsupported(format!("this depends on the batch size: it compares with `{dim}`, which is a symbol"))
-        .help("a plan serves every batch; `--dim N=8` would fix it")
+    let symbol = dim.symbols().first().map_or_else(|| "N".to_owned(), ToString::to_string);
+    let (which, every) = if symbol == "N" { ("the batch size", "batch") } else { ("an open size", "size") };
+    Fault::unsupported(format!("this depends on {which}: it compares with `{dim}`, which is a symbol"))
+        .help(format!("a plan serves every {every}; `--dim {symbol}=8` would fix it"))
 }
 
 /// The symbol of an operator.
@@ -315,19 +317,29 @@ impl Interpreter {
         }
     }
 
+    /// Whether two sizes are equal. Where that depends on open sizes, it is assumed that sizes are, and that none is one.
+    fn same_size(&mut self, a: &Dim, b: &Dim) -> Result<bool> {
+        if a.always_equals(b) {
+            return Ok(true);
+        }
+        if a.never_equals(b, Bounds::default()) {
+            return Ok(false);
+        }
+        let answer = match (a.as_const(), b.as_const()) {
+            (None, None) => self.assume(|guards| guards.equal(a, b)).map(|_| true),
+            (Some(1), _) | (_, Some(1)) => self.assume(|guards| guards.differ(a, b).then_some(false)),
+            (Some(_), _) | (_, Some(_)) => None,
+        };
+        // Equal for some batches only.
+        answer.ok_or_else(|| unknown_size(&(a.clone() - b.clone())))
+    }
+
     /// `left == right`, of values that are no tensors.
     pub(crate) fn is_equal(&mut self, left: &Value, right: &Value) -> Result<bool> {
         self.step(1)?;
         Ok(match (left, right) {
             (Value::Size(_), _) | (_, Value::Size(_)) => match (left.as_dim(), right.as_dim()) {
-                (Some(a), Some(b)) => {
-                    let difference = a - b;
-                    match difference.as_const() {
-                        Some(zero) => zero == 0,
-                        // Equal for some batches only.
-                        None => return Err(unknown_size(&difference)),
-                    }
-                }
+                (Some(a), Some(b)) => self.same_size(&a, &b)?,
                 _ => false,
             },
             (Value::Str(a), Value::Str(b)) => {
@@ -586,6 +598,9 @@ fn sizes(op: Operator, left: &Value, right: &Value) -> Result<Value> {
             _ => return Err(Fault::unsupported(format!("`{a}` cannot be divided by `{b}`"))),
         },
         Operator::Mod if a.exact_div(&b).is_some() => Dim::from(0),
+        Operator::Mod if b.as_const().is_some_and(|divisor| divisor > 0) => {
+            a.remainder(b.as_const().unwrap_or(1))
+        }
         _ => {
             return Err(Fault::unsupported(format!(
                 "`{}` is not possible with the size `{}`, which is a symbol",

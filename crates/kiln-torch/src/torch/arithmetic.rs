@@ -2,7 +2,7 @@
 
 use kiln_graph::functions::activation as act;
 use kiln_graph::functions::elementary::{exp_minus_one, floor_quotient, log_one_plus};
-use kiln_graph::ops::{BinaryOp, Cast, UnaryOp};
+use kiln_graph::ops::{BinaryOp, Cast, UnaryOp, broadcast};
 use kiln_graph::{DType, Op, ShapeDisplay, ValueId};
 use ruff_python_ast::{CmpOp, Operator};
 
@@ -266,7 +266,7 @@ impl Interpreter {
             }
         };
         let shapes = [self.shape(pair[0]), self.shape(pair[1])];
-        if kiln_graph::ops::broadcast_shapes(&shapes[0], &shapes[1]).is_err() {
+        if self.assume(|guards| broadcast(&shapes[0], &shapes[1], guards).ok()).is_none() {
             let [x, y] = pair.map(|id| format!("`{}` ({})", self.maker(id), ShapeDisplay(&self.shape(id))));
             return Err(Fault::value(format!("the shapes of {x} and {y} do not fit each other"))
                 .help(super::advice::to_fit(&shapes[0], &shapes[1])));

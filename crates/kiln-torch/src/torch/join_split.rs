@@ -169,8 +169,11 @@ fn cat(i: &mut Interpreter, b: &Bound, tensors: &[Value]) -> Result<Value> {
     for id in &mut ids {
         *id = i.as_type(*id, dtype)?;
         let shape = i.shape(*id);
-        let differs = |k: &usize| *k != axis && shape.get(*k) != first_shape.get(*k);
-        if shape.len() != first_shape.len() || (0..shape.len()).any(|k| differs(&k)) {
+        let fits = shape.len() == first_shape.len() && {
+            let pairs = || shape.iter().zip(&first_shape).enumerate().filter(|(k, _)| *k != axis);
+            i.assume(|guards| pairs().all(|(_, (a, b))| guards.equal(a, b).is_some()).then_some(())).is_some()
+        };
+        if !fits {
             return Err(Fault::value(format!(
                 "{}: `{}` ({}) and `{}` ({}) differ in more than dimension {axis}",
                 b.callee,

@@ -1,7 +1,8 @@
 //! Padding.
 
-use kiln_graph::Op;
+use kiln_graph::functions::padding;
 use kiln_graph::ops::{Pad, PadMode};
+use kiln_graph::{Dim, Op};
 
 use super::{Function, functions, layers};
 use crate::python::native::Layer;
@@ -31,10 +32,10 @@ pub(super) static LAYERS: &[Layer] = layers! {
 
 /// `F.pad`: amounts begin with the last dimension.
 fn pad(i: &mut Interpreter, b: &Bound) -> Result<Value> {
-    let amounts = i.items(&b.get("pad"))?;
-    let amounts: Option<Vec<i64>> = amounts.iter().map(Value::as_int).collect();
-    let amounts =
-        amounts.filter(|a| a.len().is_multiple_of(2)).ok_or_else(|| b.wrong("pad", "pairs of integers"))?;
+    let items = i.items(&b.get("pad"))?;
+    let given: Option<Vec<Dim>> = items.iter().map(Value::as_dim).collect();
+    let given =
+        given.filter(|a| a.len().is_multiple_of(2)).ok_or_else(|| b.wrong("pad", "pairs of integers"))?;
     let mode = match &*b.string("mode")? {
         "constant" => PadMode::Constant(if b.is_none("value") { 0.0 } else { b.float("value")? as f32 }),
         "reflect" => PadMode::Reflect,
@@ -42,7 +43,33 @@ fn pad(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         "circular" => PadMode::Wrap,
         _ => return Err(b.wrong("mode", "'constant', 'reflect', 'replicate' or 'circular'")),
     };
-    padded(i, b, &amounts, mode)
+    match given.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
+        Some(amounts) => padded(i, b, &amounts, mode),
+        None => padded_by_sizes(i, b, &given, mode),
+    }
+}
+
+/// Padding by amounts that depend on open sizes.
+fn padded_by_sizes(i: &mut Interpreter, b: &Bound, given: &[Dim], mode: PadMode) -> Result<Value> {
+    let x = i.tensor(b, "input")?;
+    let rank = i.graph.ty(x).rank();
+    let PadMode::Constant(value) = mode else {
+        return Err(Fault::unsupported(format!(
+            "{}: amounts that depend on the size of the input are supported for `mode='constant'`",
+            b.callee
+        )));
+    };
+    if given.len() / 2 > rank {
+        return Err(Fault::value(format!(
+            "{}: more dimensions are padded than there are ({rank})",
+            b.callee
+        )));
+    }
+    let mut amounts = vec![[Dim::from(0), Dim::from(0)]; rank];
+    for (n, pair) in given.chunks_exact(2).enumerate() {
+        amounts[rank - 1 - n] = [pair[0].clone(), pair[1].clone()];
+    }
+    Ok(Value::tensor(padding::pad(&mut i.formula(), x, &amounts, value.into())?))
 }
 
 fn pad_layer(i: &mut Interpreter, b: &Bound, spatial: usize, mode: PadMode) -> Result<Value> {

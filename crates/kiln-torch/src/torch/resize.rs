@@ -3,7 +3,7 @@
 use kiln_graph::functions::movement;
 use kiln_graph::functions::resampling::{self, Beyond, Filter, Shares};
 use kiln_graph::ops::{CoordinateMode, NearestMode, ReduceKind, Resize, ResizeMode};
-use kiln_graph::{Dim, Op, ShapeDisplay};
+use kiln_graph::{Dim, Op, ShapeDisplay, binary_fraction};
 
 use super::pool::adaptively;
 use super::{Function, functions, layers};
@@ -194,11 +194,15 @@ fn rows(
     Ok((0..to).map(row).collect::<std::result::Result<Vec<_>, _>>()?)
 }
 
-/// `floor(size * factor)`; a symbol can be scaled by whole numbers.
+/// `floor(size * factor)`; a symbol can be scaled by whole numbers and binary fractions of few digits.
 #[allow(clippy::as_conversions, reason = "sizes are far below 2^53, the factor is below ten thousand")]
 fn scaled(size: &Dim, factor: f64) -> Option<Dim> {
     if factor.fract() == 0.0 {
         return Some(size * &Dim::from(factor as i64));
+    }
+    if size.as_const().is_none() {
+        let (numerator, denominator) = binary_fraction(factor)?;
+        return Some((size * &numerator.into()).floor_div(denominator));
     }
     let size = (size.as_const()? as f64 * factor).floor() as i64;
     (size > 0).then(|| Dim::from(size))

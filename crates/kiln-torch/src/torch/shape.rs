@@ -1,7 +1,7 @@
 //! Functions that look at elements under another shape, permute dimensions, and stretch them.
 
 use kiln_graph::functions::movement::tile;
-use kiln_graph::ops::{Expand, Reshape, Transpose, broadcast_shapes};
+use kiln_graph::ops::{Expand, Reshape, Transpose, broadcast};
 use kiln_graph::{Dim, Op, ShapeDisplay, ValueId, product};
 
 use super::{Function, functions, layers};
@@ -116,7 +116,12 @@ fn permuted(i: &mut Interpreter, x: ValueId, perm: Vec<usize>) -> Result<Value> 
 
 fn expanded(i: &mut Interpreter, x: ValueId, shape: Vec<Dim>) -> Result<Value> {
     let from = i.shape(x);
-    let fits = broadcast_shapes(&from, &shape).is_ok_and(|both| both == shape);
+    let fits = i
+        .assume(|guards| {
+            let both = broadcast(&from, &shape, guards).ok().filter(|both| both.len() == shape.len())?;
+            both.iter().zip(&shape).all(|(both, size)| guards.equal(both, size).is_some()).then_some(())
+        })
+        .is_some();
     if !fits {
         return Err(Fault::value(format!(
             "{} cannot be stretched to {}",
@@ -176,8 +181,10 @@ fn viewed(i: &mut Interpreter, b: &Bound, x: ValueId, shape: Vec<Dim>) -> Result
     if shape.iter().any(|dim| dim.as_const().is_some_and(|n| n < -1)) {
         return Err(Fault::value(format!("{}: sizes cannot be negative, but for one -1", b.callee)));
     }
-    let resolved = Reshape::resolve(&from, &shape).ok();
-    let fits = resolved.filter(|op| product(&op.shape) == product(&from));
+    let fits = i.assume(|guards| {
+        let op = Reshape::resolve_with(&from, &shape, guards).ok()?;
+        guards.equal(&product(&from), &product(&op.shape)).map(|_| op)
+    });
     match fits {
         Some(op) => reshaped(i, x, op.shape),
         None => Err(no_view(i, b, x, &shape)),
@@ -234,17 +241,18 @@ fn unflatten(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Value> {
     let parts = i.items(&b.get(name))?;
     let parts: Option<Vec<Dim>> = parts.iter().map(Value::as_dim).collect();
     let parts = parts.ok_or_else(|| b.wrong(name, "integers"))?;
-    let parts = Reshape::resolve(&shape[axis..=axis], &parts)
-        .ok()
-        .filter(|op| product(&op.shape) == shape[axis])
-        .ok_or_else(|| {
-            Fault::value(format!(
-                "{}: {} elements cannot be split into {}",
-                b.callee,
-                shape[axis],
-                ShapeDisplay(&parts)
-            ))
-        })?;
+    let fits = i.assume(|guards| {
+        let op = Reshape::resolve_with(&shape[axis..=axis], &parts, guards).ok()?;
+        guards.equal(&shape[axis], &product(&op.shape)).map(|_| op)
+    });
+    let parts = fits.ok_or_else(|| {
+        Fault::value(format!(
+            "{}: {} elements cannot be split into {}",
+            b.callee,
+            shape[axis],
+            ShapeDisplay(&parts)
+        ))
+    })?;
     let out = [&shape[..axis], &parts.shape, &shape[axis + 1..]].concat();
     reshaped(i, x, out)
 }

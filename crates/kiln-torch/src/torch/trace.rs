@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use kiln_graph::{Bindings, DType, Dim, Formula, Op, Precision, Tensor, ValueId};
+use kiln_graph::{Bindings, DType, Dim, Formula, Guards, Op, Precision, Tensor, ValueId};
 
 use crate::python::{Fault, Interpreter, Object, Result, Value};
 
@@ -123,6 +123,12 @@ impl Interpreter {
     pub(crate) fn formula(&mut self) -> Formula<'_> {
         let name = self.trace.current().to_owned();
         Formula::folding(&mut self.graph, name)
+    }
+
+    /// Asks what has to be assumed of sizes.
+    pub(crate) fn assume<T>(&mut self, question: impl FnOnce(&mut Guards) -> Option<T>) -> Option<T> {
+        let name = self.trace.current().to_owned();
+        self.graph.assume(&name, |_, guards| question(guards))
     }
 
     /// Applies a core operator. Values that depend on constants alone are computed at once: constructors compute the

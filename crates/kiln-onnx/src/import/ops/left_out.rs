@@ -37,7 +37,8 @@ const REASONS: &[Reason] = &[
         operators: &["Optional", "OptionalGetElement", "OptionalHasElement"],
     },
     Reason {
-        why: "the size of the output depends on the data, but a plan is laid out ahead of time",
+        why: "the size of the output depends on the data, but a plan is laid out ahead of time; `--cut-at` with the name of \
+              the node compiles what lies before it",
         domain: "",
         operators: &["NonMaxSuppression", "NonZero"],
     },
