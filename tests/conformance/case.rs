@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use kiln::graph::{Dim, Tensor, TensorType, ValueId, compare};
+use kiln::graph::{Tensor, TensorType, ValueId, compare};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::{Options, test_data};
 
@@ -84,7 +84,9 @@ impl Runner {
             let values = values.filter_map(|(name, value)| {
                 Some(((*name).to_owned(), InputValue::Tensor(value.clone().ok()?)))
             });
-            let dims = empty_dims(&bytes, &inputs)?;
+            let known =
+                inputs.iter().filter_map(|(name, tensor)| Some((*name, tensor.as_ref().ok()?.shape())));
+            let dims = test_data::empty_sizes(&bytes, known).map_err(text)?;
             let options = ImportOptions { values: values.collect(), dims, ..ImportOptions::default() };
             let graph = kiln::onnx::import_bytes(&bytes, Some(&folder), &options).map_err(text)?.graph;
             *gradient = differentiated(&graph);
@@ -115,23 +117,6 @@ impl Runner {
         let mut session = self.machine.load(&kiln::compile(graph, &options).map_err(text)?)?;
         answers(&mut session, given.iter().map(|(name, tensor)| (name, tensor)))
     }
-}
-
-/// The open dimensions that are zero in the data: files say zero for a size that is not known, too.
-fn empty_dims(
-    bytes: &[u8],
-    inputs: &[(&str, Result<Tensor, String>)],
-) -> Result<BTreeMap<String, Dim>, String> {
-    let mut dims = BTreeMap::new();
-    for (name, ty) in kiln::onnx::input_types(bytes).map_err(text)? {
-        let given = inputs.iter().find(|(input, _)| *input == name).and_then(|(_, tensor)| tensor.as_ref().ok());
-        for (dim, size) in ty.shape.iter().zip(given.map(Tensor::shape).unwrap_or_default()) {
-            if *size == 0 && dim.as_const().is_none() {
-                dims.insert(dim.to_string(), 0.into());
-            }
-        }
-    }
-    Ok(dims)
 }
 
 /// Whether the sum of the floating point outputs has a gradient with respect to the floating point inputs; nothing is

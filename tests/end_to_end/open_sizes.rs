@@ -30,10 +30,12 @@ fn verify(machine: &Machine, name: &str, options: &ImportOptions) -> Vec<String>
     let options = Options { target: machine.target.clone(), max, ..Options::default() };
     let mut session = machine.load(&kiln::compile(&graph, &options).expect(name)).expect(name);
     for set in &sets {
-        let found = answers(&mut session, set.inputs.iter().map(|(name, tensor)| (name, tensor))).expect(name);
+        let found =
+            answers(&mut session, set.inputs.iter().map(|(name, tensor)| (name, tensor))).expect(name);
         for (output, expected) in &set.outputs {
             let difference = test_data::difference(expected, &found[output]);
-            let difference = difference.unwrap_or_else(|| panic!("{name}: {} of another shape", found[output].ty()));
+            let difference =
+                difference.unwrap_or_else(|| panic!("{name}: {} of another shape", found[output].ty()));
             assert!(difference.relative < 1e-5, "{name}, {}: {difference:?}", set.name);
         }
     }
@@ -50,10 +52,7 @@ fn one_plan_serves_all_sizes() {
         ("expand_where_equal", &[]),
         (
             "fpn_dynamic_hw",
-            &[
-                "Add_4: 2*floor((H+3)/4) == floor((H+1)/2)",
-                "Add_4: 2*floor((W+3)/4) == floor((W+1)/2)",
-            ],
+            &["Add_4: 2*floor((H+3)/4) == floor((H+1)/2)", "Add_4: 2*floor((W+3)/4) == floor((W+1)/2)"],
         ),
         ("maxpool_same_symbolic", &[]),
         ("range_of_float_shape", &[]),

@@ -188,7 +188,7 @@ fn symbolic_sizes_are_resized_exactly() {
 #[test]
 fn what_only_numbers_can_say_is_refused_for_symbols() {
     for (to, scales, word) in [
-        ("2*H", " scales=[1, 1, 2.5]", "cannot be scaled by 2.5"),
+        ("2*H", " scales=[1, 1, 2.3]", "cannot be scaled by 2.3"),
         ("41*H", "", "follow no rule"),
         ("H+1", "", "cannot be resized to"),
     ] {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::graph::{DType, Graph, Precision, Tensor, compare, evaluate, text};
+use kiln::onnx::ImportOptions;
 use kiln::{Options, torch};
 use serde::Deserialize;
 use serde_json::Value;
@@ -167,7 +168,10 @@ fn graph(front: &str, source: &str, names: &[&str], dtype: DType, shape: &[usize
             let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok();
             let bytes: Option<Vec<u8>> = source.as_bytes().chunks(2).map(byte).collect();
             let bytes = bytes.ok_or("no hexadecimal digits")?;
-            Ok(kiln::onnx::import_bytes(&bytes, None, &Default::default()).map_err(message)?.graph)
+            let shapes = names.iter().map(|name| (*name, shape));
+            let dims = kiln::test_data::empty_sizes(&bytes, shapes).map_err(message)?;
+            let options = ImportOptions { dims, ..ImportOptions::default() };
+            Ok(kiln::onnx::import_bytes(&bytes, None, &options).map_err(message)?.graph)
         }
         _ => {
             let source = format!(

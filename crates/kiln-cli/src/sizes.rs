@@ -88,7 +88,9 @@ fn of_symbols(shapes: &[InputShape], model: &Path) -> Result<Vec<(String, Size)>
     let mut symbols = Vec::new();
     for shape in shapes {
         let pairs = shape.beside(&types)?;
-        symbols.extend(pairs.into_iter().filter(|(d, _)| d.as_const().is_none()).map(|(d, s)| (d.to_string(), s)));
+        symbols.extend(
+            pairs.into_iter().filter(|(d, _)| d.as_const().is_none()).map(|(d, s)| (d.to_string(), s)),
+        );
     }
     Ok(symbols)
 }
@@ -116,7 +118,8 @@ fn declared(model: &Path) -> Result<Option<Vec<(String, TensorType)>>> {
     if kiln::model::is_source(model) || is_recipe(model) {
         return Ok(None);
     }
-    let bytes = kiln_files::read(model).map_err(|error| miette!("cannot read `{}`: {error}", model.display()))?;
+    let bytes =
+        kiln_files::read(model).map_err(|error| miette!("cannot read `{}`: {error}", model.display()))?;
     kiln::onnx::input_types(&bytes).into_diagnostic().map(Some)
 }
 

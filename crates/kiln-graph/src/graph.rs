@@ -200,8 +200,7 @@ impl Graph {
     fn infer(&mut self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<TensorType>, GraphError> {
         let mut guards = self.guards.clone();
         guards.ask_for(Some(name));
-        let types: Vec<TensorType> =
-            inputs.iter().map(|id| guards.canonical_type(self.ty(*id))).collect();
+        let types: Vec<TensorType> = inputs.iter().map(|id| guards.canonical_type(self.ty(*id))).collect();
         let types: Vec<&TensorType> = types.iter().collect();
         let outputs = op
             .infer_with(&types, &mut guards)

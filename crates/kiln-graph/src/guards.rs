@@ -271,7 +271,8 @@ impl Guards {
         for guard in list {
             let (left, right) = (guard.left.substitute(&replacement), guard.right.substitute(&replacement));
             let guard = Guard { left, right, ..guard };
-            let known = |g: &Guard| (g.relation, &g.left, &g.right) == (guard.relation, &guard.left, &guard.right);
+            let known =
+                |g: &Guard| (g.relation, &g.left, &g.right) == (guard.relation, &guard.left, &guard.right);
             if !guard.always_holds(Bounds::default()) && !self.list.iter().any(known) {
                 self.list.push(guard);
             }

@@ -19,8 +19,7 @@ pub struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     /// Starts with the inputs and states of `old`.
     pub fn new(old: &'a Graph) -> Result<Self, GraphError> {
-        let mut this =
-            Self { old, graph: old.successor(), mapped: vec![None; old.values().len()] };
+        let mut this = Self { old, graph: old.successor(), mapped: vec![None; old.values().len()] };
         for id in old.inputs() {
             let value = old.value(*id);
             let new = this.graph.input(value.name.clone(), value.ty.clone())?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use kiln_graph::{Guard, GraphError, ShapeError, TensorType};
+use kiln_graph::{GraphError, Guard, ShapeError, TensorType};
 
 use crate::tensor::TensorError;
 

@@ -122,7 +122,9 @@ fn guard_text(node: &str, condition: &str, symbol: &str, value: i64, fitting: &F
     let condition = if condition.chars().count() <= 60 { condition } else { "sizes that agree" };
     match fitting.multiple_of {
         Some(number) => {
-            format!("`{node}` needs `{symbol}` to be a multiple of {number}; {value} is not, {fitting} {verb}")
+            format!(
+                "`{node}` needs `{symbol}` to be a multiple of {number}; {value} is not, {fitting} {verb}"
+            )
         }
         None => {
             let verb = if verb == "are" { "do" } else { "does" };

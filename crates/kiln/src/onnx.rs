@@ -3,5 +3,6 @@
 pub use kiln_onnx::{
     ExportError, ExternalError, ImportError, ImportOptions, Imported, InputValue, Interface, OPSETS,
     OperatorInfo, Report, TensorError, Unsupported, check, export, export_model, export_with_metadata,
-    import, import_bytes, input_types, interface, metadata, operators, proto, read_tensor_pb, write_tensor_pb,
+    import, import_bytes, input_types, interface, metadata, operators, proto, read_tensor_pb,
+    write_tensor_pb,
 };

@@ -1,8 +1,8 @@
 //! Plans: what a program of kernels, buffers and dispatches consists of, and its file.
 
 pub use kiln_plan::{
-    Access, Buffer, BufferKind, Channels, DType, Dispatch, Expr, Factor, InputSource, LIMITS, Layout, Limits,
-    Fitting, Guard, Measure, Metadata, OutputRef, Param, Pictures, Plan, PlanError, Preprocessing, Problem, Program,
-    PropertyError, Provenance, Range, Relation, Requirements, Resize, Segment, Shader, Storage, Symbol, Targets, Task,
-    Tensor, Term, check, check_within, multiple_of,
+    Access, Buffer, BufferKind, Channels, DType, Dispatch, Expr, Factor, Fitting, Guard, InputSource, LIMITS,
+    Layout, Limits, Measure, Metadata, OutputRef, Param, Pictures, Plan, PlanError, Preprocessing, Problem,
+    Program, PropertyError, Provenance, Range, Relation, Requirements, Resize, Segment, Shader, Storage,
+    Symbol, Targets, Task, Tensor, Term, check, check_within, multiple_of,
 };

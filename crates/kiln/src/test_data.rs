@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Graph, GraphError, Tensor, compare};
-use kiln_onnx::{InputValue, Interface};
+use kiln_graph::{Dim, Graph, GraphError, Tensor, compare};
+use kiln_onnx::{ImportError, InputValue, Interface};
 
 /// Inputs with the outputs that belong to them.
 #[derive(Clone, Debug)]
@@ -159,6 +159,23 @@ pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<Strin
         }
     }
     Ok(largest)
+}
+
+/// The open dimensions of the model in `bytes` that are zero in inputs of these shapes: files say zero for a size that is not
+/// known, too, and an open size is at least one.
+pub fn empty_sizes<'a>(
+    bytes: &[u8],
+    shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Result<BTreeMap<String, Dim>, ImportError> {
+    let types = kiln_onnx::input_types(bytes)?;
+    let mut sizes = BTreeMap::new();
+    for (name, shape) in shapes {
+        let Some((_, ty)) = types.iter().find(|(input, _)| input == name) else { continue };
+        let pairs = ty.shape.iter().zip(shape);
+        let empty = pairs.filter(|(dim, size)| **size == 0 && dim.as_const().is_none());
+        sizes.extend(empty.map(|(dim, _)| (dim.to_string(), Dim::from(0))));
+    }
+    Ok(sizes)
 }
 
 /// How far an output is from what it should be.

@@ -122,7 +122,10 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let options = ImportOptions { values, ..model.import_options()? };
     let graph = opened(&model, &options, &data, name)?;
     // Models that are readable only because the test data gives the values of inputs are refused by other commands.
-    if !told.is_empty() && kiln::onnx::import(&model.model, &ImportOptions { dims: options.dims, ..model.import_options()? }).is_err() {
+    if !told.is_empty()
+        && kiln::onnx::import(&model.model, &ImportOptions { dims: options.dims, ..model.import_options()? })
+            .is_err()
+    {
         let flags: Vec<String> = told.iter().map(|input| format!("`--value {input}=...`")).collect();
         note!(
             "note: {name}: the graph depends on the value of `{}`, which was taken from the test data; \
@@ -140,7 +143,12 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
 
 /// The graph of the model, with open sizes if it has them and the data sets fit what it assumes of them, else for the sizes
 /// that all data sets have.
-fn opened(model: &ModelArguments, options: &ImportOptions, data: &test_data::Folder, name: &str) -> Result<Graph> {
+fn opened(
+    model: &ModelArguments,
+    options: &ImportOptions,
+    data: &test_data::Folder,
+    name: &str,
+) -> Result<Graph> {
     let failed = match kiln::onnx::import(&model.model, options) {
         Ok(imported) => {
             let sets = data.data_sets(&imported.graph).into_diagnostic()?;
@@ -155,7 +163,8 @@ fn opened(model: &ModelArguments, options: &ImportOptions, data: &test_data::Fol
         }
         Err(error) => Some(error),
     };
-    let types = kiln::onnx::input_types(&kiln_files::read(&model.model).into_diagnostic()?).into_diagnostic()?;
+    let types =
+        kiln::onnx::input_types(&kiln_files::read(&model.model).into_diagnostic()?).into_diagnostic()?;
     let sets = data.inputs().into_diagnostic()?;
     let shapes = sets.iter().flatten().map(|(input, tensor)| (input.as_str(), tensor.shape()));
     let dims = sizes::agreed(&types, shapes);

@@ -134,7 +134,11 @@ fn logic(op: BinaryOp, a: &Element, b: &Element) -> Option<Element> {
     let decisive = op == BinaryOp::Or;
     let truth = match (a, b) {
         (Truth::Known(value), other) | (other, Truth::Known(value)) => {
-            if *value == decisive { Truth::Known(decisive) } else { other.clone() }
+            if *value == decisive {
+                Truth::Known(decisive)
+            } else {
+                other.clone()
+            }
         }
         (open, _) if a == b => open.clone(),
         (open, _) => Truth::Open(open.size()?.clone()),
@@ -188,7 +192,9 @@ fn bounded(a: &Dim, b: &Dim) -> Option<Dim> {
 fn fractions(op: BinaryOp, a: &Element, b: &Element) -> Option<Element> {
     let (Element::Ratio(x, p), Element::Ratio(y, q)) = (a, b) else { return None };
     let exact = is_binary(*p) && is_binary(*q);
-    let made = |dim: Dim, denominator: i64| (denominator <= MOST_DENOMINATOR).then_some(Element::Ratio(dim, denominator));
+    let made = |dim: Dim, denominator: i64| {
+        (denominator <= MOST_DENOMINATOR).then_some(Element::Ratio(dim, denominator))
+    };
     match op {
         BinaryOp::Mul if exact && (x.as_const().is_some() || y.as_const().is_some()) => {
             reduced(x * y, p.checked_mul(*q)?)

@@ -61,4 +61,3 @@ impl Mul for Dim {
         &self * &other
     }
 }
-

@@ -63,13 +63,7 @@ fn taken(f: &mut Formula<'_>, size: &Dim, cut: &Cut) -> Result<SliceAxis, GraphE
 }
 
 /// An index counted from the front and moved into the range that a walk in the direction of `step` can have.
-fn bound(
-    f: &mut Formula<'_>,
-    index: &Dim,
-    size: &Dim,
-    step: i64,
-    is_start: bool,
-) -> Result<Dim, GraphError> {
+fn bound(f: &mut Formula<'_>, index: &Dim, size: &Dim, step: i64, is_start: bool) -> Result<Dim, GraphError> {
     let (low, high) = match (step > 0, is_start) {
         (true, _) => (0, 0),
         (false, true) => (0, -1),
@@ -105,7 +99,11 @@ fn bound(
 /// The smaller of an index and a size; the index, if that is known to be in range.
 fn smaller(f: &Formula<'_>, index: &Dim, size: &Dim) -> Dim {
     let bounds = Bounds::default();
-    if size.never_below(index, bounds) { index.clone() } else { f.graph.guards().canonical(&index.smaller(size)) }
+    if size.never_below(index, bounds) {
+        index.clone()
+    } else {
+        f.graph.guards().canonical(&index.smaller(size))
+    }
 }
 
 /// `x` in parts of the given sizes along `axis`, which have to be all of it.

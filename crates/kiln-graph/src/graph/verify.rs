@@ -53,7 +53,8 @@ impl Graph {
                 stored.push(&value.ty);
             }
             let same = |(stored, inferred): (&&TensorType, &TensorType)| {
-                stored.dtype == inferred.dtype && guards.canonical_type(stored) == guards.canonical_type(inferred)
+                stored.dtype == inferred.dtype
+                    && guards.canonical_type(stored) == guards.canonical_type(inferred)
             };
             if stored.len() != inferred.len() || !stored.iter().zip(&inferred).all(same) {
                 let list = |types: &[&TensorType]| {

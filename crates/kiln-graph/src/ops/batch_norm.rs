@@ -35,7 +35,11 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    pub(crate) fn infer(&self, inputs: &[&TensorType], guards: &mut Guards) -> Result<Vec<TensorType>, ShapeError> {
+    pub(crate) fn infer(
+        &self,
+        inputs: &[&TensorType],
+        guards: &mut Guards,
+    ) -> Result<Vec<TensorType>, ShapeError> {
         let [x, scale, bias, mean, var] = take(inputs)?;
         if x.rank() < 2 {
             return Err(ShapeError::Rank {

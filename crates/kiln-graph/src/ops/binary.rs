@@ -115,11 +115,7 @@ impl BinaryOp {
         }
     }
 
-    pub(crate) fn infer(
-        self,
-        inputs: &[&TensorType],
-        guards: &mut Guards,
-    ) -> Result<TensorType, ShapeError> {
+    pub(crate) fn infer(self, inputs: &[&TensorType], guards: &mut Guards) -> Result<TensorType, ShapeError> {
         let [a, b] = take(inputs)?;
         if a.dtype != b.dtype {
             return Err(ShapeError::DType {

@@ -96,7 +96,8 @@ impl Conv {
             )));
         };
         let expected = Dim::from(per_group.saturating_mul(self.groups));
-        let channels = if x.shape[1].as_const().is_some() { None } else { guards.equal(&x.shape[1], &expected) };
+        let channels =
+            if x.shape[1].as_const().is_some() { None } else { guards.equal(&x.shape[1], &expected) };
         let Some(cin) = channels.as_ref().unwrap_or(&x.shape[1]).as_usize() else {
             return Err(ShapeError::Mismatch(format!(
                 "the number of input channels has to be known, but the input's shape is {}",

@@ -4,8 +4,9 @@
 use kiln_files::wide;
 
 use super::{
-    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header,
-    Metadata, Min, OutputRef, Param, Program, Range, Relation, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
+    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header, Metadata,
+    Min, OutputRef, Param, Program, Range, Relation, Requirements, Shader, Storage, Symbol, Tensor, Term,
+    Word, invalid,
 };
 use crate::{PlanError, Problem};
 

@@ -101,8 +101,11 @@ fn write(cx: &mut Cx<'_>, x: ValueId, how: &How, sizes: Sizes) -> Outputs {
             continue;
         }
         let (Some(old), Some(new)) = (from[axis].as_usize(), shape[axis].as_usize()) else {
-            let reason =
-                format!("axis {axis} of size `{}` cannot be resized in this mode while it is open; {}", brief(&from[axis]), deciding([&from[axis], &shape[axis]]));
+            let reason = format!(
+                "axis {axis} of size `{}` cannot be resized in this mode while it is open; {}",
+                brief(&from[axis]),
+                deciding([&from[axis], &shape[axis]])
+            );
             return unsupported(reason);
         };
         if old == 0 && new > 0 {
