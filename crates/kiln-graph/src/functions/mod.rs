@@ -25,6 +25,7 @@ pub mod movement;
 pub mod normalization;
 pub mod patches;
 pub mod pooling;
+pub mod quantization;
 pub mod ranges;
 pub mod recurrent;
 pub mod reduce;

@@ -63,7 +63,7 @@ impl<'a> Uses<'a> {
             if operator.is_some_and(|o| o.weights.contains(&i)) {
                 self.weights.insert(name);
             }
-            if !operator.is_some_and(|o| o.constants.contains(&i)) {
+            if !operator.is_some_and(|o| o.constants.contains(&i) || o.fixed.contains(&i)) {
                 self.data.insert(name);
             }
         }

@@ -51,10 +51,15 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
 }
 
 pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
-    let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let x = cx.input(0)?;
+    Ok(vec![average(cx, x)?])
+}
+
+/// Average pooling of `x` as the node's attributes say.
+pub(super) fn average(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId> {
+    let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let pool = pool(cx, x, PoolKind::Average { count_include_pad })?;
-    Ok(vec![cx.op(Op::Pool(pool), &[x])?])
+    cx.op(Op::Pool(pool), &[x])
 }
 
 /// The indices are into what the window says the image was; a given `output_shape` may be more.
