@@ -12,6 +12,7 @@ mod long;
 mod machine;
 mod not_a_number;
 mod numbers;
+mod quantized;
 mod resize;
 #[path = "../skip.rs"]
 mod skip;

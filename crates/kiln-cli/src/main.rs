@@ -19,6 +19,7 @@ mod output;
 mod picture;
 mod report;
 mod table;
+mod tolerance;
 mod training;
 
 use std::process::ExitCode;

@@ -74,17 +74,19 @@ pub(crate) fn quantize_linear(cx: &mut Cx<'_>) -> Outputs {
     Ok(vec![quantization::quantize(&mut cx.formula(), x, steps, to)?])
 }
 
-/// `(x - zero) * scale`
+/// `(x - zero) * scale`; 8-bit floats, which have been widened, have no zero point.
 pub(crate) fn dequantize_linear(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
-    if cx.dtype(x).is_float() {
-        return unsupported(format!("`x` is {}; integers are supported", cx.ty(x)));
-    }
     let to = output_type(cx)?.unwrap_or(cx.dtype(cx.input(1)?));
     if !to.is_float() {
         return invalid(format!("its result would be {to}, but should be floating point"));
     }
     let steps = steps_of(cx, x)?;
+    if cx.dtype(x).is_float() {
+        let scale = cx.cast(steps.scale, DType::F32)?;
+        let y = cx.mul(x, scale)?;
+        return Ok(vec![cx.cast(y, to)?]);
+    }
     Ok(vec![quantization::dequantize(&mut cx.formula(), x, steps, to)?])
 }
 
