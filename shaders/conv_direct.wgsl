@@ -2,7 +2,7 @@
 //
 // The plain strategy: right for every shape, fast for none. x is channels last; w is
 // [kernel_d][kernel_h][kernel_w][group_in][out channels].
-// Values: params, operands, out_binding, element, store, stored; aligned: whether the four output channels share
+// Values: params, operands, out_binding, element, store, stored; number: the type of elements in registers; aligned: whether the four output channels share
 // a group; meets_zeros: whether there are zeros between input elements
 // (transposed convolution).
 //% include "params"
@@ -33,7 +33,7 @@ ${ element }${ store }
 //% else
   let first = (vec4<i32>(i32(c) * 4) + vec4<i32>(0, 1, 2, 3)) / params.group_out * params.group_in;
 //% endif
-  var acc = vec4<f32>(0.0);
+  var acc = vec4<${ number }>();
   var row = c;
   for (var kd = 0; kd < params.kernel_d; kd++) {
     let d = tap(od * params.stride_d + kd * params.dilation_d - params.pad_d, params.step_d, params.in_d);
@@ -48,10 +48,10 @@ ${ element }${ store }
         let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + v) * params.x_step + params.x_base;
         for (var ci = 0; ci < params.group_in; ci++) {
 //% if aligned
-          acc += f32(x[at + first + ci]) * ${ wide[1] }(w[row]);
+          acc += ${ number }(x[at + first + ci]) * ${ wide[1] }(w[row]);
 //% else
           let near = at + first + ci;
-          acc += vec4<f32>(f32(x[near.x]), f32(x[near.y]), f32(x[near.z]), f32(x[near.w])) * ${ wide[1] }(w[row]);
+          acc += vec4<${ number }>(${ number }(x[near.x]), ${ number }(x[near.y]), ${ number }(x[near.z]), ${ number }(x[near.w])) * ${ wide[1] }(w[row]);
 //% endif
           row += params.inner;
         }

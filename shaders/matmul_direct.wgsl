@@ -1,7 +1,7 @@
 // Matrix product, one output vector (four columns of one row) an invocation.
 //
 // The plain strategy: right for every shape, fast for none. a is [batch][rows][a_row], b is [batch][depth][columns].
-// Values: params, operands, out_binding, element, store, stored; split: whether launches make parts of sums, one after the
+// Values: params, operands, out_binding, element, store, stored; number: the type of elements in registers; split: whether launches make parts of sums, one after the
 // other.
 //% include "params"
 @group(0) @binding(1) var<storage, read> a: array<${ types[0] }>;
@@ -31,9 +31,9 @@ ${ element }${ store }
   let first = u32((batch * params.a_batch) + (row % params.rows * params.a_row));
   var at = u32(batch * params.b_batch) + c;
 //% endif
-  var acc = vec4<f32>(0.0);
+  var acc = vec4<${ number }>();
   for (var k = 0u; k < steps; k++) {
-    acc += f32(a[first + k]) * ${ wide[1] }(b[at]);
+    acc += ${ number }(a[first + k]) * ${ wide[1] }(b[at]);
     at += params.inner;
   }
   store(i, c, element(i, c, acc));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln::test_data::{self, DataSet};
+use kiln::test_data::{self, DataSet, Difference};
 use kiln::{Options, Target};
 
 use crate::machine::{Machine, answers, text};
@@ -20,36 +20,34 @@ const WITHOUT_64_BITS: &[(&str, &str)] = &[
     ("mul_int64", "i64, which the device cannot compute"),
 ];
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures").join(name)
 }
 
-/// Runs all data sets of a model from one plan; the worst relative difference, or what went wrong.
-fn run(path: &Path, machine: &Machine) -> Result<f64, String> {
+/// Runs all data sets of a model from one plan; the worst difference, or what went wrong.
+pub(crate) fn run(path: &Path, machine: &Machine) -> Result<Difference, String> {
     let graph = kiln::onnx::import(&path.join("model.onnx"), &Default::default()).map_err(text)?.graph;
     let sets: Vec<DataSet> =
         test_data::Folder::open(path).and_then(|data| data.data_sets(&graph)).map_err(text)?;
     let max = test_data::largest_symbols(&graph, &sets).map_err(text)?;
     let options = Options { target: machine.target.clone(), max, ..Options::default() };
     let mut session = machine.load(&kiln::compile(&graph, &options).map_err(text)?)?;
-    let mut worst = 0f64;
+    let mut worst = Difference { absolute: 0.0, relative: 0.0 };
     for set in &sets {
         let answers = answers(&mut session, set.inputs.iter().map(|(name, tensor)| (name, tensor)))?;
         for (name, expected) in &set.outputs {
             let found = answers.get(name).ok_or_else(|| format!("there is no output `{name}`"))?;
             let difference = test_data::difference(expected, found)
                 .ok_or_else(|| format!("{name} is {}, but should be {}", found.ty(), expected.ty()))?;
-            worst = worst.max(difference.relative);
+            worst.absolute = worst.absolute.max(difference.absolute);
+            worst.relative = worst.relative.max(difference.relative);
         }
     }
     Ok(worst)
 }
 
-/// Runs all models in a folder; the names of those that are not as they should be, with what happened.
-fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
-    let own = Machine::open();
-    let machine = Machine { target: target.unwrap_or(own.target), ..own };
-    let target = &machine.target;
+/// The models in a folder with their names; of the names that contain KILN_ONLY, if that is set.
+pub(crate) fn models(parent: &Path) -> Vec<(String, PathBuf)> {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(parent)
         .expect("the fixtures are committed")
         .map(|entry| entry.expect("a readable folder").path())
@@ -58,16 +56,21 @@ fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
     cases.sort();
     assert!(!cases.is_empty());
     let only = std::env::var("KILN_ONLY").unwrap_or_default();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    cases.into_iter().map(|path| (name(&path), path)).filter(|(name, _)| name.contains(&only)).collect()
+}
+
+/// Runs all models in a folder; the names of those that are not as they should be, with what happened.
+fn failures(parent: &Path, target: Option<Target>) -> Vec<String> {
+    let own = Machine::open();
+    let machine = Machine { target: target.unwrap_or(own.target), ..own };
+    let target = &machine.target;
     let mut failures = Vec::new();
-    for case in cases {
-        let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !name.contains(&only) {
-            continue;
-        }
+    for (name, case) in models(parent) {
         let without = if target.int64 && target.float64 { &[][..] } else { WITHOUT_64_BITS };
         let expected = EXPECTED.iter().chain(without).find(|(case, _)| *case == name);
         let expected = expected.map(|(_, words)| *words);
-        match (run(&case, &machine), expected) {
+        match (run(&case, &machine).map(|worst| worst.relative), expected) {
             (Ok(worst), None) if worst <= TOLERANCE => {}
             (Ok(worst), None) => failures.push(format!("{name}: off by {worst:.1e}")),
             (Ok(_), Some(words)) => failures.push(format!("{name}: passes, but was to fail with {words:?}")),

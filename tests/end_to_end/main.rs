@@ -13,6 +13,7 @@ mod machine;
 mod not_a_number;
 mod numbers;
 mod open_sizes;
+mod quantized;
 mod resize;
 #[path = "../skip.rs"]
 mod skip;

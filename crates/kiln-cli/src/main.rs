@@ -20,6 +20,7 @@ mod picture;
 mod report;
 mod sizes;
 mod table;
+mod tolerance;
 mod training;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ mod export;
 mod external;
 mod import;
 mod names;
+mod narrow;
 pub mod proto;
 mod tensor;
 

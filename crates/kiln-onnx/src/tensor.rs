@@ -9,6 +9,7 @@ use kiln_graph::{DType, Data, DataLengthError, MAX_ELEMENTS, Tensor};
 use prost::Message;
 
 use crate::external::{External, ExternalError};
+use crate::narrow::{self, Narrow};
 use crate::proto::{DataLocation, DataType, TensorProto};
 
 /// Errors of a tensor.
@@ -162,6 +163,14 @@ pub(crate) fn encode(name: &str, tensor: &Tensor) -> TensorProto {
     }
 }
 
+/// The tensor in a message that is a constant of a model: floats that are not computed with are widened.
+pub(crate) fn decode_constant(proto: TensorProto, external: &mut External) -> Result<Tensor, TensorError> {
+    match Narrow::of(proto.data_type).filter(|narrow| narrow.is_float()) {
+        Some(narrow) => narrow::decode(narrow, proto, external),
+        None => decode(proto, external),
+    }
+}
+
 /// The tensor in a message. The message is consumed, so that large data exists once.
 pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<Tensor, TensorError> {
     let name = proto.name.clone();
@@ -209,7 +218,7 @@ pub(crate) fn decode(mut proto: TensorProto, external: &mut External) -> Result<
 }
 
 /// Dimensions as sizes, if they are sizes and their product is one that exists.
-fn sizes(dims: &[i64]) -> Option<Vec<usize>> {
+pub(crate) fn sizes(dims: &[i64]) -> Option<Vec<usize>> {
     let sizes: Vec<usize> = dims.iter().map(|d| usize::try_from(*d).ok()).collect::<Option<_>>()?;
     let largest = usize::try_from(MAX_ELEMENTS).unwrap_or(usize::MAX);
     // Zero times anything is small, so the factors are checked as well.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln::graph::{DType, EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
-use kiln::onnx::ImportOptions;
+use kiln::onnx::{ImportOptions, Imported};
 use kiln::test_data::{self, DataSet};
 use kiln::{Compiled, HostTensor, Model, Plan, Session};
 use miette::{IntoDiagnostic, Result, bail};
@@ -16,6 +16,7 @@ use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
 use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
+use crate::tolerance::{self, Allowed, Numbers};
 
 /// Arguments of `kiln verify`.
 #[derive(Args)]
@@ -26,8 +27,8 @@ pub(crate) struct Arguments {
     /// Folders in ONNX's layout of test data, or plans (`.kplan`) in such folders
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4, and 5e-3 for 16-bit
-    /// floats]
+    /// Allowed difference, relative to the largest magnitude an output should have [default: 1e-4; 5e-3 for what is
+    /// computed with 16-bit floats, 2e-2 with bfloat16; one step of 8 bits in a quantized network]
     #[arg(long)]
     tolerance: Option<f64>,
     /// Where an output is wrong, compare every layer with the reference evaluation and name the first wrong one
@@ -45,10 +46,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The allowed difference of values of a type.
-    fn allowed(&self, dtype: DType) -> f64 {
-        // Halves are up to 5e-4 from what they stand for, and a network rounds many times.
-        self.tolerance.unwrap_or(if dtype == DType::F16 { 5e-3 } else { 1e-4 })
+    /// The allowed difference of values of a type that are computed with such numbers.
+    fn allowed(&self, numbers: Numbers, dtype: DType) -> Allowed {
+        self.tolerance.map_or_else(|| Allowed::of(numbers, dtype), Allowed::told)
     }
 }
 
@@ -59,8 +59,8 @@ struct Row {
     output: String,
     /// Absolute and relative, or what went wrong.
     difference: Result<test_data::Difference, String>,
-    /// The allowed relative difference.
-    allowed: f64,
+    /// The allowed difference.
+    allowed: Allowed,
     first_wrong: Option<String>,
 }
 
@@ -79,23 +79,34 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                     set,
                     output: String::new(),
                     difference: Err(message),
-                    allowed: 0.0,
+                    allowed: Allowed::told(0.0),
                     first_wrong: None,
                 });
             }
         }
     }
-    let good = |row: &Row| row.difference.as_ref().is_ok_and(|d| d.relative <= row.allowed);
+    let good = |row: &Row| row.difference.as_ref().is_ok_and(|d| row.allowed.admits(d));
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
         terminal::show_json(&json!(list))?;
     } else {
         print_rows(&rows, &good)?;
-        let allowed = rows.iter().map(|row| row.allowed).fold(0.0, f64::max);
-        note!("{} of {} outputs within {allowed:e}", rows.len() - failed, rows.len());
+        note!("{} of {} outputs within {}", rows.len() - failed, rows.len(), limits(&rows));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What was allowed: the largest relative difference, and where it is more than usual, why.
+fn limits(rows: &[Row]) -> String {
+    let largest = rows.iter().map(|row| row.allowed).max_by(|a, b| a.relative.total_cmp(&b.relative));
+    let Some(largest) = largest else { return "0".into() };
+    let step = rows.iter().find(|row| row.allowed.absolute > 0.0 && largest.why.is_empty());
+    match (largest.why, step) {
+        ("", None) => format!("{:e}", largest.relative),
+        ("", Some(row)) => format!("{:e}, or {}", largest.relative, row.allowed.why),
+        (why, _) => format!("{:.1e} ({why})", largest.relative),
+    }
 }
 
 fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> {
@@ -120,7 +131,8 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let values = data.known_inputs().into_diagnostic()?;
     let told: Vec<String> = values.keys().cloned().collect();
     let options = ImportOptions { values, ..model.import_options()? };
-    let graph = opened(&model, &options, &data, name)?;
+    let imported = opened(&model, &options, &data, name)?;
+    let graph = imported.graph;
     // Models that are readable only because the test data gives the values of inputs are refused by other commands.
     if !told.is_empty()
         && kiln::onnx::import(&model.model, &ImportOptions { dims: options.dims, ..model.import_options()? })
@@ -136,9 +148,13 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     }
     let sets = data.data_sets(&graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
+    let mut numbers = tolerance::of_graph(&graph);
+    if imported.rounds_to_bfloat16 {
+        numbers.values_mut().for_each(|numbers| *numbers = Numbers::Bfloat16);
+    }
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
-    compare(arguments, &compiled.plan, Some(&compiled), &sets, name)
+    compare(arguments, &compiled.plan, Some(&compiled), &sets, &numbers, name)
 }
 
 /// The graph of the model, with open sizes if it has them and the data sets fit what it assumes of them, else for the sizes
@@ -148,7 +164,7 @@ fn opened(
     options: &ImportOptions,
     data: &test_data::Folder,
     name: &str,
-) -> Result<Graph> {
+) -> Result<Imported> {
     let failed = match kiln::onnx::import(&model.model, options) {
         Ok(imported) => {
             let sets = data.data_sets(&imported.graph).into_diagnostic()?;
@@ -157,7 +173,7 @@ fn opened(
                 seen.is_ok_and(|seen| sizes::fit(&imported.graph, &seen))
             };
             if sets.iter().all(fit) {
-                return Ok(imported.graph);
+                return Ok(imported);
             }
             None
         }
@@ -173,7 +189,7 @@ fn opened(
         _ => {
             note!("note: {name}: sizes are those that all data sets have: `{}`", sizes::flags(&dims));
             let options = ImportOptions { dims, ..options.clone() };
-            Ok(kiln::onnx::import(&model.model, &options).into_diagnostic()?.graph)
+            kiln::onnx::import(&model.model, &options).into_diagnostic()
         }
     }
 }
@@ -187,7 +203,7 @@ fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row
     let outputs: Vec<String> = program.outputs.iter().map(|output| output.name.clone()).collect();
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let sets = test_data::data_sets(folder, &inputs, &outputs).into_diagnostic()?;
-    compare(arguments, &plan, None, &sets, name)
+    compare(arguments, &plan, None, &sets, &tolerance::of_plan(&plan), name)
 }
 
 /// Runs a plan on data sets; the model it was compiled from is needed to find the first layer that differs.
@@ -196,6 +212,7 @@ fn compare(
     plan: &Plan,
     compiled: Option<&Compiled>,
     sets: &[DataSet],
+    numbers: &BTreeMap<String, Numbers>,
     name: &str,
 ) -> Result<Vec<Row>> {
     if arguments.bisect && compiled.is_none() {
@@ -211,10 +228,11 @@ fn compare(
             let found = kiln::from_host(outputs.get(output).into_diagnostic()?).into_diagnostic()?;
             let difference = test_data::difference(expected, &found)
                 .ok_or_else(|| format!("is {}, but should be {}", found.ty(), expected.ty()));
-            let allowed = arguments.allowed(expected.dtype());
-            let wrong = !difference.as_ref().is_ok_and(|d| d.relative <= allowed);
+            let numbers = numbers.get(output).copied().unwrap_or_default();
+            let allowed = arguments.allowed(numbers, expected.dtype());
+            let wrong = !difference.as_ref().is_ok_and(|d| allowed.admits(d));
             let first_wrong = match compiled.filter(|_| wrong && arguments.bisect) {
-                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments)?),
+                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments, numbers)?),
                 None => None,
             };
             let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
@@ -238,6 +256,7 @@ fn bisect(
     compiled: &Compiled,
     set: &DataSet,
     arguments: &Arguments,
+    numbers: Numbers,
 ) -> Result<String> {
     let [made] = &compiled.programs[..] else { return Ok("the plan has no program".into()) };
     let expected = expected_values(&made.graph, set)?;
@@ -258,7 +277,7 @@ fn bisect(
             let found =
                 kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
             match test_data::difference(wanted, &found) {
-                Some(d) if d.relative <= arguments.allowed(wanted.dtype()) => {}
+                Some(d) if arguments.allowed(numbers, wanted.dtype()).admits(&d) => {}
                 Some(d) => {
                     return Ok(format!(
                         "`{}` is the first that differs, by {:.1e}",
@@ -325,6 +344,7 @@ fn as_json(row: &Row, good: bool) -> serde_json::Value {
         "ok": good,
         "absolute": difference.ok().map(|d| d.absolute),
         "relative": difference.ok().map(|d| d.relative),
+        "allowed": row.allowed.relative,
         "error": difference.err(),
         "first_wrong": row.first_wrong,
     })

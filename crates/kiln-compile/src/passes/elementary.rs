@@ -1,9 +1,9 @@
 //! Operators whose kernels are written for 32-bit floats, in elementary ones where they compute with something else: products
-//! of matrices of integers and doubles, softmax of doubles. These are rare and small.
+//! of matrices of doubles and of integers other than i32, softmax of doubles. These are rare and small.
 //!
 //! ```text
-//! before: y = matmul(a: i32[M, K], b: i32[K, N])
-//! after:  p = mul(reshape(a): i32[M, 1, K], reshape(transpose(b)): i32[1, N, K])
+//! before: y = matmul(a: i64[M, K], b: i64[K, N])
+//! after:  p = mul(reshape(a): i64[M, 1, K], reshape(transpose(b)): i64[1, N, K])
 //!         y = reduce_sum(p) over K
 //! ```
 
@@ -16,7 +16,7 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
         let dtype = graph.ty(node.outputs[0]).dtype;
         if let Op::MatMul(op) = &node.op
-            && !matches!(dtype, DType::F32 | DType::F16)
+            && !matches!(dtype, DType::F32 | DType::F16 | DType::I32)
         {
             let inputs = rewriter.inputs(id)?;
             let mut f = Formula::new(&mut rewriter.graph, &node.name);

@@ -3,6 +3,7 @@
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
 use crate::ops::{BinaryOp, UnaryOp};
+use crate::tensor::DType;
 
 /// `log(1 + x)`. Near zero, where the sum would lose the digits of `x`, it is `2 atanh(x / (2 + x))`.
 pub fn log_one_plus(f: &mut Formula<'_>, x: ValueId) -> Made {
@@ -66,4 +67,18 @@ pub fn floor_quotient(f: &mut Formula<'_>, a: ValueId, b: ValueId) -> Made {
     let quotient = f.div(a, b)?;
     let quotient = f.unary(UnaryOp::Floor, quotient)?;
     f.select(by_zero, quotient, floor)
+}
+
+/// `x` rounded to the nearest number whose bits are the upper half of an f32's, halves to the even one: a bfloat16.
+pub fn rounded_to_bfloat16(f: &mut Formula<'_>, x: ValueId) -> Made {
+    let x = f.cast(x, DType::F32)?;
+    let bits = f.unary(UnaryOp::ToBits, x)?;
+    let last = f.with(BinaryOp::ShiftRight, bits, 16.0)?;
+    let odd = f.with(BinaryOp::BitAnd, last, 1.0)?;
+    let raised = f.with(BinaryOp::Add, bits, 32_767.0)?;
+    let raised = f.add(raised, odd)?;
+    let kept = f.with(BinaryOp::BitAnd, raised, -65_536.0)?;
+    let rounded = f.unary(UnaryOp::FromBits, kept)?;
+    let is_nan = f.unary(UnaryOp::IsNan, x)?;
+    f.select(is_nan, x, rounded)
 }

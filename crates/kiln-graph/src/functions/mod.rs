@@ -26,6 +26,7 @@ pub mod normalization;
 pub mod padding;
 pub mod patches;
 pub mod pooling;
+pub mod quantization;
 pub mod ranges;
 pub mod recurrent;
 pub mod reduce;

@@ -163,12 +163,29 @@ pub struct States {
     pub cell: Option<ValueId>,
 }
 
+/// What multiplies rows by a weight: `x W^T` of `x [N, I]` and `W [rows, I]`.
+pub type Product<'a> = &'a dyn Fn(&mut Formula<'_>, ValueId, ValueId) -> Made;
+
 /// Runs `x [T, N, I]` through one direction of a recurrent network.
 pub fn recurrent(
     f: &mut Formula<'_>,
     x: ValueId,
     weights: &Weights,
     how: &Recurrence,
+) -> Result<States, GraphError> {
+    let product = |f: &mut Formula<'_>, x, weight| {
+        f.matmul(MatMul { transpose_a: false, transpose_b: true }, x, weight)
+    };
+    recurrent_with(f, x, weights, how, &product)
+}
+
+/// As [`recurrent`], with another kind of matrix product, which may know weights of its own.
+pub fn recurrent_with(
+    f: &mut Formula<'_>,
+    x: ValueId,
+    weights: &Weights,
+    how: &Recurrence,
+    product: Product<'_>,
 ) -> Result<States, GraphError> {
     let gates = how.cell.gates();
     let (shape, rows) = (f.shape(x), f.shape(weights.state));
@@ -188,7 +205,7 @@ pub fn recurrent(
         return Err(GraphError::Unsuitable(message));
     };
     let flat = f.reshape(x, vec![steps * batch, inputs.clone()])?;
-    let mut projected = f.matmul(MatMul { transpose_a: false, transpose_b: true }, flat, weights.input)?;
+    let mut projected = product(f, flat, weights.input)?;
     if let Some((input, state)) = weights.biases {
         projected = f.add(projected, input)?;
         if !matches!(how.cell, Cell::Gru { .. }) {
@@ -196,7 +213,7 @@ pub fn recurrent(
         }
     }
     let projected = f.reshape(projected, vec![steps.clone(), batch.clone(), (gates * hidden).into()])?;
-    let step = Step { weights, how, hidden, batch: batch.clone() };
+    let step = Step { weights, how, product, hidden, batch: batch.clone() };
     let lengths = how.lengths.map(|lengths| column(f, lengths, batch)).transpose()?;
     let (mut h, mut c) = (how.first_hidden, how.first_cell);
     let mut made: Vec<Option<ValueId>> = vec![None; count];
@@ -242,6 +259,7 @@ fn wide(n: usize) -> i64 {
 struct Step<'a> {
     weights: &'a Weights,
     how: &'a Recurrence,
+    product: Product<'a>,
     hidden: usize,
     batch: Dim,
 }
@@ -294,7 +312,7 @@ impl Step<'_> {
     /// The state's contribution to some gates.
     fn of_state(&self, f: &mut Formula<'_>, h: ValueId, first: usize, count: usize) -> Made {
         let rows = self.rows(f, first, count)?;
-        f.matmul(MatMul { transpose_a: false, transpose_b: true }, h, rows)
+        (self.product)(f, h, rows)
     }
 
     fn with_state(

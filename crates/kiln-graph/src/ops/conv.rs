@@ -8,7 +8,7 @@ use crate::error::{GraphError, ShapeError};
 use crate::graph::ValueId;
 use crate::guards::Guards;
 use crate::number::Number;
-use crate::tensor::{ShapeDisplay, TensorType};
+use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// Convolution (cross-correlation, as everywhere in deep learning) in 1 to 3 spatial dimensions.
 ///
@@ -19,6 +19,8 @@ use crate::tensor::{ShapeDisplay, TensorType};
 /// Transposed convolution is this operator with `input_dilation` set to its stride, flipped and transposed
 /// weights, and padding `dilation*(kernel-1) - pad` (Dumoulin and Visin, "A guide to convolution arithmetic").
 /// Padding may be negative, which crops.
+///
+/// Elements are floats, or i32: the sums of quantized networks, which have to be exact, and wrap around.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conv {
     /// Step between windows, per spatial dimension.
@@ -66,10 +68,10 @@ impl Conv {
             });
         }
         for (operand, ty) in [("the input", x), ("the weight", w)] {
-            if !ty.dtype.is_float() {
+            if !ty.dtype.is_float() && ty.dtype != DType::I32 {
                 return Err(ShapeError::DType {
                     operand,
-                    expected: "floating point".into(),
+                    expected: "floating point or i32".into(),
                     found: ty.dtype,
                 });
             }

@@ -135,9 +135,9 @@ impl Op {
         // Of the first input; operators without inputs do not ask for it.
         let from = inputs.first().map_or(dtype, Tensor::dtype);
         let data = match self {
-            Op::Conv(op) => {
-                real_sum(dtype, || op.eval(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape))?
-            }
+            Op::Conv(op) => with_sum!(dtype, T => {
+                T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)
+            }),
             Op::Pool(op) => real_sum(dtype, || op.eval(&Array::of(&inputs[0]), shape))?,
             Op::MatMul(op) => with_sum!(dtype, T => {
                 T::write(op.eval::<T>(&Array::of(&inputs[0]), &Array::of(&inputs[1]), shape), dtype)

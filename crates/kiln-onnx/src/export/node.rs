@@ -349,6 +349,9 @@ pub(super) fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
 fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[&str]) -> Result {
     let name = node.name.as_str();
     let graph = w.graph;
+    if !graph.ty(node.inputs[0]).dtype.is_float() {
+        return refuse(node, "ONNX's convolutions are of floats or of integers of 8 bits, not of 32");
+    }
     let PlainInput { x, pads, .. } = plain_input(w, node, op, inputs[0])?;
     let kernel = graph.ty(node.inputs[1]).shape[2..].iter().filter_map(Dim::as_const).collect::<Vec<_>>();
     let attributes = vec![

@@ -18,6 +18,8 @@ pub(crate) struct Uses<'a> {
     weights: HashSet<&'a str>,
     /// Names that are read as data somewhere, not only as a number that has to be known.
     data: HashSet<&'a str>,
+    /// Names that something other than DequantizeLinear reads.
+    otherwise: HashSet<&'a str>,
     /// Names that are given on under another name.
     renamed: HashMap<&'a str, &'a str>,
 }
@@ -29,6 +31,7 @@ impl<'a> Uses<'a> {
             uses.node(node);
         }
         uses.read.extend(graph.output.iter().map(|o| o.name.as_str()));
+        uses.otherwise.extend(graph.output.iter().map(|o| o.name.as_str()));
         // A weight under a second name is still a weight. Last first, as names are given on in order.
         for node in graph.node.iter().rev() {
             if let (Some(from), Some(to)) = (node.input.first(), node.output.first())
@@ -46,8 +49,12 @@ impl<'a> Uses<'a> {
     }
 
     fn node(&mut self, node: &'a NodeProto) {
+        let dequantizes = node.op_type == "DequantizeLinear";
         each_read(node, &mut |name| {
             self.read.insert(name);
+            if !dequantizes {
+                self.otherwise.insert(name);
+            }
         });
         if node.op_type == "Identity" && is_standard(&node.domain) {
             if let (Some(from), Some(to)) = (node.input.first(), node.output.first()) {
@@ -63,10 +70,15 @@ impl<'a> Uses<'a> {
             if operator.is_some_and(|o| o.weights.contains(&i)) {
                 self.weights.insert(name);
             }
-            if !operator.is_some_and(|o| o.constants.contains(&i)) {
+            if !operator.is_some_and(|o| o.constants.contains(&i) || o.fixed.contains(&i)) {
                 self.data.insert(name);
             }
         }
+    }
+
+    /// Whether nothing but DequantizeLinear reads the initializer `name`.
+    pub(crate) fn is_only_dequantized(&self, name: &str) -> bool {
+        self.read.contains(name) && !self.otherwise.contains(name)
     }
 
     /// Whether the initializer `name` is a parameter that training could change.

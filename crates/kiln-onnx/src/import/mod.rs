@@ -14,6 +14,7 @@ mod known;
 mod model;
 mod ops;
 mod order;
+mod precision;
 mod types;
 
 use std::collections::{BTreeMap, HashSet};
@@ -90,6 +91,8 @@ pub struct Imported {
     pub producer: String,
     /// The file's metadata in free form.
     pub metadata: BTreeMap<String, String>,
+    /// Whether it rounds to bfloat16 somewhere. Only casts round here: what is between them has 32 bits.
+    pub rounds_to_bfloat16: bool,
 }
 
 /// Imports the model in the file `path`; weights beside it are found.

@@ -17,11 +17,13 @@ use super::cx::{Cx, OpError, deciding};
 use super::function::{self, Functions};
 use super::ops::{self, Support};
 use super::order::order;
+use super::precision::rounds_to_bfloat16;
 use super::types::{self, Symbols, TypeProblem};
 use super::{ImportOptions, Imported, InputValue, OPSETS, describe, is_standard, operator_name, opset_of};
 use crate::error::{Assumed, ImportError, Unsupported};
 use crate::external::External;
 use crate::names::Namer;
+use crate::narrow::{self, Narrow};
 use crate::proto::{GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto};
 use crate::tensor::{self, TensorError};
 
@@ -39,6 +41,7 @@ pub(crate) fn import_model(
     if opset < OPSETS.0 || (opset > OPSETS.1 && !options.lenient) {
         return Err(ImportError::Opset { found: opset, range: OPSETS });
     }
+    let rounds_to_bfloat16 = rounds_to_bfloat16(&model);
     let functions = Functions::of(&mut model);
     let versions = versions(&model.opset_import);
     let mut proto = model.graph.take().unwrap_or_default();
@@ -72,6 +75,7 @@ pub(crate) fn import_model(
         ir_version: model.ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().into(),
         metadata: model.metadata_props.into_iter().map(|p| (p.key, p.value)).collect(),
+        rounds_to_bfloat16,
     })
 }
 
@@ -161,6 +165,12 @@ impl Importer<'_> {
             self.node(&mut scope, &proto.node[index])?;
         }
         for output in &proto.output {
+            if let Some(found) = types::widened(output.r#type.as_ref()) {
+                let reason =
+                    format!("has elements of type {found}; a cast to float32 in front of it would do");
+                self.unsupported(&output.name, "output", opset, reason);
+                continue;
+            }
             let reader = || format!("output `{}`", output.name);
             match self.find(&scope, &output.name, reader)? {
                 Slot::Value(value) => {
@@ -201,7 +211,14 @@ impl Importer<'_> {
         opset: i64,
     ) -> Result<Slot, ImportError> {
         let name = proto.name.clone();
-        let tensor: Tensor = match tensor::decode(proto, &mut self.external) {
+        let decoded = match Narrow::of(proto.data_type) {
+            // Whatever else reads them, perhaps as zero points, would take them for numbers of 8 bits.
+            Some(narrow) if !narrow.is_float() && uses.is_only_dequantized(&name) => {
+                narrow::decode(narrow, proto, &mut self.external)
+            }
+            Some(_) | None => tensor::decode_constant(proto, &mut self.external),
+        };
+        let tensor: Tensor = match decoded {
             Ok(tensor) => tensor,
             Err(TensorError::Type { found, .. }) => {
                 let reason = format!("elements of type {found} are not supported");

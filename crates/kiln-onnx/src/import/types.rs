@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kiln_graph::{Dim, MAX_ELEMENTS, TensorType};
+use kiln_graph::{DType, Dim, MAX_ELEMENTS, TensorType};
 
 use crate::error::ImportError;
+use crate::narrow::Narrow;
 use crate::proto::{DimensionValue, TensorTypeProto, TypeProto, TypeValue};
 use crate::tensor::dtype_of;
 
@@ -150,12 +151,23 @@ pub(crate) fn input_type(
     Ok(TensorType::new(dtype, dims))
 }
 
+/// What a declared type is called, if it is one whose values are computed in 32-bit floats here.
+pub(crate) fn widened(ty: Option<&TypeProto>) -> Option<String> {
+    let tensor = tensor_type(ty).ok()?;
+    Narrow::of(tensor.elem_type)?;
+    dtype_of(tensor.elem_type).err()
+}
+
 /// Whether a declaration leaves room for the type that follows from the operators. Symbols in it do: they are names
 /// that exporters make up.
 pub(crate) fn agrees(declared: &TypeProto, inferred: &TensorType) -> bool {
     let Ok(tensor) = tensor_type(Some(declared)) else { return true };
     // Undefined, as some tools leave it.
-    if tensor.elem_type != 0 && dtype_of(tensor.elem_type) != Ok(inferred.dtype) {
+    let same = match Narrow::of(tensor.elem_type) {
+        Some(narrow) if narrow.is_float() => inferred.dtype == DType::F32,
+        Some(_) | None => tensor.elem_type == 0 || dtype_of(tensor.elem_type) == Ok(inferred.dtype),
+    };
+    if !same {
         return false;
     }
     let Some(shape) = &tensor.shape else { return true };

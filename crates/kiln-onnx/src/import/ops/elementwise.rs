@@ -1,10 +1,12 @@
 //! Operators that work element by element: arithmetic, functions, comparisons, logic, casts.
 
+use kiln_graph::functions::elementary;
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Op, ValueId};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
 use super::legacy;
+use crate::narrow::Narrow;
 use crate::proto::DataType;
 use crate::tensor::dtype_of;
 
@@ -132,6 +134,9 @@ pub(crate) fn cast(cx: &mut Cx<'_>) -> Outputs {
         let to = cx.attributes.int("to")?.ok_or_else(missing)?;
         i32::try_from(to).map_err(|_| OpError::Invalid(format!("{to} is not an element type")))?
     };
+    if Narrow::of(to) == Some(Narrow::Bfloat16) {
+        return Ok(vec![elementary::rounded_to_bfloat16(&mut cx.formula(), x)?]);
+    }
     let to =
         dtype_of(to).map_err(|found| OpError::Unsupported(format!("a cast to {found} is not supported")))?;
     Ok(vec![cx.cast(x, to)?])

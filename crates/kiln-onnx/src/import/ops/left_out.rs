@@ -48,19 +48,6 @@ const REASONS: &[Reason] = &[
         operators: &["Loop"],
     },
     Reason {
-        why: "quantized operators are not supported yet; export the network in floating point instead",
-        domain: "",
-        operators: &[
-            "ConvInteger",
-            "DequantizeLinear",
-            "DynamicQuantizeLinear",
-            "MatMulInteger",
-            "QLinearConv",
-            "QLinearMatMul",
-            "QuantizeLinear",
-        ],
-    },
-    Reason {
         why: "image files are not supported: the host program decodes them",
         domain: "",
         operators: &["ImageDecoder"],

@@ -19,6 +19,7 @@ mod masks;
 mod movement;
 mod normalization;
 mod pool;
+mod quantized;
 mod random;
 mod recurrent;
 mod reduce;
@@ -47,11 +48,13 @@ pub(crate) struct Operator {
     pub weights: &'static [usize],
     /// Inputs that have to be known when the graph is built.
     pub constants: &'static [usize],
+    /// Inputs that are no parameters, although they are floats and may be initializers: scales of quantized numbers.
+    pub fixed: &'static [usize],
     pub import: fn(&mut Cx<'_>) -> Outputs,
 }
 
 const fn op(name: &'static str, since: i64, import: fn(&mut Cx<'_>) -> Outputs) -> Operator {
-    Operator { domain: "", name, since, until: None, weights: &[], constants: &[], import }
+    Operator { domain: "", name, since, until: None, weights: &[], constants: &[], fixed: &[], import }
 }
 
 impl Operator {
@@ -70,7 +73,14 @@ impl Operator {
     const fn constants(self, constants: &'static [usize]) -> Self {
         Self { constants, ..self }
     }
+
+    const fn fixed(self, fixed: &'static [usize]) -> Self {
+        Self { fixed, ..self }
+    }
 }
+
+/// The domain of ONNX Runtime's own operators.
+const MICROSOFT: &str = "com.microsoft";
 
 /// All operators, by domain and name.
 pub(crate) const TABLE: &[Operator] = &[
@@ -110,6 +120,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Constant", 1, shape::constant),
     op("ConstantOfShape", 9, shape::constant_of_shape).constants(&[0]),
     op("Conv", 1, conv::conv).weights(&[1, 2]),
+    op("ConvInteger", 10, quantized::conv_integer),
     op("ConvTranspose", 1, conv::conv_transpose).weights(&[1, 2]),
     op("Cos", 7, elementwise::cos),
     op("Cosh", 9, elementwise::cosh),
@@ -118,9 +129,11 @@ pub(crate) const TABLE: &[Operator] = &[
     op("DFT", 17, signal::dft).constants(&[1, 2]),
     op("DeformConv", 19, image::deform_conv).weights(&[1, 3]),
     op("DepthToSpace", 1, movement::depth_to_space),
+    op("DequantizeLinear", 10, quantized::dequantize_linear).fixed(&[1]),
     op("Det", 11, linear::det),
     op("Div", 1, elementwise::div),
     op("Dropout", 1, shape::dropout).constants(&[1, 2]),
+    op("DynamicQuantizeLinear", 11, quantized::dynamic_quantize_linear),
     op("Einsum", 12, linear::einsum),
     op("Elu", 1, activation::elu),
     op("Equal", 1, elementwise::equal),
@@ -163,6 +176,7 @@ pub(crate) const TABLE: &[Operator] = &[
     op("LpNormalization", 1, normalization::lp_normalization),
     op("LpPool", 1, pool::lp_pool),
     op("MatMul", 1, linear::mat_mul).weights(&[1]),
+    op("MatMulInteger", 10, quantized::mat_mul_integer),
     op("Max", 1, elementwise::max),
     op("MaxPool", 1, pool::max_pool),
     op("MaxUnpool", 9, pool::max_unpool).constants(&[2]),
@@ -181,6 +195,9 @@ pub(crate) const TABLE: &[Operator] = &[
     op("PRelu", 1, activation::p_relu).weights(&[1]),
     op("Pad", 1, movement::pad).constants(&[1, 2, 3]),
     op("Pow", 1, elementwise::pow),
+    op("QLinearConv", 10, quantized::q_linear_conv).fixed(&[1, 4, 6]),
+    op("QLinearMatMul", 10, quantized::q_linear_mat_mul).fixed(&[1, 4, 6]),
+    op("QuantizeLinear", 10, quantized::quantize_linear).fixed(&[1]),
     op("RMSNormalization", 23, normalization::rms_normalization).weights(&[1]),
     op("RNN", 1, recurrent::rnn).weights(&[1, 2, 3]),
     op("RandomNormal", 1, random::random_normal),
@@ -250,6 +267,30 @@ pub(crate) const TABLE: &[Operator] = &[
     op("Adagrad", 1, training::adagrad).of("ai.onnx.preview.training"),
     op("Adam", 1, training::adam).of("ai.onnx.preview.training"),
     op("Momentum", 1, training::momentum).of("ai.onnx.preview.training"),
+    op("DequantizeLinear", 1, quantized::dequantize_linear).of(MICROSOFT).fixed(&[1]),
+    op("DynamicQuantizeLSTM", 1, quantized::dynamic_quantize_lstm)
+        .of(MICROSOFT)
+        .weights(&[3, 7])
+        .fixed(&[8, 10]),
+    op("DynamicQuantizeMatMul", 1, quantized::dynamic_quantize_mat_mul)
+        .of(MICROSOFT)
+        .weights(&[4])
+        .fixed(&[2]),
+    op("MatMulIntegerToFloat", 1, quantized::mat_mul_integer_to_float)
+        .of(MICROSOFT)
+        .weights(&[6])
+        .fixed(&[2, 3]),
+    op("QGemm", 1, quantized::q_gemm).of(MICROSOFT).fixed(&[1, 4, 7]),
+    op("QLinearAdd", 1, quantized::add).of(MICROSOFT).fixed(&[1, 4, 6]),
+    op("QLinearAveragePool", 1, quantized::average_pool).of(MICROSOFT).fixed(&[1, 3]),
+    op("QLinearConcat", 1, quantized::concat).of(MICROSOFT),
+    op("QLinearGlobalAveragePool", 1, quantized::global_average_pool).of(MICROSOFT).fixed(&[1, 3]),
+    op("QLinearLeakyRelu", 1, quantized::leaky_relu).of(MICROSOFT).fixed(&[1, 3]),
+    op("QLinearMul", 1, quantized::mul).of(MICROSOFT).fixed(&[1, 4, 6]),
+    op("QLinearSigmoid", 1, quantized::sigmoid).of(MICROSOFT).fixed(&[1, 3]),
+    op("QLinearSoftmax", 1, quantized::softmax).of(MICROSOFT).fixed(&[1, 3]),
+    op("QLinearWhere", 1, quantized::select).of(MICROSOFT).fixed(&[2, 5, 7]),
+    op("QuantizeLinear", 1, quantized::quantize_linear).of(MICROSOFT).fixed(&[1]),
 ];
 
 /// Whether an operator can be imported.

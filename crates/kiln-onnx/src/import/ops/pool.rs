@@ -65,13 +65,18 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
 }
 
 pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
-    let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let x = cx.input(0)?;
+    Ok(vec![average(cx, x)?])
+}
+
+/// Average pooling of `x` as the node's attributes say.
+pub(super) fn average(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId> {
+    let count_include_pad = cx.attributes.flag("count_include_pad", false)?;
     let (pool, window) = pool(cx, x, PoolKind::Average { count_include_pad })?;
     let padded = window.padded(cx, x, 0.0)?;
     let y = cx.op(Op::Pool(pool.clone()), &[padded])?;
     if window.symbolic.is_empty() || count_include_pad {
-        return Ok(vec![y]);
+        return Ok(y);
     }
     // The share of each window that is no padding.
     let one = cx.formula().number_like(1.0, x);
@@ -80,7 +85,7 @@ pub(crate) fn average_pool(cx: &mut Cx<'_>) -> Outputs {
     let ones = cx.expand(one, shape)?;
     let ones = window.padded(cx, ones, 0.0)?;
     let share = cx.op(Op::Pool(pool), &[ones])?;
-    Ok(vec![cx.div(y, share)?])
+    cx.div(y, share)
 }
 
 /// The indices are into what the window says the image was; a given `output_shape` may be more.

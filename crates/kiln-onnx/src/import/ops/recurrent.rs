@@ -1,8 +1,8 @@
 //! Recurrent layers: one or two directions of a network that is unrolled step by step.
 
 use kiln_graph::functions::recurrent::{self, Activation, Cell, Recurrence, States, Weights};
-use kiln_graph::ops::SliceAxis;
-use kiln_graph::{Dim, ValueId};
+use kiln_graph::ops::{MatMul, SliceAxis};
+use kiln_graph::{Dim, Formula, Made, ValueId};
 
 use super::super::attributes::Attributes;
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -54,7 +54,7 @@ fn activations(attributes: &Attributes<'_>, defaults: &[&str], directions: usize
 }
 
 /// Part `n` of `count` equal ones along the first dimension, which is left out where it is one.
-fn direction(cx: &mut Cx<'_>, x: ValueId, n: usize) -> Result<ValueId> {
+pub(super) fn direction(cx: &mut Cx<'_>, x: ValueId, n: usize) -> Result<ValueId> {
     let shape = cx.shape(x);
     let cut = SliceAxis { axis: 0, start: n.into(), length: 1.into(), step: 1 };
     let part = if shape.first().is_some_and(|d| d.is(1)) { x } else { cx.formula().slice(x, vec![cut])? };
@@ -67,10 +67,33 @@ fn stretch(cx: &mut Cx<'_>, x: ValueId, start: usize, count: usize) -> Result<Va
     Ok(cx.formula().slice(x, vec![cut])?)
 }
 
-fn layer(cx: &mut Cx<'_>, gates: usize, defaults: &[&str], cell: impl Fn(&[Activation]) -> Cell) -> Outputs {
+/// What multiplies rows by a weight, see [`recurrent::Product`].
+pub(super) type Product = Box<dyn Fn(&mut Formula<'_>, ValueId, ValueId) -> Made>;
+
+/// The matrix product of a direction, from its number and its weights of the input and of the state.
+pub(super) type Products<'p> = &'p dyn Fn(&mut Cx<'_>, usize, [ValueId; 2]) -> Result<Product>;
+
+/// A layer of floats.
+fn plain(cx: &mut Cx<'_>, gates: usize, defaults: &[&str], cell: impl Fn(&[Activation]) -> Cell) -> Outputs {
+    let weights = [cx.input(1)?, cx.input(2)?];
+    layer(cx, weights, gates, defaults, cell, &|_, _, _| {
+        let product = MatMul { transpose_a: false, transpose_b: true };
+        Ok(Box::new(move |f: &mut Formula<'_>, x, weight| f.matmul(product.clone(), x, weight)))
+    })
+}
+
+/// A layer with the weights `W` and `R`.
+pub(super) fn layer(
+    cx: &mut Cx<'_>,
+    [w, r]: [ValueId; 2],
+    gates: usize,
+    defaults: &[&str],
+    cell: impl Fn(&[Activation]) -> Cell,
+    products: Products<'_>,
+) -> Outputs {
     // Of versions before 7: which outputs there are is there to be seen.
     cx.attributes.ignore("output_sequence");
-    let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let x = cx.input(0)?;
     let reversed: &[bool] = match cx.attributes.string_or("direction", "forward")? {
         "forward" => &[false],
         "reverse" => &[true],
@@ -141,7 +164,8 @@ fn layer(cx: &mut Cx<'_>, gates: usize, defaults: &[&str], cell: impl Fn(&[Activ
             first_cell: first_state(cx, 6, n)?,
             lengths: cx.optional(4),
         };
-        made.push(recurrent::recurrent(&mut cx.formula(), x, &weights, &how)?);
+        let product = products(cx, n, [weights.input, weights.state])?;
+        made.push(recurrent::recurrent_with(&mut cx.formula(), x, &weights, &how, &*product)?);
     }
     outputs(cx, &made, batch_first)
 }
@@ -179,20 +203,24 @@ fn outputs(cx: &mut Cx<'_>, made: &[States], batch_first: bool) -> Outputs {
 }
 
 pub(crate) fn rnn(cx: &mut Cx<'_>) -> Outputs {
-    layer(cx, 1, &["Tanh"], |a| Cell::Simple { activation: a[0] })
+    plain(cx, 1, &["Tanh"], |a| Cell::Simple { activation: a[0] })
 }
 
 pub(crate) fn gru(cx: &mut Cx<'_>) -> Outputs {
     let linear_before_reset = cx.attributes.flag("linear_before_reset", false)?;
-    layer(cx, 3, &["Sigmoid", "Tanh"], |a| Cell::Gru { gate: a[0], hidden: a[1], linear_before_reset })
+    plain(cx, 3, &["Sigmoid", "Tanh"], |a| Cell::Gru { gate: a[0], hidden: a[1], linear_before_reset })
+}
+
+/// The activations of an LSTM unless it says others.
+pub(super) const LSTM_ACTIVATIONS: [&str; 3] = ["Sigmoid", "Tanh", "Tanh"];
+
+/// The cell of an LSTM, by its activations.
+pub(super) fn lstm_cell(cx: &Cx<'_>) -> Result<impl Fn(&[Activation]) -> Cell + use<>> {
+    let input_forget = cx.attributes.flag("input_forget", false)?;
+    Ok(move |a: &[Activation]| Cell::Lstm { gate: a[0], cell: a[1], hidden: a[2], input_forget })
 }
 
 pub(crate) fn lstm(cx: &mut Cx<'_>) -> Outputs {
-    let input_forget = cx.attributes.flag("input_forget", false)?;
-    layer(cx, 4, &["Sigmoid", "Tanh", "Tanh"], |a| Cell::Lstm {
-        gate: a[0],
-        cell: a[1],
-        hidden: a[2],
-        input_forget,
-    })
+    let cell = lstm_cell(cx)?;
+    plain(cx, 4, &LSTM_ACTIVATIONS, cell)
 }

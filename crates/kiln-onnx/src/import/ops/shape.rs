@@ -36,7 +36,7 @@ pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {
     let made =
         |shape: Vec<usize>, data| Tensor::new(shape, data).map_err(|e| OpError::Invalid(e.to_string()));
     let tensor = if let Some(proto) = attributes.tensor("value")? {
-        tensor::decode(proto.clone(), cx.external).map_err(OpError::Tensor)?
+        tensor::decode_constant(proto.clone(), cx.external).map_err(OpError::Tensor)?
     } else if let Some(number) = attributes.float("value_float")? {
         Tensor::scalar(number)
     } else if let Some(numbers) = attributes.floats("value_floats")? {
@@ -54,7 +54,7 @@ pub(crate) fn constant(cx: &mut Cx<'_>) -> Outputs {
 pub(crate) fn constant_of_shape(cx: &mut Cx<'_>) -> Outputs {
     let shape = cx.dims(0, "input")?;
     let value = match cx.attributes.tensor("value")? {
-        Some(proto) => tensor::decode(proto.clone(), cx.external).map_err(OpError::Tensor)?,
+        Some(proto) => tensor::decode_constant(proto.clone(), cx.external).map_err(OpError::Tensor)?,
         None => Tensor::scalar(0.0),
     };
     let value = value.reshaped([]).map_err(|_| OpError::Invalid("`value` should have one element".into()))?;

@@ -1,0 +1,97 @@
+//! How far an output may be from what it should be. That depends on the coarsest numbers that the network computes with on
+//! the way to it, whatever the type of the output itself.
+
+use std::collections::BTreeMap;
+
+use kiln::Plan;
+use kiln::graph::{DType, Graph, Op};
+use kiln::test_data::Difference;
+
+/// What a network computes with, from fine to coarse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Numbers {
+    /// 32-bit floats or more.
+    #[default]
+    Single,
+    /// 16-bit floats, up to 5e-4 from what they stand for; a network rounds many times.
+    Half,
+    /// 8 bits: where a sum lies in the middle between two numbers, engines round to either.
+    Quantized,
+    /// Up to 4e-3 from what they stand for.
+    Bfloat16,
+}
+
+/// How far an output may be from what it should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Allowed {
+    /// Relative to the largest magnitude that is expected.
+    pub relative: f64,
+    /// Or in itself.
+    pub absolute: f64,
+    /// Why it is more than usual.
+    pub why: &'static str,
+}
+
+impl Allowed {
+    /// What a caller asks for.
+    pub(crate) fn told(relative: f64) -> Self {
+        Self { relative, absolute: 0.0, why: "" }
+    }
+
+    /// Of an output of type `dtype` that is computed with such numbers.
+    pub(crate) fn of(numbers: Numbers, dtype: DType) -> Self {
+        let relative = |relative, why| Self { relative, absolute: 0.0, why };
+        let exact = !dtype.is_float();
+        match numbers {
+            Numbers::Quantized if matches!(dtype, DType::I8 | DType::U8) => {
+                Self { absolute: 1.0, why: "one step of 8 bits", ..Self::told(1e-4) }
+            }
+            // All 255 steps reach over at most twice the largest magnitude.
+            Numbers::Quantized if !exact => relative(2.0 / 255.0, "one step of 8 bits"),
+            Numbers::Half if !exact => relative(5e-3, "computed with 16-bit floats"),
+            Numbers::Bfloat16 if !exact => relative(2e-2, "computed with bfloat16"),
+            _ if dtype == DType::F16 => relative(5e-3, "16-bit floats"),
+            Numbers::Single | Numbers::Half | Numbers::Bfloat16 | Numbers::Quantized => Self::told(1e-4),
+        }
+    }
+
+    /// Whether an output is near enough.
+    pub(crate) fn admits(&self, difference: &Difference) -> bool {
+        difference.relative <= self.relative || difference.absolute <= self.absolute
+    }
+}
+
+/// What the outputs of a graph are computed with, by name.
+pub(crate) fn of_graph(graph: &Graph) -> BTreeMap<String, Numbers> {
+    // Of values that depend on inputs; what follows from constants alone is as exact as they are.
+    let mut found: Vec<Option<Numbers>> = vec![None; graph.values().len()];
+    for id in graph.inputs() {
+        found[id.index()] = Some(own(graph.ty(*id).dtype));
+    }
+    for node in graph.nodes() {
+        let Some(before) = node.inputs.iter().filter_map(|id| found[id.index()]).max() else { continue };
+        let from_float = node.inputs.iter().any(|id| graph.ty(*id).dtype.is_float());
+        for id in &node.outputs {
+            let dtype = graph.ty(*id).dtype;
+            let quantizes =
+                matches!(node.op, Op::Cast(_)) && from_float && matches!(dtype, DType::I8 | DType::U8);
+            let here = if quantizes { Numbers::Quantized } else { own(dtype) };
+            found[id.index()] = Some(before.max(here));
+        }
+    }
+    let outputs = graph.outputs().iter();
+    outputs.map(|output| (output.name.clone(), found[output.value.index()].unwrap_or_default())).collect()
+}
+
+/// What the outputs of a plan are computed with, as far as it says so: a plan does not know what it computes.
+pub(crate) fn of_plan(plan: &Plan) -> BTreeMap<String, Numbers> {
+    let numbers = plan.tensors.iter().map(|tensor| tensor.dtype);
+    let half = numbers.into_iter().any(|dtype| dtype == kiln::plan::DType::F16);
+    let numbers = if half { Numbers::Half } else { Numbers::Single };
+    let outputs = plan.programs.iter().flat_map(|program| &program.outputs);
+    outputs.map(|output| (output.name.clone(), numbers)).collect()
+}
+
+fn own(dtype: DType) -> Numbers {
+    if dtype == DType::F16 { Numbers::Half } else { Numbers::Single }
+}
