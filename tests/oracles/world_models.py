@@ -146,7 +146,7 @@ MODELS = [
     Model("mobilenet_v2", lambda: torchvision.models.mobilenet_v2(**WITHOUT), IMAGE, ANY, quantized=True),
     Model("deeplabv3_mobilenet_v3_large", lambda: Segmentation(segmentation.deeplabv3_mobilenet_v3_large(**HEADLESS)), IMAGE, ANY),
     Model("lraspp_mobilenet_v3_large", lambda: Segmentation(segmentation.lraspp_mobilenet_v3_large(**HEADLESS)), IMAGE, ANY),
-    Model("efficientnet_v2_s", lambda: torchvision.models.efficientnet_v2_s(**WITHOUT), IMAGE, ANY),
+    Model("efficientnet_v2_s", lambda: torchvision.models.efficientnet_v2_s(**WITHOUT), IMAGE, ANY, calibrated=False),
     Model("ssdlite320_mobilenet_v3_large", lambda: Detector(detection.ssdlite320_mobilenet_v3_large(**HEADLESS)), PICTURE,
           sizes(("H", "W"), (320, 320), (240, 320), (300, 200)), BOXES),
     Model("ssd300_vgg16", lambda: Detector(detection.ssd300_vgg16(**HEADLESS)), PICTURE,
