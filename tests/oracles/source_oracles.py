@@ -107,6 +107,9 @@ CASES = [
     Case("raff_batch_norm_cnn", "inside_deep_learning.py:batch_norm_cnn", DIGIT, lr=0.005),
     Case("raff_skip_net", "inside_deep_learning.py:SkipNet", DIGIT, lr=0.005),
     Case("raff_residual_net", "inside_deep_learning.py:ResidualNet", DIGIT, trace_args={"dropout": 0.0}, lr=0.002),
+    Case("row_reader", "sequences.py:RowReader", DIGIT, smooth=True),
+    Case("row_reader_layers", "sequences.py:RowReader", DIGIT, {"layers": 2, "dropout": 0.5}, traced=False),
+    Case("patch_encoder", "sequences.py:PatchEncoder", DIGIT, trace_args={"dropout": 0.0}, smooth=True),
     Case("moons", "mlp.py:Moons", (2,), smooth=True),
     Case("regression", "mlp.py:Regression", (1,), loss="mse", smooth=True),
 ]

@@ -66,6 +66,10 @@ IMAGES = "self.c = nn.Conv2d(2, 3, 1)\nself.b = nn.BatchNorm2d(3)\nself.f = nn.L
 WORDS = "i = (x.abs() * 6).long()\n"
 TABLE = "self.e = nn.Embedding(6, 4{})\nself.f = nn.Linear(20, 3)"
 
+LSTM = "self.a = nn.LSTM(3, 4, 2, bidirectional=True, batch_first=True)\nself.f = nn.Linear(8, 3)"
+HEADS = "self.a = nn.MultiheadAttention(6, 2, batch_first=True)\nself.f = nn.Linear(6, 3)"
+ENCODER = "nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)"
+
 CASES = [
     Case("detach", AB, "h = torch.tanh(self.a(x))\nreturn self.f(h.detach())"),
     Case("detach_function", AB, "h = torch.tanh(self.a(x))\nreturn self.f(torch.detach(h) + h)"),
@@ -135,6 +139,22 @@ CASES = [
         epochs=(0, 3, 6),
         ignored=3,
     ),
+    Case("lstm", LSTM, "return self.f(self.a(x)[0][:, -1])", input=(4, 3)),
+    Case("lstm_one_step", LSTM, "return self.f(self.a(x)[0][:, -1])", input=(1, 3)),
+    Case("lstm_first_state", LSTM, "h = x[:, :1, :].expand(-1, 4, 3).transpose(0, 1)\nh = torch.cat([h, h[:, :, :1]], 2)\nreturn self.f(self.a(x, (h, h * 2))[0][:, 0])", input=(3, 3)),
+    Case("lstm_hidden", LSTM, "_, (h, c) = self.a(x)\nreturn self.f(torch.cat([h[-1], c[0]], 1))", input=(3, 3)),
+    Case("lstm_no_bias", LSTM.replace("True)", "True, bias=False)", 1), "return self.f(self.a(x)[0].mean(1))", input=(3, 3)),
+    Case("gru", LSTM.replace("LSTM", "GRU"), "return self.f(self.a(x)[0][:, -1])", input=(4, 3)),
+    Case("rnn_relu", LSTM.replace("LSTM(3, 4, 2", "RNN(3, 4, 2, 'relu'"), "return self.f(self.a(x)[0][:, -1])", input=(4, 3)),
+    Case("lstm_cell_once", "self.a = nn.LSTMCell(5, 4)\nself.f = nn.Linear(4, 3)", "return self.f(self.a(x)[0])"),
+    Case("gru_cell", "self.a = nn.GRUCell(3, 4)\nself.f = nn.Linear(4, 3)", "h = None\nfor t in range(3):\n    h = self.a(x[:, t], h)\nreturn self.f(h)", input=(3, 3)),
+    Case("attention_weights", HEADS, "h, w = self.a(x, x, x)\nreturn self.f(h.mean(1)) + w.square().sum(2).mean(1, keepdim=True)", input=(4, 6)),
+    Case("attention_masked", HEADS.replace("batch", "add_bias_kv=True, batch"), "m = torch.triu(torch.ones(4, 4), 1).bool()\nreturn self.f(self.a(x, x * 2, x, key_padding_mask=x[:, :, 0] > 0.9, attn_mask=m)[0].mean(1))", input=(4, 6)),
+    Case("attention_sizes", "self.a = nn.MultiheadAttention(6, 2, kdim=3, vdim=4, add_zero_attn=True, batch_first=True)\nself.f = nn.Linear(6, 3)", "return self.f(self.a(x, x[..., :3], x[..., 1:5], need_weights=False)[0].mean(1))", input=(4, 6)),
+    Case("attention_function", "self.a = nn.Linear(6, 18)\nself.f = nn.Linear(6, 3)", "q, k, v = self.a(x).view(-1, 4, 3, 2, 3).permute(2, 0, 3, 1, 4)\nreturn self.f(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2).mean(1))", input=(4, 6)),
+    Case("transformer_encoder", f"self.a = nn.TransformerEncoder({ENCODER}, 2, nn.LayerNorm(6))\nself.f = nn.Linear(6, 3)", "return self.f(self.a(x, src_key_padding_mask=x[:, :, 0] > 0.9).mean(1))", input=(4, 6)),
+    Case("transformer_norm_first", f"self.a = {ENCODER.replace('batch_first', 'norm_first=True, batch_first')}\nself.f = nn.Linear(6, 3)", "return self.f(self.a(x).mean(1))", input=(4, 6)),
+    Case("transformer", "self.a = nn.Transformer(6, 2, 1, 1, 8, 0.0, 'gelu', batch_first=True)\nself.f = nn.Linear(6, 3)", "m = nn.Transformer.generate_square_subsequent_mask(2)\nreturn self.f(self.a(x, x[:, :2] * 2, tgt_mask=m)[:, -1])", input=(4, 6)),
 ]
 
 

@@ -80,14 +80,22 @@ impl ImportError {
                 column,
             })
         };
-        let calls = data.calls.iter().filter(|(span, _)| Some(*span) != data.span);
+        // What is built in is nobody's to read: the place is where the program calls it.
+        let is_own = |span: &Span| {
+            let file = usize::try_from(span.file).ok().and_then(|file| interpreter.files.get(file));
+            !file.is_some_and(|file| crate::torch::is_built_in(&file.path))
+        };
+        let mut on_the_way =
+            data.span.into_iter().chain(data.calls.iter().map(|(span, _)| *span)).filter(is_own);
+        let (first, made) = (on_the_way.next(), data.made.filter(is_own));
+        let calls = on_the_way.filter(|span| Some(*span) != first);
         Self {
             message: data.message.clone(),
             help: data.help.clone(),
             // A layer in an `nn.Sequential` is called by no line: the one that makes it is the place.
-            place: data.span.or(data.made).and_then(place),
-            calls: calls.filter_map(|(span, _)| place(*span)).collect(),
-            made: data.made.filter(|_| data.span.is_some()).and_then(place),
+            place: first.or(made).and_then(place),
+            calls: calls.filter_map(place).collect(),
+            made: made.filter(|_| first.is_some()).and_then(place),
         }
     }
 

@@ -1,6 +1,6 @@
 """The table of layers, functions, methods and their options."""
 
-from . import activation, arithmetic, convolution, create, images, in_place, indexing, normalization, pooling, reduction, resize, shape
+from . import activation, arithmetic, attention, convolution, create, images, in_place, indexing, normalization, pooling, recurrent, reduction, resize, shape
 
 CASES = [
     *convolution.CASES,
@@ -15,6 +15,8 @@ CASES = [
     *create.CASES,
     *in_place.CASES,
     *images.CASES,
+    *recurrent.CASES,
+    *attention.CASES,
 ]
 
 NAMES = [c.name for c in CASES]

@@ -228,7 +228,7 @@ impl Interpreter {
     }
 
     /// What is written in Python here, too.
-    pub(super) fn prelude(&mut self, name: &str, text: &str) -> Result<Rc<Namespace>> {
+    pub(crate) fn prelude(&mut self, name: &str, text: &str) -> Result<Rc<Namespace>> {
         let path = Path::new(name);
         if let Some(Some(namespace)) = self.modules.get(path) {
             return Ok(namespace.clone());

@@ -169,7 +169,15 @@ impl Interpreter {
         let value = bound.get(name);
         match self.optional_tensor_of(&value)? {
             Some(id) => Ok(id),
-            None => Err(bound.wrong(name, "a tensor")),
+            None => {
+                let fault = bound.wrong(name, "a tensor");
+                match value {
+                    Value::Tuple(parts) if matches!(parts.first(), Some(Value::Tensor(_))) => {
+                        Err(fault.help("`x, _ = ...` takes the first of several results"))
+                    }
+                    _ => Err(fault),
+                }
+            }
         }
     }
 

@@ -2,12 +2,12 @@
 
 use kiln_graph::functions::activation::{SELU_ALPHA, SELU_GAMMA};
 use kiln_graph::ops::{BinaryOp, Dropout, Random};
-use kiln_graph::{Dim, Op};
+use kiln_graph::{Dim, Op, ValueId};
 
 use super::mode::{Training, random_in_evaluation};
 use super::{Function, functions, layers};
 use crate::python::native::Layer;
-use crate::python::{Bound, Interpreter, Result, Value};
+use crate::python::{Bound, Fault, Interpreter, Result, Value};
 
 pub(super) static FUNCTIONS: &[Function] = functions! {
     F "dropout" ("input, p=0.5, training=True, inplace=False") => |i, b| dropout(i, b, None),
@@ -19,50 +19,75 @@ pub(super) static FUNCTIONS: &[Function] = functions! {
 };
 
 pub(super) static LAYERS: &[Layer] = layers! {
-    "Dropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, None);
-    "Dropout1d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(1));
-    "Dropout2d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(2));
-    "Dropout3d" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| dropout(i, b, Some(3));
-    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| alpha(i, b, false);
-    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b).map(drop), |i, b| alpha(i, b, true);
+    "Dropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| dropout(i, b, None);
+    "Dropout1d" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| dropout(i, b, Some(1));
+    "Dropout2d" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| dropout(i, b, Some(2));
+    "Dropout3d" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| dropout(i, b, Some(3));
+    "AlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| alpha(i, b, false);
+    "FeatureAlphaDropout" ("p=0.5, inplace=False") => |_, _, b| ratio(b, "p").map(drop), |i, b| alpha(i, b, true);
 };
 
 /// Of whole channels for `spatial` dimensions, of single elements else. Whether it is training is decided when a
 /// training step is made of the graph.
 fn dropout(i: &mut Interpreter, b: &Bound, spatial: Option<usize>) -> Result<Value> {
     let x = i.tensor(b, "input")?;
-    let p = ratio(b)?;
+    let p = ratio(b, "p")?;
+    if let (Some(spatial), false) = (spatial, matches!(Training::of(i, b)?, Training::Never)) {
+        i.image(b, x, spatial)?;
+    }
+    dropped(i, b, x, p, spatial.map(|_| 2)).map(Value::tensor)
+}
+
+/// `x` with a share `p` dropped where the argument `training` says so: of single elements, or of all elements that have the
+/// `leading` dimensions in common.
+pub(super) fn dropped(
+    i: &mut Interpreter,
+    b: &Bound,
+    x: ValueId,
+    p: f64,
+    leading: Option<usize>,
+) -> Result<ValueId> {
     match Training::of(i, b)? {
         Training::Step => {}
-        Training::Never => return Ok(Value::tensor(x)),
+        Training::Never => return Ok(x),
         // `if self.training: x = F.dropout(x)`: in evaluation the program does not come here.
         Training::Always if i.training => {}
         Training::Always => return Err(random_in_evaluation(b, "drops", "Dropout")),
     }
-    if let Some(spatial) = spatial {
-        i.image(b, x, spatial)?;
+    drop_of(i, x, p, leading)
+}
+
+/// `x` with a share `p` dropped wherever the program comes here, which has to be in training.
+pub(super) fn dropped_now(i: &mut Interpreter, b: &Bound, x: ValueId, p: f64) -> Result<ValueId> {
+    if i.training {
+        return drop_of(i, x, p, None);
     }
+    Err(Fault::unsupported(format!("{} drops in evaluation, too, with `dropout_p` above 0", b.callee))
+        .help("`dropout_p=0.1 if self.training else 0.0` drops in training only"))
+}
+
+fn drop_of(i: &mut Interpreter, x: ValueId, p: f64, leading: Option<usize>) -> Result<ValueId> {
     #[allow(clippy::as_conversions, reason = "the core operator has it in 32 bits")]
-    let op = Dropout { ratio: p as f32, leading: spatial.map(|_| 2) };
-    Ok(Value::tensor(i.op(Op::Dropout(op), &[x])?))
+    let op = Dropout { ratio: p as f32, leading };
+    i.op(Op::Dropout(op), &[x])
 }
 
 /// How much is dropped.
-fn ratio(b: &Bound) -> Result<f64> {
-    let p = b.float("p")?;
+pub(super) fn ratio(b: &Bound, name: &str) -> Result<f64> {
+    let p = b.float(name)?;
     if (0.0..=1.0).contains(&p) {
         return Ok(p);
     }
     Err(b
-        .wrong("p", "between 0 and 1")
-        .help("it is the share that is dropped: `p=0.5` drops about half of the elements"))
+        .wrong(name, "between 0 and 1")
+        .help(format!("it is the share that is dropped: `{name}=0.5` drops about half of the elements")))
 }
 
 /// Alpha dropout (Klambauer et al. 2017): what is dropped, elements or whole channels, becomes the value at which `selu`
 /// ends, and all is scaled and shifted such that mean and variance stay.
 fn alpha(i: &mut Interpreter, b: &Bound, of_channels: bool) -> Result<Value> {
     let x = i.tensor(b, "input")?;
-    let p = ratio(b)?;
+    let p = ratio(b, "p")?;
     if !Training::of(i, b)?.is_random(i, b, "AlphaDropout")? || p == 0.0 {
         return Ok(Value::tensor(x));
     }

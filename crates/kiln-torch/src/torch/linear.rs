@@ -147,11 +147,22 @@ fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
         return Err(mismatch(i, b, x, inputs, outputs));
     }
     let bias = i.optional_tensor(b, "bias")?;
+    rows_times(i, x, weight, bias).map(Value::tensor)
+}
+
+/// The same for what is known to fit.
+pub(super) fn rows_times(
+    i: &mut Interpreter,
+    x: ValueId,
+    weight: ValueId,
+    bias: Option<ValueId>,
+) -> Result<ValueId> {
+    let (shape, weights) = (i.shape(x), i.shape(weight));
     let op = Op::MatMul(MatMul { transpose_a: false, transpose_b: true });
     // A product of stacks would stretch the weight for each matrix: rows are put together instead.
     let rows = match &shape[..] {
         [_, _] => x,
-        [front @ .., _] => {
+        [front @ .., inputs] => {
             let flat = vec![product(front), inputs.clone()];
             i.op(Op::Reshape(Reshape { shape: flat }), &[x])?
         }
@@ -164,10 +175,10 @@ fn linear(i: &mut Interpreter, b: &Bound) -> Result<Value> {
     if shape.len() != 2 {
         let mut out = shape;
         out.pop();
-        out.push(outputs.clone());
+        out.extend(weights.first().cloned());
         y = i.op(Op::Reshape(Reshape { shape: out }), &[y])?;
     }
-    Ok(Value::tensor(y))
+    Ok(y)
 }
 
 /// `x^T W_k y + bias_k` over the last dimensions of `x` and `y`, for each matrix of the weight.

@@ -8,6 +8,7 @@ mod activation;
 mod advice;
 mod arithmetic;
 mod assign;
+mod attention;
 mod container;
 mod conv;
 mod create;
@@ -20,10 +21,12 @@ mod loss;
 mod method;
 mod mode;
 mod module;
+mod multihead;
 mod norm;
 mod pad;
 mod parameter;
 mod pool;
+mod recurrent;
 mod reduce;
 mod resize;
 mod sampling;
@@ -34,6 +37,7 @@ mod tensor;
 mod trace;
 mod window;
 
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::python::native::{Layer, Native};
@@ -102,10 +106,11 @@ mod homes {
 }
 
 /// All functions.
-fn tables() -> [&'static [Function]; 17] {
+fn tables() -> [&'static [Function]; 18] {
     [
         activation::FUNCTIONS,
         arithmetic::FUNCTIONS,
+        attention::FUNCTIONS,
         conv::FUNCTIONS,
         create::FUNCTIONS,
         dropout::FUNCTIONS,
@@ -131,9 +136,11 @@ fn all_layers() -> impl Iterator<Item = &'static Layer> {
         conv::LAYERS,
         dropout::LAYERS,
         linear::LAYERS,
+        multihead::LAYERS,
         norm::LAYERS,
         pad::LAYERS,
         pool::LAYERS,
+        recurrent::LAYERS,
         resize::LAYERS,
         sampling::LAYERS,
         shape::LAYERS,
@@ -261,6 +268,21 @@ const CLASSES: &[&str] = &[
     "torch.device",
 ];
 
+/// Layers that are written in Python, and the file.
+const IN_PYTHON: &[&str] = &[
+    "Transformer",
+    "TransformerEncoder",
+    "TransformerDecoder",
+    "TransformerEncoderLayer",
+    "TransformerDecoderLayer",
+];
+const TRANSFORMERS: (&str, &str) = ("torch.nn.transformer", include_str!("transformer.py"));
+
+/// Whether a file is one of those that are written here.
+pub(crate) fn is_built_in(path: &Path) -> bool {
+    path == Path::new(TRANSFORMERS.0)
+}
+
 /// The class `name` of `torch.nn`, by the name that lives as long as the program.
 fn class_name(module: &str, name: &str) -> Option<&'static str> {
     let plain = CLASSES.iter().chain(BASES).find(|full| **full == format!("{module}.{name}"));
@@ -286,13 +308,19 @@ pub(crate) fn member(i: &mut Interpreter, module: &str, name: &str) -> Result<Op
         });
     }
     if module == "torch.nn"
-        && ["batchnorm", "conv", "pooling", "module", "linear", "activation"].contains(&name)
+        && ["batchnorm", "conv", "pooling", "module", "linear", "activation", "rnn", "transformer"]
+            .contains(&name)
     {
         let namespace = Namespace { name: "torch.nn.modules".into(), scope: None };
         return Ok(Some(Value::Namespace(namespace.into())));
     }
     if let Some(class) = class_name(module, name) {
         return Ok(Some(Value::Class(i.class(class)?)));
+    }
+    if module == "torch.nn" && IN_PYTHON.contains(&name) {
+        return i
+            .prelude(TRANSFORMERS.0, TRANSFORMERS.1)
+            .map(|made| made.scope.as_ref().and_then(|s| s.own(name)));
     }
     // `torch.cuda.is_available`, `torch.compile`
     let full = format!("{module}.{name}");
@@ -330,7 +358,7 @@ pub(crate) fn names(module: &str) -> Vec<&'static str> {
         "torch.Tensor" => of(Home::Method).collect(),
         "torch.nn" => {
             let classes = CLASSES.iter().filter_map(|name| name.strip_prefix("torch.nn."));
-            classes.chain(all_layers().map(|layer| layer.name)).collect()
+            classes.chain(all_layers().map(|layer| layer.name)).chain(IN_PYTHON.iter().copied()).collect()
         }
         "torch.nn.init" => init::names(),
         _ => vec![],
@@ -352,7 +380,8 @@ pub(crate) fn supported() -> Vec<String> {
     let short =
         |name: &str| name.strip_prefix("torch.nn.").map_or(name.to_owned(), |name| format!("nn.{name}"));
     let mut all: Vec<String> = CLASSES.iter().map(|name| short(name)).collect();
-    all.extend(all_layers().map(|layer| format!("nn.{}", layer.name)));
+    let layers = all_layers().map(|layer| layer.name).chain(IN_PYTHON.iter().copied());
+    all.extend(layers.map(|name| format!("nn.{name}")));
     all.extend(init::names().into_iter().map(|name| format!("nn.init.{name}")));
     all.extend(functions);
     all.extend(create::SUNDRY.iter().map(|native| native.name.to_owned()));
@@ -372,16 +401,6 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         }
         "_make_subclass" => {
             "`nn.Parameter(x)` makes a parameter, which a class that derives from `nn.Module` registers"
-        }
-        "LSTM" | "GRU" | "RNN" | "LSTMCell" | "GRUCell" => {
-            "recurrent layers are not supported; `nn.Conv1d` processes sequences"
-        }
-        "MultiheadAttention"
-        | "Transformer"
-        | "TransformerEncoder"
-        | "TransformerEncoderLayer"
-        | "scaled_dot_product_attention" => {
-            "attention can be written with `nn.Linear`, `torch.matmul` and `softmax`"
         }
         "einsum" => "`torch.matmul`, `permute` and `sum` do the same",
         "topk" | "sort" | "argsort" => "sorting is not supported; `max` and `argmax` are",

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Parameter, container, loss, mode};
+use super::{Parameter, container, loss, mode, multihead, recurrent};
 use crate::python::methods::natives;
 use crate::python::native::{Layer, Native};
 use crate::python::value::{Class, Container, Hook, NativeClass, Partial};
@@ -161,6 +161,7 @@ static METHODS: &[Native] = natives! {
     "register_full_backward_hook" "self, hook, prepend=False" => |_, _| Err(backward_hook()),
     "register_full_backward_pre_hook" "self, hook, prepend=False" => |_, _| Err(backward_hook()),
     "register_backward_hook" "self, hook" => |_, _| Err(backward_hook()),
+    "flatten_parameters" "self" => |_, _| Ok(Value::None),
     "compile" "self, *args, **kwargs" => |_, _| Ok(Value::None),
     "extra_repr" "self" => |_, _| Ok(Value::str("")),
     "update" "self, modules" => |i, b| {
@@ -352,6 +353,11 @@ impl Interpreter {
         let of_containers =
             ["append", "extend", "insert", "keys", "values", "items", "update", "pop", "clear"];
         if of_containers.contains(&name) && !matches!(object.class.native(), NativeClass::Container(_)) {
+            return None;
+        }
+        let is_recurrent =
+            matches!(object.class.native(), NativeClass::Layer(layer) if recurrent::is_recurrent(layer));
+        if name == "flatten_parameters" && !is_recurrent {
             return None;
         }
         method(name)
@@ -559,6 +565,8 @@ pub(crate) fn inputs_of(layer: &Layer) -> &'static str {
         _ if loss::is_loss(layer) => "input, target=None",
         "MaxUnpool1d" | "MaxUnpool2d" | "MaxUnpool3d" => "input, indices, output_size=None",
         "Bilinear" => "input1, input2",
+        "MultiheadAttention" => multihead::INPUTS,
+        _ if recurrent::is_recurrent(layer) => "input, hx=None",
         _ => "input",
     }
 }
