@@ -119,7 +119,8 @@ pub(crate) fn of_node(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<Vec<
         | Op::Random(_)
         | Op::Dropout(_)
         | Op::ConvGradWeight(_)
-        | Op::PoolGrad(_) => return None,
+        | Op::PoolGrad(_)
+        | Op::Loop(_) => return None,
     };
     (contents.len() <= MAX_LENGTH).then_some(contents)
 }

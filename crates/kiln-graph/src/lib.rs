@@ -27,6 +27,7 @@ pub mod ops;
 mod rewrite;
 mod tensor;
 pub mod text;
+mod unroll;
 
 pub use builder::{Builder, Var};
 pub use dim::{Atom, Bindings, Dim, product};
@@ -38,3 +39,4 @@ pub use graph::{Def, Graph, Node, NodeId, Output, Update, Value, ValueId};
 pub use ops::{Op, Precision};
 pub use rewrite::Rewriter;
 pub use tensor::{DType, Data, DataLengthError, MAX_ELEMENTS, ShapeDisplay, Tensor, TensorType};
+pub use unroll::{MOST_UNROLLED, unrolled};

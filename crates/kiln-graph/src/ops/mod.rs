@@ -23,6 +23,7 @@ mod expand;
 mod gather;
 mod gradient;
 mod iota;
+mod loop_;
 mod matmul;
 mod pad;
 mod pool;
@@ -56,6 +57,7 @@ pub use expand::Expand;
 pub use gather::{Gather, GatherElements};
 pub use gradient::{Adjoint, Gradients};
 pub use iota::Iota;
+pub use loop_::{Along, Loop};
 pub use matmul::MatMul;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
@@ -139,6 +141,8 @@ pub enum Op {
     ConvGradWeight(ConvGradWeight),
     /// Gradient of a pooling.
     PoolGrad(PoolGrad),
+    /// A graph that is run once for each step.
+    Loop(Loop),
 }
 
 impl Op {
@@ -175,6 +179,7 @@ impl Op {
             Op::StopGradient => "stop_gradient",
             Op::ConvGradWeight(_) => "conv_grad_weight",
             Op::PoolGrad(op) => op.name(),
+            Op::Loop(_) => "loop",
         }
     }
 
@@ -211,6 +216,7 @@ impl Op {
             Op::StopGradient => stop_gradient::infer(inputs).map(|t| vec![t]),
             Op::ConvGradWeight(op) => op.infer(inputs).map(|t| vec![t]),
             Op::PoolGrad(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Loop(op) => op.infer(inputs),
         }
     }
 
@@ -232,6 +238,7 @@ impl Op {
                 };
                 Op::Slice(Slice { axes: op.axes.iter().map(cut).collect::<Result<_, EvalError>>()? })
             }
+            Op::Loop(op) => Op::Loop(op.bind(symbols)?),
             Op::Conv(_)
             | Op::Pool(_)
             | Op::MatMul(_)
