@@ -15,6 +15,7 @@ mod error;
 mod expr;
 mod file;
 mod metadata;
+mod repeat;
 mod tensor;
 #[cfg(test)]
 #[allow(clippy::as_conversions, reason = "tests know their numbers")]
@@ -29,6 +30,7 @@ pub use metadata::{
     Channels, InputSource, METADATA_LIMITS, Measure, Metadata, MetadataLimits, Pictures, Preprocessing,
     PropertyError, Provenance, Resize, Targets, Task,
 };
+pub use repeat::Repeat;
 pub use wgsl::{WGSL_LIMITS, WgslLimits};
 
 /// A compiled network.
@@ -237,6 +239,8 @@ pub struct Program {
     pub outputs: Vec<OutputRef>,
     /// The dispatches, in order; each sees what the ones before it have written.
     pub dispatches: Vec<Dispatch>,
+    /// Which of them are repeated, in order; no two repeats share a dispatch.
+    pub repeats: Vec<Repeat>,
 }
 
 /// A named result. Two outputs may be the same tensor, and an input may be an output.

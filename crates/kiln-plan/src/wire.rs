@@ -174,6 +174,20 @@ struct Program {
     outputs: Vec<OutputRef>,
     #[prost(message, repeated, tag = "4")]
     dispatches: Vec<Dispatch>,
+    #[prost(message, repeated, tag = "20")]
+    repeats: Vec<Repeat>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Repeat {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint64, tag = "2")]
+    first: u64,
+    #[prost(uint64, tag = "3")]
+    count: u64,
+    #[prost(message, optional, tag = "4")]
+    steps: Option<Expr>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -284,6 +298,8 @@ struct Counts {
 struct ProgramCounts {
     #[prost(message, repeated, tag = "4")]
     dispatches: Vec<Nothing>,
+    #[prost(message, repeated, tag = "20")]
+    repeats: Vec<Nothing>,
 }
 
 /// Takes no memory, whatever it is decoded from.
@@ -293,6 +309,7 @@ struct Nothing {}
 impl Counts {
     fn check(&self) -> Result<(), PlanError> {
         let dispatches = self.programs.iter().map(|program| program.dispatches.len()).max().unwrap_or(0);
+        let repeats = self.programs.iter().map(|program| program.repeats.len()).max().unwrap_or(0);
         let counts = [
             ("shaders", self.shaders.len(), LIMITS.shaders),
             ("buffers", self.buffers.len(), LIMITS.buffers),
@@ -300,6 +317,7 @@ impl Counts {
             ("programs", self.programs.len(), LIMITS.programs),
             ("segments", self.data.len(), LIMITS.segments),
             ("dispatches in a program", dispatches, LIMITS.dispatches),
+            ("repeats in a program", repeats, LIMITS.dispatches),
         ];
         let metadata = self.metadata.iter().flat_map(metadata::Counts::list);
         match counts.into_iter().chain(metadata).find(|(_, count, limit)| count > limit) {

@@ -5,7 +5,8 @@ use kiln_files::wide;
 
 use super::{
     Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Header, Metadata,
-    OutputRef, Param, Program, Range, Requirements, Shader, Storage, Symbol, Tensor, Term, Word, invalid,
+    OutputRef, Param, Program, Range, Repeat, Requirements, Shader, Storage, Symbol, Tensor, Term, Word,
+    invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -239,6 +240,7 @@ impl Program {
             inputs: wide_all(&program.inputs),
             outputs: program.outputs.iter().map(output).collect(),
             dispatches: program.dispatches.iter().map(Dispatch::of).collect(),
+            repeats: program.repeats.iter().map(Repeat::of).collect(),
         }
     }
 
@@ -250,6 +252,28 @@ impl Program {
             inputs: narrow_all(at, "index of a tensor", &self.inputs)?,
             outputs: self.outputs.into_iter().map(output).collect::<Result<_, PlanError>>()?,
             dispatches: each(&format!("{at}, dispatch"), self.dispatches, Dispatch::read)?,
+            repeats: each(&format!("{at}, repeat"), self.repeats, Repeat::read)?,
+            name: self.name,
+        })
+    }
+}
+
+impl Repeat {
+    fn of(repeat: &crate::Repeat) -> Self {
+        Self {
+            name: repeat.name.clone(),
+            first: wide(repeat.first),
+            count: wide(repeat.count),
+            steps: Some(Expr::of(&repeat.steps)),
+        }
+    }
+
+    fn read(self, at: &str) -> Result<crate::Repeat, PlanError> {
+        let steps = self.steps.ok_or_else(|| invalid(at, Problem::Missing("number of steps")))?;
+        Ok(crate::Repeat {
+            first: narrow(at, "index of a dispatch", self.first)?,
+            count: narrow(at, "number of dispatches", self.count)?,
+            steps: steps.read(at)?,
             name: self.name,
         })
     }
