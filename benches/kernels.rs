@@ -86,6 +86,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
             inputs: vec![0],
             outputs: vec![OutputRef { name: "y".into(), tensor: 1 }],
             dispatches: vec![dispatch],
+            repeats: vec![],
         }],
         metadata: Default::default(),
         data: vec![Segment {

@@ -123,11 +123,15 @@ fn what_does_not_fit_is_said() {
         (
             "  %added = add(%sum",
             "  %added = add(%none",
-            "line 11, column 16: `%none` is not defined on an earlier line",
+            "line 12, column 16: `%none` is not defined on an earlier line",
         ),
         ("f32[N, T] {\n", "f32[N, T]\n", "`{` is expected at the end of the line"),
         ("steps=T", "", "`steps=` is missing"),
-        ("}\n", "", "the body of a loop has no end `}`"),
+        (
+            "}\noutput last = %last\noutput most = %last.1\noutput before = %last.2\noutput sums = %last.3\n",
+            "",
+            "the body of a loop has no end `}`",
+        ),
     ];
     for (right, wrong, message) in rows {
         assert!(SUMS.contains(right), "{right}");

@@ -103,6 +103,7 @@ pub(crate) fn vector_add() -> Plan {
             inputs: vec![0, 1],
             outputs: vec![output("sum", 2), output("scaled", 3)],
             dispatches: vec![add("add", sum, 1.0, 2), add("add and scale", scaled_sum, 2.5, 3)],
+            repeats: vec![],
         }],
         data: vec![],
         metadata: Default::default(),
@@ -154,6 +155,7 @@ pub(crate) fn shared_state() -> Plan {
         inputs: vec![0],
         outputs: vec![out],
         dispatches: vec![dispatch],
+        repeats: vec![],
     };
     Plan {
         shaders: vec![shader("train", &access, 0, train), shader("apply", &access, 0, apply)],
@@ -200,6 +202,7 @@ pub(crate) fn padded() -> Plan {
             inputs: vec![],
             outputs: vec![],
             dispatches: vec![dispatch("places", 0, vec![place], vec![], c(5))],
+            repeats: vec![],
         }],
         ..empty("padded")
     }
@@ -218,6 +221,7 @@ pub(crate) fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout
             outputs: given.iter().map(|index| output("x", *index)).collect(),
             inputs: given,
             dispatches: vec![],
+            repeats: vec![],
         }],
         ..empty("keep")
     }
@@ -245,6 +249,7 @@ pub(crate) fn copy(dtype: DType) -> Plan {
             inputs: vec![0],
             outputs: vec![output("y", 1), output("the input itself", 0)],
             dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], workgroups)],
+            repeats: vec![],
         }],
         ..empty("copy")
     }
@@ -296,6 +301,7 @@ pub(crate) fn colours() -> Plan {
             inputs: vec![0],
             outputs: vec![output("scores", 1)],
             dispatches: vec![dispatch("means", 0, vec![image, scores], vec![], n())],
+            repeats: vec![],
         }],
         ..empty("colours")
     }
@@ -320,6 +326,7 @@ pub(crate) fn slow() -> Plan {
             inputs: vec![],
             outputs: vec![output("x", 0)],
             dispatches: vec![dispatch("slow", 0, vec![x], vec![], c(8)); 20],
+            repeats: vec![],
         }],
         ..empty("slow")
     }
