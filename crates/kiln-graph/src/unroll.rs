@@ -18,6 +18,9 @@ pub const MOST_UNROLLED: usize = 1024;
 /// after:  h1 = body(x[0], h)   h2 = body(x[1], h1)   all = concat(h1, h2)
 /// ```
 pub fn unrolled(graph: &Graph, most: usize) -> Result<Graph, GraphError> {
+    if !graph.nodes().iter().any(|node| matches!(node.op, Op::Loop(_))) {
+        return Ok(graph.clone());
+    }
     let mut rewriter = Rewriter::new(graph)?;
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
         let Op::Loop(op) = &node.op else {

@@ -15,7 +15,7 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim};
-use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
+use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Repeat, Requirements, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -169,7 +169,13 @@ impl Emitter<'_> {
         for launch in &program.launches {
             dispatches.push(self.dispatch(number, program, launch)?);
         }
-        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches })
+        let repeats = program.repeats.iter().map(|repeat| Repeat {
+            name: repeat.name.clone(),
+            first: repeat.launches.start,
+            count: repeat.launches.len(),
+            steps: self.symbols.expr(&repeat.steps),
+        });
+        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches, repeats: repeats.collect() })
     }
 
     fn dispatch(

@@ -1,7 +1,9 @@
-//! Recurrent networks, unrolled step by step.
+//! Recurrent networks: short ones of a fixed length step by step, others as loops.
 //!
 //! What the input contributes is one matrix product for all steps; each step then has a product with the state and
-//! elementwise arithmetic. The gradient follows, as of anything else in the graph.
+//! elementwise arithmetic. The gradient follows, as of anything else in the graph, if the length is fixed.
+
+mod looped;
 
 use crate::dim::Dim;
 use crate::error::GraphError;
@@ -13,9 +15,6 @@ use crate::tensor::DType;
 use super::activation;
 
 const NAME: &str = "recurrent";
-
-/// A step is some ten to twenty nodes.
-const MOST_STEPS: usize = 1024;
 
 /// The activation of a gate or a state.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -182,11 +181,9 @@ pub fn recurrent(
             format!("the state's weight {} should have {gates} gates of its size", f.ty(weights.state));
         return f.mismatch(NAME, message);
     };
-    let Some(count) = steps.as_usize().filter(|steps| (1..=MOST_STEPS).contains(steps)) else {
-        let message =
-            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are unrolled");
-        return Err(GraphError::Unsuitable(message));
-    };
+    if steps.is(0) {
+        return Err(GraphError::Unsuitable("sequences of 0 steps are not supported".into()));
+    }
     let flat = f.reshape(x, vec![steps * batch, inputs.clone()])?;
     let mut projected = f.matmul(MatMul { transpose_a: false, transpose_b: true }, flat, weights.input)?;
     if let Some((input, state)) = weights.biases {
@@ -196,8 +193,12 @@ pub fn recurrent(
         }
     }
     let projected = f.reshape(projected, vec![steps.clone(), batch.clone(), (gates * hidden).into()])?;
-    let step = Step { weights, how, hidden, batch: batch.clone() };
     let lengths = how.lengths.map(|lengths| column(f, lengths, batch)).transpose()?;
+    let count = match steps.as_usize() {
+        Some(count) if !looped::is_long(steps) => count,
+        _ => return looped::looped(f, projected, (weights, how), hidden, lengths),
+    };
+    let step = Step { weights, how, hidden, batch: batch.clone() };
     let (mut h, mut c) = (how.first_hidden, how.first_cell);
     let mut made: Vec<Option<ValueId>> = vec![None; count];
     for n in 0..count {
