@@ -10,8 +10,11 @@ use crate::rewrite::Rewriter;
 /// Most steps of a loop that are written out.
 pub const MOST_UNROLLED: usize = 1024;
 
-/// The graph with its loops written out that have a fixed number of steps, from one to `most`: also those in the bodies
-/// of others, which stay.
+/// Loops of more nodes in all their steps stay: a few lines can describe loops in loops.
+const MOST_NODES: usize = 1 << 16;
+
+/// The graph with its loops written out that have a fixed number of steps, from one to `most`, and some ten thousand
+/// nodes in all of them at most; also those in the bodies of others, which stay.
 ///
 /// ```text
 /// before: h', all = loop(x, h) steps=2 carried=1 ..
@@ -29,7 +32,7 @@ pub fn unrolled(graph: &Graph, most: usize) -> Result<Graph, GraphError> {
         };
         let inputs = rewriter.inputs(id)?;
         let body = unrolled(&op.body, most)?;
-        let outputs = match op.steps.as_usize().filter(|steps| (1..=most).contains(steps)) {
+        let outputs = match written(op, most).0 {
             Some(steps) => {
                 let mut f = Formula::new(&mut rewriter.graph, node.name.clone());
                 write_out(&mut f, op, &body, steps, &inputs)?
@@ -44,6 +47,18 @@ pub fn unrolled(graph: &Graph, most: usize) -> Result<Graph, GraphError> {
         }
     }
     rewriter.finish()
+}
+
+/// How many steps of a loop are to be written out, if it is, and how many nodes it is then.
+fn written(op: &Loop, most: usize) -> (Option<usize>, usize) {
+    let nodes = op.body.nodes().iter().map(|node| match &node.op {
+        Op::Loop(op) => written(op, most).1,
+        _ => 1,
+    });
+    let size = nodes.fold(1, usize::saturating_add);
+    let steps = op.steps.as_usize().filter(|steps| (1..=most).contains(steps));
+    let steps = steps.filter(|steps| steps.saturating_mul(size) <= MOST_NODES);
+    (steps, steps.unwrap_or(1).saturating_mul(size))
 }
 
 /// The results of a loop whose steps are all written out.

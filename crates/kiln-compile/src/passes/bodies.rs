@@ -6,10 +6,10 @@
 //! ```
 //!
 //! Constants that a body is given become its own, so that they can be folded and packed. What it is given and does not
-//! read goes, and so do stacked results that nothing reads.
+//! read goes, and so do stacked results that nothing reads. Loops in loops are written out, as far as that is possible.
 
 use kiln_graph::ops::Loop;
-use kiln_graph::{Def, Graph, GraphError, Op, Rewriter, Tensor, ValueId};
+use kiln_graph::{Def, Graph, GraphError, MOST_UNROLLED, Op, Rewriter, Tensor, ValueId, unrolled};
 
 use super::pipeline::{BODY, PassError, run as run_all};
 use super::uses::uses;
@@ -30,7 +30,8 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
         let kept: Vec<bool> =
             (0..node.outputs.len()).map(|n| n < op.carried || uses[node.outputs[n].index()] > 0).collect();
         let (op, inputs) = own_constants(&rewriter.graph, op, &inputs, &kept)?;
-        let body = run_all(BODY, &op.body).map_err(|PassError { source, .. }| source)?;
+        let body =
+            run_all(BODY, &unrolled(&op.body, MOST_UNROLLED)?).map_err(|PassError { source, .. }| source)?;
         let (op, inputs) = without_unread(&Loop { body: body.into(), ..op }, &inputs)?;
         let outputs = rewriter.graph.apply(node.name.clone(), Op::Loop(op), &inputs)?;
         let old = node.outputs.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(id, _)| id);

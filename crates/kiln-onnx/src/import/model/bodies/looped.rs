@@ -17,6 +17,9 @@ use super::{At, GraphProto, MAX_STEPS, Result, Stop};
 /// Fewer steps are unrolled: what is constant in them is computed at once.
 pub(super) const MOST_UNROLLED: usize = 64;
 
+/// Longer loops come from no model.
+const MOST_STEPS: i64 = 1 << 20;
+
 /// What an operator says of its loop.
 pub(super) struct Walk {
     pub steps: Dim,
@@ -55,6 +58,10 @@ impl Importer<'_> {
         body: &GraphProto,
         walk: &Walk,
     ) -> Result<Option<Vec<ValueId>>> {
+        if let Some(steps) = walk.steps.as_const().filter(|steps| *steps > MOST_STEPS) {
+            let reason = format!("{steps} iterations are not supported; at most {MOST_STEPS} are");
+            return unsupported(reason).map_err(Stop::Op);
+        }
         let (reported, failed) = (self.unsupported.len(), self.failed.is_some());
         let made = self.in_graph_of_its_own(scope, at, body, walk);
         let can_unroll = walk.steps.as_usize().is_some_and(|steps| steps <= MAX_STEPS);
@@ -247,8 +254,14 @@ impl Importer<'_> {
         carried: Vec<ValueId>,
         made: usize,
     ) -> Result<Walk> {
+        // Of a number of steps that is refused, nothing is made.
+        let length = if steps.as_const().is_some_and(|steps| steps > MOST_STEPS) {
+            Dim::from(0)
+        } else {
+            steps.clone()
+        };
         let f = &mut Formula::new(&mut self.graph, at.name);
-        let numbers = Iota { dtype: DType::I64, shape: vec![steps.clone()], axis: 0 };
+        let numbers = Iota { dtype: DType::I64, shape: vec![length], axis: 0 };
         let numbers = f.apply(Op::Iota(numbers), &[])?;
         let scanned = vec![(numbers, Along { axis: 0, reverse: false })];
         Ok(Walk { steps, carried, scanned, stacked: vec![(0, false); made], condition: true })
