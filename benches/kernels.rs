@@ -87,6 +87,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
             outputs: vec![OutputRef { name: "y".into(), tensor: 1 }],
             guards: vec![],
             dispatches: vec![dispatch],
+            repeats: vec![],
         }],
         metadata: Default::default(),
         data: vec![Segment {

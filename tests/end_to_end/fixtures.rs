@@ -91,6 +91,17 @@ fn operators() {
     check(&folder("ops"), None);
 }
 
+/// Loops of a symbolic number of steps, or of many; one plan for all sizes.
+#[test]
+fn loops() {
+    check(&folder("loops"), None);
+}
+
+#[test]
+fn loops_as_on_a_gpu() {
+    check(&folder("loops"), Some(Target::default()));
+}
+
 #[test]
 fn networks() {
     check(&folder(""), None);

@@ -8,6 +8,7 @@ mod forms;
 mod gradient;
 mod halves;
 mod long;
+mod loops;
 #[path = "../machine.rs"]
 mod machine;
 mod not_a_number;

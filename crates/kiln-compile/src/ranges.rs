@@ -4,11 +4,15 @@
 //! constants and indices, is known to fit; nothing is narrowed without proof. What does not fit is computed with 64
 //! bits where the device can, and refused by name where it cannot.
 
+mod loops;
+
 use kiln_graph::ops::{BinaryOp, PadMode, Reduce, ReduceKind, ScatterReduction, UnaryOp};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, Node, Op, Tensor, ValueId};
 
+pub(crate) use loops::body_types;
+
 /// Smallest and largest value.
-type Range = (i64, i64);
+pub(crate) type Range = (i64, i64);
 
 const ANY: Range = (i64::MIN, i64::MAX);
 /// What the host may give: it is checked to fit when it is uploaded.
@@ -16,10 +20,21 @@ const GIVEN: Range = (i32::MIN as i64, i32::MAX as i64);
 
 /// Ranges of all integer values of a graph, by value.
 pub(crate) fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
+    let given = |id: &ValueId| match graph.ty(*id).dtype {
+        DType::I64 => GIVEN,
+        dtype => dtype.integer_range().unwrap_or(ANY),
+    };
+    let inputs: Vec<Range> = graph.inputs().iter().map(given).collect();
+    ranges_given(graph, &inputs, max)
+}
+
+/// The same, where those of the inputs are known.
+fn ranges_given(graph: &Graph, inputs: &[Range], max: &Bindings) -> Vec<Range> {
     let mut ranges = vec![ANY; graph.values().len()];
     for id in graph.value_ids() {
         ranges[id.index()] = match &graph.value(id).def {
-            Def::Input | Def::State(_) => match graph.ty(id).dtype {
+            Def::Input => ANY,
+            Def::State(_) => match graph.ty(id).dtype {
                 DType::I64 => GIVEN,
                 dtype => dtype.integer_range().unwrap_or(ANY),
             },
@@ -27,7 +42,20 @@ pub(crate) fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
             Def::Node { .. } => ANY,
         };
     }
+    for (id, range) in graph.inputs().iter().zip(inputs) {
+        ranges[id.index()] = *range;
+    }
     for node in graph.nodes() {
+        if let Op::Loop(op) = &node.op {
+            let inputs: Vec<Range> = node.inputs.iter().map(|id| ranges[id.index()]).collect();
+            let body = loops::body_ranges(op, &inputs, max);
+            let carried = op.body.inputs().iter().take(op.carried).copied();
+            let stacked = op.body.outputs().iter().skip(op.carried).map(|output| output.value);
+            for (id, of) in node.outputs.iter().zip(carried.chain(stacked)) {
+                ranges[id.index()] = body[of.index()];
+            }
+            continue;
+        }
         let range = of_node(graph, node, &ranges, max);
         for id in &node.outputs {
             // What is smaller wraps around in its own type.
@@ -88,6 +116,8 @@ fn of_node(graph: &Graph, node: &Node, ranges: &[Range], max: &Bindings) -> Rang
         | Op::Dropout(_)
         | Op::ConvGradWeight(_)
         | Op::PoolGrad(_)
+        // Each of its outputs has a range of its own.
+        | Op::Loop(_)
         | Op::Resize(_) => ANY,
     }
 }
@@ -180,7 +210,10 @@ fn binary(op: BinaryOp, a: Range, b: Range) -> Range {
 
 /// The graph with the element types that its values have on the device: 64-bit integers that fit into 32 bits have 32.
 pub(crate) fn device_types(graph: &Graph, max: &Bindings) -> Graph {
-    let ranges = ranges(graph, max);
+    held(graph, &ranges(graph, max))
+}
+
+fn held(graph: &Graph, ranges: &[Range]) -> Graph {
     graph.held_as(|id| {
         let (low, high) = ranges[id.index()];
         match graph.ty(id).dtype {

@@ -248,7 +248,8 @@ pub(crate) fn of_node(
         | Op::Random(_)
         | Op::Dropout(_)
         | Op::ConvGradWeight(_)
-        | Op::PoolGrad(_) => return None,
+        | Op::PoolGrad(_)
+        | Op::Loop(_) => return None,
     };
     let fits = contents.len() == count;
     fits.then(|| contents.into_iter().map(|element| element.canonical(guards)).collect())

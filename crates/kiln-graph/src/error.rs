@@ -83,6 +83,14 @@ pub enum EvalError {
         /// How many elements there are.
         size: usize,
     },
+    /// A step of a loop cannot be evaluated.
+    #[error("in step {step}, {message}")]
+    Body {
+        /// Which step, from 0.
+        step: usize,
+        /// What is wrong there.
+        message: String,
+    },
     /// An integer is divided by zero.
     #[error("an integer is divided by zero")]
     DivisionByZero,

@@ -34,6 +34,8 @@ pub fn work(op: &Op, inputs: &[&TensorType], output: &TensorType) -> u64 {
         (Op::Pool(op), _) => op.kernel.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64)),
         (Op::Resize(_), _) => 64,
         (Op::ConvGradWeight(_) | Op::PoolGrad(_), _) => read,
+        // A whole graph many times.
+        (Op::Loop(_), _) => u64::MAX,
         _ => 1,
     };
     count(output).saturating_mul(each).max(read)

@@ -141,6 +141,19 @@ impl Graph {
         Ok(id)
     }
 
+    /// As [`Graph::input`], of which the elements are known as dimensions: in the body of a loop, what follows from sizes
+    /// around it.
+    pub fn input_known(
+        &mut self,
+        name: impl Into<String>,
+        ty: TensorType,
+        contents: Option<Vec<Element>>,
+    ) -> Result<ValueId, GraphError> {
+        let id = self.input(name, ty)?;
+        self.values[id.index()].contents = contents;
+        Ok(id)
+    }
+
     /// Adds a constant.
     pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
         let contents = contents::of_tensor(&tensor);

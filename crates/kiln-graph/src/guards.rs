@@ -232,6 +232,21 @@ impl Guards {
         true
     }
 
+    /// Takes over what the body of a loop assumes; the first condition that cannot hold, if there is one.
+    pub(crate) fn adopt(&mut self, body: &Guards) -> Option<String> {
+        for Unified { symbol, dim, .. } in &body.unified {
+            if self.equal(&Dim::symbol(symbol.clone()), dim).is_none() {
+                return Some(format!("{symbol} to be {dim}"));
+            }
+        }
+        let failed = body.list.iter().find(|guard| !match guard.relation {
+            Relation::Equal => self.equal(&guard.left, &guard.right).is_some(),
+            Relation::NotEqual => self.differ(&guard.left, &guard.right),
+            Relation::AtLeast => self.at_least(&guard.left, &guard.right),
+        });
+        failed.map(ToString::to_string)
+    }
+
     fn knows(&self, relation: Relation, left: &Dim, right: &Dim) -> bool {
         self.list.iter().any(|g| g.relation == relation && g.left == *left && g.right == *right)
     }

@@ -28,6 +28,7 @@ pub mod ops;
 mod rewrite;
 mod tensor;
 pub mod text;
+mod unroll;
 
 pub use builder::{Builder, Var};
 pub use contents::{Element, Truth, binary_fraction};
@@ -41,3 +42,4 @@ pub use guards::{Guard, Guards, Relation, Unified};
 pub use ops::{Op, Precision};
 pub use rewrite::Rewriter;
 pub use tensor::{DType, Data, DataLengthError, MAX_ELEMENTS, ShapeDisplay, Tensor, TensorType};
+pub use unroll::{MOST_UNROLLED, unrolled};

@@ -1,6 +1,8 @@
 //! Whether a plan can be run at all: after this check, every index exists, every range is in its buffer and WebGPU
 //! accepts every dispatch. A plan that was read from a file has been checked; so has one that was written.
 
+mod repeats;
+
 use std::collections::HashMap;
 
 use kiln_files::wide;
@@ -38,6 +40,8 @@ pub struct Limits {
     pub params: u64,
     /// Workgroups of one run of a program, with all symbols at their maximum.
     pub workgroups: u64,
+    /// Dispatches of one run of a program, with all symbols at their maximum: those of a repeat once for each step.
+    pub replayed: u64,
     /// The text of a kernel.
     pub wgsl: WgslLimits,
 }
@@ -59,6 +63,7 @@ pub const LIMITS: Limits = Limits {
     bindings: 1 << 10,
     params: 256 << 20,
     workgroups: 1 << 30,
+    replayed: 1 << 22,
     wgsl: WGSL_LIMITS,
 };
 
@@ -229,11 +234,19 @@ impl Checker<'_> {
 
     fn expr(&self, expr: &Expr) -> Result<i64, Problem> {
         let mut left = self.limits.expr_size;
-        self.expr_parts(expr, self.limits.expr_depth, &mut left)?;
+        self.expr_parts(expr, self.limits.expr_depth, &mut left, self.plan.symbols.len())?;
         Ok(expr.eval(&self.largest))
     }
 
-    fn expr_parts(&self, expr: &Expr, depth: usize, left: &mut usize) -> Result<(), Problem> {
+    /// A parameter, which may name the step where there are steps.
+    fn param(&self, expr: &Expr, repeated: bool) -> Result<(), Problem> {
+        let mut left = self.limits.expr_size;
+        let symbols = self.plan.symbols.len() + usize::from(repeated);
+        self.expr_parts(expr, self.limits.expr_depth, &mut left, symbols)
+    }
+
+    /// `symbols`: how many there are that may be named.
+    fn expr_parts(&self, expr: &Expr, depth: usize, left: &mut usize, symbols: usize) -> Result<(), Problem> {
         let depth = depth.checked_sub(1).ok_or(Problem::ExprDepth(self.limits.expr_depth))?;
         let spend = |left: &mut usize| match left.checked_sub(1) {
             Some(rest) => {
@@ -247,14 +260,16 @@ impl Checker<'_> {
             for factor in &term.factors {
                 spend(left)?;
                 match factor {
-                    Factor::Symbol(index) => {
-                        self.index("symbol", &self.plan.symbols, *index)?;
+                    Factor::Symbol(index) if *index >= symbols => {
+                        let (what, index, count) = ("symbol", *index, self.plan.symbols.len());
+                        return Err(Problem::Index { what, index, count });
                     }
+                    Factor::Symbol(_) => {}
                     Factor::FloorDiv(_, divisor) if *divisor < 1 => return Err(Problem::Divisor(*divisor)),
-                    Factor::FloorDiv(dividend, _) => self.expr_parts(dividend, depth, left)?,
+                    Factor::FloorDiv(dividend, _) => self.expr_parts(dividend, depth, left, symbols)?,
                     Factor::Min(a, b) => {
-                        self.expr_parts(a, depth, left)?;
-                        self.expr_parts(b, depth, left)?;
+                        self.expr_parts(a, depth, left, symbols)?;
+                        self.expr_parts(b, depth, left, symbols)?;
                     }
                 }
             }
@@ -333,14 +348,18 @@ impl Checker<'_> {
                 self.expr(side).map_err(at(format!("program `{name}`, a guard of `{}`", guard.node)))?;
             }
         }
+        let steps = self.repeats(program)?;
         let (mut workgroups, mut params) = (0u128, 0u64);
-        for (i, dispatch) in program.dispatches.iter().enumerate() {
+        for (i, (dispatch, steps)) in program.dispatches.iter().zip(steps).enumerate() {
             let what = || format!("program `{name}`, dispatch {i} `{}`", dispatch.name);
             let shader =
                 self.index("shader", &self.plan.shaders, dispatch.shader).map_err(|p| at(what())(p))?;
             self.bindings(dispatch, shader, what)?;
-            workgroups += self.dispatch(dispatch, shader).map_err(|p| at(what())(p))?;
-            params += u64::from(shader.params_size).next_multiple_of(OFFSET_ALIGN);
+            let of_step = self.dispatch(dispatch, shader, steps).map_err(|p| at(what())(p))?;
+            workgroups = workgroups.saturating_add(of_step.saturating_mul(steps.unwrap_or(1).into()));
+            let each = if dispatch.varies_with(self.plan.step()) { steps.unwrap_or(1).max(1) } else { 1 };
+            let size = u64::from(shader.params_size).next_multiple_of(OFFSET_ALIGN);
+            params = params.saturating_add(size.saturating_mul(each));
             if workgroups > u128::from(self.limits.workgroups) {
                 let (count, limit) = (workgroups, self.limits.workgroups);
                 return Err(at(what())(Problem::Work { count, limit }));
@@ -414,17 +433,16 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks the rest of a dispatch and gives its workgroups with all symbols at their maximum.
-    fn dispatch(&self, dispatch: &Dispatch, shader: &Shader) -> Result<u128, Problem> {
+    /// Checks the rest of a dispatch and gives its workgroups with all symbols at their maximum; those of one step, if
+    /// it is repeated.
+    fn dispatch(&self, dispatch: &Dispatch, shader: &Shader, steps: Option<u64>) -> Result<u128, Problem> {
         let (words, size) = (dispatch.params.len(), shader.params_size);
         if wide(words).saturating_mul(4) > u64::from(size) {
             return Err(Problem::Params { words, size, shader: shader.name.clone() });
         }
         for param in &dispatch.params {
             match param {
-                Param::Int(expr) => {
-                    self.expr(expr)?;
-                }
+                Param::Int(expr) => self.param(expr, steps.is_some())?,
                 Param::Float(_) => {}
             }
         }

@@ -161,6 +161,12 @@ pub enum Problem {
     Dimension { axis: usize, value: i64 },
     #[error("it takes {needs} bytes with all symbols at their maximum, its range has {size}")]
     TensorSize { needs: u128, size: u64 },
+    #[error("{count} dispatches from {first} on are repeated; the program has {dispatches}")]
+    Repeated { first: usize, count: usize, dispatches: usize },
+    #[error("dispatch {first} is repeated, but the repeat before it ends in front of {end}")]
+    RepeatOrder { first: usize, end: usize },
+    #[error("{0} steps with all symbols at their maximum")]
+    Steps(i64),
     #[error("{dtype} elements cannot be stored as {storage}")]
     Storage { dtype: &'static str, storage: &'static str },
     #[error("the {what} has {bytes} bytes, at most {limit} are allowed")]

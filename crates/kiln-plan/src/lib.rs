@@ -16,6 +16,7 @@ mod expr;
 mod file;
 mod guard;
 mod metadata;
+mod repeat;
 mod tensor;
 #[cfg(test)]
 #[allow(clippy::as_conversions, reason = "tests know their numbers")]
@@ -31,6 +32,7 @@ pub use metadata::{
     Channels, InputSource, METADATA_LIMITS, Measure, Metadata, MetadataLimits, Pictures, Preprocessing,
     PropertyError, Provenance, Resize, Targets, Task,
 };
+pub use repeat::Repeat;
 pub use wgsl::{WGSL_LIMITS, WgslLimits};
 
 /// A compiled network.
@@ -241,6 +243,8 @@ pub struct Program {
     pub dispatches: Vec<Dispatch>,
     /// What the sizes of a run have to meet: for others the program computes something else, or nothing.
     pub guards: Vec<Guard>,
+    /// Which of them are repeated, in order; no two repeats share a dispatch.
+    pub repeats: Vec<Repeat>,
 }
 
 /// A named result. Two outputs may be the same tensor, and an input may be an output.

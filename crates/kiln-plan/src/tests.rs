@@ -98,6 +98,7 @@ fn sample() -> Plan {
                     bytes: c(8),
                 },
             ],
+            repeats: vec![Repeat { name: text("count"), first: 1, count: 1, steps: n() }],
         }],
         data: vec![
             Segment { place: range(0, 256, 100), bytes: (0..100).collect() },

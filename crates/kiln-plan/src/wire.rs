@@ -176,6 +176,20 @@ struct Program {
     dispatches: Vec<Dispatch>,
     #[prost(message, repeated, tag = "11")]
     guards: Vec<Guard>,
+    #[prost(message, repeated, tag = "20")]
+    repeats: Vec<Repeat>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Repeat {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint64, tag = "2")]
+    first: u64,
+    #[prost(uint64, tag = "3")]
+    count: u64,
+    #[prost(message, optional, tag = "4")]
+    steps: Option<Expr>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -319,6 +333,8 @@ struct ProgramCounts {
     dispatches: Vec<Nothing>,
     #[prost(message, repeated, tag = "11")]
     guards: Vec<Nothing>,
+    #[prost(message, repeated, tag = "20")]
+    repeats: Vec<Nothing>,
 }
 
 /// Takes no memory, whatever it is decoded from.
@@ -329,6 +345,7 @@ impl Counts {
     fn check(&self) -> Result<(), PlanError> {
         let dispatches = self.programs.iter().map(|program| program.dispatches.len()).max().unwrap_or(0);
         let guards = self.programs.iter().map(|program| program.guards.len()).max().unwrap_or(0);
+        let repeats = self.programs.iter().map(|program| program.repeats.len()).max().unwrap_or(0);
         let counts = [
             ("shaders", self.shaders.len(), LIMITS.shaders),
             ("buffers", self.buffers.len(), LIMITS.buffers),
@@ -337,6 +354,7 @@ impl Counts {
             ("segments", self.data.len(), LIMITS.segments),
             ("dispatches in a program", dispatches, LIMITS.dispatches),
             ("guards of a program", guards, LIMITS.guards),
+            ("repeats in a program", repeats, LIMITS.dispatches),
         ];
         let metadata = self.metadata.iter().flat_map(metadata::Counts::list);
         match counts.into_iter().chain(metadata).find(|(_, count, limit)| count > limit) {

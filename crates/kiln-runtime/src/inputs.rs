@@ -8,6 +8,7 @@ use kiln_plan::{Plan, Program, Tensor};
 use crate::error::RuntimeError;
 use crate::load;
 use crate::session::{Bound, Session, physical_bytes};
+use crate::steps;
 use crate::symbols::{self, expected_shape, values_text};
 use crate::tensor::HostTensor;
 
@@ -57,10 +58,13 @@ impl Session {
         for tensor in &self.plan.tensors {
             physical_bytes(&self.plan, tensor, &symbols)?;
         }
-        let bytes = load::params_bytes(program, &ready.params_places, ready.params_size, &symbols)?;
+        let places = &ready.params_places;
+        let steps = steps::counts(&self.plan, program, places, &symbols)?;
+        let bytes = load::params_bytes(program, places, &steps, ready.params_size, &symbols)?;
         let mut workgroups = Vec::with_capacity(program.dispatches.len());
         let (mut total, limit) = (0u128, self.options.limits.workgroups);
-        for dispatch in &program.dispatches {
+        for (dispatch, repeat) in program.dispatches.iter().zip(steps::repeats(program)) {
+            let times = repeat.and_then(|n| steps.get(n)).copied().unwrap_or(1);
             let mut counts = [0; 3];
             for (count, expr) in counts.iter_mut().zip(&dispatch.workgroups) {
                 let value = expr.eval(&symbols);
@@ -72,12 +76,13 @@ impl Session {
             }
             workgroups.push(counts);
             // The plan was checked with all symbols at their maximum; counts can fall as symbols grow.
-            total += counts.map(u128::from).iter().product::<u128>();
+            let of_step = counts.map(u128::from).iter().product::<u128>();
+            total = total.saturating_add(of_step.saturating_mul(times.into()));
             if total > u128::from(limit) {
                 return Err(RuntimeError::Work { dispatch: dispatch.name.clone(), count: total, limit });
             }
         }
-        Ok((Bound { symbols, workgroups }, bytes))
+        Ok((Bound { symbols, workgroups, steps }, bytes))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::symbols;
 use crate::tensor::{HostTensor, shape_text};
 
 impl Session {
-    /// Sets the inputs of a program and runs its dispatches up to and with number `last`.
+    /// Sets the inputs of a program and runs its dispatches up to and with number `last`. If that is within a loop, of
+    /// this the first step is run.
     pub fn run_until(
         &mut self,
         program: &str,
@@ -26,7 +27,7 @@ impl Session {
         self.submit_and_wait(index, 0..last + 1)
     }
 
-    /// Runs one more dispatch of a program with the inputs it has.
+    /// Runs one more dispatch of a program with the inputs it has; one of several in a loop as in its first step.
     pub fn run_dispatch(&mut self, program: &str, dispatch: usize) -> Result<(), RuntimeError> {
         let index = self.program_index(program)?;
         let count = self.program(index)?.dispatches.len();

@@ -28,6 +28,7 @@ mod outputs;
 mod profile;
 mod replay;
 mod session;
+mod steps;
 mod symbols;
 mod tensor;
 mod warm_up;

@@ -10,6 +10,7 @@ use kiln_plan::{Access, Dispatch, Param, Plan, Program, Range, Shader};
 
 use crate::device::Device;
 use crate::error::RuntimeError;
+use crate::steps::{ParamsPlace, stepping};
 
 /// Uniform bindings begin at multiples of this on every device.
 pub(crate) const PARAMS_ALIGN: u64 = 256;
@@ -25,6 +26,8 @@ const UPLOAD_CHUNK: u64 = 64 << 20;
 pub(crate) struct Kernel {
     pub pipeline: wgpu::ComputePipeline,
     pub bindings: wgpu::BindGroupLayout,
+    /// Whether its parameters are bound with an offset, the step's.
+    pub stepping: bool,
     /// What wgpu took to check and translate it. Drivers may still compile at the first dispatch.
     pub seconds: f64,
 }
@@ -57,7 +60,9 @@ pub(crate) fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
 }
 
 /// All kernels, on as many threads as there are cores.
-pub(crate) fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>, RuntimeError> {
+pub(crate) fn kernels(device: &Device, plan: &Plan) -> Result<Vec<Kernel>, RuntimeError> {
+    let shaders = &plan.shaders;
+    let stepping = stepping(plan);
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(shaders.len());
     let next = AtomicUsize::new(0);
     let work = || {
@@ -65,7 +70,8 @@ pub(crate) fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(shader) = shaders.get(index) else { return done };
-            done.push((index, kernel(device, shader)));
+            let stepping = stepping.get(index).copied().unwrap_or(false);
+            done.push((index, kernel(device, shader, stepping)));
         }
     };
     let mut done: Vec<(usize, Result<Kernel, RuntimeError>)> = thread::scope(|scope| {
@@ -83,7 +89,7 @@ pub(crate) fn kernels(device: &Device, shaders: &[Shader]) -> Result<Vec<Kernel>
     done.into_iter().map(|(_, kernel)| kernel).collect()
 }
 
-fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
+fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, RuntimeError> {
     let start = Instant::now();
     let label = Some(shader.name.as_str());
     let made = device.scoped(|| {
@@ -92,7 +98,7 @@ fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
             label,
             source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
         });
-        let entries = layout_entries(shader);
+        let entries = layout_entries(shader, stepping);
         let bindings =
             gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
         let layout = gpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -111,7 +117,9 @@ fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
         (pipeline, bindings)
     });
     match made {
-        Ok((pipeline, bindings)) => Ok(Kernel { pipeline, bindings, seconds: start.elapsed().as_secs_f64() }),
+        Ok((pipeline, bindings)) => {
+            Ok(Kernel { pipeline, bindings, stepping, seconds: start.elapsed().as_secs_f64() })
+        }
         Err(error) => {
             let mut reason = error.to_string();
             if let Some((end, _)) = reason.char_indices().nth(MOST_REASON) {
@@ -123,11 +131,15 @@ fn kernel(device: &Device, shader: &Shader) -> Result<Kernel, RuntimeError> {
     }
 }
 
-fn layout_entries(shader: &Shader) -> Vec<wgpu::BindGroupLayoutEntry> {
+fn layout_entries(shader: &Shader, stepping: bool) -> Vec<wgpu::BindGroupLayoutEntry> {
     let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        ty: wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset: stepping && binding == 0,
+            min_binding_size: None,
+        },
         count: None,
     };
     let params = (shader.params_size > 0).then(|| entry(0, wgpu::BufferBindingType::Uniform));
@@ -138,29 +150,18 @@ fn layout_entries(shader: &Shader) -> Vec<wgpu::BindGroupLayoutEntry> {
     params.into_iter().chain(storage).collect()
 }
 
-/// The offsets of each dispatch's parameters in the program's uniform buffer, and its size.
-pub(crate) fn params_places(plan: &Plan, program: &Program) -> (Vec<u64>, u64) {
-    let mut end = 0u64;
-    let places = program.dispatches.iter().map(|dispatch| {
-        let place = end;
-        let size = plan.shaders.get(dispatch.shader).map_or(0, |shader| u64::from(shader.params_size));
-        end += size.next_multiple_of(PARAMS_ALIGN);
-        place
-    });
-    (places.collect(), end)
-}
-
-/// The contents of the uniform buffer for given values of the symbols.
+/// The contents of the uniform buffer for given values of the symbols: of each step, where steps differ.
 pub(crate) fn params_bytes(
     program: &Program,
-    places: &[u64],
+    places: &[ParamsPlace],
+    counts: &[u64],
     size: u64,
     symbols: &[i64],
 ) -> Result<Vec<u8>, RuntimeError> {
     let too_large = || RuntimeError::Memory { needs: size, available: 0 };
     let mut bytes = vec![0u8; usize::try_from(size).map_err(|_| too_large())?];
-    for (dispatch, place) in program.dispatches.iter().zip(places) {
-        let start = usize::try_from(*place).map_err(|_| too_large())?;
+    let mut write = |dispatch: &Dispatch, at: u64, symbols: &[i64]| {
+        let start = usize::try_from(at).map_err(|_| too_large())?;
         let words = bytes.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>().0;
         for (word, param) in words.iter_mut().zip(&dispatch.params) {
             *word = match param {
@@ -171,6 +172,25 @@ pub(crate) fn params_bytes(
                 })?,
                 Param::Float(value) => value.to_ne_bytes(),
             };
+        }
+        Ok::<(), RuntimeError>(())
+    };
+    let all = || program.dispatches.iter().zip(places);
+    for (dispatch, place) in all().filter(|(_, place)| place.each == 0) {
+        write(dispatch, place.at, symbols)?;
+    }
+    let mut with_step = symbols.to_vec();
+    with_step.push(0);
+    for (repeat, count) in program.repeats.iter().zip(counts) {
+        let range = repeat.dispatches();
+        let varying = all().take(range.end).skip(range.start).filter(|(_, place)| place.each > 0);
+        for (dispatch, place) in varying {
+            for step in 0..*count {
+                if let Some(last) = with_step.last_mut() {
+                    *last = i64::try_from(step).unwrap_or(i64::MAX);
+                }
+                write(dispatch, place.at + u64::from(place.offset(step)), &with_step)?;
+            }
         }
     }
     Ok(bytes)

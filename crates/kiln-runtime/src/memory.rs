@@ -5,7 +5,7 @@ use kiln_plan::{BufferKind, Plan};
 use crate::adapters::{Capabilities, DeviceKind};
 use crate::device::Device;
 use crate::error::RuntimeError;
-use crate::load;
+use crate::steps;
 
 /// What a plan takes on a device, in bytes.
 pub(crate) struct Needs {
@@ -23,7 +23,7 @@ pub(crate) fn needs(plan: &Plan) -> Needs {
         };
         *sum = sum.saturating_add(buffer.size);
     }
-    let params = plan.programs.iter().map(|program| load::params_places(plan, program).1).sum::<u64>();
+    let params = plan.programs.iter().map(|program| steps::params_places(plan, program).1).sum::<u64>();
     let outputs = |program: &kiln_plan::Program| {
         let tensors = program.outputs.iter().filter_map(|output| plan.tensors.get(output.tensor));
         tensors.fold(0u64, |sum, tensor| sum.saturating_add(tensor.place.size))

@@ -5,6 +5,7 @@ use kiln_plan::Dispatch;
 use crate::error::RuntimeError;
 use crate::outputs::Readback;
 use crate::session::Session;
+use crate::steps::schedule;
 use crate::tensor::HostTensor;
 
 /// A query set holds so many timestamps at most; two belong to a dispatch.
@@ -20,7 +21,9 @@ pub struct KernelTime {
     pub name: String,
     /// Its kernel.
     pub shader: String,
-    /// What it took on the device: the median of all runs.
+    /// How often it was run: one, or the number of steps of its loop.
+    pub steps: usize,
+    /// What it took on the device, in all steps: the median of all runs.
     pub seconds: f64,
     /// Floating point operations.
     pub flops: f64,
@@ -54,11 +57,19 @@ impl Session {
         }
         let index = self.program_index(program)?;
         self.set_inputs(index, inputs)?;
-        let count = self.program(index)?.dispatches.len();
-        let sets = self.query_sets(count);
+        let steps = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
+        let steps = steps.map(|bound| bound.steps.clone()).unwrap_or_default();
+        let program = self.program(index)?;
+        let order: Vec<_> = schedule(program, &steps, 0..program.dispatches.len()).collect();
+        // Where the times of each dispatch are: one for each of its steps.
+        let mut places = vec![vec![]; program.dispatches.len()];
+        for (n, (dispatch, _)) in order.iter().enumerate() {
+            places.get_mut(*dispatch).into_iter().for_each(|places| places.push(n));
+        }
+        let sets = self.query_sets(order.len());
         let mut stamps = Vec::new();
         for _ in 0..runs.max(1) {
-            stamps.push(self.timed_run(index, count, &sets)?);
+            stamps.push(self.timed_run(index, &order, &sets)?);
         }
 
         let period = f64::from(self.device.queue.get_timestamp_period()) * 1e-9;
@@ -67,8 +78,11 @@ impl Session {
             from.zip(to).map_or(0.0, |(from, to)| to.saturating_sub(*from) as f64 * period)
         };
         let seconds = median(stamps.iter().map(|run| elapsed(run.first(), run.last())).collect());
-        let of_dispatch =
-            |i: usize| median(stamps.iter().map(|run| elapsed(run.get(2 * i), run.get(2 * i + 1))).collect());
+        let of_run = |run: &Vec<u64>, places: &[usize]| {
+            places.iter().map(|n| elapsed(run.get(2 * n), run.get(2 * n + 1))).sum::<f64>()
+        };
+        let steps_of = |i: usize| places.get(i).map_or(&[][..], Vec::as_slice);
+        let of_dispatch = |i: usize| median(stamps.iter().map(|run| of_run(run, steps_of(i))).collect());
 
         let bound = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
         let values = bound.map(|bound| bound.symbols.as_slice()).unwrap_or_default();
@@ -78,12 +92,15 @@ impl Session {
             name: dispatch.name.clone(),
             shader: self.plan.shaders.get(dispatch.shader).map(|s| s.name.clone()).unwrap_or_default(),
             seconds: of_dispatch(i),
-            flops: dispatch.flops.eval(values) as f64,
-            bytes: dispatch.bytes.eval(values) as f64,
+            steps: steps_of(i).len(),
+            flops: dispatch.flops.eval(values) as f64 * steps_of(i).len() as f64,
+            bytes: dispatch.bytes.eval(values) as f64 * steps_of(i).len() as f64,
             workgroups: *workgroups,
         };
         let dispatches = self.program(index)?.dispatches.iter().zip(workgroups).enumerate();
-        let kernels = dispatches.filter(|(_, (_, counts))| !counts.contains(&0)).map(kernel).collect();
+        let runs =
+            |(i, (_, counts)): &(usize, (_, &[u32; 3]))| !counts.contains(&0) && !steps_of(*i).is_empty();
+        let kernels = dispatches.filter(runs).map(kernel).collect();
         Ok(Profile { kernels, seconds })
     }
 
@@ -104,14 +121,15 @@ impl Session {
     fn timed_run(
         &mut self,
         index: usize,
-        count: usize,
+        order: &[(usize, u64)],
         sets: &[wgpu::QuerySet],
     ) -> Result<Vec<u64>, RuntimeError> {
+        let count = order.len();
         if count == 0 {
             return Ok(vec![]);
         }
         let mut encoder = self.encoder();
-        for i in 0..count {
+        for (i, at) in order.iter().enumerate() {
             let Some(set) = sets.get(2 * i / QUERIES) else { break };
             let query = u32::try_from(2 * i % QUERIES).unwrap_or(0);
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -122,7 +140,7 @@ impl Session {
                     end_of_pass_write_index: Some(query + 1),
                 }),
             });
-            self.encode_dispatches(&mut pass, index, i..i + 1)?;
+            self.encode_step(&mut pass, index, *at)?;
         }
         let size = 2 * count as u64 * STAMP;
         let resolved = self.device.device.create_buffer(&wgpu::BufferDescriptor {

@@ -10,6 +10,7 @@ use crate::error::RuntimeError;
 use crate::inputs::missing_input;
 use crate::load::{self, Kernel};
 use crate::outputs::{Outputs, Pending, Staging};
+use crate::steps::{ParamsPlace, params_places, schedule};
 use crate::symbols::values_text;
 use crate::tensor::HostTensor;
 use crate::{adapters::DeviceOptions, memory};
@@ -75,7 +76,7 @@ pub struct Session {
 /// A program with everything of it on the device.
 pub(crate) struct Ready {
     pub params: Option<wgpu::Buffer>,
-    pub params_places: Vec<u64>,
+    pub params_places: Vec<ParamsPlace>,
     pub params_size: u64,
     pub bind_groups: Vec<wgpu::BindGroup>,
     /// What follows from the shapes of the inputs; `None` before there were any.
@@ -86,6 +87,8 @@ pub(crate) struct Ready {
 pub(crate) struct Bound {
     pub symbols: Vec<i64>,
     pub workgroups: Vec<[u32; 3]>,
+    /// How many steps each repeat has.
+    pub steps: Vec<u64>,
 }
 
 impl Session {
@@ -116,7 +119,7 @@ impl Session {
         })?;
         let upload_seconds = start.elapsed().as_secs_f64();
         let kernel_start = Instant::now();
-        let kernels = load::kernels(device, &plan.shaders)?;
+        let kernels = load::kernels(device, plan)?;
         let kernel_seconds = kernel_start.elapsed().as_secs_f64();
         let programs = memory::guarded(device, "binding buffers", needs.total, || {
             plan.programs
@@ -247,21 +250,53 @@ impl Session {
         let program = self.program(index)?;
         let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
         let bound = ready.bound.as_ref().ok_or_else(|| missing_input(&self.plan, program))?;
-        let all = program.dispatches.iter().zip(&bound.workgroups).zip(&ready.bind_groups);
         let mut current = None;
-        for ((dispatch, [x, y, z]), bind_group) in all.skip(range.start).take(range.len()) {
-            if *x == 0 || *y == 0 || *z == 0 {
-                continue;
-            }
-            if current != Some(dispatch.shader)
-                && let Some(kernel) = self.kernels.get(dispatch.shader)
-            {
-                pass.set_pipeline(&kernel.pipeline);
-                current = Some(dispatch.shader);
-            }
-            pass.set_bind_group(0, bind_group, &[]);
-            pass.dispatch_workgroups(*x, *y, *z);
+        let end = range.end.min(program.dispatches.len());
+        for (n, step) in schedule(program, &bound.steps, range.start..end) {
+            self.encode_dispatch(pass, (program, ready, bound), (n, step), &mut current);
         }
+        Ok(())
+    }
+
+    /// Records a dispatch in one of its steps; `current` is the shader that is set.
+    fn encode_dispatch(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        (program, ready, bound): (&Program, &Ready, &Bound),
+        (n, step): (usize, u64),
+        current: &mut Option<usize>,
+    ) {
+        let (Some(dispatch), Some([x, y, z])) = (program.dispatches.get(n), bound.workgroups.get(n)) else {
+            return;
+        };
+        let (Some(kernel), Some(bind_group), Some(place)) =
+            (self.kernels.get(dispatch.shader), ready.bind_groups.get(n), ready.params_places.get(n))
+        else {
+            return;
+        };
+        if *x == 0 || *y == 0 || *z == 0 {
+            return;
+        }
+        if *current != Some(dispatch.shader) {
+            pass.set_pipeline(&kernel.pipeline);
+            *current = Some(dispatch.shader);
+        }
+        let offset = [place.offset(step)];
+        pass.set_bind_group(0, bind_group, if kernel.stepping { &offset } else { &[] });
+        pass.dispatch_workgroups(*x, *y, *z);
+    }
+
+    /// Records a dispatch as [`Session::encode_dispatches`] does, in one of its steps.
+    pub(crate) fn encode_step(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        index: usize,
+        at: (usize, u64),
+    ) -> Result<(), RuntimeError> {
+        let program = self.program(index)?;
+        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
+        let bound = ready.bound.as_ref().ok_or_else(|| missing_input(&self.plan, program))?;
+        self.encode_dispatch(pass, (program, ready, bound), at, &mut None);
         Ok(())
     }
 
@@ -324,7 +359,7 @@ impl Ready {
         kernels: &[Kernel],
         buffers: &[wgpu::Buffer],
     ) -> Result<Self, RuntimeError> {
-        let (params_places, params_size) = load::params_places(plan, program);
+        let (params_places, params_size) = params_places(plan, program);
         let params = (params_size > 0).then(|| {
             device.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("parameters"),
@@ -333,8 +368,8 @@ impl Ready {
                 mapped_at_creation: false,
             })
         });
-        let bind = |(dispatch, place): (_, &u64)| {
-            let params = params.as_ref().map(|buffer| (buffer, *place));
+        let bind = |(dispatch, place): (_, &ParamsPlace)| {
+            let params = params.as_ref().map(|buffer| (buffer, place.at));
             load::bind_group(device, plan, dispatch, kernels, buffers, params)
         };
         let bind_groups =

@@ -38,12 +38,12 @@ impl Session {
                         continue;
                     }
                     let harmless = self.without_state(dispatch);
-                    let params = ready.params.as_ref().map(|buffer| (buffer, *place));
+                    let params = ready.params.as_ref().map(|buffer| (buffer, place.at));
                     let (device, plan) = (&self.device, &self.plan);
                     let bind_group =
                         load::bind_group(device, plan, &harmless, &self.kernels, &buffers, params)?;
                     pass.set_pipeline(&kernel.pipeline);
-                    pass.set_bind_group(0, &bind_group, &[]);
+                    pass.set_bind_group(0, &bind_group, if kernel.stepping { &[0] } else { &[] });
                     pass.dispatch_workgroups(1, 1, 1);
                 }
             }

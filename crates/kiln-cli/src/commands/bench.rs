@@ -273,7 +273,7 @@ fn profile_table(profile: &Profile) -> Table {
 
 fn profile_json(profile: &Profile) -> serde_json::Value {
     let kernels = profile.kernels.iter().map(|k| {
-        json!({ "layers": k.name, "kernel": k.shader, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes })
+        json!({ "layers": k.name, "kernel": k.shader, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes, "steps": k.steps })
     });
     json!({ "seconds": profile.seconds, "kernels": kernels.collect::<Vec<_>>() })
 }

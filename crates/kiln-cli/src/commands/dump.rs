@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use kiln::graph::Graph;
+use kiln::graph::{Graph, Op};
 use kiln::{Compiled, CompiledProgram, Model, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
@@ -221,30 +221,38 @@ fn fused_form(program: &CompiledProgram, format: Format) -> Result<Vec<u8>> {
 }
 
 fn graph_json(graph: &Graph) -> String {
+    format!("{:#}\n", graph_value(graph))
+}
+
+fn graph_value(graph: &Graph) -> serde_json::Value {
     let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
     let value = |id: &kiln::graph::ValueId| json!({ "name": name(id), "type": graph.ty(*id).to_string() });
     let nodes: Vec<_> = graph
         .nodes()
         .iter()
         .map(|node| {
-            json!({
+            let mut shown = json!({
                 "name": node.name,
                 "operator": node.op.name(),
                 "inputs": node.inputs.iter().map(name).collect::<Vec<_>>(),
                 "outputs": node.outputs.iter().map(value).collect::<Vec<_>>(),
-            })
+            });
+            if let Op::Loop(op) = &node.op {
+                shown["steps"] = json!(op.steps.to_string());
+                shown["body"] = graph_value(&op.body);
+            }
+            shown
         })
         .collect();
     let outputs: Vec<_> =
         graph.outputs().iter().map(|o| json!({ "name": o.name, "value": name(&o.value) })).collect();
-    let value = json!({
+    json!({
         "name": graph.name,
         "inputs": graph.inputs().iter().map(value).collect::<Vec<_>>(),
         "states": graph.states().iter().map(value).collect::<Vec<_>>(),
         "nodes": nodes,
         "outputs": outputs,
-    });
-    format!("{value:#}\n")
+    })
 }
 
 fn fused_json(compiled: &CompiledProgram) -> String {
@@ -364,6 +372,16 @@ fn plan_text(plan: &Plan) -> String {
             ]);
         }
         out += &dispatches.to_string();
+        if !program.repeats.is_empty() {
+            let mut repeats =
+                Table::new(&[("loop", Align::Left), ("dispatches", Align::Left), ("steps", Align::Left)]);
+            for repeat in &program.repeats {
+                let range = repeat.dispatches();
+                let last = range.end.saturating_sub(1);
+                repeats.row([repeat.name.clone(), format!("{} to {last}", range.start), text(&repeat.steps)]);
+            }
+            out += &format!("\n{repeats}");
+        }
     }
     out
 }
@@ -413,7 +431,14 @@ fn plan_json(plan: &Plan) -> String {
                 })
                 .collect();
             let outputs: Vec<_> = p.outputs.iter().map(|o| json!({ "name": o.name, "tensor": o.tensor })).collect();
-            json!({ "name": p.name, "inputs": p.inputs, "outputs": outputs, "dispatches": dispatches })
+            let repeats: Vec<_> = p
+                .repeats
+                .iter()
+                .map(|r| json!({ "name": r.name, "first": r.first, "count": r.count, "steps": text(&r.steps) }))
+                .collect();
+            json!({
+                "name": p.name, "inputs": p.inputs, "outputs": outputs, "dispatches": dispatches, "repeats": repeats,
+            })
         })
         .collect();
     let value = json!({

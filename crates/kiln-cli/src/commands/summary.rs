@@ -139,9 +139,10 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
             .programs
             .iter()
             .map(|program| {
-                let dispatches = program.dispatches.iter();
-                let rows = dispatches
-                    .map(|d| json!({ "name": d.name, "kernel": shader(d.shader), "flops": text(&d.flops) }));
+                let rows = program.dispatches.iter().enumerate().map(|(n, d)| {
+                    let steps = program.repeat_of(n).map_or_else(|| "1".into(), |repeat| text(&repeat.steps));
+                    json!({ "name": d.name, "kernel": shader(d.shader), "flops": text(&d.flops), "steps": steps })
+                });
                 json!({ "name": program.name, "dispatches": rows.collect::<Vec<_>>() })
             })
             .collect();
@@ -160,8 +161,13 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
     for program in &plan.programs {
         let mut table =
             Table::new(&[("layers", Align::Left), ("kernel", Align::Left), ("operations", Align::Right)]);
-        for dispatch in &program.dispatches {
-            table.row([dispatch.name.clone(), shader(dispatch.shader).to_owned(), text(&dispatch.flops)]);
+        for (n, dispatch) in program.dispatches.iter().enumerate() {
+            let flops = text(&dispatch.flops);
+            let operations = match program.repeat_of(n) {
+                Some(repeat) => format!("{} x ({flops})", text(&repeat.steps)),
+                None => flops,
+            };
+            table.row([dispatch.name.clone(), shader(dispatch.shader).to_owned(), operations]);
         }
         showln!("program {}\n\n{table}", shorten(&program.name, 200))?;
     }
@@ -244,7 +250,7 @@ fn layers(graph: &Graph, buffers: &[String]) -> Vec<Layer> {
     layers
 }
 
-/// Multiply-adds of convolutions and matrix products.
+/// Multiply-adds of convolutions and matrix products, in loops those of all steps.
 fn products(graph: &Graph, node: &Node) -> Dim {
     let Some(output) = node.outputs.first() else { return 0.into() };
     let elements = graph.ty(*output).elements();
@@ -257,6 +263,10 @@ fn products(graph: &Graph, node: &Node) -> Dim {
             let shape = &graph.ty(node.inputs[0]).shape;
             let k = shape.len() - if op.transpose_a { 2 } else { 1 };
             elements * shape[k].clone()
+        }
+        Op::Loop(op) => {
+            let step = op.body.nodes().iter().map(|node| products(&op.body, node));
+            &step.fold(Dim::from(0), |sum, products| sum + products) * &op.steps
         }
         _ => 0.into(),
     }

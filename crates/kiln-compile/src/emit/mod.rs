@@ -15,7 +15,7 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim, Graph};
-use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Requirements, Tensor};
+use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Repeat, Requirements, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -177,7 +177,20 @@ impl Emitter<'_> {
             dispatches.push(self.dispatch(number, program, launch)?);
         }
         let guards = self.symbols.guards(&program.guards);
-        Ok(Program { name: program.name.clone(), inputs, outputs, dispatches, guards })
+        let repeats = program.repeats.iter().map(|repeat| Repeat {
+            name: repeat.name.clone(),
+            first: repeat.launches.start,
+            count: repeat.launches.len(),
+            steps: self.symbols.expr(&repeat.steps),
+        });
+        Ok(Program {
+            name: program.name.clone(),
+            inputs,
+            outputs,
+            dispatches,
+            guards,
+            repeats: repeats.collect(),
+        })
     }
 
     fn dispatch(

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use kiln_plan::{Access, Buffer, BufferKind, Range, Requirements, Segment};
 
 use super::arenas::{live_ranges, plan};
-use super::live_range::ALIGNMENT;
+use super::live_range::{ALIGNMENT, through};
 use super::report::MemoryReport;
 use super::symbols::Symbols;
 use crate::error::CompileError;
@@ -139,7 +139,10 @@ impl Places {
         };
         let given: Vec<BufferId> = program.inputs.iter().map(|n| program.tensor(*n).buffer).collect();
         let kept: Vec<BufferId> = program.outputs.iter().map(|(_, n)| program.tensor(*n).buffer).collect();
-        let ranges = live_ranges(&program.launches, &sizes, &given, &kept);
+        let mut ranges = live_ranges(&program.launches, &sizes, &given, &kept);
+        for repeat in &program.repeats {
+            through(&mut ranges, &repeat.launches, &program.launches, &given);
+        }
         let arenas = plan(&ranges, &program.launches, target.max_buffer_size.min(PREFERRED_BUFFER));
         for (n, size) in arenas.sizes.iter().enumerate() {
             if *size > target.max_buffer_size {

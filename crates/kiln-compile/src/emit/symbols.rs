@@ -6,6 +6,7 @@ use kiln_graph::{Atom, Bindings, Bounds, Dim, Graph};
 use kiln_plan::{Expr, Factor, Guard, Param, Relation, Symbol, Term};
 
 use crate::lower::program::Lowered;
+use crate::memory::buffer::STEP;
 use crate::wgsl::params::Uniform;
 
 /// The symbols of a plan: those of all its programs.
@@ -45,8 +46,11 @@ impl<'a> Symbols<'a> {
                 .iter()
                 .map(|atom| match atom {
                     Atom::Symbol(name) => {
-                        // All symbols of a graph are in the shapes of its inputs; the verifier sees to that.
-                        Factor::Symbol(self.names.iter().position(|n| n == name).unwrap_or(usize::MAX))
+                        // All symbols of a graph are in the shapes of its inputs; the verifier sees to that. A step is
+                        // the symbol behind them.
+                        let step = (**name == *STEP).then_some(self.names.len());
+                        let listed = self.names.iter().position(|n| n == name);
+                        Factor::Symbol(listed.or(step).unwrap_or(usize::MAX))
                     }
                     Atom::FloorDiv(dim, divisor) => Factor::FloorDiv(self.expr(dim), *divisor),
                     Atom::Min(a, b) => Factor::Min(self.expr(a), self.expr(b)),

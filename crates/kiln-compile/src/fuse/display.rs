@@ -9,18 +9,31 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use kiln_graph::ops::BinaryOp;
+use kiln_graph::ops::{BinaryOp, Loop};
 use kiln_graph::{Graph, Op, ValueId};
 
-use super::{Fusion, Group};
+use super::{FuseLimits, Fusion, Group, fuse};
 
 impl Fusion {
     /// The groups as text: what `kiln dump --stage fused` shows.
     pub fn display(&self, graph: &Graph) -> impl fmt::Display {
         fmt::from_fn(move |f| {
-            self.groups.iter().try_for_each(|group| f.write_str(&Text::new(graph, group).block()))
+            self.groups.iter().try_for_each(|group| {
+                f.write_str(&Text::new(graph, group).block())?;
+                match group.anchor.map(|id| &graph.node(id).op) {
+                    Some(Op::Loop(op)) => body(op, f),
+                    Some(_) | None => Ok(()),
+                }
+            })
         })
     }
+}
+
+/// The groups of a loop's body, behind the loop.
+fn body(op: &Loop, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "  {} steps of", op.steps)?;
+    let groups = fuse(&op.body, &FuseLimits::default()).display(&op.body).to_string();
+    groups.lines().try_for_each(|line| writeln!(f, "    {line}"))
 }
 
 struct Text<'a> {

@@ -125,6 +125,7 @@ fn role(op: &Op) -> Role {
         | Op::Random(_)
         | Op::Dropout(_)
         | Op::StopGradient
+        | Op::Loop(_)
         | Op::ConvGradWeight(_) => Role::Alone,
     }
 }

@@ -136,6 +136,7 @@ fn operation(values: &Values<'_>, group: &Group, id: NodeId) -> Result<Operation
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => {
             Operation::Simple { op: "map", elements: elements(values, group.outputs.first()) }
         }
+        Op::Loop(_) => return Err(defect("is a loop, which is lowered step by step")),
         Op::BatchNorm(_) => {
             return Err(defect("should have been rewritten as arithmetic by the pass `decompose`"));
         }

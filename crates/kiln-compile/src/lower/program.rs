@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::{Bindings, Graph, Guard};
 
 use super::im2col::Im2cols;
-use super::realize::{Launch, Lowering};
+use super::realize::{Launch, Lowering, Repeated};
 use super::updates::update_states;
 use crate::error::CompileError;
 use crate::fuse::Fusion;
@@ -51,6 +51,8 @@ pub(crate) struct Lowered {
     pub tensors: Vec<Tensor>,
     /// Launches in order.
     pub launches: Vec<Launch>,
+    /// Which of them are repeated.
+    pub repeats: Vec<Repeated>,
     /// What was chosen, group by group.
     pub selections: Vec<Selection>,
     /// Most loop iterations of an invocation.
@@ -93,6 +95,7 @@ pub(crate) fn lower(
         templates,
         im2cols: Im2cols::default(),
         launches: vec![],
+        repeats: vec![],
         selections: vec![],
         loop_iterations: 0,
     };
@@ -121,6 +124,7 @@ pub(crate) fn lower(
         buffers: values.buffers,
         tensors: values.tensors,
         launches: lowering.launches,
+        repeats: lowering.repeats,
         selections: lowering.selections,
         loop_iterations: lowering.loop_iterations,
     })

@@ -1,12 +1,15 @@
 //! The driver: from a group to launches. A problem is described, a kernel chosen, operands laid out as it demands, and
 //! its launches rendered.
 
-use kiln_graph::Dim;
+use std::ops::Range;
+
+use kiln_graph::{Dim, Op};
 use kiln_plan::Access;
 
 use super::describe::describe;
 use super::im2col::Im2cols;
 use super::layouts::Layouts;
+use super::loops::lower_loop;
 use super::views::{ViewNode, lower_view};
 use crate::element::{Vec4Access, memory_scalar};
 use crate::error::CompileError;
@@ -38,6 +41,17 @@ pub(crate) struct Launch {
     pub flops: Dim,
 }
 
+/// Launches that are run once for each step of a loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeated {
+    /// The loop.
+    pub name: String,
+    /// The launches of a step.
+    pub launches: Range<usize>,
+    /// How many steps there are.
+    pub steps: Dim,
+}
+
 /// What the lowering of one graph has gathered so far.
 pub(crate) struct Lowering<'t, 'a> {
     /// Where values are.
@@ -52,6 +66,8 @@ pub(crate) struct Lowering<'t, 'a> {
     pub im2cols: Im2cols,
     /// Launches in order.
     pub launches: Vec<Launch>,
+    /// Which of them are repeated.
+    pub repeats: Vec<Repeated>,
     /// What was chosen, group by group.
     pub selections: Vec<Selection>,
     /// Most loop iterations of an invocation so far.
@@ -63,6 +79,11 @@ impl<'a> Lowering<'_, 'a> {
     pub(crate) fn group(&mut self, group: &Group) -> Result<(), CompileError> {
         if let Some(view) = ViewNode::of(self.values.graph, group) {
             return self.converting(|layouts| lower_view(layouts, &view));
+        }
+        if let Some(node) = group.anchor.map(|id| self.values.graph.node(id))
+            && let Op::Loop(op) = &node.op
+        {
+            return lower_loop(self, node, op);
         }
         let problem = describe(&self.values, group)?;
         let target = self.values.target;

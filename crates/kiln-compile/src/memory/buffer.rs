@@ -11,6 +11,9 @@ pub(crate) struct BufferId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TensorId(pub usize);
 
+/// The symbol that is the number of a loop's step, in the views of its body. No model has one of this name.
+pub(crate) const STEP: &str = "%step";
+
 /// What a buffer holds.
 #[derive(Clone, Debug)]
 pub(crate) enum BufferInit {

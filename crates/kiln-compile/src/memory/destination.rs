@@ -85,6 +85,14 @@ pub(crate) fn destination(
     let dense = row_major(ty.rank(), 1);
     let unpadded = layout::elements(layout, &ty.shape) == layout::elements(&dense, &ty.shape);
     let same = unpadded && layout.order == dense.order;
+    if let Some(tensor) = values.carried_place(value) {
+        let (buffer, has) = (values.tensor(tensor).buffer, values.tensor(tensor).layout.clone());
+        let padded = layout::elements(&has, &ty.shape) != layout::elements(&dense, &ty.shape);
+        if !padded && values.buffer(buffer).element == values.element(value)? {
+            let tensor = values.place_in(value, has, buffer);
+            return Ok(Destination::Dense(values.tensor_view(tensor), tensor));
+        }
+    }
     if values.is_only_output(value) && !same {
         let tensor = values.place(value, dense, BufferInit::Activation)?;
         return Ok(Destination::Dense(values.tensor_view(tensor), tensor));

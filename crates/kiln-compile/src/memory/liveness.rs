@@ -53,6 +53,16 @@ impl Liveness {
         *last = self.last_use[id.index()].max(*last);
     }
 
+    /// Keeps a buffer from ever being overwritten: what a loop reads, its next steps read, too.
+    pub(crate) fn pin(&mut self, buffer: BufferId) {
+        self.last_reader.insert(buffer, usize::MAX);
+    }
+
+    /// Whether neither the present group nor one after it reads a buffer.
+    pub(crate) fn is_dead(&self, buffer: BufferId) -> bool {
+        self.last_reader.get(&buffer).is_none_or(|last| *last < self.group)
+    }
+
     /// Whether no group after the present one reads a buffer.
     pub(crate) fn is_last_reader(&self, buffer: BufferId) -> bool {
         self.last_reader.get(&buffer).is_none_or(|last| *last <= self.group)

@@ -53,6 +53,7 @@ fn keeps_elements(op: &Op) -> bool {
         | Op::Dropout(_)
         | Op::StopGradient
         | Op::ConvGradWeight(_)
-        | Op::PoolGrad(_) => false,
+        | Op::PoolGrad(_)
+        | Op::Loop(_) => false,
     }
 }

@@ -56,22 +56,7 @@ impl<'a> Values<'a> {
         fusion: &Fusion,
         states: &States,
     ) -> Result<Self, CompileError> {
-        let mut this = Self {
-            graph,
-            host_types,
-            target,
-            max,
-            buffers: Vec::new(),
-            tensors: Vec::new(),
-            liveness: Liveness::of(graph, fusion),
-            aliases: concat_aliases(graph, fusion),
-            states: HashMap::new(),
-            updates: HashMap::new(),
-            views: HashMap::new(),
-            versions: HashMap::new(),
-            is_precise: precise(graph),
-            packed: HashMap::new(),
-        };
+        let mut this = Self::empty(graph, host_types, target, max, fusion);
         for id in graph.inputs() {
             let layout = layout::row_major(graph.ty(*id).rank(), 1);
             let tensor = this.place(*id, layout, BufferInit::Input)?;
@@ -88,6 +73,54 @@ impl<'a> Values<'a> {
             this.updates.insert(update.value, update.state);
         }
         Ok(this)
+    }
+
+    /// Nothing yet, not even inputs: of the body of a loop, which are where they are outside.
+    pub(crate) fn empty(
+        graph: &'a Graph,
+        host_types: &'a Graph,
+        target: &'a Target,
+        max: &'a Bindings,
+        fusion: &Fusion,
+    ) -> Self {
+        Self {
+            graph,
+            host_types,
+            target,
+            max,
+            buffers: Vec::new(),
+            tensors: Vec::new(),
+            liveness: Liveness::of(graph, fusion),
+            aliases: concat_aliases(graph, fusion),
+            states: HashMap::new(),
+            updates: HashMap::new(),
+            views: HashMap::new(),
+            versions: HashMap::new(),
+            is_precise: precise(graph),
+            packed: HashMap::new(),
+        }
+    }
+
+    /// Lets `tensor` be where `input` is carried from step to step, as `becomes` after this one.
+    pub(crate) fn carry(
+        &mut self,
+        input: ValueId,
+        tensor: TensorId,
+        becomes: ValueId,
+    ) -> Result<(), CompileError> {
+        self.register(input, tensor)?;
+        self.states.insert(self.tensor(tensor).buffer, input);
+        self.updates.entry(becomes).or_insert(input);
+        Ok(())
+    }
+
+    /// The tensor that `value` may be written to, because it is the next of what is carried there, which no group reads any
+    /// more.
+    pub(crate) fn carried_place(&self, value: ValueId) -> Option<TensorId> {
+        let tensor = *self.versions(*self.updates.get(&value)?).first()?;
+        let buffer = self.tensor(tensor).buffer;
+        let is_carried = matches!(self.buffer(buffer).init, BufferInit::Activation);
+        (is_carried && self.states.contains_key(&buffer) && self.liveness.is_dead(buffer)).then_some(tensor)
     }
 
     /// The maximum of a dimension.
@@ -204,13 +237,14 @@ impl<'a> Values<'a> {
     }
 
     /// Whether the group that is being lowered is the last to read a buffer, so that it may be overwritten by
-    /// `result`. That of a state may only become what the state becomes.
+    /// `result`. That of a state, or of what is carried from step to step of
+    /// a loop, may only become what that becomes.
     pub(crate) fn dies(&self, buffer: BufferId, result: ValueId) -> bool {
         let may_change = match &self.buffer(buffer).init {
             BufferInit::Weights(_) => false,
-            BufferInit::Input | BufferInit::Activation => true,
-            BufferInit::State(_) => {
-                self.updates.get(&result).is_some_and(|state| self.states.get(&buffer) == Some(state))
+            BufferInit::Input | BufferInit::Activation | BufferInit::State(_) => {
+                let state = self.states.get(&buffer);
+                state.is_none_or(|state| self.updates.get(&result) == Some(state))
             }
         };
         may_change && self.liveness.is_last_reader(buffer)

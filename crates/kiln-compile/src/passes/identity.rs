@@ -100,6 +100,7 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
         | Op::Random(_)
         | Op::ConvGradWeight(_)
         | Op::PoolGrad(_)
+        | Op::Loop(_)
         | Op::Iota(_) => false,
     };
     nothing.then_some(first)

@@ -4,6 +4,7 @@
 //! after), the interface (names of inputs, states and outputs) and the user's names of whatever it keeps.
 
 pub mod affine;
+pub mod bodies;
 pub mod common;
 mod constant;
 pub mod dead_code;
@@ -18,4 +19,4 @@ pub mod recompute;
 mod uses;
 pub mod windows;
 
-pub use pipeline::{INFERENCE, Pass, PassError, TRAINING, run};
+pub use pipeline::{BODY, INFERENCE, Pass, PassError, TRAINING, run};

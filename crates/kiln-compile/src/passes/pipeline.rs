@@ -16,6 +16,7 @@ pub const INFERENCE: &[(&str, Pass)] = &[
     ("common", super::common::run),
     ("affine", super::affine::run),
     ("pad", super::pad::run),
+    ("bodies", super::bodies::run),
     ("dead_code", super::dead_code::run),
 ];
 
@@ -29,6 +30,21 @@ pub const TRAINING: &[(&str, Pass)] = &[
     ("common", super::common::run),
     ("pad", super::pad::run),
     ("recompute", super::recompute::run),
+    ("bodies", super::bodies::run),
+    ("dead_code", super::dead_code::run),
+];
+
+/// The passes of the body of a loop, in their order.
+pub const BODY: &[(&str, Pass)] = &[
+    ("decompose", super::decompose::run),
+    ("windows", super::windows::run),
+    ("elementary", super::elementary::run),
+    ("fold", super::fold::run),
+    ("identity", super::identity::run),
+    ("common", super::common::run),
+    ("affine", super::affine::run),
+    ("pad", super::pad::run),
+    ("bodies", super::bodies::run),
     ("dead_code", super::dead_code::run),
 ];
 

@@ -1,7 +1,7 @@
 //! From a model to its loss and the gradients of its parameters.
 
 use kiln_graph::ops::UnaryOp;
-use kiln_graph::{DType, Formula, Graph, GraphError, ValueId};
+use kiln_graph::{DType, Formula, Graph, GraphError, MOST_UNROLLED, ValueId, unrolled};
 
 use super::mode::{TrainingMode, training as training_mode};
 use super::names::{LOSS, TARGET};
@@ -25,7 +25,7 @@ pub(super) struct Backward {
 
 impl Backward {
     pub(super) fn new(model: &Graph, training: &Training) -> Result<Self, GraphError> {
-        let model = training.model.as_ref().unwrap_or(model);
+        let model = &unrolled(training.model.as_ref().unwrap_or(model), MOST_UNROLLED)?;
         let parameters = training.parameters(model);
         if parameters.is_empty() {
             return Err(GraphError::Unsuitable(no_parameters(model, training)));

@@ -1,6 +1,6 @@
 //! The programs of a training plan; those that only answer and compare are made here.
 
-use kiln_graph::{Graph, GraphError, ValueId};
+use kiln_graph::{Graph, GraphError, MOST_UNROLLED, ValueId, unrolled};
 
 use super::loss::Loss;
 use super::names::{LOSS, TARGET};
@@ -10,6 +10,8 @@ use super::step::step;
 
 /// The programs of a training plan, by name: `inference`, `evaluate`, `train`.
 pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
+    // Loops have no gradients, and what is compared is what is trained.
+    let model = &unrolled(model, MOST_UNROLLED)?;
     Ok(vec![
         ("inference", answering(model, training)?.0),
         ("evaluate", evaluation(model, training)?),

@@ -71,7 +71,8 @@ pub(crate) fn compute(
         | Op::Dropout(_)
         | Op::StopGradient
         | Op::ConvGradWeight(_)
-        | Op::PoolGrad(_) => Err(CompileError::Unsupported {
+        | Op::PoolGrad(_)
+        | Op::Loop(_) => Err(CompileError::Unsupported {
             node: node.name.clone(),
             message: format!("{} is not an elementwise operator", node.op.name()),
         }),

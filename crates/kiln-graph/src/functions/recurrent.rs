@@ -1,7 +1,9 @@
-//! Recurrent networks, unrolled step by step.
+//! Recurrent networks: short ones of a fixed length step by step, others as loops.
 //!
 //! What the input contributes is one matrix product for all steps; each step then has a product with the state and
-//! elementwise arithmetic. The gradient follows, as of anything else in the graph.
+//! elementwise arithmetic. The gradient follows, as of anything else in the graph, if the length is fixed.
+
+mod looped;
 
 use crate::dim::Dim;
 use crate::error::GraphError;
@@ -13,9 +15,6 @@ use crate::tensor::DType;
 use super::activation;
 
 const NAME: &str = "recurrent";
-
-/// A step is some ten to twenty nodes.
-const MOST_STEPS: usize = 1024;
 
 /// The activation of a gate or a state.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,8 +162,18 @@ pub struct States {
     pub cell: Option<ValueId>,
 }
 
-/// What multiplies rows by a weight: `x W^T` of `x [N, I]` and `W [rows, I]`.
-pub type Product<'a> = &'a dyn Fn(&mut Formula<'_>, ValueId, ValueId) -> Made;
+/// What multiplies rows by a weight: `x W^T` of `x [N, I]` and `W [rows, I]`, which come before values of its own.
+pub type Multiply = dyn Fn(&mut Formula<'_>, ValueId, ValueId, &[ValueId]) -> Made;
+
+/// A kind of matrix product.
+pub struct Product<'a> {
+    /// What multiplies.
+    pub multiply: &'a Multiply,
+    /// What it takes besides the weight of the input.
+    pub input: Vec<ValueId>,
+    /// What it takes besides the weight of the state.
+    pub state: Vec<ValueId>,
+}
 
 /// Runs `x [T, N, I]` through one direction of a recurrent network.
 pub fn recurrent(
@@ -173,19 +182,21 @@ pub fn recurrent(
     weights: &Weights,
     how: &Recurrence,
 ) -> Result<States, GraphError> {
-    let product = |f: &mut Formula<'_>, x, weight| {
-        f.matmul(MatMul { transpose_a: false, transpose_b: true }, x, weight)
-    };
-    recurrent_with(f, x, weights, how, &product)
+    recurrent_with(f, x, weights, how, &Product { multiply: &plain, input: vec![], state: vec![] })
 }
 
-/// As [`recurrent`], with another kind of matrix product, which may know weights of its own.
+/// The product of floats.
+pub fn plain(f: &mut Formula<'_>, x: ValueId, weight: ValueId, _: &[ValueId]) -> Made {
+    f.matmul(MatMul { transpose_a: false, transpose_b: true }, x, weight)
+}
+
+/// As [`recurrent`], with another kind of matrix product.
 pub fn recurrent_with(
     f: &mut Formula<'_>,
     x: ValueId,
     weights: &Weights,
     how: &Recurrence,
-    product: Product<'_>,
+    product: &Product<'_>,
 ) -> Result<States, GraphError> {
     let gates = how.cell.gates();
     let (shape, rows) = (f.shape(x), f.shape(weights.state));
@@ -199,13 +210,11 @@ pub fn recurrent_with(
             format!("the state's weight {} should have {gates} gates of its size", f.ty(weights.state));
         return f.mismatch(NAME, message);
     };
-    let Some(count) = steps.as_usize().filter(|steps| (1..=MOST_STEPS).contains(steps)) else {
-        let message =
-            format!("sequences of {steps} steps; 1 to {MOST_STEPS} are supported, as they are unrolled");
-        return Err(GraphError::Unsuitable(message));
-    };
+    if steps.is(0) {
+        return Err(GraphError::Unsuitable("sequences of 0 steps are not supported".into()));
+    }
     let flat = f.reshape(x, vec![steps * batch, inputs.clone()])?;
-    let mut projected = product(f, flat, weights.input)?;
+    let mut projected = (product.multiply)(f, flat, weights.input, &product.input)?;
     if let Some((input, state)) = weights.biases {
         projected = f.add(projected, input)?;
         if !matches!(how.cell, Cell::Gru { .. }) {
@@ -213,8 +222,12 @@ pub fn recurrent_with(
         }
     }
     let projected = f.reshape(projected, vec![steps.clone(), batch.clone(), (gates * hidden).into()])?;
-    let step = Step { weights, how, product, hidden, batch: batch.clone() };
     let lengths = how.lengths.map(|lengths| column(f, lengths, batch)).transpose()?;
+    let count = match steps.as_usize() {
+        Some(count) if !looped::is_long(steps) => count,
+        _ => return looped::looped(f, projected, (weights, how, product), hidden, lengths),
+    };
+    let step = Step { weights, how, product, hidden, batch: batch.clone() };
     let (mut h, mut c) = (how.first_hidden, how.first_cell);
     let mut made: Vec<Option<ValueId>> = vec![None; count];
     for n in 0..count {
@@ -259,7 +272,7 @@ fn wide(n: usize) -> i64 {
 struct Step<'a> {
     weights: &'a Weights,
     how: &'a Recurrence,
-    product: Product<'a>,
+    product: &'a Product<'a>,
     hidden: usize,
     batch: Dim,
 }
@@ -312,7 +325,7 @@ impl Step<'_> {
     /// The state's contribution to some gates.
     fn of_state(&self, f: &mut Formula<'_>, h: ValueId, first: usize, count: usize) -> Made {
         let rows = self.rows(f, first, count)?;
-        (self.product)(f, h, rows)
+        (self.product.multiply)(f, h, rows, &self.product.state)
     }
 
     fn with_state(

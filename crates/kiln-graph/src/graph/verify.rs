@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Def, Graph, Value, ValueId};
 use crate::error::GraphError;
+use crate::ops::Op;
 use crate::tensor::TensorType;
 
 impl Graph {
@@ -40,6 +41,9 @@ impl Graph {
                 op: node.op.name(),
                 source,
             })?;
+            if let Op::Loop(op) = &node.op {
+                op.body.verify()?;
+            }
             let mut stored: Vec<&TensorType> = Vec::new();
             for (position, id) in node.outputs.iter().enumerate() {
                 let value = self.existing(*id)?;

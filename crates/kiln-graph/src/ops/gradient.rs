@@ -190,6 +190,7 @@ impl Op {
             Op::Resize(op) => op.gradient(at),
             Op::Dropout(_) => Ok(vec![Some(at.dy()?)]),
             Op::StopGradient => super::stop_gradient::gradient(at),
+            Op::Loop(op) => op.gradient(at),
             // Indices and sizes do not change when the elements do a little.
             Op::ArgReduce(_)
             | Op::ArgSort(_)

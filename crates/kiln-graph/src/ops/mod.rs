@@ -23,6 +23,7 @@ mod expand;
 mod gather;
 mod gradient;
 mod iota;
+mod loop_;
 mod matmul;
 mod pad;
 mod pool;
@@ -56,6 +57,7 @@ pub use expand::Expand;
 pub use gather::{Gather, GatherElements};
 pub use gradient::{Adjoint, Gradients};
 pub use iota::Iota;
+pub use loop_::{Along, Loop};
 pub use matmul::MatMul;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
@@ -140,6 +142,8 @@ pub enum Op {
     ConvGradWeight(ConvGradWeight),
     /// Gradient of a pooling.
     PoolGrad(PoolGrad),
+    /// A graph that is run once for each step.
+    Loop(Loop),
 }
 
 impl Op {
@@ -176,6 +180,7 @@ impl Op {
             Op::StopGradient => "stop_gradient",
             Op::ConvGradWeight(_) => "conv_grad_weight",
             Op::PoolGrad(op) => op.name(),
+            Op::Loop(_) => "loop",
         }
     }
 
@@ -222,12 +227,16 @@ impl Op {
             Op::StopGradient => stop_gradient::infer(inputs, guards).map(|t| vec![t]),
             Op::ConvGradWeight(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::PoolGrad(op) => op.infer(inputs, guards).map(|t| vec![t]),
+            Op::Loop(op) => op.infer(inputs, guards),
         }
     }
 
     /// The operator with numbers in place of the symbols in its attributes.
     pub fn bind(&self, symbols: &Bindings) -> Result<Op, EvalError> {
-        self.map_dims(|dim| dim.eval(symbols).map(Dim::from)).map_err(EvalError::UnboundSymbol)
+        match self {
+            Op::Loop(op) => op.bind(symbols).map(Op::Loop),
+            _ => self.map_dims(|dim| dim.eval(symbols).map(Dim::from)).map_err(EvalError::UnboundSymbol),
+        }
     }
 
     /// The operator with other sizes in its attributes.
@@ -247,6 +256,7 @@ impl Op {
                 };
                 Op::Slice(Slice { axes: op.axes.iter().map(cut).collect::<Result<_, E>>()? })
             }
+            Op::Loop(op) => Op::Loop(op.map_dims(&dim)?),
             Op::Conv(_)
             | Op::Pool(_)
             | Op::MatMul(_)

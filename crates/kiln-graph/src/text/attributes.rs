@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::dims;
+use super::{dims, loops};
 use crate::dim::Dim;
 use crate::ops::{
     ArgKind, ArgReduce, ArgSort, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode,
@@ -38,10 +38,15 @@ pub(super) type Attributes = Vec<(String, Attribute)>;
 
 /// Collects attributes, leaving out those that have their usual value.
 #[derive(Default)]
-struct Writer(Attributes);
+pub(super) struct Writer(Attributes);
 
 impl Writer {
-    fn word(mut self, name: &str, value: impl fmt::Display) -> Self {
+    /// One more, which is not left out.
+    pub(super) fn push(&mut self, name: &str, value: Attribute) {
+        self.0.push((name.into(), value));
+    }
+
+    pub(super) fn word(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.0.push((name.into(), Attribute::Word(value.to_string())));
         self
     }
@@ -183,6 +188,7 @@ pub(super) fn of(op: &Op) -> Attributes {
         }
         Op::ConvGradWeight(op) => w.list("kernel", &op.kernel).conv(&op.conv),
         Op::PoolGrad(op) => w.list("shape", &op.shape).pool(&op.pool),
+        Op::Loop(op) => loops::write(w, op),
     };
     written.0
 }
@@ -214,7 +220,7 @@ impl Reader {
         }
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         name: &str,
         usual: Option<T>,
@@ -226,7 +232,7 @@ impl Reader {
         }
     }
 
-    fn size(&mut self, name: &str) -> Result<usize, String> {
+    pub(super) fn size(&mut self, name: &str) -> Result<usize, String> {
         self.parsed(name, None, |word| word.parse().ok())
     }
 
@@ -234,7 +240,7 @@ impl Reader {
         self.parsed(name, Some(usual), |word| word.parse().ok())
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         name: &str,
         parse: impl Fn(&Attribute) -> Option<T>,
@@ -298,7 +304,7 @@ impl Reader {
     }
 }
 
-fn word(item: &Attribute) -> Option<&str> {
+pub(super) fn word(item: &Attribute) -> Option<&str> {
     match item {
         Attribute::Word(word) => Some(word),
         Attribute::Flag | Attribute::List(_) => None,

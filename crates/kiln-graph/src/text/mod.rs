@@ -14,12 +14,15 @@
 //! gives the real one. Attributes that have their usual value are left out; types after `:` may be left out behind
 //! nodes and are checked where they are given; `#` starts a comment.
 //!
+//! The body of a loop is a graph within the graph, in braces behind the node; its names are its own.
+//!
 //! Data is a list of all elements in row-major order, or `fill(value)`. Printing writes data of more than
 //! [`SHOWN_ELEMENTS`] elements as `...`, which does not parse; [`Graph::with_data`] writes it all.
 
 mod attributes;
 mod data;
 pub(crate) mod dims;
+mod loops;
 mod parse;
 mod print;
 

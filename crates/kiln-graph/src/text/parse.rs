@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::attributes::{self, Attribute, Reader};
-use super::{data, dims};
+use super::{data, dims, loops};
 use crate::dim::Dim;
 use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
+use crate::ops::Op;
 use crate::tensor::TensorType;
 
 /// Lists nest no deeper than this.
@@ -14,25 +15,60 @@ const MAX_DEPTH: usize = 8;
 
 /// Reads the text form of a graph. An error names line and column and what would be right.
 pub fn parse(text: &str) -> Result<Graph, GraphError> {
-    let mut parser = Parser { graph: Graph::default(), values: HashMap::new() };
-    for (number, line) in text.lines().enumerate() {
+    graph(&mut text.lines().enumerate(), 0)
+}
+
+type Lines<'a> = std::iter::Enumerate<std::str::Lines<'a>>;
+
+/// The graph of the next lines: of all, or of those up to the `}` that ends the body of a loop.
+fn graph(lines: &mut Lines<'_>, depth: usize) -> Result<Graph, GraphError> {
+    let mut parser = Parser { graph: Graph::default(), values: HashMap::new(), lines, depth };
+    while let Some((number, line)) = parser.lines.next() {
         let mut words = Words::new(line);
-        parser.line(&mut words).map_err(|message| GraphError::Parse {
-            line: number + 1,
-            column: line[..words.at].chars().count() + 1,
-            message,
+        if depth > 0 && words.eat("}") && !words.more() {
+            return Ok(parser.graph);
+        }
+        words = Words::new(line);
+        parser.line(&mut words).map_err(|fault| match fault {
+            Fault::Here(message) => {
+                GraphError::Parse { line: number + 1, column: line[..words.at].chars().count() + 1, message }
+            }
+            Fault::Within(error) => error,
         })?;
+    }
+    if depth > 0 {
+        let line = parser.lines.next().map_or(0, |(number, _)| number);
+        return Err(GraphError::Parse {
+            line,
+            column: 1,
+            message: "the body of a loop has no end `}`".into(),
+        });
     }
     Ok(parser.graph)
 }
 
-struct Parser {
+struct Parser<'l, 'a> {
     graph: Graph,
     values: HashMap<String, ValueId>,
+    lines: &'l mut Lines<'a>,
+    /// How many loops it is in.
+    depth: usize,
 }
 
-impl Parser {
-    fn line(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+/// What is wrong with a line, or with the lines that belong to it.
+enum Fault {
+    Here(String),
+    Within(GraphError),
+}
+
+impl<T: Into<String>> From<T> for Fault {
+    fn from(message: T) -> Self {
+        Fault::Here(message.into())
+    }
+}
+
+impl Parser<'_, '_> {
+    fn line(&mut self, words: &mut Words<'_>) -> Result<(), Fault> {
         words.space();
         if words.rest.is_empty() {
             return Ok(());
@@ -44,26 +80,27 @@ impl Parser {
         match keyword.as_str() {
             "graph" => {
                 self.graph.name = words.word()?;
-                words.end()
+                Ok(words.end()?)
             }
-            "input" | "const" | "state" => self.stored(&keyword, words),
+            "input" | "const" | "state" => Ok(self.stored(&keyword, words)?),
             "output" => {
                 let name = words.word()?;
                 words.expect("=")?;
                 let value = self.value(words)?;
                 self.graph.output(name, value).map_err(|e| e.to_string())?;
-                words.end()
+                Ok(words.end()?)
             }
             "update" => {
                 let state = self.value(words)?;
                 words.expect("=")?;
                 let value = self.value(words)?;
                 self.graph.update(state, value).map_err(|e| e.to_string())?;
-                words.end()
+                Ok(words.end()?)
             }
             other => Err(format!(
                 "`{other}` cannot start a line; use `graph`, `input`, `const`, `state`, `%name =`, `output` or `update`"
-            )),
+            )
+            .into()),
         }
     }
 
@@ -90,7 +127,7 @@ impl Parser {
         words.end()
     }
 
-    fn node(&mut self, words: &mut Words<'_>) -> Result<(), String> {
+    fn node(&mut self, words: &mut Words<'_>) -> Result<(), Fault> {
         let mut shown = vec![words.name()?];
         while words.eat(",") {
             shown.push(words.name()?);
@@ -109,7 +146,7 @@ impl Parser {
         }
         let mut list = Vec::new();
         let mut own = None;
-        while words.more() && !words.rest.starts_with(':') {
+        while words.more() && !words.rest.starts_with([':', '{']) {
             let key = words.word()?;
             if key == "name" {
                 words.expect("=")?;
@@ -121,11 +158,14 @@ impl Parser {
             }
         }
         let end = std::mem::replace(&mut words.at, operator_at);
-        let types: Vec<&TensorType> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
         let mut reader = Reader(list);
-        let op = attributes::op(&operator, &mut reader, &types)?;
+        let types: Vec<&TensorType> = inputs.iter().map(|id| self.graph.ty(*id)).collect();
+        let op = match operator.as_str() {
+            "loop" => self.looped(words, &mut reader)?,
+            _ => attributes::op(&operator, &mut reader, &types)?,
+        };
         if let Some((key, _)) = reader.0.first() {
-            return Err(format!("`{operator}` has no attribute `{key}`"));
+            return Err(format!("`{operator}` has no attribute `{key}`").into());
         }
         let name = own.unwrap_or_else(|| shown[0][1..].to_owned());
         let outputs = self.graph.apply(name, op, &inputs).map_err(|e| e.to_string())?;
@@ -134,7 +174,8 @@ impl Parser {
                 "`{operator}` has {} outputs, but {} names are given for them",
                 outputs.len(),
                 shown.len()
-            ));
+            )
+            .into());
         }
         words.at = end;
         if words.eat(":") {
@@ -144,14 +185,30 @@ impl Parser {
                 }
                 let declared = words.ty()?;
                 if declared != *self.graph.ty(*id) {
-                    return Err(format!("`{}` is {}, not {declared}", shown[n], self.graph.ty(*id)));
+                    return Err(format!("`{}` is {}, not {declared}", shown[n], self.graph.ty(*id)).into());
                 }
             }
         }
         for (shown, id) in shown.into_iter().zip(outputs) {
             self.define(shown, id)?;
         }
-        words.end()
+        if operator == "loop" {
+            words.expect("{")?;
+        }
+        Ok(words.end()?)
+    }
+
+    /// The loop with these attributes, whose body is on the lines behind this one.
+    fn looped(&mut self, words: &Words<'_>, reader: &mut Reader) -> Result<Op, Fault> {
+        let opens = words.rest.split('#').next().unwrap_or_default().trim_end().ends_with('{');
+        if !opens {
+            return Err("`{` is expected at the end of the line: the body of a loop follows".into());
+        }
+        if self.depth == MAX_DEPTH {
+            return Err("loops nest too deep".into());
+        }
+        let body = graph(self.lines, self.depth + 1).map_err(Fault::Within)?;
+        Ok(loops::read(reader, body)?)
     }
 
     fn define(&mut self, shown: String, id: ValueId) -> Result<(), String> {

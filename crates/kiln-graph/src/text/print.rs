@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{attributes, attributes::Attribute, data};
 use crate::graph::{Def, Graph, ValueId};
+use crate::ops::Op;
 
 /// Whether a name can be written without quotes.
 pub(super) fn is_plain(name: &str) -> bool {
@@ -45,7 +46,11 @@ pub(super) fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> f
                     }
                 }
                 let types: Vec<String> = node.outputs.iter().map(|id| graph.ty(*id).to_string()).collect();
-                writeln!(f, "{} : {}", own_name(&node.name, &names[id.index()]), types.join(", "))?;
+                write!(f, "{} : {}", own_name(&node.name, &names[id.index()]), types.join(", "))?;
+                match &node.op {
+                    Op::Loop(op) => body(&op.body, most, f)?,
+                    _ => writeln!(f)?,
+                }
             }
             Def::Node { .. } => {}
         }
@@ -57,6 +62,14 @@ pub(super) fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> f
         writeln!(f, "update {} = {}", name(update.state), name(update.value))?;
     }
     Ok(())
+}
+
+/// A graph in braces, each line moved to the right.
+fn body(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, " {{")?;
+    let text = fmt::from_fn(|f| print(graph, most, f)).to_string();
+    text.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+    writeln!(f, "}}")
 }
 
 /// ` name="..."`, where the text calls something otherwise than the graph does.

@@ -4,4 +4,5 @@ mod common;
 mod empty;
 mod functions;
 mod lectures;
+mod loops;
 mod text;

@@ -11,7 +11,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-use kiln_graph::{DType, Def, Graph, TensorType};
+use kiln_graph::{DType, Def, Graph, MOST_UNROLLED, TensorType, unrolled};
 use prost::Message;
 
 pub(crate) use crate::error::ExportError;
@@ -45,6 +45,11 @@ pub fn export_with_metadata(
 
 /// A graph as an ONNX model.
 pub fn export_model(graph: &Graph) -> Result<ModelProto, ExportError> {
+    let graph = &unrolled(graph, MOST_UNROLLED).map_err(|error| ExportError::NotExpressible {
+        node: graph.name.clone(),
+        op: "loop",
+        reason: error.to_string(),
+    })?;
     let mut writer = Writer::new(graph);
     let mut read = vec![false; graph.values().len()];
     for id in graph.nodes().iter().flat_map(|node| &node.inputs).copied().chain(graph.results()) {

@@ -3,7 +3,7 @@
 use kiln_graph::ops::{
     ArgKind, BinaryOp, Conv, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Slice, UnaryOp,
 };
-use kiln_graph::{Atom, DType, Dim, Graph, Node, NodeId, Op, Tensor};
+use kiln_graph::{Atom, DType, Dim, Graph, MOST_UNROLLED, Node, NodeId, Op, Tensor};
 
 use super::writer::{Writer, float, int, ints, string};
 use super::{counting, gradient, resize};
@@ -189,6 +189,13 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         }
         Op::ConvGradWeight(op) => gradient::conv_weight(w, node, op, &inputs, &outputs),
         Op::PoolGrad(op) => gradient::pool(w, node, op, &inputs, &outputs),
+        Op::Loop(op) => refuse(
+            node,
+            format!(
+                "loops of {} steps are not written; those of a fixed number of up to {MOST_UNROLLED} are unrolled",
+                op.steps
+            ),
+        ),
     }
 }
 

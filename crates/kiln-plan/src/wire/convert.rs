@@ -5,8 +5,8 @@ use kiln_files::wide;
 
 use super::{
     Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header, Metadata,
-    Min, OutputRef, Param, Program, Range, Relation, Requirements, Shader, Storage, Symbol, Tensor, Term,
-    Word, invalid,
+    Min, OutputRef, Param, Program, Range, Relation, Repeat, Requirements, Shader, Storage, Symbol, Tensor,
+    Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -241,6 +241,7 @@ impl Program {
             outputs: program.outputs.iter().map(output).collect(),
             dispatches: program.dispatches.iter().map(Dispatch::of).collect(),
             guards: program.guards.iter().map(Guard::of).collect(),
+            repeats: program.repeats.iter().map(Repeat::of).collect(),
         }
     }
 
@@ -253,6 +254,28 @@ impl Program {
             outputs: self.outputs.into_iter().map(output).collect::<Result<_, PlanError>>()?,
             dispatches: each(&format!("{at}, dispatch"), self.dispatches, Dispatch::read)?,
             guards: each(&format!("{at}, guard"), self.guards, Guard::read)?,
+            repeats: each(&format!("{at}, repeat"), self.repeats, Repeat::read)?,
+            name: self.name,
+        })
+    }
+}
+
+impl Repeat {
+    fn of(repeat: &crate::Repeat) -> Self {
+        Self {
+            name: repeat.name.clone(),
+            first: wide(repeat.first),
+            count: wide(repeat.count),
+            steps: Some(Expr::of(&repeat.steps)),
+        }
+    }
+
+    fn read(self, at: &str) -> Result<crate::Repeat, PlanError> {
+        let steps = self.steps.ok_or_else(|| invalid(at, Problem::Missing("number of steps")))?;
+        Ok(crate::Repeat {
+            first: narrow(at, "index of a dispatch", self.first)?,
+            count: narrow(at, "number of dispatches", self.count)?,
+            steps: steps.read(at)?,
             name: self.name,
         })
     }

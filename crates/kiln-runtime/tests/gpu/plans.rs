@@ -104,6 +104,7 @@ pub(crate) fn vector_add() -> Plan {
             outputs: vec![output("sum", 2), output("scaled", 3)],
             guards: vec![],
             dispatches: vec![add("add", sum, 1.0, 2), add("add and scale", scaled_sum, 2.5, 3)],
+            repeats: vec![],
         }],
         data: vec![],
         metadata: Default::default(),
@@ -156,6 +157,7 @@ pub(crate) fn shared_state() -> Plan {
         outputs: vec![out],
         guards: vec![],
         dispatches: vec![dispatch],
+        repeats: vec![],
     };
     Plan {
         shaders: vec![shader("train", &access, 0, train), shader("apply", &access, 0, apply)],
@@ -203,6 +205,7 @@ pub(crate) fn padded() -> Plan {
             outputs: vec![],
             guards: vec![],
             dispatches: vec![dispatch("places", 0, vec![place], vec![], c(5))],
+            repeats: vec![],
         }],
         ..empty("padded")
     }
@@ -222,6 +225,7 @@ pub(crate) fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout
             inputs: given,
             guards: vec![],
             dispatches: vec![],
+            repeats: vec![],
         }],
         ..empty("keep")
     }
@@ -250,6 +254,7 @@ pub(crate) fn copy(dtype: DType) -> Plan {
             outputs: vec![output("y", 1), output("the input itself", 0)],
             guards: vec![],
             dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], workgroups)],
+            repeats: vec![],
         }],
         ..empty("copy")
     }
@@ -302,6 +307,7 @@ pub(crate) fn colours() -> Plan {
             outputs: vec![output("scores", 1)],
             guards: vec![],
             dispatches: vec![dispatch("means", 0, vec![image, scores], vec![], n())],
+            repeats: vec![],
         }],
         ..empty("colours")
     }
@@ -327,6 +333,7 @@ pub(crate) fn slow() -> Plan {
             outputs: vec![output("x", 0)],
             guards: vec![],
             dispatches: vec![dispatch("slow", 0, vec![x], vec![], c(8)); 20],
+            repeats: vec![],
         }],
         ..empty("slow")
     }

@@ -1,10 +1,12 @@
 //! Operators that have subgraphs as attributes, which are expanded in their place.
 
 mod flex_attention;
+mod looped;
 
-use kiln_graph::ops::{Concat, SliceAxis};
-use kiln_graph::{DType, Data, Formula, Graph, GraphError, Op, Tensor, ValueId};
+use kiln_graph::ops::{Along, Concat, SliceAxis};
+use kiln_graph::{DType, Data, Dim, Formula, Graph, GraphError, Op, Tensor, ValueId};
 
+use self::looped::{CONDITION, MOST_UNROLLED, Walk};
 use super::super::cx::{invalid, unsupported};
 use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, order};
 use crate::proto::{GraphProto, NodeProto};
@@ -256,19 +258,33 @@ impl Importer<'_> {
         for ((x, axis), backwards) in sequences.iter().zip(axes).zip(backwards) {
             let shape = self.graph.ty(*x).shape.clone();
             let axis = super::super::cx::axis(axis, shape.len())?;
-            let length = shape[axis].as_usize().filter(|n| (1..=MAX_STEPS).contains(n));
-            let Some(length) = length else {
-                let size = &shape[axis];
-                let reason = format!("a scan of `{size}` iterations is not supported; 1 to {MAX_STEPS} are");
-                return unsupported(reason).map_err(Stop::Op);
-            };
-            if *steps.get_or_insert(length) != length {
-                return invalid("its sequences differ in length").map_err(Stop::Op);
+            let length = shape[axis].clone();
+            if steps.get_or_insert_with(|| length.clone()) != &length {
+                return differ(&length, steps.as_ref()).map_err(Stop::Op);
             }
             walks.push((*x, axis, backwards != 0));
         }
         let Some(steps) = steps else {
             return unsupported("a scan over nothing is not supported").map_err(Stop::Op);
+        };
+        let walk = Walk {
+            steps: steps.clone(),
+            carried: states.clone(),
+            scanned: walks
+                .iter()
+                .map(|(x, axis, reverse)| (*x, Along { axis: *axis, reverse: *reverse }))
+                .collect(),
+            stacked: axes_made.iter().zip(&backwards_made).map(|(axis, back)| (*axis, *back != 0)).collect(),
+            condition: false,
+        };
+        if walk.is_long()
+            && let Some(results) = self.looped(scope, at, body, &walk)?
+        {
+            return Ok(results);
+        }
+        let Some(steps) = steps.as_usize().filter(|n| (1..=MAX_STEPS).contains(n)) else {
+            let reason = format!("a scan of `{steps}` iterations is not supported; 1 to {MAX_STEPS} are");
+            return unsupported(reason).map_err(Stop::Op);
         };
         let mut body = self.begin(scope, body, steps)?;
         let mut elements = vec![Vec::with_capacity(steps); made];
@@ -309,20 +325,13 @@ impl Importer<'_> {
         let Some(body) = at.attributes.graph("body")? else {
             return invalid("it has no `body`").map_err(Stop::Op);
         };
-        let known = |graph: &Graph, id: ValueId, what: &str| -> Result<i64> {
+        let known = |graph: &Graph, id: ValueId| -> Result<i64> {
             let number =
                 graph.as_constant(id).and_then(Tensor::to_ints).and_then(|ints| ints.first().copied());
-            number.ok_or_else(|| {
-                Stop::Op(OpError::Unsupported(format!(
-                    "{what} has to be constant, but is computed from data"
-                )))
-            })
+            number.ok_or_else(|| Stop::Op(OpError::Unsupported(CONDITION.into())))
         };
         let input = |i: usize| at.inputs.get(i).copied().flatten();
-        let limit = match input(0) {
-            Some(count) => Some(known(&self.graph, count, "its number of iterations")?),
-            None => None,
-        };
+        let limit = input(0).map(|count| trips(&self.graph, count)).transpose()?;
         let states = at.inputs.iter().skip(2).copied().collect::<Option<Vec<ValueId>>>();
         let Some(mut states) = states else { return invalid("an input is missing").map_err(Stop::Op) };
         let made = body.output.len().checked_sub(states.len() + 1);
@@ -331,12 +340,29 @@ impl Importer<'_> {
             Some(condition) => condition,
             None => self.graph.constant(at.name, Tensor::number(1.0, DType::Bool)),
         };
+        if let Some(steps) = &limit
+            && self.graph.as_constant(goes_on).and_then(Tensor::to_ints).is_some_and(|ints| ints != [0])
+            && !steps
+                .as_const()
+                .is_some_and(|steps| usize::try_from(steps).is_ok_and(|steps| steps <= MOST_UNROLLED))
+        {
+            let walk = self.counted(at, steps.clone(), states.clone(), made)?;
+            if let Some(results) = self.looped(scope, at, body, &walk)? {
+                return Ok(results);
+            }
+        }
+        let limit = match &limit {
+            Some(limit) => {
+                Some(limit.as_const().ok_or_else(|| Stop::Op(OpError::Unsupported(CONDITION.into())))?)
+            }
+            None => None,
+        };
         let mut elements = vec![vec![]; made];
         let least = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1);
         let mut body = self.begin(scope, body, least)?;
         for step in 0.. {
             let ends = limit.is_some_and(|limit| step >= limit);
-            if ends || known(&self.graph, goes_on, "its condition")? == 0 {
+            if ends || known(&self.graph, goes_on)? == 0 {
                 break;
             }
             if usize::try_from(step).map_or(true, |step| step >= MAX_STEPS) {
@@ -378,4 +404,26 @@ impl Importer<'_> {
         }
         Ok(f.apply(Op::Concat(Concat { axis }), &list)?)
     }
+}
+
+/// How many iterations a loop has, where that is constant or follows from sizes.
+fn trips(graph: &Graph, count: ValueId) -> Result<Dim> {
+    let value = graph.value(count);
+    let number = graph.as_constant(count).and_then(Tensor::to_ints).and_then(|ints| ints.first().copied());
+    let sizes = || value.sizes().and_then(|sizes| sizes.first().cloned());
+    number.map(|number| Dim::from(number.max(0))).or_else(sizes).ok_or_else(|| {
+        Stop::Op(OpError::Unsupported(
+            "its number of iterations has to be constant or follow from sizes, but is computed from data"
+                .into(),
+        ))
+    })
+}
+
+/// That two sequences of a scan have other lengths.
+fn differ<T>(a: &Dim, b: Option<&Dim>) -> std::result::Result<T, OpError> {
+    let b = b.map(ToString::to_string).unwrap_or_default();
+    if a.as_const().is_some() && b.parse::<i64>().is_ok() {
+        return invalid("its sequences differ in length");
+    }
+    unsupported(format!("its sequences have {b} and {a} steps, which may differ; give both the same size"))
 }

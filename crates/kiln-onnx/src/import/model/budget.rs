@@ -26,6 +26,16 @@ impl Budget {
         self.seen = graph.values().len();
     }
 
+    /// Goes on to a graph of its own, the body of a loop; says what [`Budget::leave`] needs.
+    pub(super) fn enter(&mut self) -> usize {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// Comes back from it.
+    pub(super) fn leave(&mut self, seen: usize) {
+        self.seen = seen;
+    }
+
     /// Adds up what the node `name` has added to `graph`.
     pub(super) fn check(&mut self, graph: &Graph, name: &str, operator: &str) -> Result<(), ImportError> {
         for value in graph.values().iter().skip(self.seen) {

@@ -43,7 +43,8 @@ const REASONS: &[Reason] = &[
         operators: &["NonMaxSuppression", "NonZero"],
     },
     Reason {
-        why: "loops whose length is known only at run time are not supported: a plan is a fixed list of dispatches",
+        why: "loops whose condition is computed from data are not supported: how often a plan repeats its dispatches follows \
+              from sizes",
         domain: "",
         operators: &["Loop"],
     },

@@ -1,8 +1,8 @@
 //! Recurrent layers: one or two directions of a network that is unrolled step by step.
 
-use kiln_graph::functions::recurrent::{self, Activation, Cell, Recurrence, States, Weights};
-use kiln_graph::ops::{MatMul, SliceAxis};
-use kiln_graph::{Dim, Formula, Made, ValueId};
+use kiln_graph::functions::recurrent::{self, Activation, Cell, Product, Recurrence, States, Weights};
+use kiln_graph::ops::SliceAxis;
+use kiln_graph::{Dim, ValueId};
 
 use super::super::attributes::Attributes;
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
@@ -67,18 +67,14 @@ fn stretch(cx: &mut Cx<'_>, x: ValueId, start: usize, count: usize) -> Result<Va
     Ok(cx.formula().slice(x, vec![cut])?)
 }
 
-/// What multiplies rows by a weight, see [`recurrent::Product`].
-pub(super) type Product = Box<dyn Fn(&mut Formula<'_>, ValueId, ValueId) -> Made>;
-
-/// The matrix product of a direction, from its number and its weights of the input and of the state.
-pub(super) type Products<'p> = &'p dyn Fn(&mut Cx<'_>, usize, [ValueId; 2]) -> Result<Product>;
+/// The matrix product of a direction, from its number.
+pub(super) type Products<'p> = &'p dyn Fn(&mut Cx<'_>, usize) -> Result<Product<'static>>;
 
 /// A layer of floats.
 fn plain(cx: &mut Cx<'_>, gates: usize, defaults: &[&str], cell: impl Fn(&[Activation]) -> Cell) -> Outputs {
     let weights = [cx.input(1)?, cx.input(2)?];
-    layer(cx, weights, gates, defaults, cell, &|_, _, _| {
-        let product = MatMul { transpose_a: false, transpose_b: true };
-        Ok(Box::new(move |f: &mut Formula<'_>, x, weight| f.matmul(product.clone(), x, weight)))
+    layer(cx, weights, gates, defaults, cell, &|_, _| {
+        Ok(Product { multiply: &recurrent::plain, input: vec![], state: vec![] })
     })
 }
 
@@ -164,8 +160,8 @@ pub(super) fn layer(
             first_cell: first_state(cx, 6, n)?,
             lengths: cx.optional(4),
         };
-        let product = products(cx, n, [weights.input, weights.state])?;
-        made.push(recurrent::recurrent_with(&mut cx.formula(), x, &weights, &how, &*product)?);
+        let product = products(cx, n)?;
+        made.push(recurrent::recurrent_with(&mut cx.formula(), x, &weights, &how, &product)?);
     }
     outputs(cx, &made, batch_first)
 }

@@ -1,7 +1,8 @@
 //! A recurrent layer whose weights alone are quantized ahead of time.
 
 use kiln_graph::functions::quantization::{Steps, dynamic_product};
-use kiln_graph::{Formula, ValueId};
+use kiln_graph::functions::recurrent::{self, Product};
+use kiln_graph::{Formula, Made, ValueId};
 
 use super::super::super::cx::{Cx, Outputs, Result, unsupported};
 use super::super::recurrent::{LSTM_ACTIVATIONS, direction, layer, lstm_cell};
@@ -25,13 +26,17 @@ pub(crate) fn dynamic_quantize_lstm(cx: &mut Cx<'_>) -> Outputs {
         }
         *weight = cx.transpose(*weight, [0, 2, 1])?;
     }
-    layer(cx, weights, 4, &LSTM_ACTIVATIONS, cell, &|cx, n, [input, _]| {
-        let [of_input, of_state] = STEPS.map(|first| steps_of(cx, first, n));
-        let (of_input, of_state) = (of_input?, of_state?);
-        Ok(Box::new(move |f: &mut Formula<'_>, x, weight| {
-            dynamic_product(f, x, weight, if weight == input { of_input } else { of_state })
-        }))
+    layer(cx, weights, 4, &LSTM_ACTIVATIONS, cell, &|cx, n| {
+        let [input, state] = STEPS.map(|first| steps_of(cx, first, n));
+        let list = |steps: Steps| [Some(steps.scale), steps.zero].into_iter().flatten().collect();
+        Ok(Product { multiply: &multiply, input: list(input?), state: list(state?) })
     })
+}
+
+/// The product with a quantized weight, whose steps follow it.
+fn multiply(f: &mut Formula<'_>, x: ValueId, weight: ValueId, own: &[ValueId]) -> Made {
+    let (Some(scale), zero) = (own.first(), own.get(1)) else { return recurrent::plain(f, x, weight, own) };
+    dynamic_product(f, x, weight, Steps { scale: *scale, zero: zero.copied() })
 }
 
 /// The steps of direction `n`: one scale, or one for each row.
