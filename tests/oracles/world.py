@@ -41,7 +41,6 @@ MOST_LETTERS = 240
 def limited():
     """A process that takes the memory of others would be worse than one that fails."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    os.nice(10)
 
 
 def call(command, seconds):

@@ -114,7 +114,7 @@ def write_export(model, exporter, folder):
     for free in attempts(model):
         try:
             export(model, network, exporter, free, folder / "model.onnx")
-            run_all(model, free, exporter, folder, network)
+            run_all(model, free, exporter, folder, network if model.stable else None)
             return {"open": free, "symbols": symbols(folder / "model.onnx", model, free), "refused": refused}
         except Exception as error:  # Exporters fail in every way there is.
             refused.append(f"open {' '.join(free) or 'nothing'}: {first_line(error)}")
