@@ -183,7 +183,7 @@ const CASES: &[Case] = &[
         "summary crates/kiln-cli/tests/fixtures/told_condition/model.onnx",
         1,
         &[],
-        &["its condition has to be constant"],
+        &["its condition is the input `up` of the model; give its value: --value up=1"],
     ),
     case("summary crates/kiln-cli/tests/fixtures/told_condition/model.onnx --value up=1", 0, &["Add"], &[]),
     case("verify tests/oracles/fixtures", 1, &["cannot read"], &[]),

@@ -191,6 +191,10 @@ pub(crate) fn of_node(
     guards: &mut Guards,
 ) -> Option<Vec<Element>> {
     let count = output.elements().as_usize().filter(|count| *count <= MAX_LENGTH)?;
+    if count == 0 {
+        // Other axes may be long, and moving nothing along them would take long.
+        return Some(vec![]);
+    }
     let of = |i: usize| inputs.get(i).and_then(|id| graph.value(*id).contents.clone());
     let contents = match op {
         Op::ShapeOf(op) => {

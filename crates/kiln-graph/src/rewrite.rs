@@ -66,7 +66,14 @@ impl<'a> Rewriter<'a> {
     pub fn copy(&mut self, node: NodeId) -> Result<(), GraphError> {
         let inputs = self.inputs(node)?;
         let old = self.old.node(node);
-        let outputs = self.graph.apply(old.name.clone(), old.op.clone(), &inputs)?;
+        // Inputs have no symbols that were replaced any more.
+        let guards = self.old.guards();
+        let op = if guards.unified().is_empty() {
+            old.op.clone()
+        } else {
+            old.op.map_dims(|dim| Ok::<_, GraphError>(guards.replaced(dim)))?
+        };
+        let outputs = self.graph.apply(old.name.clone(), op, &inputs)?;
         for (id, new) in old.outputs.iter().zip(outputs) {
             self.map(*id, new);
         }

@@ -105,7 +105,10 @@ pub fn multiple_of(guards: &[Guard], values: &[i64], index: usize, max: i64) -> 
         let around = (middle - TRIED).max(1)..=middle + TRIED;
         let multiples = around.map(|k| k.saturating_mul(*m)).filter(|n| *n <= max && n * 2 >= value);
         let mut multiples = multiples.peekable();
-        multiples.peek().is_some() && multiples.all(&mut fits)
+        let first = multiples.peek().copied();
+        // A lower bound is no multiple: numbers behind multiples would fit, too.
+        let next_fits = *m > 1 && first.is_some_and(|first| fits(first + 1));
+        first.is_some() && !next_fits && multiples.all(&mut fits)
     })
 }
 

@@ -252,11 +252,11 @@ fn files_that_are_no_plans() {
         ),
         (
             with(8, &[1, 0, 0, 0]),
-            "plan format version 1; this build reads version 2: compile the model again (`kiln compile MODEL -o PLAN`)",
+            "plan format version 1; this build reads version 3: compile the model again (`kiln compile MODEL -o PLAN`)",
         ),
         (
-            with(8, &[3, 0, 0, 0]),
-            "plan format version 3; this build reads version 2: compile the model again",
+            with(8, &[4, 0, 0, 0]),
+            "plan format version 4; this build reads version 3: compile the model again",
         ),
         (with(16, &huge), "the plan: 18446744073709551615 bytes of header, at most 33554432 are allowed"),
         (with(16, &(32u64 << 20).to_le_bytes()), "the plan file is truncated: header needs 33554432 bytes"),

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_printed_is_parsed() {
         for text in
-            ["0", "7", "-3", "N", "2*N+1", "H*N-4", "N+3*floor((H+1)/2)", "floor((H+7)/10)", "2*min(4,H)+W"]
+            ["0", "7", "-3", "N", "2*N+1", "H*N-4", "N+3*floor((H+1)/2)", "floor((H+7)/10)", "W+2*min(4,H)"]
         {
             assert_eq!(parse(text).map(|dim| dim.to_string()).as_deref(), Some(text));
         }
