@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use kiln::graph::{Graph, TensorType};
+use kiln::graph::{Dim, Graph, TensorType};
 use kiln::plan::{InputSource, Metadata, Preprocessing};
 use kiln::training::data::read_columns;
 use kiln::training::npy::{self, Array, Elements};
@@ -179,7 +179,15 @@ fn one(sources: &[&str], input: &Wanted, symbols: &BTreeMap<String, u32>, feed: 
 fn made_up(input: &Wanted, symbols: &BTreeMap<String, u32>) -> Result<Vec<usize>> {
     let size = |dim: &Result<usize, String>| match dim {
         Ok(size) => *size,
-        Err(symbol) => symbols.get(symbol).map_or(1, |n| *n as usize),
+        Err(size) => {
+            // An expression of symbols, each as given or 1.
+            let dim: Dim = size.parse().unwrap_or_else(|()| Dim::from(1));
+            let bound = dim.symbols().into_iter().map(|symbol| {
+                let value = symbols.get(&*symbol).map_or(1, |n| i64::from(*n));
+                (symbol, value)
+            });
+            dim.eval(&bound.collect()).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(1)
+        }
     };
     let shape: Vec<usize> = input.shape.iter().map(size).collect();
     let count = shape.iter().try_fold(1usize, |product, n| product.checked_mul(*n));

@@ -237,6 +237,8 @@ impl Conditions {
         let (symbols, guards) = kiln::conditions(graph, &max);
         let values = vec![USUAL; symbols.len()];
         let multiple = |(index, symbol): (usize, &kiln::plan::Symbol)| {
+            let here = |guard: &&kiln::plan::Guard| guard.mentions(index);
+            let guards: Vec<_> = guards.iter().filter(here).cloned().collect();
             let number = kiln::plan::multiple_of(&guards, &values, index, MOST)?;
             (number > 1).then(|| (symbol.name.clone(), number))
         };

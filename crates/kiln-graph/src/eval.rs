@@ -136,7 +136,8 @@ pub fn evaluate_with(
 impl Graph {
     /// The values of the symbols, given the shapes of the inputs by name.
     ///
-    /// A symbol gets its value where it is a dimension by itself; then all other dimensions have to agree.
+    /// A symbol gets its value where a dimension is a multiple of it and a number (`H`, `32*h+1`); then all other dimensions
+    /// have to agree.
     pub fn bind_symbols(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Result<Bindings, GraphError> {
         if let Some(unknown) = shapes.keys().find(|name| !self.inputs_by_name().contains_key(name.as_str())) {
             return Err(GraphError::Eval { node: unknown.clone(), message: wanted(self) });
@@ -153,8 +154,8 @@ impl Graph {
             }
             for (axis, (dim, size)) in ty.shape.iter().zip(shape).enumerate() {
                 let size = i64::try_from(*size).unwrap_or(i64::MAX);
-                if let Some(symbol) = bare_symbol(dim) {
-                    bound.entry(symbol.clone()).or_insert_with(|| (size, name.clone()));
+                if let Some((symbol, value)) = dim.solved(size) {
+                    bound.entry(symbol).or_insert_with(|| (value, name.clone()));
                 }
                 dims.push((name, ty, axis, dim, size));
             }

@@ -63,6 +63,15 @@ impl Expr {
 }
 
 impl Expr {
+    /// Whether the value depends on the symbol of this index.
+    pub fn mentions(&self, symbol: usize) -> bool {
+        self.terms.iter().flat_map(|term| &term.factors).any(|factor| match factor {
+            Factor::Symbol(index) => *index == symbol,
+            Factor::FloorDiv(dividend, _) => dividend.mentions(symbol),
+            Factor::Min(a, b) => a.mentions(symbol) || b.mentions(symbol),
+        })
+    }
+
     /// The expression with the names of the symbols: `2*N + 1`, `floor((H + 2) / 2)`.
     pub fn text(&self, symbols: &[Symbol]) -> String {
         let mut text = String::new();

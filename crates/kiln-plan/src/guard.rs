@@ -46,6 +46,11 @@ impl Guard {
         }
     }
 
+    /// Whether it depends on the symbol of this index.
+    pub fn mentions(&self, symbol: usize) -> bool {
+        self.left.mentions(symbol) || self.right.mentions(symbol)
+    }
+
     /// The condition with the names of the symbols: `2*floor((H) / 2) == H`.
     pub fn text(&self, symbols: &[Symbol]) -> String {
         let sign = match self.relation {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Dispatch, Expr, Factor, Param, Plan, Program};
+use crate::{Dispatch, Expr, Param, Plan, Program};
 
 /// Some dispatches of a program, one behind the other, that are run again and again.
 ///
@@ -45,18 +45,10 @@ impl Dispatch {
     /// Whether its parameters depend on a symbol.
     pub fn varies_with(&self, symbol: usize) -> bool {
         self.params.iter().any(|param| match param {
-            Param::Int(expr) => mentions(expr, symbol),
+            Param::Int(expr) => expr.mentions(symbol),
             Param::Float(_) => false,
         })
     }
-}
-
-fn mentions(expr: &Expr, symbol: usize) -> bool {
-    expr.terms.iter().flat_map(|term| &term.factors).any(|factor| match factor {
-        Factor::Symbol(index) => *index == symbol,
-        Factor::FloorDiv(dividend, _) => mentions(dividend, symbol),
-        Factor::Min(a, b) => mentions(a, symbol) || mentions(b, symbol),
-    })
 }
 
 #[cfg(test)]

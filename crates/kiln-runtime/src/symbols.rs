@@ -1,6 +1,6 @@
 //! What the shapes of the inputs say about the symbols of a plan: `[8, 3, 32, 32]` for `[N, 3, 32, 32]` is `N = 8`.
 
-use kiln_plan::{Expr, Factor, Fitting, Plan, Program, Tensor, Term};
+use kiln_plan::{Expr, Factor, Fitting, Guard, Plan, Program, Tensor, Term};
 
 use crate::RuntimeError;
 use crate::tensor::shape_text;
@@ -61,10 +61,13 @@ pub(crate) fn bind(
 fn check_guards(plan: &Plan, program: &Program, values: &[i64]) -> Result<(), RuntimeError> {
     let Some(guard) = program.guards.iter().find(|guard| !guard.holds(values)) else { return Ok(()) };
     // Of the symbols in the condition, one that another value of makes the sizes fit.
-    let involved = |index: &usize| mentions(&guard.left, *index) || mentions(&guard.right, *index);
+    let involved = |index: &usize| guard.mentions(*index);
     let fitting = (0..plan.symbols.len()).filter(involved).find_map(|index| {
         let symbol = plan.symbols.get(index)?;
-        let fitting = Fitting::around(&program.guards, values, index, symbol.max.into());
+        // Other sizes may not fit either, which is another matter.
+        let here = |guard: &&Guard| guard.mentions(index);
+        let guards: Vec<Guard> = program.guards.iter().filter(here).cloned().collect();
+        let fitting = Fitting::around(&guards, values, index, symbol.max.into());
         let value = values.get(index).copied()?;
         (!fitting.is_empty()).then(|| (symbol.name.clone(), value, fitting))
     });
@@ -78,7 +81,7 @@ fn check_guards(plan: &Plan, program: &Program, values: &[i64]) -> Result<(), Ru
 fn values(plan: &Plan, program: &Program, bound: &[Option<(i64, &str)>]) -> Result<Vec<i64>, RuntimeError> {
     let in_inputs = |symbol| {
         let mut tensors = program.inputs.iter().filter_map(|index| plan.tensors.get(*index));
-        tensors.any(|tensor| tensor.shape.iter().any(|dim| mentions(dim, symbol)))
+        tensors.any(|tensor| tensor.shape.iter().any(|dim| dim.mentions(symbol)))
     };
     plan.symbols
         .iter()
@@ -90,14 +93,6 @@ fn values(plan: &Plan, program: &Program, bound: &[Option<(i64, &str)>]) -> Resu
             None => Ok(i64::from(symbol.max)),
         })
         .collect()
-}
-
-fn mentions(expr: &Expr, symbol: usize) -> bool {
-    expr.terms.iter().flat_map(|term| &term.factors).any(|factor| match factor {
-        Factor::Symbol(index) => *index == symbol,
-        Factor::FloorDiv(dividend, _) => mentions(dividend, symbol),
-        Factor::Min(a, b) => mentions(a, symbol) || mentions(b, symbol),
-    })
 }
 
 /// The value of the only symbol of `a*S + b`; nothing if the expression has another form, an error if there is no
@@ -140,7 +135,7 @@ pub(crate) fn expected_shape(plan: &Plan, tensor: &Tensor) -> String {
         .symbols
         .iter()
         .enumerate()
-        .filter(|(i, _)| tensor.shape.iter().any(|dim| mentions(dim, *i)))
+        .filter(|(i, _)| tensor.shape.iter().any(|dim| dim.mentions(*i)))
         .map(|(_, symbol)| format!("{} up to {}", symbol.name, symbol.max))
         .collect();
     let note = if symbols.is_empty() { String::new() } else { format!(" ({})", symbols.join(", ")) };

@@ -111,6 +111,16 @@ impl Dim {
         None
     }
 
+    /// The symbol and its value for which a dimension of the form `a*S + b` is `size`.
+    pub(crate) fn solved(&self, size: i64) -> Option<(Arc<str>, i64)> {
+        let (constant, variable): (Vec<_>, Vec<_>) =
+            self.terms.iter().partition(|(atoms, _)| atoms.is_empty());
+        let [(atoms, factor)] = variable.as_slice() else { return None };
+        let [Atom::Symbol(symbol)] = atoms.as_slice() else { return None };
+        let rest = size.checked_sub(constant.first().map_or(0, |(_, c)| *c))?;
+        (rest.checked_rem(*factor) == Some(0)).then_some((symbol.clone(), rest.checked_div(*factor)?))
+    }
+
     /// The term of the highest degree; of several, the first.
     fn leading(&self) -> Option<(&[Atom], i64)> {
         let highest = self.terms.iter().map(|(atoms, _)| atoms.len()).max()?;

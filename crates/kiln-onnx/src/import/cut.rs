@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::order::{each_read, order};
 use crate::error::ImportError;
+use crate::names::Namer;
 use crate::proto::{GraphProto, ValueInfoProto};
 
 /// Takes the nodes that `names` name away, and everything that is computed from them. A name is that of a node or of a
@@ -15,8 +16,17 @@ pub(crate) fn cut(graph: &mut GraphProto, names: &[String]) -> Result<(), Import
     }
     let order = order(&graph.node)?;
     let made: HashSet<&str> = graph.node.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+    // What messages call nodes.
+    let mut namer = Namer::new(&graph.node);
+    let mut called = vec![String::new(); graph.node.len()];
+    for index in &order {
+        if let (Some(node), Some(called)) = (graph.node.get(*index), called.get_mut(*index)) {
+            *called = namer.name(node, None);
+        }
+    }
     for name in names {
-        let is_node = graph.node.iter().any(|node| node.name == *name);
+        let is_node =
+            graph.node.iter().zip(&called).any(|(node, called)| node.name == *name || called == name);
         let is_value = made.contains(name.as_str()) || graph.input.iter().any(|input| input.name == *name);
         if name.is_empty() || !is_node && !is_value {
             return Err(ImportError::UnknownCut { name: name.clone() });
@@ -28,7 +38,8 @@ pub(crate) fn cut(graph: &mut GraphProto, names: &[String]) -> Result<(), Import
         let Some(node) = graph.node.get(index) else { continue };
         let mut reads = Vec::new();
         each_read(node, &mut |name| reads.push(name));
-        let is_cut = names.iter().any(|name| node.name == *name || reads.contains(&name.as_str()))
+        let called = called.get(index).map(String::as_str).unwrap_or_default();
+        let is_cut = names.iter().any(|name| node.name == *name || called == name || reads.contains(&name.as_str()))
             // A node without a name goes by its first output.
             || node.name.is_empty() && node.output.first().is_some_and(|output| names.contains(output));
         if is_cut || reads.iter().any(|name| gone.contains(name)) {
