@@ -92,32 +92,31 @@ fn a_long_loop_is_a_loop() {
         };
         GraphProto { initializer: vec![factor], ..body("next", nodes) }
     };
-    let graph = import(&repeated(100, halved(vec![half.clone()]))).expect("a loop of a hundred steps");
+    let graph = import(&repeated(100, halved(vec![half]))).expect("a loop of a hundred steps");
     let names: Vec<(&str, &str)> =
         graph.nodes().iter().map(|node| (node.name.as_str(), node.op.name())).collect();
     assert_eq!(names, [("fc", "matmul"), ("again", "iota"), ("again", "loop")]);
     assert_eq!(output(&graph), [4.0 * 0.5f64.powi(100); 4]);
     // What a step has to know of its number can only be known when all are written out.
-    let by_number = vec![
-        node("Range", "", &["step", "end", "one"], "numbers"),
-        node("ReduceSum", "", &["numbers"], "sum"),
-        node("Cast", "", &["sum"], "float"),
-        node("Add", "", &["state", "float"], "next"),
-    ];
-    let mut cast = by_number[2].clone();
+    let mut cast = node("Cast", "", &["sum"], "float");
     cast.attribute = vec![AttributeProto {
         name: "to".into(),
         r#type: AttributeType::Int.into(),
         i: Some(1),
         ..AttributeProto::default()
     }];
+    let nodes = vec![
+        node("Range", "", &["step", "end", "one"], "numbers"),
+        node("ReduceSum", "", &["numbers"], "sum"),
+        cast,
+        node("Add", "", &["state", "float"], "next"),
+    ];
     let number = |name: &str, number: i64| TensorProto {
         name: name.into(),
         data_type: INT64,
         int64_data: vec![number],
         ..TensorProto::default()
     };
-    let nodes = vec![by_number[0].clone(), by_number[1].clone(), cast, by_number[3].clone()];
     let written_out =
         GraphProto { initializer: vec![number("end", 100), number("one", 1)], ..body("next", nodes) };
     let graph = import(&repeated(100, written_out)).expect("a loop of a hundred steps");

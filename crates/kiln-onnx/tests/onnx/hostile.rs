@@ -260,7 +260,7 @@ fn more_than_stands_in_the_file() {
     let table = [
         (
             repeated(around("count", body("state", vec![lstm]), "inner"), weights),
-            "`again` (LSTM): written out so far, the graph is larger than 262144 nodes",
+            "`again` (LSTM): written out so far, the graph is larger than 1024 MiB of constants",
         ),
         (
             repeated(again, vec![whole("size", 1 << 22)]),
