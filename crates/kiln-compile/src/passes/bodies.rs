@@ -11,8 +11,22 @@
 use kiln_graph::ops::Loop;
 use kiln_graph::{Def, Graph, GraphError, MOST_UNROLLED, Op, Rewriter, Tensor, ValueId, unrolled};
 
-use super::pipeline::{BODY, PassError, run as run_all};
+use super::sequence::{Pass, PassError, run as run_all};
 use super::uses::uses;
+
+/// The passes of the body of a loop, in their order.
+pub const BODY: &[(&str, Pass)] = &[
+    ("decompose", super::decompose::run),
+    ("windows", super::windows::run),
+    ("elementary", super::elementary::run),
+    ("fold", super::fold::run),
+    ("identity", super::identity::run),
+    ("common", super::common::run),
+    ("affine", super::affine::run),
+    ("pad", super::pad::run),
+    ("bodies", run),
+    ("dead_code", super::dead_code::run),
+];
 
 /// Runs the passes of [`BODY`] over the body of each loop.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {

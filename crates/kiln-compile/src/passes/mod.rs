@@ -16,7 +16,10 @@ pub mod identity;
 pub mod pad;
 mod pipeline;
 pub mod recompute;
+mod sequence;
 mod uses;
 pub mod windows;
 
-pub use pipeline::{BODY, INFERENCE, Pass, PassError, TRAINING, run};
+pub use bodies::BODY;
+pub use pipeline::{INFERENCE, TRAINING};
+pub use sequence::{Pass, PassError, run};

@@ -185,7 +185,12 @@ fn inputs(i: &mut Interpreter, b: &Bound, width: usize) -> Result<([ValueId; 3],
 /// `in_proj`: query, key and value in the features of the layer.
 fn projected(i: &mut Interpreter, b: &Bound, tensors: [ValueId; 3], width: usize) -> Result<[ValueId; 3]> {
     let bias = i.optional_tensor(b, "in_proj_bias")?;
-    let cut = |n: usize| SliceAxis { axis: 0, start: (n * width).into(), length: width.into(), step: 1 };
+    let cut = |n: usize| SliceAxis {
+        axis: 0,
+        start: n.saturating_mul(width).into(),
+        length: width.into(),
+        step: 1,
+    };
     let together = if b.is_none("in_proj_weight") { None } else { Some(i.tensor(b, "in_proj_weight")?) };
     let mut made = tensors;
     if let Some(weight) = together

@@ -87,15 +87,14 @@ fn setup(i: &mut Interpreter, object: &Rc<Object>, b: &Bound, gates: usize) -> R
     }
     let mut names = vec![];
     for layer in 0..count {
-        let inputs = if layer == 0 { inputs } else { hidden * directions };
+        let inputs = if layer == 0 { inputs } else { hidden.saturating_mul(directions) };
         for direction in 0..directions {
-            i.step(1)?;
+            i.cells(16)?;
             let suffix = suffix(layer, direction == 1);
             let made = parameters(i, object, b, [inputs, hidden, gates], &format!("_{suffix}"))?;
             names.push(Value::list(made.into_iter().map(Value::str)));
         }
     }
-    i.cells(names.len())?;
     // The names that programs go through to set the bias of a gate.
     object.set("_all_weights", Value::list(names));
     Ok(())
@@ -156,7 +155,8 @@ fn layer(i: &mut Interpreter, b: &Bound, cell: Cell) -> Result<Value> {
     let (count, directions) = (b.count("num_layers")?, if b.bool("bidirectional")? { 2 } else { 1 });
     let hidden = b.count("hidden_size")?;
     let batch = i.shape(x)[1].clone();
-    let first = First::of(i, b, cell, &[(count * directions).into(), batch, hidden.into()], is_batched)?;
+    let first =
+        First::of(i, b, cell, &[count.saturating_mul(directions).into(), batch, hidden.into()], is_batched)?;
     let p = ratio(b, "dropout")?;
     let (mut last_hidden, mut last_cell) = (vec![], vec![]);
     for n in 0..count {
@@ -230,9 +230,9 @@ fn run(
 ) -> Result<States> {
     let shape = i.shape(x);
     let mut first_hidden = h;
-    if shape[0].is(1) && h.is_none() {
+    let hidden = i.shape(weights.state).get(1).cloned();
+    if let (true, None, Some(hidden)) = (shape[0].is(1), h, hidden) {
         // A parameter that the loss depends on has a gradient, of zeros if need be: the only step has a state, too.
-        let hidden = i.shape(weights.state)[1].clone();
         let mut f = i.formula();
         let zero = f.number_like(0.0, x);
         first_hidden = Some(f.expand(zero, vec![shape[1].clone(), hidden])?);
