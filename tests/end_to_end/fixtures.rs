@@ -18,6 +18,8 @@ const WITHOUT_64_BITS: &[(&str, &str)] = &[
     ("cast_double_to_float", "f64, which the device cannot compute"),
     ("cast_float_to_int64", "i64, which the device cannot compute"),
     ("mul_int64", "i64, which the device cannot compute"),
+    // A state that grows by one in each step, from any number on.
+    ("scan_mixed", "i64, which the device cannot compute"),
 ];
 
 pub(crate) fn folder(name: &str) -> PathBuf {

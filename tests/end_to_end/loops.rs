@@ -150,7 +150,7 @@ fn hazards() {
             body(
                 &["f32[N, 4]"],
                 &["f32[4, 4]"],
-                "%m = matmul(%c0, %w0)\n%t = tanh(%m)\n%a = add(%t, %p)\n%s = reduce_sum(%c0) axes=[1] keep_dims\n%b = mul(%a, %s)",
+                "%m = matmul(%c0, %w0)\n%t = tanh(%m)\n%a = add(%t, %p)\n%s = reduce_sum(%c0) axes=[1] keep_dims\n%u = mul(%a, %s)\n%b = tanh(%u)",
                 &["%b", "%t"],
             ),
         ),
