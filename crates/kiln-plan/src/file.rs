@@ -24,13 +24,13 @@ use kiln_files::wide;
 use prost::Message;
 
 use crate::wire::Header;
-use crate::{LIMITS, Limits, Plan, PlanError, Problem, check, check_within};
+use crate::{LIMITS, Limits, Plan, PlanError, Problem, Program, check, check_within};
 
 const MAGIC: &[u8; 8] = b"KILNPLAN";
 /// Of plans that earlier versions of Kiln run, too.
 const VERSION: u32 = 2;
-/// Of plans with guards, which earlier versions would pass over.
-const VERSION_GUARDS: u32 = 3;
+/// Of plans with guards or repeats, which earlier versions would pass over.
+const VERSION_3: u32 = 3;
 const PREFIX: usize = 40;
 const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];
@@ -77,7 +77,8 @@ impl Plan {
     /// The lowest version of the format that has everything the plan has. The smaller of two sizes occurs only in plans with
     /// a guard on them, or in sizes that no earlier version can decode.
     fn version(&self) -> u32 {
-        if self.programs.iter().all(|program| program.guards.is_empty()) { VERSION } else { VERSION_GUARDS }
+        let old = |program: &Program| program.guards.is_empty() && program.repeats.is_empty();
+        if self.programs.iter().all(old) { VERSION } else { VERSION_3 }
     }
 
     /// The bytes of the file.
@@ -167,8 +168,8 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
         return Err(PlanError::Truncated { part: "prefix", needed: wide(PREFIX), found: length });
     };
     let version = word(&prefix, 8);
-    if !(VERSION..=VERSION_GUARDS).contains(&version) {
-        return Err(PlanError::Version { found: version, known: VERSION_GUARDS });
+    if !(VERSION..=VERSION_3).contains(&version) {
+        return Err(PlanError::Version { found: version, known: VERSION_3 });
     }
     verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
     let header_length = long(&prefix, 16);
