@@ -55,6 +55,11 @@ impl<'a> Formula<'a> {
         self.graph.assume(&self.name, |_, guards| guards.at_least(a, b).then_some(())).is_some()
     }
 
+    /// That `a` differs from `b`: whether it can; see [`Guards`](crate::Guards).
+    pub fn differ(&mut self, a: &Dim, b: &Dim) -> bool {
+        self.graph.assume(&self.name, |_, guards| guards.differ(a, b).then_some(())).is_some()
+    }
+
     /// Any operator with one output.
     pub fn apply(&mut self, op: Op, inputs: &[ValueId]) -> Made {
         if self.folds

@@ -121,11 +121,7 @@ pub(super) fn taps(
     if sizes.len() != spatial || spatial == 0 {
         return f.mismatch(NAME, format!("{} cannot be sampled at points of {spatial} dimensions", f.ty(x)));
     }
-    let Some(known) = sizes.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() else {
-        let message = format!("the image {} has sizes that are symbols; bind them", f.ty(x));
-        return Err(GraphError::Unsuitable(message));
-    };
-    if known.contains(&0) {
+    if sizes.iter().any(|size| size.is(0)) {
         return f.mismatch(NAME, format!("{} has no elements to sample", f.ty(x)));
     }
     let out = f.ty(places[0]).rank() - 1;
@@ -139,15 +135,16 @@ pub(super) fn taps(
         None => None,
     };
     let mut weight: Option<ValueId> = None;
-    for (i, (place, size)) in places.iter().zip(&known).enumerate() {
+    for (i, (place, size)) in places.iter().zip(sizes).enumerate() {
         if f.ty(*place).rank() != out + 1 {
             return f.mismatch(NAME, "places differ in their number of dimensions");
         }
-        let along = Along { axis: i, spatial, size: *size, how };
+        let along = Along { axis: i, spatial, size: size.clone(), how };
         let (index, share) = along.taps(f, *place)?;
         at = Some(match at {
             Some(at) => {
-                let wide = f.with(BinaryOp::Mul, at, as_f64(*size))?;
+                let size = size_like(f, size, at)?;
+                let wide = f.mul(at, size)?;
                 f.add(wide, index)?
             }
             None => index,
@@ -187,7 +184,7 @@ pub(super) fn taps(
 struct Along {
     axis: usize,
     spatial: usize,
-    size: i64,
+    size: Dim,
     how: Sampling,
 }
 
@@ -210,8 +207,7 @@ impl Along {
         let offsets: Vec<f64> = taps.iter().map(|(offset, _)| *offset as f64).collect();
         let index = self.with_taps(f, BinaryOp::Add, below, &offsets)?;
         let index = if cubic { self.inside(f, index)? } else { index };
-        let last = as_f64(self.size - 1);
-        let clamped = clamp(f, index, Some(0.0), Some(last))?;
+        let clamped = self.clamped(f, index)?;
         let mut weight = None;
         if between.degree() > 0 {
             let distance = f.sub(place, below)?;
@@ -239,23 +235,37 @@ impl Along {
 
     /// Places (or indices) as places inside of the image, or as they are where outside of it are zeros.
     fn inside(&self, f: &mut Formula<'_>, place: ValueId) -> Made {
-        let last = as_f64(self.size - 1);
         let place = match self.how.outside {
             Outside::Zeros => return Ok(place),
             Outside::Border => place,
-            Outside::Mirror { middle: true } if self.size == 1 => return f.with(BinaryOp::Mul, place, 0.0),
+            Outside::Mirror { middle: true } if self.size.is(1) => return f.with(BinaryOp::Mul, place, 0.0),
             Outside::Mirror { middle } => {
+                if middle && !f.differ(&self.size, &1.into()) {
+                    return f.mismatch(NAME, "an image of one element has no middle to be mirrored at");
+                }
                 // To and fro between the mirrors is a period.
-                let (first, span) = if middle { (0.0, last) } else { (-0.5, last + 1.0) };
+                let (first, span) =
+                    if middle { (0.0, self.size.clone() - 1.into()) } else { (-0.5, self.size.clone()) };
                 let from_mirror = f.with(BinaryOp::Sub, place, first)?;
-                let period = f.with(BinaryOp::Mod, from_mirror, 2.0 * span)?;
-                let whole = f.number_like(2.0 * span, place);
+                let whole = size_like(f, &(&span * &2.into()), place)?;
+                let period = f.binary(BinaryOp::Mod, from_mirror, whole)?;
                 let back = f.sub(whole, period)?;
                 let nearer = f.binary(BinaryOp::Min, period, back)?;
                 f.with(BinaryOp::Add, nearer, first)?
             }
         };
-        clamp(f, place, Some(0.0), Some(last))
+        self.clamped(f, place)
+    }
+
+    /// Places within the image.
+    fn clamped(&self, f: &mut Formula<'_>, place: ValueId) -> Made {
+        let last = self.size.clone() - 1.into();
+        if let Some(last) = last.as_const() {
+            return clamp(f, place, Some(0.0), Some(as_f64(last)));
+        }
+        let place = clamp(f, place, Some(0.0), None)?;
+        let last = size_like(f, &last, place)?;
+        f.binary(BinaryOp::ClampMax, place, last)
     }
 
     /// `x` and a number for each tap.
@@ -280,6 +290,16 @@ impl Along {
     }
 }
 
+/// A size as a number of the element type of `like`.
+fn size_like(f: &mut Formula<'_>, size: &Dim, like: ValueId) -> Made {
+    if let Some(size) = size.as_const() {
+        return Ok(f.number_like(as_f64(size), like));
+    }
+    let dtype = f.ty(like).dtype;
+    let size = f.size(size.clone())?;
+    f.cast(size, dtype)
+}
+
 #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
 fn as_f64(size: i64) -> f64 {
     size as f64
@@ -299,7 +319,11 @@ pub fn grid_sample(f: &mut Formula<'_>, x: ValueId, grid: ValueId, how: Sampling
     let spatial = sizes.len().saturating_sub(2);
     let fits =
         spatial > 0 && shape.len() == spatial + 2 && shape.last().is_some_and(|d| *d == spatial.into());
-    if !fits || shape.first() != sizes.first() {
+    let same = match (shape.first(), sizes.first()) {
+        (Some(grids), Some(images)) => f.same(grids, images).is_some(),
+        _ => false,
+    };
+    if !fits || !same {
         return f.mismatch("grid_sample", format!("{} is not a grid of points for {}", f.ty(grid), f.ty(x)));
     }
     let last = shape.len() - 1;
@@ -309,14 +333,11 @@ pub fn grid_sample(f: &mut Formula<'_>, x: ValueId, grid: ValueId, how: Sampling
         let cut = SliceAxis { axis: last, start, length: 1.into(), step: 1 };
         let place = f.slice(grid, vec![cut])?;
         let place = f.reshape(place, vec![shape[0].clone(), product(&shape[1..last])])?;
-        let Some(size) = size.as_const() else {
-            let message = format!("the image {} has sizes that are symbols; bind them", f.ty(x));
-            return Err(GraphError::Unsuitable(message));
-        };
         // ((g + 1) * size - 1) / 2, or (g + 1) / 2 * (size - 1)
-        let span = as_f64(if corners.aligned { size - 1 } else { size });
+        let span = if corners.aligned { size.clone() - 1.into() } else { size.clone() };
         let from_edge = f.with(BinaryOp::Add, place, 1.0)?;
-        let scaled = f.with(BinaryOp::Mul, from_edge, span)?;
+        let span = size_like(f, &span, from_edge)?;
+        let scaled = f.mul(from_edge, span)?;
         let first = if corners.aligned { scaled } else { f.with(BinaryOp::Sub, scaled, 1.0)? };
         places.push(f.with(BinaryOp::Mul, first, 0.5)?);
     }
