@@ -104,7 +104,7 @@ impl Fitting {
 pub fn multiple_of(guards: &[Guard], values: &[i64], index: usize, max: i64) -> Option<i64> {
     let value = values.get(index).copied().unwrap_or(0);
     let mut fits = fits(guards, values, index, max);
-    (1..=MOST_MULTIPLE.min(max)).find(|m| {
+    (1..=MOST_MULTIPLE.min(max / 2)).find(|m| {
         // Around the value, so that a lower bound on it does not hide the multiple.
         let middle = (value / m).max(1);
         let around = (middle - TRIED).max(1)..=middle + TRIED;

@@ -16,7 +16,7 @@ use super::im2col::Im2cols;
 use super::layouts::Layouts;
 use super::realize::{Launch, Lowering, Repeated};
 use crate::error::CompileError;
-use crate::fuse::{FuseLimits, Fusion, fuse};
+use crate::fuse::{FuseLimits, Fusion, Group, fuse};
 use crate::kernels::map::{Copy, copy_launch};
 use crate::layout::{channels_last, is_multiple, row_major};
 use crate::memory::buffer::{BufferId, BufferInit, STEP, TensorId, View};
@@ -40,12 +40,19 @@ impl Results {
     }
 }
 
+/// Lowers a group, which may be a loop.
+pub(super) fn lower_group(lowering: &mut Lowering<'_, '_>, group: &Group) -> Result<(), CompileError> {
+    let graph = lowering.values.graph;
+    if let Some(node) = group.anchor.map(|id| graph.node(id))
+        && let Op::Loop(op) = &node.op
+    {
+        return lower_loop(lowering, node, op);
+    }
+    lowering.group(group)
+}
+
 /// Lowers a loop.
-pub(super) fn lower_loop<'a>(
-    lowering: &mut Lowering<'_, 'a>,
-    node: &'a Node,
-    op: &'a Loop,
-) -> Result<(), CompileError> {
+fn lower_loop<'a>(lowering: &mut Lowering<'_, 'a>, node: &'a Node, op: &'a Loop) -> Result<(), CompileError> {
     let unsupported =
         |message: &str| Err(CompileError::Unsupported { node: node.name.clone(), message: message.into() });
     if op.body.nodes().iter().any(|node| matches!(node.op, Op::Loop(_))) {
@@ -227,7 +234,7 @@ fn steps(
 ) -> Result<(), CompileError> {
     for (n, group) in fusion.groups.iter().enumerate() {
         inner.values.liveness.begin(n);
-        inner.group(group)?;
+        lower_group(inner, group)?;
     }
     inner.converting(|layouts| {
         stack(layouts, op, &results.stacked)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kiln_graph::{Bindings, Graph, Guard};
 
 use super::im2col::Im2cols;
+use super::loops::lower_group;
 use super::realize::{Launch, Lowering, Repeated};
 use super::updates::update_states;
 use crate::error::CompileError;
@@ -101,7 +102,7 @@ pub(crate) fn lower(
     };
     for (n, group) in fusion.groups.iter().enumerate() {
         lowering.values.liveness.begin(n);
-        lowering.group(group)?;
+        lower_group(&mut lowering, group)?;
     }
     let outputs = lowering.converting(|layouts| {
         let dense = graph.outputs().iter().map(|output| {

@@ -3,13 +3,12 @@
 
 use std::ops::Range;
 
-use kiln_graph::{Dim, Op};
+use kiln_graph::Dim;
 use kiln_plan::Access;
 
 use super::describe::describe;
 use super::im2col::Im2cols;
 use super::layouts::Layouts;
-use super::loops::lower_loop;
 use super::views::{ViewNode, lower_view};
 use crate::element::{Vec4Access, memory_scalar};
 use crate::error::CompileError;
@@ -79,11 +78,6 @@ impl<'a> Lowering<'_, 'a> {
     pub(crate) fn group(&mut self, group: &Group) -> Result<(), CompileError> {
         if let Some(view) = ViewNode::of(self.values.graph, group) {
             return self.converting(|layouts| lower_view(layouts, &view));
-        }
-        if let Some(node) = group.anchor.map(|id| self.values.graph.node(id))
-            && let Op::Loop(op) = &node.op
-        {
-            return lower_loop(self, node, op);
         }
         let problem = describe(&self.values, group)?;
         let target = self.values.target;

@@ -91,14 +91,14 @@ const CASES: &[Case] = &[
     Case {
         name: "elementary",
         pass: passes::elementary::run,
-        before: "input %x : f32[2, 3]\nconst @a : i32[2, 3] = [1, 2, 3, 4, 5, 6]\nconst @b : i32[4, 3, 2] = fill(7)\n\
+        before: "input %x : f32[2, 3]\nconst @a : i64[2, 3] = [1, 2, 3, 4, 5, 6]\nconst @b : i64[4, 3, 2] = fill(7)\n\
                  %y = matmul(@a, @b)\n%z = matmul(%x, %x) transpose_b\noutput y = %y\noutput z = %z",
         after: &[
-            "%y = transpose(@b) perm=[0, 2, 1] : i32[4, 2, 3]",
-            "%y~2 = reshape(@a) shape=[2, 1, 3] name=\"y\" : i32[2, 1, 3]",
-            "%y~3 = reshape(%y) shape=[4, 1, 2, 3] name=\"y\" : i32[4, 1, 2, 3]",
-            "%y~4 = mul(%y~2, %y~3) name=\"y\" : i32[4, 2, 2, 3]",
-            "%y~5 = reduce_sum(%y~4) axes=[3] name=\"y\" : i32[4, 2, 2]",
+            "%y = transpose(@b) perm=[0, 2, 1] : i64[4, 2, 3]",
+            "%y~2 = reshape(@a) shape=[2, 1, 3] name=\"y\" : i64[2, 1, 3]",
+            "%y~3 = reshape(%y) shape=[4, 1, 2, 3] name=\"y\" : i64[4, 1, 2, 3]",
+            "%y~4 = mul(%y~2, %y~3) name=\"y\" : i64[4, 2, 2, 3]",
+            "%y~5 = reduce_sum(%y~4) axes=[3] name=\"y\" : i64[4, 2, 2]",
             "%z = matmul(%x, %x) transpose_b : f32[2, 2]",
         ],
     },

@@ -97,11 +97,7 @@ fn written_out_it_is_the_same() {
 #[test]
 fn what_does_not_fit_is_said() {
     let rows = [
-        (
-            "scanned=[[1, reverse]]",
-            "scanned=[[0, reverse]]",
-            "it has T steps, but is to walk along N elements",
-        ),
+        ("steps=T", "steps=T+1", "it has T+1 steps, but is to walk along T elements"),
         (
             "scanned=[[1, reverse]]",
             "scanned=[[2, reverse]]",
