@@ -172,11 +172,11 @@ mod tests {
             (E4M3FNUZ, 0x7f, 240.0),
             (E4M3FNUZ, 0x01, 0.000_976_562_5),
             (E5M2, 0x7b, 57_344.0),
-            (E5M2, 0x01, 0.000_015_258_789_062_5),
+            (E5M2, 0x01, f32::powi(2.0, -16)),
             (E5M2, 0x7c, f32::INFINITY),
             (E5M2, 0xfc, f32::NEG_INFINITY),
             (E5M2FNUZ, 0x7f, 57_344.0),
-            (E5M2FNUZ, 0x01, 0.000_007_629_394_531_25),
+            (E5M2FNUZ, 0x01, f32::powi(2.0, -17)),
         ] {
             assert_eq!(layout.value(bits), value, "{layout:?} {bits:#x}");
         }

@@ -26,6 +26,9 @@ impl Session {
         let symbols = symbols::bind(&self.plan, program, &shapes)?;
         let known = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
         let changed = known.is_none_or(|bound| bound.symbols != symbols);
+        if changed {
+            symbols::check_guards(&self.plan, program, &symbols)?;
+        }
         // Everything is converted before anything is written: an error leaves the session as it was.
         let converted = given
             .into_iter()

@@ -53,12 +53,11 @@ pub(crate) fn bind(
             return Err(shape_error(plan, tensor, shape));
         }
     }
-    check_guards(plan, program, &values)?;
     Ok(values)
 }
 
 /// What the compiler assumed of sizes has to be so.
-fn check_guards(plan: &Plan, program: &Program, values: &[i64]) -> Result<(), RuntimeError> {
+pub(crate) fn check_guards(plan: &Plan, program: &Program, values: &[i64]) -> Result<(), RuntimeError> {
     let Some(guard) = program.guards.iter().find(|guard| !guard.holds(values)) else { return Ok(()) };
     // Of the symbols in the condition, one that another value of makes the sizes fit.
     let involved = |index: &usize| guard.mentions(*index);

@@ -13,12 +13,15 @@ impl Session {
     /// Dispatches one workgroup of each kernel, so that the driver compiles it. State stays as it is.
     pub fn warm_up(&mut self) -> Result<(), RuntimeError> {
         let start = Instant::now();
-        for index in 0..self.plan.programs.len() {
-            if self.programs.get(index).is_some_and(|ready| ready.bound.is_none()) {
-                let smallest = vec![1; self.plan.symbols.len()];
-                let (bound, params) = self.bound(index, smallest)?;
-                self.rebind(index, bound, &params);
-            }
+        let unbound: Vec<usize> = (0..self.plan.programs.len())
+            .filter(|index| self.programs.get(*index).is_some_and(|ready| ready.bound.is_none()))
+            .collect();
+        for index in &unbound {
+            let smallest = vec![1; self.plan.symbols.len()];
+            // Some sizes may have to be larger than one.
+            let largest = self.plan.symbols.iter().map(|symbol| symbol.max.into()).collect();
+            let (bound, params) = self.bound(*index, smallest).or_else(|_| self.bound(*index, largest))?;
+            self.rebind(*index, bound, &params);
         }
         let scratch = self.scratch();
         let mut buffers = self.buffers.clone();
@@ -50,6 +53,12 @@ impl Session {
         }
         let submission = self.device.queue.submit([encoder.finish()]);
         self.device.wait(Some(submission), self.options.timeout)?;
+        // These sizes were not checked against the guards of the programs.
+        for index in unbound {
+            if let Some(ready) = self.programs.get_mut(index) {
+                ready.bound = None;
+            }
+        }
         self.report.warm_up_seconds = Some(start.elapsed().as_secs_f64());
         Ok(())
     }

@@ -111,8 +111,8 @@ fn sources(
     let element = if linear { Storage::F32 } else { Storage::I32 };
     let mut table = Table { element, bytes: Vec::new(), len: 0 };
     let mut sources = vec![];
-    for axis in 2..rank {
-        let source = source(builder.values, op, axis, [&x[axis], &op.shape[axis]], &mut table);
+    for (axis, (from, to)) in x.iter().zip(&op.shape).enumerate().skip(2) {
+        let source = source(builder.values, op, axis, [from, to], &mut table);
         sources.push(source.map_err(|message| builder.unsupported(message))?);
     }
     Ok((sources, table))
