@@ -4,12 +4,8 @@
 //! constants and indices, is known to fit; nothing is narrowed without proof. What does not fit is computed with 64
 //! bits where the device can, and refused by name where it cannot.
 
-mod loops;
-
-use kiln_graph::ops::{BinaryOp, PadMode, Reduce, ReduceKind, ScatterReduction, UnaryOp};
+use kiln_graph::ops::{BinaryOp, Loop, PadMode, Reduce, ReduceKind, ScatterReduction, UnaryOp};
 use kiln_graph::{Bindings, DType, Data, Def, Dim, Graph, Node, Op, Tensor, ValueId};
-
-pub(crate) use loops::body_types;
 
 /// Smallest and largest value.
 pub(crate) type Range = (i64, i64);
@@ -17,6 +13,9 @@ pub(crate) type Range = (i64, i64);
 const ANY: Range = (i64::MIN, i64::MAX);
 /// What the host may give: it is checked to fit when it is uploaded.
 const GIVEN: Range = (i32::MIN as i64, i32::MAX as i64);
+
+/// Most nodes that are looked at while ranges grow.
+const MOST_NODES: i64 = 1 << 20;
 
 /// Ranges of all integer values of a graph, by value.
 pub(crate) fn ranges(graph: &Graph, max: &Bindings) -> Vec<Range> {
@@ -48,7 +47,7 @@ fn ranges_given(graph: &Graph, inputs: &[Range], max: &Bindings) -> Vec<Range> {
     for node in graph.nodes() {
         if let Op::Loop(op) = &node.op {
             let inputs: Vec<Range> = node.inputs.iter().map(|id| ranges[id.index()]).collect();
-            let body = loops::body_ranges(op, &inputs, max);
+            let body = body_ranges(op, &inputs, max);
             let carried = op.body.inputs().iter().take(op.carried).copied();
             let stacked = op.body.outputs().iter().skip(op.carried).map(|output| output.value);
             for (id, of) in node.outputs.iter().zip(carried.chain(stacked)) {
@@ -67,6 +66,48 @@ fn ranges_given(graph: &Graph, inputs: &[Range], max: &Bindings) -> Vec<Range> {
         }
     }
     ranges
+}
+
+/// Ranges of all values of the body, for all steps together; `inputs` are those of the loop's inputs. A carried input has
+/// those of all its values, the last one included.
+fn body_ranges(op: &Loop, inputs: &[Range], max: &Bindings) -> Vec<Range> {
+    let steps = op.steps.upper(max);
+    let most = MOST_NODES / i64::try_from(op.body.nodes().len()).unwrap_or(MOST_NODES).max(1);
+    let mut given = inputs.to_vec();
+    let mut step = 0;
+    loop {
+        let ranges = ranges_given(&op.body, &given, max);
+        let becomes = op.body.outputs().iter().take(op.carried).map(|output| ranges[output.value.index()]);
+        let grown: Vec<Range> =
+            given.iter().zip(becomes).map(|(before, after)| union(*before, after)).collect();
+        if grown == given[..op.carried] {
+            return ranges;
+        }
+        step += 1;
+        let known = steps <= most;
+        if known && step >= steps {
+            // The last step has been looked at: what it leaves is not read by another one.
+            return with_last(op, ranges, &grown);
+        }
+        for (range, grown) in given.iter_mut().zip(grown) {
+            if *range != grown {
+                *range = if known || step < 8 { grown } else { ANY };
+            }
+        }
+    }
+}
+
+/// The same with what the last step leaves where it is carried.
+fn with_last(op: &Loop, mut ranges: Vec<Range>, grown: &[Range]) -> Vec<Range> {
+    for (input, grown) in op.body.inputs().iter().zip(grown) {
+        ranges[input.index()] = *grown;
+    }
+    ranges
+}
+
+/// The body of a loop with the element types that its values have on the device.
+pub(crate) fn body_types(op: &Loop, inputs: &[Range], max: &Bindings) -> Graph {
+    held(&op.body, &body_ranges(op, inputs, max))
 }
 
 /// What a node computes, before it is cut to the types of its outputs.
