@@ -167,7 +167,7 @@ impl ModelArguments {
 
     fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<BTreeMap<String, u32>> {
         let mut max: BTreeMap<String, u32> = self.max.iter().cloned().collect();
-        for (name, most) in sizes::largest(&self.input_shape, &self.model)? {
+        for (name, most) in sizes::largest(&self.input_shape, graph)? {
             max.entry(name).or_insert(most);
         }
         for (name, value) in seen {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kiln::graph::{Dim, Graph, TensorType};
+use kiln::test_data::agreed_sizes;
 use kiln::{HostTensor, Metadata, Model};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
@@ -77,40 +78,40 @@ impl InputShape {
     }
 }
 
-/// What all flags say of symbols.
-fn of_symbols(shapes: &[InputShape], model: &Path) -> Result<Vec<(String, Size)>> {
+/// What all flags say of the symbols in the inputs' types.
+fn of_symbols(shapes: &[InputShape], types: &[(String, TensorType)]) -> Result<Vec<(String, Size)>> {
+    let mut symbols = Vec::new();
+    for shape in shapes {
+        let open = shape.beside(types)?.into_iter().filter(|(dim, _)| dim.as_const().is_none());
+        symbols.extend(open.map(|(dim, size)| (dim.to_string(), size)));
+    }
+    Ok(symbols)
+}
+
+/// The sizes that `--input-shape` fixes, by symbol of the file.
+pub(crate) fn fixed(shapes: &[InputShape], model: &Path) -> Result<Vec<(String, Dim)>> {
     if shapes.is_empty() {
         return Ok(vec![]);
     }
     let Some(types) = declared(model)? else {
         bail!("`--input-shape` is for ONNX files; for PyTorch source, `--input` gives the shape of a sample");
     };
-    let mut symbols = Vec::new();
-    for shape in shapes {
-        let pairs = shape.beside(&types)?;
-        symbols.extend(
-            pairs.into_iter().filter(|(d, _)| d.as_const().is_none()).map(|(d, s)| (d.to_string(), s)),
-        );
-    }
-    Ok(symbols)
-}
-
-/// The sizes that `--input-shape` fixes, by symbol.
-pub(crate) fn fixed(shapes: &[InputShape], model: &Path) -> Result<Vec<(String, Dim)>> {
     let fixed = |(name, size)| match size {
         Size::Fixed(size) => Some((name, Dim::from(i64::from(size)))),
         Size::UpTo(_) => None,
     };
-    Ok(of_symbols(shapes, model)?.into_iter().filter_map(fixed).collect())
+    Ok(of_symbols(shapes, &types)?.into_iter().filter_map(fixed).collect())
 }
 
-/// The maxima that `--input-shape` gives, by symbol.
-pub(crate) fn largest(shapes: &[InputShape], model: &Path) -> Result<Vec<(String, u32)>> {
+/// The maxima that `--input-shape` gives, by symbol of the graph.
+pub(crate) fn largest(shapes: &[InputShape], graph: &Graph) -> Result<Vec<(String, u32)>> {
+    let typed = |id: &kiln::graph::ValueId| (graph.value(*id).name.clone(), graph.ty(*id).clone());
+    let types: Vec<_> = graph.inputs().iter().map(typed).collect();
     let most = |(name, size)| match size {
         Size::UpTo(size) => Some((name, size)),
         Size::Fixed(_) => None,
     };
-    Ok(of_symbols(shapes, model)?.into_iter().filter_map(most).collect())
+    Ok(of_symbols(shapes, &types)?.into_iter().filter_map(most).collect())
 }
 
 /// The inputs that an ONNX file declares; nothing for other files.
@@ -121,22 +122,6 @@ fn declared(model: &Path) -> Result<Option<Vec<(String, TensorType)>>> {
     let bytes =
         kiln_files::read(model).map_err(|error| miette!("cannot read `{}`: {error}", model.display()))?;
     kiln::onnx::input_types(&bytes).into_diagnostic().map(Some)
-}
-
-/// The sizes of open dimensions in some inputs, where all of them agree.
-pub(crate) fn agreed<'a>(
-    types: &[(String, TensorType)],
-    shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-) -> BTreeMap<String, Dim> {
-    let mut sizes: BTreeMap<String, Option<usize>> = BTreeMap::new();
-    for (name, shape) in shapes {
-        let Some((_, ty)) = types.iter().find(|(input, _)| input == name) else { continue };
-        for (dim, size) in ty.shape.iter().zip(shape).filter(|(dim, _)| dim.as_const().is_none()) {
-            let known = sizes.entry(dim.to_string()).or_insert(Some(*size));
-            *known = known.filter(|known| known == size);
-        }
-    }
-    sizes.into_iter().filter_map(|(name, size)| Some((name, Dim::from(size?)))).collect()
 }
 
 /// Whether what a graph assumes of sizes is so for these: an open size is not zero, and the guards hold.
@@ -176,41 +161,52 @@ pub(crate) struct Opened {
 
 impl ModelArguments {
     /// Reads the model for the inputs that `read` gives. A model that cannot be read with open sizes, or that assumes other
-    /// sizes than these, is read for the sizes of the inputs.
+    /// sizes than these, is read for the sizes of the inputs, if it can be.
     pub(crate) fn open(
         &self,
         read: impl Fn(&[Wanted], &Metadata) -> Result<Vec<(String, HostTensor)>>,
     ) -> Result<Opened> {
-        let failed = match self.read() {
+        let open = match self.read() {
             Ok(model) => {
                 let inputs = read(&wanted_by_graph(&model.graph), &model.metadata)?;
                 let seen = symbols_of(&model.graph, &inputs);
-                match seen {
-                    Ok(seen) if fit(&model.graph, &seen) => return Ok(Opened { model, inputs, seen }),
-                    Ok(_) => None,
-                    Err(error) => Some(error),
-                }
+                seen.map(|seen| Opened { model, inputs, seen })
             }
-            Err(error) => Some(error),
+            Err(error) => Err(error),
         };
-        let because = |error: Option<_>| error.unwrap_or_else(|| miette!("sizes do not fit the model"));
-        let Some(types) = declared(&self.model).ok().flatten() else { return Err(because(failed)) };
+        if open.as_ref().is_ok_and(|open| fit(&open.model.graph, &open.seen)) {
+            return open;
+        }
+        match (self.open_for_sizes(&read), open) {
+            (Ok(Some(known)), _) => Ok(known),
+            // What an open model needs of sizes is said when it runs, with sizes that fit.
+            (_, Ok(open)) => Ok(open),
+            // Why the model cannot be read for these sizes says more than why it cannot for all.
+            (Err(error), Err(_)) | (Ok(None), Err(error)) => Err(error),
+        }
+    }
+
+    /// Reads an ONNX model for the sizes of its inputs; nothing, if these say nothing more about it.
+    fn open_for_sizes(
+        &self,
+        read: impl Fn(&[Wanted], &Metadata) -> Result<Vec<(String, HostTensor)>>,
+    ) -> Result<Option<Opened>> {
+        let Some(types) = declared(&self.model).ok().flatten() else { return Ok(None) };
         let known = |(name, ty): &(String, TensorType)| wanted(name, ty);
         let metadata = kiln::onnx::metadata(&self.model).ok();
         let metadata = metadata.and_then(|list| Metadata::from_properties(&list).ok()).unwrap_or_default();
         let Ok(inputs) = read(&types.iter().map(known).collect::<Vec<_>>(), &metadata) else {
-            return Err(because(failed));
+            return Ok(None);
         };
         let shapes = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
-        let sizes = agreed(&types, shapes);
+        let sizes = agreed_sizes(&types, shapes);
         if sizes.is_empty() {
-            return Err(because(failed));
+            return Ok(None);
         }
-        // Why the model cannot be read for these sizes says more than why it cannot for all.
         let model = self.read_with(&sizes)?;
         note!("note: the model is compiled for the sizes of these inputs: `{}`", flags(&sizes));
         let seen = symbols_of(&model.graph, &inputs)?;
-        Ok(Opened { model, inputs, seen })
+        Ok(Some(Opened { model, inputs, seen }))
     }
 }
 

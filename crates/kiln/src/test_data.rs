@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Dim, Graph, GraphError, Tensor, compare};
-use kiln_onnx::{ImportError, InputValue, Interface};
+use kiln_graph::{Dim, Graph, GraphError, Tensor, TensorType, compare};
+use kiln_onnx::{InputValue, Interface};
 
 /// Inputs with the outputs that belong to them.
 #[derive(Clone, Debug)]
@@ -91,8 +91,7 @@ impl Folder {
 
     /// The inputs of all data sets, in order, those whose values were given included.
     pub fn inputs(&self) -> Result<Vec<Vec<(String, Tensor)>>, TestDataError> {
-        let sets = (0..).map(|n| self.path.join(format!("test_data_set_{n}"))).take_while(|set| set.is_dir());
-        sets.map(|set| tensors(&set, "input", &self.interface.inputs)).collect()
+        set_folders(&self.path).map(|(_, set)| tensors(&set, "input", &self.interface.inputs)).collect()
     }
 
     /// The data sets, in order, for the graph that the model has become: it lacks the inputs whose values were given.
@@ -114,16 +113,17 @@ pub fn data_sets(
     outputs: &[String],
 ) -> Result<Vec<DataSet>, TestDataError> {
     let mut sets = Vec::new();
-    for number in 0.. {
-        let name = format!("test_data_set_{number}");
-        let path = folder.join(&name);
-        if !path.is_dir() {
-            break;
-        }
+    for (name, path) in set_folders(folder) {
         let (inputs, outputs) = (tensors(&path, "input", inputs)?, tensors(&path, "output", outputs)?);
         sets.push(DataSet { name, inputs, outputs });
     }
     if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
+}
+
+/// The folders of data sets, in order, with their names.
+fn set_folders(folder: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+    let named = (0..).map(|number| format!("test_data_set_{number}"));
+    named.map(|name| (name.clone(), folder.join(name))).take_while(|(_, path)| path.is_dir())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TestDataError> {
@@ -161,21 +161,21 @@ pub fn largest_symbols(graph: &Graph, sets: &[DataSet]) -> Result<BTreeMap<Strin
     Ok(largest)
 }
 
-/// The open dimensions of the model in `bytes` that are zero in inputs of these shapes: files say zero for a size that is not
-/// known, too, and an open size is at least one.
-pub fn empty_sizes<'a>(
-    bytes: &[u8],
+/// The open dimensions of inputs of these types, as [`kiln_onnx::input_types`] has them, where inputs of the given names and
+/// shapes agree about their size.
+pub fn agreed_sizes<'a>(
+    types: &[(String, TensorType)],
     shapes: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-) -> Result<BTreeMap<String, Dim>, ImportError> {
-    let types = kiln_onnx::input_types(bytes)?;
-    let mut sizes = BTreeMap::new();
+) -> BTreeMap<String, Dim> {
+    let mut sizes: BTreeMap<String, Option<usize>> = BTreeMap::new();
     for (name, shape) in shapes {
         let Some((_, ty)) = types.iter().find(|(input, _)| input == name) else { continue };
-        let pairs = ty.shape.iter().zip(shape);
-        let empty = pairs.filter(|(dim, size)| **size == 0 && dim.as_const().is_none());
-        sizes.extend(empty.map(|(dim, _)| (dim.to_string(), Dim::from(0))));
+        for (dim, size) in ty.shape.iter().zip(shape).filter(|(dim, _)| dim.as_const().is_none()) {
+            let known = sizes.entry(dim.to_string()).or_insert(Some(*size));
+            *known = known.filter(|known| known == size);
+        }
     }
-    Ok(sizes)
+    sizes.into_iter().filter_map(|(name, size)| Some((name, Dim::from(size?)))).collect()
 }
 
 /// How far an output is from what it should be.

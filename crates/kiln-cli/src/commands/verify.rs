@@ -131,7 +131,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let values = data.known_inputs().into_diagnostic()?;
     let told: Vec<String> = values.keys().cloned().collect();
     let options = ImportOptions { values, ..model.import_options()? };
-    let imported = opened(&model, &options, &data, name)?;
+    let (imported, sets) = opened(&model, &options, &data, name)?;
     let graph = imported.graph;
     // Models that are readable only because the test data gives the values of inputs are refused by other commands.
     if !told.is_empty()
@@ -146,7 +146,6 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
             flags.join(" ")
         );
     }
-    let sets = data.data_sets(&graph).into_diagnostic()?;
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
     let mut numbers = tolerance::of_graph(&graph);
     if imported.rounds_to_bfloat16 {
@@ -157,40 +156,43 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     compare(arguments, &compiled.plan, Some(&compiled), &sets, &numbers, name)
 }
 
-/// The graph of the model, with open sizes if it has them and the data sets fit what it assumes of them, else for the sizes
-/// that all data sets have.
+/// The model with its data sets: with open sizes if it has them and the data sets fit what it assumes of them, else for the
+/// sizes that all data sets have, if it can be read for these.
 fn opened(
     model: &ModelArguments,
     options: &ImportOptions,
     data: &test_data::Folder,
     name: &str,
-) -> Result<Imported> {
-    let failed = match kiln::onnx::import(&model.model, options) {
-        Ok(imported) => {
-            let sets = data.data_sets(&imported.graph).into_diagnostic()?;
-            let fit = |set: &DataSet| {
-                let seen = test_data::largest_symbols(&imported.graph, std::slice::from_ref(set));
-                seen.is_ok_and(|seen| sizes::fit(&imported.graph, &seen))
-            };
-            if sets.iter().all(fit) {
-                return Ok(imported);
-            }
-            None
-        }
-        Err(error) => Some(error),
+) -> Result<(Imported, Vec<DataSet>)> {
+    let with_sets = |imported: Imported| -> Result<(Imported, Vec<DataSet>)> {
+        let sets = data.data_sets(&imported.graph).into_diagnostic()?;
+        Ok((imported, sets))
     };
+    let open = kiln::onnx::import(&model.model, options).into_diagnostic().and_then(with_sets);
+    let fits = |graph: &Graph, set: &DataSet| {
+        let seen = test_data::largest_symbols(graph, std::slice::from_ref(set));
+        seen.is_ok_and(|seen| sizes::fit(graph, &seen))
+    };
+    if open.as_ref().is_ok_and(|(imported, sets)| sets.iter().all(|set| fits(&imported.graph, set))) {
+        return open;
+    }
     let types =
         kiln::onnx::input_types(&kiln_files::read(&model.model).into_diagnostic()?).into_diagnostic()?;
-    let sets = data.inputs().into_diagnostic()?;
-    let shapes = sets.iter().flatten().map(|(input, tensor)| (input.as_str(), tensor.shape()));
-    let dims = sizes::agreed(&types, shapes);
-    match (failed, dims.is_empty()) {
-        (Some(error), true) => Err(error).into_diagnostic(),
-        _ => {
-            note!("note: {name}: sizes are those that all data sets have: `{}`", sizes::flags(&dims));
-            let options = ImportOptions { dims, ..options.clone() };
-            kiln::onnx::import(&model.model, &options).into_diagnostic()
+    let inputs = data.inputs().into_diagnostic()?;
+    let shapes = inputs.iter().flatten().map(|(input, tensor)| (input.as_str(), tensor.shape()));
+    let dims = test_data::agreed_sizes(&types, shapes);
+    if dims.is_empty() {
+        return open;
+    }
+    let flags = sizes::flags(&dims);
+    match (kiln::onnx::import(&model.model, &ImportOptions { dims, ..options.clone() }), open) {
+        (Ok(imported), _) => {
+            note!("note: {name}: sizes are those that all data sets have: `{flags}`");
+            with_sets(imported)
         }
+        // What an open model needs of sizes is said when it runs, with sizes that fit.
+        (Err(_), Ok(open)) => Ok(open),
+        (Err(error), Err(_)) => Err(error).into_diagnostic(),
     }
 }
 
