@@ -3,7 +3,7 @@
 //! One graph serves every batch size, so a dimension may be a symbol (`N`) or an expression over symbols
 //! (`4*N`, `floor((H+1)/2)`). Expressions are kept in a normal form, a sum of products with integer
 //! coefficients in which a division that does not come out even is an atom of its own. Two dimensions that
-//! are equal for that reason compare equal, and shape rules need no solver.
+//! are equal for that reason compare equal; what else shape rules need, they ask [`Guards`](crate::Guards).
 //!
 //! Dividing twice is dividing once (`floor((floor(a/m)+b)/n)` is `floor((a+b*m)/(m*n))`), and a remainder is what a division
 //! leaves (`H mod 7` is `H-7*floor(H/7)`). Where the normal form is not enough, [`Dim::always_equals`] decides, and
