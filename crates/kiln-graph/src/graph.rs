@@ -2,6 +2,7 @@
 
 mod verify;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -135,7 +136,7 @@ impl Graph {
         check_size(&ty).map_err(|source| GraphError::Node { node: name.clone(), op: "input", source })?;
         insert_unique(&mut self.names.inputs, &name)?;
         self.guards.see(&ty);
-        let ty = self.guards.canonical_type(&ty);
+        let ty = self.guards.canonical_type(&ty).into_owned();
         let id = self.add_value(Value { name, ty, def: Def::Input, contents: None });
         self.inputs.push(id);
         Ok(id)
@@ -211,18 +212,19 @@ impl Graph {
 
     /// The types of the outputs of `op`, under what is assumed of sizes. A failure leaves no assumption behind.
     fn infer(&mut self, name: &str, op: &Op, inputs: &[ValueId]) -> Result<Vec<TensorType>, GraphError> {
-        let mut guards = self.guards.clone();
-        guards.ask_for(Some(name));
-        let types: Vec<TensorType> = inputs.iter().map(|id| guards.canonical_type(self.ty(*id))).collect();
-        let types: Vec<&TensorType> = types.iter().collect();
-        let outputs = op
-            .infer_with(&types, &mut guards)
-            .map(|types| types.iter().map(|ty| guards.canonical_type(ty)).collect::<Vec<_>>())
-            .and_then(|types| types.iter().try_for_each(check_size).map(|()| types))
-            .map_err(|source| GraphError::Node { node: name.into(), op: op.name(), source })?;
-        guards.ask_for(None);
-        self.guards = guards;
-        Ok(outputs)
+        let rule = |graph: &Self, guards: &mut Guards| {
+            let types: Vec<_> = inputs.iter().map(|id| guards.canonical_type(graph.ty(*id))).collect();
+            let types: Vec<&TensorType> = types.iter().map(|ty| &**ty).collect();
+            let mut outputs = op.infer_with(&types, guards)?;
+            for ty in &mut outputs {
+                if let Cow::Owned(canonical) = guards.canonical_type(ty) {
+                    *ty = canonical;
+                }
+                check_size(ty)?;
+            }
+            Ok(outputs)
+        };
+        self.ask(name, rule).map_err(|source| GraphError::Node { node: name.into(), op: op.name(), source })
     }
 
     /// As [`Graph::apply`], for an operator with a single output.
@@ -276,18 +278,27 @@ impl Graph {
         self.guards.keep_free(symbol.into());
     }
 
-    /// Asks the guards on behalf of the node called `name`: what `question` needs is assumed, if it is answered.
-    pub fn assume<T>(
+    /// Asks the guards on behalf of the node called `name`: what `question` needs is assumed, if it does not fail.
+    pub fn ask<T, E>(
         &mut self,
         name: &str,
-        question: impl FnOnce(&Self, &mut Guards) -> Option<T>,
-    ) -> Option<T> {
+        question: impl FnOnce(&Self, &mut Guards) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut guards = self.guards.clone();
         guards.ask_for(Some(name));
         let answer = question(self, &mut guards)?;
         guards.ask_for(None);
         self.guards = guards;
-        Some(answer)
+        Ok(answer)
+    }
+
+    /// As [`Graph::ask`], of a question that has an answer or has none.
+    pub fn assume<T>(
+        &mut self,
+        name: &str,
+        question: impl FnOnce(&Self, &mut Guards) -> Option<T>,
+    ) -> Option<T> {
+        self.ask(name, |graph, guards| question(graph, guards).ok_or(())).ok()
     }
 
     /// An empty graph with the name and the guards of this one.

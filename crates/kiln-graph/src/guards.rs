@@ -8,6 +8,7 @@
 //! An assumption is also knowledge. A symbol that has to equal another symbol or a number is replaced by it, and of two
 //! expressions that have to be equal the simpler one stands for both from then on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -161,11 +162,11 @@ impl Guards {
     }
 
     /// The same, for all dimensions of a type.
-    pub fn canonical_type(&self, ty: &TensorType) -> TensorType {
+    pub fn canonical_type<'a>(&self, ty: &'a TensorType) -> Cow<'a, TensorType> {
         if self.unified.is_empty() && self.simpler.is_empty() {
-            return ty.clone();
+            return Cow::Borrowed(ty);
         }
-        TensorType::new(ty.dtype, ty.shape.iter().map(|dim| self.canonical(dim)))
+        Cow::Owned(TensorType::new(ty.dtype, ty.shape.iter().map(|dim| self.canonical(dim))))
     }
 
     fn replacements(&self) -> BTreeMap<Arc<str>, Dim> {
@@ -186,7 +187,7 @@ impl Guards {
             return None;
         }
         self.assume(Relation::Equal, &a, &b);
-        match self.solved(&a, &b) {
+        match self.solved(&difference) {
             Some((symbol, dim)) => self.unify(symbol, dim),
             None => self.learn(&a, &b),
         }
@@ -258,15 +259,14 @@ impl Guards {
         }
     }
 
-    /// The symbol that `a == b` determines, and what it is: a number or a symbol that came earlier.
-    fn solved(&self, a: &Dim, b: &Dim) -> Option<(Arc<str>, Dim)> {
-        let difference = (a.clone() - b.clone()).primitive();
+    /// The symbol that is determined by a difference that is zero, and what it is: a number or a symbol that came earlier.
+    fn solved(&self, difference: &Dim) -> Option<(Arc<str>, Dim)> {
         let mut symbols = difference.symbols();
         symbols.sort_by_key(|symbol| self.order.iter().position(|s| s == symbol));
         let last = symbols.last()?.clone();
         let here = Dim::symbol(last.clone());
         // The other side, where the symbol has a factor of one.
-        let rest = [here.clone() - difference.clone(), here + difference];
+        let rest = [here.clone() - difference.clone(), here + difference.clone()];
         rest.into_iter()
             .find(|rest| {
                 let fits = rest.as_const().is_some_and(|value| value >= 1);

@@ -1,5 +1,6 @@
 //! Making a new graph from an old one.
 
+use crate::dim::Dim;
 use crate::error::GraphError;
 use crate::graph::{Def, Graph, NodeId, ValueId};
 use crate::ops::Op;
@@ -64,34 +65,33 @@ impl<'a> Rewriter<'a> {
 
     /// Takes a node over as it is.
     pub fn copy(&mut self, node: NodeId) -> Result<(), GraphError> {
-        let inputs = self.inputs(node)?;
-        let old = self.old.node(node);
         // Inputs have no symbols that were replaced any more.
         let guards = self.old.guards();
+        let op = &self.old.node(node).op;
         let op = if guards.unified().is_empty() {
-            old.op.clone()
+            op.clone()
         } else {
-            old.op.map_dims(|dim| Ok::<_, GraphError>(guards.replaced(dim)))?
+            with_sizes(op, |dim| guards.replaced(dim))?
         };
-        let outputs = self.graph.apply(old.name.clone(), op, &inputs)?;
-        for (id, new) in old.outputs.iter().zip(outputs) {
-            self.map(*id, new);
-        }
-        Ok(())
+        self.apply(node, op)
     }
 
     /// Takes a node over, with what is known of its sizes.
     fn settle(&mut self, node: NodeId) -> Result<(), GraphError> {
+        let guards = self.old.guards();
+        let op = &self.old.node(node).op;
+        let op = match op {
+            // The size that it makes says how it relates to its input.
+            Op::Resize(_) => with_sizes(op, |dim| guards.replaced(dim))?,
+            _ => with_sizes(op, |dim| guards.canonical(dim))?,
+        };
+        self.apply(node, op)
+    }
+
+    /// Applies `op` in place of the operator of a node.
+    fn apply(&mut self, node: NodeId, op: Op) -> Result<(), GraphError> {
         let inputs = self.inputs(node)?;
         let old = self.old.node(node);
-        let guards = self.old.guards();
-        let op = old.op.map_dims(|dim| {
-            Ok::<_, GraphError>(match &old.op {
-                // The size that it makes says how it relates to its input.
-                Op::Resize(_) => guards.replaced(dim),
-                _ => guards.canonical(dim),
-            })
-        })?;
         let outputs = self.graph.apply(old.name.clone(), op, &inputs)?;
         for (id, new) in old.outputs.iter().zip(outputs) {
             self.map(*id, new);
@@ -111,6 +111,11 @@ impl<'a> Rewriter<'a> {
         }
         Ok(self.graph)
     }
+}
+
+/// The operator with other sizes in its attributes.
+fn with_sizes(op: &Op, size: impl Fn(&Dim) -> Dim) -> Result<Op, GraphError> {
+    op.map_dims(|dim| Ok(size(dim)))
 }
 
 impl Graph {

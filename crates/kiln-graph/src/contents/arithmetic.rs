@@ -172,21 +172,10 @@ fn integers(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
             // C's remainder has the sign of the dividend.
             (op == BinaryOp::Mod || low(a) >= 0).then(|| a.remainder(divisor))
         }
-        BinaryOp::Min | BinaryOp::ClampMax => Some(bounded(a, b).unwrap_or_else(|| a.smaller(b))),
-        BinaryOp::Max | BinaryOp::ClampMin => {
-            Some(bounded(b, a).map_or_else(|| a.larger(b), |smaller| a.clone() + b.clone() - smaller))
-        }
+        BinaryOp::Min | BinaryOp::ClampMax => Some(a.smaller(b)),
+        BinaryOp::Max | BinaryOp::ClampMin => Some(a.larger(b)),
         _ => None,
     }
-}
-
-/// The smaller of two, where the ranges of sizes decide.
-fn bounded(a: &Dim, b: &Dim) -> Option<Dim> {
-    let bounds = Bounds::default();
-    if a.never_below(b, bounds) {
-        return Some(b.clone());
-    }
-    b.never_below(a, bounds).then(|| a.clone())
 }
 
 fn fractions(op: BinaryOp, a: &Element, b: &Element) -> Option<Element> {

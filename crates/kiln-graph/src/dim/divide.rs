@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Atom, Dim};
+use super::{Atom, Bounds, Dim};
 
 /// A quotient of two sums has no more terms.
 const MOST_STEPS: usize = 64;
@@ -75,16 +75,17 @@ impl Dim {
         self.clone() - &self.floor_div(divisor) * &divisor.into()
     }
 
-    /// The smaller of two dimensions.
+    /// The smaller of two dimensions; one of them where that is so for all values of the symbols.
     pub fn smaller(&self, other: &Dim) -> Self {
-        match (self.clone() - other.clone()).as_const() {
-            Some(difference) if difference <= 0 => self.clone(),
-            Some(_) => other.clone(),
-            None => {
-                let (a, b) = if self < other { (self, other) } else { (other, self) };
-                Self::from_terms([(vec![Atom::Min(Arc::new(a.clone()), Arc::new(b.clone()))], 1)])
-            }
+        let bounds = Bounds::default();
+        if other.never_below(self, bounds) {
+            return self.clone();
         }
+        if self.never_below(other, bounds) {
+            return other.clone();
+        }
+        let (a, b) = if self < other { (self, other) } else { (other, self) };
+        Self::from_terms([(vec![Atom::Min(Arc::new(a.clone()), Arc::new(b.clone()))], 1)])
     }
 
     /// The larger of two dimensions: their sum without the smaller one.

@@ -1,9 +1,10 @@
 //! Padding by amounts that depend on sizes.
 
-use crate::dim::{Bounds, Dim};
+use crate::dim::Dim;
+use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{Concat, Op, Pad, PadMode, SliceAxis};
+use crate::ops::{Concat, Op, Pad, PadMode};
 
 /// `x` with `amounts` of elements `value` before and after each dimension; negative numbers crop. Amounts that are symbols
 /// are assumed not to be negative.
@@ -32,21 +33,15 @@ fn part(
     axis: usize,
     amount: &Dim,
     value: f64,
-) -> Result<Option<ValueId>, crate::GraphError> {
+) -> Result<Option<ValueId>, GraphError> {
     if amount.as_const().is_some() {
         return Ok(None);
     }
-    if !amount.never_below(&0.into(), Bounds::default()) && !f.at_least(amount, &0.into()) {
+    if !f.at_least(amount, &0.into()) {
         return f.mismatch("pad", format!("{amount} elements are to be added to axis {axis}"));
     }
     let mut shape = f.shape(x);
     shape[axis] = amount.clone();
     let value = f.number_like(value, x);
     f.expand(value, shape).map(Some)
-}
-
-/// `x` without `before` elements at the start of `axis` and `after` at its end, which are symbols.
-pub fn crop(f: &mut Formula<'_>, x: ValueId, axis: usize, before: &Dim, after: &Dim) -> Made {
-    let length = f.shape(x)[axis].clone() - before.clone() - after.clone();
-    f.slice(x, vec![SliceAxis { axis, start: before.clone(), length, step: 1 }])
 }

@@ -9,7 +9,7 @@ use crate::dim::Dim;
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
-use crate::ops::{BinaryOp, Concat, MatMul, Op, SliceAxis, UnaryOp};
+use crate::ops::{BinaryOp, Concat, Loop, MatMul, Op, SliceAxis, UnaryOp};
 use crate::tensor::DType;
 
 use super::activation;
@@ -224,7 +224,7 @@ pub fn recurrent_with(
     let projected = f.reshape(projected, vec![steps.clone(), batch.clone(), (gates * hidden).into()])?;
     let lengths = how.lengths.map(|lengths| column(f, lengths, batch)).transpose()?;
     let count = match steps.as_usize() {
-        Some(count) if !looped::is_long(steps) => count,
+        Some(count) if !Loop::is_long(steps) => count,
         _ => return looped::looped(f, projected, (weights, how, product), hidden, lengths),
     };
     let step = Step { weights, how, product, hidden, batch: batch.clone() };

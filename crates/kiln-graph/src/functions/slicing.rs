@@ -1,6 +1,6 @@
 //! Parts of a tensor, as Python's slices name them.
 
-use crate::dim::{Bounds, Dim};
+use crate::dim::Dim;
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::ValueId;
@@ -90,19 +90,9 @@ fn bound(f: &mut Formula<'_>, index: &Dim, size: &Dim, step: i64, is_start: bool
             if f.at_least(size, &number.saturating_neg().into()) { Ok(counted) } else { out_of_range(index) }
         }
         LONG.. if f.at_least(index, size) => Ok(size.clone() + high.into()),
-        _ if step > 0 && !is_start => Ok(smaller(f, index, size)),
+        _ if step > 0 && !is_start => Ok(f.graph.guards().canonical(&index.smaller(size))),
         _ if f.at_least(size, index) => Ok(index.clone()),
         _ => out_of_range(index),
-    }
-}
-
-/// The smaller of an index and a size; the index, if that is known to be in range.
-fn smaller(f: &Formula<'_>, index: &Dim, size: &Dim) -> Dim {
-    let bounds = Bounds::default();
-    if size.never_below(index, bounds) {
-        index.clone()
-    } else {
-        f.graph.guards().canonical(&index.smaller(size))
     }
 }
 

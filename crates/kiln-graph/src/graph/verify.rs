@@ -34,8 +34,8 @@ impl Graph {
                 }
                 types.push(&value.ty);
             }
-            let canonical: Vec<TensorType> = types.iter().map(|ty| guards.canonical_type(ty)).collect();
-            let types: Vec<&TensorType> = canonical.iter().collect();
+            let canonical: Vec<_> = types.iter().map(|ty| guards.canonical_type(ty)).collect();
+            let types: Vec<&TensorType> = canonical.iter().map(|ty| &**ty).collect();
             let inferred = node.op.infer_with(&types, &mut guards).map_err(|source| GraphError::Node {
                 node: node.name.clone(),
                 op: node.op.name(),

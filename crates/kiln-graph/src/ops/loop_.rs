@@ -53,7 +53,16 @@ pub struct Loop {
     pub stacked: Vec<Along>,
 }
 
+/// Most steps that front ends write out, each of some ten nodes: short sequences gain from it, since nothing is copied from
+/// step to step, and what is constant in a step is computed at once.
+const MOST_WRITTEN: usize = 64;
+
 impl Loop {
+    /// Whether so many steps are better a loop than written out.
+    pub fn is_long(steps: &Dim) -> bool {
+        steps.as_usize().is_none_or(|steps| steps > MOST_WRITTEN)
+    }
+
     /// What the body assumes of sizes is assumed around it, too.
     pub(crate) fn infer(
         &self,

@@ -2,7 +2,8 @@
 
 use kiln_graph::ops::{BinaryOp, Concat, Reduce, ReduceKind, Transpose, UnaryOp};
 use kiln_graph::{
-    DType, Def, Dim, Element, Formula, Graph, GraphError, Guards, Op, Tensor, TensorType, Value, ValueId,
+    DType, Def, Dim, Element, Formula, Graph, GraphError, Guards, Op, ShapeError, Tensor, TensorType, Value,
+    ValueId,
 };
 
 use super::attributes::Attributes;
@@ -207,6 +208,15 @@ impl Cx<'_> {
     /// The attribute `axis` for the input `x`.
     pub(super) fn axis_of(&self, default: i64, x: ValueId) -> Result<usize> {
         self.axis(self.attributes.int_or("axis", default)?, self.rank(x))
+    }
+
+    /// The answer of a shape rule, under what it has to assume of sizes; see [`Guards`].
+    pub(super) fn given<T>(
+        &mut self,
+        rule: impl FnOnce(&mut Guards) -> std::result::Result<T, ShapeError>,
+    ) -> Result<T> {
+        let answer = self.graph.ask(self.name, |_, guards| rule(guards));
+        answer.map_err(|error| OpError::Invalid(error.to_string()))
     }
 
     /// Asks what has to be assumed of sizes; see [`Guards`].

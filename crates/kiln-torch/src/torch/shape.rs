@@ -181,14 +181,18 @@ fn viewed(i: &mut Interpreter, b: &Bound, x: ValueId, shape: Vec<Dim>) -> Result
     if shape.iter().any(|dim| dim.as_const().is_some_and(|n| n < -1)) {
         return Err(Fault::value(format!("{}: sizes cannot be negative, but for one -1", b.callee)));
     }
-    let fits = i.assume(|guards| {
-        let op = Reshape::resolve_with(&from, &shape, guards).ok()?;
-        guards.equal(&product(&from), &product(&op.shape)).map(|_| op)
-    });
-    match fits {
-        Some(op) => reshaped(i, x, op.shape),
+    match resolved(i, &from, &shape) {
+        Some(shape) => reshaped(i, x, shape),
         None => Err(no_view(i, b, x, &shape)),
     }
+}
+
+/// The shape with a number for -1, if it is of as many elements.
+fn resolved(i: &mut Interpreter, from: &[Dim], shape: &[Dim]) -> Option<Vec<Dim>> {
+    i.assume(|guards| {
+        let Reshape { shape } = Reshape::resolve_with(from, shape, guards).ok()?;
+        guards.equal(&product(from), &product(&shape)).map(|_| shape)
+    })
 }
 
 /// A view of another number of elements: usually a batch of images that becomes rows of the wrong length.
@@ -241,11 +245,7 @@ fn unflatten(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Value> {
     let parts = i.items(&b.get(name))?;
     let parts: Option<Vec<Dim>> = parts.iter().map(Value::as_dim).collect();
     let parts = parts.ok_or_else(|| b.wrong(name, "integers"))?;
-    let fits = i.assume(|guards| {
-        let op = Reshape::resolve_with(&shape[axis..=axis], &parts, guards).ok()?;
-        guards.equal(&shape[axis], &product(&op.shape)).map(|_| op)
-    });
-    let parts = fits.ok_or_else(|| {
+    let parts = resolved(i, &shape[axis..=axis], &parts).ok_or_else(|| {
         Fault::value(format!(
             "{}: {} elements cannot be split into {}",
             b.callee,
@@ -253,6 +253,6 @@ fn unflatten(i: &mut Interpreter, b: &Bound, name: &str) -> Result<Value> {
             ShapeDisplay(&parts)
         ))
     })?;
-    let out = [&shape[..axis], &parts.shape, &shape[axis + 1..]].concat();
+    let out = [&shape[..axis], &parts, &shape[axis + 1..]].concat();
     reshaped(i, x, out)
 }

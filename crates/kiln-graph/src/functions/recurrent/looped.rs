@@ -2,7 +2,6 @@
 //! out.
 
 use super::{Cell, Product, Recurrence, States, Step, Weights};
-use crate::dim::Dim;
 use crate::error::GraphError;
 use crate::formula::{Formula, Made};
 use crate::graph::{Graph, ValueId};
@@ -145,12 +144,3 @@ fn write(
     }
     f.graph.output("all", output)
 }
-
-/// Whether so many steps are better a loop.
-pub(super) fn is_long(steps: &Dim) -> bool {
-    steps.as_usize().is_none_or(|steps| steps > MOST_WRITTEN)
-}
-
-/// Most steps that are written out, each of some ten nodes: short sequences gain from it, since nothing is copied from
-/// step to step.
-const MOST_WRITTEN: usize = 64;

@@ -3,17 +3,15 @@
 mod flex_attention;
 mod looped;
 
-use kiln_graph::ops::{Along, Concat, SliceAxis};
-use kiln_graph::{DType, Data, Dim, Formula, Graph, GraphError, Op, Tensor, ValueId};
+use kiln_graph::ops::{Along, Concat, Loop, SliceAxis};
+use kiln_graph::{DType, Data, Dim, Formula, Graph, GraphError, MOST_UNROLLED, Op, Tensor, ValueId};
 
-use self::looped::{CONDITION, MOST_UNROLLED, Walk};
+use self::looped::{CONDITION, Walk};
 use super::super::cx::{invalid, unsupported};
 use super::{Attributes, HashSet, ImportError, Importer, OpError, Scope, Slot, order};
 use crate::proto::{GraphProto, NodeProto};
 
-/// Loops with more iterations are not unrolled.
-const MAX_STEPS: usize = 1024;
-/// Nor are more nodes, in all steps of all graphs together.
+/// More nodes are not unrolled, in all steps of all graphs together.
 const MAX_NODES: usize = 1 << 15;
 
 /// An operator with graphs.
@@ -254,14 +252,17 @@ impl Importer<'_> {
         let axes_made = list("scan_output_axes", made)?;
         let backwards_made = list("scan_output_directions", made)?;
         let mut walks = Vec::new();
-        let mut steps = None;
+        let mut steps: Option<Dim> = None;
         for ((x, axis), backwards) in sequences.iter().zip(axes).zip(backwards) {
             let shape = self.graph.ty(*x).shape.clone();
             let axis = super::super::cx::axis(axis, shape.len())?;
-            let length = shape[axis].clone();
-            if steps.get_or_insert_with(|| length.clone()) != &length {
-                return differ(&length, steps.as_ref()).map_err(Stop::Op);
-            }
+            let length = &shape[axis];
+            let known = steps.as_ref().unwrap_or(length);
+            let Some(same) = self.graph.assume(at.name, |_, guards| guards.equal(known, length)) else {
+                return invalid(format!("its sequences differ in length: {known} and {length}"))
+                    .map_err(Stop::Op);
+            };
+            steps = Some(same);
             walks.push((*x, axis, backwards != 0));
         }
         let Some(steps) = steps else {
@@ -277,13 +278,13 @@ impl Importer<'_> {
             stacked: axes_made.iter().zip(&backwards_made).map(|(axis, back)| (*axis, *back != 0)).collect(),
             condition: false,
         };
-        if walk.is_long()
+        if Loop::is_long(&walk.steps)
             && let Some(results) = self.looped(scope, at, body, &walk)?
         {
             return Ok(results);
         }
-        let Some(steps) = steps.as_usize().filter(|n| (1..=MAX_STEPS).contains(n)) else {
-            let reason = format!("a scan of `{steps}` iterations is not supported; 1 to {MAX_STEPS} are");
+        let Some(steps) = steps.as_usize().filter(|n| (1..=MOST_UNROLLED).contains(n)) else {
+            let reason = format!("a scan of `{steps}` iterations is not supported; 1 to {MOST_UNROLLED} are");
             return unsupported(reason).map_err(Stop::Op);
         };
         let mut body = self.begin(scope, body, steps)?;
@@ -342,9 +343,7 @@ impl Importer<'_> {
         };
         if let Some(steps) = &limit
             && self.graph.as_constant(goes_on).and_then(Tensor::to_ints).is_some_and(|ints| ints != [0])
-            && !steps
-                .as_const()
-                .is_some_and(|steps| usize::try_from(steps).is_ok_and(|steps| steps <= MOST_UNROLLED))
+            && Loop::is_long(steps)
         {
             let walk = self.counted(at, steps.clone(), states.clone(), made)?;
             if let Some(results) = self.looped(scope, at, body, &walk)? {
@@ -365,8 +364,8 @@ impl Importer<'_> {
             if ends || known(&self.graph, goes_on)? == 0 {
                 break;
             }
-            if usize::try_from(step).map_or(true, |step| step >= MAX_STEPS) {
-                return unsupported(format!("more than {MAX_STEPS} iterations are not supported"))
+            if usize::try_from(step).map_or(true, |step| step >= MOST_UNROLLED) {
+                return unsupported(format!("more than {MOST_UNROLLED} iterations are not supported"))
                     .map_err(Stop::Op);
             }
             let number = self
@@ -417,13 +416,4 @@ fn trips(graph: &Graph, count: ValueId) -> Result<Dim> {
                 .into(),
         ))
     })
-}
-
-/// That two sequences of a scan have other lengths.
-fn differ<T>(a: &Dim, b: Option<&Dim>) -> std::result::Result<T, OpError> {
-    let b = b.map(ToString::to_string).unwrap_or_default();
-    if a.as_const().is_some() && b.parse::<i64>().is_ok() {
-        return invalid("its sequences differ in length");
-    }
-    unsupported(format!("its sequences have {b} and {a} steps, which may differ; give both the same size"))
 }

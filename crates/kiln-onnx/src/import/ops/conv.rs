@@ -5,7 +5,7 @@ use kiln_graph::functions::padding;
 use kiln_graph::ops::Conv;
 use kiln_graph::{Bounds, Dim, Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, deciding, invalid, unsupported};
 
 /// The window of a convolution or pooling, one entry for each spatial dimension.
 pub(super) struct Window {
@@ -18,6 +18,15 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// That no padding depends on sizes, which `what` needs to know.
+    pub(super) fn known(&self, what: &str) -> Result<()> {
+        if self.symbolic.is_empty() {
+            return Ok(());
+        }
+        let flags = deciding(self.symbolic.iter().flatten());
+        unsupported(format!("{what} need automatic padding of a known size; {flags}"))
+    }
+
     /// `x` with the padding that depends on sizes, filled with `value`.
     pub(super) fn padded(&self, cx: &mut Cx<'_>, x: ValueId, value: f64) -> Result<ValueId> {
         if self.symbolic.is_empty() {

@@ -91,9 +91,7 @@ pub(crate) fn deform_conv(cx: &mut Cx<'_>) -> Outputs {
     let (x, weight, offset) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let kernel = kernel_of(cx, weight)?;
     let window = window(cx, x, kernel)?;
-    if !window.symbolic.is_empty() {
-        return unsupported("automatic padding is supported for known sizes only");
-    }
+    window.known("deformed windows")?;
     let [kernel, strides, dilations] = [&window.kernel, &window.strides, &window.dilations].map(|list| {
         <[usize; 2]>::try_from(&list[..])
             .map_err(|_| OpError::Unsupported(format!("only images are supported, not {}", cx.ty(x))))

@@ -6,7 +6,7 @@ use kiln_graph::functions::reduce::of_positive;
 use kiln_graph::ops::{BinaryOp, Pad, PadMode, Pool, PoolKind, ReduceKind, UnaryOp};
 use kiln_graph::{DType, Dim, Op, ValueId};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, deciding, invalid, unsupported};
+use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use super::conv::{Window, sizes, window};
 
 /// The pooling, and its window with the padding that depends on sizes.
@@ -37,12 +37,8 @@ pub(crate) fn max_pool(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let (pool, window) = pool(cx, x, PoolKind::Max)?;
     let indexed = cx.outputs_used.get(1).copied().unwrap_or(false);
-    if indexed && !window.symbolic.is_empty() {
-        let size = cx.ty(x).shape.iter().flat_map(Dim::symbols).map(Dim::symbol).collect::<Vec<_>>();
-        return unsupported(format!(
-            "indices of the largest elements need padding of a known size; {}",
-            deciding(&size)
-        ));
+    if indexed {
+        window.known("indices of the largest elements")?;
     }
     let y = match cx.dtype(x) {
         // Small integers are floating point numbers, too.
@@ -95,9 +91,7 @@ pub(crate) fn max_unpool(cx: &mut Cx<'_>) -> Outputs {
     let kernel = sizes(cx, "kernel_shape", spatial)?
         .ok_or_else(|| OpError::Invalid("attribute `kernel_shape` is missing".into()))?;
     let window = window(cx, x, kernel)?;
-    if !window.symbolic.is_empty() {
-        return unsupported("automatic padding is supported for known sizes only");
-    }
+    window.known("the places of largest elements")?;
     let shape = cx.shape(x);
     let size = |(i, pooled): (usize, &Dim)| {
         let [before, after] = window.pads[i].map(Dim::from);

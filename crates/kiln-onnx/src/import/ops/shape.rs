@@ -2,7 +2,7 @@
 
 use kiln_graph::functions::{movement, ranges};
 use kiln_graph::ops::{Dropout, ReduceKind, Reshape, ShapeOf, broadcast};
-use kiln_graph::{DType, Data, Dim, Element, Guards, Op, ShapeError, Tensor, ValueId, product};
+use kiln_graph::{DType, Data, Dim, Element, Guards, Op, Tensor, ValueId, product};
 
 use super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor;
@@ -152,21 +152,8 @@ pub(crate) fn reshape(cx: &mut Cx<'_>) -> Outputs {
             Some(_) | None => dim,
         })
         .collect();
-    let resolved = given(cx, |guards| Reshape::resolve_with(&from, &shape, guards))?;
+    let resolved = cx.given(|guards| Reshape::resolve_with(&from, &shape, guards))?;
     Ok(vec![cx.reshape(x, resolved.shape)?])
-}
-
-/// The answer of a shape rule, under what it has to assume.
-fn given<T>(cx: &mut Cx<'_>, rule: impl FnOnce(&mut Guards) -> Result<T, ShapeError>) -> Result<T> {
-    let mut failed = None;
-    let answer = cx.assume(|guards| match rule(guards) {
-        Ok(answer) => Some(answer),
-        Err(error) => {
-            failed = Some(error);
-            None
-        }
-    });
-    answer.ok_or_else(|| OpError::Invalid(failed.map(|error| error.to_string()).unwrap_or_default()))
 }
 
 pub(crate) fn flatten(cx: &mut Cx<'_>) -> Outputs {
@@ -218,7 +205,7 @@ pub(crate) fn expand(cx: &mut Cx<'_>) -> Outputs {
     let x = cx.input(0)?;
     let shape = cx.dims(1, "shape")?;
     let from = cx.shape(x);
-    let shape = given(cx, |guards| broadcast(&from, &shape, guards))?;
+    let shape = cx.given(|guards| broadcast(&from, &shape, guards))?;
     Ok(vec![cx.expand(x, shape)?])
 }
 

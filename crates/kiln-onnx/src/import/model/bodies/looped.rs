@@ -7,15 +7,12 @@
 use std::collections::HashMap;
 
 use kiln_graph::ops::{Along, Iota, Loop};
-use kiln_graph::{DType, Dim, Formula, Graph, Op, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Formula, Graph, MOST_UNROLLED, Op, Tensor, ValueId};
 
 use super::super::super::cx::{invalid, unsupported};
 use super::super::super::order::{each_read, order};
 use super::super::{HashSet, Importer, NodeProto, Scope, Slot};
-use super::{At, GraphProto, MAX_STEPS, Result, Stop};
-
-/// Fewer steps are unrolled: what is constant in them is computed at once.
-pub(super) const MOST_UNROLLED: usize = 64;
+use super::{At, GraphProto, Result, Stop};
 
 /// Longer loops come from no model.
 const MOST_STEPS: i64 = 1 << 20;
@@ -32,13 +29,6 @@ pub(super) struct Walk {
     /// What is also given to the body: a condition that is true. It is the second of its inputs, and the first of its
     /// outputs has to be so, too.
     pub condition: bool,
-}
-
-impl Walk {
-    /// Whether it should be a loop and not be unrolled.
-    pub(super) fn is_long(&self) -> bool {
-        self.steps.as_usize().is_none_or(|steps| steps > MOST_UNROLLED)
-    }
 }
 
 /// A body on its way.
@@ -64,7 +54,7 @@ impl Importer<'_> {
         }
         let (reported, failed) = (self.unsupported.len(), self.failed.is_some());
         let made = self.in_graph_of_its_own(scope, at, body, walk);
-        let can_unroll = walk.steps.as_usize().is_some_and(|steps| steps <= MAX_STEPS);
+        let can_unroll = walk.steps.as_usize().is_some_and(|steps| steps <= MOST_UNROLLED);
         let went_wrong = self.unsupported.len() > reported || self.failed.is_some() && !failed;
         let result = match made {
             Ok((inner, same)) if !went_wrong => self.applied(at, inner, &same, walk),
