@@ -101,34 +101,45 @@ class UNet(nn.Module):
         return self.head(x)
 ";
 
-#[test]
-fn a_u_net_takes_multiples_of_eight_and_says_so() {
-    let machine = Machine::open();
-    let folder = std::env::temp_dir().join(format!("kiln-open-sizes-{}", std::process::id()));
+/// A model of an open height and width, compiled up to the maxima.
+fn open_model(machine: &Machine, source: &str, max: &[(&str, u32)]) -> (kiln::Model, kiln::Session) {
+    // Tests share a process in some runners.
+    let folder = std::env::temp_dir().join(format!("kiln-open-sizes-{}-{:p}", std::process::id(), source));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let file = folder.join("unet.py");
-    std::fs::write(&file, U_NET).expect("a file");
+    let file = folder.join("net.py");
+    std::fs::write(&file, source).expect("a file");
     let mut options = ModelOptions::default();
     options.source.inputs = vec!["3,H,W".into()];
     let model = kiln::Model::read(&file, &options).expect("a model");
     std::fs::remove_dir_all(&folder).expect("it is there");
-    let max = [("N", 2), ("H", 512), ("W", 512)].map(|(name, most)| (name.to_owned(), most)).into();
+    let max = max.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect();
     let options = Options { target: machine.target.clone(), max, ..Options::default() };
     let compiled = kiln::compile(&model.graph, &options).expect("a plan");
-    let mut session = machine.load(&compiled).expect("it loads");
+    let session = machine.load(&compiled).expect("it loads");
+    (model, session)
+}
+
+/// Holds what a plan answers for an image of a shape `[N, C, H, W]` against the evaluation in 64 bits.
+fn agrees(model: &kiln::Model, session: &mut kiln::Session, shape: [usize; 4]) {
+    let data: Vec<f32> = (0..shape.iter().product()).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect();
+    let x = Tensor::f32(shape, data).expect("as many numbers");
+    let inputs = BTreeMap::from([("x".to_owned(), x)]);
+    let found = answers(session, &inputs).expect("an answer");
+    let expected = evaluate(&model.graph, &inputs, Precision::F64).expect("an answer");
+    let (output, expected) = &expected.outputs()[0];
+    // The evaluation holds its results in 64 bits.
+    let dims = expected.shape().to_vec();
+    let expected = Tensor::of_numbers(dims, &expected.to_f64(), DType::F32).expect("as many numbers");
+    let difference = test_data::difference(&expected, &found[output]).expect("one shape");
+    assert!(difference.relative < 1e-5, "{shape:?}: {difference:?}");
+}
+
+#[test]
+fn a_u_net_takes_multiples_of_eight_and_says_so() {
+    let machine = Machine::open();
+    let (model, mut session) = open_model(&machine, U_NET, &[("N", 2), ("H", 512), ("W", 512)]);
     for (n, [height, width]) in [(1, [64, 64]), (2, [96, 160]), (1, [8, 24])] {
-        let count = n * 3 * height * width;
-        let data: Vec<f32> = (0..count).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect();
-        let x = Tensor::f32([n, 3, height, width], data).expect("as many numbers");
-        let inputs = BTreeMap::from([("x".to_owned(), x)]);
-        let found = answers(&mut session, &inputs).expect("an answer");
-        let expected = evaluate(&model.graph, &inputs, Precision::F64).expect("an answer");
-        let (output, expected) = &expected.outputs()[0];
-        // The evaluation holds its results in 64 bits.
-        let shape = expected.shape().to_vec();
-        let expected = Tensor::of_numbers(shape, &expected.to_f64(), DType::F32).expect("as many numbers");
-        let difference = test_data::difference(&expected, &found[output]).expect("one shape");
-        assert!(difference.relative < 1e-5, "{height}x{width}: {difference:?}");
+        agrees(&model, &mut session, [n, 3, height, width]);
     }
     let mut wrong = |height: usize, width: usize| {
         let x = HostTensor::zeros(kiln::DType::F32, [1, 3, height, width]);
@@ -137,4 +148,27 @@ fn a_u_net_takes_multiples_of_eight_and_says_so() {
     assert_eq!(wrong(333, 500), "`cat` needs `H` to be a multiple of 8; 333 is not, 328 and 336 are");
     assert_eq!(wrong(336, 500), "`cat` needs `W` to be a multiple of 8; 500 is not, 496 and 504 are");
     assert_eq!(wrong(4, 8), "`cat` needs `H` to be a multiple of 8; 4 is not, 8 is");
+}
+
+/// A branch that only some sizes take: the sizes of the other branch are refused, not run through this one.
+#[test]
+fn a_branch_on_a_size_holds_for_the_sizes_that_take_it() {
+    let source = "import torch.nn as nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+    def forward(self, x):
+        y = self.conv(x)
+        h = x.shape[2]
+        if h // 2 * 2 == h:
+            return y * 3
+        return y
+";
+    let machine = Machine::open();
+    let (model, mut session) = open_model(&machine, source, &[("N", 1), ("H", 16), ("W", 16)]);
+    agrees(&model, &mut session, [1, 3, 8, 5]);
+    let x = HostTensor::zeros(kiln::DType::F32, [1, 3, 9, 5]);
+    let error = session.run(&[("x", &x)]).expect_err("it does not fit").to_string();
+    assert!(error.contains("needs `H` to be a multiple of 2; 9 is not, 8 and 10 are"), "{error}");
 }

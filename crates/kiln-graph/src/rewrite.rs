@@ -20,11 +20,9 @@ pub struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     /// Starts with the inputs and states of `old`.
     pub fn new(old: &'a Graph) -> Result<Self, GraphError> {
-        let mut this = Self { old, graph: old.successor(), mapped: vec![None; old.values().len()] };
+        let mut this = Self::without_interface(old);
         for id in old.inputs() {
-            let value = old.value(*id);
-            let new = this.graph.input(value.name.clone(), value.ty.clone())?;
-            this.map(*id, new);
+            this.input(*id)?;
         }
         for id in old.states() {
             if let Def::State(tensor) = &old.value(*id).def {
@@ -33,6 +31,20 @@ impl<'a> Rewriter<'a> {
             }
         }
         Ok(this)
+    }
+
+    /// Starts with the name of `old` and what it assumes of sizes, for what makes other inputs or states: those of `old`
+    /// that are needed have to be mapped first.
+    pub fn without_interface(old: &'a Graph) -> Self {
+        Self { old, graph: old.successor(), mapped: vec![None; old.values().len()] }
+    }
+
+    /// Takes an input over as it is.
+    pub fn input(&mut self, id: ValueId) -> Result<(), GraphError> {
+        let value = self.old.value(id);
+        let new = self.graph.input(value.name.clone(), value.ty.clone())?;
+        self.map(id, new);
+        Ok(())
     }
 
     /// The new value that replaces the old value `id`.

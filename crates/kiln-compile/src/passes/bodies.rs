@@ -9,7 +9,7 @@
 //! read goes, and so do stacked results that nothing reads. Loops in loops are written out, as far as that is possible.
 
 use kiln_graph::ops::Loop;
-use kiln_graph::{Def, Graph, GraphError, MOST_UNROLLED, Op, Rewriter, Tensor, ValueId, unrolled};
+use kiln_graph::{Graph, GraphError, MOST_UNROLLED, Op, Rewriter, Tensor, ValueId, unrolled};
 
 use super::sequence::{Pass, PassError, run as run_all};
 use super::uses::uses;
@@ -95,42 +95,31 @@ fn rebuilt(
     kept: &[bool],
 ) -> Result<(Loop, Vec<ValueId>), GraphError> {
     let old = &*op.body;
-    let mut body = Graph::new(old.name.clone());
-    let mut mapped: Vec<Option<ValueId>> = vec![None; old.values().len()];
+    let mut rewriter = Rewriter::without_interface(old);
     let (mut left, mut scanned) = (Vec::new(), Vec::new());
     for (n, (id, given)) in old.inputs().iter().zip(given).enumerate() {
-        let value = old.value(*id);
-        mapped[id.index()] = match given {
+        match given {
             Given::Input => {
                 left.extend(inputs.get(n));
                 scanned.extend(n.checked_sub(op.carried).and_then(|n| op.scanned.get(n)));
-                Some(body.input(value.name.clone(), value.ty.clone())?)
+                rewriter.input(*id)?;
             }
-            Given::Constant(tensor) => Some(body.constant(value.name.clone(), tensor.clone())),
-            Given::Nothing => None,
-        };
-    }
-    for (id, value) in old.value_ids().zip(old.values()) {
-        if let Def::Constant(tensor) = &value.def {
-            mapped[id.index()] = Some(body.constant(value.name.clone(), tensor.clone()));
+            Given::Constant(tensor) => {
+                let constant = rewriter.graph.constant(old.value(*id).name.clone(), tensor.clone());
+                rewriter.map(*id, constant);
+            }
+            Given::Nothing => {}
         }
     }
-    let find = |mapped: &[Option<ValueId>], id: ValueId| {
-        mapped[id.index()]
-            .ok_or_else(|| GraphError::Invalid(format!("`{}` is used before it is made", old.value(id).name)))
-    };
-    for node in old.nodes() {
-        let inputs = node.inputs.iter().map(|id| find(&mapped, *id)).collect::<Result<Vec<_>, _>>()?;
-        let outputs = body.apply(node.name.clone(), node.op.clone(), &inputs)?;
-        for (old, new) in node.outputs.iter().zip(outputs) {
-            mapped[old.index()] = Some(new);
-        }
+    for id in old.node_ids() {
+        rewriter.copy(id)?;
     }
     let mut stacked = Vec::new();
     for (n, (output, _)) in old.outputs().iter().zip(kept).enumerate().filter(|(_, (_, kept))| **kept) {
         stacked.extend(n.checked_sub(op.carried).and_then(|n| op.stacked.get(n)));
-        body.output(output.name.clone(), find(&mapped, output.value)?)?;
+        let value = rewriter.get(output.value)?;
+        rewriter.graph.output(output.name.clone(), value)?;
     }
-    let op = Loop { body: body.into(), steps: op.steps.clone(), carried: op.carried, scanned, stacked };
-    Ok((op, left))
+    let (body, steps) = (rewriter.graph.into(), op.steps.clone());
+    Ok((Loop { body, steps, carried: op.carried, scanned, stacked }, left))
 }

@@ -5,7 +5,7 @@
 //! after:  const w: f32[8, 3, 3, 3]     y = conv(x, w)
 //! ```
 
-use kiln_graph::{Def, Graph, GraphError, ValueId};
+use kiln_graph::{Def, Graph, GraphError, Rewriter};
 
 /// Turns every state into a constant of its first value. A graph that updates its states cannot be frozen.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
@@ -18,31 +18,18 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     if graph.states().is_empty() {
         return Ok(graph.clone());
     }
-    let mut new = Graph::new(graph.name.clone());
-    let mut mapped: Vec<Option<ValueId>> = vec![None; graph.values().len()];
-    for (id, value) in graph.value_ids().zip(graph.values()) {
-        mapped[id.index()] = match &value.def {
-            Def::Input => Some(new.input(value.name.clone(), value.ty.clone())?),
-            Def::Constant(tensor) | Def::State(tensor) => {
-                Some(new.constant(value.name.clone(), tensor.clone()))
-            }
-            Def::Node { .. } => None,
-        };
+    let mut rewriter = Rewriter::without_interface(graph);
+    for id in graph.inputs() {
+        rewriter.input(*id)?;
     }
-    let find = |mapped: &[Option<ValueId>], id: ValueId| {
-        mapped[id.index()].ok_or_else(|| {
-            GraphError::Invalid(format!("`{}` is used before it is made", graph.value(id).name))
-        })
-    };
-    for node in graph.nodes() {
-        let inputs = node.inputs.iter().map(|id| find(&mapped, *id)).collect::<Result<Vec<_>, _>>()?;
-        let outputs = new.apply(node.name.clone(), node.op.clone(), &inputs)?;
-        for (old, output) in node.outputs.iter().zip(outputs) {
-            mapped[old.index()] = Some(output);
+    for id in graph.states() {
+        if let Def::State(tensor) = &graph.value(*id).def {
+            let constant = rewriter.graph.constant(graph.value(*id).name.clone(), tensor.clone());
+            rewriter.map(*id, constant);
         }
     }
-    for output in graph.outputs() {
-        new.output(output.name.clone(), find(&mapped, output.value)?)?;
+    for id in graph.node_ids() {
+        rewriter.copy(id)?;
     }
-    Ok(new)
+    rewriter.finish()
 }

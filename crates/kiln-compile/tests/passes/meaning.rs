@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln_compile::passes::{self, Pass};
 use kiln_graph::text::parse;
-use kiln_graph::{Precision, Tensor, compare, evaluate};
+use kiln_graph::{Dim, Precision, Tensor, compare, evaluate};
 
 use crate::models::numbers;
 
@@ -213,5 +213,28 @@ fn passes_do_their_job_and_keep_the_meaning() {
                 case.name
             );
         }
+    }
+}
+
+/// What a front end assumed of sizes by itself, which no operator would assume again.
+#[test]
+fn passes_keep_what_is_assumed_of_sizes() {
+    let text = "input %x : f32[N, H, W]\nstate @w : f32[1, 1, 1] = [2.0]\n%y = mul(%x, @w)\n\
+                %z = loop(%y, %x) steps=N carried=1 scanned=[] stacked=[] : f32[N, H, W] {\n  graph body\n  \
+                input %sum : f32[N, H, W]\n  input %x : f32[N, H, W]\n  %s = add(%sum, %x) : f32[N, H, W]\n  \
+                output sum = %s\n}\noutput z = %z";
+    let mut graph = parse(&format!("graph net\n{text}\n")).unwrap_or_else(|error| panic!("{error}"));
+    let (h, w) = (Dim::from("H"), Dim::from("W"));
+    let halves = &h.floor_div(2) * &2.into();
+    let assumed = graph.assume("if", |_, guards| {
+        guards.equal(&h, &halves)?;
+        (guards.differ(&h, &w) && guards.at_least(&w, &5.into())).then_some(())
+    });
+    assumed.expect("nothing is known of them");
+    let expected = graph.guards().list().to_vec();
+    assert_eq!(expected.len(), 3);
+    for (pass, run) in passes::INFERENCE.iter().chain(passes::TRAINING) {
+        let after = run(&graph).unwrap_or_else(|error| panic!("{pass}: {error}"));
+        assert_eq!(after.guards().list(), expected, "{pass}");
     }
 }
