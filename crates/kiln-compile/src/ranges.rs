@@ -127,6 +127,12 @@ fn of_node(graph: &Graph, node: &Node, ranges: &[Range], max: &Bindings) -> Rang
         Op::Cast(_) if graph.ty(node.inputs[0]).dtype.is_float() => ANY,
         Op::Iota(op) => dims(&op.shape),
         Op::ShapeOf(_) => dims(&graph.ty(node.inputs[0]).shape),
+        // A position, or nothing found.
+        Op::Nonzero(_) => {
+            let most = graph.ty(node.inputs[0]).elements();
+            (0, (most.upper(max) - 1).max(0))
+        }
+        Op::Suppress(_) => (0, 1),
         Op::ArgSort(op) => dims(&graph.ty(node.inputs[0]).shape[op.axis..=op.axis]),
         Op::Scatter(op) => match op.reduction {
             ScatterReduction::None | ScatterReduction::Max | ScatterReduction::Min => union(of(0), of(2)),

@@ -247,6 +247,8 @@ pub(crate) fn of_node(
         | Op::GatherElements(_)
         | Op::Scatter(_)
         | Op::ArgSort(_)
+        | Op::Nonzero(_)
+        | Op::Suppress(_)
         | Op::Resize(_)
         | Op::Size(_)
         | Op::Random(_)

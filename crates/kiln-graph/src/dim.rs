@@ -9,7 +9,8 @@
 //! leaves (`H mod 7` is `H-7*floor(H/7)`). Where the normal form is not enough, [`Dim::always_equals`] decides, and
 //! [`Dim::interval`] bounds.
 //!
-//! Symbols stand for integers of at least one. Arithmetic saturates instead of wrapping: a product beyond
+//! Symbols stand for integers of at least one. A count ([`Atom::Count`]) is a size that the data of a run decide: an integer of at
+//! least zero, of which nothing is assumed. Arithmetic saturates instead of wrapping: a product beyond
 //! `i64` stays absurdly large and is refused by [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) where a type is made. So is an
 //! expression of more than some hundred atoms, which no network has, but a file that means harm may ask for.
 
@@ -35,6 +36,8 @@ const MAX_WEIGHT: usize = 256;
 pub enum Atom {
     /// A named symbol.
     Symbol(Arc<str>),
+    /// A number that a node finds in its data, named after the node.
+    Count(Arc<str>),
     /// `floor(dim / divisor)` with a divisor of at least two.
     FloorDiv(Arc<Dim>, i64),
     /// The smaller of two dimensions that differ by no known number, in order.
@@ -53,6 +56,11 @@ impl Dim {
     /// The dimension named `name`.
     pub fn symbol(name: impl Into<Arc<str>>) -> Self {
         Self { terms: vec![(vec![Atom::Symbol(name.into())], 1)] }
+    }
+
+    /// The number of elements that the node called `name` finds in its data.
+    pub fn count(name: impl Into<Arc<str>>) -> Self {
+        Self { terms: vec![(vec![Atom::Count(name.into())], 1)] }
     }
 
     /// The number, if the dimension has no symbol in it.
@@ -82,7 +90,7 @@ impl Dim {
     /// How long the expression is: its terms and atoms, and those in its divisions.
     pub fn weight(&self) -> usize {
         let atom = |atom: &Atom| match atom {
-            Atom::Symbol(_) => 1,
+            Atom::Symbol(_) | Atom::Count(_) => 1,
             Atom::FloorDiv(dim, _) => 1 + dim.weight(),
             Atom::Min(a, b) => 1 + a.weight() + b.weight(),
         };
@@ -111,7 +119,9 @@ impl Dim {
             let mut product = *coefficient;
             for atom in atoms {
                 product = product.saturating_mul(match atom {
-                    Atom::Symbol(name) => *bindings.get(name).ok_or_else(|| name.clone())?,
+                    Atom::Symbol(name) | Atom::Count(name) => {
+                        *bindings.get(name).ok_or_else(|| name.clone())?
+                    }
                     Atom::FloorDiv(dim, divisor) => dim.eval(bindings)?.div_euclid(*divisor),
                     Atom::Min(a, b) => a.eval(bindings)?.min(b.eval(bindings)?),
                 });
@@ -121,11 +131,11 @@ impl Dim {
         Ok(sum)
     }
 
-    /// Adds the symbols that occur to `into`, in order of first sight, each once.
+    /// Adds the symbols and counts that occur to `into`, in order of first sight, each once.
     pub fn collect_symbols(&self, into: &mut Vec<Arc<str>>) {
         for atom in self.terms.iter().flat_map(|(atoms, _)| atoms) {
             match atom {
-                Atom::Symbol(name) => {
+                Atom::Symbol(name) | Atom::Count(name) => {
                     if !into.contains(name) {
                         into.push(name.clone());
                     }
@@ -139,17 +149,39 @@ impl Dim {
         }
     }
 
-    /// The symbols that occur.
+    /// The symbols and counts that occur.
     pub fn symbols(&self) -> Vec<Arc<str>> {
         let mut symbols = Vec::new();
         self.collect_symbols(&mut symbols);
         symbols
     }
 
-    /// The dimension with others in place of symbols.
+    /// The counts that occur.
+    pub fn counts(&self) -> Vec<Arc<str>> {
+        let mut counts = Vec::new();
+        for atom in self.terms.iter().flat_map(|(atoms, _)| atoms) {
+            match atom {
+                Atom::Symbol(_) => {}
+                Atom::Count(name) => counts.push(name.clone()),
+                Atom::FloorDiv(dim, _) => counts.extend(dim.counts()),
+                Atom::Min(a, b) => counts.extend(a.counts().into_iter().chain(b.counts())),
+            }
+        }
+        counts.sort();
+        counts.dedup();
+        counts
+    }
+
+    /// Whether the data of a run decide it.
+    pub fn is_counted(&self) -> bool {
+        !self.counts().is_empty()
+    }
+
+    /// The dimension with others in place of symbols and counts.
     pub fn substitute(&self, of: &BTreeMap<Arc<str>, Dim>) -> Self {
         let atom = |atom: &Atom| match atom {
             Atom::Symbol(name) => of.get(name).cloned().unwrap_or_else(|| Dim::symbol(name.clone())),
+            Atom::Count(name) => of.get(name).cloned().unwrap_or_else(|| Dim::count(name.clone())),
             Atom::FloorDiv(dim, divisor) => dim.substitute(of).floor_div(*divisor),
             Atom::Min(a, b) => a.substitute(of).smaller(&b.substitute(of)),
         };
@@ -200,6 +232,7 @@ impl fmt::Display for Dim {
                 }
                 match atom {
                     Atom::Symbol(name) => f.write_str(name)?,
+                    Atom::Count(name) => write!(f, "count({name})")?,
                     Atom::FloorDiv(dim, divisor) => write!(f, "floor(({dim})/{divisor})")?,
                     Atom::Min(a, b) => write!(f, "min({a},{b})")?,
                 }

@@ -80,7 +80,7 @@ pub fn evaluate_with(
 ) -> Result<Evaluation, GraphError> {
     let precision = options.precision;
     let shapes = inputs.iter().map(|(name, tensor)| (name.clone(), tensor.shape().to_vec())).collect();
-    let symbols = graph.bind_symbols(&shapes)?;
+    let mut symbols = graph.bind_symbols(&shapes)?;
 
     let mut uses = vec![0usize; graph.values().len()];
     let read = graph.nodes().iter().flat_map(|node| node.inputs.iter().copied());
@@ -109,6 +109,9 @@ pub fn evaluate_with(
         let operands = operands.ok_or_else(|| fail("an input is used before it is defined".into()))?;
         let results =
             node.op.evaluate(&operands, precision, &symbols).map_err(|error| fail(error.to_string()))?;
+        if let (Some(count), Some(found)) = (node.op.count(), results.first()) {
+            symbols.insert(count.clone(), i64::try_from(found.len()).unwrap_or(i64::MAX));
+        }
         for (id, tensor) in node.outputs.iter().zip(results) {
             if uses[id.index()] > 0 || options.keep_all {
                 values[id.index()] = Some(tensor);

@@ -136,9 +136,11 @@ impl Guards {
         self.free.push(symbol);
     }
 
-    /// Whether something may be assumed about this difference of two sizes.
+    /// Whether something may be assumed about this difference of two sizes: nothing of what the data decide.
     fn may_assume(&self, difference: &Dim) -> bool {
-        self.node.is_some() && !difference.symbols().iter().any(|symbol| self.free.contains(symbol))
+        self.node.is_some()
+            && !difference.is_counted()
+            && !difference.symbols().iter().any(|symbol| self.free.contains(symbol))
     }
 
     /// From here on `node` asks.
@@ -364,6 +366,22 @@ mod tests {
         assert_eq!(guards.list(), []);
         let names: Vec<&str> = guards.unified().iter().map(|unified| &*unified.symbol).collect();
         assert_eq!(names, ["W", "H"]);
+    }
+
+    #[test]
+    fn nothing_is_assumed_of_what_the_data_decide() {
+        let mut guards = asking();
+        let (count, h) = (Dim::count("nz"), Dim::from("H"));
+        assert!(guards.at_least(&count, &0.into()) && guards.at_least(&count, &count.smaller(&300.into())));
+        assert!(guards.differ(&(count.clone() + 1.into()), &0.into()));
+        assert!(!guards.differ(&count, &1.into()) && !guards.differ(&count, &0.into()));
+        assert!(!guards.at_least(&count, &1.into()) && !guards.at_least(&h, &count));
+        assert_eq!(guards.equal(&count, &h), None);
+        assert_eq!(
+            guards.equal(&(&count * &2.into()), &(count.clone() + count.clone())),
+            Some(&count * &2.into())
+        );
+        assert!(guards.is_empty(), "{guards:?}");
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl<'a> Symbols<'a> {
                         let listed = self.names.iter().position(|n| n == name);
                         Factor::Symbol(listed.or(step).unwrap_or(usize::MAX))
                     }
+                    // Bounds have taken the place of counts.
+                    Atom::Count(_) => Factor::Symbol(usize::MAX),
                     Atom::FloorDiv(dim, divisor) => Factor::FloorDiv(self.expr(dim), *divisor),
                     Atom::Min(a, b) => Factor::Min(self.expr(a), self.expr(b)),
                 })

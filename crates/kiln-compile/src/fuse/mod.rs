@@ -119,6 +119,8 @@ fn role(op: &Op) -> Role {
         | Op::GatherElements(_)
         | Op::Scatter(_)
         | Op::ArgSort(_)
+        | Op::Nonzero(_)
+        | Op::Suppress(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Iota(_)

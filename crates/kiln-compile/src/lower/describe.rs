@@ -125,6 +125,10 @@ fn operation(values: &Values<'_>, group: &Group, id: NodeId) -> Result<Operation
             let message = "resizes batch or channels; only spatial dimensions can be resized on the device";
             return Err(CompileError::Unsupported { node: group.name.clone(), message: message.into() });
         }
+        Op::Nonzero(_) | Op::Suppress(_) => {
+            let message = format!("has no kernel for {}", node.op.name());
+            return Err(CompileError::Unsupported { node: group.name.clone(), message });
+        }
         Op::Concat(_)
         | Op::Pad(_)
         | Op::Gather(_)

@@ -45,6 +45,8 @@ fn keeps_elements(op: &Op) -> bool {
         | Op::Softmax(_)
         | Op::ArgReduce(_)
         | Op::ArgSort(_)
+        | Op::Nonzero(_)
+        | Op::Suppress(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Iota(_)

@@ -94,6 +94,8 @@ fn unchanged(new: &Graph, old: &Graph, node: &Node, inputs: &[ValueId]) -> Optio
         | Op::GatherElements(_)
         | Op::Scatter(_)
         | Op::ArgSort(_)
+        | Op::Nonzero(_)
+        | Op::Suppress(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Size(_)

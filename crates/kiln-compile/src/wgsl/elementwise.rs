@@ -63,6 +63,8 @@ pub(crate) fn compute(
         | Op::GatherElements(_)
         | Op::Scatter(_)
         | Op::ArgSort(_)
+        | Op::Nonzero(_)
+        | Op::Suppress(_)
         | Op::Resize(_)
         | Op::ShapeOf(_)
         | Op::Iota(_)

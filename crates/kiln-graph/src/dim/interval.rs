@@ -13,7 +13,7 @@ pub struct Interval {
     pub high: i64,
 }
 
-/// What symbols can be: at least one, and at most their maximum where one is known.
+/// What symbols and counts can be: at least one and zero, and at most their maximum where one is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds<'a> {
     /// The maxima.
@@ -21,9 +21,9 @@ pub struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
-    fn of(self, symbol: &Arc<str>) -> Interval {
-        let max = self.max.and_then(|max| max.get(symbol));
-        Interval { low: 1, high: max.copied().unwrap_or(i64::MAX) }
+    fn of(self, name: &Arc<str>, low: i64) -> Interval {
+        let max = self.max.and_then(|max| max.get(name));
+        Interval { low, high: max.copied().unwrap_or(i64::MAX) }
     }
 }
 
@@ -97,7 +97,7 @@ impl Dim {
         for (atoms, c) in &self.terms {
             let quotient = atoms.iter().enumerate().find_map(|(i, atom)| match atom {
                 Atom::FloorDiv(dividend, divisor) if c % divisor == 0 => Some((i, dividend, *divisor)),
-                Atom::FloorDiv(..) | Atom::Symbol(_) | Atom::Min(..) => None,
+                Atom::FloorDiv(..) | Atom::Symbol(_) | Atom::Count(_) | Atom::Min(..) => None,
             });
             let Some((i, dividend, divisor)) = quotient else {
                 sum = sum + Dim { terms: vec![(atoms.clone(), *c)] };
@@ -115,7 +115,7 @@ impl Dim {
     /// Whether a larger symbol never makes the value smaller.
     fn grows(&self, bounds: Bounds<'_>) -> bool {
         let atom = |atom: &Atom| match atom {
-            Atom::Symbol(_) => true,
+            Atom::Symbol(_) | Atom::Count(_) => true,
             Atom::FloorDiv(dim, _) => dim.grows(bounds) && dim.interval(bounds).low >= 0,
             Atom::Min(a, b) => {
                 let positive = |dim: &Dim| dim.grows(bounds) && dim.interval(bounds).low >= 0;
@@ -148,7 +148,8 @@ impl Dim {
 impl Atom {
     fn interval(&self, bounds: Bounds<'_>) -> Interval {
         match self {
-            Atom::Symbol(name) => bounds.of(name),
+            Atom::Symbol(name) => bounds.of(name, 1),
+            Atom::Count(name) => bounds.of(name, 0),
             Atom::FloorDiv(dim, divisor) => {
                 let Interval { low, high } = dim.interval(bounds);
                 let unless = |end: i64, unbounded: i64| {

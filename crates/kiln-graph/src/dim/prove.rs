@@ -12,6 +12,9 @@ use super::{Atom, Bindings, Bounds, Dim};
 /// More evaluations are not made; then nothing is known.
 const MOST_EVALUATIONS: i64 = 1 << 14;
 
+/// More minima are not looked into.
+const MOST_MINIMA: usize = 4;
+
 impl Dim {
     /// Whether the two are equal for all values of the symbols. Where this is false, they may still be for some.
     pub fn always_equals(&self, other: &Dim) -> bool {
@@ -31,7 +34,21 @@ impl Dim {
 
     /// Whether the value is at least that of `other`, for all values of the symbols.
     pub fn never_below(&self, other: &Dim, bounds: Bounds<'_>) -> bool {
-        (self.clone() - other.clone()).interval(bounds).low >= 0
+        (self.clone() - other.clone()).never_negative(bounds, MOST_MINIMA)
+    }
+
+    /// Whether the value is never negative. A minimum that is subtracted is at most each of its sides.
+    fn never_negative(&self, bounds: Bounds<'_>, depth: usize) -> bool {
+        if self.interval(bounds).low >= 0 {
+            return true;
+        }
+        let subtracted = self.terms.iter().find_map(|(atoms, c)| match atoms.as_slice() {
+            [Atom::Min(a, b)] if *c < 0 => Some(([a, b], atoms.clone(), *c)),
+            _ => None,
+        });
+        let (Some((sides, atoms, c)), Some(depth)) = (subtracted, depth.checked_sub(1)) else { return false };
+        let rest = self.clone() - Dim { terms: vec![(atoms, c)] };
+        sides.into_iter().any(|side| (rest.clone() + &**side * &c.into()).never_negative(bounds, depth))
     }
 
     fn is_zero(&self) -> bool {
@@ -72,7 +89,7 @@ impl Dim {
             let mut here = 0;
             for atom in atoms {
                 match atom {
-                    Atom::Symbol(name) => here += i64::from(name == symbol),
+                    Atom::Symbol(name) | Atom::Count(name) => here += i64::from(name == symbol),
                     Atom::FloorDiv(dim, divisor) => {
                         let (inner, repeats) = dim.degree_and_period(symbol)?;
                         here += inner;

@@ -1,6 +1,8 @@
 //! From tensors to the operators' loops and back.
 
-use super::{Op, ResizeMode, UnaryOp, select};
+use std::borrow::Cow;
+
+use super::{Nonzero, Op, ResizeMode, UnaryOp, select};
 use crate::array::Array;
 use crate::dim::Bindings;
 use crate::error::{EvalError, ShapeError};
@@ -113,7 +115,12 @@ impl Op {
         if let Op::Loop(op) = self {
             return op.evaluate(inputs, precision, symbols);
         }
-        let op = self.bind(symbols)?;
+        let mut symbols = Cow::Borrowed(symbols);
+        if let (Some(count), Some(input)) = (self.count(), inputs.first()) {
+            let found = with_number!(input.dtype(), T => Nonzero::found(&Array::<T>::of(input).data).len());
+            symbols.to_mut().insert(count.clone(), i64::from_size(found));
+        }
+        let op = self.bind(&symbols)?;
         let inputs: Vec<Tensor> = inputs.iter().map(|tensor| precision.hold(tensor)).collect();
         let types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
         let outputs: Vec<(DType, Vec<usize>)> = op
@@ -207,6 +214,14 @@ impl Op {
             Op::ArgSort(op) => {
                 with_number!(from, T => i64::write(op.eval::<T>(&Array::of(&inputs[0])), dtype))
             }
+            Op::Nonzero(_) => {
+                let size = shape.iter().product();
+                with_number!(from, T => i64::write(Nonzero::eval(&Array::<T>::of(&inputs[0]).data, size), dtype))
+            }
+            Op::Suppress(op) => with_real!(from, T => {
+                let alive = Array::<i64>::of(&inputs[1]);
+                i64::write(op.eval::<T>(&Array::of(&inputs[0]), &alive.data), dtype)
+            }),
             Op::Resize(op) => match op.mode {
                 ResizeMode::Nearest(mode) => with_number!(dtype, T => {
                     T::write(op.eval_nearest::<T>(&Array::of(&inputs[0]), mode, shape), dtype)

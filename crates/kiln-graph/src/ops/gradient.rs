@@ -194,6 +194,8 @@ impl Op {
             // Indices and sizes do not change when the elements do a little.
             Op::ArgReduce(_)
             | Op::ArgSort(_)
+            | Op::Nonzero(_)
+            | Op::Suppress(_)
             | Op::ShapeOf(_)
             | Op::Iota(_)
             | Op::Size(_)

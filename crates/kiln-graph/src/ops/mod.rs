@@ -25,6 +25,7 @@ mod gradient;
 mod iota;
 mod loop_;
 mod matmul;
+mod nonzero;
 mod pad;
 mod pool;
 mod pool_grad;
@@ -39,6 +40,7 @@ mod size;
 mod slice;
 mod softmax;
 mod stop_gradient;
+mod suppress;
 mod transpose;
 mod unary;
 
@@ -59,6 +61,7 @@ pub use gradient::{Adjoint, Gradients};
 pub use iota::Iota;
 pub use loop_::{Along, Loop};
 pub use matmul::MatMul;
+pub use nonzero::Nonzero;
 pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
 pub use pool_grad::PoolGrad;
@@ -71,8 +74,11 @@ pub use shape_of::ShapeOf;
 pub use size::Size;
 pub use slice::{Slice, SliceAxis};
 pub use softmax::Softmax;
+pub use suppress::Suppress;
 pub use transpose::Transpose;
 pub use unary::{UnaryOp, erf};
+
+use std::sync::Arc;
 
 use crate::dim::{Bindings, Dim};
 use crate::error::{EvalError, ShapeError};
@@ -124,6 +130,10 @@ pub enum Op {
     Scatter(Scatter),
     /// Indices that sort along an axis.
     ArgSort(ArgSort),
+    /// Positions of elements that are not zero.
+    Nonzero(Nonzero),
+    /// Which boxes non-maximum suppression keeps.
+    Suppress(Suppress),
     /// Interpolation to another spatial size.
     Resize(Resize),
     /// The dimensions of a value as an int64 tensor.
@@ -171,6 +181,8 @@ impl Op {
             Op::GatherElements(_) => "gather_elements",
             Op::Scatter(_) => "scatter",
             Op::ArgSort(_) => "arg_sort",
+            Op::Nonzero(_) => "nonzero",
+            Op::Suppress(_) => "suppress",
             Op::Resize(_) => "resize",
             Op::ShapeOf(_) => "shape_of",
             Op::Iota(_) => "iota",
@@ -182,6 +194,11 @@ impl Op {
             Op::PoolGrad(op) => op.name(),
             Op::Loop(_) => "loop",
         }
+    }
+
+    /// The name of the count that a node with this operator defines: how many elements it finds in its data.
+    pub fn count(&self) -> Option<&Arc<str>> {
+        if let Op::Nonzero(op) = self { op.count() } else { None }
     }
 
     /// The types of the outputs for inputs of the given types, if they follow whatever the symbols are.
@@ -218,6 +235,8 @@ impl Op {
             Op::GatherElements(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::Scatter(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::ArgSort(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Nonzero(op) => op.infer(inputs).map(|t| vec![t]),
+            Op::Suppress(op) => op.infer(inputs, guards).map(|t| vec![t]),
             Op::Resize(op) => op.infer(inputs).map(|t| vec![t]),
             Op::ShapeOf(op) => op.infer(inputs).map(|t| vec![t]),
             Op::Iota(op) => op.infer(inputs).map(|t| vec![t]),
@@ -248,6 +267,7 @@ impl Op {
             Op::Resize(op) => Op::Resize(Resize { shape: shape(&op.shape)?, ..op.clone() }),
             Op::Iota(op) => Op::Iota(Iota { shape: shape(&op.shape)?, ..op.clone() }),
             Op::Size(op) => Op::Size(Size { dim: dim(&op.dim)? }),
+            Op::Nonzero(op) => Op::Nonzero(Nonzero { size: dim(&op.size)? }),
             Op::Random(op) => Op::Random(Random { shape: shape(&op.shape)?, ..op.clone() }),
             Op::PoolGrad(op) => Op::PoolGrad(PoolGrad { shape: shape(&op.shape)?, ..op.clone() }),
             Op::Slice(op) => {
@@ -275,6 +295,7 @@ impl Op {
             | Op::GatherElements(_)
             | Op::Scatter(_)
             | Op::ArgSort(_)
+            | Op::Suppress(_)
             | Op::Dropout(_)
             | Op::StopGradient
             | Op::ConvGradWeight(_)

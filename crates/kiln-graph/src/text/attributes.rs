@@ -6,9 +6,9 @@ use super::{dims, loops};
 use crate::dim::Dim;
 use crate::ops::{
     ArgKind, ArgReduce, ArgSort, BatchNorm, BinaryOp, Cast, Concat, Conv, ConvGradWeight, CoordinateMode,
-    Dropout, Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Op, Pad, PadMode, Pool, PoolGrad,
-    PoolKind, Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, Scatter, ScatterReduction, ShapeOf,
-    Size, Slice, SliceAxis, Softmax, Transpose, UnaryOp,
+    Dropout, Expand, Gather, GatherElements, Iota, MatMul, NearestMode, Nonzero, Op, Pad, PadMode, Pool,
+    PoolGrad, PoolKind, Random, Reduce, ReduceKind, Reshape, Resize, ResizeMode, Scatter, ScatterReduction,
+    ShapeOf, Size, Slice, SliceAxis, Softmax, Suppress, Transpose, UnaryOp,
 };
 use crate::tensor::{DType, ShapeDisplay, TensorType};
 
@@ -153,6 +153,14 @@ pub(super) fn of(op: &Op) -> Attributes {
         Op::GatherElements(op) => w.word("axis", op.axis),
         Op::Scatter(op) => w.word("axis", op.axis).unless("none", "reduction", op.reduction.name()),
         Op::ArgSort(op) => w.word("axis", op.axis).flag("descending", op.descending),
+        Op::Nonzero(op) => w.word("size", &op.size),
+        Op::Suppress(op) => {
+            let w = w.word("iou_threshold", op.iou_threshold).flag("center", op.center);
+            match op.most {
+                Some(most) => w.word("most", most),
+                None => w,
+            }
+        }
         Op::Resize(op) => {
             let mode = match op.mode {
                 ResizeMode::Linear => "linear",
@@ -426,6 +434,15 @@ pub(super) fn op(name: &str, r: &mut Reader, inputs: &[&TensorType]) -> Result<O
             },
         }),
         "arg_sort" => Op::ArgSort(ArgSort { axis: r.size("axis")?, descending: r.flag("descending")? }),
+        "nonzero" => Op::Nonzero(Nonzero { size: r.parsed("size", None, |word| word.parse().ok())? }),
+        "suppress" => Op::Suppress(Suppress {
+            iou_threshold: r.parsed("iou_threshold", None, |word| word.parse().ok())?,
+            center: r.flag("center")?,
+            most: match r.word("most")? {
+                None => None,
+                Some(word) => Some(word.parse().map_err(|_| format!("`{word}` is not a number of boxes"))?),
+            },
+        }),
         "resize" => Op::Resize(Resize {
             shape: r.dims("shape")?,
             scales: r.list("scales", |item| word(item)?.parse().ok())?,

@@ -357,8 +357,11 @@ impl<'a> Words<'a> {
         let close = rest.find(']').ok_or("`]` is missing")?;
         let inner = &rest[1..close];
         self.rest = &rest[close + 1..];
-        let dims: Option<Vec<Dim>> =
-            if inner.trim().is_empty() { Some(vec![]) } else { inner.split(',').map(dims::parse).collect() };
+        let dims: Option<Vec<Dim>> = if inner.trim().is_empty() {
+            Some(vec![])
+        } else {
+            dims::split(inner).map(dims::parse).collect()
+        };
         Ok(TensorType::new(dtype, dims.ok_or_else(|| format!("`[{inner}]` is not a shape"))?))
     }
 
@@ -380,7 +383,7 @@ impl<'a> Words<'a> {
             }
         }
         self.space();
-        let end = self.rest.find(|c: char| c.is_whitespace() || ",[]".contains(c)).unwrap_or(self.rest.len());
+        let end = dims::end(self.rest, |c| c.is_whitespace() || ",[]".contains(c));
         let (word, rest) = self.rest.split_at(end);
         if word.is_empty() {
             return Err("a value is expected".into());

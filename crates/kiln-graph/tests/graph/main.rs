@@ -1,6 +1,7 @@
 //! Tests of the graph, through its public interface.
 
 mod common;
+mod counted;
 mod empty;
 mod functions;
 mod lectures;

@@ -6,6 +6,7 @@ use kiln_graph::text::parse;
 const EVERYTHING: &str = r#"graph "a graph of everything"
 input %x : f32[N, 4, 8, 8]
 input %mask : bool[N, 1, 8, 8]
+input %alive : bool[N, 4, 8]
 input %"odd name" : i64[N, 2]
 state @w : f32[6, 2, 3, 3] = fill(0.5)
 state @scale : f32[6] = [1.0, 2.0, 3.0, 4.0, 5.0, NaN]
@@ -37,6 +38,10 @@ const @none : i32[0] = []
 %wide = expand(@scale) shape=[N, 6] : f32[N, 6]
 %picked = gather(@table, %"odd name") axis=0 : f16[N, 2, 2]
 %each = gather_elements(%flat, %"odd name") axis=1 : f32[N, 2]
+%at = nonzero(%mask) size=count(at) : i64[count(at)]
+%few = slice(%at) axes=[[0, 0, min(300,count(at)), 1]] : i64[min(300,count(at))]
+%boxes = slice(%x) axes=[[3, 0, 4, 1]] : f32[N, 4, 8, 4]
+%best = suppress(%boxes, %alive) iou_threshold=0.5 center most=7 : bool[N, 4, 8]
 %count = iota() dtype=i32 shape=[N, 3] axis=1 : i32[N, 3]
 %sizes = shape_of(%x) start=0 end=2 : i64[2]
 %whole = cast(%count) to=f32 : f32[N, 3]

@@ -1,6 +1,6 @@
 //! Counting along an axis.
 
-use kiln_graph::ops::Iota;
+use kiln_graph::ops::{Iota, Nonzero};
 use kiln_graph::{DType, Data, Dim, Node, Tensor, product};
 
 use super::node::{Result, refuse, wide};
@@ -81,4 +81,22 @@ fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> Result<String> {
 fn number(w: &mut Writer<'_>, node: &Node, what: &str, number: i64) -> Result<String> {
     let tensor = Tensor::new([], Data::I64(vec![number])).or_else(|e| refuse(node, e.to_string()))?;
     Ok(w.constant(&format!("{}.{what}", node.name), &tensor))
+}
+
+/// Positions in a tensor of one dimension, which NonZero gives as `[1, count]`.
+pub(super) fn nonzero(
+    w: &mut Writer<'_>,
+    node: &Node,
+    op: &Nonzero,
+    inputs: &[&str],
+    outputs: &[&str],
+) -> Result<()> {
+    if op.count().is_none() {
+        return refuse(node, "ONNX has no positions of elements up to a bound");
+    }
+    let all = w.ints(&format!("{}.flat", node.name), [-1]);
+    let flat = w.inner(&node.name, "Reshape", &[inputs[0], &all], vec![]);
+    let found = w.inner(&node.name, "NonZero", &[&flat], vec![]);
+    w.node(&node.name, "Reshape", &[&found, &all], outputs, vec![]);
+    Ok(())
 }

@@ -166,6 +166,8 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             w.node(name, "TopK", &[inputs[0], &k], &["", outputs[0]], attributes);
             Ok(())
         }
+        Op::Nonzero(op) => counting::nonzero(w, node, op, &inputs, &outputs),
+        Op::Suppress(_) => refuse(node, "ONNX has non-maximum suppression with sorting and selection only"),
         Op::Resize(op) => resize::write(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
         Op::Iota(op) => counting::iota(w, node, op, &outputs),
@@ -324,6 +326,14 @@ fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
                     let input = w.name(input).to_owned();
                     let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
                     w.inner(&node.name, "Shape", &[&input], ends)
+                }
+                Atom::Count(name) => {
+                    let found = graph.nodes().iter().find(|node| node.op.count() == Some(name));
+                    let Some(positions) = found.and_then(|node| node.outputs.first()) else {
+                        return refuse(node, format!("nothing finds `{name}`"));
+                    };
+                    let positions = w.name(*positions).to_owned();
+                    w.inner(&node.name, "Shape", &[&positions], vec![])
                 }
                 Atom::Min(a, b) => {
                     let sides = [computed(w, node, a)?, computed(w, node, b)?];
