@@ -18,6 +18,7 @@ mod quantized;
 mod resize;
 #[path = "../skip.rs"]
 mod skip;
+mod sorts;
 mod source;
 mod special_values;
 mod stops;

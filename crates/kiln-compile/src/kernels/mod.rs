@@ -3,6 +3,7 @@
 
 mod arg_reduce;
 mod arg_sort;
+mod arg_sort_radix;
 pub(crate) mod builder;
 mod concat;
 pub(crate) mod conv;
@@ -19,6 +20,7 @@ mod outer_sum;
 mod pad;
 mod pool;
 mod pool_grad;
+mod prefix_sums;
 pub(crate) mod problem;
 mod random;
 mod reduce;

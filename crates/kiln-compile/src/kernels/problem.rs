@@ -194,6 +194,8 @@ pub enum Operation {
         lines: i64,
         /// Rank of what is sorted.
         rank: usize,
+        /// Bits of the element type that decide the order.
+        bits: u32,
     },
     /// Writing to indices that are data.
     Scatter {
@@ -318,7 +320,9 @@ impl fmt::Display for Operation {
             Self::SumColumns { rows, columns } => write!(f, "sum_columns rows={rows} columns={columns}"),
             Self::ArgReduce { length, lines } => write!(f, "arg_reduce length={length} lines={lines}"),
             Self::Softmax { length, lines } => write!(f, "softmax length={length} lines={lines}"),
-            Self::ArgSort { length, lines, .. } => write!(f, "arg_sort length={length} lines={lines}"),
+            Self::ArgSort { length, lines, bits, .. } => {
+                write!(f, "arg_sort length={length} lines={lines} bits={bits}")
+            }
             Self::Scatter { elements, indices } => write!(f, "scatter elements={elements} indices={indices}"),
             Self::Simple { op, elements } => write!(f, "{op} elements={elements}"),
         }

@@ -2,9 +2,9 @@
 
 use super::family::Family;
 use super::{
-    arg_reduce, arg_sort, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map, matmul,
-    matmul_direct, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax, sum_columns,
-    weight_gradient, weight_gradient_direct,
+    arg_reduce, arg_sort, arg_sort_radix, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map,
+    matmul, matmul_direct, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
+    sum_columns, weight_gradient, weight_gradient_direct,
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
@@ -23,6 +23,7 @@ pub(crate) const TABLE: &[&Family] = &[
     &arg_reduce::FAMILY,
     &softmax::FAMILY,
     &arg_sort::FAMILY,
+    &arg_sort_radix::FAMILY,
     &scatter::FAMILY,
     &resize::FAMILY,
     &map::FAMILY,

@@ -115,7 +115,8 @@ fn operation(values: &Values<'_>, group: &Group, id: NodeId) -> Result<Operation
         }
         Op::ArgSort(op) => {
             let (length, lines) = lines(values, first()?, op.axis);
-            Operation::ArgSort { length, lines, rank: graph.ty(first()?).rank() }
+            let ty = graph.ty(first()?);
+            Operation::ArgSort { length, lines, rank: ty.rank(), bits: order_bits(ty.dtype) }
         }
         Op::Scatter(op) => Operation::Scatter {
             elements: elements(values, Some(&out)),
@@ -154,6 +155,18 @@ fn operation(values: &Values<'_>, group: &Group, id: NodeId) -> Result<Operation
 fn lines(values: &Values<'_>, id: ValueId, axis: usize) -> (Size, i64) {
     let length = Size::of(&values.graph.ty(id).shape[axis], values.max);
     (length, elements(values, Some(&id)) / length.max.max(1))
+}
+
+/// How many bits of an element of this type decide its order among others.
+fn order_bits(dtype: DType) -> u32 {
+    match dtype {
+        DType::Bool => 1,
+        DType::U8 | DType::I8 => 8,
+        DType::U16 | DType::I16 => 16,
+        // 16-bit floats are read as 32-bit ones.
+        DType::F16 | DType::F32 | DType::U32 | DType::I32 => 32,
+        DType::F64 | DType::I64 => 64,
+    }
 }
 
 fn reduce(values: &Values<'_>, id: NodeId, op: &Reduce) -> Operation {

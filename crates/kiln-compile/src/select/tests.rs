@@ -1,7 +1,11 @@
 //! Estimates as rankings.
 
+use kiln_plan::Storage;
+
+use super::choose::{Preferences, choose};
 use super::cost::time;
-use crate::kernels::problem::ceil_div;
+use crate::kernels::problem::{EpilogueSummary, OperandKind, Operation, Problem, Size, Source, ceil_div};
+use crate::kernels::table::TABLE;
 use crate::kernels::tile::Tile;
 use crate::target::Target;
 
@@ -38,5 +42,32 @@ fn the_cheapest_tile_on_a_gpu_is_a_workgroups() {
         let cost = |tile: &Tile| time(&tile.cost(&target, rows, columns, 64), &target);
         let best = Tile::all(&target).into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
         assert_eq!(best, Some(Tile::Workgroup), "{rows} rows and {columns} columns");
+    }
+}
+
+/// The family that is chosen for a sort of 32-bit floats is the one that was measured to be faster on lavapipe.
+#[test]
+fn the_cheapest_sort_is_the_measured_one() {
+    for (lines, length, measured) in [
+        (1, 64, "arg_sort"),
+        (1, 256, "arg_sort"),
+        (256, 64, "arg_sort"),
+        (1, 1024, "arg_sort_radix"),
+        (1, 4096, "arg_sort_radix"),
+        (16, 1024, "arg_sort_radix"),
+        (256, 256, "arg_sort_radix"),
+        (1000, 1000, "arg_sort_radix"),
+        (1, 1_000_000, "arg_sort_radix"),
+    ] {
+        let length = Size { max: length, fixed: true, multiple: 1 };
+        let problem = Problem {
+            operation: Operation::ArgSort { length, lines, rank: 2, bits: 32 },
+            operands: vec![OperandKind { element: Storage::F32, source: Source::Computed }],
+            result: Storage::I32,
+            epilogue: EpilogueSummary::default(),
+        };
+        let chosen = choose(TABLE, "sort", problem, &Target::lavapipe(), &Preferences::default());
+        let chosen = chosen.map(|selection| selection.choice().family);
+        assert_eq!(chosen, Ok(measured), "{lines} lines of {length}");
     }
 }
