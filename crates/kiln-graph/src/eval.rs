@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dim::{Atom, Bindings, Dim};
-use crate::error::GraphError;
+use crate::error::{EvalError, GraphError};
 use crate::graph::{Def, Graph, ValueId};
-use crate::ops::Precision;
+use crate::ops::{Op, Precision, Slice, SliceAxis};
 use crate::tensor::{ShapeDisplay, Tensor};
 
 /// How a graph is evaluated.
@@ -129,11 +129,35 @@ pub fn evaluate_with(
         tensor.map(|tensor| (name.to_owned(), tensor)).ok_or_else(|| missing(name))
     };
     let outputs = graph.outputs().iter().map(|output| result(&output.name, output.value));
-    let outputs = outputs.collect::<Result<_, _>>()?;
+    let outputs = the_results(graph, outputs.collect::<Result<_, _>>()?, precision)?;
     let updates = graph.updates().iter();
     let new_states = updates.map(|update| result(&graph.value(update.state).name, update.value));
     let new_states = new_states.collect::<Result<_, _>>()?;
     Ok(Evaluation { values, outputs, new_states, symbols })
+}
+
+/// Outputs without those that say how much of others counts, and no more of these than that.
+fn the_results(
+    graph: &Graph,
+    outputs: Vec<(String, Tensor)>,
+    precision: Precision,
+) -> Result<Vec<(String, Tensor)>, GraphError> {
+    let mut results = Vec::with_capacity(outputs.len());
+    for (place, output) in
+        graph.outputs().iter().enumerate().filter(|(place, _)| !graph.is_output_size(*place))
+    {
+        let mut tensor = outputs[place].1.clone();
+        for size in &output.sizes {
+            let length = outputs[size.output].1.to_ints().and_then(|ints| ints.first().copied()).unwrap_or(0);
+            let cut = SliceAxis { axis: size.axis, start: 0.into(), length: length.into(), step: 1 };
+            let cut = Op::Slice(Slice { axes: vec![cut] }).evaluate(&[&tensor], precision, &Bindings::new());
+            let fail =
+                |error: EvalError| GraphError::Eval { node: output.name.clone(), message: error.to_string() };
+            tensor = cut.map_err(fail)?.remove(0);
+        }
+        results.push((output.name.clone(), tensor));
+    }
+    Ok(results)
 }
 
 impl Graph {

@@ -87,6 +87,18 @@ pub struct Output {
     pub name: String,
     /// The value.
     pub value: ValueId,
+    /// The axes of which only a beginning is the result.
+    pub sizes: Vec<OutputSize>,
+}
+
+/// How much of an axis of an output is the result, where its type has a bound: what another output says, an integer without
+/// dimensions. That one is not for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputSize {
+    /// The axis.
+    pub axis: usize,
+    /// The place of the other output among all.
+    pub output: usize,
 }
 
 /// The new value of a state after a run.
@@ -242,8 +254,32 @@ impl Graph {
     pub fn output(&mut self, name: impl Into<String>, value: ValueId) -> Result<(), GraphError> {
         let name = name.into();
         insert_unique(&mut self.names.outputs, &name)?;
-        self.outputs.push(Output { name, value });
+        self.outputs.push(Output { name, value, sizes: vec![] });
         Ok(())
+    }
+
+    /// Says that of `axis` of an output only a beginning is the result, as long as another output says; both by their places.
+    pub fn output_size(&mut self, output: usize, axis: usize, size: usize) -> Result<(), GraphError> {
+        let says = |output: &Output| {
+            let ty = self.ty(output.value);
+            ty.rank() == 0 && matches!(ty.dtype, DType::I32 | DType::I64)
+        };
+        let has_axis = |output: &Output| axis < self.ty(output.value).rank();
+        let fits = self.outputs.get(size).is_some_and(says) && self.outputs.get(output).is_some_and(has_axis);
+        match self.outputs.get_mut(output) {
+            Some(output) if fits => {
+                output.sizes.push(OutputSize { axis, output: size });
+                Ok(())
+            }
+            Some(_) | None => Err(GraphError::Invalid(format!(
+                "output {size} is not a size of axis {axis} of output {output}"
+            ))),
+        }
+    }
+
+    /// Whether an output says how much of others is the result, and is not one itself.
+    pub fn is_output_size(&self, place: usize) -> bool {
+        self.outputs.iter().flat_map(|output| &output.sizes).any(|size| size.output == place)
     }
 
     /// Takes all outputs away, so that the graph can have others.

@@ -37,7 +37,7 @@ pub use error::{EvalError, GraphError, ShapeError};
 pub use eval::{EvaluateOptions, Evaluation, evaluate, evaluate_with};
 pub use fold::work;
 pub use formula::{Formula, Made};
-pub use graph::{Def, Graph, Node, NodeId, Output, Update, Value, ValueId};
+pub use graph::{Def, Graph, Node, NodeId, Output, OutputSize, Update, Value, ValueId};
 pub use guards::{Guard, Guards, Relation, Unified};
 pub use ops::{Op, Precision};
 pub use rewrite::Rewriter;

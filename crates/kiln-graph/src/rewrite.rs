@@ -85,7 +85,7 @@ impl<'a> Rewriter<'a> {
         } else {
             with_sizes(op, |dim| guards.replaced(dim))?
         };
-        self.apply(node, op)
+        self.copy_as(node, op)
     }
 
     /// Takes a node over, with what is known of its sizes.
@@ -97,11 +97,11 @@ impl<'a> Rewriter<'a> {
             Op::Resize(_) => with_sizes(op, |dim| guards.replaced(dim))?,
             _ => with_sizes(op, |dim| guards.canonical(dim))?,
         };
-        self.apply(node, op)
+        self.copy_as(node, op)
     }
 
-    /// Applies `op` in place of the operator of a node.
-    fn apply(&mut self, node: NodeId, op: Op) -> Result<(), GraphError> {
+    /// Takes a node over with another operator.
+    pub fn copy_as(&mut self, node: NodeId, op: Op) -> Result<(), GraphError> {
         let inputs = self.inputs(node)?;
         let old = self.old.node(node);
         let outputs = self.graph.apply(old.name.clone(), op, &inputs)?;
@@ -116,6 +116,11 @@ impl<'a> Rewriter<'a> {
         for output in self.old.outputs() {
             let value = self.get(output.value)?;
             self.graph.output(output.name.clone(), value)?;
+        }
+        for (place, output) in self.old.outputs().iter().enumerate() {
+            for size in &output.sizes {
+                self.graph.output_size(place, size.axis, size.output)?;
+            }
         }
         for update in self.old.updates() {
             let (state, value) = (self.get(update.state)?, self.get(update.value)?);

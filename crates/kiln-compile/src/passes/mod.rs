@@ -5,6 +5,7 @@
 
 pub mod affine;
 pub mod bodies;
+pub mod bounds;
 pub mod common;
 mod constant;
 pub mod dead_code;

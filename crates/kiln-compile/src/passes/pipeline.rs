@@ -5,6 +5,7 @@ use super::sequence::Pass;
 /// The passes of an inference plan, in their order.
 pub const INFERENCE: &[(&str, Pass)] = &[
     ("freeze", super::freeze::run),
+    ("bounds", super::bounds::run),
     ("decompose", super::decompose::run),
     ("windows", super::windows::run),
     ("elementary", super::elementary::run),

@@ -1,5 +1,6 @@
 //! Passes and fusion on whole graphs.
 
+mod bounds;
 mod fusion;
 mod lowering;
 mod meaning;

@@ -9,7 +9,7 @@ use crate::graph::ValueId;
 use crate::ops::{
     ArgSort, BinaryOp, Gather, GatherElements, Iota, Op, Scatter, ScatterReduction, ShapeOf, SliceAxis,
 };
-use crate::tensor::DType;
+use crate::tensor::{DType, Tensor};
 
 /// The `k` largest (or smallest) elements along an axis, in order, and their indices (int64); of equal elements the
 /// first. The values can be differentiated.
@@ -28,6 +28,24 @@ pub fn top_k(
     };
     let values = f.apply(Op::GatherElements(GatherElements { axis }), &[x, indices])?;
     Ok([values, indices])
+}
+
+/// The product of the sizes of some axes, as an int64 number without dimensions.
+pub(super) fn extent(f: &mut Formula<'_>, x: ValueId, axes: Range<usize>) -> Made {
+    let sizes = f.shape(x)[axes.clone()].to_vec();
+    if let Some(number) = product(&sizes).as_const() {
+        return Ok(f.constant(Tensor::ints([number]).reshaped([])?));
+    }
+    let mut all = None;
+    for axis in axes {
+        let size = f.apply(Op::ShapeOf(ShapeOf { start: axis, end: axis + 1 }), &[x])?;
+        let size = f.reshape(size, vec![])?;
+        all = Some(match all {
+            Some(all) => f.mul(all, size)?,
+            None => size,
+        });
+    }
+    all.map_or_else(|| f.mismatch("shape_of", "there are no axes"), Ok)
 }
 
 /// Index tuples `[.., m]` into the dimensions `axes` of `data` as positions in the product of these: `[count, 1]`, i32.
@@ -84,9 +102,9 @@ pub fn gather_nd(f: &mut Formula<'_>, x: ValueId, indices: ValueId, batch: usize
         // The images are stored one after the other.
         let index = Iota { dtype: DType::I32, shape: vec![images.clone(), 1.into()], axis: 0 };
         let image = f.apply(Op::Iota(index), &[])?;
-        #[allow(clippy::as_conversions, reason = "sizes are far below 2^53")]
-        let size = product(chosen).as_const().unwrap_or(i64::MAX) as f64;
-        let first = f.with(BinaryOp::Mul, image, size)?;
+        let size = extent(f, x, batch..batch + depth)?;
+        let size = f.cast(size, DType::I32)?;
+        let first = f.mul(image, size)?;
         let inside = f.reshape(at, vec![images.clone(), count.clone()])?;
         at = f.add(first, inside)?;
     }

@@ -34,4 +34,5 @@ pub mod regions;
 pub mod resampling;
 pub mod running;
 pub mod sampling;
+pub mod selection;
 pub mod slicing;

@@ -205,7 +205,7 @@ mod tests {
                 "the graph is broken: value 0, `x`, is listed 0 times where it is defined",
             ),
             (
-                |g| g.outputs.push(Output { name: "y".into(), value: ValueId(0) }),
+                |g| g.outputs.push(Output { name: "y".into(), value: ValueId(0), sizes: vec![] }),
                 "the name `y` is used twice; names of inputs, states and outputs have to be unique",
             ),
             (

@@ -90,6 +90,15 @@ impl Parser<'_, '_> {
                 self.graph.output(name, value).map_err(|e| e.to_string())?;
                 Ok(words.end()?)
             }
+            "size" => {
+                let output = self.output(words)?;
+                let axis = words.word()?;
+                let axis = axis.parse().map_err(|_| format!("`{axis}` is not an axis"))?;
+                words.expect("=")?;
+                let size = self.output(words)?;
+                self.graph.output_size(output, axis, size).map_err(|e| e.to_string())?;
+                Ok(words.end()?)
+            }
             "update" => {
                 let state = self.value(words)?;
                 words.expect("=")?;
@@ -98,10 +107,17 @@ impl Parser<'_, '_> {
                 Ok(words.end()?)
             }
             other => Err(format!(
-                "`{other}` cannot start a line; use `graph`, `input`, `const`, `state`, `%name =`, `output` or `update`"
+                "`{other}` cannot start a line; use `graph`, `input`, `const`, `state`, `%name =`, `output`, `size` or `update`"
             )
             .into()),
         }
+    }
+
+    /// The place of an output by its name.
+    fn output(&self, words: &mut Words<'_>) -> Result<usize, String> {
+        let name = words.word()?;
+        let place = self.graph.outputs().iter().position(|output| output.name == name);
+        place.ok_or_else(|| format!("there is no output `{name}` on an earlier line"))
     }
 
     fn stored(&mut self, keyword: &str, words: &mut Words<'_>) -> Result<(), String> {

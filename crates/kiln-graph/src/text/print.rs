@@ -58,6 +58,12 @@ pub(super) fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> f
     for output in graph.outputs() {
         writeln!(f, "output {} = {}", quoted(&output.name), name(output.value))?;
     }
+    for output in graph.outputs() {
+        for size in &output.sizes {
+            let says = graph.outputs().get(size.output).map_or("", |output| &output.name);
+            writeln!(f, "size {} {} = {}", quoted(&output.name), size.axis, quoted(says))?;
+        }
+    }
     for update in graph.updates() {
         writeln!(f, "update {} = {}", name(update.state), name(update.value))?;
     }

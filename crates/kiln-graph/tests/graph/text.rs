@@ -42,6 +42,7 @@ const @none : i32[0] = []
 %few = slice(%at) axes=[[0, 0, min(300,count(at)), 1]] : i64[min(300,count(at))]
 %boxes = slice(%x) axes=[[3, 0, 4, 1]] : f32[N, 4, 8, 4]
 %best = suppress(%boxes, %alive) iou_threshold=0.5 center most=7 : bool[N, 4, 8]
+%n = reduce_sum(%at) axes=[0] : i64[]
 %count = iota() dtype=i32 shape=[N, 3] axis=1 : i32[N, 3]
 %sizes = shape_of(%x) start=0 end=2 : i64[2]
 %whole = cast(%count) to=f32 : f32[N, 3]
@@ -53,6 +54,9 @@ const @none : i32[0] = []
 %chosen = select(%mask, %x, %x) : f32[N, 4, 8, 8]
 output y = %chosen
 output "the other" = %power
+output n = %n
+size y 0 = n
+size "the other" 0 = n
 "#;
 
 #[test]

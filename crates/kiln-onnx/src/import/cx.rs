@@ -50,8 +50,14 @@ pub(crate) fn brief(dim: &Dim) -> String {
 
 /// What a caller can say to make sizes known.
 pub(crate) fn deciding<'a>(sizes: impl IntoIterator<Item = &'a Dim>) -> String {
-    let mut symbols = Vec::new();
-    sizes.into_iter().for_each(|dim| dim.collect_symbols(&mut symbols));
+    let (mut symbols, mut counts) = (Vec::new(), Vec::new());
+    for dim in sizes {
+        dim.collect_symbols(&mut symbols);
+        counts.extend(dim.counts());
+    }
+    if let Some(count) = counts.first() {
+        return format!("the data decide it, in `{count}`; `--cut-at` compiles what lies before");
+    }
     let flags: Vec<String> = symbols.iter().map(|symbol| format!("--dim {symbol}=..")).collect();
     format!("`{}` decides it", flags.join(" "))
 }

@@ -1,12 +1,13 @@
 //! The walk over a model's nodes.
 
 mod bodies;
+mod branch;
 mod budget;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use kiln_graph::{Element, Graph, GraphError, Relation, Tensor, ValueId};
+use kiln_graph::{Graph, GraphError, Relation, Tensor, ValueId};
 
 use self::bodies::Control;
 use self::budget::Budget;
@@ -432,86 +433,6 @@ impl Importer<'_> {
             scope.slots.insert(actual.clone(), slot);
         }
         Ok(())
-    }
-
-    /// A branch whose condition is known is the branch that is taken.
-    fn branch(
-        &mut self,
-        scope: &mut Scope,
-        node: &NodeProto,
-        name: &str,
-        values: &[Option<ValueId>],
-    ) -> Result<(), ImportError> {
-        let attributes = Attributes::new(&node.attribute);
-        match self.condition(name, values.first().copied().flatten()) {
-            Ok(taken) => {
-                let which = if taken { "then_branch" } else { "else_branch" };
-                let slots = self.branch_taken(scope, node, name, &attributes, which)?;
-                for (slot, outer) in slots.into_iter().zip(&node.output).filter(|(_, o)| !o.is_empty()) {
-                    scope.slots.insert(outer.clone(), slot);
-                }
-                Ok(())
-            }
-            Err(reason) => {
-                self.unsupported(name, "If", scope.opset, reason);
-                // What else is in the way is in either branch.
-                for which in ["then_branch", "else_branch"] {
-                    self.branch_taken(scope, node, name, &attributes, which)?;
-                }
-                self.give_up(scope, node)
-            }
-        }
-    }
-
-    /// The value of a condition: it is a constant, or follows from sizes. Else why it is not known.
-    fn condition(&mut self, name: &str, condition: Option<ValueId>) -> Result<bool, String> {
-        let Some(id) = condition else { return Err("it has no condition".into()) };
-        let value = self.graph.value(id);
-        if let Some(ints) = self.graph.as_constant(id).and_then(Tensor::to_ints) {
-            return ints.first().map(|taken| *taken != 0).ok_or_else(|| "its condition is empty".into());
-        }
-        if let Some([Element::Truth(truth)]) = value.contents.as_deref() {
-            let truth = truth.clone();
-            let assumed = self.graph.assume(name, |_, guards| truth.assumed(guards));
-            return assumed.ok_or_else(|| {
-                let flags = deciding(truth.size());
-                format!("which branch is taken depends on sizes; {flags}")
-            });
-        }
-        Err(match value.def {
-            kiln_graph::Def::Input => format!(
-                "its condition is the input `{0}` of the model; give its value: --value {0}=1 or --value {0}=0",
-                value.name
-            ),
-            kiln_graph::Def::Constant(_) | kiln_graph::Def::State(_) | kiln_graph::Def::Node { .. } => {
-                "its condition is computed from data, but a plan has one fixed list of dispatches".into()
-            }
-        })
-    }
-
-    /// The results of one branch.
-    fn branch_taken(
-        &mut self,
-        scope: &mut Scope,
-        node: &NodeProto,
-        name: &str,
-        attributes: &Attributes<'_>,
-        which: &str,
-    ) -> Result<Vec<Slot>, ImportError> {
-        let body = attributes.graph(which).map_err(|e| e.at(name, "If"))?;
-        let Some(body) = body else {
-            let message = format!("it has no `{which}`");
-            return Err(ImportError::Invalid { node: name.into(), operator: "If".into(), message });
-        };
-        scope.depth += 1;
-        for (name, slot) in self.initializers(body, scope.opset)? {
-            scope.slots.insert(name.clone(), slot);
-        }
-        for index in order(&body.node)? {
-            self.node(scope, &body.node[index])?;
-        }
-        scope.depth -= 1;
-        body.output.iter().map(|inner| self.find(scope, &inner.name, || describe(node))).collect()
     }
 
     fn find(&self, scope: &Scope, name: &str, reader: impl Fn() -> String) -> Result<Slot, ImportError> {

@@ -1,11 +1,12 @@
-//! Operators whose result's size depends on the data: they can be imported if the data is constant.
+//! Operators whose result's size depends on the data.
 
 use std::cmp::Ordering;
 
+use kiln_graph::functions::selection::{self, NonMaxSuppression};
 use kiln_graph::ops::Gather;
 use kiln_graph::{Op, Tensor, ValueId, product};
 
-use super::super::cx::{Cx, OpError, Outputs, Result, invalid};
+use super::super::cx::{Cx, Outputs, Result, invalid};
 
 /// The axis to select along; without one the input is flattened first.
 fn along(cx: &mut Cx<'_>, x: ValueId) -> Result<(ValueId, usize)> {
@@ -27,20 +28,55 @@ fn indices(places: &[usize]) -> Tensor {
     Tensor::ints(places.iter().map(|place| i64::try_from(*place).unwrap_or(i64::MAX)))
 }
 
-/// The elements for which a condition holds, which has to be constant, as it determines the size. It may be shorter
-/// than the axis.
+/// The elements for which a condition holds, which may be shorter than the axis.
 pub(crate) fn compress(cx: &mut Cx<'_>) -> Outputs {
-    let x = cx.input(0)?;
-    let condition = cx.constant(1, "condition")?;
+    let (x, condition) = (cx.input(0)?, cx.input(1)?);
     let (x, axis) = along(cx, x)?;
-    let size = cx.dim(x, axis)?;
-    if size.as_usize().is_some_and(|size| condition.len() > size) {
-        return invalid(format!("`condition` has {} elements for {size}", condition.len()));
+    let [length] = &cx.shape(condition)[..] else {
+        return invalid(format!("`condition` is {}, but should have one dimension", cx.ty(condition)));
+    };
+    let (length, size) = (length.clone(), cx.dim(x, axis)?);
+    if cx.assume(|guards| guards.at_least(&size, &length).then_some(())).is_none() {
+        return invalid(format!("`condition` has {length} elements for {size}"));
     }
-    let holds = condition.to_ints().ok_or_else(|| OpError::Invalid("`condition` should be bool".into()))?;
-    let places: Vec<usize> =
-        holds.iter().enumerate().filter(|(_, holds)| **holds != 0).map(|(place, _)| place).collect();
-    Ok(vec![taken(cx, x, axis, &places)?])
+    Ok(vec![selection::compress(&mut cx.formula(), x, condition, axis)?])
+}
+
+/// The indices of the elements that are not zero, a line for each dimension.
+pub(crate) fn non_zero(cx: &mut Cx<'_>) -> Outputs {
+    let x = cx.input(0)?;
+    Ok(vec![selection::nonzero(&mut cx.formula(), x)?])
+}
+
+/// Image, class and index of each box that is kept.
+pub(crate) fn non_max_suppression(cx: &mut Cx<'_>) -> Outputs {
+    let (boxes, scores) = (cx.input(0)?, cx.input(1)?);
+    let most = match cx.optional(2) {
+        Some(_) => cx.ints(2, "max_output_boxes_per_class")?.first().copied().unwrap_or(0),
+        None => 0,
+    };
+    let iou_threshold = match cx.optional(3) {
+        Some(_) => cx.floats(3, "iou_threshold")?.first().copied().unwrap_or(0.0),
+        None => 0.0,
+    };
+    if !(0.0..=1.0).contains(&iou_threshold) {
+        return invalid(format!("`iou_threshold` is {iou_threshold}, but should be between 0 and 1"));
+    }
+    let score_threshold = match cx.optional(4) {
+        Some(threshold) => Some(cx.reshape(threshold, [])?),
+        None => None,
+    };
+    let center = match cx.attributes.int_or("center_point_box", 0)? {
+        0 => false,
+        1 => true,
+        other => return invalid(format!("`center_point_box` is {other}, but should be 0 or 1")),
+    };
+    #[allow(clippy::as_conversions, reason = "the model has it as f32")]
+    let iou_threshold = iou_threshold as f32;
+    // Exporters write the largest number there is where there is no limit.
+    let most = u32::try_from(most.max(0)).ok();
+    let by = NonMaxSuppression { iou_threshold, center, most, score_threshold };
+    Ok(vec![selection::non_max_suppression(&mut cx.formula(), boxes, scores, &by)?])
 }
 
 /// The different elements (or slices along an axis) of an input that is known: they, where each occurs first, which of

@@ -37,12 +37,6 @@ const REASONS: &[Reason] = &[
         operators: &["Optional", "OptionalGetElement", "OptionalHasElement"],
     },
     Reason {
-        why: "the size of the output depends on the data, but a plan is laid out ahead of time; `--cut-at` with the name of \
-              the node compiles what lies before it",
-        domain: "",
-        operators: &["NonMaxSuppression", "NonZero"],
-    },
-    Reason {
         why: "loops whose condition is computed from data are not supported: how often a plan repeats its dispatches follows \
               from sizes",
         domain: "",
