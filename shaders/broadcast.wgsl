@@ -17,7 +17,7 @@
 //% if biased
   let bias_${ j } = ${ wide[2] }(bias[min(first_column + ${ j * lanes }u, columns_end - 1u)]);
 //% else
-  let bias_${ j } = vec4<f32>();
+  let bias_${ j } = vec4<${ number }>();
 //% endif
 //% for r in range(row_vectors * lanes)
   var sum_${ r }_${ j } = bias_${ j };

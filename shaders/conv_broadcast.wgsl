@@ -123,7 +123,7 @@ ${ accumulators() }
 //% endif
       ;
       let from_${ s } = select(0, line_${ s } * params.depth + params.x_base + near_${ s }, inside_${ s });
-      let a_${ s } = select(vec4<f32>(), ${ wide[0] }(x[from_${ s }]), inside_${ s });
+      let a_${ s } = select(vec4<${ number }>(), ${ wide[0] }(x[from_${ s }]), inside_${ s });
 //% endfor
 ${ step("w", "at") }
       at += min(params.w_depth, 4u) * params.w_step;
@@ -151,7 +151,7 @@ ${ step("w", "at") }
 //% endif
       for (var k = 0; k < params.depth; k++) {
 //% for s in range(row_vectors)
-        let a_${ s } = select(vec4<f32>(), ${ wide[0] }(x[near_${ s } + k]), inside_${ s });
+        let a_${ s } = select(vec4<${ number }>(), ${ wide[0] }(x[near_${ s } + k]), inside_${ s });
 //% endfor
 ${ step("w", "at") }
         at += 4u * params.w_step;

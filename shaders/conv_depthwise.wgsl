@@ -24,7 +24,7 @@ ${ element }${ store }
 //% if biased
   let first = ${ wide[2] }(bias[c]);
 //% else
-  let first = vec4<f32>();
+  let first = vec4<${ number }>();
 //% endif
 //% for t in range(run)
   var sum_${ t } = first;
@@ -36,7 +36,7 @@ ${ element }${ store }
 //% for u in range((run - 1) * stride + width)
     let in_${ u } = inside && left + ${ u } >= 0 && left + ${ u } < params.in_w;
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
-    let x_${ u } = select(vec4<f32>(), ${ wide[0] }(x[at_${ u }]), in_${ u });
+    let x_${ u } = select(vec4<${ number }>(), ${ wide[0] }(x[at_${ u }]), in_${ u });
 //% endfor
 //% for k in range(width)
     let w_${ k } = ${ wide[1] }(w[u32(kh * ${ width } + ${ k }) * params.inner + c]);

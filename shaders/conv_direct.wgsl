@@ -2,7 +2,7 @@
 //
 // The plain strategy: right for every shape, fast for none. x is channels last; w is
 // [kernel_d][kernel_h][kernel_w][group_in][out channels].
-// Values: params, operands, out_binding, element, store, stored; number: the type of elements in registers; aligned: whether the four output channels share
+// Values: params, operands, out_binding, element, store, stored; aligned: whether the four output channels share
 // a group; meets_zeros: whether there are zeros between input elements
 // (transposed convolution).
 //% include "params"

@@ -76,7 +76,7 @@ ${ accumulators() }
     let d = tap(od + window / max(taps.y, 1) * params.dilation_d, params.step_d, params.in_d);
     let inside = mine < steps && d >= 0 && h >= 0 && v >= 0;
     let near = (((image + d) * params.in_h + h) * params.in_w + v) * params.x_step + first_in + c;
-    let left_vector = select(vec4<f32>(), ${ wide[0] }(x[select(0, near, inside)]), inside);
+    let left_vector = select(vec4<${ number }>(), ${ wide[0] }(x[select(0, near, inside)]), inside);
     let row = u32(at) * 4u + t / 16u;
     let tap_row = row % (4u * u32(params.depth));
     let known = row < u32(steps) * 4u && tap_row < params.w_depth;
@@ -91,7 +91,7 @@ ${ accumulators() }
     let window_of = row / (4u * u32(params.depth));
 //% endif
     let w_row = window_of * params.w_depth + tap_row;
-    let right_vector = select(vec4<f32>(), ${ wide[1] }(w[select(0u, first_w + w_row * params.w_step, known)]), known);
+    let right_vector = select(vec4<${ number }>(), ${ wide[1] }(w[select(0u, first_w + w_row * params.w_step, known)]), known);
 ${ step() }
   }
 ${ finish() }

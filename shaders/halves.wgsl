@@ -1,5 +1,12 @@
-/*# Between 16-bit floats as parts of words and numbers to compute with; behind any kernel that calls them.
+/*# Between numbers as parts of words, 16-bit floats and whole numbers of 8 bits, and numbers to compute with; behind any
+   kernel that calls them.
    Values: used: the names of those needed. #*/
+
+//% if "of_bytes" in used
+fn of_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(unpack4xI8(word));
+}
+//% endif
 
 //% if "of_halves" in used
 fn of_halves(words: vec2<u32>) -> vec4<f32> {

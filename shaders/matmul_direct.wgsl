@@ -1,7 +1,7 @@
 // Matrix product, one output vector (four columns of one row) an invocation.
 //
 // The plain strategy: right for every shape, fast for none. a is [batch][rows][a_row], b is [batch][depth][columns].
-// Values: params, operands, out_binding, element, store, stored; number: the type of elements in registers; split: whether launches make parts of sums, one after the
+// Values: params, operands, out_binding, element, store, stored; split: whether launches make parts of sums, one after the
 // other.
 //% include "params"
 @group(0) @binding(1) var<storage, read> a: array<${ types[0] }>;

@@ -38,10 +38,10 @@ ${ accumulators() }
   for (var at = 0u; at < steps; at += 4u) {
     let mine = at + t % 4u;
     let inside = mine < steps;
-    let left_vector = select(vec4<f32>(), ${ wide[0] }(x[near + select(0u, mine, inside)]), inside);
+    let left_vector = select(vec4<${ number }>(), ${ wide[0] }(x[near + select(0u, mine, inside)]), inside);
     let row = at * 4u + t / 16u;
     let known = row < steps * 4u;
-    let right_vector = select(vec4<f32>(), ${ wide[1] }(w[first_w + select(0u, row * params.w_step, known)]), known);
+    let right_vector = select(vec4<${ number }>(), ${ wide[1] }(w[first_w + select(0u, row * params.w_step, known)]), known);
 ${ step() }
   }
 ${ finish() }

@@ -7,8 +7,8 @@
    Values: biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
 //% macro declarations()
-var<workgroup> left: array<array<vec4<f32>, 4>, 64>;
-var<workgroup> right: array<array<vec4<f32>, 16>, 16>;
+var<workgroup> left: array<array<vec4<${ number }>, 4>, 64>;
+var<workgroup> right: array<array<vec4<${ number }>, 16>, 16>;
 //% endmacro
 //% macro entry()
 @compute @workgroup_size(256)
@@ -22,7 +22,7 @@ fn main(
 //% if biased
   let first = ${ wide[2] }(bias[min(tile_column + t % 16u, columns_end - 1u)]);
 //% else
-  let first = vec4<f32>();
+  let first = vec4<${ number }>();
 //% endif
 //% for r in range(4)
   var sum_${ r } = first;
@@ -45,7 +45,7 @@ fn main(
 //% endmacro
 //% macro finish()
   let column = tile_column + t % 16u;
-  var sums = array<vec4<f32>, 4>(sum_0, sum_1, sum_2, sum_3);
+  var sums = array<vec4<${ number }>, 4>(sum_0, sum_1, sum_2, sum_3);
   for (var r = 0u; r < 4u; r++) {
     let row = first_row + t / 16u * 4u + r;
 //% if residue_classes

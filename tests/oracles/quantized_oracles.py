@@ -145,6 +145,8 @@ def node_cases():
         "mat_mul_integer_to_float": (MICROSOFT, "MatMulIntegerToFloat", q(a, b, f32(0.02), f32(0.01), zero(12), zero(125), f32(*range(5))), ["x0"], {}, 1, 0),
         "quantize_linear_microsoft": (MICROSOFT, "QuantizeLinear", q(xf, f32(0.03), zero(120)), ["x0"], {}, 1, 1),
         "dequantize_linear_microsoft": (MICROSOFT, "DequantizeLinear", q(w8, per_channel, u8(rng, 5)), ["x0"], dict(axis=0), 1, 0),
+        "conv_integer_large_sums_int8": ("", "ConvInteger", q(np.full((1, 700, 3, 3), 251, np.uint8), 127 - np.abs(i8(rng, 5, 700, 1, 1) % 5)), ["x0"], {}, 1, 0),
+        "mat_mul_integer_large_sums_int8": ("", "MatMulInteger", q(u8(rng, 9, 1300) % 9 + 240, 127 - np.abs(i8(rng, 1300, 18) % 5)), ["x0"], {}, 1, 0),
     }
     for direction, directions in (("forward", 1), ("reverse", 1), ("bidirectional", 2)):
         weights = [i8(rng, directions, 3, 16), i8(rng, directions, 4, 16)]

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use kiln::Plan;
-use kiln::graph::{DType, Graph, Op};
+use kiln::graph::ops::BinaryOp;
+use kiln::graph::{DType, Graph, Op, ValueId};
 use kiln::test_data::Difference;
 
 /// What a network computes with, from fine to coarse.
@@ -19,6 +20,15 @@ pub(crate) enum Numbers {
     Quantized,
     /// Up to 4e-3 from what they stand for.
     Bfloat16,
+}
+
+/// What an output is computed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Computed {
+    /// The coarsest numbers on the way to it.
+    pub numbers: Numbers,
+    /// What it is a multiple of, where it is what integers of a quantization stand for; else 0.
+    pub step: f64,
 }
 
 /// How far an output may be from what it should be.
@@ -38,16 +48,20 @@ impl Allowed {
         Self { relative, absolute: 0.0, why: "" }
     }
 
-    /// Of an output of type `dtype` that is computed with such numbers.
-    pub(crate) fn of(numbers: Numbers, dtype: DType) -> Self {
+    /// Of an output of type `dtype` that is computed so.
+    pub(crate) fn of(Computed { numbers, step }: Computed, dtype: DType) -> Self {
         let relative = |relative, why| Self { relative, absolute: 0.0, why };
         let exact = !dtype.is_float();
         match numbers {
             Numbers::Quantized if matches!(dtype, DType::I8 | DType::U8) => {
                 Self { absolute: 1.0, why: "one step of 8 bits", ..Self::told(1e-4) }
             }
-            // All 255 steps reach over at most twice the largest magnitude.
-            Numbers::Quantized if !exact => relative(2.0 / 255.0, "one step of 8 bits"),
+            // All 255 steps reach over at most twice the largest magnitude, unless that is less than what they were made
+            // for. Then the step itself tells, if it is known.
+            Numbers::Quantized if !exact => {
+                let usual = relative(2.0 / 255.0, "one step of 8 bits");
+                Self { absolute: 1.001 * step, ..usual }
+            }
             Numbers::Half if !exact => relative(5e-3, "computed with 16-bit floats"),
             Numbers::Bfloat16 if !exact => relative(2e-2, "computed with bfloat16"),
             _ if dtype == DType::F16 => relative(5e-3, "16-bit floats"),
@@ -62,7 +76,7 @@ impl Allowed {
 }
 
 /// What the outputs of a graph are computed with, by name.
-pub(crate) fn of_graph(graph: &Graph) -> BTreeMap<String, Numbers> {
+pub(crate) fn of_graph(graph: &Graph) -> BTreeMap<String, Computed> {
     // Of values that depend on inputs; what follows from constants alone is as exact as they are.
     let mut found: Vec<Option<Numbers>> = vec![None; graph.values().len()];
     for id in graph.inputs() {
@@ -79,17 +93,34 @@ pub(crate) fn of_graph(graph: &Graph) -> BTreeMap<String, Numbers> {
             found[id.index()] = Some(before.max(here));
         }
     }
-    let outputs = graph.outputs().iter();
-    outputs.map(|output| (output.name.clone(), found[output.value.index()].unwrap_or_default())).collect()
+    let computed =
+        |id: ValueId| Computed { numbers: found[id.index()].unwrap_or_default(), step: step(graph, id) };
+    graph.outputs().iter().map(|output| (output.name.clone(), computed(output.value))).collect()
+}
+
+/// What a value is a multiple of, if it is a product with a constant; else 0.
+fn step(graph: &Graph, mut id: ValueId) -> f64 {
+    while let Some(node) = graph.producer(id).map(|id| graph.node(id)) {
+        match (&node.op, &node.inputs[..]) {
+            (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_), [x, ..]) => id = *x,
+            (Op::Binary(BinaryOp::Mul), factors) => {
+                let constant = factors.iter().find_map(|id| graph.as_constant(*id));
+                let numbers = constant.map(|tensor| tensor.to_f64()).unwrap_or_default();
+                return numbers.into_iter().map(f64::abs).fold(0.0, f64::max);
+            }
+            _ => return 0.0,
+        }
+    }
+    0.0
 }
 
 /// What the outputs of a plan are computed with, as far as it says so: a plan does not know what it computes.
-pub(crate) fn of_plan(plan: &Plan) -> BTreeMap<String, Numbers> {
+pub(crate) fn of_plan(plan: &Plan) -> BTreeMap<String, Computed> {
     let numbers = plan.tensors.iter().map(|tensor| tensor.dtype);
     let half = numbers.into_iter().any(|dtype| dtype == kiln::plan::DType::F16);
     let numbers = if half { Numbers::Half } else { Numbers::Single };
     let outputs = plan.programs.iter().flat_map(|program| &program.outputs);
-    outputs.map(|output| (output.name.clone(), numbers)).collect()
+    outputs.map(|output| (output.name.clone(), Computed { numbers, step: 0.0 })).collect()
 }
 
 fn own(dtype: DType) -> Numbers {

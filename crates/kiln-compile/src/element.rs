@@ -89,6 +89,14 @@ impl Vec4Access {
     }
 }
 
+impl Vec4Access {
+    /// Of whole numbers of 8 bits, four to a word, that are computed with as `element`.
+    pub(crate) fn of_bytes(element: Storage) -> Self {
+        let wide = if element == Storage::I32 { "unpack4xI8" } else { "of_bytes" };
+        Self { ty: "u32", wide, narrow: "pack4xI8" }
+    }
+}
+
 /// WGSL type that an element in memory is computed with.
 pub(crate) fn computed_scalar(storage: Storage) -> &'static str {
     memory_scalar(if storage == Storage::F16 { Storage::F32 } else { storage })

@@ -16,7 +16,7 @@ use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
 use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
-use crate::tolerance::{self, Allowed, Numbers};
+use crate::tolerance::{self, Allowed, Computed, Numbers};
 
 /// Arguments of `kiln verify`.
 #[derive(Args)]
@@ -46,9 +46,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The allowed difference of values of a type that are computed with such numbers.
-    fn allowed(&self, numbers: Numbers, dtype: DType) -> Allowed {
-        self.tolerance.map_or_else(|| Allowed::of(numbers, dtype), Allowed::told)
+    /// The allowed difference of values of a type that are computed so.
+    fn allowed(&self, computed: Computed, dtype: DType) -> Allowed {
+        self.tolerance.map_or_else(|| Allowed::of(computed, dtype), Allowed::told)
     }
 }
 
@@ -147,13 +147,13 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         );
     }
     let largest = test_data::largest_symbols(&graph, &sets).into_diagnostic()?;
-    let mut numbers = tolerance::of_graph(&graph);
+    let mut computed = tolerance::of_graph(&graph);
     if imported.rounds_to_bfloat16 {
-        numbers.values_mut().for_each(|numbers| *numbers = Numbers::Bfloat16);
+        computed.values_mut().for_each(|computed| computed.numbers = Numbers::Bfloat16);
     }
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
-    compare(arguments, &compiled.plan, Some(&compiled), &sets, &numbers, name)
+    compare(arguments, &compiled.plan, Some(&compiled), &sets, &computed, name)
 }
 
 /// The model with its data sets: with open sizes if it has them and the data sets fit what it assumes of them, else for the
@@ -214,7 +214,7 @@ fn compare(
     plan: &Plan,
     compiled: Option<&Compiled>,
     sets: &[DataSet],
-    numbers: &BTreeMap<String, Numbers>,
+    computed: &BTreeMap<String, Computed>,
     name: &str,
 ) -> Result<Vec<Row>> {
     if arguments.bisect && compiled.is_none() {
@@ -230,11 +230,11 @@ fn compare(
             let found = kiln::from_host(outputs.get(output).into_diagnostic()?).into_diagnostic()?;
             let difference = test_data::difference(expected, &found)
                 .ok_or_else(|| format!("is {}, but should be {}", found.ty(), expected.ty()));
-            let numbers = numbers.get(output).copied().unwrap_or_default();
-            let allowed = arguments.allowed(numbers, expected.dtype());
+            let computed = computed.get(output).copied().unwrap_or_default();
+            let allowed = arguments.allowed(computed, expected.dtype());
             let wrong = !difference.as_ref().is_ok_and(|d| allowed.admits(d));
             let first_wrong = match compiled.filter(|_| wrong && arguments.bisect) {
-                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments, numbers)?),
+                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments, computed)?),
                 None => None,
             };
             let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
@@ -258,7 +258,7 @@ fn bisect(
     compiled: &Compiled,
     set: &DataSet,
     arguments: &Arguments,
-    numbers: Numbers,
+    computed: Computed,
 ) -> Result<String> {
     let [made] = &compiled.programs[..] else { return Ok("the plan has no program".into()) };
     let expected = expected_values(&made.graph, set)?;
@@ -279,7 +279,7 @@ fn bisect(
             let found =
                 kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
             match test_data::difference(wanted, &found) {
-                Some(d) if arguments.allowed(numbers, wanted.dtype()).admits(&d) => {}
+                Some(d) if arguments.allowed(computed, wanted.dtype()).admits(&d) => {}
                 Some(d) => {
                     return Ok(format!(
                         "`{}` is the first that differs, by {:.1e}",

@@ -4,7 +4,6 @@ use super::builder::{AnchorLaunch, KernelBuilder};
 use super::conv::ConvShapes;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::problem::{Operation, Problem, count};
-use crate::element::computed_scalar;
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
 use crate::target::{DeviceClass, Target};
@@ -60,13 +59,12 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     params.int("group_out", group_out);
     let aligned = groups == 1 || group_out.is_multiple_of(4);
     let workgroups = builder.grid(&epilogue.space.count());
-    let number = computed_scalar(builder.values.buffer(rows.buffer).element);
     let launch = AnchorLaunch {
         template: "conv_direct",
         kernel: "conv_direct".into(),
         buffers: &buffers,
         params,
-        values: minijinja::context! { aligned, meets_zeros => shapes.is_dilated(), number },
+        values: minijinja::context! { aligned, meets_zeros => shapes.is_dilated() },
         workgroups,
         flops: shapes.flops(),
     };

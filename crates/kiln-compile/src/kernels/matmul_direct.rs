@@ -6,7 +6,6 @@ use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul_split::Product;
 use super::problem::{Operation, Problem, ceil_div};
 use super::reduce::lower_reduction;
-use crate::element::computed_scalar;
 use crate::error::CompileError;
 use crate::layout::{self, row_major};
 use crate::target::Target;
@@ -61,13 +60,12 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         let (epilogue, plan) = product.partial_epilogue(builder, buffers.len() + 1)?;
         (epilogue, Some(plan))
     };
-    let number = computed_scalar(builder.values.buffer(product.left.buffer).element);
     let launch = AnchorLaunch {
         template: "matmul_direct",
         kernel: "matmul_direct".into(),
         buffers: &buffers,
         params,
-        values: minijinja::context! { split => product.parts > 1, number },
+        values: minijinja::context! { split => product.parts > 1 },
         workgroups: builder.grid(&epilogue.space.count()),
         flops: product.flops.clone(),
     };

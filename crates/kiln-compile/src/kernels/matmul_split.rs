@@ -21,7 +21,7 @@ const LONGEST: i64 = 2048;
 
 /// Into how many parts sums of `depth` products are split, so that none is rounded too often.
 pub(super) fn parts_of_sums(problem: &Problem, depth: i64) -> i64 {
-    let float = matches!(problem.result, Storage::F32 | Storage::F16 | Storage::F64);
+    let float = problem.operands.iter().all(|operand| matches!(operand.element, Storage::F32 | Storage::F16));
     if float && depth > 2 * LONGEST { depth / LONGEST + i64::from(depth % LONGEST > 0) } else { 1 }
 }
 

@@ -256,11 +256,6 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Whether everything that is multiplied is floating point of up to 32 bits, which is what most kernels are written for.
-    pub fn is_float(&self) -> bool {
-        self.operands.iter().all(|operand| matches!(operand.element, Storage::F32 | Storage::F16))
-    }
-
     /// Whether an operand is a constant.
     pub fn is_constant(&self, operand: usize) -> bool {
         self.operands.get(operand).is_some_and(|operand| operand.source == Source::Constant)

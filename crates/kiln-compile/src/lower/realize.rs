@@ -4,13 +4,13 @@
 use std::ops::Range;
 
 use kiln_graph::Dim;
-use kiln_plan::Access;
+use kiln_plan::{Access, Storage};
 
 use super::describe::describe;
 use super::im2col::Im2cols;
 use super::layouts::Layouts;
 use super::views::{ViewNode, lower_view};
-use crate::element::{Vec4Access, memory_scalar};
+use crate::element::computed_scalar;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::kernels::builder::{KernelBuilder, KernelLaunch};
@@ -134,9 +134,12 @@ impl<'a> Lowering<'_, 'a> {
     fn launch(&mut self, launch: KernelLaunch) -> Result<(), CompileError> {
         self.check(&launch)?;
         let uniforms = launch.params.uniforms();
-        let elements = launch.bindings.iter().map(|(buffer, _)| self.values.buffer(*buffer).element);
+        let buffers = launch.bindings.iter().map(|(buffer, _)| self.values.buffer(*buffer));
         let (types, vectors): (Vec<_>, Vec<_>) =
-            elements.map(|element| (memory_scalar(element), Vec4Access::of(element))).unzip();
+            buffers.map(|buffer| (buffer.scalar(), buffer.fours())).unzip();
+        // What an anchor computes with: the type of what it reads first.
+        let first = launch.bindings.first().map(|(buffer, _)| self.values.buffer(*buffer).element);
+        let number = computed_scalar(first.unwrap_or(Storage::F32));
         let wide: Vec<_> = vectors.iter().map(|access| access.wide).collect();
         let narrow: Vec<_> = vectors.iter().map(|access| access.narrow).collect();
         let fours: Vec<_> = vectors.iter().map(|access| access.ty).collect();
@@ -144,7 +147,7 @@ impl<'a> Lowering<'_, 'a> {
         let shader = self.templates.kernel(Kernel {
             template: launch.template,
             name: launch.kernel,
-            values: minijinja::context! { params, types, fours, wide, narrow, ..launch.values },
+            values: minijinja::context! { params, types, fours, wide, narrow, number, ..launch.values },
             access: launch.bindings.iter().map(|(_, access)| *access).collect(),
             uniforms: uniforms.len(),
         })?;

@@ -3,6 +3,8 @@
 use kiln_graph::{Dim, TensorType};
 use kiln_plan::{Layout, Storage};
 
+use crate::element::{Vec4Access, memory_scalar};
+
 /// A buffer that has no place yet: what the memory planner places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct BufferId(pub usize);
@@ -34,10 +36,24 @@ pub(crate) struct Buffer {
     pub name: String,
     /// The type of its elements.
     pub element: Storage,
+    /// Whether they are whole numbers of 8 bits, four to a word.
+    pub packed: bool,
     /// Size in bytes.
     pub bytes: Dim,
     /// What it holds.
     pub init: BufferInit,
+}
+
+impl Buffer {
+    /// WGSL type of an element in memory; of four, where elements are packed.
+    pub(crate) fn scalar(&self) -> &'static str {
+        if self.packed { "u32" } else { memory_scalar(self.element) }
+    }
+
+    /// How four neighbouring elements are loaded and stored at once.
+    pub(crate) fn fours(&self) -> Vec4Access {
+        if self.packed { Vec4Access::of_bytes(self.element) } else { Vec4Access::of(self.element) }
+    }
 }
 
 /// A tensor in memory, as the plan will list it.

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use kiln_graph::{Data, Dim, Tensor};
+use kiln_graph::{DType, Data, Dim, Tensor};
 use kiln_plan::{Layout, Storage};
 
 use super::buffer::BufferId;
 use crate::layout;
+use crate::passes::constant::holds_bytes;
 
 /// The right matrix of a product as panels: as wide as a tile, each contiguous, so that a kernel reads in a straight
 /// line. `k` is rounded up to four and columns to the width of the tile, with zeros.
@@ -59,6 +60,20 @@ pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape
         (Storage::F16, Data::F16(v)) => panels(v, tensor.shape(), shape),
         _ => panels(&words(tensor)?, tensor.shape(), shape),
     })
+}
+
+/// A constant as panels of whole numbers of 8 bits, where it is made of such; columns come in fours, so a word has four
+/// neighbouring ones.
+pub(crate) fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
+    if !matches!(element, Storage::F32 | Storage::I32) || !holds_bytes(tensor) {
+        return None;
+    }
+    let Data::I8(bytes) =
+        Tensor::of_numbers(tensor.shape(), &tensor.to_f64(), DType::I8).ok()?.data().clone()
+    else {
+        return None;
+    };
+    Some(panels(&bytes, tensor.shape(), shape))
 }
 
 /// `[group][tile][k][columns of the tile]`

@@ -104,6 +104,9 @@ impl Affine<'_> {
         };
         if let Some((output_axis, weight_axis)) = axes {
             let scaled = graph.as_constant(producer.inputs[1]).and_then(|weight| {
+                if constant::holds_bytes(weight) {
+                    return None;
+                }
                 let factors = constant::along_axis(by, ty.rank(), output_axis)?;
                 constant::scale_axis(weight, weight_axis, &factors)
             });

@@ -3,6 +3,17 @@
 use half::f16;
 use kiln_graph::{DType, Data, Tensor};
 
+/// Whether all elements are whole numbers that 8 bits with a sign hold. Weights that are stay so: they are stored in as many
+/// bits, so nothing is multiplied into them.
+pub(crate) fn holds_bytes(tensor: &Tensor) -> bool {
+    let fits = |x: f64| (-128.0..=127.0).contains(&x) && x.fract() == 0.0;
+    match tensor.data() {
+        // Without a copy: nearly all weights are floats, and their first element tells.
+        Data::F32(values) => values.iter().all(|x| fits(f64::from(*x))),
+        _ => tensor.to_f64().into_iter().all(fits),
+    }
+}
+
 /// A float tensor of type `dtype`; `None` for other types or a wrong number of values.
 pub(super) fn floats(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Option<Tensor> {
     let data = match dtype {

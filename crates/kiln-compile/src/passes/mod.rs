@@ -7,7 +7,7 @@ pub mod affine;
 pub mod bodies;
 pub mod bounds;
 pub mod common;
-mod constant;
+pub(crate) mod constant;
 pub mod dead_code;
 pub mod decompose;
 pub mod elementary;
@@ -19,6 +19,7 @@ mod pipeline;
 pub mod recompute;
 mod sequence;
 mod uses;
+pub mod whole_numbers;
 pub mod windows;
 
 pub use bodies::BODY;

@@ -103,6 +103,51 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "whole numbers: scales move behind products",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[2, 2, 4]\nconst @w : i8[2, 2, 1] = [3, -4, 5, 127]\nconst @s : f32[] = [0.5]\n\
+                 const @t : f32[2, 1, 1] = [0.25, 2.0]\n%q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%b = cast(%a) to=f32\n\
+                 %c = mul(%b, @s)\n%d = cast(@w) to=i32\n%e = cast(%d) to=f32\n%f = mul(%e, @t)\n%y = conv(%c, %f)\n\
+                 output y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[2, 2, 4]",
+            "%a = cast(%q) to=i32 : i32[2, 2, 4]",
+            "%b = cast(%a) to=f32 : f32[2, 2, 4]",
+            "%c = mul(%b, @s) : f32[2, 2, 4]",
+            "%d = cast(@w) to=i32 : i32[2, 2, 1]",
+            "%e = cast(%d) to=f32 : f32[2, 2, 1]",
+            "%f = mul(%e, @t) : f32[2, 2, 1]",
+            "%y = cast(%a) to=f32 : f32[2, 2, 4]",
+            "%y~2 = conv(%y, @y.weight) name=\"y\" : f32[2, 2, 4]",
+            "%y~3 = mul(%y~2, @y.scale) name=\"y\" : f32[2, 2, 4]",
+        ],
+    },
+    Case {
+        name: "whole numbers: sums that 32-bit floats hold",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[3, 4]\nconst @w : i32[4, 2] = [3, -4, 5, 127, 0, 1, 2, -128]\n\
+                 %q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%m = matmul(%a, @w)\n%y = cast(%m) to=f32\noutput y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[3, 4]",
+            "%a = cast(%q) to=i32 : i32[3, 4]",
+            "%m = cast(%a) to=f32 : f32[3, 4]",
+            "%m~2 = matmul(%m, @m.weight) name=\"m\" : f32[3, 2]",
+            "%m~3 = cast(%m~2) to=i32 name=\"m\" : i32[3, 2]",
+        ],
+    },
+    Case {
+        name: "whole numbers: sums that they do not hold",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[3, 2]\nconst @w : i32[2, 1] = [60000, 60000]\n\
+                 %q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%m = matmul(%a, @w)\n%y = cast(%m) to=f32\noutput y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[3, 2]",
+            "%a = cast(%q) to=i32 : i32[3, 2]",
+            "%m = matmul(%a, @w) : i32[3, 1]",
+            "%y = cast(%m) to=f32 : f32[3, 1]",
+        ],
+    },
+    Case {
         name: "identity",
         pass: passes::identity::run,
         before: "input %x : f32[2, 3, 4]\nconst @one : f32[] = [1.0]\nconst @zero : f32[] = [0.0]\n\
@@ -175,10 +220,17 @@ const CASES: &[Case] = &[
     Case {
         name: "affine",
         pass: passes::affine::run,
-        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.0]\nconst @s : f32[1, 1, 1] = [3.0]\n\
+        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.5]\nconst @s : f32[1, 1, 1] = [3.0]\n\
                  %c = conv(%x, @w)\n%y = mul(%c, @s)\noutput y = %y",
         // The first is dead now, and left to the pass for that.
         after: &["%c = conv(%x, @w) : f32[1, 1, 4]", "%c~2 = conv(%x, @w~2) name=\"c\" : f32[1, 1, 4]"],
+    },
+    Case {
+        name: "affine leaves whole numbers of 8 bits",
+        pass: passes::affine::run,
+        before: "input %x : f32[1, 1, 4]\nconst @w : f32[1, 1, 1] = [2.0]\nconst @s : f32[1, 1, 1] = [3.0]\n\
+                 %c = conv(%x, @w)\n%y = mul(%c, @s)\noutput y = %y",
+        after: &["%c = conv(%x, @w) : f32[1, 1, 4]", "%y = mul(%c, @s) : f32[1, 1, 4]"],
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Between numbers and their quantized form.
 
 use kiln_graph::functions::quantization::{self, Along, Steps};
-use kiln_graph::{DType, ValueId};
+use kiln_graph::{DType, Formula, ValueId};
 
 use super::super::super::cx::{Cx, OpError, Outputs, Result, invalid, unsupported};
 use crate::tensor::dtype_of;
@@ -87,7 +87,10 @@ pub(crate) fn dequantize_linear(cx: &mut Cx<'_>) -> Outputs {
         let y = cx.mul(x, scale)?;
         return Ok(vec![cx.cast(y, to)?]);
     }
-    Ok(vec![quantization::dequantize(&mut cx.formula(), x, steps, to)?])
+    // A weight stays what it is in the file, so that the compiler sees that it has 8 bits.
+    let is_weight = cx.rank(x) > 1 && cx.graph.as_constant(x).is_some();
+    let mut f = if is_weight { Formula::new(cx.graph, cx.name) } else { cx.formula() };
+    Ok(vec![quantization::dequantize(&mut f, x, steps, to)?])
 }
 
 /// With a scale and a zero point for which all of `x` and 0 fit into 8 bits.
