@@ -290,6 +290,18 @@ def networks():
             x = torch.sigmoid(self.down(x))
             return self.fc(torch.cat([x, x * x], 1)[:, :8].mean((2, 3)))
 
+    class Transposed(nn.Module):
+        """Transposed convolutions, of one group and of several, and a product of matrices."""
+
+        def __init__(self):
+            super().__init__()
+            self.up = nn.Sequential(nn.ConvTranspose2d(3, 8, 4, stride=2, padding=1), nn.ReLU())
+            self.groups = nn.ConvTranspose2d(8, 6, 3, stride=(2, 1), output_padding=(1, 0), groups=2, bias=False)
+            self.mix = nn.Parameter(torch.randn(14, 5))
+
+        def forward(self, x):
+            return self.groups(self.up(x))[:, :, :, :14] @ self.mix
+
     class Recurrent(nn.Module):
         def __init__(self):
             super().__init__()
@@ -305,6 +317,7 @@ def networks():
 
     return {
         "small": (seeded(Small), (3, 12, 12), True),
+        "transposed": (seeded(Transposed), (3, 6, 8), True),
         "recurrent": (seeded(Recurrent), (4, 1, 6), False),
     }
 

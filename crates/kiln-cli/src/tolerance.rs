@@ -98,20 +98,31 @@ pub(crate) fn of_graph(graph: &Graph) -> BTreeMap<String, Computed> {
     graph.outputs().iter().map(|output| (output.name.clone(), computed(output.value))).collect()
 }
 
-/// What a value is a multiple of, if it is a product with a constant; else 0.
+/// What a value is a multiple of, if it is integers times a constant; else 0.
 fn step(graph: &Graph, mut id: ValueId) -> f64 {
     while let Some(node) = graph.producer(id).map(|id| graph.node(id)) {
-        match (&node.op, &node.inputs[..]) {
-            (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_), [x, ..]) => id = *x,
-            (Op::Binary(BinaryOp::Mul), factors) => {
-                let constant = factors.iter().find_map(|id| graph.as_constant(*id));
-                let numbers = constant.map(|tensor| tensor.to_f64()).unwrap_or_default();
-                return numbers.into_iter().map(f64::abs).fold(0.0, f64::max);
-            }
-            _ => return 0.0,
+        if let (Op::Binary(BinaryOp::Mul), &[a, b]) = (&node.op, &node.inputs[..]) {
+            let constant = [(a, b), (b, a)].into_iter().find(|(numbers, _)| is_whole(graph, *numbers));
+            return constant.map_or(0.0, |(_, constant)| largest(graph, constant));
         }
+        let (Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_)) = node.op else { return 0.0 };
+        let [x, ..] = node.inputs[..] else { return 0.0 };
+        id = x;
     }
     0.0
+}
+
+/// Whether a value is integers, as floats.
+fn is_whole(graph: &Graph, id: ValueId) -> bool {
+    let Some(node) = graph.producer(id).map(|id| graph.node(id)) else { return false };
+    let Op::Cast(_) = node.op else { return false };
+    node.inputs.iter().all(|id| !graph.ty(*id).dtype.is_float())
+}
+
+/// The largest magnitude of a constant, or 0.
+fn largest(graph: &Graph, id: ValueId) -> f64 {
+    let numbers = graph.as_constant(id).map(|tensor| tensor.to_f64()).unwrap_or_default();
+    numbers.into_iter().map(f64::abs).fold(0.0, f64::max)
 }
 
 /// What the outputs of a plan are computed with, as far as it says so: a plan does not know what it computes.
@@ -125,4 +136,30 @@ pub(crate) fn of_plan(plan: &Plan) -> BTreeMap<String, Computed> {
 
 fn own(dtype: DType) -> Numbers {
     if dtype == DType::F16 { Numbers::Half } else { Numbers::Single }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step is what integers are multiplied with, and no other factor.
+    #[test]
+    fn steps_of_quantized_outputs() {
+        for (nodes, step) in [
+            ("%w = cast(%q) to=i32\n%f = cast(%w) to=f32\n%y = mul(%f, @s)", 0.5),
+            ("%f = cast(%q) to=f32\n%m = mul(@s, %f)\n%y = reshape(%m) shape=[4, 1]", 0.5),
+            ("%f = cast(%q) to=f32\n%e = exp(%f)\n%y = mul(%e, @s)", 0.0),
+            ("%f = cast(%q) to=f32\n%m = mul(%f, @s)\n%y = mul(%m, @s)", 0.0),
+            ("%f = cast(%q) to=f32\n%y = mul(%f, %x)", 0.0),
+        ] {
+            let text = format!(
+                "input %x : f32[4]\nconst @s : f32[] = [-0.5]\n%q = cast(%x) to=u8\n{nodes}\noutput y = %y"
+            );
+            let graph = kiln::graph::text::parse(&text).expect(&text);
+            let computed = of_graph(&graph)["y"];
+            assert_eq!(computed, Computed { numbers: Numbers::Quantized, step }, "{nodes}");
+            let allowed = Allowed::of(computed, DType::F32).absolute;
+            assert!((step..=1.01 * step).contains(&allowed), "{nodes}: {allowed}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ fn applies(conv: &ConvProblem) -> bool {
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     match &problem.operation {
-        Operation::Conv(conv) if applies(conv) => {
+        Operation::Conv(conv) if applies(conv) && problem.fits_tiles() => {
             vec![Knobs::new([("run", run(target))])]
         }
         _ => vec![],

@@ -28,7 +28,7 @@ pub(super) const FAMILY: Family = Family {
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Operation::Conv(conv) = &problem.operation else { return vec![] };
-    if !is_vectorized(conv) {
+    if !is_vectorized(conv) || !problem.fits_tiles() {
         return vec![];
     }
     // Of a single channel three quarters of the products are with padding, so there the taps are always channels.

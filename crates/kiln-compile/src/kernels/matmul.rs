@@ -28,7 +28,9 @@ pub(super) const FAMILY: Family = Family {
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     match &problem.operation {
         // Rows of the left matrix end in zeros, those of the right one need not.
-        Operation::MatMul(product) if is_packed(problem, product) || product.depth.multiple >= 4 => {
+        Operation::MatMul(product)
+            if problem.fits_tiles() && (is_packed(problem, product) || product.depth.multiple >= 4) =>
+        {
             let split = product.parts(problem);
             Tile::all(target).into_iter().map(|tile| tile.knobs().with("split_k", split)).collect()
         }

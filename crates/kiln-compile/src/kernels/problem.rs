@@ -256,6 +256,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Whether what is multiplied is what tiles are written for: floats of up to 32 bits, or 32-bit integers.
+    pub fn fits_tiles(&self) -> bool {
+        let fits = |element| matches!(element, Storage::F32 | Storage::F16 | Storage::I32);
+        self.operands.iter().all(|operand| fits(operand.element))
+    }
+
     /// Whether an operand is a constant.
     pub fn is_constant(&self, operand: usize) -> bool {
         self.operands.get(operand).is_some_and(|operand| operand.source == Source::Constant)

@@ -54,17 +54,32 @@ impl PackedShape {
     }
 }
 
-/// A constant as panels, in bytes; nothing if its elements do not fit the type that they are stored in.
-pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
-    Some(match (element, tensor.data()) {
-        (Storage::F16, Data::F16(v)) => panels(v, tensor.shape(), shape),
-        _ => panels(&words(tensor)?, tensor.shape(), shape),
-    })
+/// A constant as panels.
+pub(crate) struct Panels {
+    /// In memory.
+    pub bytes: Vec<u8>,
+    /// Bytes of an element.
+    pub element: usize,
+    /// Whether elements are whole numbers of 8 bits.
+    pub packed: bool,
 }
 
-/// A constant as panels of whole numbers of 8 bits, where it is made of such; columns come in fours, so a word has four
-/// neighbouring ones.
-pub(crate) fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
+/// A constant as panels, of whole numbers of 8 bits where it is made of such; nothing if its elements do not fit the type
+/// that they are stored in.
+pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Panels> {
+    let (bytes, packed) = match (element, tensor.data()) {
+        (Storage::F16, Data::F16(v)) => (panels(v, tensor.shape(), shape), false),
+        _ => match pack_bytes(tensor, element, shape) {
+            Some(bytes) => (bytes, true),
+            None => (panels(&words(tensor)?, tensor.shape(), shape), false),
+        },
+    };
+    let element = if packed { 1 } else { usize::try_from(element.size()).unwrap_or(1) };
+    Some(Panels { bytes, element, packed })
+}
+
+/// Columns come in fours, so a word has four neighbouring ones.
+fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
     if !matches!(element, Storage::F32 | Storage::I32) || !holds_bytes(tensor) {
         return None;
     }

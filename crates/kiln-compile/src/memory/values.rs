@@ -8,7 +8,7 @@ use kiln_plan::{Layout, Storage};
 use super::alias::{ConcatAliases, concat_aliases};
 use super::buffer::{Buffer, BufferId, BufferInit, Tensor, TensorId, View};
 use super::liveness::Liveness;
-use super::packed::{PackedShape, PackedWeights, pack, pack_bytes, pack_panels};
+use super::packed::{PackedShape, PackedWeights, Panels, pack, pack_panels};
 use super::precision::precise;
 use super::states::States;
 use crate::element::{bytes_of, computed_type, stored_type};
@@ -353,28 +353,19 @@ impl<'a> Values<'a> {
         }
         let name = self.graph.value(id).name.clone();
         let element = self.element(id)?;
-        let packed = pack_bytes(constant, element, shape);
-        let size = if packed.is_some() { 1 } else { usize::try_from(element.size()).unwrap_or(1) };
-        let bytes = packed.clone().or_else(|| pack_panels(constant, element, shape));
-        let bytes = bytes.ok_or_else(|| self.no_such_type(id))?;
-        let elements = shape.depth(constant.shape()) * shape.width;
-        let panel = (elements * size).max(1);
+        let panels = pack_panels(constant, element, shape).ok_or_else(|| self.no_such_type(id))?;
+        let Panels { bytes, element: size, packed } = panels;
+        let panel = (shape.depth(constant.shape()) * shape.width * size).max(1);
         let count = bytes.len() / panel;
         let limit = usize::try_from(self.target.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
         let mut pieces = Vec::new();
         for first in (0..count).step_by((limit / panel).max(1)) {
             let tiles = first..(first + (limit / panel).max(1)).min(count);
             let bytes = bytes[tiles.start * panel..tiles.end * panel].to_vec();
+            let (name, size) = (name.clone(), layout::round_up(&Dim::from(bytes.len()), 16));
             let buffer = BufferId(self.buffers.len());
-            let size = layout::round_up(&Dim::from(bytes.len()), 16);
             let init = BufferInit::Weights(bytes);
-            self.buffers.push(Buffer {
-                name: name.clone(),
-                element,
-                packed: packed.is_some(),
-                bytes: size,
-                init,
-            });
+            self.buffers.push(Buffer { name, element, packed, bytes: size, init });
             pieces.push(PackedWeights { buffer, tiles });
         }
         self.packed.entry(id).or_default().push((shape.clone(), pieces.clone()));

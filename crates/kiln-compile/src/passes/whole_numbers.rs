@@ -14,21 +14,17 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::ops::{BinaryOp, Cast};
-use kiln_graph::{
-    Bindings, DType, Def, Formula, Graph, GraphError, Node, Op, Precision, Rewriter, Tensor, ValueId,
-};
+use kiln_graph::ops::Cast;
+use kiln_graph::{DType, Formula, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId};
 
 use super::constant::holds_bytes;
+use super::dequantized::{Activation, Weight, known, outputs, range};
 
 /// 32-bit floats hold all whole numbers up to here.
 const EXACT: f64 = 16_777_216.0;
 
 /// And 32-bit integers up to here.
 const LARGEST: f64 = 2_147_483_647.0;
-
-/// How many nodes back values are followed.
-const DEPTH: usize = 16;
 
 /// Makes products of quantized numbers products of whole ones.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
@@ -68,18 +64,15 @@ struct Product {
 impl Product {
     /// Of a node, whose inputs are `a` and `b` now.
     fn of(graph: &Graph, node: &Node, a: ValueId, b: ValueId) -> Option<Self> {
+        let axis = output_axis(&node.op, graph.ty(b).rank())?;
         let (x, weight, scale) = if graph.ty(a).dtype == DType::I32 {
-            (a, known(graph, b, DEPTH)?, None)
+            (a, known(graph, b)?, None)
         } else {
-            let (left, right) = (Scaled::of(graph, a)?, Scaled::of(graph, b)?);
-            let weight = known(graph, right.whole, DEPTH)?;
-            (
-                left.whole,
-                weight,
-                Some(scale_of_product(node, weight_shape(graph, b)?, left.scale, right.scale)?),
-            )
+            let x = Activation::of(graph, a)?;
+            let weight = Weight::of(graph, b, axis)?;
+            (x.whole, weight.whole, Some(scale_of_product(&node.op, x.scale, &weight.scales)?))
         };
-        let sums = largest_sum(node, &weight, range(graph, x, DEPTH)?)?;
+        let sums = largest_sum(&weight, axis, range(graph, x)?);
         let exact = sums <= EXACT;
         // Where nothing is won, it stays as it is.
         let wins = holds_bytes(&weight) || exact;
@@ -110,120 +103,40 @@ impl Product {
     }
 }
 
-/// A value that is integers times constants.
-struct Scaled {
-    whole: ValueId,
-    scale: Tensor,
-}
-
-impl Scaled {
-    fn of(graph: &Graph, id: ValueId) -> Option<Self> {
-        let node = graph.node(graph.producer(id)?);
-        let (Op::Binary(BinaryOp::Mul), &[a, b]) = (&node.op, &node.inputs[..]) else { return None };
-        [(a, b), (b, a)].into_iter().find_map(|(numbers, scale)| {
-            let cast = graph.node(graph.producer(numbers)?);
-            let whole = *cast.inputs.first()?;
-            let from_integers = matches!(cast.op, Op::Cast(_)) && graph.ty(whole).dtype == DType::I32;
-            let same_shape = graph.ty(numbers).shape == graph.ty(id).shape;
-            (from_integers && same_shape && graph.ty(id).dtype == DType::F32)
-                .then_some(())
-                .and_then(|()| Some(Self { whole, scale: known(graph, scale, DEPTH)? }))
-        })
-    }
-}
-
-fn weight_shape(graph: &Graph, id: ValueId) -> Option<Vec<usize>> {
-    graph.ty(id).static_shape()
-}
-
 /// The axis of a product's weight whose indices are channels or columns of the result.
-fn output_axis(node: &Node, rank: usize) -> Option<usize> {
-    match &node.op {
-        Op::Conv(_) => Some(0),
-        Op::MatMul(op) => rank.checked_sub(if op.transpose_b { 2 } else { 1 }),
-        _ => None,
+fn output_axis(op: &Op, rank: usize) -> Option<usize> {
+    if let Op::Conv(_) = op {
+        Some(0)
+    } else if let Op::MatMul(op) = op {
+        rank.checked_sub(if op.transpose_b { 2 } else { 1 })
+    } else {
+        None
     }
 }
 
-/// The product of scales such that it broadcasts against the result; one of `a` and one or one for each output of the
-/// weight.
-fn scale_of_product(node: &Node, weight: Vec<usize>, a: Tensor, b: Tensor) -> Option<Tensor> {
-    let [of_a] = a.to_f64()[..] else { return None };
-    let outputs = b.len();
-    if outputs > 1 {
-        let axis = output_axis(node, weight.len())?;
-        let missing = weight.len().checked_sub(b.shape().len())?;
-        let own = axis.checked_sub(missing)?;
-        if b.shape().get(own) != Some(&outputs) {
-            return None;
-        }
+/// The product of scales such that it broadcasts against the result.
+fn scale_of_product(op: &Op, of_x: f64, of_outputs: &[f64]) -> Option<Tensor> {
+    let products: Vec<f64> = of_outputs.iter().map(|scale| of_x * scale).collect();
+    // One that overflows would make infinities of zeros, and a tiny one is rounded.
+    if !products.iter().all(|product| (*product as f32).is_normal()) {
+        return None;
     }
-    let shape = match &node.op {
-        _ if outputs == 1 => vec![],
-        Op::Conv(op) => [vec![outputs], vec![1; op.spatial()]].concat(),
-        _ => vec![outputs],
-    };
-    let products: Vec<f64> = b.to_f64().into_iter().map(|of_b| of_a * of_b).collect();
+    let outputs = products.len();
+    let behind = if let Op::Conv(op) = op { op.spatial() } else { 0 };
+    let shape = if outputs == 1 { vec![] } else { [vec![outputs], vec![1; behind]].concat() };
     Tensor::of_numbers(shape, &products, DType::F32).ok()
 }
 
 /// The largest magnitude of any sum of some products of an output, where what is multiplied with the weight is in a range:
 /// of all that are positive, or of all that are negative.
-fn largest_sum(node: &Node, weight: &Tensor, (low, high): (i64, i64)) -> Option<f64> {
-    let shape = weight.shape();
-    let axis = output_axis(node, shape.len())?;
-    let outputs = *shape.get(axis)?;
-    let inner: usize = shape.get(axis + 1..)?.iter().product();
+fn largest_sum(weight: &Tensor, axis: usize, (low, high): (i64, i64)) -> f64 {
     let (low, high) = (low as f64, high as f64);
     // Matrices of a batch are added up as if they were one.
-    let mut sums = vec![(0f64, 0f64); outputs];
-    for (i, value) in weight.to_f64().into_iter().enumerate() {
-        let (negative, positive) = &mut sums[i / inner.max(1) % outputs.max(1)];
+    let mut sums = vec![(0f64, 0f64); weight.shape().get(axis).copied().unwrap_or(1)];
+    for (output, value) in outputs(weight.shape(), axis).zip(weight.to_f64()) {
+        let (negative, positive) = &mut sums[output];
         *negative += (value * low).min(value * high).min(0.0);
         *positive += (value * low).max(value * high).max(0.0);
     }
-    Some(sums.into_iter().fold(0.0, |most, (negative, positive)| most.max(-negative).max(positive)))
-}
-
-/// A value that follows from constants alone.
-fn known(graph: &Graph, id: ValueId, depth: usize) -> Option<Tensor> {
-    if let Def::Constant(tensor) = &graph.value(id).def {
-        return Some(tensor.clone());
-    }
-    let node = graph.node(graph.producer(id)?);
-    let moves = matches!(
-        node.op,
-        Op::Cast(_) | Op::Binary(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice(_)
-    );
-    if !moves || depth == 0 {
-        return None;
-    }
-    let inputs = node.inputs.iter().map(|id| known(graph, *id, depth - 1)).collect::<Option<Vec<_>>>()?;
-    let inputs: Vec<&Tensor> = inputs.iter().collect();
-    let [result] = node.op.evaluate(&inputs, Precision::F32, &Bindings::new()).ok()?.try_into().ok()?;
-    Some(result)
-}
-
-/// Smallest and largest value of integers of at most 16 bits, and of what differences of such can be.
-fn range(graph: &Graph, id: ValueId, depth: usize) -> Option<(i64, i64)> {
-    let dtype = graph.ty(id).dtype;
-    if matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::Bool) {
-        return dtype.integer_range();
-    }
-    if let Def::Constant(tensor) = &graph.value(id).def {
-        let numbers = tensor.to_ints()?;
-        return Some((*numbers.iter().min()?, *numbers.iter().max()?));
-    }
-    let node = graph.node(graph.producer(id)?);
-    let depth = depth.checked_sub(1)?;
-    let of = |n: usize| range(graph, *node.inputs.get(n)?, depth);
-    match &node.op {
-        Op::Cast(_) if graph.ty(node.inputs[0]).dtype.is_float() || dtype != DType::I32 => None,
-        Op::Cast(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice(_) => of(0),
-        Op::Binary(BinaryOp::Sub) => {
-            let (a, b) = (of(0)?, of(1)?);
-            Some((a.0.checked_sub(b.1)?, a.1.checked_sub(b.0)?))
-        }
-        _ => None,
-    }
+    sums.into_iter().fold(0.0, |most, (negative, positive)| most.max(-negative).max(positive))
 }

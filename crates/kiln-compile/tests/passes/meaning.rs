@@ -123,6 +123,67 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "whole numbers: weights whose elements and scales were moved",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[3, 2]\nconst @w : u8[2, 3, 2] = [3, 4, 5, 127, 0, 1, 9, 8, 7, 6, 5, 4]\n\
+                 const @z : u8[2, 1, 1] = [3, 4]\nconst @s : f32[] = [0.5]\nconst @t : f32[1, 3, 1] = [0.25, 2.0, 1.5]\n\
+                 %q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%b = cast(%a) to=f32\n%c = mul(@s, %b)\n\
+                 %d = cast(@w) to=i32\n%e = cast(@z) to=i32\n%f = sub(%d, %e)\n%g = cast(%f) to=f32\n\
+                 %h = mul(%g, @t)\n%i = transpose(%h) perm=[0, 2, 1]\n%j = slice(%i) axes=[[2, 2, 3, -1]]\n\
+                 %y = matmul(%c, %j)\noutput y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[3, 2]",
+            "%a = cast(%q) to=i32 : i32[3, 2]",
+            "%b = cast(%a) to=f32 : f32[3, 2]",
+            "%c = mul(@s, %b) : f32[3, 2]",
+            "%d = cast(@w) to=i32 : i32[2, 3, 2]",
+            "%e = cast(@z) to=i32 : i32[2, 1, 1]",
+            "%f = sub(%d, %e) : i32[2, 3, 2]",
+            "%g = cast(%f) to=f32 : f32[2, 3, 2]",
+            "%h = mul(%g, @t) : f32[2, 3, 2]",
+            "%i = transpose(%h) perm=[0, 2, 1] : f32[2, 2, 3]",
+            "%j = slice(%i) axes=[[2, 2, 3, -1]] : f32[2, 2, 3]",
+            "%y = cast(%a) to=f32 : f32[3, 2]",
+            "%y~2 = matmul(%y, @y.weight) name=\"y\" : f32[2, 3, 3]",
+            "%y~3 = mul(%y~2, @y.scale) name=\"y\" : f32[2, 3, 3]",
+        ],
+    },
+    Case {
+        name: "whole numbers: scales that differ within a sum",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[3, 2]\nconst @w : i8[2, 1] = [3, 4]\nconst @s : f32[] = [0.5]\n\
+                 const @t : f32[2, 1] = [0.25, 2.0]\n%q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%b = cast(%a) to=f32\n\
+                 %c = mul(%b, @s)\n%d = cast(@w) to=i32\n%e = cast(%d) to=f32\n%f = mul(%e, @t)\n%y = matmul(%c, %f)\n\
+                 output y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[3, 2]",
+            "%a = cast(%q) to=i32 : i32[3, 2]",
+            "%b = cast(%a) to=f32 : f32[3, 2]",
+            "%c = mul(%b, @s) : f32[3, 2]",
+            "%d = cast(@w) to=i32 : i32[2, 1]",
+            "%e = cast(%d) to=f32 : f32[2, 1]",
+            "%f = mul(%e, @t) : f32[2, 1]",
+            "%y = matmul(%c, %f) : f32[3, 1]",
+        ],
+    },
+    Case {
+        name: "whole numbers: scales whose product is not finite",
+        pass: passes::whole_numbers::run,
+        before: "input %x : f32[3, 2]\nconst @w : i8[2, 1] = [0, 0]\nconst @s : f32[] = [1e30]\nconst @t : f32[] = [1e30]\n\
+                 %q = cast(%x) to=u8\n%a = cast(%q) to=i32\n%b = cast(%a) to=f32\n%c = mul(%b, @s)\n%d = cast(@w) to=i32\n\
+                 %e = cast(%d) to=f32\n%f = mul(%e, @t)\n%y = matmul(%c, %f)\noutput y = %y",
+        after: &[
+            "%q = cast(%x) to=u8 : u8[3, 2]",
+            "%a = cast(%q) to=i32 : i32[3, 2]",
+            "%b = cast(%a) to=f32 : f32[3, 2]",
+            "%c = mul(%b, @s) : f32[3, 2]",
+            "%d = cast(@w) to=i32 : i32[2, 1]",
+            "%e = cast(%d) to=f32 : f32[2, 1]",
+            "%f = mul(%e, @t) : f32[2, 1]",
+            "%y = matmul(%c, %f) : f32[3, 1]",
+        ],
+    },
+    Case {
         name: "whole numbers: sums that 32-bit floats hold",
         pass: passes::whole_numbers::run,
         before: "input %x : f32[3, 4]\nconst @w : i32[4, 2] = [3, -4, 5, 127, 0, 1, 2, -128]\n\
@@ -289,4 +350,20 @@ fn passes_keep_what_is_assumed_of_sizes() {
         let after = run(&graph).unwrap_or_else(|error| panic!("{pass}: {error}"));
         assert_eq!(after.guards().list(), expected, "{pass}");
     }
+}
+
+/// A file may share nodes so that there are more paths behind a weight than anything could follow.
+#[test]
+fn many_paths_behind_a_weight() {
+    let mut text =
+        "input %x : f32[3, 2]\nconst @w : i8[2, 1] = [3, 4]\nconst @s : f32[] = [0.5]\n%q = cast(%x) to=u8\n\
+                    %a = cast(%q) to=i32\n%w0 = cast(@w) to=i32\n"
+            .to_owned();
+    for step in 0..60 {
+        text += &format!("%w{} = sub(%w{step}, %w{step})\n", step + 1);
+    }
+    text += "%y = matmul(%a, %w60)\noutput y = %y\n";
+    let graph = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let after = passes::whole_numbers::run(&graph).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(after.nodes().len(), graph.nodes().len());
 }
