@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod damage;
+mod detection;
 mod fit;
 mod fixtures;
 mod forms;

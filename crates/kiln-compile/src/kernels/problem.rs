@@ -197,6 +197,22 @@ pub enum Operation {
         /// Bits of the element type that decide the order.
         bits: u32,
     },
+    /// Positions of elements that are not zero.
+    Nonzero {
+        /// Elements.
+        elements: i64,
+        /// Rank of what is searched.
+        rank: usize,
+    },
+    /// Non-maximum suppression.
+    Suppress {
+        /// Boxes of a line.
+        boxes: Size,
+        /// Lines.
+        lines: i64,
+        /// Rank of the boxes.
+        rank: usize,
+    },
     /// Writing to indices that are data.
     Scatter {
         /// Elements of the result.
@@ -324,6 +340,8 @@ impl fmt::Display for Operation {
             Self::ArgSort { length, lines, bits, .. } => {
                 write!(f, "arg_sort length={length} lines={lines} bits={bits}")
             }
+            Self::Nonzero { elements, .. } => write!(f, "nonzero elements={elements}"),
+            Self::Suppress { boxes, lines, .. } => write!(f, "suppress boxes={boxes} lines={lines}"),
             Self::Scatter { elements, indices } => write!(f, "scatter elements={elements} indices={indices}"),
             Self::Simple { op, elements } => write!(f, "{op} elements={elements}"),
         }

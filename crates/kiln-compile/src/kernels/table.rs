@@ -3,8 +3,8 @@
 use super::family::Family;
 use super::{
     arg_reduce, arg_sort, arg_sort_radix, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map,
-    matmul, matmul_direct, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
-    sum_columns, weight_gradient, weight_gradient_direct,
+    matmul, matmul_direct, nonzero, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
+    sum_columns, suppress, weight_gradient, weight_gradient_direct,
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
@@ -24,6 +24,8 @@ pub(crate) const TABLE: &[&Family] = &[
     &softmax::FAMILY,
     &arg_sort::FAMILY,
     &arg_sort_radix::FAMILY,
+    &nonzero::FAMILY,
+    &suppress::FAMILY,
     &scatter::FAMILY,
     &resize::FAMILY,
     &map::FAMILY,

@@ -73,6 +73,7 @@ fn refuse_doubles(values: &Values<'_>, node: NodeId) -> Result<(), CompileError>
             | Op::Resize(_)
             | Op::ConvGradWeight(_)
             | Op::PoolGrad(_)
+            | Op::Suppress(_)
     );
     match double {
         Some(id) if only_single => Err(values.no_such_type(*id)),
@@ -126,9 +127,13 @@ fn operation(values: &Values<'_>, group: &Group, id: NodeId) -> Result<Operation
             let message = "resizes batch or channels; only spatial dimensions can be resized on the device";
             return Err(CompileError::Unsupported { node: group.name.clone(), message: message.into() });
         }
-        Op::Nonzero(_) | Op::Suppress(_) => {
-            let message = format!("has no kernel for {}", node.op.name());
-            return Err(CompileError::Unsupported { node: group.name.clone(), message });
+        Op::Nonzero(_) => {
+            Operation::Nonzero { elements: elements(values, x.as_ref()), rank: graph.ty(first()?).rank() }
+        }
+        Op::Suppress(_) => {
+            let rank = graph.ty(first()?).rank();
+            let (boxes, lines) = lines(values, out, graph.ty(out).rank() - 1);
+            Operation::Suppress { boxes, lines, rank }
         }
         Op::Concat(_)
         | Op::Pad(_)
