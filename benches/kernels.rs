@@ -84,7 +84,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
         programs: vec![Program {
             name: "inference".into(),
             inputs: vec![0],
-            outputs: vec![OutputRef { name: "y".into(), tensor: 1 }],
+            outputs: vec![OutputRef { name: "y".into(), tensor: 1, sizes: vec![] }],
             guards: vec![],
             dispatches: vec![dispatch],
             repeats: vec![],

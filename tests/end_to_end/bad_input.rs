@@ -98,7 +98,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         (
             "unknown operators",
             with(&|g| {
-                g.node.push(node("NonMaxSuppression", "nms", &["y"], "boxes"));
+                g.node.push(node("SequenceAt", "nms", &["y"], "boxes"));
                 g.node.push(node("FancyNorm", "norm", &["boxes"], "z"));
                 g.output = vec![info("z", &[0, 4])];
             }),

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use kiln_files::wide;
 
 use crate::{
-    Access, Buffer, BufferKind, Dispatch, Expr, Factor, Param, Plan, PlanError, Problem, Program, Range,
-    Requirements, Shader, Tensor, WGSL_LIMITS, WgslLimits, metadata, wgsl,
+    Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, OutputRef, Param, Plan, PlanError, Problem,
+    Program, Range, Requirements, Shader, Tensor, WGSL_LIMITS, WgslLimits, metadata, wgsl,
 };
 
 /// Limits of a plan: far above what networks need, low enough that reading a hostile file
@@ -395,8 +395,23 @@ impl Checker<'_> {
         check_unique("inputs", inputs.into_iter())?;
         for output in &program.outputs {
             dense("output", output.tensor)?;
+            self.output_sizes(output)?;
         }
         check_unique("outputs", program.outputs.iter().map(|output| output.name.as_str()))
+    }
+
+    /// Sizes are integers without dimensions, of different axes.
+    fn output_sizes(&self, output: &OutputRef) -> Result<(), Problem> {
+        let rank = self.index("tensor", &self.plan.tensors, output.tensor)?.shape.len();
+        for (n, size) in output.sizes.iter().enumerate() {
+            let tensor = self.index("tensor", &self.plan.tensors, size.tensor)?;
+            let says = tensor.shape.is_empty() && matches!(tensor.dtype, DType::I32 | DType::I64);
+            let twice = output.sizes[..n].iter().any(|other| other.axis == size.axis);
+            if !says || twice || size.axis >= rank {
+                return Err(Problem::OutputSize { output: output.name.clone(), axis: size.axis });
+            }
+        }
+        Ok(())
     }
 
     fn bindings(

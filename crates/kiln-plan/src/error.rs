@@ -177,6 +177,10 @@ pub enum Problem {
     PerChannel { what: &'static str, found: usize, expected: usize },
     #[error("{what} `{tensor}` is not dense and in order (order {order:?}, {lanes} lanes)")]
     NotDense { what: &'static str, tensor: String, order: Vec<usize>, lanes: usize },
+    #[error(
+        "the size of axis {axis} of the output `{output}` is wrong: it has to be an integer without dimensions, one for each axis"
+    )]
+    OutputSize { output: String, axis: usize },
 }
 
 impl Problem {

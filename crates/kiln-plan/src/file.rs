@@ -31,6 +31,8 @@ const MAGIC: &[u8; 8] = b"KILNPLAN";
 const VERSION: u32 = 2;
 /// Of plans with guards or repeats, which earlier versions would pass over.
 const VERSION_3: u32 = 3;
+/// Of plans with outputs of which the data decide the size.
+const VERSION_4: u32 = 4;
 const PREFIX: usize = 40;
 const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];
@@ -78,7 +80,14 @@ impl Plan {
     /// a guard on them, or in sizes that no earlier version can decode.
     fn version(&self) -> u32 {
         let old = |program: &Program| program.guards.is_empty() && program.repeats.is_empty();
-        if self.programs.iter().all(old) { VERSION } else { VERSION_3 }
+        let counted = |program: &Program| program.outputs.iter().any(|output| !output.sizes.is_empty());
+        if self.programs.iter().any(counted) {
+            VERSION_4
+        } else if self.programs.iter().all(old) {
+            VERSION
+        } else {
+            VERSION_3
+        }
     }
 
     /// The bytes of the file.
@@ -168,8 +177,8 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
         return Err(PlanError::Truncated { part: "prefix", needed: wide(PREFIX), found: length });
     };
     let version = word(&prefix, 8);
-    if !(VERSION..=VERSION_3).contains(&version) {
-        return Err(PlanError::Version { found: version, known: VERSION_3 });
+    if !(VERSION..=VERSION_4).contains(&version) {
+        return Err(PlanError::Version { found: version, known: VERSION_4 });
     }
     verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
     let header_length = long(&prefix, 16);

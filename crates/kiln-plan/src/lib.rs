@@ -254,6 +254,17 @@ pub struct OutputRef {
     pub name: String,
     /// Index into [`Plan::tensors`].
     pub tensor: usize,
+    /// The axes of which only a beginning is the result, as the data of a run decide.
+    pub sizes: Vec<OutputSize>,
+}
+
+/// How much of an axis of an output is the result of a run; the tensor has as much room as it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputSize {
+    /// The axis.
+    pub axis: usize,
+    /// Index into [`Plan::tensors`]: an integer without dimensions.
+    pub tensor: usize,
 }
 
 /// One launch of a kernel.

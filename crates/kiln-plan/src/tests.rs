@@ -68,8 +68,8 @@ fn sample() -> Plan {
             name: text("inference"),
             inputs: vec![0],
             outputs: vec![
-                OutputRef { name: text("image"), tensor: 0 },
-                OutputRef { name: text("steps"), tensor: 2 },
+                OutputRef { name: text("image"), tensor: 0, sizes: vec![OutputSize { axis: 1, tensor: 2 }] },
+                OutputRef { name: text("steps"), tensor: 2, sizes: vec![] },
             ],
             guards: vec![],
             dispatches: vec![
@@ -252,11 +252,11 @@ fn files_that_are_no_plans() {
         ),
         (
             with(8, &[1, 0, 0, 0]),
-            "plan format version 1; this build reads version 3: compile the model again (`kiln compile MODEL -o PLAN`)",
+            "plan format version 1; this build reads version 4: compile the model again (`kiln compile MODEL -o PLAN`)",
         ),
         (
-            with(8, &[4, 0, 0, 0]),
-            "plan format version 4; this build reads version 3: compile the model again",
+            with(8, &[5, 0, 0, 0]),
+            "plan format version 5; this build reads version 4: compile the model again",
         ),
         (with(16, &huge), "the plan: 18446744073709551615 bytes of header, at most 33554432 are allowed"),
         (with(16, &(32u64 << 20).to_le_bytes()), "the plan file is truncated: header needs 33554432 bytes"),
@@ -472,6 +472,22 @@ fn plans_that_cannot_be() {
         (
             |p| p.programs[0].outputs[0].tensor = 1,
             "program `inference`: output `features` is not dense and in order (order [0, 2, 1], 4 lanes)",
+        ),
+        (
+            |p| p.programs[0].outputs[0].sizes[0].axis = 3,
+            "program `inference`: the size of axis 3 of the output `image` is wrong: it has to be an integer without dimensions, one for each axis",
+        ),
+        (
+            |p| p.programs[0].outputs[0].sizes[0].tensor = 0,
+            "program `inference`: the size of axis 1 of the output `image` is wrong: it has to be an integer without dimensions, one for each axis",
+        ),
+        (
+            |p| p.programs[0].outputs[0].sizes.push(OutputSize { axis: 1, tensor: 2 }),
+            "program `inference`: the size of axis 1 of the output `image` is wrong: it has to be an integer without dimensions, one for each axis",
+        ),
+        (
+            |p| p.programs[0].outputs[0].sizes[0].tensor = 7,
+            "program `inference`: tensor 7 does not exist, there are 3",
         ),
         (|p| p.programs[0].inputs = vec![0, 0], "program `inference`: two inputs are called `image`"),
         (

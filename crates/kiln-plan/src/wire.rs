@@ -193,11 +193,21 @@ struct Repeat {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct OutputSize {
+    #[prost(uint64, tag = "1")]
+    axis: u64,
+    #[prost(uint64, tag = "2")]
+    tensor: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct OutputRef {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(uint64, tag = "2")]
     tensor: u64,
+    #[prost(message, repeated, tag = "3")]
+    sizes: Vec<OutputSize>,
 }
 
 #[derive(Clone, PartialEq, Message)]

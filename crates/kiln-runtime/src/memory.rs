@@ -25,7 +25,11 @@ pub(crate) fn needs(plan: &Plan) -> Needs {
     }
     let params = plan.programs.iter().map(|program| steps::params_places(plan, program).1).sum::<u64>();
     let outputs = |program: &kiln_plan::Program| {
-        let tensors = program.outputs.iter().filter_map(|output| plan.tensors.get(output.tensor));
+        let read = |output: &'_ kiln_plan::OutputRef| {
+            let sizes: Vec<usize> = output.sizes.iter().map(|size| size.tensor).collect();
+            std::iter::once(output.tensor).chain(sizes)
+        };
+        let tensors = program.outputs.iter().flat_map(read).filter_map(|index| plan.tensors.get(index));
         tensors.fold(0u64, |sum, tensor| sum.saturating_add(tensor.place.size))
     };
     let staging = plan.programs.iter().map(outputs).max().unwrap_or(0);

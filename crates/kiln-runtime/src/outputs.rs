@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kiln_plan::OutputRef;
+
 use crate::error::RuntimeError;
 use crate::session::{Session, physical_bytes};
 use crate::symbols;
@@ -194,14 +196,20 @@ impl Drop for Readback {
     }
 }
 
-/// An output on its way: name, tensor, shape, bytes.
-type Coming = (String, usize, Vec<usize>, usize);
+/// A tensor on its way.
+struct Coming {
+    /// Index into the plan's tensors.
+    tensor: usize,
+    shape: Vec<usize>,
+    bytes: usize,
+}
 
 /// A run that has been submitted. Wait for it or await it; dropping it lets the run finish unseen.
 pub struct Pending<'a> {
     session: &'a mut Session,
     readback: Readback,
     coming: Vec<Coming>,
+    outputs: Vec<OutputRef>,
     start: Instant,
     watched: bool,
 }
@@ -217,15 +225,20 @@ impl<'a> Pending<'a> {
         let bound = session.programs.get(index).and_then(|ready| ready.bound.as_ref());
         let values = bound.map(|bound| bound.symbols.as_slice()).unwrap_or_default();
         let (mut parts, mut coming) = (Vec::new(), Vec::new());
-        for output in &program.outputs {
-            let tensor = symbols::tensor(&session.plan, output.tensor)?;
+        let outputs = program.outputs.clone();
+        // One size may be that of several outputs.
+        let mut sizes: Vec<usize> = outputs.iter().flat_map(|o| &o.sizes).map(|size| size.tensor).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        for index in outputs.iter().map(|output| output.tensor).chain(sizes) {
+            let tensor = symbols::tensor(&session.plan, index)?;
             let size = physical_bytes(&session.plan, tensor, values)?;
             let shape = tensor.shape_at(values).unwrap_or_default();
             parts.push((session.buffer(tensor.place.buffer)?, tensor.place.offset, size));
-            coming.push((output.name.clone(), output.tensor, shape, usize::try_from(size).unwrap_or(0)));
+            coming.push(Coming { tensor: index, shape, bytes: usize::try_from(size).unwrap_or(0) });
         }
         let readback = Readback::start(session, encoder, &parts)?;
-        Ok(Self { session, readback, coming, start, watched: false })
+        Ok(Self { session, readback, coming, outputs, start, watched: false })
     }
 
     /// Waits for the outputs.
@@ -249,15 +262,30 @@ impl<'a> Pending<'a> {
         let tensors = self.readback.read(self.session, |bytes| {
             let mut at = 0;
             let mut tensors = Vec::with_capacity(self.coming.len());
-            for (name, index, shape, size) in &self.coming {
-                let tensor = symbols::tensor(plan, *index)?;
-                let part = bytes.get(at..at + size).unwrap_or_default();
-                let host = HostTensor::from_device(tensor.dtype, tensor.storage, shape.clone(), part);
-                tensors.push((name.clone(), host));
-                at += size.next_multiple_of(COPY_ALIGN);
+            for coming in &self.coming {
+                let tensor = symbols::tensor(plan, coming.tensor)?;
+                let part = bytes.get(at..at + coming.bytes).unwrap_or_default();
+                let shape = coming.shape.clone();
+                tensors.push(HostTensor::from_device(tensor.dtype, tensor.storage, shape, part));
+                at += coming.bytes.next_multiple_of(COPY_ALIGN);
             }
             Ok::<_, RuntimeError>(tensors)
         })??;
+        let mut tensors = tensors.into_iter();
+        let whole: Vec<HostTensor> = tensors.by_ref().take(self.outputs.len()).collect();
+        let sizes: Vec<(usize, usize)> = self.coming[whole.len()..]
+            .iter()
+            .zip(tensors)
+            .map(|(coming, says)| (coming.tensor, says.first_size().unwrap_or(0)))
+            .collect();
+        let result = |(output, tensor): (OutputRef, HostTensor)| {
+            let cut = output.sizes.iter().fold(tensor, |tensor, size| {
+                let found = sizes.iter().find(|(index, _)| *index == size.tensor);
+                tensor.beginning(size.axis, found.map_or(0, |(_, size)| *size))
+            });
+            (output.name, cut)
+        };
+        let tensors = std::mem::take(&mut self.outputs).into_iter().zip(whole).map(result).collect();
         self.session.report.first_run_seconds.get_or_insert(self.start.elapsed().as_secs_f64());
         Ok(Outputs(tensors))
     }

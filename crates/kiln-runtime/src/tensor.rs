@@ -51,6 +51,16 @@ macro_rules! element_types {
                 match self { $(Self::$variant(elements) => elements.len(),)* }
             }
 
+            /// Of each run of `length` elements the `kept` first ones.
+            fn beginnings(&self, length: usize, kept: usize) -> Self {
+                match self {
+                    $(Self::$variant(elements) => {
+                        let runs = elements.chunks_exact(length.max(1));
+                        Self::$variant(runs.flat_map(|run| run.iter().take(kept)).copied().collect())
+                    })*
+                }
+            }
+
             /// Zeros.
             pub fn zeros(dtype: DType, count: usize) -> Self {
                 match dtype { $(DType::$variant => Self::$variant(vec![<$ty>::default(); count]),)* }
@@ -125,6 +135,24 @@ impl HostTensor {
     /// The elements in row-major order.
     pub fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// No more than the first `length` elements along an axis.
+    pub(crate) fn beginning(mut self, axis: usize, length: usize) -> Self {
+        let Some(size) = self.shape.get(axis).copied().filter(|size| *size > length) else { return self };
+        let after: usize = self.shape[axis + 1..].iter().product();
+        self.data = self.data.beginnings(size * after, length * after);
+        self.shape[axis] = length;
+        self
+    }
+
+    /// The first element, if it is a size.
+    pub(crate) fn first_size(&self) -> Option<usize> {
+        match &self.data {
+            Data::I32(v) => v.first().and_then(|n| usize::try_from(*n).ok()),
+            Data::I64(v) => v.first().and_then(|n| usize::try_from(*n).ok()),
+            _ => None,
+        }
     }
 
     /// Gives up the shape.

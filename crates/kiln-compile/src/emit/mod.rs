@@ -15,7 +15,7 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim, Graph};
-use kiln_plan::{Dispatch, OutputRef, Plan, Program, Range, Repeat, Requirements, Tensor};
+use kiln_plan::{Dispatch, OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -167,9 +167,16 @@ impl Emitter<'_> {
             inputs.extend(self.tensor(number, program, *id)?);
         }
         let mut outputs = Vec::new();
-        for (name, id) in &program.outputs {
-            if let Some(tensor) = self.tensor(number, program, *id)? {
-                outputs.push(OutputRef { name: name.clone(), tensor });
+        for output in program.outputs.iter().filter(|output| !output.is_size) {
+            let mut sizes = Vec::new();
+            for size in &output.sizes {
+                let says =
+                    program.outputs.get(size.output).map(|says| self.tensor(number, program, says.tensor));
+                sizes
+                    .extend(says.transpose()?.flatten().map(|tensor| OutputSize { axis: size.axis, tensor }));
+            }
+            if let Some(tensor) = self.tensor(number, program, output.tensor)? {
+                outputs.push(OutputRef { name: output.name.clone(), tensor, sizes });
             }
         }
         let mut dispatches = Vec::with_capacity(program.launches.len());

@@ -138,7 +138,8 @@ impl Places {
             activation.then(|| symbols.largest(&memory.bytes))
         };
         let given: Vec<BufferId> = program.inputs.iter().map(|n| program.tensor(*n).buffer).collect();
-        let kept: Vec<BufferId> = program.outputs.iter().map(|(_, n)| program.tensor(*n).buffer).collect();
+        let kept: Vec<BufferId> =
+            program.outputs.iter().map(|output| program.tensor(output.tensor).buffer).collect();
         let mut ranges = live_ranges(&program.launches, &sizes, &given, &kept);
         for repeat in &program.repeats {
             through(&mut ranges, &repeat.launches, &program.launches, &given);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Bindings, Graph, Guard};
+use kiln_graph::{Bindings, Graph, Guard, OutputSize};
 
 use super::im2col::Im2cols;
 use super::loops::lower_group;
@@ -44,8 +44,8 @@ pub(crate) struct Lowered {
     pub guards: Vec<Guard>,
     /// The tensors that are given.
     pub inputs: Vec<TensorId>,
-    /// The results by name.
-    pub outputs: Vec<(String, TensorId)>,
+    /// The results by name, and behind them what says how much of them counts.
+    pub outputs: Vec<LoweredOutput>,
     /// All buffers.
     pub buffers: Vec<Buffer>,
     /// All tensors.
@@ -60,11 +60,23 @@ pub(crate) struct Lowered {
     pub loop_iterations: u64,
 }
 
+/// A result of a program.
+pub(crate) struct LoweredOutput {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub tensor: TensorId,
+    /// How much of it counts: axes, and places among all results.
+    pub sizes: Vec<OutputSize>,
+    /// Whether it only says how much of others counts.
+    pub is_size: bool,
+}
+
 impl Lowered {
     /// The buffers that are used, in order of first use, with repetitions.
     pub(crate) fn used(&self) -> impl Iterator<Item = BufferId> {
         let bound = self.launches.iter().flat_map(|launch| &launch.bindings).map(|(buffer, _)| *buffer);
-        bound.chain(self.outputs.iter().map(|(_, tensor)| self.tensor(*tensor).buffer))
+        bound.chain(self.outputs.iter().map(|output| self.tensor(output.tensor).buffer))
     }
 
     /// A buffer by its number.
@@ -115,13 +127,19 @@ pub(crate) fn lower(
     })?;
     let values = lowering.values;
     let inputs = graph.inputs().iter().filter_map(|id| values.versions(*id).first().copied()).collect();
-    let names = graph.outputs().iter().map(|output| output.name.clone());
+    let results =
+        graph.outputs().iter().zip(outputs).enumerate().map(|(place, (output, tensor))| LoweredOutput {
+            name: output.name.clone(),
+            tensor,
+            sizes: output.sizes.clone(),
+            is_size: graph.is_output_size(place),
+        });
     Ok(Lowered {
         name: name.into(),
         symbols: graph.symbols(),
         guards: graph.guards().list().to_vec(),
         inputs,
-        outputs: names.zip(outputs).collect(),
+        outputs: results.collect(),
         buffers: values.buffers,
         tensors: values.tensors,
         launches: lowering.launches,

@@ -5,8 +5,8 @@ use kiln_files::wide;
 
 use super::{
     Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header, Metadata,
-    Min, OutputRef, Param, Program, Range, Relation, Repeat, Requirements, Shader, Storage, Symbol, Tensor,
-    Term, Word, invalid,
+    Min, OutputRef, OutputSize, Param, Program, Range, Relation, Repeat, Requirements, Shader, Storage,
+    Symbol, Tensor, Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -234,7 +234,12 @@ impl Range {
 
 impl Program {
     fn of(program: &crate::Program) -> Self {
-        let output = |o: &crate::OutputRef| OutputRef { name: o.name.clone(), tensor: wide(o.tensor) };
+        let size = |size: &crate::OutputSize| OutputSize { axis: wide(size.axis), tensor: wide(size.tensor) };
+        let output = |o: &crate::OutputRef| OutputRef {
+            name: o.name.clone(),
+            tensor: wide(o.tensor),
+            sizes: o.sizes.iter().map(size).collect(),
+        };
         Self {
             name: program.name.clone(),
             inputs: wide_all(&program.inputs),
@@ -247,7 +252,13 @@ impl Program {
 
     fn read(self, at: &str) -> Result<crate::Program, PlanError> {
         let output = |o: OutputRef| {
-            Ok(crate::OutputRef { tensor: narrow(at, "index of a tensor", o.tensor)?, name: o.name })
+            let size = |size: OutputSize| {
+                let (axis, tensor) =
+                    (narrow(at, "axis", size.axis)?, narrow(at, "index of a tensor", size.tensor)?);
+                Ok(crate::OutputSize { axis, tensor })
+            };
+            let sizes = o.sizes.into_iter().map(size).collect::<Result<_, PlanError>>()?;
+            Ok(crate::OutputRef { tensor: narrow(at, "index of a tensor", o.tensor)?, name: o.name, sizes })
         };
         Ok(crate::Program {
             inputs: narrow_all(at, "index of a tensor", &self.inputs)?,

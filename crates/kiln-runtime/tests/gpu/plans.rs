@@ -42,7 +42,7 @@ pub(crate) fn tensor(name: &str, dtype: DType, shape: Vec<Expr>, place: Range) -
 }
 
 pub(crate) fn output(name: &str, tensor: usize) -> OutputRef {
-    OutputRef { name: name.to_string(), tensor }
+    OutputRef { name: name.to_string(), tensor, sizes: vec![] }
 }
 
 pub(crate) fn dispatch(

@@ -35,6 +35,44 @@ fn one_plan_serves_every_batch_size() {
     }
 }
 
+/// As many elements of an output as an integer of the run says, and no more than there are.
+#[test]
+fn the_data_decide_how_much_of_an_output_is_the_result() {
+    let mut plan = plans::vector_add();
+    plan.buffers.push(plans::buffer("sizes", kiln_plan::BufferKind::Arena, 512));
+    for (name, offset) in [("rows", 0), ("columns", 256)] {
+        plan.tensors.push(plans::tensor(name, DType::I32, vec![], plans::range(2, offset, 4)));
+    }
+    let size = |axis, tensor| kiln_plan::OutputSize { axis, tensor };
+    let program = &mut plan.programs[0];
+    program.inputs.extend([4, 5]);
+    program.outputs[0].sizes = vec![size(0, 4), size(1, 5)];
+    program.outputs[1].sizes = vec![size(1, 5)];
+    let mut session = open(&plan);
+    let number = |n: i32| HostTensor::new([], vec![n]).unwrap();
+    for (rows, columns) in [(0, 3), (2, 2), (4, 1), (9, 7), (3, 0), (-1, 2)] {
+        let inputs = [
+            ("x", &ramp(4, 0.0)),
+            ("y", &ramp(4, 100.0)),
+            ("rows", &number(rows)),
+            ("columns", &number(columns)),
+        ];
+        let outputs = session.run(&inputs).unwrap();
+        let kept = |n: i32, most: usize| usize::try_from(n).unwrap_or(0).min(most);
+        for (name, factor, rows) in [("sum", 1.0, kept(rows, 4)), ("scaled", 2.5, 4)] {
+            let output = outputs.get(name).unwrap();
+            let whole = sums(4, factor);
+            let wanted = whole.chunks(3).take(rows).flat_map(|row| &row[..kept(columns, 3)]);
+            assert_eq!(output.shape(), [rows, kept(columns, 3)]);
+            assert_eq!(
+                output.as_f32().unwrap(),
+                wanted.copied().collect::<Vec<_>>(),
+                "{name} {rows} {columns}"
+            );
+        }
+    }
+}
+
 #[test]
 fn awaiting_gives_the_same_as_waiting() {
     let mut session = open(&plans::vector_add());
