@@ -12,7 +12,7 @@
 //! Symbols stand for integers of at least one. A count ([`Atom::Count`]) is a size that the data of a run decide: an integer of at
 //! least zero, of which nothing is assumed. Arithmetic saturates instead of wrapping: a product beyond
 //! `i64` stays absurdly large and is refused by [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) where a type is made. So is an
-//! expression of more than some hundred atoms, which no network has, but a file that means harm may ask for.
+//! expression of more than a thousand atoms, which no network has, but a file that means harm may ask for.
 
 mod divide;
 mod interval;
@@ -28,8 +28,8 @@ pub use interval::{Bounds, Interval};
 /// Values of symbols, as a person gives them when running (`N = 8`).
 pub type Bindings = BTreeMap<Arc<str>, i64>;
 
-/// The longest expression.
-const MAX_WEIGHT: usize = 256;
+/// The longest expression: what a detector finds in each of some hundred classes, added up.
+const MAX_WEIGHT: usize = 1024;
 
 /// A factor of a term.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,7 +99,9 @@ impl Dim {
 
     /// The dimension, or a number that is absurdly large if it is an absurdly long expression.
     fn bounded(self) -> Self {
-        if self.weight() <= MAX_WEIGHT { self } else { Self { terms: vec![(vec![], i64::MAX)] } }
+        // What is absurdly large stays it, whatever is added.
+        let absurd = self.terms.iter().any(|(_, coefficient)| *coefficient == i64::MAX);
+        if !absurd && self.weight() <= MAX_WEIGHT { self } else { Self { terms: vec![(vec![], i64::MAX)] } }
     }
 
     fn from_terms(terms: impl IntoIterator<Item = (Vec<Atom>, i64)>) -> Self {
