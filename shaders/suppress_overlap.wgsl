@@ -7,32 +7,26 @@
    greater than the middle between t and the next number, and integers tell whether it is. (It is never equal to the middle,
    which has a bit more than the significand of an intersection can have.)
    Values: threshold: `number`, or what the share has to be: `negative` (anything), `zero` (finite) or `never`. #*/
-// Neither NaN, zero nor negative, nor below the least normal number, which a driver may take for zero.
-fn is_positive(x: f32) -> bool {
-  let bits = bitcast<i32>(x);
-  return bits >= 0x00800000 && bits <= 0x7f800000;
-}
-
-// A product whose last operation is not merged with the next one.
-fn product(a: f32, b: f32) -> f32 {
-  return bitcast<f32>(bitcast<u32>(a * b) ^ params.nothing);
-}
-
 fn overlap(a: vec4<f32>, a_area: f32, b: vec4<f32>, b_area: f32) -> bool {
   let size = min(a.zw, b.zw) - max(a.xy, b.xy);
-  let intersection = product(size.x, size.y);
-  let whole = (a_area + b_area) - intersection;
-  let possible = is_positive(a_area) && is_positive(b_area) && size.x > 0.0 && size.y > 0.0;
-  if !(possible && is_positive(intersection) && is_positive(whole)) {
+  if size.x <= 0.0 || size.y <= 0.0 {
     return false;
   }
+  let intersection = bitcast<u32>(size.x * size.y) ^ params.nothing;
+  let whole = bitcast<u32>((a_area + b_area) - bitcast<f32>(intersection));
+  let possible = a_area > 0.0 && b_area > 0.0 && is_positive(intersection) && is_positive(whole);
 //% if threshold == "number"
-  return is_greater(bitcast<u32>(intersection), bitcast<u32>(whole));
+  return possible && is_greater(intersection, whole);
 //% elif threshold == "zero"
-  return bitcast<u32>(whole) < 0x7f800000u;
+  return possible && whole < 0x7f800000u;
 //% else
-  return ${ "true" if threshold == "negative" else "false" };
+  return ${ "possible" if threshold == "negative" else "false" };
 //% endif
+}
+
+// Neither NaN, zero nor negative, nor below the least normal number, which a driver may take for zero.
+fn is_positive(bits: u32) -> bool {
+  return bits >= 0x00800000u && bits <= 0x7f800000u;
 }
 //% if threshold == "number"
 
