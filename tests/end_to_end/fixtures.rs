@@ -104,6 +104,17 @@ fn loops_as_on_a_gpu() {
     check(&folder("loops"), Some(Target::default()));
 }
 
+/// What detectors end in: the data decide sizes.
+#[test]
+fn detection() {
+    check(&folder("detection"), None);
+}
+
+#[test]
+fn detection_as_on_a_gpu() {
+    check(&folder("detection"), Some(Target::default()));
+}
+
 #[test]
 fn networks() {
     check(&folder(""), None);

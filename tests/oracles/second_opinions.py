@@ -122,6 +122,32 @@ def aligned_cubic(x, sizes, a=-0.75):
     return x
 
 
+def non_max_suppression(boxes, scores, most=0, iou_threshold=0.0):
+    """Corners in any order; greedy, by falling score, of equal scores the first."""
+
+    def sides(box):
+        return [(min(box[axis], box[axis + 2]), max(box[axis], box[axis + 2])) for axis in (0, 1)]
+
+    def overlap(one, other):
+        area = lambda spans: np.prod([np.float32(high - low) for low, high in spans], dtype=np.float32)
+        common = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(one, other)]
+        if any(high <= low for low, high in common):
+            return np.float32(0)
+        inside = area(common)
+        return inside / (area(one) + area(other) - inside)
+
+    kept = []
+    for image, of_classes in enumerate(scores):
+        spans = [sides(box) for box in boxes[image]]
+        for label, of_boxes in enumerate(of_classes):
+            chosen = []
+            for place in np.argsort(-of_boxes, kind="stable"):
+                if len(chosen) < int(np.max(most)) and all(overlap(spans[c], spans[place]) <= np.max(iou_threshold) for c in chosen):
+                    chosen.append(place)
+            kept += [[image, label, place] for place in chosen]
+    return np.array(kept, np.int64).reshape(-1, 3)
+
+
 SECOND_OPINIONS = {
     # It aligns corners with the fractional size that a scale gives, not with the size of the output.
     "resize_linear_align_corners_fraction": lambda x, *_: resized(x, [np.linspace(0, 4, 8), np.linspace(0, 3, 6)]),
@@ -172,4 +198,8 @@ SECOND_OPINIONS = {
     "lstm_peepholes_lengths": lstm,
     "lstm_reverse_clip": partial(lstm, reverse=[True], clip=0.3),
     "lstm_input_forget": partial(lstm, input_forget=True),
+    # It needs all inputs, and thresholds without dimensions.
+    "non_max_suppression_of_all": non_max_suppression,
+    "non_max_suppression_without_threshold": non_max_suppression,
+    "non_max_suppression_without_limit": non_max_suppression,
 }

@@ -16,6 +16,7 @@ from . import (
     recurrent,
     reduction,
     resize,
+    selection,
     sequences,
     signal,
 )
@@ -34,6 +35,7 @@ CASES = [
     *sequences.CASES,
     *pointwise.CASES,
     *masks.CASES,
+    *selection.CASES,
     *einsum.CASES,
     *integers.CASES,
     *signal.CASES,

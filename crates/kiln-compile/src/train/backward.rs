@@ -30,6 +30,13 @@ impl Backward {
         if parameters.is_empty() {
             return Err(GraphError::Unsuitable(no_parameters(model, training)));
         }
+        if let Some(node) = model.nodes().iter().find(|node| node.op.count().is_some()) {
+            return Err(GraphError::Unsuitable(format!(
+                "a model cannot be trained in which the data decide sizes, as `{}` ({}) does",
+                node.name,
+                node.op.name()
+            )));
+        }
         let mut floats = model.states().iter().filter(|id| model.ty(**id).dtype.is_float());
         if let Some(other) = floats
             .find(|id| model.ty(**id).dtype != DType::F32 && !training.is_frozen(&model.value(**id).name))

@@ -159,6 +159,20 @@ fn movements() {
     check("tile", &x, of, &[2, 2, 2], &[1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]);
 }
 
+/// `x[n, indices[n, :], :]` of an open number of rows.
+#[test]
+fn gathering_in_each_image() {
+    use kiln_graph::functions::indexing;
+    let x = t([2, 6], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
+    let picked = |f: &mut Formula<'_>, x: ValueId| {
+        let rows = f.shape(x)[0].clone();
+        let images = f.reshape(x, vec![3.into(), rows, 2.into()])?;
+        let at = f.constant(Tensor::ints([1, 0, -1]).reshaped([3, 1, 1]).expect("three"));
+        indexing::gather_nd(f, images, at, 1)
+    };
+    check("gather_nd", &x, function(picked), &[3, 1, 2], &[2.0, 3.0, 4.0, 5.0, 14.0, 15.0]);
+}
+
 #[test]
 fn reductions() {
     use reduce::*;
