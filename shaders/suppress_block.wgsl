@@ -40,7 +40,13 @@ fn main(
     var corner = vec4<f32>();
     var area = 0.0;
     var source = 0u;
-    if params.begin + t < alive {
+//% if limited and not first
+    // A line that has kept all that it may compares no more.
+    let there = params.begin + t < alive && totals[line] < params.most;
+//% else
+    let there = params.begin + t < alive;
+//% endif
+    if there {
       corner = corners[i];
       area = areas[i];
       source = open[i];
