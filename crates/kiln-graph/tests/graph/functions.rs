@@ -163,7 +163,7 @@ fn movements() {
 #[test]
 fn gathering_in_each_image() {
     use kiln_graph::functions::indexing;
-    let x = t([2, 6], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
+    let x = t(&[2, 6], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
     let picked = |f: &mut Formula<'_>, x: ValueId| {
         let rows = f.shape(x)[0].clone();
         let images = f.reshape(x, vec![3.into(), rows, 2.into()])?;
