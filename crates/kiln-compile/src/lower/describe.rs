@@ -1,7 +1,7 @@
 //! From a group of nodes to the problem that its kernel has to solve.
 
-use kiln_graph::ops::{MatMul, Pool, PoolKind, Reduce};
-use kiln_graph::{DType, Def, Dim, Graph, NodeId, Op, ValueId, product};
+use kiln_graph::ops::{BinaryOp, MatMul, Pool, PoolKind, Reduce};
+use kiln_graph::{DType, Def, Dim, Graph, NodeId, Op, Tensor, ValueId, product};
 
 use crate::error::CompileError;
 use crate::fuse::{Group, is_size, sums_columns};
@@ -14,6 +14,7 @@ use crate::memory::values::Values;
 /// The problem of a group whose anchor does more than make another view.
 pub(super) fn describe(values: &Values<'_>, group: &Group) -> Result<Problem, CompileError> {
     let graph = values.graph;
+    group.nodes.iter().try_for_each(|node| refuse_zero_divisors(values, *node))?;
     let operation = match group.anchor {
         Some(node) => {
             refuse_doubles(values, node)?;
@@ -58,6 +59,22 @@ fn epilogue(graph: &Graph, group: &Group) -> EpilogueSummary {
         operators: group.nodes.iter().map(|id| graph.node(*id).op.name()).collect(),
         reads: group.inputs.iter().filter(is_read).count(),
     }
+}
+
+/// Refuses a node that divides integers by a constant zero: no engine has an answer, and WGSL does not take it.
+fn refuse_zero_divisors(values: &Values<'_>, node: NodeId) -> Result<(), CompileError> {
+    let node = values.graph.node(node);
+    let (Op::Binary(BinaryOp::Div | BinaryOp::Mod | BinaryOp::Rem), [_, divisor]) =
+        (&node.op, &node.inputs[..])
+    else {
+        return Ok(());
+    };
+    let divisor = values.graph.as_constant(*divisor).filter(|tensor| !tensor.dtype().is_float());
+    if divisor.and_then(Tensor::to_ints).is_some_and(|ints| ints.contains(&0)) {
+        let message = "divides an integer by zero".into();
+        return Err(CompileError::Unsupported { node: node.name.clone(), message });
+    }
+    Ok(())
 }
 
 /// Refuses a node whose kernels are written for 32-bit floats, where its operands have 64.

@@ -127,7 +127,7 @@ fn results_are_those_of_the_sizes_that_were_found() {
 #[test]
 fn what_cannot_be_bounded_is_refused_by_name() {
     for (text, message) in [
-        ("%y = pad(%s) pads=[[1, 0]]\noutput y = %y", "`y` (pad): goes along an axis"),
+        ("%y = pad(%s) pads=[[1, 0]]\noutput y = %y", "`y` (pad): cannot go along an axis"),
         (
             "%t = transpose(%r) perm=[1, 0]\n%y = reshape(%t) shape=[3*count(at)]\noutput y = %y",
             "`y` (reshape): elements of [3, count(at)]",

@@ -252,3 +252,20 @@ fn maxima_beyond_64_bits_are_errors() {
         assert!(compile(&graph, &options).is_err(), "{node}");
     }
 }
+
+/// WGSL has no such constant expression, and other engines stop or answer anything.
+#[test]
+fn integers_are_not_divided_by_a_constant_zero() {
+    for op in ["div", "mod", "rem"] {
+        let source = |dtype: &str, elements: &str| {
+            format!(
+                "graph g\ninput %x : {dtype}[2]\nconst @c : {dtype}[2] = {elements}\n%y = {op}(%x, @c)\noutput y = %y\n"
+            )
+        };
+        let compiled = |text: &str| compile(&graph(text), &Options::default()).map(drop);
+        let error = compiled(&source("i32", "[3, 0]")).expect_err("a zero").to_string();
+        assert!(error.contains("`y`") && error.contains("divides an integer by zero"), "{error}");
+        compiled(&source("i32", "[3, 1]")).unwrap_or_else(|error| panic!("{op}: {error}"));
+        compiled(&source("f32", "[3, 0]")).unwrap_or_else(|error| panic!("{op}: {error}"));
+    }
+}

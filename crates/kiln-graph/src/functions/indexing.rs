@@ -30,11 +30,12 @@ pub fn top_k(
     Ok([values, indices])
 }
 
-/// The product of the sizes of some axes, as an int64 number without dimensions.
+/// The product of the sizes of some axes, as an int64 number without dimensions. Of known sizes it is at least one, so that it
+/// can be a divisor: where it is zero, there is nothing to divide.
 pub(super) fn extent(f: &mut Formula<'_>, x: ValueId, axes: Range<usize>) -> Made {
     let sizes = f.shape(x)[axes.clone()].to_vec();
     if let Some(number) = product(&sizes).as_const() {
-        return Ok(f.constant(Tensor::ints([number]).reshaped([])?));
+        return Ok(f.constant(Tensor::ints([number.max(1)]).reshaped([])?));
     }
     let mut all = None;
     for axis in axes {

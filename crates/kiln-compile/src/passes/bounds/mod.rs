@@ -134,7 +134,7 @@ impl<'a> Bounder<'a> {
             Op::BatchNorm(op) if !op.training => return self.bounded(id),
             Op::Conv(_) | Op::Pool(_) | Op::Pad(_) | Op::Resize(_) => return self.images(id),
             Op::BatchNorm(_) | Op::Random(_) | Op::ConvGradWeight(_) | Op::PoolGrad(_) | Op::Loop(_) => {
-                return self.refuse(node, "is not possible where the data decide a size");
+                return self.refuse(node, "has no form for sizes that the data decide");
             }
         };
         self.rewriter.map(node.outputs[0], new);
@@ -156,7 +156,7 @@ impl<'a> Bounder<'a> {
             |(axis, size): (usize, &Dim)| !size.is_counted() || axis == 0 && output.first() == Some(size);
         let weights = node.inputs.iter().skip(1).any(|id| self.counted(*id));
         if weights || !input.iter().enumerate().all(same) {
-            return self.refuse(node, "goes along an axis of which the data decide the size");
+            return self.refuse(node, "cannot go along an axis of which the data decide the size");
         }
         self.bounded(id)
     }
