@@ -26,6 +26,5 @@ CASES = [
          [Batch(14, 4, draw="positive"), SCORES, Const([5]), threshold(0.4)], center_point_box=1),
     case("non_max_suppression_without_threshold", "NonMaxSuppression", [BOXES, SCORES, EVERYTHING]),
     case("non_max_suppression_of_nothing", "NonMaxSuppression", [BOXES, SCORES, Const([4]), threshold(0.3), threshold(9.0)]),
-    case("non_max_suppression_without_boxes", "NonMaxSuppression", [Batch(0, 4), Batch(3, 0), Const([4]), threshold(0.3)]),
     case("non_max_suppression_without_limit", "NonMaxSuppression", [BOXES, SCORES]),
 ]

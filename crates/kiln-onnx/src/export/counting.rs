@@ -1,9 +1,9 @@
 //! Counting along an axis.
 
 use kiln_graph::ops::{Iota, Nonzero};
-use kiln_graph::{DType, Data, Dim, Node, Tensor, product};
+use kiln_graph::{DType, Data, Dim, Node, Tensor};
 
-use super::node::{Result, refuse, wide};
+use super::node::{Result, refuse, sizes, wide};
 use super::writer::{Writer, int};
 use crate::tensor::data_type_of;
 
@@ -45,34 +45,27 @@ fn spread(w: &mut Writer<'_>, node: &Node, op: &Iota, sizes: &[usize], outputs: 
     Ok(())
 }
 
-/// Counts to a size that is known only when the model runs: that of an input.
+/// Counts to a size that is known only when the model runs, and repeats that along the other axes.
 fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Result {
     let name = node.name.as_str();
-    let graph = w.graph;
-    let inputs = graph.inputs().iter().copied();
-    let mut places = inputs.flat_map(|id| (0..graph.ty(id).rank()).map(move |axis| (id, axis)));
-    let place = match op.shape.as_slice() {
-        [size] => places.find(|(id, axis)| graph.ty(*id).shape[*axis] == *size),
-        _ => None,
-    };
-    let Some((input, axis)) = place else {
-        return refuse(
-            node,
-            format!("it counts to `{}`, which is not the size of an input", product(&op.shape)),
-        );
-    };
-    let input = w.name(input).to_owned();
-    let ends = vec![int("start", wide(axis)), int("end", wide(axis + 1))];
-    let size = w.inner(name, "Shape", &[&input], ends);
+    let size = sizes(w, node, &op.shape[op.axis..=op.axis])?;
     let axes = w.ints(&format!("{name}.axes"), [0]);
     let limit = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
-    let numbers = range(w, node, &limit)?;
+    let mut numbers = range(w, node, &limit)?;
+    if op.shape.len() > 1 {
+        let mut line = vec![Dim::from(1); op.shape.len()];
+        line[op.axis] = op.shape[op.axis].clone();
+        for (operator, shape) in [("Reshape", &line), ("Expand", &op.shape)] {
+            let shape = sizes(w, node, shape)?;
+            numbers = w.inner(name, operator, &[&numbers, &shape], vec![]);
+        }
+    }
     w.node(name, "Cast", &[&numbers], outputs, vec![int("to", data_type_of(op.dtype).into())]);
     Ok(())
 }
 
 /// 0, 1, .. below `limit`.
-fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> Result<String> {
+pub(super) fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> Result<String> {
     let start = number(w, node, "start", 0)?;
     let step = number(w, node, "step", 1)?;
     Ok(w.inner(&node.name, "Range", &[&start, limit, &step], vec![]))

@@ -7,6 +7,7 @@ mod counting;
 mod gradient;
 mod node;
 mod resize;
+mod selection;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use kiln_graph::ops::{
 use kiln_graph::{Atom, DType, Dim, Graph, MOST_UNROLLED, Node, NodeId, Op, Tensor};
 
 use super::writer::{Writer, float, int, ints, string};
-use super::{counting, gradient, resize};
+use super::{counting, gradient, resize, selection};
 use crate::error::ExportError;
 use crate::proto::AttributeProto;
 use crate::tensor::data_type_of;
@@ -167,7 +167,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
             Ok(())
         }
         Op::Nonzero(op) => counting::nonzero(w, node, op, &inputs, &outputs),
-        Op::Suppress(_) => refuse(node, "ONNX has non-maximum suppression with sorting and selection only"),
+        Op::Suppress(op) => selection::suppress(w, node, op, &inputs, &outputs),
         Op::Resize(op) => resize::write(w, node, op, &inputs, &outputs),
         Op::ShapeOf(op) => plain("Shape", vec![int("start", wide(op.start)), int("end", wide(op.end))]),
         Op::Iota(op) => counting::iota(w, node, op, &outputs),

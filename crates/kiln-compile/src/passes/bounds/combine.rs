@@ -3,7 +3,7 @@
 use kiln_graph::ops::{ArgKind, ArgReduce, ArgSort, BinaryOp, MatMul, Reduce, ReduceKind, Softmax};
 use kiln_graph::{DType, GraphError, Made, Node, Op, Tensor, ValueId, product};
 
-use super::Bounder;
+use super::bounder::Bounder;
 
 /// The least number of a type, or the largest.
 fn end_of(dtype: DType, least: bool) -> Tensor {

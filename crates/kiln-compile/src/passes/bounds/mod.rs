@@ -10,6 +10,7 @@
 //! reads neutral elements in their place; what moves elements computes their places from the counts; what does neither is
 //! refused. Outputs say how much of them is the result.
 
+mod bounder;
 mod combine;
 mod places;
 mod reshape;
@@ -17,12 +18,10 @@ mod sizes;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use bounder::Bounder;
 use kiln_graph::ops::{BinaryOp, Concat, Nonzero, ShapeOf, UnaryOp};
-use kiln_graph::{
-    DType, Dim, Formula, Graph, GraphError, Node, NodeId, Op, Output, Rewriter, ShapeError, Tensor, ValueId,
-};
+use kiln_graph::{DType, Dim, Graph, GraphError, Node, NodeId, Op, Output, Rewriter, Tensor, ValueId};
 
 /// Replaces counts by their bounds.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
@@ -50,46 +49,7 @@ fn finds(op: &Op) -> bool {
     }
 }
 
-struct Bounder<'a> {
-    old: &'a Graph,
-    rewriter: Rewriter<'a>,
-    /// The bounds of counts.
-    bounds: BTreeMap<Arc<str>, Dim>,
-    /// The counts as values.
-    counts: BTreeMap<Arc<str>, ValueId>,
-    /// Sizes as values.
-    sizes: BTreeMap<Dim, ValueId>,
-}
-
-impl<'a> Bounder<'a> {
-    fn formula(&mut self, node: &Node) -> Formula<'_> {
-        Formula::folding(&mut self.rewriter.graph, node.name.clone())
-    }
-
-    /// The shape of an old value.
-    fn shape(&self, id: ValueId) -> &'a [Dim] {
-        &self.old.ty(id).shape
-    }
-
-    fn counted(&self, id: ValueId) -> bool {
-        self.shape(id).iter().any(Dim::is_counted)
-    }
-
-    /// Which axes of an old value have a size that the data decide.
-    fn counted_axes(&self, id: ValueId) -> Vec<usize> {
-        (0..self.shape(id).len()).filter(|axis| self.shape(id)[*axis].is_counted()).collect()
-    }
-
-    fn refuse<T>(&self, node: &Node, message: impl Into<String>) -> Result<T, GraphError> {
-        let message =
-            format!("{}; `--cut-at` with the name of the node compiles what lies before it", message.into());
-        Err(GraphError::Node {
-            node: node.name.clone(),
-            op: node.op.name(),
-            source: ShapeError::Mismatch(message),
-        })
-    }
-
+impl Bounder<'_> {
     fn node(&mut self, id: NodeId) -> Result<(), GraphError> {
         let node = self.old.node(id);
         let inside = Cell::new(false);

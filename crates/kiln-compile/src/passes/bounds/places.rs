@@ -3,7 +3,7 @@
 use kiln_graph::ops::{BinaryOp, Concat, Gather, Iota, Pad, PadMode, Scatter, Slice, SliceAxis};
 use kiln_graph::{DType, Dim, GraphError, Made, Node, Op, ValueId};
 
-use super::Bounder;
+use super::bounder::Bounder;
 use super::sizes::integer;
 
 impl Bounder<'_> {

@@ -3,7 +3,7 @@
 use kiln_graph::ops::Reshape;
 use kiln_graph::{Dim, Made, Node, Op, ShapeDisplay, product};
 
-use super::Bounder;
+use super::bounder::Bounder;
 
 /// Whether the elements of a value are the first ones, in row-major order, of what holds them: before the axis whose size the
 /// data decide there is no other, and behind it sizes are known.

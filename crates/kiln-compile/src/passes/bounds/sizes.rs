@@ -3,7 +3,7 @@
 use kiln_graph::ops::{BinaryOp, Iota, ShapeOf};
 use kiln_graph::{Atom, DType, Dim, Formula, GraphError, Made, Node, Op, Tensor, ValueId};
 
-use super::Bounder;
+use super::bounder::Bounder;
 
 impl Bounder<'_> {
     /// The largest value of a size, an ordinary dimension.
