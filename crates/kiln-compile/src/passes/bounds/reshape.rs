@@ -53,7 +53,7 @@ impl Bounder<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{groups, is_beginning};
+    use crate::passes::bounds::reshape::{groups, is_beginning};
     use kiln_graph::Dim;
 
     fn dims(text: &str) -> Vec<Dim> {
