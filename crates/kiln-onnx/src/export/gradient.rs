@@ -3,7 +3,8 @@
 use kiln_graph::ops::{ConvGradWeight, Pool, PoolGrad, PoolKind};
 use kiln_graph::{Data, Dim, Node, Tensor, product};
 
-use super::node::{PlainInput, Result, begins_then_ends, plain_input, pool_attributes, refuse, sizes, wide};
+use super::conv::{PlainInput, plain_input};
+use super::node::{Result, begins_then_ends, pool_attributes, refuse, sizes, wide};
 use super::writer::{Writer, int, ints};
 
 /// The gradient of a convolution's weight is a convolution with images and channels swapped, stride and dilation

@@ -3,16 +3,20 @@
 //! Each core operator becomes one node of ONNX, or a few where ONNX has no single one. Names of nodes and values are
 //! kept (made unique where the format asks for it), symbolic dimensions stay symbolic.
 
+mod conv;
 mod counting;
+mod forms;
 mod gradient;
 mod node;
+mod quantized;
 mod resize;
 mod selection;
+mod turned;
 mod writer;
 
 use std::collections::BTreeMap;
 
-use kiln_graph::{DType, Def, Graph, MOST_UNROLLED, TensorType, unrolled};
+use kiln_graph::{DType, Graph, MOST_UNROLLED, TensorType, unrolled};
 use prost::Message;
 
 pub(crate) use crate::error::ExportError;
@@ -52,24 +56,16 @@ pub fn export_model(graph: &Graph) -> Result<ModelProto, ExportError> {
         reason: error.to_string(),
     })?;
     let mut writer = Writer::new(graph);
-    let mut read = vec![false; graph.values().len()];
-    for id in graph.nodes().iter().flat_map(|node| &node.inputs).copied().chain(graph.results()) {
-        read[id.index()] = true;
-    }
-    for id in graph.value_ids().filter(|id| read[id.index()]) {
-        match &graph.value(id).def {
-            Def::Constant(tensor) | Def::State(tensor) => writer.initializer(id, tensor),
-            Def::Input | Def::Node { .. } => {}
-        }
-    }
-    for node in graph.node_ids() {
-        node::write(&mut writer, node)?;
+    let forms = forms::find(graph);
+    for node in graph.node_ids().filter(|id| !forms.inside.contains(id)) {
+        node::write(&mut writer, node, forms.heads.get(&node))?;
     }
     let mut output = Vec::new();
     for result in graph.outputs() {
         writer.result(&result.name, result.value);
         output.push(info(&result.name, graph.ty(result.value)));
     }
+    writer.known();
     let input = graph.inputs().iter().map(|id| info(writer.name(*id), graph.ty(*id))).collect();
     let proto = GraphProto {
         name: graph.name.clone(),

@@ -1,12 +1,11 @@
 //! Core operators in terms of ONNX.
 
-use kiln_graph::ops::{
-    ArgKind, BinaryOp, Conv, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Slice, UnaryOp,
-};
+use kiln_graph::ops::{ArgKind, BinaryOp, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Slice, UnaryOp};
 use kiln_graph::{Atom, DType, Dim, Graph, MOST_UNROLLED, Node, NodeId, Op, Tensor};
 
+use super::forms::Form;
 use super::writer::{Writer, float, int, ints, string};
-use super::{counting, gradient, resize, selection};
+use super::{conv, counting, gradient, quantized, resize, selection};
 use crate::error::ExportError;
 use crate::proto::AttributeProto;
 use crate::tensor::data_type_of;
@@ -22,10 +21,16 @@ pub(super) fn wide(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Writes one node of the graph.
-pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
+/// Writes one node of the graph, or what it is the last of.
+pub(super) fn write(w: &mut Writer<'_>, id: NodeId, form: Option<&Form>) -> Result {
     let graph = w.graph;
     let node = graph.node(id);
+    match form {
+        Some(Form::Quantize(linear)) => return quantized::write(w, node, "QuantizeLinear", linear),
+        Some(Form::Dequantize(linear)) => return quantized::write(w, node, "DequantizeLinear", linear),
+        Some(Form::Product(product)) => return conv::product(w, node, product),
+        None => {}
+    }
     let inputs: Vec<String> = node.inputs.iter().map(|id| w.name(*id).to_owned()).collect();
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let outputs: Vec<String> = node.outputs.iter().map(|id| w.name(*id).to_owned()).collect();
@@ -36,7 +41,7 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId) -> Result {
         Ok(())
     };
     match &node.op {
-        Op::Conv(op) => conv(w, node, op, &inputs, &outputs),
+        Op::Conv(op) => conv::write(w, node, op, &inputs, &outputs),
         Op::Pool(op) => pool(w, node, op, &inputs, &outputs),
         // Linear layers as ONNX has them; nothing has to be transposed then.
         Op::MatMul(op)
@@ -276,7 +281,7 @@ fn binary(op: BinaryOp) -> &'static str {
 }
 
 /// A shape for `Reshape`, in which 0 copies a dimension and -1 takes what is left.
-fn new_shape(node: &Node, from: &[Dim], to: &[Dim]) -> Result<Vec<i64>> {
+pub(super) fn new_shape(node: &Node, from: &[Dim], to: &[Dim]) -> Result<Vec<i64>> {
     let mut free = None;
     let mut shape = Vec::with_capacity(to.len());
     for (axis, dim) in to.iter().enumerate() {
@@ -361,88 +366,6 @@ fn computed(w: &mut Writer<'_>, node: &Node, dim: &Dim) -> Result<String> {
 /// Pads as the format has them: all beginnings, then all ends.
 pub(super) fn begins_then_ends(pads: &[[i64; 2]]) -> Vec<i64> {
     pads.iter().map(|p| p[0]).chain(pads.iter().map(|p| p[1])).collect()
-}
-
-fn conv(w: &mut Writer<'_>, node: &Node, op: &Conv, inputs: &[&str], outputs: &[&str]) -> Result {
-    let name = node.name.as_str();
-    let graph = w.graph;
-    if !graph.ty(node.inputs[0]).dtype.is_float() {
-        return refuse(node, "ONNX's convolutions are of floats or of integers of 8 bits, not of 32");
-    }
-    let PlainInput { x, pads, .. } = plain_input(w, node, op, inputs[0])?;
-    let kernel = graph.ty(node.inputs[1]).shape[2..].iter().filter_map(Dim::as_const).collect::<Vec<_>>();
-    let attributes = vec![
-        ints("kernel_shape", kernel),
-        ints("strides", op.strides.iter().map(|n| wide(*n))),
-        ints("pads", begins_then_ends(&pads)),
-        ints("dilations", op.dilations.iter().map(|n| wide(*n))),
-        int("group", wide(op.groups)),
-    ];
-    w.node(name, "Conv", &[&x, inputs[1]], outputs, attributes);
-    Ok(())
-}
-
-/// The input of a convolution such that ONNX's `Conv` can read it.
-pub(super) struct PlainInput {
-    /// The tensor.
-    pub x: String,
-    /// The rest of the padding.
-    pub pads: Vec<[i64; 2]>,
-    /// The spatial sizes of the tensor.
-    pub sizes: Vec<Dim>,
-}
-
-/// Brings the input of a convolution to what ONNX can say: no zeros between elements, no padding below zero.
-pub(super) fn plain_input(w: &mut Writer<'_>, node: &Node, op: &Conv, x: &str) -> Result<PlainInput> {
-    let mut x = x.to_owned();
-    let mut sizes = w.graph.ty(node.inputs[0]).shape[2..].to_vec();
-    if op.input_dilations.iter().any(|d| *d > 1) {
-        x = spread(w, node, op, &x)?;
-        for (size, dilation) in sizes.iter_mut().zip(&op.input_dilations) {
-            *size = (size.clone() - 1.into()) * wide(*dilation).into() + 1.into();
-        }
-    }
-    let mut pads = op.pads.clone();
-    if pads.iter().flatten().any(|p| *p < 0) {
-        // Only `Pad` can take something off.
-        for (size, pads) in sizes.iter_mut().zip(&pads) {
-            *size = size.clone() + (pads[0] + pads[1]).into();
-        }
-        let all: Vec<[i64; 2]> = [[0, 0], [0, 0]].into_iter().chain(pads).collect();
-        let amounts = w.ints(&format!("{}.pads", node.name), begins_then_ends(&all));
-        x = w.inner(&node.name, "Pad", &[&x, &amounts], vec![]);
-        pads = vec![[0, 0]; op.spatial()];
-    }
-    Ok(PlainInput { x, pads, sizes })
-}
-
-/// Puts zeros between the elements of a convolution's input: each spatial dimension gets one of zeros beside it, is
-/// merged with it, and loses the zeros behind the last element.
-fn spread(w: &mut Writer<'_>, node: &Node, op: &Conv, x: &str) -> Result<String> {
-    let name = node.name.as_str();
-    let shape = w.graph.ty(node.inputs[0]).shape.clone();
-    let mut x = x.to_owned();
-    let mut now = shape.clone();
-    for (i, dilation) in op.input_dilations.iter().enumerate().filter(|(_, d)| **d > 1) {
-        let axis = i + 2;
-        let rank = now.len();
-        let axes = w.ints(&format!("{name}.axes"), [wide(axis + 1)]);
-        x = w.inner(name, "Unsqueeze", &[&x, &axes], vec![]);
-        let mut pads = vec![[0, 0]; rank + 1];
-        pads[axis + 1] = [0, wide(*dilation) - 1];
-        let amounts = w.ints(&format!("{name}.pads"), begins_then_ends(&pads));
-        x = w.inner(name, "Pad", &[&x, &amounts], vec![]);
-        let from = now.clone();
-        now[axis] = &now[axis] * &Dim::from(*dilation);
-        let sizes = new_shape(node, &from[..axis], &now)?;
-        let sizes = w.ints(&format!("{name}.shape"), sizes);
-        x = w.inner(name, "Reshape", &[&x, &sizes], vec![]);
-        now[axis] = now[axis].clone() - (wide(*dilation) - 1).into();
-        let (start, end) = (w.ints(name, [0]), w.ints(name, [1 - wide(*dilation)]));
-        let axes = w.ints(name, [wide(axis)]);
-        x = w.inner(name, "Slice", &[&x, &start, &end, &axes], vec![]);
-    }
-    Ok(x)
 }
 
 fn pool(w: &mut Writer<'_>, node: &Node, op: &Pool, inputs: &[&str], outputs: &[&str]) -> Result {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kiln_graph::{Graph, Tensor, ValueId};
+use kiln_graph::{Def, Graph, Tensor, ValueId};
 
 use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
 use crate::tensor::encode;
@@ -60,9 +60,18 @@ impl<'a> Writer<'a> {
         &self.names[id.index()]
     }
 
-    pub(super) fn initializer(&mut self, id: ValueId, tensor: &Tensor) {
-        let proto = encode(self.name(id), tensor);
-        self.initializers.push(proto);
+    /// Adds those constants and states that a node reads, in front of what was added for single nodes.
+    pub(super) fn known(&mut self) {
+        let read: HashSet<&str> =
+            self.nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+        let known = self.graph.value_ids().filter_map(|id| match &self.graph.value(id).def {
+            Def::Constant(tensor) | Def::State(tensor) if read.contains(self.name(id)) => {
+                Some(encode(self.name(id), tensor))
+            }
+            Def::Constant(_) | Def::State(_) | Def::Input | Def::Node { .. } => None,
+        });
+        let known: Vec<TensorProto> = known.collect();
+        self.initializers.splice(0..0, known);
     }
 
     /// A constant that the format wants as an input.

@@ -151,3 +151,120 @@ fn counting_far() {
     graph.output("y", numbers).expect("a new name");
     assert!(export(&graph).expect("ONNX can say it").len() < 1000);
 }
+
+/// Nodes that are one operator of ONNX together are written as one, and mean the same when they are read again.
+#[test]
+fn nodes_that_are_one_operator() {
+    let conv = "const @w : f32[2, 3, 1, 2] = [1, 2, 3, -1, 0.5, 2, 1, 1, 4, -2, 0, 1]\n%c = conv(%x, @w)\n";
+    let linear = "const @w : f32[2, 4] = [1, 2, 3, -1, 0.5, 2, 1, 1]\n";
+    let wide = "const @w : f32[3, 2, 1, 3] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n";
+    let integers = "const @q : i8[2, 3, 1, 2] = [1, 2, 3, -1, 5, 2, 1, 1, 4, -2, 0, 1]\nconst @t : f32[2, 1, 1, 1] = [0.5, 0.25]\n\
+                    %i = cast(@q) to=i32\n%f = cast(%i) to=f32\n%w = mul(%f, @t)\n";
+    let steps = "const @s : f32[] = [0.25]\n%d = div(%x, @s)\n%r = round(%d)\n";
+    let bias = "const @b : i32[2, 1, 1] = [7, -3]\nconst @u : f32[2, 1, 1] = [0.125, 0.5]\n%g = cast(@b) to=f32\n\
+                %h = mul(%g, @u)\n";
+    for (name, nodes, ops) in [
+        ("a known bias", format!("{conv}const @b : f32[2, 1, 1] = [1, 2]\n%y = add(%c, @b)"), &["Conv"][..]),
+        (
+            "a state",
+            format!(
+                "{conv}state @b : f32[2] = [1, 2]\n%v = reshape(@b) shape=[1, 2, 1, 1]\n%y = add(%v, %c)"
+            ),
+            &["Conv"],
+        ),
+        (
+            "along another axis",
+            format!("{conv}const @b : f32[1, 2, 1] = [1, 2]\n%y = add(%c, @b)"),
+            &["Conv", "Add"],
+        ),
+        ("one for all", format!("{conv}const @b : f32[] = [1]\n%y = add(%c, @b)"), &["Conv", "Add"]),
+        (
+            "read twice",
+            format!("{conv}const @b : f32[2, 1, 1] = [1, 2]\n%s = add(%c, @b)\n%y = mul(%s, %c)"),
+            &["Conv", "Add", "Mul"],
+        ),
+        (
+            "a linear layer",
+            format!(
+                "{linear}const @b : f32[2] = [1, 2]\n%y0 = matmul(%x, @w) transpose_b\n%y = add(%y0, @b)"
+            ),
+            &["Transpose", "MatMul", "Add"],
+        ),
+        (
+            "rows",
+            format!(
+                "{linear}const @b : f32[2] = [1, 2]\n%v = reshape(%x) shape=[6, 4]\n%m = matmul(%v, @w) transpose_b\n%y = add(@b, %m)"
+            ),
+            &["Reshape", "Gemm"],
+        ),
+        (
+            "to integers",
+            format!("{steps}const @z : f32[] = [7]\n%a = add(%r, @z)\n%y = cast(%a) to=u8"),
+            &["QuantizeLinear"],
+        ),
+        ("without a zero point", format!("{steps}%y = cast(%r) to=i8"), &["QuantizeLinear"]),
+        (
+            "a zero point that is none",
+            format!("{steps}const @z : f32[] = [0.5]\n%a = add(%r, @z)\n%y = cast(%a) to=u8"),
+            &["Div", "Round", "Add", "Cast"],
+        ),
+        (
+            "and back",
+            format!(
+                "{steps}%q = cast(%r) to=u8\nconst @z : u8[] = [3]\n%i = cast(%q) to=i32\n%k = cast(@z) to=i32\n%n = sub(%i, %k)\n%f = cast(%n) to=f32\n%y = mul(%f, @s)"
+            ),
+            &["QuantizeLinear", "DequantizeLinear"],
+        ),
+        ("a weight", format!("{integers}%y = conv(%x, %w)"), &["DequantizeLinear", "Conv"]),
+        (
+            "a weight with its bias",
+            format!("{integers}{bias}%c = conv(%x, %w)\n%y = add(%c, %h)"),
+            &["DequantizeLinear", "DequantizeLinear", "Conv"],
+        ),
+        (
+            "transposed",
+            format!("{wide}%y = conv(%x, @w) pads=[[0, 0], [2, 1]] input_dilations=[1, 2]"),
+            &["ConvTranspose"],
+        ),
+        (
+            "transposed, of integers",
+            format!(
+                "{integers}{bias}%c = conv(%x, %w) pads=[[0, 0], [0, 1]] input_dilations=[2, 3]\n%y = add(%h, %c)"
+            ),
+            &["DequantizeLinear", "DequantizeLinear", "ConvTranspose"],
+        ),
+        (
+            "cropped",
+            format!("{integers}%y = conv(%x, %w) pads=[[0, 0], [2, 2]] input_dilations=[1, 2]"),
+            &["DequantizeLinear", "Unsqueeze"],
+        ),
+    ] {
+        let channels = if name == "transposed" { 2 } else { 3 };
+        let text = format!("graph \"g\"\ninput %x : f32[2, {channels}, 1, 4]\n{nodes}\noutput y = %y\n");
+        let graph = kiln_graph::text::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let proto =
+            export_model(&graph).unwrap_or_else(|error| panic!("{name}: {error}")).graph.expect("a graph");
+        let written: Vec<&str> = proto.node.iter().map(|node| node.op_type.as_str()).collect();
+        assert_eq!(&written[..ops.len()], ops, "{name}: {written:?}");
+        assert!(name == "cropped" || written.len() == ops.len(), "{name}: {written:?}");
+        for tensor in &proto.initializer {
+            let is_read = proto.node.iter().any(|node| node.input.contains(&tensor.name));
+            assert!(is_read, "{name}: `{}` is read by nothing", tensor.name);
+        }
+        let bytes = export(&graph).expect("a file");
+        let again = import_bytes(&bytes, None, &ImportOptions::default())
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
+            .graph;
+        let count = 2 * channels * 4;
+        let x: Vec<f32> = (0..count).map(|n| (n * 7 % 11) as f32 * 0.3 - 1.0).collect();
+        let x = Tensor::f32([2, channels, 1, 4], x).expect("as many as the shape says");
+        let run = |graph| {
+            let found = evaluate(graph, &[("x".to_owned(), x.clone())].into(), Precision::F32).expect(name);
+            found.outputs()[0].1.clone()
+        };
+        let (wanted, found) = (run(&graph), run(&again));
+        assert_eq!((wanted.shape(), wanted.dtype()), (found.shape(), found.dtype()), "{name}");
+        let apart = kiln_graph::compare::apart(&wanted.to_f64(), &found.to_f64(), 1e-3);
+        assert!(apart <= 1e-6, "{name}: {apart}");
+    }
+}
