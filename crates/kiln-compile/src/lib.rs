@@ -16,6 +16,7 @@ mod layout;
 mod lower;
 mod memory;
 pub mod passes;
+pub mod quantize;
 mod ranges;
 mod select;
 mod target;

@@ -53,6 +53,7 @@ pub mod model;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod plan;
+pub mod quantize;
 mod tensor;
 #[cfg(feature = "onnx")]
 pub mod test_data;
@@ -106,6 +107,9 @@ pub enum Error {
     /// The graph cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// The network cannot be quantized.
+    #[error(transparent)]
+    Quantize(#[from] quantize::QuantizeError),
     /// The graph is invalid.
     #[error(transparent)]
     Graph(#[from] graph::GraphError),

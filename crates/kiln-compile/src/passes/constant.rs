@@ -94,7 +94,7 @@ pub(super) fn scale_axis(tensor: &Tensor, axis: usize, factors: &[f64]) -> Optio
 
 /// The elements along dimension `axis` of a value of `rank` dimensions that the tensor is broadcast to; `None` if it
 /// varies along another dimension. One element if it does not vary at all.
-pub(super) fn along_axis(tensor: &Tensor, rank: usize, axis: usize) -> Option<Vec<f64>> {
+pub(crate) fn along_axis(tensor: &Tensor, rank: usize, axis: usize) -> Option<Vec<f64>> {
     let missing = rank.checked_sub(tensor.shape().len())?;
     let varies_elsewhere = tensor.shape().iter().enumerate().any(|(i, d)| i + missing != axis && *d != 1);
     (!varies_elsewhere).then(|| tensor.to_f64())

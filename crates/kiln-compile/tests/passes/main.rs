@@ -6,4 +6,5 @@ mod lowering;
 mod meaning;
 mod models;
 mod oracles;
+mod quantize;
 mod structure;
