@@ -3,6 +3,7 @@
 
     quantized_oracles.py                 what is committed
     quantized_oracles.py --large -o DIR  resnet18 and mobilenet_v2 of torchvision with random weights, quantized in each way
+    quantized_oracles.py --kiln FILE     then what `kiln quantize` makes of the small networks; FILE is the program
 
 There are models of one node, for the operators of quantized networks (those of the domain `com.microsoft`, too), models
 with initializers of types that are widened when they are read (floats of 8 bits, bfloat16, integers of 4 bits), and small
@@ -17,6 +18,7 @@ Graph optimizations of ONNX Runtime are off: what a model says is computed, in o
 """
 
 import argparse
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -377,6 +379,27 @@ def write_network(directory, name, module, shape, is_image, folder):
         write(directory, f"{name}-{form}", model, feeds, step)
 
 
+def write_made_by_kiln(directory, name, module, shape, kiln, folder):
+    """What `kiln quantize` makes of a network, with the outputs of ONNX Runtime. With graph optimizations, by which it computes
+    with integers, these should be the same but for a step of 8 bits, which the outputs are not rounded to."""
+    import torch
+
+    rng = generator("quantized", f"{name} by kiln")
+    draw = lambda batch: rng.standard_normal((batch, *shape)).astype(np.float32)
+    path, quantized, samples = folder / f"{name}.onnx", folder / f"{name}-kiln.onnx", folder / f"{name}.npy"
+    torch.onnx.export(module, torch.zeros(1, *shape), str(path), input_names=["x"], output_names=["y"],
+                      dynamic_axes={"x": {0: "N"}, "y": {0: "N"}}, opset_version=17, dynamo=False)
+    np.save(samples, draw(8))
+    subprocess.run([kiln, "quantize", path, "--calibrate", samples, "-o", quantized], check=True)
+    model, feeds = onnx.load(quantized), [{"x": draw(1)}, {"x": draw(3)}]
+    step = max(float(np.ptp(run(model, feed)[0])) for feed in feeds) / 255
+    for feed in feeds:
+        optimized = onnxruntime.InferenceSession(str(quantized), providers=["CPUExecutionProvider"]).run(None, feed)
+        apart = float(np.max(np.abs(optimized[0] - run(model, feed)[0])))
+        print(f"{name}: {apart / step:.3f} steps from ONNX Runtime with optimizations")
+    write(directory, f"{name}-kiln", model, feeds, step)
+
+
 def last_step(model):
     """The scale of the last quantization of the output."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -388,11 +411,17 @@ def last_step(model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="make the networks that are too large to commit")
+    parser.add_argument("--kiln", metavar="FILE", help="only make what this program quantizes")
     parser.add_argument("-o", "--output", type=Path, default=FIXTURES, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     onnxruntime.set_default_logger_severity(3)
     with tempfile.TemporaryDirectory() as folder:
+        if options.kiln:
+            for name, (module, shape, is_image) in networks().items():
+                if is_image:
+                    write_made_by_kiln(options.output, name, module, shape, options.kiln, Path(folder))
+            return
         if not options.large:
             fresh_directory(options.output)
             write_nodes(options.output)

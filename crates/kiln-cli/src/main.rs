@@ -9,6 +9,7 @@
 #[macro_use]
 mod terminal;
 
+mod calibration;
 mod commands;
 mod definition;
 mod input;
@@ -46,6 +47,7 @@ Examples:
   kiln compile resnet18.onnx --max N=8 -o resnet18.kplan
   kiln run resnet18.kplan cat.jpg --top 5 --labels imagenet.txt
   kiln dump resnet18.onnx --stage fused                which layers became one kernel
+  kiln quantize net.onnx --calibrate folder:photos     an ONNX file with integers of 8 bits
   kiln bench resnet18.onnx --profile                   where the time goes
 
 WGPU_BACKEND and WGPU_ADAPTER_NAME choose the device (see `kiln devices`); NO_COLOR turns colours

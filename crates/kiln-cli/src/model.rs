@@ -144,11 +144,16 @@ impl ModelArguments {
 
     /// Compiles a model; `seen` are values of symbols that are known from inputs.
     pub(crate) fn compile(&self, model: &Model, seen: &BTreeMap<String, u32>) -> Result<Compiled> {
-        let max = self.largest(&model.graph, seen)?;
-        let options = Options { target: self.target()?, max, ..Options::default() };
+        let options = self.options(&model.graph, seen)?;
         let mut compiled = kiln::compile(&model.graph, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
+    }
+
+    /// What a graph is compiled with; `seen` are values of symbols that are known from inputs.
+    pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
+        let max = self.largest(graph, seen)?;
+        Ok(Options { target: self.target()?, max, ..Options::default() })
     }
 
     /// Compiles a training step.
@@ -158,8 +163,7 @@ impl ModelArguments {
         training: &Training,
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
-        let max = self.largest(&model.graph, seen)?;
-        let options = Options { target: self.target()?, max, ..Options::default() };
+        let options = self.options(&model.graph, seen)?;
         let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)

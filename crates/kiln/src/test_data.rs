@@ -120,6 +120,11 @@ pub fn data_sets(
     if sets.is_empty() { Err(TestDataError::Empty(folder.into())) } else { Ok(sets) }
 }
 
+/// The inputs of the data sets of a folder, in order, for a model with inputs of these names; outputs are not needed.
+pub fn inputs_of_sets(folder: &Path, inputs: &[String]) -> Result<Vec<Vec<(String, Tensor)>>, TestDataError> {
+    set_folders(folder).map(|(_, set)| tensors(&set, "input", inputs)).collect()
+}
+
 /// The folders of data sets, in order, with their names.
 fn set_folders(folder: &Path) -> impl Iterator<Item = (String, PathBuf)> {
     let named = (0..).map(|number| format!("test_data_set_{number}"));

@@ -8,6 +8,7 @@ mod dump;
 mod eval;
 mod kernels;
 mod lr_find;
+mod quantize;
 mod run;
 mod summary;
 mod train;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Eval(eval::Arguments),
     /// Find a good learning rate
     LrFind(lr_find::Arguments),
+    /// Make a model's layers multiply integers of 8 bits
+    Quantize(quantize::Arguments),
     /// Show a model's graph, fused layers, plan or kernels
     Dump(dump::Arguments),
     /// List layers with their shapes, parameters and multiply-adds
@@ -53,6 +56,7 @@ impl Command {
             Command::Train(arguments) => train::run(arguments),
             Command::Eval(arguments) => eval::run(arguments),
             Command::LrFind(arguments) => lr_find::run(arguments),
+            Command::Quantize(arguments) => quantize::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
             Command::Summary(arguments) => summary::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),

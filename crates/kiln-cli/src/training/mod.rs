@@ -20,5 +20,5 @@ pub(crate) use interrupt::Interrupt;
 pub(crate) use recipe::{OptimizerName, Recipe};
 pub(crate) use results::{layers, write_report, write_results};
 pub(crate) use screen::{Screen, confusion, curve};
-pub(crate) use setup::{Setup, evaluation, note_skipped, step_of};
+pub(crate) use setup::{Observed, Setup, evaluation, note_skipped, observed, step_of};
 pub(crate) use suited::words as loss_name;

@@ -338,6 +338,47 @@ pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> 
     Ok((loader.data, found))
 }
 
+/// Samples to observe a model's values on, and to score it with.
+pub(crate) struct Observed {
+    /// Some of the training samples.
+    pub data: Dataset,
+    /// How samples are normalized.
+    pub normalize: Normalize,
+    /// Samples with known classes, or why there are none.
+    pub scored: Result<Dataset, String>,
+}
+
+/// Reads at most `most` samples to observe a model on, which has `outputs` scores, and those with known classes. Samples
+/// need not be of the model's classes to be looked at.
+pub(crate) fn observed(
+    recipe: &Recipe,
+    known: &Metadata,
+    most: usize,
+    outputs: Option<usize>,
+) -> Result<Observed> {
+    let splits = data_of(recipe, known, true)?;
+    note_skipped(&splits.skipped);
+    let normalize = recipe.normalize_known(known, &splits);
+    let all = splits.train.len();
+    let count = all.min(most);
+    let data = splits.train.subset(&(0..count).map(|n| n * all / count).collect::<Vec<_>>());
+    let scored = scored(recipe, known, splits, outputs).map_err(|error| error.to_string());
+    Ok(Observed { data, normalize, scored })
+}
+
+/// The samples for testing, or for validation, or all, with classes in the model's order.
+fn scored(recipe: &Recipe, known: &Metadata, splits: Splits, outputs: Option<usize>) -> Result<Dataset> {
+    let Some(outputs) = outputs else { bail!("the model's output is not one score for each class") };
+    let meaning = Meaning::Classes { outputs: Some(outputs), ignored: None };
+    let splits = splits.decided(meaning, &known.classes).into_diagnostic()?;
+    let Some(names) = splits.train.class_names() else { bail!("the data has no classes") };
+    if names.len() > outputs.max(2) {
+        bail!("the data has {} classes, and the model {outputs}", names.len());
+    }
+    let Splits { train, validation, test, .. } = ordered(recipe, splits, known, Some(outputs))?;
+    Ok(test.or(validation).unwrap_or(train))
+}
+
 /// The meaning of whole numbers for a compiled plan.
 fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
     let by_loss = matches!(recipe.loss, Some(LossName::Mse | LossName::L1 | LossName::SmoothL1));

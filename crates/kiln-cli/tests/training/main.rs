@@ -3,6 +3,7 @@
 mod data;
 mod faults;
 mod folders;
+mod quantize;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -45,6 +45,12 @@ pub(super) fn load(folder: &Path, options: &SourceOptions) -> Result<Splits, Dat
     Ok(Splits { train, validation, test, skipped })
 }
 
+/// The images of a folder that has no folders of classes; none if it has.
+pub fn loose_pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let layout = Layout::of(folder)?;
+    if layout.train != folder || !classes(folder)?.is_empty() { Ok(vec![]) } else { pictures(folder) }
+}
+
 fn part(
     root: &Path,
     names: &[String],

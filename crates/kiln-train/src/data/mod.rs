@@ -24,6 +24,7 @@ use crate::error::DataError;
 
 pub use columns::{column_names, read_columns};
 pub use drawn::{Drawing, Drawn};
+pub use folder::loose_pictures;
 pub use skipped::Skipped;
 pub use source::{Known, Source, SourceOptions};
 pub use split::Splits;
