@@ -430,7 +430,11 @@ fn plan_json(plan: &Plan) -> String {
                     })
                 })
                 .collect();
-            let outputs: Vec<_> = p.outputs.iter().map(|o| json!({ "name": o.name, "tensor": o.tensor })).collect();
+            let output = |o: &kiln::plan::OutputRef| {
+                let sizes: Vec<_> = o.sizes.iter().map(|s| json!({ "axis": s.axis, "tensor": s.tensor })).collect();
+                json!({ "name": o.name, "tensor": o.tensor, "sizes": sizes })
+            };
+            let outputs: Vec<_> = p.outputs.iter().map(output).collect();
             let repeats: Vec<_> = p
                 .repeats
                 .iter()
