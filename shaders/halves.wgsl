@@ -8,6 +8,18 @@ fn of_bytes(word: u32) -> vec4<f32> {
 }
 //% endif
 
+//% if "of_moved_bytes" in used
+fn of_moved_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(unpack4xI8(word) + vec4<i32>(params.moved));
+}
+//% endif
+
+//% if "ints_of_moved" in used
+fn ints_of_moved(word: u32) -> vec4<i32> {
+  return unpack4xI8(word) + vec4<i32>(params.moved);
+}
+//% endif
+
 //% if "of_halves" in used
 fn of_halves(words: vec2<u32>) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));

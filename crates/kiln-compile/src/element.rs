@@ -90,9 +90,15 @@ impl Vec4Access {
 }
 
 impl Vec4Access {
-    /// Of whole numbers of 8 bits, four to a word, that are computed with as `element`.
-    pub(crate) fn of_bytes(element: Storage) -> Self {
-        let wide = if element == Storage::I32 { "unpack4xI8" } else { "of_bytes" };
+    /// Of whole numbers of 8 bits, four to a word, that are computed with as `element`; where they are `moved`, with a
+    /// parameter of that name added.
+    pub(crate) fn of_bytes(element: Storage, moved: bool) -> Self {
+        let wide = match (element == Storage::I32, moved) {
+            (true, false) => "unpack4xI8",
+            (true, true) => "ints_of_moved",
+            (false, false) => "of_bytes",
+            (false, true) => "of_moved_bytes",
+        };
         Self { ty: "u32", wide, narrow: "pack4xI8" }
     }
 }

@@ -131,8 +131,12 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Makes the kernel, or finds it, and appends a launch.
-    fn launch(&mut self, launch: KernelLaunch) -> Result<(), CompileError> {
+    fn launch(&mut self, mut launch: KernelLaunch) -> Result<(), CompileError> {
         self.check(&launch)?;
+        let packed = launch.bindings.iter().filter_map(|(buffer, _)| self.values.buffer(*buffer).packed);
+        if let Some(from) = packed.into_iter().find(|from| *from != 0) {
+            launch.params.int("moved", i64::from(from));
+        }
         let uniforms = launch.params.uniforms();
         let buffers = launch.bindings.iter().map(|(buffer, _)| self.values.buffer(*buffer));
         let (types, vectors): (Vec<_>, Vec<_>) =

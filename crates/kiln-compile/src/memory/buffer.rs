@@ -36,8 +36,8 @@ pub(crate) struct Buffer {
     pub name: String,
     /// The type of its elements.
     pub element: Storage,
-    /// Whether they are whole numbers of 8 bits, four to a word.
-    pub packed: bool,
+    /// What added to numbers of 8 bits gives the elements, if they are stored as such, four to a word.
+    pub packed: Option<i32>,
     /// Size in bytes.
     pub bytes: Dim,
     /// What it holds.
@@ -47,12 +47,15 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// WGSL type of an element in memory; of four, where elements are packed.
     pub(crate) fn scalar(&self) -> &'static str {
-        if self.packed { "u32" } else { memory_scalar(self.element) }
+        if self.packed.is_some() { "u32" } else { memory_scalar(self.element) }
     }
 
     /// How four neighbouring elements are loaded and stored at once.
     pub(crate) fn fours(&self) -> Vec4Access {
-        if self.packed { Vec4Access::of_bytes(self.element) } else { Vec4Access::of(self.element) }
+        match self.packed {
+            Some(from) => Vec4Access::of_bytes(self.element, from != 0),
+            None => Vec4Access::of(self.element),
+        }
     }
 }
 

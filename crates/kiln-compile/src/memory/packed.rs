@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use kiln_graph::{DType, Data, Dim, Tensor};
+use kiln_graph::{Data, Dim, Tensor};
 use kiln_plan::{Layout, Storage};
 
 use super::buffer::BufferId;
 use crate::layout;
-use crate::passes::constant::holds_bytes;
+use crate::passes::constant::bytes_from;
 
 /// The right matrix of a product as panels: as wide as a tile, each contiguous, so that a kernel reads in a straight
 /// line. `k` is rounded up to four and columns to the width of the tile, with zeros.
@@ -60,39 +60,37 @@ pub(crate) struct Panels {
     pub bytes: Vec<u8>,
     /// Bytes of an element.
     pub element: usize,
-    /// Whether elements are whole numbers of 8 bits.
-    pub packed: bool,
+    /// What added to numbers of 8 bits gives the elements, if they are stored as such.
+    pub packed: Option<i32>,
 }
 
 /// A constant as panels, of whole numbers of 8 bits where it is made of such; nothing if its elements do not fit the type
 /// that they are stored in.
 pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Panels> {
     let (bytes, packed) = match (element, tensor.data()) {
-        (Storage::F16, Data::F16(v)) => (panels(v, tensor.shape(), shape), false),
+        (Storage::F16, Data::F16(v)) => (panels(v, tensor.shape(), shape, half::f16::ZERO), None),
         _ => match pack_bytes(tensor, element, shape) {
-            Some(bytes) => (bytes, true),
-            None => (panels(&words(tensor)?, tensor.shape(), shape), false),
+            Some((bytes, from)) => (bytes, Some(from)),
+            None => (panels(&words(tensor)?, tensor.shape(), shape, 0), None),
         },
     };
-    let element = if packed { 1 } else { usize::try_from(element.size()).unwrap_or(1) };
+    let element = if packed.is_some() { 1 } else { usize::try_from(element.size()).unwrap_or(1) };
     Some(Panels { bytes, element, packed })
 }
 
 /// Columns come in fours, so a word has four neighbouring ones.
-fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Vec<u8>> {
-    if !matches!(element, Storage::F32 | Storage::I32) || !holds_bytes(tensor) {
+fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<(Vec<u8>, i32)> {
+    if !matches!(element, Storage::F32 | Storage::I32) {
         return None;
     }
-    let Data::I8(bytes) =
-        Tensor::of_numbers(tensor.shape(), &tensor.to_f64(), DType::I8).ok()?.data().clone()
-    else {
-        return None;
-    };
-    Some(panels(&bytes, tensor.shape(), shape))
+    let from = bytes_from(tensor)?;
+    let byte = |number: f64| (number - f64::from(from)) as i8;
+    let bytes: Vec<i8> = tensor.to_f64().into_iter().map(byte).collect();
+    Some((panels(&bytes, tensor.shape(), shape, byte(0.0)), from))
 }
 
 /// `[group][tile][k][columns of the tile]`
-fn panels<T: bytemuck::Pod>(elements: &[T], shape: &[usize], packed: &PackedShape) -> Vec<u8> {
+fn panels<T: bytemuck::Pod>(elements: &[T], shape: &[usize], packed: &PackedShape, zero: T) -> Vec<u8> {
     let (width, depth, tiles) = (packed.width, packed.depth(shape), packed.tiles(shape));
     let columns = shape[packed.column_axis] / packed.groups;
     let mut steps = vec![0usize; shape.len()];
@@ -107,7 +105,7 @@ fn panels<T: bytemuck::Pod>(elements: &[T], shape: &[usize], packed: &PackedShap
             (group * tiles + column / width) * depth * width + column % width
         })
         .collect();
-    let mut out = vec![T::zeroed(); packed.groups * tiles * depth * width];
+    let mut out = vec![zero; packed.groups * tiles * depth * width];
     let mut index = vec![0usize; shape.len()];
     let mut at = 0;
     for element in elements {

@@ -148,7 +148,7 @@ impl<'a> Values<'a> {
         init: BufferInit,
     ) -> BufferId {
         let bytes = layout::round_up(&(elements * &bytes_of(element)), 16);
-        self.buffers.push(Buffer { name: name.into(), element, packed: false, bytes, init });
+        self.buffers.push(Buffer { name: name.into(), element, packed: None, bytes, init });
         BufferId(self.buffers.len() - 1)
     }
 

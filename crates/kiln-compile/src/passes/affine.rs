@@ -104,7 +104,7 @@ impl Affine<'_> {
         };
         if let Some((output_axis, weight_axis)) = axes {
             let scaled = graph.as_constant(producer.inputs[1]).and_then(|weight| {
-                if constant::holds_bytes(weight) {
+                if constant::bytes_from(weight).is_some() {
                     return None;
                 }
                 let factors = constant::along_axis(by, ty.rank(), output_axis)?;

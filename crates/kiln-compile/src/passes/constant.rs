@@ -3,15 +3,21 @@
 use half::f16;
 use kiln_graph::{DType, Data, Tensor};
 
-/// Whether all elements are whole numbers that 8 bits with a sign hold. Weights that are stay so: they are stored in as many
+/// What added to numbers of 8 bits with a sign gives all elements, if these are whole and so near to each other and to zero,
+/// with which weights are padded: 0 wherever it can be. Weights that are such numbers stay so: they are stored in as many
 /// bits, so nothing is multiplied into them.
-pub(crate) fn holds_bytes(tensor: &Tensor) -> bool {
-    let fits = |x: f64| (-128.0..=127.0).contains(&x) && x.fract() == 0.0;
-    match tensor.data() {
+pub(crate) fn bytes_from(tensor: &Tensor) -> Option<i32> {
+    let (mut low, mut high) = (0f64, 0f64);
+    let mut fits = |x: f64| {
+        (low, high) = (low.min(x), high.max(x));
+        x.fract() == 0.0 && high - low <= 255.0
+    };
+    let all = match tensor.data() {
         // Without a copy: nearly all weights are floats, and their first element tells.
         Data::F32(values) => values.iter().all(|x| fits(f64::from(*x))),
         _ => tensor.to_f64().into_iter().all(fits),
-    }
+    };
+    all.then_some(if low >= -128.0 && high <= 127.0 { 0 } else { low as i32 + 128 })
 }
 
 /// A float tensor of type `dtype`; `None` for other types or a wrong number of values.
@@ -117,4 +123,31 @@ fn position(mut i: usize, shape: &[usize], from: &[usize]) -> usize {
         stride *= own;
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_graph::Tensor;
+
+    use crate::passes::constant::bytes_from;
+
+    #[test]
+    fn numbers_of_eight_bits() {
+        for (numbers, from) in [
+            (vec![-128.0, 127.0], Some(0)),
+            (vec![0.0, 255.0], Some(128)),
+            (vec![1.0, 200.0], Some(128)),
+            (vec![-255.0, -3.0], Some(-127)),
+            (vec![-100.0, 150.0], Some(28)),
+            (vec![-1.0, 255.0], None),
+            (vec![300.0, 301.0], None),
+            (vec![1.0, 0.5], None),
+            (vec![f32::NAN], None),
+            (vec![f32::INFINITY], None),
+            (vec![], Some(0)),
+        ] {
+            let tensor = Tensor::f32([numbers.len()], numbers.clone()).expect("as many as there are");
+            assert_eq!(bytes_from(&tensor), from, "{numbers:?}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use kiln_graph::ops::Cast;
 use kiln_graph::{DType, Formula, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId};
 
-use super::constant::holds_bytes;
+use super::constant::bytes_from;
 use super::dequantized::{Activation, Weight, known, outputs, range};
 
 /// 32-bit floats hold all whole numbers up to here.
@@ -75,7 +75,7 @@ impl Product {
         let sums = largest_sum(&weight, axis, range(graph, x)?);
         let exact = sums <= EXACT;
         // Where nothing is won, it stays as it is.
-        let wins = holds_bytes(&weight) || exact;
+        let wins = bytes_from(&weight).is_some() || exact;
         (sums <= LARGEST && wins && (exact || scale.is_some())).then_some(Self { x, weight, scale, exact })
     }
 

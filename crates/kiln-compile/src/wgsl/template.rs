@@ -39,7 +39,8 @@ const SHARED: &[Template] = templates![
 ];
 
 /// The functions of `halves.wgsl`, which go behind any kernel that calls them.
-const HALVES: [&str; 4] = ["half_of", "of_bytes", "of_halves", "to_halves"];
+const HALVES: [&str; 6] =
+    ["half_of", "ints_of_moved", "of_bytes", "of_halves", "of_moved_bytes", "to_halves"];
 
 /// A kernel as the lowering describes it.
 pub(crate) struct Kernel<'a> {
