@@ -151,7 +151,8 @@ MODELS = [
     Model("lraspp_mobilenet_v3_large", lambda: Segmentation(segmentation.lraspp_mobilenet_v3_large(**HEADLESS)), IMAGE, ANY),
     Model("efficientnet_v2_s", lambda: torchvision.models.efficientnet_v2_s(**WITHOUT), IMAGE, ANY, calibrated=False),
     Model("ssdlite320_mobilenet_v3_large", lambda: Detector(detection.ssdlite320_mobilenet_v3_large(**HEADLESS)), PICTURE,
-          sizes(("H", "W"), (320, 320), (240, 320), (300, 200)), BOXES, stable=False),
+          # With random weights ONNX Runtime's own optimization levels are 6e-4 apart.
+          sizes(("H", "W"), (320, 320), (240, 320), (300, 200)), BOXES, stable=False, tolerance=5e-3),
     Model("ssd300_vgg16", lambda: Detector(detection.ssd300_vgg16(**HEADLESS)), PICTURE,
           sizes(("H", "W"), (300, 300), (240, 320), (300, 200)), BOXES, stable=False),
     Model("retinanet_resnet50_fpn", lambda: Detector(detection.retinanet_resnet50_fpn(**HEADLESS, **SMALL)), PICTURE,
