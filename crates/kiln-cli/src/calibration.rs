@@ -222,6 +222,9 @@ impl CalibrationArguments {
             }
             samples += feed.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
         }
+        if samples == 0 || seen.values().any(|size| *size == 0) {
+            bail!("`{}` has no samples to observe the model on", self.calibrate.join(" "));
+        }
         let scored = Err("these samples have no classes".to_owned());
         Ok(Calibration { feeds: Box::new(feeds), samples, seen, scored })
     }

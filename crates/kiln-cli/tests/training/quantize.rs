@@ -62,6 +62,17 @@ fn a_trained_network_is_quantized() {
     assert!(size("model.int8.kplan") < size("model.kplan"));
 }
 
+/// A `.npy` file with so many digits.
+fn npy(name: &str, count: usize, elements: &[f32], folder: &Path) {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 1, 28, 28)}}");
+    // Together with ten bytes before it the header is a multiple of 64 and ends its line.
+    let header = format!("{header:<117}\n");
+    let length = u16::try_from(header.len()).expect("a short header").to_le_bytes();
+    let elements: Vec<u8> = elements.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &elements].concat();
+    std::fs::write(folder.join(name), bytes).expect("a file");
+}
+
 #[test]
 fn samples_come_in_many_forms() {
     let folder = folder("samples");
@@ -72,6 +83,8 @@ fn samples_come_in_many_forms() {
         std::fs::create_dir_all(folder.join(place)).expect("a folder");
         std::fs::copy(models.join("digit.png"), folder.join(place).join("digit.png")).expect("a copy");
     }
+    npy("none.npy", 0, &[], &folder);
+    npy("nan.npy", 1, &[f32::NAN; 784], &folder);
     let (fixture, models) = (fixture.to_str().expect("a path"), models.to_str().expect("a path"));
     for (arguments, right, words) in [
         ("digits.onnx --calibrate digits:40 --samples 16", true, "samples 16"),
@@ -103,6 +116,12 @@ fn samples_come_in_many_forms() {
         ),
         ("digits.onnx --calibrate digits:8 -o digits.onnx", false, "is read and would be replaced"),
         ("digits.onnx", false, "--calibrate"),
+        ("digits.onnx --calibrate none.npy", false, "`none.npy` has no samples to observe the model on"),
+        (
+            "digits.onnx --calibrate nan.npy",
+            false,
+            "`image` has infinities or NaN, which no range of integers",
+        ),
         (
             &format!("{models}/lenet5.py --input 1,28,28 --calibrate digits:40 --samples 16 -o l.onnx"),
             true,
