@@ -9,7 +9,7 @@ use kiln::test_data;
 fn models() -> Vec<PathBuf> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures");
     let mut folders = Vec::new();
-    for parent in [fixtures.clone(), fixtures.join("ops")] {
+    for parent in [fixtures.clone(), fixtures.join("ops"), fixtures.join("detection")] {
         let entries = std::fs::read_dir(parent).expect("the fixtures are committed");
         folders.extend(entries.map(|entry| entry.expect("a readable folder").path()));
     }

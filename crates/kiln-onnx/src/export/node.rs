@@ -393,6 +393,14 @@ pub(super) fn pool_attributes(op: &Pool) -> (&'static str, Vec<AttributeProto>) 
     (op_type, attributes)
 }
 
+/// Numbers as a constant of its own name; what is open is computed.
+fn places(w: &mut Writer<'_>, node: &Node, what: &str, dims: &[Dim]) -> Result<String> {
+    match dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
+        Some(known) => Ok(w.ints(&format!("{}.{what}", node.name), known)),
+        None => sizes(w, node, dims),
+    }
+}
+
 fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: &[&str]) -> Result {
     let shape = &w.graph.ty(node.inputs[0]).shape;
     let (mut starts, mut ends, mut axes, mut steps) = (vec![], vec![], vec![], vec![]);
@@ -401,16 +409,18 @@ fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: 
         let end = cut.start.clone() + &cut.length * &cut.step.into();
         let from_end = |dim: &Dim| (dim.clone() - size.clone()).as_const();
         let start = match (cut.start.as_const(), from_end(&cut.start)) {
-            (Some(start), _) => start,
-            (None, Some(back)) if back < 0 => back,
-            (None, _) => return refuse(node, format!("it starts at `{}`", cut.start)),
+            (Some(start), _) => start.into(),
+            (None, Some(back)) if back < 0 => back.into(),
+            (None, _) => cut.start.clone(),
         };
         let end = match (end.as_const(), from_end(&end)) {
             // Walking backwards, the end before the first element is given by a number far below.
-            (Some(end), _) if end < 0 => i64::MIN + 1,
-            (Some(end), _) => end,
-            (None, Some(0..)) => i64::MAX,
-            (None, Some(back)) => back,
+            (Some(end), _) if end < 0 => (i64::MIN + 1).into(),
+            (Some(end), _) => end.into(),
+            (None, Some(0..)) => i64::MAX.into(),
+            (None, Some(back)) => back.into(),
+            (None, None) if cut.step > 0 => end,
+            // It may be before the first element, and would count from the end.
             (None, None) => return refuse(node, format!("it ends at `{end}`")),
         };
         starts.push(start);
@@ -419,7 +429,7 @@ fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: 
         steps.push(cut.step);
     }
     let name = node.name.as_str();
-    let (starts, ends) = (w.ints(&format!("{name}.starts"), starts), w.ints(&format!("{name}.ends"), ends));
+    let (starts, ends) = (places(w, node, "starts", &starts)?, places(w, node, "ends", &ends)?);
     let (axes, steps) = (w.ints(&format!("{name}.axes"), axes), w.ints(&format!("{name}.steps"), steps));
     w.node(name, "Slice", &[inputs[0], &starts, &ends, &axes, &steps], outputs, vec![]);
     Ok(())
