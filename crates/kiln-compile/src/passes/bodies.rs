@@ -19,6 +19,7 @@ pub const BODY: &[(&str, Pass)] = &[
     ("decompose", super::decompose::run),
     ("windows", super::windows::run),
     ("elementary", super::elementary::run),
+    ("whole_numbers", super::whole_numbers::run),
     ("fold", super::fold::run),
     ("identity", super::identity::run),
     ("common", super::common::run),
