@@ -14,23 +14,8 @@ use kiln_graph::{Graph, GraphError, MOST_UNROLLED, Op, Rewriter, Tensor, ValueId
 use super::sequence::{Pass, PassError, run as run_all};
 use super::uses::uses;
 
-/// The passes of the body of a loop, in their order.
-pub const BODY: &[(&str, Pass)] = &[
-    ("decompose", super::decompose::run),
-    ("windows", super::windows::run),
-    ("elementary", super::elementary::run),
-    ("whole_numbers", super::whole_numbers::run),
-    ("fold", super::fold::run),
-    ("identity", super::identity::run),
-    ("common", super::common::run),
-    ("affine", super::affine::run),
-    ("pad", super::pad::run),
-    ("bodies", run),
-    ("dead_code", super::dead_code::run),
-];
-
-/// Runs the passes of [`BODY`] over the body of each loop.
-pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
+/// Runs `passes` over the body of each loop.
+pub fn run(graph: &Graph, passes: &[(&'static str, Pass)]) -> Result<Graph, GraphError> {
     if !graph.nodes().iter().any(|node| matches!(node.op, Op::Loop(_))) {
         return Ok(graph.clone());
     }
@@ -45,8 +30,8 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
         let kept: Vec<bool> =
             (0..node.outputs.len()).map(|n| n < op.carried || uses[node.outputs[n].index()] > 0).collect();
         let (op, inputs) = own_constants(&rewriter.graph, op, &inputs, &kept)?;
-        let body =
-            run_all(BODY, &unrolled(&op.body, MOST_UNROLLED)?).map_err(|PassError { source, .. }| source)?;
+        let body = run_all(passes, &unrolled(&op.body, MOST_UNROLLED)?)
+            .map_err(|PassError { source, .. }| source)?;
         let (op, inputs) = without_unread(&Loop { body: body.into(), ..op }, &inputs)?;
         let outputs = rewriter.graph.apply(node.name.clone(), Op::Loop(op), &inputs)?;
         let old = node.outputs.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(id, _)| id);

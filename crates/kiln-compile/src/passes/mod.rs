@@ -23,6 +23,5 @@ mod uses;
 pub mod whole_numbers;
 pub mod windows;
 
-pub use bodies::BODY;
 pub use pipeline::{INFERENCE, TRAINING};
 pub use sequence::{Pass, PassError, run};

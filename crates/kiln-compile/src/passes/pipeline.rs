@@ -1,5 +1,7 @@
 //! Which passes run, in which order.
 
+use kiln_graph::{Graph, GraphError};
+
 use super::sequence::Pass;
 
 /// The passes of an inference plan, in their order.
@@ -15,7 +17,7 @@ pub const INFERENCE: &[(&str, Pass)] = &[
     ("common", super::common::run),
     ("affine", super::affine::run),
     ("pad", super::pad::run),
-    ("bodies", super::bodies::run),
+    ("bodies", bodies),
     ("dead_code", super::dead_code::run),
 ];
 
@@ -29,6 +31,11 @@ pub const TRAINING: &[(&str, Pass)] = &[
     ("common", super::common::run),
     ("pad", super::pad::run),
     ("recompute", super::recompute::run),
-    ("bodies", super::bodies::run),
+    ("bodies", bodies),
     ("dead_code", super::dead_code::run),
 ];
+
+/// Bodies of loops have no states, also in training, so their passes are those of an inference plan.
+fn bodies(graph: &Graph) -> Result<Graph, GraphError> {
+    super::bodies::run(graph, INFERENCE)
+}
