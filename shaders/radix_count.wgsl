@@ -6,16 +6,7 @@
 @group(0) @binding(1) var<storage, read> keys: array<${ types[0] }>;
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 
-//% include "grid"
-//% include "radix_key"
-//% include "invocation_entry"
-  let i = grid_index(id, groups);
-  if i >= params.count {
-    return;
-  }
-  let line = i / params.blocks;
-  let begin = i % params.blocks * ${ block }u;
-  let end = min(begin + ${ block }u, params.size);
+//% include "radix_entry"
 //% for n in range(4)
   var found_${ n } = vec4<u32>();
 //% endfor

@@ -15,16 +15,7 @@
 @group(0) @binding(${ bindings.next + 1 }) var<storage, read_write> to_keys: array<${ key_type }>;
 //% endif
 
-//% include "grid"
-//% include "radix_key"
-//% include "invocation_entry"
-  let i = grid_index(id, groups);
-  if i >= params.count {
-    return;
-  }
-  let line = i / params.blocks;
-  let begin = i % params.blocks * ${ block }u;
-  let end = min(begin + ${ block }u, params.size);
+//% include "radix_entry"
   let column = line * 16u * params.blocks + i % params.blocks;
 //% for n in range(4)
   var next_${ n } = vec4<u32>(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln::graph::{DType, Graph, Precision, Tensor, evaluate, text};
-use kiln::{Compiled, Options, Target};
+use kiln::{Compiled, Options, Session, Target};
 
 use crate::machine::{Machine, answers};
 use crate::numbers::noise;
@@ -54,6 +54,16 @@ fn compiled(graph: &Graph, target: &Target, max: &[(&str, u32)], pin: Option<&st
     kiln::compile(graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// Holds what the device answers for `x` against the evaluator.
+fn agree(session: &mut Session, graph: &Graph, x: Tensor, of: &str) {
+    let given = BTreeMap::from([("x".to_owned(), x)]);
+    let wanted = evaluate(graph, &given, Precision::F32).expect("values");
+    let found = answers(session, &given).expect("a run");
+    for (output, wanted) in wanted.outputs() {
+        assert!(found[output] == *wanted, "{output} of {of}");
+    }
+}
+
 /// The kernels that were chosen for sorts.
 fn sorts(compiled: &Compiled) -> Vec<String> {
     let selections = compiled.programs[0].selections.iter();
@@ -83,12 +93,8 @@ fn every_type_is_sorted_as_the_evaluator_does() {
             assert_eq!(sorts(&compiled), [expected; 2], "{name}");
             let mut session = machine.load(&compiled).expect("a session");
             for n in [1, 2, 31, 32, 33, 255, 256, 257, 1000] {
-                let given = BTreeMap::from([("x".to_owned(), values(*dtype, *scale, &[3, n, 2]))]);
-                let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
-                let found = answers(&mut session, &given).expect("a run");
-                for (output, wanted) in wanted.outputs() {
-                    assert!(found[output] == *wanted, "{output} of {n} {name} by {pin}: {made}");
-                }
+                let x = values(*dtype, *scale, &[3, n, 2]);
+                agree(&mut session, &graph, x, &format!("{n} {name} by {pin}: {made}"));
             }
         }
     }
@@ -103,12 +109,7 @@ fn nothing_is_sorted_to_nothing() {
             let compiled = compiled(&graph, &machine.target, &[], Some(pin));
             let mut session = machine.load(&compiled).expect("a session");
             let sizes = graph.ty(graph.inputs()[0]).static_shape().expect("numbers");
-            let given = BTreeMap::from([("x".to_owned(), values(DType::F32, 1.0, &sizes))]);
-            let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
-            let found = answers(&mut session, &given).expect("a run");
-            for (output, wanted) in wanted.outputs() {
-                assert!(found[output] == *wanted, "{output} of {shape} by {pin}");
-            }
+            agree(&mut session, &graph, values(DType::F32, 1.0, &sizes), &format!("{shape} by {pin}"));
         }
     }
 }
@@ -127,12 +128,7 @@ fn long_lines_are_sorted_by_digits() {
         let compiled = compiled(&graph, &machine.target, &[], None);
         assert!(sorts(&compiled).iter().all(|choice| choice.starts_with("arg_sort_radix")), "{sizes:?}");
         let mut session = machine.load(&compiled).expect("a session");
-        let given = BTreeMap::from([("x".to_owned(), values(dtype, scale, &sizes))]);
-        let wanted = evaluate(&graph, &given, Precision::F32).expect("values");
-        let found = answers(&mut session, &given).expect("a run");
-        for (output, wanted) in wanted.outputs() {
-            assert!(found[output] == *wanted, "{output} of {name}{sizes:?}");
-        }
+        agree(&mut session, &graph, values(dtype, scale, &sizes), &format!("{name}{sizes:?}"));
     }
 }
 

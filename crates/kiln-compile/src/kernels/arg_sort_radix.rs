@@ -17,12 +17,12 @@ use crate::target::Target;
 use crate::wgsl::params::Params;
 use crate::wgsl::template::{Template, templates};
 
-const TEMPLATES: [Template; 3] = *templates!["radix_key", "radix_count", "radix_place"];
+const TEMPLATES: [Template; 4] = *templates!["radix_key", "radix_entry", "radix_count", "radix_place"];
 
 /// The family. The knob `block` is how many elements an invocation walks in a step.
 pub(super) const FAMILY: Family = Family {
     name: "arg_sort_radix",
-    templates: &[TEMPLATES[0], TEMPLATES[1], TEMPLATES[2], prefix_sums::TEMPLATE],
+    templates: &[TEMPLATES[0], TEMPLATES[1], TEMPLATES[2], TEMPLATES[3], prefix_sums::TEMPLATE],
     space,
     demands,
     cost,
