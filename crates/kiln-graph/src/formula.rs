@@ -228,6 +228,12 @@ impl<'a> Formula<'a> {
         rest.iter().try_fold(*first, |sum, number| self.add(sum, *number))
     }
 
+    /// The product of some integers; one for none.
+    pub fn product_of(&mut self, integers: &[ValueId]) -> Made {
+        let Some((first, rest)) = integers.split_first() else { return Ok(self.constant(Tensor::int(1))) };
+        rest.iter().try_fold(*first, |product, integer| self.mul(product, *integer))
+    }
+
     /// That the inputs of the function called `op` contradict each other or its attributes.
     pub(crate) fn mismatch<T>(&self, op: &'static str, message: impl Into<String>) -> Result<T, GraphError> {
         let source = ShapeError::Mismatch(message.into());

@@ -281,6 +281,11 @@ impl Tensor {
         Self { shape: vec![], data: Arc::new(Data::F32(vec![value])) }
     }
 
+    /// An int64 without dimensions.
+    pub fn int(value: i64) -> Self {
+        Self::of_len([], Data::I64(vec![value]))
+    }
+
     /// A tensor without dimensions, of any type: `value` rounded to it, or the nearest there is.
     pub fn number(value: f64, dtype: DType) -> Self {
         Self::of_len([], f64::write(vec![value], dtype))

@@ -35,18 +35,14 @@ pub fn top_k(
 pub(super) fn extent(f: &mut Formula<'_>, x: ValueId, axes: Range<usize>) -> Made {
     let sizes = f.shape(x)[axes.clone()].to_vec();
     if let Some(number) = product(&sizes).as_const() {
-        return Ok(f.constant(Tensor::ints([number.max(1)]).reshaped([])?));
+        return Ok(f.constant(Tensor::int(number.max(1))));
     }
-    let mut all = None;
+    let mut sizes = Vec::with_capacity(axes.len());
     for axis in axes {
         let size = f.apply(Op::ShapeOf(ShapeOf { start: axis, end: axis + 1 }), &[x])?;
-        let size = f.reshape(size, vec![])?;
-        all = Some(match all {
-            Some(all) => f.mul(all, size)?,
-            None => size,
-        });
+        sizes.push(f.reshape(size, vec![])?);
     }
-    all.map_or_else(|| f.mismatch("shape_of", "there are no axes"), Ok)
+    f.product_of(&sizes)
 }
 
 /// Index tuples `[.., m]` into the dimensions `axes` of `data` as positions in the product of these: `[count, 1]`, i32.

@@ -34,8 +34,8 @@ pub(super) fn iota(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str])
 /// Counts along one axis, and repeats that along the others.
 fn spread(w: &mut Writer<'_>, node: &Node, op: &Iota, sizes: &[usize], outputs: &[&str]) -> Result {
     let name = node.name.as_str();
-    let limit = number(w, node, "limit", wide(sizes[op.axis]))?;
-    let numbers = range(w, node, &limit)?;
+    let limit = number(w, node, "limit", wide(sizes[op.axis]));
+    let numbers = range(w, node, &limit);
     let line = (0..sizes.len()).map(|axis| if axis == op.axis { wide(sizes[axis]) } else { 1 });
     let line = w.ints(&format!("{name}.line"), line);
     let numbers = w.inner(name, "Reshape", &[&numbers, &line], vec![]);
@@ -51,7 +51,7 @@ fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Resu
     let size = sizes(w, node, &op.shape[op.axis..=op.axis])?;
     let axes = w.ints(&format!("{name}.axes"), [0]);
     let limit = w.inner(name, "Squeeze", &[&size, &axes], vec![]);
-    let mut numbers = range(w, node, &limit)?;
+    let mut numbers = range(w, node, &limit);
     if op.shape.len() > 1 {
         let mut line = vec![Dim::from(1); op.shape.len()];
         line[op.axis] = op.shape[op.axis].clone();
@@ -65,15 +65,14 @@ fn counted(w: &mut Writer<'_>, node: &Node, op: &Iota, outputs: &[&str]) -> Resu
 }
 
 /// 0, 1, .. below `limit`.
-pub(super) fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> Result<String> {
-    let start = number(w, node, "start", 0)?;
-    let step = number(w, node, "step", 1)?;
-    Ok(w.inner(&node.name, "Range", &[&start, limit, &step], vec![]))
+pub(super) fn range(w: &mut Writer<'_>, node: &Node, limit: &str) -> String {
+    let start = number(w, node, "start", 0);
+    let step = number(w, node, "step", 1);
+    w.inner(&node.name, "Range", &[&start, limit, &step], vec![])
 }
 
-fn number(w: &mut Writer<'_>, node: &Node, what: &str, number: i64) -> Result<String> {
-    let tensor = Tensor::new([], Data::I64(vec![number])).or_else(|e| refuse(node, e.to_string()))?;
-    Ok(w.constant(&format!("{}.{what}", node.name), &tensor))
+fn number(w: &mut Writer<'_>, node: &Node, what: &str, number: i64) -> String {
+    w.constant(&format!("{}.{what}", node.name), &Tensor::int(number))
 }
 
 /// Positions in a tensor of one dimension, which NonZero gives as `[1, count]`.

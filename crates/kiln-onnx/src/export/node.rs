@@ -299,9 +299,13 @@ pub(super) fn new_shape(node: &Node, from: &[Dim], to: &[Dim]) -> Result<Vec<i64
 
 /// A shape as a tensor, for an operator of `node`; symbolic sizes are computed from the shapes of the inputs.
 pub(super) fn sizes(w: &mut Writer<'_>, node: &Node, shape: &[Dim]) -> Result<String> {
-    let name = format!("{}.shape", node.name);
+    named_sizes(w, node, "shape", shape)
+}
+
+/// As [`sizes`], with a name for what they are.
+fn named_sizes(w: &mut Writer<'_>, node: &Node, what: &str, shape: &[Dim]) -> Result<String> {
     if let Some(known) = shape.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
-        return Ok(w.ints(&name, known));
+        return Ok(w.ints(&format!("{}.{what}", node.name), known));
     }
     let mut parts = Vec::new();
     for dim in shape {
@@ -393,14 +397,6 @@ pub(super) fn pool_attributes(op: &Pool) -> (&'static str, Vec<AttributeProto>) 
     (op_type, attributes)
 }
 
-/// Numbers as a constant of its own name; what is open is computed.
-fn places(w: &mut Writer<'_>, node: &Node, what: &str, dims: &[Dim]) -> Result<String> {
-    match dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>() {
-        Some(known) => Ok(w.ints(&format!("{}.{what}", node.name), known)),
-        None => sizes(w, node, dims),
-    }
-}
-
 fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: &[&str]) -> Result {
     let shape = &w.graph.ty(node.inputs[0]).shape;
     let (mut starts, mut ends, mut axes, mut steps) = (vec![], vec![], vec![], vec![]);
@@ -429,7 +425,7 @@ fn slice(w: &mut Writer<'_>, node: &Node, op: &Slice, inputs: &[&str], outputs: 
         steps.push(cut.step);
     }
     let name = node.name.as_str();
-    let (starts, ends) = (places(w, node, "starts", &starts)?, places(w, node, "ends", &ends)?);
+    let (starts, ends) = (named_sizes(w, node, "starts", &starts)?, named_sizes(w, node, "ends", &ends)?);
     let (axes, steps) = (w.ints(&format!("{name}.axes"), axes), w.ints(&format!("{name}.steps"), steps));
     w.node(name, "Slice", &[inputs[0], &starts, &ends, &axes, &steps], outputs, vec![]);
     Ok(())

@@ -1,7 +1,7 @@
 //! Non-maximum suppression. ONNX sorts by scores and lists what it keeps; here boxes are sorted, and each is kept or not.
 
 use kiln_graph::ops::Suppress;
-use kiln_graph::{DType, Data, Dim, Node, Tensor, product};
+use kiln_graph::{DType, Dim, Node, Tensor, product};
 
 use super::counting::range;
 use super::node::{Result, refuse, sizes};
@@ -33,29 +33,25 @@ pub(super) fn suppress(
     let count = sizes(w, node, std::slice::from_ref(n))?;
     let first = w.ints(&format!("{name}.axes"), [0]);
     let limit = w.inner(name, "Squeeze", &[&count, &first], vec![]);
-    let places = range(w, node, &limit)?;
+    let places = range(w, node, &limit);
     let places = w.inner(name, "Cast", &[&places], vec![to(DType::F32)]);
     let falling = w.inner(name, "Neg", &[&places], vec![]);
-    let none = w.constant(&format!("{name}.none"), &Tensor::scalar(f32::NEG_INFINITY));
+    let float = |w: &mut Writer<'_>, what: &str, value: f32| {
+        w.constant(&format!("{name}.{what}"), &Tensor::scalar(value))
+    };
+    let none = float(w, "none", f32::NEG_INFINITY);
     let scores = w.inner(name, "Where", &[&alive, &falling, &none], vec![]);
 
-    let float = |w: &mut Writer<'_>, what: &str, value: f32| -> Result<String> {
-        let tensor = Tensor::f32([1], vec![value]).or_else(|error| refuse(node, error.to_string()))?;
-        Ok(w.constant(&format!("{name}.{what}"), &tensor))
-    };
     let most = w.ints(&format!("{name}.most"), [op.most.map_or(i64::MAX, i64::from)]);
-    let iou = float(w, "iou_threshold", op.iou_threshold)?;
-    let threshold = float(w, "score_threshold", f32::MIN)?;
+    let iou = float(w, "iou_threshold", op.iou_threshold);
+    let threshold = float(w, "score_threshold", f32::MIN);
     let center = vec![int("center_point_box", i64::from(op.center))];
     let kept = w.inner(name, "NonMaxSuppression", &[&boxes, &scores, &most, &iou, &threshold], center);
 
     let columns = w.ints(&format!("{name}.columns"), [0, 2]);
     let kept = w.inner(name, "Gather", &[&kept, &columns], vec![int("axis", 1)]);
-    let [zero, one] = [0, 1].map(|value| {
-        let tensor = Tensor::new([], Data::I32(vec![value]));
-        tensor.map(|tensor| w.constant(&format!("{name}.{value}"), &tensor))
-    });
-    let (Ok(zero), Ok(one)) = (zero, one) else { return refuse(node, "a number is no tensor") };
+    let [zero, one] =
+        [0, 1].map(|value| w.constant(&format!("{name}.{value}"), &Tensor::number(value.into(), DType::I32)));
     let of_flags = sizes(w, node, &[lines, n.clone()])?;
     let zeros = w.inner(name, "Expand", &[&zero, &of_flags], vec![]);
     let found = w.inner(name, "Shape", &[&kept], vec![int("start", 0), int("end", 1)]);

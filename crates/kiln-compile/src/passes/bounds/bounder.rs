@@ -18,6 +18,11 @@ pub(super) struct Bounder<'a> {
 }
 
 impl<'a> Bounder<'a> {
+    pub(super) fn new(old: &'a Graph) -> Result<Self, GraphError> {
+        let (bounds, counts, sizes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { old, rewriter: Rewriter::new(old)?, bounds, counts, sizes })
+    }
+
     pub(super) fn formula(&mut self, node: &Node) -> Formula<'_> {
         Formula::folding(&mut self.rewriter.graph, node.name.clone())
     }

@@ -9,8 +9,7 @@ use super::bounder::Bounder;
 fn end_of(dtype: DType, least: bool) -> Tensor {
     let (low, high) = dtype.integer_range().unwrap_or((0, 1));
     if dtype == DType::I64 {
-        let end = if least { low } else { high };
-        return Tensor::ints([end]).reshaped([]).unwrap_or_else(|_| Tensor::number(0.0, dtype));
+        return Tensor::int(if least { low } else { high });
     }
     #[allow(clippy::as_conversions, reason = "other integers are exact")]
     let ends = if dtype.is_float() { (f64::NEG_INFINITY, f64::INFINITY) } else { (low as f64, high as f64) };

@@ -21,20 +21,14 @@ use std::collections::BTreeMap;
 
 use bounder::Bounder;
 use kiln_graph::ops::{BinaryOp, Concat, Nonzero, ShapeOf, UnaryOp};
-use kiln_graph::{DType, Dim, Graph, GraphError, Node, NodeId, Op, Output, Rewriter, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Graph, GraphError, Node, NodeId, Op, Output, Tensor, ValueId};
 
 /// Replaces counts by their bounds.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     if !graph.nodes().iter().any(|node| finds(&node.op)) {
         return Ok(graph.clone());
     }
-    let mut bounder = Bounder {
-        old: graph,
-        rewriter: Rewriter::new(graph)?,
-        bounds: BTreeMap::new(),
-        counts: BTreeMap::new(),
-        sizes: BTreeMap::new(),
-    };
+    let mut bounder = Bounder::new(graph)?;
     for id in graph.node_ids() {
         bounder.node(id)?;
     }

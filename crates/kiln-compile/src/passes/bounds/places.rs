@@ -1,10 +1,9 @@
 //! What moves elements by their places: places count from what a value has, not from what holds it.
 
 use kiln_graph::ops::{BinaryOp, Concat, Gather, Iota, Pad, PadMode, Scatter, Slice, SliceAxis};
-use kiln_graph::{DType, Dim, GraphError, Made, Node, Op, ValueId};
+use kiln_graph::{DType, Dim, GraphError, Made, Node, Op, Tensor, ValueId};
 
 use super::bounder::Bounder;
-use super::sizes::integer;
 
 impl Bounder<'_> {
     /// Indices along an axis of the old value `x`, from the front, and within what holds it: those behind the elements of a
@@ -12,17 +11,21 @@ impl Bounder<'_> {
     fn counted_from_front(&mut self, node: &Node, indices: ValueId, x: ValueId, axis: usize) -> Made {
         let dim = &self.shape(x)[axis];
         let size = self.size(&node.name, dim)?;
-        let bound = self.bound(node, dim)?;
-        let bound = self.size(&node.name, &bound)?;
-        let mut at = self.rewriter.get(indices)?;
+        let at = self.rewriter.get(indices)?;
         let f = &mut self.formula(node);
-        let dtype = f.ty(at).dtype;
-        let (size, bound) = (f.cast(size, dtype)?, f.cast(bound, dtype)?);
+        let size = f.cast(size, f.ty(at).dtype)?;
         let behind = f.add(at, size)?;
         let negative = f.with(BinaryOp::Less, at, 0.0)?;
-        at = f.select(negative, behind, at)?;
-        at = f.with(BinaryOp::Max, at, 0.0)?;
-        let last = f.with(BinaryOp::Sub, bound, 1.0)?;
+        let at = f.select(negative, behind, at)?;
+        self.within(node, at, &self.bound(node, dim)?)
+    }
+
+    /// Places moved into what holds a value, so many elements.
+    fn within(&mut self, node: &Node, at: ValueId, held: &Dim) -> Made {
+        let last = self.size(&node.name, &(held.clone() - 1.into()))?;
+        let f = &mut self.formula(node);
+        let at = f.with(BinaryOp::Max, at, 0.0)?;
+        let last = f.cast(last, f.ty(at).dtype)?;
         f.binary(BinaryOp::Min, at, last)
     }
 
@@ -40,9 +43,7 @@ impl Bounder<'_> {
 
     /// Indices that are not of the value write to a line behind all others, which is taken away again.
     pub(super) fn scatter(&mut self, node: &Node, op: &Scatter) -> Made {
-        let [x, indices, updates] = node.inputs[..] else {
-            return self.refuse(node, "has not three operands");
-        };
+        let (x, indices, updates) = (node.inputs[0], node.inputs[1], node.inputs[2]);
         let dim = &self.shape(x)[op.axis];
         let at = self.counted_from_front(node, indices, x, op.axis)?;
         let valid = self.valid(node, indices, &self.counted_axes(indices))?;
@@ -76,17 +77,13 @@ impl Bounder<'_> {
             }
             // Where it starts is known only when it runs.
             let start = self.size(&node.name, &cut.start)?;
-            let bound = self.bound(node, &self.shape(x)[cut.axis])?;
-            let bound = self.size(&node.name, &bound)?;
             let f = &mut self.formula(node);
             let steps = f.apply(Op::Iota(Iota { dtype: DType::I64, shape: vec![length], axis: 0 }), &[])?;
-            let step = integer(f, cut.step)?;
+            let step = f.constant(Tensor::int(cut.step));
             let steps = f.mul(steps, step)?;
             let at = f.add(start, steps)?;
-            let at = f.with(BinaryOp::Max, at, 0.0)?;
-            let last = f.with(BinaryOp::Sub, bound, 1.0)?;
-            let at = f.binary(BinaryOp::Min, at, last)?;
-            new = f.apply(Op::Gather(Gather { axis: cut.axis }), &[new, at])?;
+            let at = self.within(node, at, &self.bound(node, &self.shape(x)[cut.axis])?)?;
+            new = self.formula(node).apply(Op::Gather(Gather { axis: cut.axis }), &[new, at])?;
         }
         self.formula(node).slice(new, cuts)
     }
@@ -123,7 +120,6 @@ impl Bounder<'_> {
             let behind = f.binary(BinaryOp::GreaterOrEqual, place, end)?;
             at = f.select(behind, moved, at)?;
         }
-        let last = self.size(&node.name, &(length.clone() - 1.into()))?;
-        self.formula(node).binary(BinaryOp::Min, at, last)
+        self.within(node, at, length)
     }
 }

@@ -22,35 +22,20 @@ impl Bounder<'_> {
         if let Some(size) = self.sizes.get(dim) {
             return Ok(*size);
         }
-        let mut sum = None;
+        let mut terms = Vec::new();
         for (atoms, coefficient) in dim.terms() {
-            let mut product = None;
+            let mut factors = Vec::with_capacity(atoms.len() + 1);
             for atom in atoms {
-                let factor = self.factor(name, atom)?;
-                let f = &mut Formula::folding(&mut self.rewriter.graph, name);
-                product = Some(match product {
-                    Some(product) => f.mul(product, factor)?,
-                    None => factor,
-                });
+                factors.push(self.factor(name, atom)?);
             }
             let f = &mut Formula::folding(&mut self.rewriter.graph, name);
-            let term = match product {
-                Some(product) if *coefficient == 1 => product,
-                Some(product) => {
-                    let coefficient = integer(f, *coefficient)?;
-                    f.mul(product, coefficient)?
-                }
-                None => integer(f, *coefficient)?,
-            };
-            sum = Some(match sum {
-                Some(sum) => f.add(sum, term)?,
-                None => term,
-            });
+            if factors.is_empty() || *coefficient != 1 {
+                factors.push(f.constant(Tensor::int(*coefficient)));
+            }
+            terms.push(f.product_of(&factors)?);
         }
-        let size = match sum {
-            Some(sum) => sum,
-            None => integer(&mut Formula::folding(&mut self.rewriter.graph, name), 0)?,
-        };
+        let f = &mut Formula::folding(&mut self.rewriter.graph, name);
+        let size = if terms.is_empty() { f.constant(Tensor::int(0)) } else { f.sum_of(&terms)? };
         self.sizes.insert(dim.clone(), size);
         Ok(size)
     }
@@ -79,7 +64,7 @@ impl Bounder<'_> {
             Atom::FloorDiv(dim, divisor) => {
                 let dividend = self.size(name, dim)?;
                 let f = &mut Formula::folding(&mut self.rewriter.graph, name);
-                let divisor = integer(f, *divisor)?;
+                let divisor = f.constant(Tensor::int(*divisor));
                 // Integers are divided towards zero; sizes below zero come from no model.
                 f.div(dividend, divisor)
             }
@@ -123,12 +108,6 @@ impl Bounder<'_> {
         let fill = f.constant(fill.clone());
         f.select(valid, new, fill)
     }
-}
-
-/// An int64 without dimensions.
-pub(super) fn integer(f: &mut Formula<'_>, value: i64) -> Made {
-    let tensor = Tensor::ints([value]).reshaped([])?;
-    Ok(f.constant(tensor))
 }
 
 /// Whether a size is never smaller for larger counts, all else being the same.

@@ -4,7 +4,7 @@ mod flex_attention;
 mod looped;
 
 use kiln_graph::ops::{Along, Concat, Loop, SliceAxis};
-use kiln_graph::{DType, Data, Dim, Formula, Graph, GraphError, MOST_UNROLLED, Op, Tensor, ValueId};
+use kiln_graph::{DType, Dim, Formula, Graph, GraphError, MOST_UNROLLED, Op, Tensor, ValueId};
 
 use self::looped::{CONDITION, Walk};
 use super::super::cx::{invalid, unsupported};
@@ -368,9 +368,7 @@ impl Importer<'_> {
                 return unsupported(format!("more than {MOST_UNROLLED} iterations are not supported"))
                     .map_err(Stop::Op);
             }
-            let number = self
-                .graph
-                .constant(at.name, Tensor::new([], Data::I64(vec![step])).map_err(GraphError::from)?);
+            let number = self.graph.constant(at.name, Tensor::int(step));
             let inputs: Vec<ValueId> = [number, goes_on].into_iter().chain(states).collect();
             let mut outputs = self.body(scope, at, &mut body, &inputs)?;
             let results = outputs.split_off(inputs.len() - 1);
