@@ -168,7 +168,9 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId, form: Option<&Form>) -> Resu
             let size = graph.ty(node.inputs[0]).shape[op.axis].clone();
             let k = sizes(w, node, &[size])?;
             let attributes = vec![int("axis", wide(op.axis)), int("largest", i64::from(op.descending))];
-            w.node(name, "TopK", &[inputs[0], &k], &["", outputs[0]], attributes);
+            // Nothing reads the elements, but an output that is not optional needs a name.
+            let sorted = w.fresh(&format!("{name}.sorted"));
+            w.node(name, "TopK", &[inputs[0], &k], &[&sorted, outputs[0]], attributes);
             Ok(())
         }
         Op::Nonzero(op) => counting::nonzero(w, node, op, &inputs, &outputs),

@@ -268,3 +268,16 @@ fn nodes_that_are_one_operator() {
         assert!(apart <= 1e-6, "{name}: {apart}");
     }
 }
+
+/// The first output of an operator is not optional, also where only another one is read.
+#[test]
+fn sorted_elements_have_a_name() {
+    let mut graph = Graph::new("sort");
+    let x = graph.input("x", TensorType::f32([5.into()])).expect("a new name");
+    let op = Op::ArgSort(kiln_graph::ops::ArgSort { axis: 0, descending: true });
+    let order = graph.apply1("order", op, &[x]).expect("a sound operator");
+    graph.output("y", order).expect("a new name");
+    let nodes = export_model(&graph).expect("ONNX can say it").graph.expect("a graph").node;
+    assert!(nodes.iter().any(|node| node.op_type == "TopK"));
+    assert!(nodes.iter().flat_map(|node| node.output.first()).all(|output| !output.is_empty()));
+}
