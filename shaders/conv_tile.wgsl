@@ -1,16 +1,23 @@
-// Convolution as a matrix product whose left matrix is gathered on the way: rows are output places, columns output
+// Convolution as a matrix product whose left matrix is gathered on the way: rows are output positions, columns output
 // channels, k runs over taps and input channels. One workgroup makes one tile; see workgroup_tile.wgsl.
 //
 // x is channels last; channels of a group come in fours. w is [group][column tile][kernel_d][kernel_h][kernel_w]
 // [group_in][columns of the tile], or has rows of all columns, as `w_part`, `w_tile` and `w_step` say; `w_depth` of
-// them belong to a tap.
-// Loop iterations of an invocation: 5/16 of taps * group_in.
-// Values: params, operands, out_binding, element, store, stored; meets_zeros: whether there are zeros between input elements
-// (transposed convolution), and residue_classes: whether products with these are
-// skipped, see residue_classes.wgsl.
-//% from "workgroup_tile" import declarations, entry, accumulators, step, finish
+// them belong to a tap. Lines of packed columns are four terms.
+// Taps are the outer loops and channels the inner one, so that no index is divided on the way. Where there is only one vector
+// of channels (`flat_taps`), a step takes several taps instead, which a table in workgroup memory lists.
+// Loop iterations of an invocation: those of Tile::iterations for each tap, or for all taps.
+// Values: params, operands, out_binding, element, store, stored; those of workgroup_tile.wgsl; deep: whether there is a third
+// spatial dimension; meets_zeros: whether there are zeros between input elements (transposed convolution), and
+// residue_classes: whether products with these are skipped, see residue_classes.wgsl; flat_taps; tap_count, for the table.
+//% from "workgroup_tile" import declarations, entry, slots, accumulators, right_vector, step, finish, left_slots, right_slots, vectors, of_vector
 //% include "product"
 ${ declarations() }
+//% if flat_taps
+// Where each tap is beside the first: 10 bits for each dimension, the width in the lowest.
+var<workgroup> table: array<u32, ${ tap_count }>;
+
+//% endif
 //% include "functions"
 ${ element }${ store }
 //% if residue_classes
@@ -23,76 +30,150 @@ ${ entry() }
   let rows = params.class_rows;
   let row_tile = group.x + group.z * groups.x;
   let class_number = row_tile / params.class_tiles;
-  let first_row = row_tile % params.class_tiles * 64u;
+  let first_row = row_tile % params.class_tiles * ${ tile_m }u;
   if class_number >= params.classes {
     return;
   }
   let residue = residues(class_number);
-  let first_tap = first_taps(residue);
-  // Where the first tap of the class's first place falls, and how many taps there are.
-  let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first_tap) / steps_between();
-  let kernel = vec3<i32>(params.kernel_d, params.kernel_h, params.kernel_w);
-  let taps = max((kernel - first_tap + steps_between() - 1) / steps_between(), vec3<i32>());
+  let first = first_taps(residue);
+  // Where the first tap of the class's first position is.
+  let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first) / steps_between();
 //% else
   let rows = params.rows;
-  let first_row = (group.x + group.z * groups.x) * 64u;
+  let first_row = (group.x + group.z * groups.x) * ${ tile_m }u;
   if first_row >= rows {
     return;
   }
-  let taps = vec3<i32>(params.kernel_d, params.kernel_h, params.kernel_w);
 //% endif
   let part = group.y / params.column_tiles;
   let tile = group.y % params.column_tiles;
   let columns_end = (part + 1u) * params.group_columns;
-  let tile_column = part * params.group_columns + tile * 16u;
-  // The row this invocation loads from.
+  let tile_column = part * params.group_columns + tile * ${ tile_n // 4 }u;
+${ slots() }
+//% for s in range(left_slots)
 //% if residue_classes
-  let place = position_in_class(min(first_row + t / 4u, rows - 1u));
-  let ow = place.z + begin.z;
-  let oh = place.y + begin.y;
-  let od = place.x + begin.x;
-  let image = place.w * params.in_d;
+  let place_${ s } = position_in_class(min(first_row + left_row_${ s }, rows - 1u));
+  let ow_${ s } = place_${ s }.z + begin.z;
+  let oh_${ s } = place_${ s }.y + begin.y;
+//% if deep
+  let od_${ s } = place_${ s }.x + begin.x;
+  let image_${ s } = place_${ s }.w * params.in_d;
 //% else
-  var place = i32(min(first_row + t / 4u, rows - 1u));
-  let ow = place % params.out_w * params.stride_w - params.pad_w;
-  place /= params.out_w;
-  let oh = place % params.out_h * params.stride_h - params.pad_h;
-  place /= params.out_h;
-  let od = place % params.out_d * params.stride_d - params.pad_d;
-  let image = place / params.out_d * params.in_d;
+  let image_${ s } = place_${ s }.w * params.in_h;
 //% endif
+//% else
+  var place_${ s } = i32(min(first_row + left_row_${ s }, rows - 1u));
+  let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
+  place_${ s } /= params.out_w;
+  let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
+  place_${ s } /= params.out_h;
+//% if deep
+  let od_${ s } = place_${ s } % params.out_d * params.stride_d - params.pad_d;
+  place_${ s } /= params.out_d;
+  let image_${ s } = place_${ s } * params.in_d;
+//% else
+  let image_${ s } = place_${ s } * params.in_h;
+//% endif
+//% endif
+//% endfor
   let first_in = params.x_base + i32(part) * params.depth;
-  let loaded = min(tile_column + t % 16u, columns_end - 1u) - tile_column;
-  let first_w = part * params.w_part + tile * params.w_tile + loaded;
-  let steps = taps.x * taps.y * taps.z * params.depth;
+  let first_w = part * params.w_part + tile * params.w_tile + min(tile_column + right_column, columns_end - 1u) - tile_column;
 ${ accumulators() }
-  for (var at = 0; at < steps; at += 4) {
-    let mine = at + i32(t % 4u);
-    let c = mine % params.depth;
-    var window = mine / params.depth;
-    let v = tap(ow + window % taps.z * params.dilation_w, params.step_w, params.in_w);
-    window /= max(taps.z, 1);
-    let h = tap(oh + window % taps.y * params.dilation_h, params.step_h, params.in_h);
-    let d = tap(od + window / max(taps.y, 1) * params.dilation_d, params.step_d, params.in_d);
-    let inside = mine < steps && d >= 0 && h >= 0 && v >= 0;
-    let near = (((image + d) * params.in_h + h) * params.in_w + v) * params.x_step + first_in + c;
-    let left_vector = select(vec4<${ number }>(), ${ wide[0] }(x[select(0, near, inside)]), inside);
-    let row = u32(at) * 4u + t / 16u;
-    let tap_row = row % (4u * u32(params.depth));
-    let known = row < u32(steps) * 4u && tap_row < params.w_depth;
-//% if residue_classes
-    var number = i32(row) / (4 * params.depth);
-    let tap_w = first_tap.z + number % taps.z * params.step_w;
-    number /= max(taps.z, 1);
-    let tap_h = first_tap.y + number % taps.y * params.step_h;
-    let tap_d = first_tap.x + number / max(taps.y, 1) * params.step_d;
-    let window_of = u32((tap_d * params.kernel_h + tap_h) * params.kernel_w + tap_w);
-//% else
-    let window_of = row / (4u * u32(params.depth));
+//% if flat_taps
+  for (var number = t; number < ${ tap_count }u; number += ${ invocations }u) {
+    let rest = i32(number) / params.kernel_w;
+    let tap_w = i32(number) % params.kernel_w * params.dilation_w;
+    let tap_h = rest % params.kernel_h * params.dilation_h;
+    let tap_d = rest / params.kernel_h * params.dilation_d;
+    table[number] = u32(tap_w) | (u32(tap_h) << 10u) | (u32(tap_d) << 20u);
+  }
+  workgroupBarrier();
+  for (var at = 0u; at < ${ tap_count }u; at += ${ vectors }u) {
+    let known = at + left_k < ${ tap_count }u;
+    let packed_tap = table[min(at + left_k, ${ tap_count - 1 }u)];
+    let tap_w = i32(packed_tap & 1023u);
+    let tap_h = i32((packed_tap >> 10u) & 1023u);
+//% if deep
+    let tap_d = i32(packed_tap >> 20u);
 //% endif
-    let w_row = window_of * params.w_depth + tap_row;
-    let right_vector = select(vec4<${ number }>(), ${ wide[1] }(w[select(0u, first_w + w_row * params.w_step, known)]), known);
+//% for s in range(left_slots)
+    let v_${ s } = ow_${ s } + tap_w;
+    let h_${ s } = oh_${ s } + tap_h;
+    // Negative numbers are large ones without a sign.
+//% if deep
+    let d_${ s } = od_${ s } + tap_d;
+    let inside_${ s } = known & (u32(v_${ s }) < u32(params.in_w)) & (u32(h_${ s }) < u32(params.in_h)) & (u32(d_${ s }) < u32(params.in_d));
+    let near_${ s } = (((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w + v_${ s }) * params.x_step + first_in;
+//% else
+    let inside_${ s } = known & (u32(v_${ s }) < u32(params.in_w)) & (u32(h_${ s }) < u32(params.in_h));
+    let near_${ s } = ((image_${ s } + h_${ s }) * params.in_w + v_${ s }) * params.x_step + first_in;
+//% endif
+    let left_vector_${ s } = select(vec4<${ number }>(), ${ wide[0] }(x[select(0, near_${ s }, inside_${ s })]), inside_${ s });
+//% endfor
+//% for s in range(right_slots)
+    let tap_${ s } = at + right_line_${ s } / ${ of_vector }u;
+    let tap_row_${ s } = right_line_${ s } % ${ of_vector }u;
+    let known_${ s } = (tap_${ s } < ${ tap_count }u) & (tap_row_${ s } < params.w_depth);
+    let w_row_${ s } = tap_${ s } * params.w_depth + tap_row_${ s };
+${ right_vector(s, "first_w + w_row_" ~ s ~ " * params.w_step") }
+//% endfor
 ${ step() }
   }
+//% else
+//% if deep
+//% if residue_classes
+  for (var kd = first.x; kd < params.kernel_d; kd += params.step_d) {
+//% else
+  for (var kd = 0; kd < params.kernel_d; kd++) {
+//% endif
+//% for s in range(left_slots)
+  let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if residue_classes else "kd * params.dilation_d" }, params.step_d, params.in_d);
+//% endfor
+//% endif
+//% if residue_classes
+  for (var kh = first.y; kh < params.kernel_h; kh += params.step_h) {
+//% else
+  for (var kh = 0; kh < params.kernel_h; kh++) {
+//% endif
+//% for s in range(left_slots)
+    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if residue_classes else "kh * params.dilation_h" }, params.step_h, params.in_h);
+//% if deep
+    let there_${ s } = (d_${ s } >= 0) & (h_${ s } >= 0);
+    let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
+//% else
+    let there_${ s } = h_${ s } >= 0;
+    let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
+//% endif
+//% endfor
+//% if residue_classes
+    for (var kw = first.z; kw < params.kernel_w; kw += params.step_w) {
+//% else
+    for (var kw = 0; kw < params.kernel_w; kw++) {
+//% endif
+    let first_of_tap = first_w + u32((${ "kd * params.kernel_h + " if deep else "" }kh) * params.kernel_w + kw) * params.w_depth * params.w_step;
+//% for s in range(left_slots)
+    let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if residue_classes else "kw * params.dilation_w" }, params.step_w, params.in_w);
+    let inside_${ s } = there_${ s } & (v_${ s } >= 0);
+    let near_${ s } = (line_${ s } + v_${ s }) * params.x_step + first_in;
+//% endfor
+    for (var at = 0; at < params.depth; at += ${ vectors }) {
+      let c = at + i32(left_k);
+//% for s in range(left_slots)
+      let use_${ s } = inside_${ s } & (c < params.depth);
+      let left_vector_${ s } = select(vec4<${ number }>(), ${ wide[0] }(x[select(0, near_${ s } + c, use_${ s })]), use_${ s });
+//% endfor
+//% for s in range(right_slots)
+      let w_row_${ s } = u32(at) * ${ of_vector }u + right_line_${ s };
+      let known_${ s } = w_row_${ s } < params.w_depth;
+${ right_vector(s, "first_of_tap + w_row_" ~ s ~ " * params.w_step") }
+//% endfor
+${ step() }
+    }
+    }
+  }
+//% if deep
+  }
+//% endif
+//% endif
 ${ finish() }
 }

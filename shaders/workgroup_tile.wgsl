@@ -1,62 +1,176 @@
-/*# The core of the workgroup kernels: a tile of 64 rows and 16 columns of vectors, made by 256 invocations.
+/*# The core of the workgroup kernels: a tile of `tile_m` rows and `tile_n` columns, computed by `invocations` invocations
+   through workgroup memory.
 
-   Sixteen steps of k at a time, a part of either matrix is loaded into workgroup memory, one vector by each invocation,
-   and each invocation multiplies four rows of one by a column of the other. 8 KiB of workgroup memory. Macros:
-   declarations(); entry(); step(), after which `left_vector` and `right_vector`, which the kernel has loaded, are multiplied;
-   finish(). Invocation t loads vector t % 4 of row t / 4 on the left, and column t % 16 of row t / 16 on the right.
-   Values: biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
+   `tile_k` terms at a time, a part of either matrix is loaded into workgroup memory: the left one transposed, as vectors of
+   four rows, so that all an invocation multiplies comes in whole vectors. Each invocation has `rows_of` rows (in fours,
+   `row_step` fours apart) and `vectors_of` column vectors (`column_step` apart) of the tile, in accumulators with names.
+   A line of the left part is one vector longer than it needs to be, so that rows that are written together fall into
+   different banks. Indices are masked, so that compilers see that they are in bounds and drop naga's checks.
+
+   Slot s of an invocation holds on the left the vector `left_k` of row `left_row_s`, on the right the vector
+   `right_column` of line `right_line_s`: of a term, or of four terms where operands are packed.
+   Macros: declarations(); entry(); slots(), which declares these places; accumulators(); right_vector(s, at), which loads
+   element `at` of w where `known_s`; step(), after which `left_vector_s` and `right_vector_s` are multiplied; finish().
+   For kernels: left_slots, right_slots; vectors, of which a step has so many along k; of_vector, lines of each of them.
+   Values: tile_m, tile_n, tile_k, rows_of, vectors_of, invocations; packed: whether words of four whole numbers of 8 bits
+   are multiplied, moved: whether numbers of the left matrix are `left_from` more than what their words say;
+   biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
+//% set lines = tile_k // 4 if packed else tile_k
+//% set cell = "u32" if packed else number
+//% set sum = "i32" if packed else number
+//% set columns = tile_n // 4
+//% set vectors = tile_k // 4
+//% set column_step = columns // vectors_of
+//% set row_step = tile_m // rows_of
+//% set of_vector = 1 if packed else 4
+//% set unrolled = 4
+//% set left_slots = (tile_m * vectors + invocations - 1) // invocations
+//% set right_slots = (lines * columns + invocations - 1) // invocations
 //% macro declarations()
-var<workgroup> left: array<array<vec4<${ number }>, 4>, 64>;
-var<workgroup> right: array<array<vec4<${ number }>, 16>, 16>;
+var<workgroup> left: array<array<vec4<${ cell }>, ${ tile_m // 4 + 1 }>, ${ lines }>;
+var<workgroup> right: array<array<vec4<${ cell }>, ${ columns }>, ${ lines }>;
+
+//% if packed
+// Products of words of four terms: of a row with four columns.
+fn products(row: u32, columns: vec4<u32>) -> vec4<i32> {
+  return vec4<i32>(
+    dot4I8Packed(row, columns.x),
+    dot4I8Packed(row, columns.y),
+    dot4I8Packed(row, columns.z),
+    dot4I8Packed(row, columns.w),
+  );
+}
+//% endif
 //% endmacro
 //% macro entry()
-@compute @workgroup_size(256)
+@compute @workgroup_size(${ invocations })
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) t: u32,
 ) {
+  let own_column = t % ${ column_step }u;
+  let own_row = t / ${ column_step }u;
+//% endmacro
+//% macro slots()
+  let left_k = t % ${ vectors }u;
+//% for s in range(left_slots)
+  let left_row_${ s } = t / ${ vectors }u + ${ s * (invocations // vectors) }u;
+//% endfor
+  let right_column = t % ${ columns }u;
+//% for s in range(right_slots)
+  let right_line_${ s } = t / ${ columns }u + ${ s * (invocations // columns) }u;
+//% endfor
 //% endmacro
 //% macro accumulators()
-//% if biased
-  let first = ${ wide[2] }(bias[min(tile_column + t % 16u, columns_end - 1u)]);
+//% for j in range(vectors_of)
+//% if biased and not packed
+  let first_${ j } = ${ wide[2] }(bias[min(tile_column + own_column + ${ j * column_step }u, columns_end - 1u)]);
 //% else
-  let first = vec4<${ number }>();
+  let first_${ j } = vec4<${ sum }>();
 //% endif
-//% for r in range(4)
-  var sum_${ r } = first;
+//% for r in range(rows_of)
+  var sum_${ r }_${ j } = first_${ j };
 //% endfor
+//% if moved
+  var moved_${ j } = vec4<i32>();
+//% endif
+//% endfor
+//% endmacro
+//% macro right_vector(s, at)
+//% if packed
+    let right_vector_${ s } = select(vec4<u32>(), w[select(0u, ${ at }, known_${ s })], known_${ s });
+//% else
+    let right_vector_${ s } = select(vec4<${ number }>(), ${ wide[1] }(w[select(0u, ${ at }, known_${ s })]), known_${ s });
+//% endif
 //% endmacro
 //% macro step()
     workgroupBarrier();
-    left[t / 4u][t % 4u] = left_vector;
-    right[t / 16u][t % 16u] = right_vector;
-    workgroupBarrier();
-    for (var k = 0u; k < 4u; k++) {
-//% for k in range(4)
-      let w_${ k } = right[k * 4u + ${ k }u][t % 16u];
+//% for s in range(left_slots)
+//% if tile_m * vectors < invocations
+    if left_row_${ s } < ${ tile_m }u {
+//% endif
+//% if packed
+    left[left_k][left_row_${ s } / 4u][left_row_${ s } % 4u] = pack4xI8(vec4<i32>(left_vector_${ s })${ " - params.left_from" if moved else "" });
+//% else
+//% for lane in range(4)
+    left[left_k * 4u + ${ lane }u][left_row_${ s } / 4u][left_row_${ s } % 4u] = left_vector_${ s }[${ lane }];
 //% endfor
-//% for r in range(4)
-      let row_${ r } = left[t / 16u * 4u + ${ r }u][k];
-      sum_${ r } += row_${ r }.x * w_0 + row_${ r }.y * w_1 + row_${ r }.z * w_2 + row_${ r }.w * w_3;
+//% endif
+//% if tile_m * vectors < invocations
+    }
+//% endif
+//% endfor
+//% for s in range(right_slots)
+//% if lines * columns < invocations
+    if right_line_${ s } < ${ lines }u {
+//% endif
+    right[right_line_${ s }][right_column] = right_vector_${ s };
+//% if lines * columns < invocations
+    }
+//% endif
+//% endfor
+    workgroupBarrier();
+    for (var k = 0u; k < ${ lines }u; k += ${ unrolled }u) {
+//% for u in range(unrolled)
+//% for j in range(vectors_of)
+      let w_${ u }_${ j } = right[(k + ${ u }u) % ${ lines }u][own_column + ${ j * column_step }u];
+//% endfor
+//% for i in range(rows_of // 4)
+      let rows_${ u }_${ i } = left[(k + ${ u }u) % ${ lines }u][own_row + ${ i * row_step }u];
+//% endfor
+//% if moved
+//% for j in range(vectors_of)
+      moved_${ j } += products(0x01010101u, w_${ u }_${ j });
+//% endfor
+//% endif
+//% for r in range(rows_of)
+//% for j in range(vectors_of)
+//% set row = "rows_" ~ u ~ "_" ~ (r // 4) ~ "[" ~ (r % 4) ~ "]"
+//% if packed
+      sum_${ r }_${ j } += products(${ row }, w_${ u }_${ j });
+//% elif number == "f32"
+      sum_${ r }_${ j } = fma(vec4<f32>(${ row }), w_${ u }_${ j }, sum_${ r }_${ j });
+//% else
+      sum_${ r }_${ j } += ${ row } * w_${ u }_${ j };
+//% endif
+//% endfor
+//% endfor
 //% endfor
     }
 //% endmacro
 //% macro finish()
-  let column = tile_column + t % 16u;
-  var sums = array<vec4<${ number }>, 4>(sum_0, sum_1, sum_2, sum_3);
-  for (var r = 0u; r < 4u; r++) {
-    let row = first_row + t / 16u * 4u + r;
-//% if residue_classes
-    let to = output_position(row, residue);
-    if to != OUTSIDE && column < columns_end {
-      let i = to * params.inner + column;
-//% else
-    if row < rows && column < columns_end {
-      let i = row * params.inner + column;
+//% for j in range(vectors_of)
+  let column_${ j } = tile_column + own_column + ${ j * column_step }u;
+  if column_${ j } < columns_end {
+//% if packed and biased
+    let first_${ j } = ${ wide[2] }(bias[column_${ j }]);
 //% endif
-      store(i, column, element(i, column, sums[r]));
+    var sums = array<vec4<${ sum }>, ${ rows_of }>(
+//% for r in range(rows_of)
+      sum_${ r }_${ j },
+//% endfor
+    );
+    for (var r = 0u; r < ${ rows_of }u; r++) {
+      let row = first_row + (own_row + r / 4u * ${ row_step }u) * 4u + r % 4u;
+//% if packed
+      let whole = sums[r]${ " + params.left_from * moved_" ~ j if moved else "" };
+      let sum = vec4<${ number }>(whole)${ " + first_" ~ j if biased else "" };
+//% else
+      let sum = sums[r];
+//% endif
+//% if residue_classes
+      let to = output_position(row, residue);
+      if to != OUTSIDE {
+        let i = to * params.inner + column_${ j };
+//% else
+      if row < rows {
+        let i = row * params.inner + column_${ j };
+//% endif
+        store(i, column_${ j }, element(i, column_${ j }, sum));
+      }
     }
   }
+//% endfor
 //% endmacro

@@ -24,6 +24,7 @@ mod source;
 mod special_values;
 mod stops;
 mod subgradients;
+mod tiles;
 mod trace;
 mod traces;
 mod training;

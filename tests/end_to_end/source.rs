@@ -14,7 +14,7 @@ use kiln::training::normalize::Normalize;
 use kiln::{Device, HostTensor, Model, Options, Session};
 use serde_json::Value;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, load};
 use crate::numbers::{noise, with_weights};
 use crate::skip::skipped;
 use crate::trace::{Followed, apart, follow, follow_exactly};
@@ -71,7 +71,7 @@ fn outputs_apart(case: &Value, graph: &Graph, device: &Device) -> f64 {
         ..Options::default()
     };
     let compiled = kiln::compile(graph, &options).unwrap_or_else(|e| panic!("{e}"));
-    let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");
+    let mut session = load(device, &compiled.plan).expect("a plan that loads");
     let input = graph.inputs()[0];
     let mut shape = vec![3];
     shape.extend(graph.ty(input).shape[1..].iter().filter_map(kiln::graph::Dim::as_usize));

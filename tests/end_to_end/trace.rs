@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use kiln::graph::{EvaluateOptions, Graph, Precision, Tensor, compare, evaluate_with};
 use kiln::train::{Optimizer, Training};
-use kiln::{Device, HostTensor, Options, Session};
+use kiln::{Device, HostTensor, Options};
 use serde_json::Value;
 
+use crate::machine::load;
 use crate::numbers::noise;
 
 const BATCH: usize = 8;
@@ -75,7 +76,7 @@ pub(crate) fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String)
     let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
     let compiled =
         kiln::compile_training(graph, &training, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");
+    let mut session = load(device, &compiled.plan).expect("a plan that loads");
     let input = graph.value(graph.inputs()[0]).name.clone();
     let lr = HostTensor::new([], vec![followed.lr]).expect("a number");
     let momentum = HostTensor::new([], vec![followed.momentum]).expect("a number");

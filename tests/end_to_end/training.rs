@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use kiln::graph::{DType, Data, EvaluateOptions, Graph, Precision, Tensor, TensorType, evaluate_with};
 use kiln::train::{Loss, Optimizer, Training};
-use kiln::{Device, Options, Session, test_data};
+use kiln::{Device, Options, test_data};
 use serde_json::Value;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, load};
 use crate::numbers::noise;
 
 fn fixtures() -> PathBuf {
@@ -94,7 +94,7 @@ fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Devi
     let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
     let compiled =
         kiln::compile_training(model, training, &options).unwrap_or_else(|e| panic!("{what}: {e}"));
-    let mut session = Session::load(device, &compiled.plan).expect("a plan that loads");
+    let mut session = load(device, &compiled.plan).expect("a plan that loads");
     let mut states = BTreeMap::new();
     for turn in 0..3u64 {
         let mut inputs = BTreeMap::new();

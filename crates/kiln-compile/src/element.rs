@@ -89,10 +89,32 @@ impl Vec4Access {
     }
 }
 
+/// What the words of weights that are whole numbers of 8 bits are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WordOf {
+    /// Four neighbouring columns.
+    Columns,
+    /// Four terms of one column, for products of words.
+    Terms,
+}
+
+/// How weights that are whole numbers of 8 bits are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packing {
+    /// What added to the numbers gives the elements.
+    pub from: i32,
+    /// What their words are made of.
+    pub word_of: WordOf,
+}
+
 impl Vec4Access {
-    /// Of whole numbers of 8 bits, four to a word, that are computed with as `element`; where they are `moved`, with a
-    /// parameter of that name added.
-    pub(crate) fn of_bytes(element: Storage, moved: bool) -> Self {
+    /// Of whole numbers of 8 bits, four to a word, that are computed with as `element`; where they are moved, with a
+    /// parameter of that name added. Words of terms are multiplied as they are.
+    pub(crate) fn of_bytes(element: Storage, packing: Packing) -> Self {
+        let moved = packing.from != 0;
+        if packing.word_of == WordOf::Terms {
+            return Self { ty: "vec4<u32>", wide: "vec4<u32>", narrow: "vec4<u32>" };
+        }
         let wide = match (element == Storage::I32, moved) {
             (true, false) => "unpack4xI8",
             (true, true) => "ints_of_moved",

@@ -18,6 +18,8 @@ pub struct Target {
     pub name: String,
     /// The kind of processor.
     pub class: DeviceClass,
+    /// Cores (compute units, streaming multiprocessors) that workgroups are dealt to.
+    pub cores: u32,
     /// The subgroup size, where it is fixed and kernels may use subgroup operations.
     pub subgroup_size: Option<u32>,
     /// Largest storage buffer binding, in bytes.
@@ -49,6 +51,12 @@ const LAVAPIPE_LOOP_ITERATIONS: i64 = 60_000;
 /// The loop counters of kernels are 32-bit integers.
 const COUNTED_LOOP_ITERATIONS: i64 = 1 << 30;
 
+/// Invocations that a core of a GPU computes with at a time.
+pub(crate) const CORE_LANES: u32 = 128;
+
+/// Cores of a middle-sized card.
+const USUAL_CORES: u32 = 32;
+
 impl Default for Target {
     fn default() -> Self {
         Self::portable()
@@ -61,6 +69,7 @@ impl Target {
         Self {
             name: "portable".into(),
             class: DeviceClass::Gpu,
+            cores: USUAL_CORES,
             subgroup_size: None,
             max_storage_buffer_binding_size: 128 << 20,
             max_buffer_size: 256 << 20,

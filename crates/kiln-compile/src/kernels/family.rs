@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::builder::KernelBuilder;
 use super::problem::Problem;
+use crate::element::WordOf;
 use crate::error::CompileError;
 use crate::layout::Layout;
 use crate::memory::packed::PackedShape;
@@ -103,6 +104,8 @@ pub(crate) enum OperandLayout {
         column_axis: usize,
         /// Columns of a tile, in elements.
         width: usize,
+        /// What words of 8-bit numbers are made of.
+        word_of: WordOf,
     },
 }
 

@@ -5,9 +5,9 @@ use kiln_graph::{Dim, product};
 
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
 use super::conv::{ConvShapes, admits_im2col, is_vectorized, per_axis, row_params, three};
-use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{Operation, Problem, count};
-use super::tile::Tile;
+use super::family::{Demands, Estimate, Family, Knobs, OperandLayout};
+use super::problem::{ConvProblem, Operation, Problem, count};
+use super::tile::{Products, Tile};
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
 use crate::memory::buffer::BufferId;
@@ -33,7 +33,9 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     }
     // Of a single channel three quarters of the products are with padding, so there the taps are always channels.
     let im2col = i64::from(admits_im2col(conv) && conv.group_out > 1);
-    Tile::all(target).into_iter().map(|tile| tile.knobs().with("im2col", im2col)).collect()
+    let terms = conv.window.taps().saturating_mul(conv.group_in.next_multiple_of(4));
+    let dot4 = problem.is_constant(1) && im2col == 0 && problem.admits_dot4(count(terms));
+    Tile::all(target, dot4).into_iter().map(|tile| tile.knobs().with("im2col", im2col)).collect()
 }
 
 fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
@@ -46,14 +48,38 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
         // Taps that became channels are the last axis by themselves.
         let k_axes = if im2col { (2..rank).collect() } else { (2..rank).chain([1]).collect() };
         let (groups, width) = (conv.groups, tile.width());
-        OperandLayout::Packed(PackedShape { groups, column_axis: 0, k_axes, width })
+        let word_of = tile.word_of();
+        OperandLayout::Packed(PackedShape { groups, column_axis: 0, k_axes, width, word_of })
     } else {
         OperandLayout::Tensor(weight_layout(rank))
     };
-    // Steps along k, and those of the loops around them.
     let conv = if im2col { &conv.over_taps() } else { conv };
-    let steps = conv.window.taps().saturating_mul(conv.group_in.div_ceil(4) + 2);
-    tile.demands(vec![x, w], count(steps))
+    tile.demands(vec![x, w], times(conv, tile))
+}
+
+/// How often the loop of a tile runs, with those around it.
+fn times(conv: &ConvProblem, tile: Tile) -> i64 {
+    let taps = conv.window.taps();
+    if has_flat_taps(conv, tile) {
+        return tile.times(count(taps));
+    }
+    let around = if matches!(tile, Tile::Workgroup(_)) { 0 } else { 2 };
+    count(taps).saturating_mul(tile.times(count(conv.group_in.div_ceil(4))) + around)
+}
+
+/// Taps that a table of a tile has at most, and their places: ten bits for each dimension.
+const MOST_FLAT_TAPS: usize = 128;
+const FLAT_EXTENT: usize = 1 << 10;
+
+/// Whether a step of a workgroup's tile takes several taps, since each has only one vector of channels.
+fn has_flat_taps(conv: &ConvProblem, tile: Tile) -> bool {
+    let window = &conv.window;
+    let extents = window.kernel.iter().zip(&window.dilations);
+    matches!(tile, Tile::Workgroup(_))
+        && conv.group_in <= 4
+        && (2..=MOST_FLAT_TAPS).contains(&window.taps())
+        && !window.is_dilated()
+        && extents.into_iter().all(|(size, dilation)| size.saturating_mul(*dilation) <= FLAT_EXTENT)
 }
 
 /// The copy that a partial im2col needs is not counted: the gradient of the weights reads it, too.
@@ -61,11 +87,15 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::Conv(conv) = &problem.operation else { return Estimate::default() };
     let im2col = knobs.get("im2col") == 1;
     let conv = if im2col { &conv.over_taps() } else { conv };
-    let terms = count(conv.window.taps() * conv.group_in.next_multiple_of(4));
-    let columns = count(conv.group_out.div_ceil(4));
-    let mut estimate = Tile::of(knobs).cost(target, conv.window.positions(), columns, terms);
-    estimate.invocations *= float(count(conv.groups));
-    estimate
+    let tile = Tile::of(knobs);
+    let products = Products {
+        count: count(conv.groups),
+        rows: conv.window.positions(),
+        columns: count(conv.group_out.div_ceil(4)),
+        terms: count(conv.window.taps() * conv.group_in.next_multiple_of(4)),
+        times: times(conv, tile),
+    };
+    tile.cost(target, &products)
 }
 
 /// Loops of up to so many steps over channels are merged with those over the width of the window.
@@ -75,13 +105,20 @@ const SHORT: usize = 2;
 struct Gemm {
     shapes: ConvShapes,
     tile: Tile,
+    /// Whether a step takes several taps.
+    flat_taps: bool,
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
     let shapes = ConvShapes::of(builder)?;
     let im2col = knobs.get("im2col") == 1;
     let shapes = if im2col { shapes.over_taps() } else { shapes };
-    let gemm = Gemm { shapes, tile: Tile::of(knobs) };
+    let tile = Tile::of(knobs);
+    let Operation::Conv(conv) = &builder.problem.operation else {
+        return Err(builder.defect("is not a convolution"));
+    };
+    let flat_taps = if im2col { has_flat_taps(&conv.over_taps(), tile) } else { has_flat_taps(conv, tile) };
+    let gemm = Gemm { shapes, tile, flat_taps };
     gemm.launch(builder)
 }
 
@@ -125,12 +162,18 @@ impl Gemm {
         };
         let (deep, meets_zeros) = (rank == 5, shapes.is_dilated() && !residue_classes);
         let merged_loops = merged_loops && !residue_classes;
+        let moved = builder.problem.left_from().filter(|from| tile.dot4() && *from != 0);
+        if let Some(from) = moved {
+            params.int("left_from", i64::from(from));
+        }
+        let (flat_taps, tap_count) = (self.flat_taps, shapes.taps());
         let values = tile.template_values(minijinja::context! {
-            deep, meets_zeros, residue_classes, batch_innermost, biased, merged_loops
+            deep, meets_zeros, residue_classes, batch_innermost, biased, merged_loops, flat_taps, tap_count,
+            moved => moved.is_some()
         });
         let workgroups = tile.grid(builder.values, &row_tiles, (column_tiles * shapes.conv.groups).into());
         let launch = AnchorLaunch {
-            template: if *tile == Tile::Workgroup { "conv_tile" } else { "conv_broadcast" },
+            template: tile.template("conv_tile", "conv_broadcast"),
             kernel: format!("conv_{}", tile.name()),
             buffers: &buffers,
             params,
@@ -167,7 +210,7 @@ impl Gemm {
         }
         // Several images in a row, and not so many positions that they leave the caches.
         let images = builder.values.maximum(&x[0]);
-        plain && self.tile != Tile::Workgroup && share < 0.6 && images >= self.tile.rows()
+        plain && !matches!(self.tile, Tile::Workgroup(_)) && share < 0.6 && images >= self.tile.rows()
     }
 
     /// Tiles of rows where each residue class has its own, and what kernels need to know of the classes, see
@@ -200,7 +243,7 @@ impl Gemm {
             return Ok(Right { buffer, part, tile: width, step: columns, depth: w[1] });
         };
         let [panels] = &pieces[..] else { return Err(self.too_large(builder)) };
-        let (taps, depth) = (self.shapes.taps(), w[1].next_multiple_of(4));
+        let (taps, depth) = (self.shapes.taps(), w[1].div_ceil(4) * self.tile.lines_of_vector());
         let panel = taps * depth * width;
         Ok(Right { buffer: panels.buffer, part: column_tiles * panel, tile: panel, step: width, depth })
     }
@@ -226,6 +269,6 @@ struct Right {
     part: usize,
     tile: usize,
     step: usize,
-    /// Rows of a tap. Those that are missing to four meet zeros on the left.
+    /// Lines of a tap. Rows that are missing to four meet zeros on the left.
     depth: usize,
 }

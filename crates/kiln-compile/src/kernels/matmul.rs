@@ -7,7 +7,7 @@ use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul_split::{Product, parts_of_sums};
 use super::problem::{MatMulProblem, Operation, Problem, ceil_div};
 use super::reduce::lower_reduction;
-use super::tile::Tile;
+use super::tile::{Products, Tile};
 use crate::error::CompileError;
 use crate::layout::{self, row_major};
 use crate::memory::buffer::BufferId;
@@ -32,7 +32,8 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
             if problem.fits_tiles() && (is_packed(problem, product) || product.depth.multiple >= 4) =>
         {
             let split = product.parts(problem);
-            Tile::all(target).into_iter().map(|tile| tile.knobs().with("split_k", split)).collect()
+            let dot4 = is_packed(problem, product) && problem.admits_dot4(product.depth.max);
+            Tile::all(target, dot4).into_iter().map(|tile| tile.knobs().with("split_k", split)).collect()
         }
         _ => vec![],
     }
@@ -60,22 +61,29 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     let tile = Tile::of(knobs);
     let right = if is_packed(problem, product) {
         let (k, columns) = if product.transposed[1] { (1, 0) } else { (0, 1) };
-        OperandLayout::PackedMatrix { k_axis: k, column_axis: columns, width: tile.width() }
+        let word_of = tile.word_of();
+        OperandLayout::PackedMatrix { k_axis: k, column_axis: columns, width: tile.width(), word_of }
     } else {
         OperandLayout::Matrix { transposed: product.transposed[1] }
     };
     let left = OperandLayout::Matrix { transposed: product.transposed[0] };
-    let steps = ceil_div(ceil_div(product.depth.max, 4), knobs.get("split_k").max(1));
-    tile.demands(vec![left, right], steps)
+    let vectors = ceil_div(ceil_div(product.depth.max, 4), knobs.get("split_k").max(1));
+    tile.demands(vec![left, right], tile.times(vectors))
 }
 
 fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
     let parts = knobs.get("split_k").max(1);
-    let depth = ceil_div(product.padded_depth(), parts);
-    let columns = product.columns_of_vectors();
-    let mut estimate = Tile::of(knobs).cost(target, product.rows.max, columns, depth);
-    estimate.invocations *= float(product.batches.max.saturating_mul(parts));
+    let tile = Tile::of(knobs);
+    let terms = ceil_div(product.padded_depth(), parts);
+    let products = Products {
+        count: product.batches.max.saturating_mul(parts),
+        rows: product.rows.max,
+        columns: product.columns_of_vectors(),
+        terms,
+        times: tile.times(ceil_div(terms, 4)),
+    };
+    let mut estimate = tile.cost(target, &products);
     if parts > 1 {
         estimate.launches += 1;
         estimate.bytes += float(product.partial_bytes(parts));
@@ -120,11 +128,12 @@ fn rights(
     };
     let known = |dim: &Dim| dim.as_usize().ok_or_else(|| builder.defect("has weights of open shape"));
     let width = tile.width() / 4;
-    let (depth, columns) = (known(&product.left.columns)?, known(&product.columns)?.div_ceil(4));
+    let (vectors, columns) =
+        (known(&product.left.columns)?.div_ceil(4), known(&product.columns)?.div_ceil(4));
     let right = |buffer, tiles: &std::ops::Range<usize>| Right {
         buffer,
         batch: 0.into(),
-        tile: (depth.next_multiple_of(4) * width).into(),
+        tile: (vectors * tile.lines_of_vector() * width).into(),
         step: width.into(),
         begin: (tiles.start * width).into(),
         end: (tiles.end * width).min(columns).into(),
@@ -154,12 +163,16 @@ fn launch(
     let batches = &kiln_graph::product(&product.batch) * &product.parts.into();
     let row_tiles = product.rows.ceil_div(tile.rows());
     let single = rights.len() == 1;
+    let moved = builder.problem.left_from().filter(|from| tile.dot4() && *from != 0);
     for right in rights {
         let mut params = Params::default();
         params.uint("rows", product.rows.clone());
         params.uint("row_tiles", row_tiles.clone());
         params.uint("batches", batches.clone());
         product.split(&mut params, &depth);
+        if let Some(from) = moved {
+            params.int("left_from", i64::from(from));
+        }
         params.uint("a_step", depth.clone());
         params.uint("a_batch", layout::vectors(&product.left.batch_stride)?);
         params.uint("w_batch", right.batch);
@@ -173,11 +186,13 @@ fn launch(
         let split = product.parts > 1;
         let buffers: Vec<BufferId> = [left, right.buffer].into_iter().chain(bias).collect();
         let launch = AnchorLaunch {
-            template: if tile == Tile::Workgroup { "matmul_tile" } else { "matmul_broadcast" },
+            template: tile.template("matmul_tile", "matmul_broadcast"),
             kernel: format!("matmul_{}", tile.name()),
             buffers: &buffers,
             params,
-            values: tile.template_values(minijinja::context! { biased, residue_classes => false, split }),
+            values: tile.template_values(minijinja::context! {
+                biased, residue_classes => false, split, moved => moved.is_some()
+            }),
             workgroups,
             flops: if single { product.flops.clone() } else { product.flops_of(&columns) },
         };

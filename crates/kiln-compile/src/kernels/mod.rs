@@ -37,3 +37,4 @@ pub(crate) mod table;
 pub(crate) mod tile;
 mod weight_gradient;
 mod weight_gradient_direct;
+pub(crate) mod workgroup_tile;

@@ -247,6 +247,8 @@ pub struct OperandKind {
     pub element: Storage,
     /// Where it comes from.
     pub source: Source,
+    /// What added to numbers of 8 bits with a sign gives its elements, where they are known to be such.
+    pub bytes: Option<i32>,
 }
 
 /// The elementwise nodes behind an anchor, as far as the choice of a kernel depends on them.
@@ -271,11 +273,26 @@ pub struct Problem {
     pub epilogue: EpilogueSummary,
 }
 
+/// The largest sum of so many products of numbers of 8 bits, one of each with a sign, fits 32 bits.
+const MOST_WHOLE_TERMS: i64 = 1 << 16;
+
 impl Problem {
     /// Whether what is multiplied is what tiles are written for: floats of up to 32 bits, or 32-bit integers.
     pub fn fits_tiles(&self) -> bool {
         let fits = |element| matches!(element, Storage::F32 | Storage::F16 | Storage::I32);
         self.operands.iter().all(|operand| fits(operand.element))
+    }
+
+    /// Whether both operands are whole numbers of 8 bits, the right ones with a sign, of which sums of so many products
+    /// fit 32 bits.
+    pub fn admits_dot4(&self, terms: i64) -> bool {
+        let [left, right] = self.operands[..] else { return false };
+        left.bytes.is_some() && right.bytes == Some(0) && terms <= MOST_WHOLE_TERMS
+    }
+
+    /// What added to numbers of 8 bits gives the elements of the left operand.
+    pub fn left_from(&self) -> Option<i32> {
+        self.operands.first()?.bytes
     }
 
     /// Whether an operand is a constant.
@@ -351,7 +368,7 @@ impl fmt::Display for Operation {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.operation)?;
-        for (n, OperandKind { element, source }) in self.operands.iter().enumerate() {
+        for (n, OperandKind { element, source, bytes }) in self.operands.iter().enumerate() {
             let comma = if n == 0 { "" } else { ", " };
             let source = match source {
                 Source::Constant => "constant ",
@@ -359,6 +376,11 @@ impl fmt::Display for Problem {
                 Source::Computed => "",
             };
             write!(f, "{comma}{source}{}", crate::element::memory_scalar(*element))?;
+            match bytes {
+                Some(0) => write!(f, " of 8 bits")?,
+                Some(from) => write!(f, " of 8 bits from {}", from - 128)?,
+                None => {}
+            }
         }
         write!(f, ") -> {}", crate::element::memory_scalar(self.result))?;
         if !self.epilogue.operators.is_empty() {

@@ -6,6 +6,8 @@ use kiln_graph::Dim;
 use super::builder::WORKGROUP;
 use super::family::{Demands, Estimate, Knobs, OperandLayout, float};
 use super::problem::ceil_div;
+use super::workgroup_tile::WorkgroupTile;
+use crate::element::WordOf;
 use crate::memory::values::{FOLDED_ROW, Values};
 use crate::target::{DeviceClass, Target};
 
@@ -23,12 +25,9 @@ pub(crate) enum Tile {
     },
     /// An invocation, in its registers: 8 rows and 2 columns of vectors.
     Register,
-    /// A workgroup of 256 invocations, through workgroup memory: 64 rows and 16 columns of vectors.
-    Workgroup,
+    /// A workgroup, through workgroup memory.
+    Workgroup(WorkgroupTile),
 }
-
-const WORKGROUP_INVOCATIONS: i64 = 256;
-const WORKGROUP_BYTES: u32 = 8 << 10;
 
 /// Subgroups that a tile of broadcasts is written for; its accumulators do not fit the registers of larger ones.
 pub(super) const BROADCAST_LANES: std::ops::RangeInclusive<u32> = 4..=16;
@@ -36,9 +35,24 @@ pub(super) const BROADCAST_LANES: std::ops::RangeInclusive<u32> = 4..=16;
 /// The size of subgroups that listings assume where a target has none: that of lavapipe.
 const USUAL_LANES: u32 = 8;
 
+/// Matrix products, as far as the cost of tiles depends on them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Products {
+    /// How many.
+    pub count: i64,
+    /// Rows of each.
+    pub rows: i64,
+    /// Columns of each, in vectors of four.
+    pub columns: i64,
+    /// Terms of each sum.
+    pub terms: i64,
+    /// How often the loop of a tile runs, see [`Tile::times`].
+    pub times: i64,
+}
+
 impl Tile {
-    /// All tiles for a target, whether it admits them or not.
-    pub(crate) fn all(target: &Target) -> Vec<Tile> {
+    /// All tiles for a target, whether it admits them or not; with `dot4` also those of whole numbers of 8 bits.
+    pub(crate) fn all(target: &Target, dot4: bool) -> Vec<Tile> {
         let lanes = target.subgroup_size.unwrap_or(USUAL_LANES);
         let mut tiles = vec![];
         if BROADCAST_LANES.contains(&lanes) {
@@ -48,22 +62,29 @@ impl Tile {
                 }
             }
         }
-        tiles.extend([Tile::Register, Tile::Workgroup]);
+        tiles.push(Tile::Register);
+        let of_bytes = if dot4 { WorkgroupTile::all(true) } else { vec![] };
+        tiles.extend(WorkgroupTile::all(false).into_iter().chain(of_bytes).map(Tile::Workgroup));
         tiles
     }
 
     /// As parameters: `tile_m` rows and `tile_n` columns (in elements) by `lanes` invocations.
     pub(crate) fn knobs(self) -> Knobs {
+        if let Tile::Workgroup(tile) = self {
+            return tile.knobs();
+        }
         Knobs::new([("tile_m", self.rows()), ("tile_n", 4 * self.columns()), ("lanes", self.lanes())])
     }
 
     /// The tile with these parameters.
     pub(crate) fn of(knobs: &Knobs) -> Tile {
+        if let Some(tile) = WorkgroupTile::of(knobs) {
+            return Tile::Workgroup(tile);
+        }
         let lanes = u32::try_from(knobs.get("lanes")).unwrap_or(1).max(1);
         let along = |name| u32::try_from(knobs.get(name)).unwrap_or(0);
         match i64::from(lanes) {
             1 => Tile::Register,
-            WORKGROUP_INVOCATIONS => Tile::Workgroup,
             _ => Tile::Broadcast {
                 lanes,
                 row_vectors: along("tile_m") / lanes,
@@ -76,8 +97,23 @@ impl Tile {
         match self {
             Tile::Broadcast { lanes, .. } => i64::from(lanes),
             Tile::Register => 1,
-            Tile::Workgroup => WORKGROUP_INVOCATIONS,
+            Tile::Workgroup(tile) => i64::from(tile.invocations()),
         }
+    }
+
+    /// Whether what is multiplied are whole numbers of 8 bits.
+    pub(crate) fn dot4(self) -> bool {
+        matches!(self, Tile::Workgroup(tile) if tile.dot4)
+    }
+
+    /// What the words of a right matrix of 8-bit numbers are made of.
+    pub(crate) fn word_of(self) -> WordOf {
+        if self.dot4() { WordOf::Terms } else { WordOf::Columns }
+    }
+
+    /// Lines of the right matrix for a vector of four terms.
+    pub(crate) fn lines_of_vector(self) -> usize {
+        if self.dot4() { 1 } else { 4 }
     }
 
     /// Rows of the tile.
@@ -85,7 +121,7 @@ impl Tile {
         match self {
             Tile::Broadcast { lanes, row_vectors, .. } => i64::from(lanes * row_vectors),
             Tile::Register => 8,
-            Tile::Workgroup => 64,
+            Tile::Workgroup(tile) => i64::from(tile.m),
         }
     }
 
@@ -94,7 +130,7 @@ impl Tile {
         match self {
             Tile::Broadcast { lanes, column_vectors, .. } => i64::from(lanes * column_vectors),
             Tile::Register => 2,
-            Tile::Workgroup => 16,
+            Tile::Workgroup(tile) => i64::from(tile.n / 4),
         }
     }
 
@@ -103,33 +139,40 @@ impl Tile {
         usize::try_from(4 * self.columns()).unwrap_or(4)
     }
 
-    /// Loop iterations of an invocation for `steps` steps of four along k.
-    pub(crate) fn iterations(self, steps: i64) -> i64 {
+    /// How often a tile's loop over `vectors` vectors of four along k runs.
+    pub(crate) fn times(self, vectors: i64) -> i64 {
         match self {
-            Tile::Broadcast { .. } | Tile::Register => steps,
-            Tile::Workgroup => ceil_div(steps, 4).saturating_mul(5).saturating_add(4),
+            Tile::Broadcast { .. } | Tile::Register => vectors,
+            Tile::Workgroup(tile) => tile.times(vectors),
         }
     }
 
-    /// What a tile needs, for `steps` steps of four along k.
-    pub(crate) fn demands(self, operands: Vec<OperandLayout>, steps: i64) -> Demands {
-        let loop_iterations = self.iterations(steps);
+    /// What a tile needs, whose loop runs so many times in all.
+    pub(crate) fn demands(self, operands: Vec<OperandLayout>, times: i64) -> Demands {
         let (subgroup_size, invocations, workgroup_memory) = match self {
             Tile::Broadcast { lanes, .. } => (Some(lanes), lanes, 0),
             Tile::Register => (None, u32::try_from(WORKGROUP).unwrap_or(64), 0),
-            Tile::Workgroup => (None, u32::try_from(WORKGROUP_INVOCATIONS).unwrap_or(256), WORKGROUP_BYTES),
+            Tile::Workgroup(tile) => (None, tile.invocations(), tile.workgroup_memory()),
+        };
+        let loop_iterations = match self {
+            Tile::Broadcast { .. } | Tile::Register => times,
+            Tile::Workgroup(tile) => tile.iterations(times),
         };
         Demands { operands, loop_iterations, invocations, workgroup_memory, subgroup_size }
     }
 
-    /// What a product of `rows` rows and `columns` columns of vectors with `depth` terms takes in these tiles.
+    /// What products take in these tiles.
     ///
     /// The work of a tile counts what is computed beyond the edges of the product. Rows of a tile share what is loaded of
     /// the right matrix, columns what is loaded of the left; on lavapipe, the work of a covered element is
     /// `(0.3 + 0.7 / row vectors) * (0.6 + 0.4 / column vectors)` beside that of the smallest tile of broadcasts. The
     /// numbers are chosen so that the cheapest tile is the one that Kiln took before it had estimates
     /// (`select/tests.rs`); they are not times.
-    pub(crate) fn cost(self, target: &Target, rows: i64, columns: i64, depth: i64) -> Estimate {
+    pub(crate) fn cost(self, target: &Target, products: &Products) -> Estimate {
+        let Products { count, rows, columns, terms, times } = *products;
+        if let (DeviceClass::Gpu, Tile::Workgroup(tile)) = (target.class, self) {
+            return tile.cost(target, [rows, columns], times, count);
+        }
         let row_tiles = ceil_div(rows, self.rows()).max(1);
         let column_tiles = ceil_div(columns, self.columns()).max(1);
         let invocations = row_tiles.saturating_mul(column_tiles).saturating_mul(self.lanes());
@@ -149,24 +192,36 @@ impl Tile {
                 3.0 * best.into_iter().fold(f64::INFINITY, f64::min) * 2.0 / float(row_tiles)
             }
             // Workgroup memory is memory like any other there, and each barrier splits the loop.
-            (DeviceClass::Cpu, Tile::Workgroup) => covered * 6.0,
-            (DeviceClass::Gpu, Tile::Workgroup) => covered * 1.5,
+            (DeviceClass::Cpu, Tile::Workgroup(_)) => covered * 6.0,
             // Until they are measured on a GPU, the other tiles are taken only where that of a workgroup is not admitted,
             // even if most of it is beyond the product's edges.
-            (DeviceClass::Gpu, Tile::Broadcast { .. } | Tile::Register) => covered * 100.0,
+            (DeviceClass::Gpu, Tile::Broadcast { .. } | Tile::Register | Tile::Workgroup(_)) => {
+                covered * 100.0
+            }
         };
-        Estimate { launches: 1, invocations: float(invocations), work: elements * float(depth), bytes: 0.0 }
+        let invocations = float(invocations) * float(count);
+        Estimate { launches: 1, invocations, work: elements * float(terms), bytes: 0.0 }
     }
 
-    /// `32x64`, in elements.
+    /// `32x64`, in elements; with the terms that are in workgroup memory at a time, `64x64x16`.
     pub(crate) fn name(self) -> String {
-        format!("{}x{}", self.rows(), 4 * self.columns())
+        let area = format!("{}x{}", self.rows(), 4 * self.columns());
+        match self {
+            Tile::Broadcast { .. } | Tile::Register => area,
+            Tile::Workgroup(tile) if tile.dot4 => format!("{area}x{}_dot4", tile.k),
+            Tile::Workgroup(tile) => format!("{area}x{}", tile.k),
+        }
+    }
+
+    /// The template of the tile: that of a workgroup, or the other one.
+    pub(crate) fn template(self, workgroup: &'static str, other: &'static str) -> &'static str {
+        if matches!(self, Tile::Workgroup(_)) { workgroup } else { other }
     }
 
     /// A grid for `row_tiles` by `column_tiles` tiles: x and, where that is too long, z count row tiles.
     pub(crate) fn grid(self, values: &Values<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
         let row_tiles = match self {
-            Tile::Broadcast { .. } | Tile::Workgroup => row_tiles.clone(),
+            Tile::Broadcast { .. } | Tile::Workgroup(_) => row_tiles.clone(),
             Tile::Register => row_tiles.ceil_div(WORKGROUP),
         };
         let limit = i64::from(values.target.max_compute_workgroups_per_dimension);
@@ -186,7 +241,10 @@ impl Tile {
             Tile::Register => {
                 minijinja::context! { lanes => 1, row_vectors => 8, column_vectors => 2, single_lane => true, ..others }
             }
-            Tile::Workgroup => others,
+            Tile::Workgroup(WorkgroupTile { m, n, k, rows_of, vectors_of, dot4 }) => minijinja::context! {
+                tile_m => m, tile_n => n, tile_k => k, rows_of, vectors_of, packed => dot4,
+                invocations => self.lanes(), ..others
+            },
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::kernels::problem::{
     ConvProblem, EpilogueSummary, MatMulProblem, OperandKind, Operation, Problem, Size, Source, Window,
 };
 use crate::memory::values::Values;
+use crate::passes::constant::{bytes_from, bytes_from_range};
+use crate::passes::dequantized::range;
 
 /// The problem of a group whose anchor does more than make another view.
 pub(super) fn describe(values: &Values<'_>, group: &Group) -> Result<Problem, CompileError> {
@@ -46,7 +48,12 @@ fn operand(values: &Values<'_>, id: ValueId) -> OperandKind {
         Def::State(_) => Source::State,
         Def::Input | Def::Node { .. } => Source::Computed,
     };
-    OperandKind { element: values.storage(id), source }
+    let bytes = match &values.graph.value(id).def {
+        Def::Constant(tensor) => bytes_from(tensor),
+        Def::State(_) => None,
+        Def::Input | Def::Node { .. } => range(values.graph, id).and_then(bytes_from_range),
+    };
+    OperandKind { element: values.storage(id), source, bytes }
 }
 
 fn epilogue(graph: &Graph, group: &Group) -> EpilogueSummary {

@@ -59,11 +59,11 @@ impl Layouts<'_, '_> {
             OperandLayout::Tensor(layout) => LaidOut::Tensor(self.tensor(id, layout)?),
             OperandLayout::Matrix { transposed } => LaidOut::Matrix(self.matrix(group, id, *transposed)?),
             OperandLayout::Packed(shape) => self.packed(id, shape)?,
-            OperandLayout::PackedMatrix { k_axis, column_axis, width } => {
+            OperandLayout::PackedMatrix { k_axis, column_axis, width, word_of } => {
                 let first = rank - 2;
                 let k_axes = vec![first + k_axis];
-                let shape =
-                    PackedShape { groups: 1, column_axis: first + column_axis, k_axes, width: *width };
+                let (column_axis, width, word_of) = (first + column_axis, *width, *word_of);
+                let shape = PackedShape { groups: 1, column_axis, k_axes, width, word_of };
                 self.packed(id, &shape)?
             }
         })

@@ -134,8 +134,8 @@ impl<'a> Lowering<'_, 'a> {
     fn launch(&mut self, mut launch: KernelLaunch) -> Result<(), CompileError> {
         self.check(&launch)?;
         let packed = launch.bindings.iter().filter_map(|(buffer, _)| self.values.buffer(*buffer).packed);
-        if let Some(from) = packed.into_iter().find(|from| *from != 0) {
-            launch.params.int("moved", i64::from(from));
+        if let Some(packing) = packed.into_iter().find(|packing| packing.from != 0) {
+            launch.params.int("moved", i64::from(packing.from));
         }
         let uniforms = launch.params.uniforms();
         let buffers = launch.bindings.iter().map(|(buffer, _)| self.values.buffer(*buffer));

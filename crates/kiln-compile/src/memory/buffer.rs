@@ -3,7 +3,7 @@
 use kiln_graph::{Dim, TensorType};
 use kiln_plan::{Layout, Storage};
 
-use crate::element::{Vec4Access, memory_scalar};
+use crate::element::{Packing, Vec4Access, memory_scalar};
 
 /// A buffer that has no place yet: what the memory planner places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +36,8 @@ pub(crate) struct Buffer {
     pub name: String,
     /// The type of its elements.
     pub element: Storage,
-    /// What added to numbers of 8 bits gives the elements, if they are stored as such, four to a word.
-    pub packed: Option<i32>,
+    /// How its elements are numbers of 8 bits, if they are.
+    pub packed: Option<Packing>,
     /// Size in bytes.
     pub bytes: Dim,
     /// What it holds.
@@ -53,7 +53,7 @@ impl Buffer {
     /// How four neighbouring elements are loaded and stored at once.
     pub(crate) fn fours(&self) -> Vec4Access {
         match self.packed {
-            Some(from) => Vec4Access::of_bytes(self.element, from != 0),
+            Some(packing) => Vec4Access::of_bytes(self.element, packing),
             None => Vec4Access::of(self.element),
         }
     }

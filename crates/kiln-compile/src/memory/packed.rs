@@ -6,6 +6,7 @@ use kiln_graph::{Data, Dim, Tensor};
 use kiln_plan::{Layout, Storage};
 
 use super::buffer::BufferId;
+use crate::element::{Packing, WordOf};
 use crate::layout;
 use crate::passes::constant::bytes_from;
 
@@ -29,6 +30,8 @@ pub(crate) struct PackedShape {
     pub k_axes: Vec<usize>,
     /// Columns of a tile, in elements.
     pub width: usize,
+    /// What words of 8-bit numbers are made of.
+    pub word_of: WordOf,
 }
 
 /// Panels that can be bound at once.
@@ -60,8 +63,8 @@ pub(crate) struct Panels {
     pub bytes: Vec<u8>,
     /// Bytes of an element.
     pub element: usize,
-    /// What added to numbers of 8 bits gives the elements, if they are stored as such.
-    pub packed: Option<i32>,
+    /// How they are numbers of 8 bits, if they are.
+    pub packed: Option<Packing>,
 }
 
 /// A constant as panels, of whole numbers of 8 bits where it is made of such; nothing if its elements do not fit the type
@@ -70,7 +73,7 @@ pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape
     let (bytes, packed) = match (element, tensor.data()) {
         (Storage::F16, Data::F16(v)) => (panels(v, tensor.shape(), shape, half::f16::ZERO), None),
         _ => match pack_bytes(tensor, element, shape) {
-            Some((bytes, from)) => (bytes, Some(from)),
+            Some((bytes, from)) => (bytes, Some(Packing { from, word_of: shape.word_of })),
             None => (panels(&words(tensor)?, tensor.shape(), shape, 0), None),
         },
     };
@@ -78,7 +81,7 @@ pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape
     Some(Panels { bytes, element, packed })
 }
 
-/// Columns come in fours, so a word has four neighbouring ones.
+/// Columns come in fours, so a word has four neighbouring ones; terms do, too, if it is to have these.
 fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<(Vec<u8>, i32)> {
     if !matches!(element, Storage::F32 | Storage::I32) {
         return None;
@@ -86,7 +89,14 @@ fn pack_bytes(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<
     let from = bytes_from(tensor)?;
     let byte = |number: f64| (number - f64::from(from)) as i8;
     let bytes: Vec<i8> = tensor.to_f64().into_iter().map(byte).collect();
-    Some((panels(&bytes, tensor.shape(), shape, byte(0.0)), from))
+    let bytes = panels(&bytes, tensor.shape(), shape, byte(0.0));
+    Some((if shape.word_of == WordOf::Terms { words_of_terms(&bytes, shape.width) } else { bytes }, from))
+}
+
+/// From lines of terms, each with `width` columns, to lines of words of four terms of a column.
+fn words_of_terms(bytes: &[u8], width: usize) -> Vec<u8> {
+    let lines = bytes.chunks_exact(4 * width.max(1));
+    lines.flat_map(|four| (0..4 * width).map(|i| four[i % 4 * width + i / 4])).collect()
 }
 
 /// `[group][tile][k][columns of the tile]`

@@ -17,7 +17,14 @@ pub(crate) fn bytes_from(tensor: &Tensor) -> Option<i32> {
         Data::F32(values) => values.iter().all(|x| fits(f64::from(*x))),
         _ => tensor.to_f64().into_iter().all(fits),
     };
-    all.then_some(if low >= -128.0 && high <= 127.0 { 0 } else { low as i32 + 128 })
+    if all { bytes_from_range((low as i64, high as i64)) } else { None }
+}
+
+/// The same for whole numbers in a range.
+pub(crate) fn bytes_from_range((low, high): (i64, i64)) -> Option<i32> {
+    let (low, high) = (low.min(0), high.max(0));
+    let from = if low >= -128 && high <= 127 { 0 } else { low.checked_add(128)? };
+    if high.checked_sub(low)? <= 255 { i32::try_from(from).ok() } else { None }
 }
 
 /// A float tensor of type `dtype`; `None` for other types or a wrong number of values.

@@ -126,8 +126,9 @@ fn evaluated(graph: &Graph, id: ValueId, left: &mut usize) -> Option<Tensor> {
     if size <= before.max(MAX_GROWTH) { evaluate(&node.op, &inputs) } else { None }
 }
 
-/// Smallest and largest value of integers of at most 16 bits, and of what differences of such can be.
-pub(super) fn range(graph: &Graph, id: ValueId) -> Option<(i64, i64)> {
+/// Smallest and largest value of integers of at most 16 bits, of what differences of such can be, and of floats that are
+/// such.
+pub(crate) fn range(graph: &Graph, id: ValueId) -> Option<(i64, i64)> {
     range_within(graph, id, DEPTH, &mut { MOST_NODES })
 }
 
@@ -146,7 +147,7 @@ fn range_within(graph: &Graph, id: ValueId, depth: usize, left: &mut usize) -> O
     let mut of = |n: usize| range_within(graph, *node.inputs.get(n)?, depth, left);
     if let Op::Cast(_) = node.op {
         let from = graph.ty(*node.inputs.first()?).dtype;
-        if from.is_float() || dtype != DType::I32 { None } else { of(0) }
+        if from.is_float() || !matches!(dtype, DType::I32 | DType::F32) { None } else { of(0) }
     } else if let Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice(_) = node.op {
         of(0)
     } else if let Op::Binary(BinaryOp::Sub) = node.op {

@@ -10,7 +10,7 @@ pub mod common;
 pub(crate) mod constant;
 pub mod dead_code;
 pub mod decompose;
-mod dequantized;
+pub(crate) mod dequantized;
 pub mod elementary;
 pub mod fold;
 pub mod freeze;

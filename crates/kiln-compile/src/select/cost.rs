@@ -2,7 +2,7 @@
 //! another and shown to people, never with a clock.
 
 use crate::kernels::family::Estimate;
-use crate::target::{DeviceClass, Target};
+use crate::target::{CORE_LANES, DeviceClass, Target};
 
 /// What a device takes, in nanoseconds.
 struct Rates {
@@ -19,19 +19,18 @@ struct Rates {
 /// Lanes of a vector register of a CPU.
 const CPU_LANES: f64 = 8.0;
 
-/// Invocations that keep a middle-sized card busy.
-const GPU_LANES: f64 = 16_384.0;
-
-fn rates(class: DeviceClass) -> Rates {
-    match class {
+fn rates(target: &Target) -> Rates {
+    match target.class {
         DeviceClass::Cpu => Rates { launch: 30_000.0, lanes: CPU_LANES, work: 1.0, byte: 0.05 },
-        DeviceClass::Gpu => Rates { launch: 5_000.0, lanes: GPU_LANES, work: 3.0, byte: 0.002 },
+        DeviceClass::Gpu => {
+            Rates { launch: 5_000.0, lanes: f64::from(target.cores * CORE_LANES), work: 3.0, byte: 0.002 }
+        }
     }
 }
 
 /// Nanoseconds that a candidate is estimated to take. A GPU that is not full takes as long as one that is.
 pub(crate) fn time(estimate: &Estimate, target: &Target) -> f64 {
-    let rates = rates(target.class);
+    let rates = rates(target);
     let waves = estimate.invocations / rates.lanes;
     let waves = match target.class {
         DeviceClass::Cpu => waves,

@@ -1,0 +1,151 @@
+//! Tiles that a workgroup computes through workgroup memory: their sizes, what they demand, and what they cost on a GPU.
+
+use super::family::{Estimate, Knobs, float};
+use super::problem::ceil_div;
+use crate::target::{CORE_LANES, Target};
+
+/// A tile of a workgroup, see `shaders/workgroup_tile.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WorkgroupTile {
+    /// Rows.
+    pub m: u32,
+    /// Columns, in elements.
+    pub n: u32,
+    /// Terms that are in workgroup memory at a time.
+    pub k: u32,
+    /// Rows of an invocation: 4 or 8.
+    pub rows_of: u32,
+    /// Column vectors of an invocation: 1 or 2.
+    pub vectors_of: u32,
+    /// Whether operands are whole numbers of 8 bits, of which four are multiplied at once.
+    pub dot4: bool,
+}
+
+/// Loop iterations of an invocation that no formula counts: over its rows in the end, and over the table of taps.
+const MORE_ITERATIONS: i64 = 16;
+
+/// What a load of a vector from workgroup memory takes beside a multiply-add of vectors. With 4x4 elements an invocation,
+/// workgroup memory limits NVIDIA's cards to half of their peak, and with 8x8 it is just as fast.
+const SHARED_LOAD: f64 = 4.0;
+
+/// What a load of a vector from memory takes, with its address, and with its way into workgroup memory.
+const STAGED_VECTOR: f64 = 12.0;
+
+/// What a barrier takes.
+const BARRIER: f64 = 10.0;
+
+const fn tile(sizes: [u32; 3], rows_of: u32, vectors_of: u32) -> WorkgroupTile {
+    let [m, n, k] = sizes;
+    WorkgroupTile { m, n, k, rows_of, vectors_of, dot4: false }
+}
+
+/// The tiles that are candidates: of floats, with few terms at a time for few channels, then more. Larger ones than 4x4 an
+/// invocation need 256 invocations, or compilers for Intel's cards spill; see `benches/README.md`.
+const TILES: [WorkgroupTile; 17] = [
+    tile([64, 64, 16], 4, 1),
+    tile([64, 64, 8], 4, 1),
+    tile([64, 64, 32], 4, 1),
+    tile([128, 128, 8], 8, 2),
+    tile([128, 128, 16], 8, 2),
+    tile([128, 64, 16], 8, 1),
+    tile([64, 128, 16], 8, 1),
+    tile([32, 128, 16], 4, 2),
+    tile([256, 32, 8], 8, 1),
+    tile([64, 32, 16], 4, 1),
+    tile([64, 32, 8], 4, 1),
+    tile([32, 64, 16], 4, 1),
+    tile([32, 32, 16], 4, 1),
+    tile([32, 32, 8], 4, 1),
+    tile([32, 32, 32], 4, 1),
+    tile([256, 16, 8], 4, 1),
+    tile([64, 16, 16], 4, 1),
+];
+
+impl WorkgroupTile {
+    /// All tiles for operands that are floats or integers of 32 bits, or, with `dot4`, of 8: these take a quarter of the
+    /// workgroup memory, so more terms fit.
+    pub(crate) fn all(dot4: bool) -> Vec<Self> {
+        if !dot4 {
+            return TILES.to_vec();
+        }
+        let usual = TILES.into_iter().filter(|tile| tile.k == 16);
+        usual.flat_map(|tile| [16, 32].map(|k| Self { k, dot4, ..tile })).collect()
+    }
+
+    /// As parameters.
+    pub(crate) fn knobs(self) -> Knobs {
+        let knobs = [
+            ("tile_m", i64::from(self.m)),
+            ("tile_n", i64::from(self.n)),
+            ("tile_k", i64::from(self.k)),
+            ("lanes", i64::from(self.invocations())),
+            ("rows_of", i64::from(self.rows_of)),
+            ("vectors_of", i64::from(self.vectors_of)),
+        ];
+        let knobs = Knobs::new(knobs);
+        if self.dot4 { knobs.with("dot4", 1) } else { knobs }
+    }
+
+    /// The tile with these parameters, if they are of one.
+    pub(crate) fn of(knobs: &Knobs) -> Option<Self> {
+        let get = |name| u32::try_from(knobs.get(name)).unwrap_or(0);
+        let k = get("tile_k");
+        let (rows_of, vectors_of) = (get("rows_of").max(1), get("vectors_of").max(1));
+        let dot4 = knobs.get("dot4") == 1;
+        (k > 0).then(|| Self { m: get("tile_m"), n: get("tile_n"), k, rows_of, vectors_of, dot4 })
+    }
+
+    /// Invocations of the workgroup.
+    pub(crate) fn invocations(self) -> u32 {
+        self.m * self.n / (4 * self.rows_of * self.vectors_of)
+    }
+
+    /// Lines of either part in workgroup memory: terms, or words of four of them.
+    fn lines(self) -> u32 {
+        if self.dot4 { self.k / 4 } else { self.k }
+    }
+
+    /// Bytes of workgroup memory; a line of the left part has a vector more, and a table of taps has 4 bytes for each.
+    pub(crate) fn workgroup_memory(self) -> u32 {
+        self.lines() * 4 * (self.m + 4 + self.n)
+    }
+
+    /// Loop iterations of an invocation for so many times `k` terms.
+    pub(crate) fn iterations(self, times: i64) -> i64 {
+        times.saturating_mul(i64::from(self.lines()) + 1).saturating_add(MORE_ITERATIONS)
+    }
+
+    /// How many times `k` terms it takes for `vectors` vectors of four terms.
+    pub(crate) fn times(self, vectors: i64) -> i64 {
+        ceil_div(vectors, i64::from(self.k / 4))
+    }
+
+    /// What a product of `rows` rows and `columns` columns of vectors takes on a GPU, of which each element is the sum of
+    /// `times` times `k` terms, `products` times. Tiles are dealt to the cores, of which the last ones leave some idle; a core
+    /// with fewer invocations than it has lanes is not faster. `invocations` are those that would take as long if all cores
+    /// had as many.
+    pub(crate) fn cost(self, target: &Target, sizes: [i64; 2], times: i64, products: i64) -> Estimate {
+        let [rows, columns] = sizes;
+        let (rows_of, vectors_of) = (f64::from(self.rows_of), f64::from(self.vectors_of));
+        let lines = f64::from(self.lines());
+        let moved = if self.dot4 { vectors_of } else { 0.0 };
+        let multiplied = lines * (rows_of * vectors_of + moved);
+        let loaded = lines * SHARED_LOAD * (rows_of / 4.0 + vectors_of);
+        let invocations = f64::from(self.invocations());
+        let staged = (f64::from(self.m * self.k / 4) + lines * f64::from(self.n / 4)) / invocations;
+        let step = multiplied.max(loaded) + STAGED_VECTOR * staged + BARRIER;
+        let row_tiles = ceil_div(rows, i64::from(self.m)).max(1);
+        let column_tiles = ceil_div(columns, i64::from(self.n / 4)).max(1);
+        let tiles = row_tiles.saturating_mul(column_tiles).saturating_mul(products.max(1));
+        let cores = i64::from(target.cores).max(1);
+        let of_core =
+            ceil_div(tiles, cores).saturating_mul(i64::from(self.invocations())).max(i64::from(CORE_LANES));
+        let stored = STAGED_VECTOR * rows_of * vectors_of;
+        Estimate {
+            launches: 1,
+            invocations: float(of_core.saturating_mul(cores)),
+            work: float(times) * step + stored,
+            bytes: 0.0,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Tiles of matrix products and convolutions: each that the target admits, on shapes that none of them divides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kiln::graph::{DType, Graph, Precision, Tensor, evaluate, text};
+use kiln::{Compiled, Options, Target};
+use kiln_graph::compare::apart;
+
+use crate::machine::{Machine, answers};
+use crate::numbers::noise;
+
+/// Windows with strides, dilations, groups, zeros between elements, in one to three dimensions; few channels, whose taps are
+/// one loop; weights that are known and such that are not.
+const CONVOLUTIONS: &str = "graph convolutions
+input %x : f32[2, 24, 9, 11]
+input %image : f32[2, 3, 17, 15]
+input %line : f32[2, 20, 31]
+input %volume : f32[1, 8, 4, 5, 6]
+input %thin : f32[1, 2, 5, 6, 7]
+input %given : f32[12, 24, 3, 3]
+state @plain : f32[40, 24, 3, 3] = fill(0)
+state @bias : f32[40, 1, 1] = fill(0)
+state @grouped : f32[32, 12, 3, 3] = fill(0)
+state @point : f32[7, 24, 1, 1] = fill(0)
+state @dilated : f32[20, 24, 3, 2] = fill(0)
+state @transposed : f32[12, 24, 4, 4] = fill(0)
+state @stem : f32[20, 3, 5, 5] = fill(0)
+state @along : f32[36, 20, 5] = fill(0)
+state @deep : f32[12, 8, 2, 3, 3] = fill(0)
+state @deep_stem : f32[9, 2, 3, 2, 3] = fill(0)
+%a = conv(%x, @plain) pads=[[1, 1], [1, 1]] strides=[2, 1]
+%a_biased = add(%a, @bias)
+%a_relu = relu(%a_biased)
+%b = conv(%x, @grouped) pads=[[0, 2], [1, 1]] groups=2
+%c = conv(%x, @point)
+%d = conv(%x, @dilated) dilations=[2, 3]
+%e = conv(%x, @transposed) pads=[[2, 2], [2, 2]] input_dilations=[2, 2]
+%f = conv(%image, @stem) pads=[[2, 2], [2, 2]] strides=[2, 2] dilations=[1, 2]
+%g = conv(%line, @along) pads=[[2, 2]]
+%h = conv(%volume, @deep) pads=[[1, 0], [1, 1], [1, 1]]
+%i = conv(%thin, @deep_stem) pads=[[1, 1], [1, 1], [0, 0]] strides=[1, 2, 1]
+%j = conv(%x, %given) pads=[[1, 1], [1, 1]]
+output a = %a_relu
+output b = %b
+output c = %c
+output d = %d
+output e = %e
+output f = %f
+output g = %g
+output h = %h
+output i = %i
+output j = %j
+";
+
+/// A right matrix that is known, one that is not, and sums that are split.
+const PRODUCTS: &str = "graph products
+input %x : f32[3, 33, 50]
+input %y : f32[3, 50, 24]
+input %long : f32[2, 5000]
+state @w : f32[50, 70] = fill(0)
+state @column : f32[5000, 6] = fill(0)
+%a = matmul(%x, @w)
+%b = matmul(%x, %y)
+%c = matmul(%long, @column)
+output a = %a
+output b = %b
+output c = %c
+";
+
+/// Numbers of 8 bits without a sign, from which something is subtracted, times such with one.
+const WHOLE: &str = "graph whole
+input %x : u8[2, 20, 9, 7]
+input %rows : i8[3, 33, 50]
+const @zero : i32[] = [117]
+const @scale : f32[] = [0.5]
+state @w : f32[13, 20, 3, 3] = fill(0)
+state @stem : f32[6, 4, 3, 3] = fill(0)
+state @bias : f32[13, 1, 1] = fill(0)
+state @matrix : f32[50, 21] = fill(0)
+%wide = cast(%x) to=i32
+%moved = sub(%wide, @zero)
+%float = cast(%moved) to=f32
+%a = conv(%float, @w) pads=[[1, 1], [2, 0]]
+%a_scaled = mul(%a, @scale)
+%b = conv(%float, @w) pads=[[1, 1], [1, 1]] strides=[2, 2]
+%b_biased = add(%b, @bias)
+%first = slice(%float) axes=[[1, 3, 4, 1]]
+%c = conv(%first, @stem)
+%float_rows = cast(%rows) to=f32
+%d = matmul(%float_rows, @matrix)
+output a = %a_scaled
+output b = %b_biased
+output c = %c
+output d = %d
+";
+
+/// The graph with weights: noise, or whole numbers of 8 bits with a sign.
+fn graph(source: &str, whole: bool) -> Graph {
+    let mut graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
+    for (seed, id) in graph.states().to_vec().into_iter().enumerate() {
+        let shape = graph.ty(id).static_shape().expect("a state has numbers as sizes");
+        let numbers = noise(seed as u64, shape.iter().product());
+        let own: Vec<f64> =
+            numbers.into_iter().map(|x| if whole { (x * 127.0).round() } else { x }).collect();
+        let tensor = Tensor::of_numbers(shape, &own, graph.ty(id).dtype).expect("as many as the shape says");
+        graph.set_state(id, tensor).expect("of the state's type");
+    }
+    graph
+}
+
+fn given(graph: &Graph) -> BTreeMap<String, Tensor> {
+    let one = |(seed, id): (usize, &kiln::graph::ValueId)| {
+        let ty = graph.ty(*id);
+        let shape = ty.static_shape().expect("numbers");
+        let numbers = noise(100 + seed as u64, shape.iter().product());
+        let own: Vec<f64> = match ty.dtype {
+            DType::U8 => numbers.into_iter().map(|x| (x.abs() * 255.0).round()).collect(),
+            DType::I8 => numbers.into_iter().map(|x| (x * 128.0).round().min(127.0)).collect(),
+            _ => numbers,
+        };
+        let tensor = Tensor::of_numbers(shape, &own, ty.dtype).expect("as many as the shape says");
+        (graph.value(*id).name.clone(), tensor)
+    };
+    graph.inputs().iter().enumerate().map(one).collect()
+}
+
+fn compiled(graph: &Graph, target: &Target, pin: Option<&str>) -> Compiled {
+    let mut options = Options { target: target.clone(), ..Options::default() };
+    options.preferences.pinned.extend(pin.map(|choice| ("*".to_owned(), choice.to_owned())));
+    kiln::compile(graph, &options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The admitted candidates of a family for any layer: those that multiply words of numbers of 8 bits, or the others.
+fn candidates(compiled: &Compiled, family: &str, of_words: bool) -> BTreeSet<String> {
+    let all = compiled.programs[0].selections.iter().flat_map(|selection| &selection.candidates);
+    let admitted = all.filter(|c| c.refusal.is_none() && c.choice.family == family);
+    admitted.filter(|c| (c.choice.knobs.get("dot4") == 1) == of_words).map(|c| c.choice.to_string()).collect()
+}
+
+/// Computes all outputs with each candidate where it is one, and holds them against the evaluator.
+fn check(source: &str, family: &str, whole: bool, at_least: usize) {
+    let machine = Machine::open();
+    let graph = graph(source, whole);
+    let given = given(&graph);
+    let wanted = evaluate(&graph, &given, Precision::F64).expect("values");
+    let targets = [machine.target.clone(), Target::gpu_subgroups()];
+    let mut done = BTreeSet::new();
+    for target in targets.map(|t| Target { max_loop_iterations: machine.target.max_loop_iterations, ..t }) {
+        let more = candidates(&compiled(&graph, &target, None), family, whole);
+        for choice in more.difference(&done) {
+            let compiled = compiled(&graph, &target, Some(choice));
+            let chosen = compiled.programs[0].selections.iter().map(|s| s.choice().to_string());
+            assert!(chosen.into_iter().any(|c| c == *choice), "{choice} is not chosen");
+            let found = answers(&mut machine.load(&compiled).expect("a session"), &given).expect("a run");
+            for (name, wanted) in wanted.outputs() {
+                let difference = apart(&wanted.to_f64(), &found[name].to_f64(), 1e-3);
+                let most = if whole { 0.0 } else { 1e-5 };
+                assert!(difference <= most, "{name} by {choice} is off by {difference:e}");
+            }
+        }
+        done.extend(more);
+    }
+    assert!(done.len() >= at_least, "only {} candidates", done.len());
+}
+
+#[test]
+fn tiles_of_convolutions() {
+    check(CONVOLUTIONS, "implicit_gemm", false, 17);
+}
+
+#[test]
+fn tiles_of_matrix_products() {
+    check(PRODUCTS, "matmul", false, 17);
+}
+
+/// Words of four whole numbers are multiplied on GPUs, and all sums are exact.
+#[test]
+fn tiles_of_whole_numbers() {
+    let compiled = compiled(&graph(WHOLE, true), &Target::gpu(), None);
+    let chosen = compiled.programs[0].selections.iter().filter(|s| s.problem.admits_dot4(1));
+    assert_eq!(chosen.filter(|s| s.choice().knobs.get("dot4") == 1).count(), 4);
+    check(WHOLE, "implicit_gemm", true, 18);
+    check(WHOLE, "matmul", true, 18);
+}
