@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use kiln::graph::Tensor;
 use kiln::{Compiled, Device, DeviceOptions, HostTensor, Plan, Session, Target};
@@ -23,8 +24,20 @@ impl Machine {
     /// The plan on the device.
     pub(crate) fn load(&self, compiled: &Compiled) -> Result<Session, String> {
         let plan = Plan::read(&compiled.plan.to_bytes().map_err(text)?).map_err(text)?;
-        Session::load(&self.device, &plan).map_err(text)
+        load(&self.device, &plan)
     }
+}
+
+/// A plan on a device. Where KILN_KERNELS names a folder, its kernels are written there, for other compilers of WGSL.
+pub(crate) fn load(device: &Device, plan: &Plan) -> Result<Session, String> {
+    if let Some(folder) = std::env::var_os("KILN_KERNELS").map(PathBuf::from) {
+        std::fs::create_dir_all(&folder).map_err(text)?;
+        for shader in &plan.shaders {
+            let name = format!("{:08x}_{}.wgsl", crc32fast::hash(shader.wgsl.as_bytes()), shader.wgsl.len());
+            std::fs::write(folder.join(name), &shader.wgsl).map_err(text)?;
+        }
+    }
+    Session::load(device, plan).map_err(text)
 }
 
 /// Tensors as the device takes them.
