@@ -12,6 +12,10 @@
 // whether neighbouring taps and their channels are neighbours in memory.
 //% from "subgroup_entry" import entry
 //% from "broadcast" import accumulators, any, step, finish
+//% if batch_innermost and not single_lane
+// Tint does not know that all invocations of a subgroup see the same `subgroupAny`.
+diagnostic(off, subgroup_uniformity);
+//% endif
 //% include "product"
 
 //% include "functions"

@@ -10,13 +10,14 @@ use crate::machine::{Machine, answers};
 use crate::numbers::noise;
 
 /// Windows with strides, dilations, groups, zeros between elements, in one to three dimensions; few channels, whose taps are
-/// one loop; weights that are known and such that are not.
+/// one loop; weights that are known and such that are not; images that are mostly edges.
 const CONVOLUTIONS: &str = "graph convolutions
 input %x : f32[2, 24, 9, 11]
 input %image : f32[2, 3, 17, 15]
 input %line : f32[2, 20, 31]
 input %volume : f32[1, 8, 4, 5, 6]
 input %thin : f32[1, 2, 5, 6, 7]
+input %small : f32[40, 8, 2, 2]
 input %given : f32[12, 24, 3, 3]
 state @plain : f32[40, 24, 3, 3] = fill(0)
 state @bias : f32[40, 1, 1] = fill(0)
@@ -25,6 +26,7 @@ state @point : f32[7, 24, 1, 1] = fill(0)
 state @dilated : f32[20, 24, 3, 2] = fill(0)
 state @transposed : f32[12, 24, 4, 4] = fill(0)
 state @stem : f32[20, 3, 5, 5] = fill(0)
+state @edges : f32[12, 8, 3, 3] = fill(0)
 state @along : f32[36, 20, 5] = fill(0)
 state @deep : f32[12, 8, 2, 3, 3] = fill(0)
 state @deep_stem : f32[9, 2, 3, 2, 3] = fill(0)
@@ -40,6 +42,7 @@ state @deep_stem : f32[9, 2, 3, 2, 3] = fill(0)
 %h = conv(%volume, @deep) pads=[[1, 0], [1, 1], [1, 1]]
 %i = conv(%thin, @deep_stem) pads=[[1, 1], [1, 1], [0, 0]] strides=[1, 2, 1]
 %j = conv(%x, %given) pads=[[1, 1], [1, 1]]
+%k = conv(%small, @edges) pads=[[1, 1], [1, 1]]
 output a = %a_relu
 output b = %b
 output c = %c
@@ -50,6 +53,7 @@ output g = %g
 output h = %h
 output i = %i
 output j = %j
+output k = %k
 ";
 
 /// A right matrix that is known, one that is not, and sums that are split.

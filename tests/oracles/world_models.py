@@ -166,7 +166,8 @@ MODELS = [
           sizes(("N", "T", "H", "W"), (1, 8, 64, 64), (2, 4, 48, 64), (1, 6, 80, 40)), calibrated=False),
     Model("swin_t", lambda: torchvision.models.swin_t(**WITHOUT), IMAGE, ANY),
     Model("swin_v2_t", lambda: torchvision.models.swin_v2_t(**WITHOUT), IMAGE, ANY),
-    Model("maxvit_t", lambda: torchvision.models.maxvit_t(**WITHOUT), SQUARE, BATCHES),
+    # ONNX Runtime's answers move by 3e-4 when inputs move by 6e-8.
+    Model("maxvit_t", lambda: torchvision.models.maxvit_t(**WITHOUT), SQUARE, BATCHES, tolerance=5e-3),
     Model("vit_b_16", lambda: torchvision.models.vit_b_16(**WITHOUT), SQUARE, BATCHES),
 ]
 
