@@ -41,7 +41,7 @@
 //% endfor
 //% endfor
 //% endmacro
-/*% macro any(name, rest) %*/${ "" if single_lane else "subgroupAny" }(/*% for r in range(row_vectors) %*/${ name ~ r ~ rest }${ "" if loop.last else " || " }/*% endfor %*/)/*% endmacro %*/
+/*% macro any(name, rest) %*/${ "" if single_lane else "subgroupAny" }(/*% for r in range(row_vectors) %*/(${ name ~ r ~ rest })${ "" if loop.last else " | " }/*% endfor %*/)/*% endmacro %*/
 //% macro finish()
 //% if residue_classes
 //% for r in range(row_vectors * lanes)

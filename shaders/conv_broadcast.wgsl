@@ -121,9 +121,9 @@ ${ accumulators() }
     for (var j = 0; j < params.kernel_w * params.depth; j++) {
 //% for s in range(row_vectors)
       let near_${ s } = ow_${ s } * params.depth + j;
-      let inside_${ s } = near_${ s } >= 0 && near_${ s } < params.in_w * params.depth && h_${ s } >= 0
+      let inside_${ s } = (near_${ s } >= 0) & (near_${ s } < params.in_w * params.depth) & (h_${ s } >= 0)
 //% if deep
-        && d_${ s } >= 0
+        & (d_${ s } >= 0)
 //% endif
       ;
       let from_${ s } = select(0, line_${ s } * params.depth + params.x_base + near_${ s }, inside_${ s });
@@ -141,9 +141,9 @@ ${ step("w", "at") }
 //% endif
 //% for s in range(row_vectors)
       let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if residue_classes else "kw * params.dilation_w" }, params.step_w, params.in_w);
-      let inside_${ s } = v_${ s } >= 0 && h_${ s } >= 0
+      let inside_${ s } = (v_${ s } >= 0) & (h_${ s } >= 0)
 //% if deep
-        && d_${ s } >= 0
+        & (d_${ s } >= 0)
 //% endif
       ;
       let near_${ s } = select(0, (line_${ s } + v_${ s }) * params.x_step + first_in, inside_${ s });

@@ -31,10 +31,10 @@ ${ element }${ store }
 //% endfor
   for (var kh = 0; kh < params.kernel_h; kh++) {
     let h = oh * params.stride_h + kh * params.dilation_h - params.pad_h;
-    let inside = h >= 0 && h < params.in_h;
+    let inside = (h >= 0) & (h < params.in_h);
     let line = (n * params.in_h + h) * params.in_w;
 //% for u in range((run - 1) * stride + width)
-    let in_${ u } = inside && left + ${ u } >= 0 && left + ${ u } < params.in_w;
+    let in_${ u } = inside & (left + ${ u } >= 0) & (left + ${ u } < params.in_w);
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
     let x_${ u } = select(vec4<${ number }>(), ${ wide[0] }(x[at_${ u }]), in_${ u });
 //% endfor

@@ -80,7 +80,7 @@ ${ entry("number", "y") }
 //% if deep
     let d_${ s } = tap(od * params.stride_d + tap_d_${ s }, params.step_d, params.in_d);
     let start_${ s } = ((image * params.in_d + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
-    let there_${ s } = h_${ s } >= 0 && d_${ s } >= 0;
+    let there_${ s } = (h_${ s } >= 0) & (d_${ s } >= 0);
 //% else
     let start_${ s } = (image * params.in_h + h_${ s }) * params.in_w;
     let there_${ s } = h_${ s } >= 0;
@@ -89,7 +89,7 @@ ${ entry("number", "y") }
     for (var ow = 0; ow < end; ow += ${ places }) {
 //% endif
 //% for m in range(loads)
-      let use_${ m } = known_${ m } && ow + ahead_${ m } < end;
+      let use_${ m } = known_${ m } & (ow + ahead_${ m } < end);
       let b_${ m } = select(vec4<f32>(), ${ wide[1] }(dy[select(0, (line_start + ow + ahead_${ m }) * params.dy_step + near_${ m }, use_${ m })]), use_${ m });
 //% endfor
 //% for s in range(column_vectors)
@@ -99,7 +99,7 @@ ${ entry("number", "y") }
       let a_${ s }_${ j } = select(vec4<f32>(), ${ wide[0] }(x[select(0, (ow + ${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })]), in_${ s }_${ j });
 //% else
       let w_${ s }_${ j } = tap((ow + ${ j }) * params.stride_w + tap_w_${ s }, params.step_w, params.in_w);
-      let in_${ s }_${ j } = there_${ s } && w_${ s }_${ j } >= 0;
+      let in_${ s }_${ j } = there_${ s } & (w_${ s }_${ j } >= 0);
       let a_${ s }_${ j } = select(vec4<f32>(), ${ wide[0] }(x[select(0, (start_${ s } + w_${ s }_${ j }) * params.x_step + from_${ s }, in_${ s }_${ j })]), in_${ s }_${ j });
 //% endif
 //% endfor
@@ -143,7 +143,7 @@ ${ entry("number", "y") }
 //% for s in range(column_vectors)
   if first_column + ${ s * lanes }u < params.columns {
 //% for r in range(4 * row_vectors)
-    if first_row + ${ r // 4 }u < end_row && first_row * 4u + ${ r }u < params.rows {
+    if (first_row + ${ r // 4 }u < end_row) & (first_row * 4u + ${ r }u < params.rows) {
       out[(part * params.rows + first_row * 4u + ${ r }u) * params.columns + column_${ s }] = sum_${ r }_${ s };
     }
 //% endfor

@@ -32,6 +32,45 @@ fn log_safe(x: ${ T }) -> ${ T } {
   return log(x * select(${ T }(1.0), ${ T }(16777216.0), small)) - select(${ T }(), ${ T }(16.635532), small);
 }
 //% endif
+//% if "quarter" in used
+// A number (at most 10,000) less quarter turns: pi / 2 in three parts, of which the first ones have so few digits that the
+// products are exact (Cody and Waite 1980, as in Cephes).
+fn quarter(x: ${ T }, turns: ${ T }) -> ${ T } {
+  return fma(-turns, ${ T }(7.5497900e-8), fma(-turns, ${ T }(4.8375130e-4), fma(-turns, ${ T }(1.5703125), x)));
+}
+//% endif
+//% if "sine_of" in used
+// The sine of x and so many quarter turns. Drivers' sines may be off by 2^-11. Polynomials between -pi / 4 and pi / 4 are those
+// of Cephes (Moshier 1992), with an error below 2^-23.
+fn sine_of(x: ${ T }, more: i32) -> ${ T } {
+  let turns = round(x * 0.63661975);
+  let r = quarter(x, turns);
+  let place = (${ I }(turns) + more) & ${ I }(3);
+  let z = r * r;
+  let odd = fma(r * z, fma(z, fma(z, ${ T }(-1.9515296e-4), ${ T }(8.3321609e-3)), ${ T }(-0.16666655)), r);
+  let even = fma(z * z, fma(z, fma(z, ${ T }(2.4433157e-5), ${ T }(-1.3887316e-3)), ${ T }(4.1666646e-2)), fma(z, ${ T }(-0.5), ${ T }(1.0)));
+  let size = select(odd, even, (place & ${ I }(1)) == ${ I }(1));
+  return select(size, -size, place >= ${ I }(2));
+}
+//% endif
+//% if "sine" in used
+fn sine(x: ${ T }) -> ${ T } {
+  let angle = turned(x);
+  // Also the sign of zero.
+  return select(sine_of(angle, 0), angle, abs(angle) < ${ T }(1e-4));
+}
+//% endif
+//% if "cosine" in used
+fn cosine(x: ${ T }) -> ${ T } {
+  return sine_of(turned(x), 1);
+}
+//% endif
+//% if "tangent" in used
+fn tangent(x: ${ T }) -> ${ T } {
+  let angle = turned(x);
+  return select(sine_of(angle, 0) / sine_of(angle, 1), angle, abs(angle) < ${ T }(1e-4));
+}
+//% endif
 //% if "turned" in used
 // x less whole turns, since drivers know no sine of large numbers. A number is m 2^e, and the bits of 1 / (2 pi) from place e
 // on, times m, are a fraction of a turn (Payne and Hanek 1983). Where this is exact anyway, it is x itself.
@@ -268,9 +307,15 @@ fn floor_mod${ end }(a: ${ Z }, b: ${ Z }) -> ${ Z } {
 }
 //% endif
 //% endfor
+//% if "remainder_int" in used
+// What % makes of negative numbers is up to the driver, but how it divides is not.
+fn remainder_int(a: ${ I }, b: ${ I }) -> ${ I } {
+  return select(a - a / b * b, ${ I }(), b == ${ I }());
+}
+//% endif
 //% if "floor_mod_int" in used
 fn floor_mod_int(a: ${ I }, b: ${ I }) -> ${ I } {
-  let r = a % b;
+  let r = remainder_int(a, b);
   return select(r, r + b, (r != ${ I }(0)) & ((r < ${ I }(0)) != (b < ${ I }(0))));
 }
 //% endif

@@ -45,7 +45,7 @@ ${ element }${ store }
 //% endif
       for (var kw = 0; kw < params.kernel_w; kw++) {
         let w = ow * params.stride_w + kw * params.dilation_w - params.pad_w;
-        let inside = d >= 0 && d < params.in_d && h >= 0 && h < params.in_h && w >= 0 && w < params.in_w;
+        let inside = (d >= 0) & (d < params.in_d) & (h >= 0) & (h < params.in_h) & (w >= 0) & (w < params.in_w);
         if inside {
           let at = (((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base;
 //% if max

@@ -20,7 +20,7 @@ ${ element }${ store }
 fn window(place: i32, back: i32, stride: i32, dilation: i32, kernel: i32, size: i32) -> vec2<i32> {
   let number = place / stride - back;
   let apart = place - number * stride;
-  let there = number >= 0 && number < size && apart % dilation == 0 && apart / dilation < kernel;
+  let there = (number >= 0) & (number < size) & (apart % dilation == 0) & (apart / dilation < kernel);
   return vec2<i32>(number, select(-1, apart / dilation, there));
 }
 
@@ -81,7 +81,7 @@ fn counted(begin: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
             let g = from_h + jh * params.dilation_h;
             for (var jw = 0; jw < params.kernel_w; jw++) {
               let v = from_w + jw * params.dilation_w;
-              if e >= 0 && e < params.in_d && g >= 0 && g < params.in_h && v >= 0 && v < params.in_w {
+              if (e >= 0) & (e < params.in_d) & (g >= 0) & (g < params.in_h) & (v >= 0) & (v < params.in_w) {
                 let near = ${ wide[1] }(x[u32((((n * params.in_d + e) * params.in_h + g) * params.in_w + v) * params.x_step + params.x_base) + c]);
                 let other = (jd * params.kernel_h + jh) * params.kernel_w + jw;
                 let near_nan = is_nan(near);

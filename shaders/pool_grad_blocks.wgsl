@@ -51,7 +51,7 @@ ${ element }${ store }
   for (var e = d; e < end_d; e++) {
     for (var g = h; g < end_h; g++) {
       for (var v = w; v < end_w; v++) {
-        let inside = e - d < params.kernel_d && g - h < params.kernel_h && v - w < params.kernel_w;
+        let inside = (e - d < params.kernel_d) & (g - h < params.kernel_h) & (v - w < params.kernel_w);
         let tap = select(-1, ((e - d) * params.kernel_h + g - h) * params.kernel_w + v - w, inside);
         let i = u32(((image + e) * params.in_h + g) * params.in_w + v) * params.inner + c;
         store(i, c, element(i, c, select(vec4<f32>(), share, chosen == vec4<i32>(tap))));

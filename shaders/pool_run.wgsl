@@ -39,7 +39,7 @@ ${ element }${ store }
   var lines = 0;
   for (var kh = 0; kh < params.kernel_h; kh++) {
     let h = oh * params.stride_h + kh - params.pad_h;
-    let within = h >= 0 && h < params.in_h;
+    let within = (h >= 0) & (h < params.in_h);
 //% if include_pad
     lines += i32(h < params.in_h + params.end_h);
 //% else
@@ -47,7 +47,7 @@ ${ element }${ store }
 //% endif
     let line = (n * params.in_h + h) * params.in_w;
 //% for u in range((run - 1) * stride + width)
-    let in_${ u } = within && left + ${ u } >= 0 && left + ${ u } < params.in_w;
+    let in_${ u } = within & (left + ${ u } >= 0) & (left + ${ u } < params.in_w);
     let at_${ u } = u32(select(0, (line + left + ${ u }) * params.x_step + params.x_base, in_${ u })) + c;
     let x_${ u } = select(outside, ${ wide[0] }(x[at_${ u }]), in_${ u });
 //% if max

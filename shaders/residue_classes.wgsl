@@ -54,6 +54,6 @@ fn position_in_class(row: u32) -> vec4<i32> {
 fn output_position(row: u32, residue: vec3<i32>) -> u32 {
   let place = position_in_class(row);
   let at = place.xyz * steps_between() + residue;
-  let there = row < params.class_rows && at.x < params.out_d && at.y < params.out_h && at.z < params.out_w;
+  let there = (row < params.class_rows) & (at.x < params.out_d) & (at.y < params.out_h) & (at.z < params.out_w);
   return select(OUTSIDE, u32(((place.w * params.out_d + at.x) * params.out_h + at.y) * params.out_w + at.z), there);
 }

@@ -29,7 +29,7 @@
 //% if d != axis
   index_at += k${ d } * params.index_${ d };
   update_at += k${ d } * params.update_${ d };
-  inside = inside && k${ d } < params.taken_${ d };
+  inside &= k${ d } < params.taken_${ d };
 //% endif
 //% endfor
   var acc = ${ element_type }(data[u32(data_at)]);

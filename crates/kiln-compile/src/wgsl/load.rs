@@ -195,7 +195,7 @@ impl Expression {
             let moved = format!("k{j} - params.b{n}_p{j}");
             let expression = match remap {
                 Remap::Constant { value, .. } => {
-                    inside.push(format!("{name} >= 0 && {name} < {size}"));
+                    inside.push(format!("({name} >= 0) & ({name} < {size})"));
                     fill = Some(*value);
                     moved
                 }
@@ -209,12 +209,17 @@ impl Expression {
                 Remap::Wrap { first, last, .. } => {
                     let left = format!("b{n}_w{j}");
                     self.params.int(&left, own_size.clone() - Dim::from(first + last));
-                    let at = format!("(({moved}) % params.{left} + params.{left}) % params.{left}");
-                    if *first == 0 { at } else { format!("{at} + {first}") }
+                    // What is left of a negative number is up to the driver, so it is counted from the other end.
+                    let (place, apart) = (format!("b{n}_q{j}"), format!("b{n}_r{j}"));
+                    let _ = writeln!(
+                        self.body,
+                        "  let {place} = {moved};\n  let {apart} = select({place}, -1 - {place}, {place} < 0) % params.{left};"
+                    );
+                    format!("select({apart}, params.{left} - 1 - {apart}, {place} < 0) + {first}")
                 }
             };
             let _ = writeln!(self.body, "  let {name} = {expression};");
         }
-        fill.map(|value| (inside.join(" && "), value))
+        fill.map(|value| (inside.join(" & "), value))
     }
 }
