@@ -9,7 +9,8 @@
 // Loop iterations of an invocation: those of Tile::iterations for each tap, or for all taps.
 // Values: params, operands, out_binding, element, store, stored; those of workgroup_tile.wgsl; deep: whether there is a third
 // spatial dimension; meets_zeros: whether there are zeros between input elements (transposed convolution), and
-// residue_classes: whether products with these are skipped, see residue_classes.wgsl; flat_taps; tap_count, for the table.
+// residue_classes: whether products with these are skipped, see residue_classes.wgsl; flat_taps; tap_count, for the table;
+// split: whether sums are parts, of `part_depth` vectors of channels each.
 //% from "workgroup_tile" import declarations, entry, slots, accumulators, right_vector, step, finish, left_slots, right_slots, vectors, of_vector
 //% include "product"
 ${ declarations() }
@@ -38,6 +39,15 @@ ${ entry() }
   let first = first_taps(residue);
   // Where the first tap of the class's first position is.
   let begin = (residue - vec3<i32>(params.pad_d, params.pad_h, params.pad_w) + first) / steps_between();
+//% elif split
+  let number = group.x + group.z * groups.x;
+  let share = number / params.row_tiles;
+  if share >= params.parts {
+    return;
+  }
+  // Rows of a part follow those of the part before.
+  let rows = (share + 1u) * params.rows;
+  let first_row = share * params.rows + number % params.row_tiles * ${ tile_m }u;
 //% else
   let rows = params.rows;
   let first_row = (group.x + group.z * groups.x) * ${ tile_m }u;
@@ -62,7 +72,7 @@ ${ slots() }
   let image_${ s } = place_${ s }.w * params.in_h;
 //% endif
 //% else
-  var place_${ s } = i32(min(first_row + left_row_${ s }, rows - 1u));
+  var place_${ s } = i32(min(first_row + left_row_${ s }, rows - 1u)${ " - share * params.rows" if split });
   let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
   place_${ s } /= params.out_w;
   let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
@@ -156,7 +166,12 @@ ${ step() }
     let inside_${ s } = there_${ s } & (v_${ s } >= 0);
     let near_${ s } = (line_${ s } + v_${ s }) * params.x_step + first_in;
 //% endfor
+//% if split
+    let end = min(i32(share + 1u) * params.part_depth, params.depth);
+    for (var at = i32(share) * params.part_depth; at < end; at += ${ vectors }) {
+//% else
     for (var at = 0; at < params.depth; at += ${ vectors }) {
+//% endif
       let c = at + i32(left_k);
 //% for s in range(left_slots)
       let use_${ s } = inside_${ s } & (c < params.depth);

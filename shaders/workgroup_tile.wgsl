@@ -8,11 +8,12 @@
    different banks. Indices are masked, so that compilers see that they are in bounds and drop naga's checks.
 
    Slot s of an invocation holds on the left the vector `left_k` of row `left_row_s`, on the right the vector
-   `right_column` of line `right_line_s`: of a term, or of four terms where operands are packed.
+   `right_column` of line `right_line_s`: of a term, or of four terms where operands are packed. In an outer product, the
+   vectors of the left matrix are four rows of a term, too: `left_row` of line `left_line_s`.
    Macros: declarations(); entry(); slots(), which declares these places; accumulators(); right_vector(s, at), which loads
    element `at` of w where `known_s`; step(), after which `left_vector_s` and `right_vector_s` are multiplied; finish().
    For kernels: left_slots, right_slots; vectors, of which a step has so many along k; of_vector, lines of each of them.
-   Values: tile_m, tile_n, tile_k, rows_of, vectors_of, invocations; packed: whether words of four whole numbers of 8 bits
+   Values: outer, whether it is an outer product; tile_m, tile_n, tile_k, rows_of, vectors_of, invocations; packed: whether words of four whole numbers of 8 bits
    are multiplied, moved: whether numbers of the left matrix are `left_from` more than what their words say;
    biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
@@ -54,10 +55,17 @@ fn main(
   let own_row = t / ${ column_step }u;
 //% endmacro
 //% macro slots()
+//% if outer
+  let left_row = t % ${ tile_m // 4 }u;
+//% for s in range(left_slots)
+  let left_line_${ s } = t / ${ tile_m // 4 }u + ${ s * (invocations // (tile_m // 4)) }u;
+//% endfor
+//% else
   let left_k = t % ${ vectors }u;
 //% for s in range(left_slots)
   let left_row_${ s } = t / ${ vectors }u + ${ s * (invocations // vectors) }u;
 //% endfor
+//% endif
   let right_column = t % ${ columns }u;
 //% for s in range(right_slots)
   let right_line_${ s } = t / ${ columns }u + ${ s * (invocations // columns) }u;
@@ -89,9 +97,11 @@ fn main(
     workgroupBarrier();
 //% for s in range(left_slots)
 //% if tile_m * vectors < invocations
-    if left_row_${ s } < ${ tile_m }u {
+    if ${ "left_line_" ~ s ~ " < " ~ lines if outer else "left_row_" ~ s ~ " < " ~ tile_m }u {
 //% endif
-//% if packed
+//% if outer
+    left[left_line_${ s }][left_row] = left_vector_${ s };
+//% elif packed
     left[left_k][left_row_${ s } / 4u][left_row_${ s } % 4u] = pack4xI8(vec4<i32>(left_vector_${ s })${ " - params.left_from" if moved else "" });
 //% else
 //% for lane in range(4)

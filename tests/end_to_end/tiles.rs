@@ -10,7 +10,8 @@ use crate::machine::{Machine, answers};
 use crate::numbers::noise;
 
 /// Windows with strides, dilations, groups, zeros between elements, in one to three dimensions; few channels, whose taps are
-/// one loop; weights that are known and such that are not; images that are mostly edges.
+/// one loop; weights that are known and such that are not; images that are mostly edges; sums
+/// that are split.
 const CONVOLUTIONS: &str = "graph convolutions
 input %x : f32[2, 24, 9, 11]
 input %image : f32[2, 3, 17, 15]
@@ -18,6 +19,7 @@ input %line : f32[2, 20, 31]
 input %volume : f32[1, 8, 4, 5, 6]
 input %thin : f32[1, 2, 5, 6, 7]
 input %small : f32[40, 8, 2, 2]
+input %rich : f32[2, 70, 5, 6]
 input %given : f32[12, 24, 3, 3]
 state @plain : f32[40, 24, 3, 3] = fill(0)
 state @bias : f32[40, 1, 1] = fill(0)
@@ -27,6 +29,8 @@ state @dilated : f32[20, 24, 3, 2] = fill(0)
 state @transposed : f32[12, 24, 4, 4] = fill(0)
 state @stem : f32[20, 3, 5, 5] = fill(0)
 state @edges : f32[12, 8, 3, 3] = fill(0)
+state @from_rich : f32[24, 70, 3, 3] = fill(0)
+state @rich_bias : f32[24, 1, 1] = fill(0)
 state @along : f32[36, 20, 5] = fill(0)
 state @deep : f32[12, 8, 2, 3, 3] = fill(0)
 state @deep_stem : f32[9, 2, 3, 2, 3] = fill(0)
@@ -43,6 +47,9 @@ state @deep_stem : f32[9, 2, 3, 2, 3] = fill(0)
 %i = conv(%thin, @deep_stem) pads=[[1, 1], [1, 1], [0, 0]] strides=[1, 2, 1]
 %j = conv(%x, %given) pads=[[1, 1], [1, 1]]
 %k = conv(%small, @edges) pads=[[1, 1], [1, 1]]
+%l = conv(%rich, @from_rich) pads=[[1, 1], [0, 1]]
+%l_biased = add(%l, @rich_bias)
+%l_relu = relu(%l_biased)
 output a = %a_relu
 output b = %b
 output c = %c
@@ -54,6 +61,7 @@ output h = %h
 output i = %i
 output j = %j
 output k = %k
+output l = %l_relu
 ";
 
 /// A right matrix that is known, one that is not, and sums that are split.
@@ -61,14 +69,56 @@ const PRODUCTS: &str = "graph products
 input %x : f32[3, 33, 50]
 input %y : f32[3, 50, 24]
 input %long : f32[2, 5000]
+input %row : f32[1, 300]
 state @w : f32[50, 70] = fill(0)
+state @wide : f32[300, 44] = fill(0)
 state @column : f32[5000, 6] = fill(0)
 %a = matmul(%x, @w)
 %b = matmul(%x, %y)
 %c = matmul(%long, @column)
+%d = matmul(%row, @wide)
+%d_relu = relu(%d)
 output a = %a
 output b = %b
 output c = %c
+output d = %d_relu
+";
+
+/// Gradients of weights: with strides, dilations, groups, zeros between elements, in one to three dimensions, of windows of one
+/// element and of one channel, and of matrix products.
+const GRADIENTS: &str = "graph gradients
+input %x : f32[2, 24, 9, 11]
+input %stem : f32[3, 1, 12, 12]
+input %line : f32[2, 20, 31]
+input %volume : f32[1, 8, 4, 5, 6]
+input %dy_plain : f32[2, 40, 5, 11]
+input %dy_grouped : f32[2, 32, 9, 11]
+input %dy_point : f32[2, 7, 9, 11]
+input %dy_dilated : f32[2, 20, 5, 8]
+input %dy_transposed : f32[2, 12, 18, 22]
+input %dy_stem : f32[3, 10, 12, 12]
+input %dy_line : f32[2, 36, 31]
+input %dy_volume : f32[1, 12, 4, 5, 6]
+input %rows : f32[70, 50]
+input %dy_rows : f32[70, 37]
+%a = conv_grad_weight(%x, %dy_plain) kernel=[3, 3] pads=[[1, 1], [1, 1]] strides=[2, 1]
+%b = conv_grad_weight(%x, %dy_grouped) kernel=[3, 3] pads=[[1, 1], [1, 1]] groups=2
+%c = conv_grad_weight(%x, %dy_point) kernel=[1, 1]
+%d = conv_grad_weight(%x, %dy_dilated) kernel=[3, 2] dilations=[2, 3]
+%e = conv_grad_weight(%x, %dy_transposed) kernel=[4, 4] pads=[[2, 2], [2, 2]] input_dilations=[2, 2]
+%f = conv_grad_weight(%stem, %dy_stem) kernel=[5, 5] pads=[[2, 2], [2, 2]]
+%g = conv_grad_weight(%line, %dy_line) kernel=[5] pads=[[2, 2]]
+%h = conv_grad_weight(%volume, %dy_volume) kernel=[2, 3, 3] pads=[[1, 0], [1, 1], [1, 1]]
+%i = matmul(%dy_rows, %rows) transpose_a
+output a = %a
+output b = %b
+output c = %c
+output d = %d
+output e = %e
+output f = %f
+output g = %g
+output h = %h
+output i = %i
 ";
 
 /// Numbers of 8 bits without a sign, from which something is subtracted, times such with one.
@@ -175,6 +225,11 @@ fn tiles_of_convolutions() {
 #[test]
 fn tiles_of_matrix_products() {
     check(PRODUCTS, "matmul", false, 17);
+}
+
+#[test]
+fn tiles_of_weight_gradients() {
+    check(GRADIENTS, "weight_gradient_tile", false, 20);
 }
 
 /// Words of four whole numbers are multiplied on GPUs, and all sums are exact.

@@ -5,12 +5,14 @@ use kiln_graph::{Dim, product};
 
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
 use super::conv::{ConvShapes, admits_im2col, is_vectorized, per_axis, row_params, three};
-use super::family::{Demands, Estimate, Family, Knobs, OperandLayout};
-use super::problem::{ConvProblem, Operation, Problem, count};
+use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
+use super::parts::sums_in_parts;
+use super::problem::{ConvProblem, Operation, Problem, ceil_div, count};
+use super::reduce::lower_reduction;
 use super::tile::{Products, Tile};
 use crate::error::CompileError;
 use crate::layout::{channels_last, weight_layout};
-use crate::memory::buffer::BufferId;
+use crate::memory::buffer::{BufferId, RowView};
 use crate::memory::packed::PackedShape;
 use crate::target::Target;
 use crate::wgsl::params::Params;
@@ -35,7 +37,14 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let im2col = i64::from(admits_im2col(conv) && conv.group_out > 1);
     let terms = conv.window.taps().saturating_mul(conv.group_in.next_multiple_of(4));
     let dot4 = problem.is_constant(1) && im2col == 0 && problem.admits_dot4(count(terms));
-    Tile::all(target, dot4).into_iter().map(|tile| tile.knobs().with("im2col", im2col)).collect()
+    let variants = |tile: Tile| {
+        let more = parts(problem, conv, target, tile);
+        [1].into_iter().chain(more).map(move |parts| {
+            let knobs = tile.knobs().with("im2col", im2col);
+            if parts > 1 { knobs.with("split_k", parts) } else { knobs }
+        })
+    };
+    Tile::all(target, dot4).into_iter().flat_map(variants).collect()
 }
 
 fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
@@ -54,17 +63,34 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
         OperandLayout::Tensor(weight_layout(rank))
     };
     let conv = if im2col { &conv.over_taps() } else { conv };
-    tile.demands(vec![x, w], times(conv, tile))
+    tile.demands(vec![x, w], times(conv, tile, knobs.get("split_k").max(1)))
+}
+
+/// Into how many parts the sums are worth splitting, by channels, where there are few tiles.
+fn parts(problem: &Problem, conv: &ConvProblem, target: &Target, tile: Tile) -> Option<i64> {
+    if !problem.has_floats() || conv.window.is_dilated() {
+        return None;
+    }
+    let sizes = [conv.window.positions(), count(conv.group_out.div_ceil(4))];
+    tile.parts(target, count(conv.groups), sizes, count(conv.group_in.div_ceil(4)))
+}
+
+/// Vectors of channels of a part.
+fn depth_of_part(conv: &ConvProblem, tile: Tile, parts: i64) -> i64 {
+    let vectors = count(conv.group_in.div_ceil(4));
+    // Whole steps of the tile.
+    ceil_div(tile.times(vectors), parts).saturating_mul(tile.step())
 }
 
 /// How often the loop of a tile runs, with those around it.
-fn times(conv: &ConvProblem, tile: Tile) -> i64 {
+fn times(conv: &ConvProblem, tile: Tile, parts: i64) -> i64 {
     let taps = conv.window.taps();
     if has_flat_taps(conv, tile) {
         return tile.times(count(taps));
     }
     let around = if matches!(tile, Tile::Workgroup(_)) { 0 } else { 2 };
-    count(taps).saturating_mul(tile.times(count(conv.group_in.div_ceil(4))) + around)
+    let vectors = if parts > 1 { depth_of_part(conv, tile, parts) } else { count(conv.group_in.div_ceil(4)) };
+    count(taps).saturating_mul(tile.times(vectors) + around)
 }
 
 /// Taps that a table of a tile has at most, and their places: ten bits for each dimension.
@@ -88,14 +114,21 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let im2col = knobs.get("im2col") == 1;
     let conv = if im2col { &conv.over_taps() } else { conv };
     let tile = Tile::of(knobs);
+    let parts = knobs.get("split_k").max(1);
     let products = Products {
-        count: count(conv.groups),
+        count: count(conv.groups).saturating_mul(parts),
         rows: conv.window.positions(),
         columns: count(conv.group_out.div_ceil(4)),
         terms: count(conv.window.taps() * conv.group_in.next_multiple_of(4)),
-        times: times(conv, tile),
+        times: times(conv, tile, parts),
     };
-    tile.cost(target, &products)
+    let mut estimate = tile.cost(target, &products);
+    if parts > 1 {
+        estimate.launches += 1;
+        let vectors = products.rows.saturating_mul(products.columns).saturating_mul(products.count);
+        estimate.bytes += float(vectors.saturating_mul(16));
+    }
+    estimate
 }
 
 /// Loops of up to so many steps over channels are merged with those over the width of the window.
@@ -107,6 +140,9 @@ struct Gemm {
     tile: Tile,
     /// Whether a step takes several taps.
     flat_taps: bool,
+    /// Into how many parts sums are split, and vectors of channels of each.
+    parts: i64,
+    depth_of_part: i64,
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
@@ -118,7 +154,9 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         return Err(builder.defect("is not a convolution"));
     };
     let flat_taps = if im2col { has_flat_taps(&conv.over_taps(), tile) } else { has_flat_taps(conv, tile) };
-    let gemm = Gemm { shapes, tile, flat_taps };
+    let parts = knobs.get("split_k").max(1);
+    let depth_of_part = depth_of_part(conv, tile, parts);
+    let gemm = Gemm { shapes, tile, flat_taps, parts, depth_of_part };
     gemm.launch(builder)
 }
 
@@ -130,8 +168,15 @@ impl Gemm {
         let column_tiles = columns.div_ceil(tile.width());
         let right = self.right(builder, column_tiles)?;
         let rank = shapes.x.len();
-        let BiasedEpilogue { epilogue, biased, buffers } =
-            builder.biased_epilogue(1, &channels_last(rank), &[rows.buffer, right.buffer])?;
+        let own = [rows.buffer, right.buffer];
+        let (epilogue, biased, buffers, partial) = if self.parts == 1 {
+            let BiasedEpilogue { epilogue, biased, buffers } =
+                builder.biased_epilogue(1, &channels_last(rank), &own)?;
+            (epilogue, biased, buffers, None)
+        } else {
+            let (epilogue, plan) = sums_in_parts(builder, self.parts, &channels_last(rank), own.len() + 1)?;
+            (epilogue, false, own.to_vec(), Some(plan))
+        };
         let positions = shapes.positions();
         let depth = shapes.w[1].div_ceil(4);
         let mut params = shapes.params();
@@ -144,13 +189,6 @@ impl Gemm {
         params.uint("w_tile", right.tile);
         params.uint("w_step", right.step);
         params.uint("w_depth", right.depth);
-        // One loop instead of two pays where the inner one would be short; its checks are made at every step.
-        let merged_loops = depth <= SHORT
-            && !shapes.is_dilated()
-            && shapes.conv.groups == 1
-            && shapes.conv.dilations.last().is_none_or(|d| *d == 1)
-            && (depth == 1 || right.depth == 4 * depth)
-            && rows.step == Dim::from(4 * depth);
         let batch_innermost = self.meets_padding(builder);
         let residue_classes = self.has_residue_classes() || batch_innermost;
         let row_tiles = if residue_classes {
@@ -161,7 +199,7 @@ impl Gemm {
             positions.ceil_div(tile.rows())
         };
         let (deep, meets_zeros) = (rank == 5, shapes.is_dilated() && !residue_classes);
-        let merged_loops = merged_loops && !residue_classes;
+        let merged_loops = !residue_classes && self.merges_loops(&rows, &right);
         let moved = builder.problem.left_from().filter(|from| tile.dot4() && *from != 0);
         if let Some(from) = moved {
             params.int("left_from", i64::from(from));
@@ -169,9 +207,15 @@ impl Gemm {
         let (flat_taps, tap_count) = (self.flat_taps, shapes.taps());
         let values = tile.template_values(minijinja::context! {
             deep, meets_zeros, residue_classes, batch_innermost, biased, merged_loops, flat_taps, tap_count,
-            moved => moved.is_some()
+            moved => moved.is_some(), split => partial.is_some()
         });
-        let workgroups = tile.grid(builder.values, &row_tiles, (column_tiles * shapes.conv.groups).into());
+        if partial.is_some() {
+            params.uint("row_tiles", row_tiles.clone());
+            params.uint("parts", self.parts);
+            params.int("part_depth", self.depth_of_part);
+        }
+        let all_rows = &row_tiles * &self.parts.into();
+        let workgroups = tile.grid(builder.values, &all_rows, (column_tiles * shapes.conv.groups).into());
         let launch = AnchorLaunch {
             template: tile.template("conv_tile", "conv_broadcast"),
             kernel: format!("conv_{}", tile.name()),
@@ -181,8 +225,28 @@ impl Gemm {
             workgroups,
             flops: shapes.flops(),
         };
-        builder.launch_anchor(epilogue, launch);
-        Ok(())
+        let output = epilogue.output.clone();
+        builder.launch_part(epilogue, launch);
+        match partial {
+            Some(plan) => lower_reduction(builder, plan),
+            None => {
+                builder.complete(output);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the loops over the width of the window and over channels are one: that pays where the inner one would be short;
+    /// its checks are made at every step.
+    fn merges_loops(&self, rows: &RowView, right: &Right) -> bool {
+        let shapes = &self.shapes;
+        let depth = shapes.w[1].div_ceil(4);
+        depth <= SHORT
+            && !shapes.is_dilated()
+            && shapes.conv.groups == 1
+            && shapes.conv.dilations.last().is_none_or(|d| *d == 1)
+            && (depth == 1 || right.depth == 4 * depth)
+            && rows.step == Dim::from(4 * depth)
     }
 
     /// Whether the products with the zeros between input elements can be left out.

@@ -5,6 +5,7 @@ use kiln_graph::Dim;
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, LaidOut};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul_split::{Product, parts_of_sums};
+use super::parts::sums_in_parts;
 use super::problem::{MatMulProblem, Operation, Problem, ceil_div};
 use super::reduce::lower_reduction;
 use super::tile::{Products, Tile};
@@ -33,7 +34,11 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
         {
             let split = product.parts(problem);
             let dot4 = is_packed(problem, product) && problem.admits_dot4(product.depth.max);
-            Tile::all(target, dot4).into_iter().map(|tile| tile.knobs().with("split_k", split)).collect()
+            let variants = |tile: Tile| {
+                let more = product.more_parts(problem, target, tile, split);
+                [split].into_iter().chain(more).map(move |parts| tile.knobs().with("split_k", parts))
+            };
+            Tile::all(target, dot4).into_iter().flat_map(variants).collect()
         }
         _ => vec![],
     }
@@ -48,6 +53,15 @@ impl MatMulProblem {
     /// Into how many parts each sum is split.
     pub fn parts(&self, problem: &Problem) -> i64 {
         parts_of_sums(problem, self.depth.max)
+    }
+
+    /// Into how many parts sums are worth splitting on a GPU that has few tiles of these otherwise.
+    fn more_parts(&self, problem: &Problem, target: &Target, tile: Tile, split: i64) -> Option<i64> {
+        let sizes = [self.rows.max, self.columns_of_vectors()];
+        let products = self.batches.max.saturating_mul(split);
+        let vectors = ceil_div(ceil_div(self.depth.max, 4), split);
+        let parts = if problem.has_floats() { tile.parts(target, products, sizes, vectors) } else { None };
+        parts.map(|parts| parts * split)
     }
 
     fn columns_of_vectors(&self) -> i64 {
@@ -156,7 +170,8 @@ fn launch(
         let BiasedEpilogue { epilogue, biased, buffers } = builder.biased_epilogue(axis, &layout, &own)?;
         (epilogue, biased, buffers, None)
     } else {
-        let (epilogue, plan) = product.partial_epilogue(builder, own.len() + 1)?;
+        let (epilogue, plan) =
+            sums_in_parts(builder, product.parts, &row_major(product.rank, 4), own.len() + 1)?;
         (epilogue, false, own.clone(), Some(plan))
     };
     let bias = buffers.get(own.len()).copied();

@@ -4,6 +4,7 @@ use super::builder::{AnchorLaunch, KernelBuilder};
 use super::conv_direct::work_of_a_term;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul_split::Product;
+use super::parts::sums_in_parts;
 use super::problem::{Operation, Problem, ceil_div};
 use super::reduce::lower_reduction;
 use crate::error::CompileError;
@@ -57,7 +58,8 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     let (epilogue, partial) = if product.parts == 1 {
         (builder.epilogue(&row_major(product.rank, 4), &buffers)?, None)
     } else {
-        let (epilogue, plan) = product.partial_epilogue(builder, buffers.len() + 1)?;
+        let (epilogue, plan) =
+            sums_in_parts(builder, product.parts, &row_major(product.rank, 4), buffers.len() + 1)?;
         (epilogue, Some(plan))
     };
     let launch = AnchorLaunch {

@@ -1,28 +1,24 @@
 //! What the kernels of matrix products share, and the split of long sums into parts.
 
-use kiln_graph::ops::ReduceKind;
 use kiln_graph::{Dim, product};
-use kiln_plan::Storage;
 
-use super::builder::{Epilogue, KernelBuilder};
+use super::builder::KernelBuilder;
 use super::family::Knobs;
 use super::problem::{MatMulProblem, Problem, ceil_div};
-use super::reduce::ReductionPlan;
 use crate::error::CompileError;
-use crate::layout::{self, row_major};
-use crate::memory::buffer::{Matrix, View};
-use crate::memory::destination::Output;
-use crate::wgsl::expression::{Addressing, Expression};
+use crate::memory::buffer::Matrix;
 use crate::wgsl::params::Params;
-use crate::wgsl::space::IterationSpace;
 
 /// Most products that are added up one after the other: rounding errors of longer sums add up.
 const LONGEST: i64 = 2048;
 
 /// Into how many parts sums of `depth` products are split, so that none is rounded too often.
 pub(super) fn parts_of_sums(problem: &Problem, depth: i64) -> i64 {
-    let float = problem.operands.iter().all(|operand| matches!(operand.element, Storage::F32 | Storage::F16));
-    if float && depth > 2 * LONGEST { depth / LONGEST + i64::from(depth % LONGEST > 0) } else { 1 }
+    if problem.has_floats() && depth > 2 * LONGEST {
+        depth / LONGEST + i64::from(depth % LONGEST > 0)
+    } else {
+        1
+    }
 }
 
 impl MatMulProblem {
@@ -87,40 +83,5 @@ impl Product {
             params.uint("whole", depth.clone());
             params.uint("part_batches", product(&self.batch));
         }
-    }
-
-    /// The epilogue of the kernels that sum parts, which only stores them, and how they are summed.
-    pub(super) fn partial_epilogue(
-        &self,
-        builder: &mut KernelBuilder<'_, '_>,
-        first_binding: usize,
-    ) -> Result<(Epilogue, ReductionPlan), CompileError> {
-        let anchor = builder.result()?;
-        let ty = builder.values.graph.ty(anchor).clone();
-        let shape: Vec<Dim> = std::iter::once(self.parts.into()).chain(ty.shape.iter().cloned()).collect();
-        let layout = row_major(shape.len(), 4);
-        let space = IterationSpace::new(&shape, &layout);
-        let buffer = builder.scratch("parts", Storage::F32, &layout::elements(&layout, &shape));
-        let addressing = Addressing::default();
-        let code = Expression::new(space.clone(), &[], addressing, first_binding, &[]).finish(
-            "acc",
-            ty.dtype,
-            Storage::F32,
-            ty.dtype,
-            addressing,
-        );
-        let mut strides = layout::strides(&layout, &shape);
-        let step = strides.remove(0);
-        let view = View { buffer, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
-        let plan = ReductionPlan {
-            view,
-            order: (0..self.rank).collect(),
-            loops: vec![(self.parts.into(), step)],
-            count: self.parts.into(),
-            kind: ReduceKind::Sum,
-            flops: product(&shape),
-        };
-        let output = Output::partial(anchor, buffer);
-        Ok((Epilogue { output, space, code, name: String::new() }, plan))
     }
 }

@@ -283,6 +283,11 @@ impl Problem {
         self.operands.iter().all(|operand| fits(operand.element))
     }
 
+    /// Whether all operands are floats in memory.
+    pub fn has_floats(&self) -> bool {
+        self.operands.iter().all(|operand| matches!(operand.element, Storage::F32 | Storage::F16))
+    }
+
     /// Whether both operands are whole numbers of 8 bits, the right ones with a sign, of which sums of so many products
     /// fit 32 bits.
     pub fn admits_dot4(&self, terms: i64) -> bool {

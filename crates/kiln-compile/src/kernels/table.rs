@@ -4,7 +4,7 @@ use super::family::Family;
 use super::{
     arg_reduce, arg_sort, arg_sort_radix, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map,
     matmul, matmul_direct, nonzero, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
-    sum_columns, suppress, weight_gradient, weight_gradient_direct,
+    sum_columns, suppress, weight_gradient, weight_gradient_direct, weight_gradient_tile,
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
@@ -15,6 +15,7 @@ pub(crate) const TABLE: &[&Family] = &[
     &matmul::FAMILY,
     &matmul_direct::FAMILY,
     &weight_gradient::FAMILY,
+    &weight_gradient_tile::FAMILY,
     &weight_gradient_direct::FAMILY,
     &pool::FAMILY,
     &pool_grad::FAMILY,

@@ -139,11 +139,31 @@ impl Tile {
         usize::try_from(4 * self.columns()).unwrap_or(4)
     }
 
+    /// Into how many parts else whole sums are worth splitting, beside not at all.
+    pub(crate) fn parts(self, target: &Target, products: i64, sizes: [i64; 2], vectors: i64) -> Option<i64> {
+        let [rows, columns] = sizes;
+        let parts = match (target.class, self) {
+            (DeviceClass::Gpu, Tile::Workgroup(tile)) => {
+                tile.parts(target, tile.tiles(products, rows, columns), vectors)
+            }
+            (DeviceClass::Gpu | DeviceClass::Cpu, _) => 1,
+        };
+        (parts > 1).then_some(parts)
+    }
+
     /// How often a tile's loop over `vectors` vectors of four along k runs.
     pub(crate) fn times(self, vectors: i64) -> i64 {
         match self {
             Tile::Broadcast { .. } | Tile::Register => vectors,
             Tile::Workgroup(tile) => tile.times(vectors),
+        }
+    }
+
+    /// Vectors of four terms that a tile's loop takes at a time.
+    pub(crate) fn step(self) -> i64 {
+        match self {
+            Tile::Broadcast { .. } | Tile::Register => 1,
+            Tile::Workgroup(tile) => i64::from(tile.k / 4),
         }
     }
 
@@ -205,11 +225,9 @@ impl Tile {
 
     /// `32x64`, in elements; with the terms that are in workgroup memory at a time, `64x64x16`.
     pub(crate) fn name(self) -> String {
-        let area = format!("{}x{}", self.rows(), 4 * self.columns());
         match self {
-            Tile::Broadcast { .. } | Tile::Register => area,
-            Tile::Workgroup(tile) if tile.dot4 => format!("{area}x{}_dot4", tile.k),
-            Tile::Workgroup(tile) => format!("{area}x{}", tile.k),
+            Tile::Broadcast { .. } | Tile::Register => format!("{}x{}", self.rows(), 4 * self.columns()),
+            Tile::Workgroup(tile) => tile.name(),
         }
     }
 
@@ -241,10 +259,7 @@ impl Tile {
             Tile::Register => {
                 minijinja::context! { lanes => 1, row_vectors => 8, column_vectors => 2, single_lane => true, ..others }
             }
-            Tile::Workgroup(WorkgroupTile { m, n, k, rows_of, vectors_of, dot4 }) => minijinja::context! {
-                tile_m => m, tile_n => n, tile_k => k, rows_of, vectors_of, packed => dot4,
-                invocations => self.lanes(), ..others
-            },
+            Tile::Workgroup(tile) => tile.template_values(minijinja::context! { outer => false, ..others }),
         }
     }
 }

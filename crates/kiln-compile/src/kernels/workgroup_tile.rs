@@ -34,6 +34,10 @@ const STAGED_VECTOR: f64 = 12.0;
 /// What a barrier takes.
 const BARRIER: f64 = 10.0;
 
+/// A part of a sum has at least so many times `k` terms, and a sum at most so many parts.
+const SHORTEST_PART: i64 = 4;
+const MOST_PARTS: i64 = 16;
+
 const fn tile(sizes: [u32; 3], rows_of: u32, vectors_of: u32) -> WorkgroupTile {
     let [m, n, k] = sizes;
     WorkgroupTile { m, n, k, rows_of, vectors_of, dot4: false }
@@ -61,7 +65,31 @@ const TILES: [WorkgroupTile; 17] = [
     tile([64, 16, 16], 4, 1),
 ];
 
+/// Tiles of small weights, beside those.
+const SMALL_TILES: [WorkgroupTile; 3] =
+    [tile([16, 64, 16], 4, 1), tile([16, 32, 16], 4, 1), tile([32, 16, 16], 4, 1)];
+
 impl WorkgroupTile {
+    /// The tiles for sums of outer products, whose results are as small as weights are.
+    pub(crate) fn of_outer_products() -> Vec<Self> {
+        TILES.into_iter().chain(SMALL_TILES).collect()
+    }
+
+    /// `64x64x16`: rows, columns, and terms that are in workgroup memory at a time.
+    pub(crate) fn name(self) -> String {
+        let Self { m, n, k, dot4, .. } = self;
+        format!("{m}x{n}x{k}{}", if dot4 { "_dot4" } else { "" })
+    }
+
+    /// Adds the tile's template values to `others`.
+    pub(crate) fn template_values(self, others: minijinja::Value) -> minijinja::Value {
+        let Self { m, n, k, rows_of, vectors_of, dot4 } = self;
+        let invocations = self.invocations();
+        minijinja::context! {
+            tile_m => m, tile_n => n, tile_k => k, rows_of, vectors_of, packed => dot4, invocations, ..others
+        }
+    }
+
     /// All tiles for operands that are floats or integers of 32 bits, or, with `dot4`, of 8: these take a quarter of the
     /// workgroup memory, so more terms fit.
     pub(crate) fn all(dot4: bool) -> Vec<Self> {
@@ -120,6 +148,20 @@ impl WorkgroupTile {
         ceil_div(vectors, i64::from(self.k / 4))
     }
 
+    /// Into how many parts the sums over `vectors` vectors of four terms are worth splitting where there are so many tiles:
+    /// until each core has two, as long as a part is some steps long.
+    pub(crate) fn parts(self, target: &Target, tiles: i64, vectors: i64) -> i64 {
+        let wanted = ceil_div(2 * i64::from(target.cores), tiles.max(1));
+        wanted.min(self.times(vectors) / SHORTEST_PART).min(MOST_PARTS).max(1)
+    }
+
+    /// How many tiles products of `rows` rows and `columns` columns of vectors have.
+    pub(crate) fn tiles(self, products: i64, rows: i64, columns: i64) -> i64 {
+        let row_tiles = ceil_div(rows, i64::from(self.m)).max(1);
+        let column_tiles = ceil_div(columns, i64::from(self.n / 4)).max(1);
+        row_tiles.saturating_mul(column_tiles).saturating_mul(products.max(1))
+    }
+
     /// What a product of `rows` rows and `columns` columns of vectors takes on a GPU, of which each element is the sum of
     /// `times` times `k` terms, `products` times. Tiles are dealt to the cores, of which the last ones leave some idle; a core
     /// with fewer invocations than it has lanes is not faster. `invocations` are those that would take as long if all cores
@@ -134,9 +176,7 @@ impl WorkgroupTile {
         let invocations = f64::from(self.invocations());
         let staged = (f64::from(self.m * self.k / 4) + lines * f64::from(self.n / 4)) / invocations;
         let step = multiplied.max(loaded) + STAGED_VECTOR * staged + BARRIER;
-        let row_tiles = ceil_div(rows, i64::from(self.m)).max(1);
-        let column_tiles = ceil_div(columns, i64::from(self.n / 4)).max(1);
-        let tiles = row_tiles.saturating_mul(column_tiles).saturating_mul(products.max(1));
+        let tiles = self.tiles(products, rows, columns);
         let cores = i64::from(target.cores).max(1);
         let of_core =
             ceil_div(tiles, cores).saturating_mul(i64::from(self.invocations())).max(i64::from(CORE_LANES));
