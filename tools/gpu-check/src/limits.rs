@@ -1,0 +1,106 @@
+//! What kernels are held to.
+
+use crate::measure::Measured;
+use crate::name::Tile;
+
+/// A SIMD unit of RDNA 2 has 1,024 vector registers for each of 32 lanes. With more than this a wave of 64, fewer than four
+/// waves of a workgroup of 256 invocations are left beside each other to hide the latency of memory.
+const MOST_VGPRS: u64 = 128;
+
+/// Tiles of so many elements are large.
+const LARGE_TILE: u64 = 64 * 64;
+/// The least share of multiply-adds in the vector instructions of a tile's inner loop.
+const LARGE_TILE_SHARE: f64 = 0.85;
+const SMALL_TILE_SHARE: f64 = 0.75;
+
+/// Kernels that are known to have a smaller share of multiply-adds.
+struct KnownMiss {
+    /// Of the kernels' names.
+    start: &'static str,
+    /// What they have at least.
+    share: f64,
+    reason: &'static str,
+}
+
+const KNOWN_MISSES: &[KnownMiss] = &[];
+
+/// A limit that a kernel does not keep.
+#[derive(Debug, PartialEq)]
+pub struct Missed {
+    pub limit: String,
+    /// Why, if it is a known miss.
+    pub known: Option<&'static str>,
+}
+
+/// The limits that a kernel does not keep.
+pub fn missed(kernel: &str, measured: &Measured) -> Vec<Missed> {
+    let mut missed = Vec::new();
+    if measured.spilled_vgprs > 0 || measured.scratch > 0 {
+        let (registers, bytes) = (measured.spilled_vgprs, measured.scratch);
+        let limit = format!("{registers} VGPRs spilled, {bytes} bytes of scratch");
+        missed.push(Missed { limit, known: None });
+    }
+    if measured.vgprs > MOST_VGPRS {
+        let limit = format!("{} VGPRs, more than {MOST_VGPRS}", measured.vgprs);
+        missed.push(Missed { limit, known: None });
+    }
+    missed.extend(small_share(KNOWN_MISSES, kernel, measured));
+    missed
+}
+
+fn small_share(known: &[KnownMiss], kernel: &str, measured: &Measured) -> Option<Missed> {
+    let tile = Tile::of(kernel).filter(|tile| !tile.bytes)?;
+    let least = if tile.elements() >= LARGE_TILE { LARGE_TILE_SHARE } else { SMALL_TILE_SHARE };
+    let share = measured.inner_loop.and_then(|counts| counts.share()).unwrap_or(0.0);
+    let known = known.iter().find(|known| kernel.starts_with(known.start) && share >= known.share);
+    (share < least).then(|| Missed {
+        limit: format!("{:.1} % multiply-adds, less than {:.0} %", 100.0 * share, 100.0 * least),
+        known: known.map(|known| known.reason),
+    })
+}
+
+/// Starts of names of known misses, where none of these kernels, which miss a limit, has such a name.
+pub fn needless(missing: &[&str]) -> Vec<&'static str> {
+    let starts = KNOWN_MISSES.iter().map(|known| known.start);
+    starts.filter(|start| !missing.iter().any(|kernel| kernel.starts_with(start))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assembly::Counts;
+
+    fn with_share(multiply_adds: u64) -> Measured {
+        let counts = Counts { multiply_adds, other_vector: 100 - multiply_adds, ..Default::default() };
+        Measured { vgprs: 128, inner_loop: Some(counts), ..Default::default() }
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let (good, medium) = (with_share(85), with_share(84));
+        let spills = Measured { spilled_vgprs: 2, scratch: 512, ..Default::default() };
+        for (kernel, measured, expected) in [
+            ("conv_64x64x1_relu", good, None),
+            ("conv_64x64x1_relu", medium, Some("84.0 % multiply-adds, less than 85 %")),
+            ("conv_32x128x1", medium, Some("84.0 % multiply-adds, less than 85 %")),
+            ("matmul_64x32x1", medium, None),
+            ("matmul_64x32x1", with_share(74), Some("74.0 % multiply-adds, less than 75 %")),
+            ("matmul_64x32x1", Measured::default(), Some("0.0 % multiply-adds, less than 75 %")),
+            ("matmul_64x32x1_dot4", Measured::default(), None),
+            ("map_add", Measured::default(), None),
+            ("map_add", Measured { vgprs: 136, ..good }, Some("136 VGPRs, more than 128")),
+            ("map_add", spills, Some("2 VGPRs spilled, 512 bytes of scratch")),
+        ] {
+            let found: Vec<String> =
+                missed(kernel, &measured).into_iter().map(|missed| missed.limit).collect();
+            assert_eq!(found, Vec::from_iter(expected), "{kernel}");
+        }
+    }
+
+    #[test]
+    fn a_known_miss_is_not_excused_for_less() {
+        let known = [KnownMiss { start: "conv_64x64x1", share: 0.6, reason: "narrow" }];
+        let reason = |share| small_share(&known, "conv_64x64x1_relu", &with_share(share)).map(|m| m.known);
+        assert_eq!([reason(59), reason(60), reason(85)], [Some(None), Some(Some("narrow")), None]);
+    }
+}
