@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::{Add, Mul, RangeInclusive};
 
-/// A loop with fewer multiply-adds computes indices, not the products of a tile.
+/// A loop with fewer multiply-adds computes means or quotients, not the products of a tile.
 const FEWEST_MULTIPLY_ADDS: u64 = 9;
 
 /// Instructions by kind.
@@ -29,10 +29,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// How much of the vector instructions are multiply-adds, if there are any; from 0 to 1.
+    /// How much of the vector instructions are multiply-adds, from 0 to 1, unless there are only a few.
     pub fn share(&self) -> Option<f64> {
         let all = self.multiply_adds + self.other_vector;
-        (self.multiply_adds > 0).then(|| self.multiply_adds as f64 / all as f64)
+        (self.multiply_adds >= FEWEST_MULTIPLY_ADDS).then(|| self.multiply_adds as f64 / all as f64)
     }
 
     fn of(operation: &str) -> Self {

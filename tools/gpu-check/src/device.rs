@@ -54,7 +54,7 @@ impl Device {
         }
     }
 
-    /// The driver's name of the device.
+    /// The driver's names of the device and of itself.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -132,6 +132,7 @@ fn open_device(instance: &ash::Instance) -> Result<(String, ash::Device), String
     if driver.driver_id != vk::DriverId::MESA_RADV {
         return Err(format!("the device is {name}, which is not one of Mesa's RADV"));
     }
+    let name = format!("{name}, {}", text(&driver.driver_info));
 
     let mut executables = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
     let mut robustness = vk::PhysicalDeviceRobustness2FeaturesEXT::default();

@@ -39,7 +39,7 @@ pub fn family(kernel: &str) -> String {
         (kernel, Some(size)) if kernel.contains("_dot4") => size + 2,
         (_, Some(size)) => size + 1,
         (kernel, None) if kernel.starts_with("map_") => 1,
-        (kernel, None) if kernel.starts_with("reduce_") && kernel.contains("_columns") => 3,
+        _ if matches!(parts.get(2), Some(&("columns" | "grad"))) => 3,
         _ => 2,
     };
     parts[..count.min(parts.len())].join("_")
@@ -71,7 +71,8 @@ mod tests {
             ("conv_64x64x32_dot4_clamp_min", "conv_64x64x32_dot4"),
             ("conv_depthwise_3_stride_1_add", "conv_depthwise_3"),
             ("max_pool_2_stride_2", "max_pool_2"),
-            ("reduce_sum_columns", "reduce_sum_columns"),
+            ("reduce_sum_columns_div", "reduce_sum_columns"),
+            ("max_pool_grad_blocks_mul", "max_pool_grad"),
             ("reduce_sum_mul_sub_select", "reduce_sum"),
             ("map_mul_add", "map"),
             ("matmul_direct_mul_sub", "matmul_direct"),

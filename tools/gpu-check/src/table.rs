@@ -22,6 +22,7 @@ pub fn all(rows: &[Row], dumps: &[String]) -> String {
     for (number, dump) in dumps.iter().enumerate() {
         text += &format!("{} {dump}\n", letter(number));
     }
+    text += "\nmadd: multiply-adds, of the vector instructions; behind |: instructions of a turn of the inner loop\n";
     let width = dumps.len().max(2);
     text += &format!(
         "\n  {:NAME_WIDTH$} {:width$} VGPR waves   LDS spill  madd | madd other  lds  mem scalar\n",
