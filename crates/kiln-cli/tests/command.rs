@@ -105,6 +105,9 @@ const CASES: &[Case] = &[
     case("dump tests/oracles/fixtures/net/model.onnx --format json", 0, &["\"operator\": \"conv\""], &[]),
     case("dump tests/oracles/fixtures/net/model.onnx --stage plan", 0, &["program inference", "arena"], &[]),
     case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl", 0, &["@compute"], &[]),
+    case("dump models/net.toml --stage wgsl --train sgd", 0, &["conv_grad", "@compute"], &[]),
+    case("dump models/net.toml --stage plan --train sgd", 0, &["program train", "program inference"], &[]),
+    case("dump models/net.toml --train sgd", 1, &[], &["`--train` is for the stages"]),
     case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl --format dot", 1, &[], &["text and json"]),
     case("dump tests/oracles/fixtures/net/model.onnx --format onnx -o OUT/copy.onnx", 0, &[], &[]),
     case("check tests/oracles/fixtures/net/model.onnx", 0, &["everything is supported"], &[]),
@@ -121,6 +124,7 @@ const CASES: &[Case] = &[
     case("run OUT/net.kplan", 1, &[], &["input `input`", "is missing"]),
     case("run OUT/net.kplan models/picture.png --top 2", 0, &["probability", "class 0"], &[]),
     case("dump OUT/net.kplan", 1, &[], &["does not contain its graph"]),
+    case("dump OUT/net.kplan --stage plan --train sgd", 1, &[], &["keeps the programs it has"]),
     case("dump OUT/net.kplan --stage plan", 0, &["program inference"], &[]),
     case(
         "run tests/oracles/fixtures/net/model.onnx tests/oracles/fixtures/net/test_data_set_0/input_0.pb -o OUT/y.npy",

@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     /// Stage between model and plan
     #[arg(long, default_value = "import")]
     stage: Stage,
-    /// For backward and step: an optimizer (`sgd` if not given), or a recipe (`.toml`); for kernels: those of a
-    /// training step instead of inference
+    /// For backward and step: an optimizer (`sgd` if not given), or a recipe (`.toml`); for kernels, plan and wgsl: those
+    /// of training instead of inference
     #[arg(long, value_name = "OPTIMIZER|RECIPE")]
     train: Option<String>,
     /// Output format
@@ -86,6 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(output) = &arguments.output {
         output::keep_inputs(output, model.files().iter().map(PathBuf::as_path))?;
     }
+    arguments.refuse_useless_train()?;
     if is_plan(&model.model) {
         let plan = load_plan(&model.model)?;
         return match arguments.stage {
@@ -133,13 +134,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 }
             }
         }
-        Stage::Plan => {
-            plan_form(&model.compile(&definition, &Default::default())?.plan, arguments.format)?.into_bytes()
-        }
+        Stage::Plan => plan_form(&compiled(arguments, &definition)?.plan, arguments.format)?.into_bytes(),
         Stage::Weights => return weights(arguments, &definition),
-        Stage::Wgsl => {
-            wgsl(&model.compile(&definition, &Default::default())?.plan, arguments.format)?.into_bytes()
-        }
+        Stage::Wgsl => wgsl(&compiled(arguments, &definition)?.plan, arguments.format)?.into_bytes(),
     };
     write(arguments, contents)
 }
@@ -148,11 +145,37 @@ impl Arguments {
     fn optimizer(&self) -> &str {
         self.train.as_deref().unwrap_or("sgd")
     }
+
+    /// Refuses `--train` where it would change nothing.
+    fn refuse_useless_train(&self) -> Result<()> {
+        let useless = match self.stage {
+            Stage::Import | Stage::Fused | Stage::Weights => true,
+            Stage::Backward | Stage::Step | Stage::Kernels | Stage::Plan | Stage::Wgsl => false,
+        };
+        if self.train.is_some() && useless {
+            bail!(
+                "`--train` is for the stages backward, step, kernels, plan and wgsl; choose one with `--stage`"
+            );
+        }
+        if self.train.is_some() && is_plan(&self.model.model) {
+            bail!("a compiled plan keeps the programs it has; `--train` is for models");
+        }
+        Ok(())
+    }
 }
 
 /// The program of an inference plan.
 fn inference(compiled: Compiled) -> Result<CompiledProgram> {
     compiled.programs.into_iter().next().ok_or_else(|| miette!("an inference plan has one program"))
+}
+
+/// A plan for inference, or with `--train` for training.
+fn compiled(arguments: &Arguments, definition: &Model) -> Result<Compiled> {
+    if arguments.train.is_none() {
+        return arguments.model.compile(definition, &Default::default());
+    }
+    let training = step_of(definition, arguments.optimizer())?;
+    arguments.model.compile_training(definition, &training, &Default::default())
 }
 
 /// The training step of a training plan.
