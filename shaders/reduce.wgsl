@@ -16,6 +16,12 @@
 //% set floats = "vec4<f32>" if vectors or along else "f32"
 //% set bits = "vec4<i32>" if vectors or along else "i32"
 //% set extreme = kind in ["reduce_max", "reduce_min"]
+/*% macro at(u) %*/first/*% for n in range(loops) %*/ + ${ "(k" ~ n ~ " + " ~ u ~ ")" if u > 0 and n == loops - 1 else "k" ~ n } * params.r${ n }_step/*% endfor %*//*% endmacro %*/
+//% macro see(value)
+//% if extreme and float
+    seen = max(seen, bitcast<${ bits }>(${ floats }(${ value })) & ${ bits }(0x7fffffff));
+//% endif
+//% endmacro
 @group(0) @binding(1) var<storage, read> x: array<${ read }>;
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
 
@@ -69,25 +75,35 @@ fn nothing() -> ${ sum } {
   // Drivers' max and min may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
   var seen = ${ bits }();
 //% endif
+//% set last = loops - 1
 //% for n in range(loops)
   var sum_${ n } = nothing();
 //% if blocked[n]
   for (var b${ n } = 0; b${ n } < end_${ n }; b${ n } += ${ block }) {
   var block_${ n } = nothing();
   let stop_${ n } = min(b${ n } + ${ block }, end_${ n });
-  for (var k${ n } = b${ n }; k${ n } < stop_${ n }; k${ n }++) {
+//% endif
+//% set begin = "b" ~ n if blocked[n] else "0"
+//% set stop = "stop_" ~ n if blocked[n] else "end_" ~ n
+//% if n == last
+  // Loads that do not wait for each other, combined in the same order.
+  var k${ n } = ${ begin };
+  for (; k${ n } + 3 < ${ stop }; k${ n } += 4) {
+//% for u in range(4)
+    let value_${ u } = ${ load }(x[${ at(u) }]);
+//% endfor
+//% for u in range(4)
+${ see("value_" ~ u) }
+    ${ "block_" if blocked[n] else "sum_" }${ n } = combine(${ "block_" if blocked[n] else "sum_" }${ n }, value_${ u });
+//% endfor
+  }
+  for (; k${ n } < ${ stop }; k${ n }++) {
 //% else
-  for (var k${ n } = 0; k${ n } < end_${ n }; k${ n }++) {
+  for (var k${ n } = ${ begin }; k${ n } < ${ stop }; k${ n }++) {
 //% endif
 //% endfor
-    let value = ${ load }(x[first
-//% for n in range(loops)
-      + k${ n } * params.r${ n }_step
-//% endfor
-    ]);
-//% if extreme and float
-    seen = max(seen, bitcast<${ bits }>(${ floats }(value)) & ${ bits }(0x7fffffff));
-//% endif
+    let value = ${ load }(x[${ at(0) }]);
+${ see("value") }
 //% for n in range(loops)|reverse
 //% set inner = "value" if loop.first else "sum_" ~ (n + 1)
 //% if blocked[n]

@@ -1,8 +1,10 @@
 //! Tiles of matrix products and convolutions: each that the target admits, on shapes that none of them divides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use kiln::graph::{DType, Graph, Precision, Tensor, evaluate, text};
+use kiln::torch::ImportOptions;
 use kiln::{Compiled, Options, Target};
 use kiln_graph::compare::apart;
 
@@ -230,6 +232,33 @@ fn tiles_of_matrix_products() {
 #[test]
 fn tiles_of_weight_gradients() {
     check(GRADIENTS, "weight_gradient_tile", false, 20);
+}
+
+/// On a card of 46 cores, half of which have nothing to do where a convolution of resnet18 for one image has fewer than 23
+/// workgroups: 49, 26, 16 and 8 in its four stages with tiles of 64x64. `benches/README.md` has the table that this prints.
+#[test]
+fn convolutions_fill_a_card() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/resnet.py");
+    let options = ImportOptions { model: Some("resnet18".into()), ..ImportOptions::default() };
+    let model = kiln::torch::import(&source, &options).unwrap_or_else(|e| panic!("{}", e.report()));
+    let target = Target { cores: 46, ..Target::gpu() };
+    let options = Options { target, max: [("N".to_owned(), 1)].into(), ..Options::default() };
+    let compiled = kiln::compile(&model.graph, &options).unwrap_or_else(|e| panic!("{e}"));
+    let plan = &compiled.plan;
+    let mut convolutions = 0;
+    for dispatch in &plan.programs[0].dispatches {
+        let kernel = &plan.shaders[dispatch.shader].name;
+        if !kernel.starts_with("conv_") {
+            continue;
+        }
+        convolutions += 1;
+        let workgroups: i64 = dispatch.workgroups.iter().map(|n| n.eval(&[1])).product();
+        println!("| {} | {kernel} | {workgroups} | {:.1} |", dispatch.name, workgroups as f64 / 46.0);
+        // Those of one element are so short that another launch for parts of sums would take as long.
+        let short = dispatch.name.contains("downsample");
+        assert!(short || workgroups > 23, "{}: {workgroups} workgroups", dispatch.name);
+    }
+    assert_eq!(convolutions, 20);
 }
 
 /// Words of four whole numbers are multiplied on GPUs, and all sums are exact.

@@ -142,13 +142,15 @@ pub struct Estimate {
     pub work: f64,
     /// Bytes that are copied to another layout first, or kept as partial results.
     pub bytes: f64,
+    /// Parts of sums that an invocation of another kernel adds up, one after the other.
+    pub parts: f64,
 }
 
 impl Estimate {
     /// One launch of `invocations` that are lanes of vectors, each with this much work.
     pub fn of(invocations: i64, work: f64) -> Self {
         let whole = invocations.saturating_add(LANES - 1) / LANES * LANES;
-        Self { launches: 1, invocations: float(whole), work, bytes: 0.0 }
+        Self { launches: 1, invocations: float(whole), work, ..Self::default() }
     }
 }
 

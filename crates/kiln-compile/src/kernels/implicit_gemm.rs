@@ -71,8 +71,17 @@ fn parts(problem: &Problem, conv: &ConvProblem, target: &Target, tile: Tile) -> 
     if !problem.has_floats() || conv.window.is_dilated() {
         return None;
     }
-    let sizes = [conv.window.positions(), count(conv.group_out.div_ceil(4))];
-    tile.parts(target, count(conv.groups), sizes, count(conv.group_in.div_ceil(4)))
+    tile.parts(target, &products(conv, tile, 1), count(conv.window.taps()))
+}
+
+fn products(conv: &ConvProblem, tile: Tile, parts: i64) -> Products {
+    Products {
+        count: count(conv.groups).saturating_mul(parts),
+        rows: conv.window.positions(),
+        columns: count(conv.group_out.div_ceil(4)),
+        terms: count(conv.window.taps() * conv.group_in.next_multiple_of(4)),
+        times: times(conv, tile, parts),
+    }
 }
 
 /// Vectors of channels of a part.
@@ -115,16 +124,11 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let conv = if im2col { &conv.over_taps() } else { conv };
     let tile = Tile::of(knobs);
     let parts = knobs.get("split_k").max(1);
-    let products = Products {
-        count: count(conv.groups).saturating_mul(parts),
-        rows: conv.window.positions(),
-        columns: count(conv.group_out.div_ceil(4)),
-        terms: count(conv.window.taps() * conv.group_in.next_multiple_of(4)),
-        times: times(conv, tile, parts),
-    };
+    let products = products(conv, tile, parts);
     let mut estimate = tile.cost(target, &products);
     if parts > 1 {
         estimate.launches += 1;
+        estimate.parts = float(parts);
         let vectors = products.rows.saturating_mul(products.columns).saturating_mul(products.count);
         estimate.bytes += float(vectors.saturating_mul(16));
     }

@@ -57,11 +57,20 @@ impl MatMulProblem {
 
     /// Into how many parts sums are worth splitting on a GPU that has few tiles of these otherwise.
     fn more_parts(&self, problem: &Problem, target: &Target, tile: Tile, split: i64) -> Option<i64> {
-        let sizes = [self.rows.max, self.columns_of_vectors()];
-        let products = self.batches.max.saturating_mul(split);
-        let vectors = ceil_div(ceil_div(self.depth.max, 4), split);
-        let parts = if problem.has_floats() { tile.parts(target, products, sizes, vectors) } else { None };
+        let parts =
+            if problem.has_floats() { tile.parts(target, &self.products(tile, split), 1) } else { None };
         parts.map(|parts| parts * split)
+    }
+
+    fn products(&self, tile: Tile, parts: i64) -> Products {
+        let terms = ceil_div(self.padded_depth(), parts);
+        Products {
+            count: self.batches.max.saturating_mul(parts),
+            rows: self.rows.max,
+            columns: self.columns_of_vectors(),
+            terms,
+            times: tile.times(ceil_div(terms, 4)),
+        }
     }
 
     fn columns_of_vectors(&self) -> i64 {
@@ -89,17 +98,10 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
     let parts = knobs.get("split_k").max(1);
     let tile = Tile::of(knobs);
-    let terms = ceil_div(product.padded_depth(), parts);
-    let products = Products {
-        count: product.batches.max.saturating_mul(parts),
-        rows: product.rows.max,
-        columns: product.columns_of_vectors(),
-        terms,
-        times: tile.times(ceil_div(terms, 4)),
-    };
-    let mut estimate = tile.cost(target, &products);
+    let mut estimate = tile.cost(target, &product.products(tile, parts));
     if parts > 1 {
         estimate.launches += 1;
+        estimate.parts = float(parts);
         estimate.bytes += float(product.partial_bytes(parts));
     }
     estimate

@@ -139,12 +139,13 @@ impl Tile {
         usize::try_from(4 * self.columns()).unwrap_or(4)
     }
 
-    /// Into how many parts else whole sums are worth splitting, beside not at all.
-    pub(crate) fn parts(self, target: &Target, products: i64, sizes: [i64; 2], vectors: i64) -> Option<i64> {
-        let [rows, columns] = sizes;
+    /// Into how many parts sums are worth splitting, beside not at all, whose terms are so many `taps` of vectors.
+    pub(crate) fn parts(self, target: &Target, products: &Products, taps: i64) -> Option<i64> {
+        let Products { count, rows, columns, terms, .. } = *products;
+        let vectors = ceil_div(terms / taps.max(1), 4);
         let parts = match (target.class, self) {
             (DeviceClass::Gpu, Tile::Workgroup(tile)) => {
-                tile.parts(target, tile.tiles(products, rows, columns), vectors)
+                tile.parts(target, tile.tiles(count, rows, columns), vectors, taps)
             }
             (DeviceClass::Gpu | DeviceClass::Cpu, _) => 1,
         };
@@ -220,7 +221,7 @@ impl Tile {
             }
         };
         let invocations = float(invocations) * float(count);
-        Estimate { launches: 1, invocations, work: elements * float(terms), bytes: 0.0 }
+        Estimate { launches: 1, invocations, work: elements * float(terms), ..Estimate::default() }
     }
 
     /// `32x64`, in elements; with the terms that are in workgroup memory at a time, `64x64x16`.

@@ -125,6 +125,7 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     };
     let mut estimate = Estimate::of(tiles, factor * vectors * positions / float(parts));
     estimate.launches += 1;
+    estimate.parts = float(parts);
     estimate.bytes += float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns)));
     estimate
 }

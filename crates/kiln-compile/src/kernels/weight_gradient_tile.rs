@@ -89,6 +89,7 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
         estimate.work *= 100.0;
     }
     estimate.launches += 1;
+    estimate.parts = float(parts);
     estimate.bytes += float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns)));
     estimate
 }

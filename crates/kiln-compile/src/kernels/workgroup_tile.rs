@@ -61,7 +61,7 @@ const TILES: [WorkgroupTile; 17] = [
     tile([32, 32, 16], 4, 1),
     tile([32, 32, 8], 4, 1),
     tile([32, 32, 32], 4, 1),
-    tile([256, 16, 8], 4, 1),
+    tile([128, 16, 16], 4, 1),
     tile([64, 16, 16], 4, 1),
 ];
 
@@ -148,11 +148,14 @@ impl WorkgroupTile {
         ceil_div(vectors, i64::from(self.k / 4))
     }
 
-    /// Into how many parts the sums over `vectors` vectors of four terms are worth splitting where there are so many tiles:
-    /// until each core has two, as long as a part is some steps long.
-    pub(crate) fn parts(self, target: &Target, tiles: i64, vectors: i64) -> i64 {
+    /// Into how many parts the sums over `vectors` vectors of four terms, each of so many `taps`, are worth splitting where
+    /// there are so many tiles: until each core has two, as long as a part is some steps long. Taps stay together.
+    pub(crate) fn parts(self, target: &Target, tiles: i64, vectors: i64, taps: i64) -> i64 {
         let wanted = ceil_div(2 * i64::from(target.cores), tiles.max(1));
-        wanted.min(self.times(vectors) / SHORTEST_PART).min(MOST_PARTS).max(1)
+        let times = self.times(vectors);
+        let most = times.min(times.saturating_mul(taps) / SHORTEST_PART).min(MOST_PARTS);
+        // As few as are equally long.
+        ceil_div(times, ceil_div(times, wanted.min(most).max(1)).max(1)).max(1)
     }
 
     /// How many tiles products of `rows` rows and `columns` columns of vectors have.
@@ -185,7 +188,7 @@ impl WorkgroupTile {
             launches: 1,
             invocations: float(of_core.saturating_mul(cores)),
             work: float(times) * step + stored,
-            bytes: 0.0,
+            ..Estimate::default()
         }
     }
 }

@@ -14,6 +14,8 @@ struct Rates {
     work: f64,
     /// A byte written and read again.
     byte: f64,
+    /// A load that is waited for, of which four are on their way at a time.
+    part: f64,
 }
 
 /// Lanes of a vector register of a CPU.
@@ -21,10 +23,14 @@ const CPU_LANES: f64 = 8.0;
 
 fn rates(target: &Target) -> Rates {
     match target.class {
-        DeviceClass::Cpu => Rates { launch: 30_000.0, lanes: CPU_LANES, work: 1.0, byte: 0.05 },
-        DeviceClass::Gpu => {
-            Rates { launch: 5_000.0, lanes: f64::from(target.cores * CORE_LANES), work: 3.0, byte: 0.002 }
-        }
+        DeviceClass::Cpu => Rates { launch: 30_000.0, lanes: CPU_LANES, work: 1.0, byte: 0.05, part: 0.0 },
+        DeviceClass::Gpu => Rates {
+            launch: 5_000.0,
+            lanes: f64::from(target.cores * CORE_LANES),
+            work: 3.0,
+            byte: 0.002,
+            part: 100.0,
+        },
     }
 }
 
@@ -39,4 +45,5 @@ pub(crate) fn time(estimate: &Estimate, target: &Target) -> f64 {
     f64::from(estimate.launches) * rates.launch
         + waves * estimate.work * rates.work
         + estimate.bytes * rates.byte
+        + estimate.parts * rates.part
 }

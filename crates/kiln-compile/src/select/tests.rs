@@ -58,7 +58,7 @@ fn the_cheapest_tile_on_a_gpu_is_a_workgroups() {
     };
     assert_eq!(best(100_000, 64), Some((128, 128)));
     assert_eq!(best(100_000, 8), Some((256, 32)));
-    assert_eq!(best(100_000, 4), Some((64, 16)));
+    assert_eq!(best(100_000, 4), Some((128, 16)));
     // 14x14 positions of one image, 256 channels: 32 tiles instead of four of 128x128.
     assert_eq!(best(196, 64), Some((64, 32)));
 }
