@@ -133,7 +133,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             - runs.get(runs.len() / 2).copied().unwrap_or(0.0),
         first_answer_seconds,
         runs,
-        batch: inputs.first().and_then(|(_, t)| t.shape().first().copied()).unwrap_or(1),
+        batch: match arguments.train {
+            Some(_) => first_size(inputs.first().map(|(_, tensor)| tensor)),
+            None => batch(
+                inputs.first().map(|(_, tensor)| tensor),
+                answer.iter().next().map(|(_, tensor)| tensor),
+            ),
+        },
         profile,
     };
     let ms = 1e3;
@@ -199,6 +205,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Samples of a run: the first size of the first input, if that of the first output is the same. A single image without a batch
+/// is one sample, whatever its channels are.
+fn batch(input: Option<&HostTensor>, output: Option<&HostTensor>) -> usize {
+    let samples = first_size(input);
+    let one = output.is_some_and(|output| output.shape().first() != Some(&samples));
+    if one { 1 } else { samples }
+}
+
+fn first_size(tensor: Option<&HostTensor>) -> usize {
+    tensor.and_then(|tensor| tensor.shape().first().copied()).unwrap_or(1)
+}
+
 /// The plan of a training step, with targets whose classes repeat from sample to sample.
 fn training(
     model: &ModelArguments,
@@ -210,7 +228,7 @@ fn training(
     let recipe = Recipe { optimizer: Some(optimizer), ..Recipe::default() };
     let training = recipe.training(Loss::cross_entropy());
     let compiled = model.compile_training(definition, &training, seen)?;
-    let batch = inputs.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
+    let batch = first_size(inputs.first().map(|(_, tensor)| tensor));
     let output = definition
         .graph
         .outputs()
@@ -276,4 +294,27 @@ fn profile_json(profile: &Profile) -> serde_json::Value {
         json!({ "layers": k.name, "kernel": k.shader, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes, "steps": k.steps })
     });
     json!({ "seconds": profile.seconds, "kernels": kernels.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_those_of_input_and_output() {
+        let tensor = |shape: &[usize]| {
+            let zeros = vec![0f32; shape.iter().product()];
+            HostTensor::new(shape.to_vec(), zeros).expect("as many as the shape says")
+        };
+        for (input, output, samples) in [
+            (&[8, 3, 4, 4][..], &[8, 10][..], 8),
+            (&[1, 3, 4, 4], &[1, 10], 1),
+            // An image without a batch, and the boxes in it.
+            (&[3, 4, 4], &[5, 4], 1),
+            (&[3, 4, 4], &[], 1),
+            (&[], &[2], 1),
+        ] {
+            assert_eq!(batch(Some(&tensor(input)), Some(&tensor(output))), samples, "{input:?} {output:?}");
+        }
+    }
 }

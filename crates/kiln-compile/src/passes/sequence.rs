@@ -5,9 +5,9 @@ use kiln_graph::{Graph, GraphError};
 /// A pass: a new graph that means the same.
 pub type Pass = fn(&Graph) -> Result<Graph, GraphError>;
 
-/// A pass cannot be done.
+/// A pass cannot be done. Which one is of no use to whoever wrote the model, so the text does not say it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("in pass {pass}: {source}")]
+#[error("{source}")]
 pub struct PassError {
     /// The pass.
     pub pass: &'static str,
@@ -21,7 +21,8 @@ pub fn run(passes: &[(&'static str, Pass)], graph: &Graph) -> Result<Graph, Pass
         let error = |source| PassError { pass, source };
         let graph = run(&graph).map_err(error)?;
         if cfg!(debug_assertions) {
-            graph.verify().map_err(error)?;
+            let broken = |source| GraphError::Invalid(format!("after the pass `{pass}`: {source}"));
+            graph.verify().map_err(broken).map_err(error)?;
         }
         Ok(graph)
     })
