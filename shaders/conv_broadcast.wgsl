@@ -11,6 +11,7 @@
 // whether products with these are skipped, and batch_innermost: those with padding, see residue_classes.wgsl; merged_loops:
 // whether neighbouring taps and their channels are neighbours in memory.
 //% from "subgroup_entry" import entry
+//% from "conv_rows" import position, at_depth, at_height, at_width, line
 //% from "broadcast" import accumulators, any, step, finish
 //% if batch_innermost and not single_lane
 // Tint does not know that all invocations of a subgroup see the same `subgroupAny`.
@@ -56,28 +57,9 @@ ${ entry("row_tile", "z") }
 //% if residue_classes
   let row_of_${ s } = first_row + ${ s * lanes }u + lane;
   let output_${ s } = output_position(row_of_${ s }, residue);
-  let place_${ s } = position_in_class(min(row_of_${ s }, rows - 1u));
-  let ow_${ s } = place_${ s }.z + begin.z;
-  let oh_${ s } = place_${ s }.y + begin.y;
-//% if deep
-  let od_${ s } = place_${ s }.x + begin.x;
-  let image_${ s } = place_${ s }.w * params.in_d;
+${ position(s, "min(row_of_" ~ s ~ ", rows - 1u)") }
 //% else
-  let image_${ s } = place_${ s }.w * params.in_h;
-//% endif
-//% else
-  var place_${ s } = i32(min(first_row + ${ s * lanes }u + lane, rows - 1u));
-  let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
-  place_${ s } /= params.out_w;
-  let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
-  place_${ s } /= params.out_h;
-//% if deep
-  let od_${ s } = place_${ s } % params.out_d * params.stride_d - params.pad_d;
-  place_${ s } /= params.out_d;
-  let image_${ s } = place_${ s } * params.in_d;
-//% else
-  let image_${ s } = place_${ s } * params.in_h;
-//% endif
+${ position(s, "min(first_row + " ~ (s * lanes) ~ "u + lane, rows - 1u)") }
 //% endif
 //% endfor
   let first_in = params.x_base + i32(part) * params.depth;
@@ -95,7 +77,7 @@ ${ accumulators() }
   for (var kd = 0; kd < params.kernel_d; kd++) {
 //% endif
 //% for s in range(row_vectors)
-    let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if residue_classes else "kd * params.dilation_d" }, params.step_d, params.in_d);
+${ at_depth(s) }
 //% endfor
 //% endif
 //% if residue_classes
@@ -104,12 +86,8 @@ ${ accumulators() }
   for (var kh = 0; kh < params.kernel_h; kh++) {
 //% endif
 //% for s in range(row_vectors)
-    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if residue_classes else "kh * params.dilation_h" }, params.step_h, params.in_h);
-//% if deep
-    let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
-//% else
-    let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
-//% endif
+${ at_height(s) }
+${ line(s) }
 //% endfor
 //% if batch_innermost
     if !${ any("h_", " >= 0") } {
@@ -140,7 +118,7 @@ ${ step("w", "at") }
     for (var kw = 0; kw < params.kernel_w; kw++) {
 //% endif
 //% for s in range(row_vectors)
-      let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if residue_classes else "kw * params.dilation_w" }, params.step_w, params.in_w);
+${ at_width(s) }
       let inside_${ s } = (v_${ s } >= 0) & (h_${ s } >= 0)
 //% if deep
         & (d_${ s } >= 0)

@@ -11,6 +11,7 @@
 // spatial dimension; meets_zeros: whether there are zeros between input elements (transposed convolution), and
 // residue_classes: whether products with these are skipped, see residue_classes.wgsl; flat_taps; tap_count, for the table;
 // split: whether sums are parts, of `part_depth` vectors of channels each.
+//% from "conv_rows" import position, at_depth, at_height, at_width, line
 //% from "workgroup_tile" import declarations, entry, slots, accumulators, right_vector, step, finish, left_slots, right_slots, vectors, of_vector
 //% include "product"
 ${ declarations() }
@@ -61,30 +62,7 @@ ${ entry() }
   let tile_column = part * params.group_columns + tile * ${ tile_n // 4 }u;
 ${ slots() }
 //% for s in range(left_slots)
-//% if residue_classes
-  let place_${ s } = position_in_class(min(first_row + left_row_${ s }, rows - 1u));
-  let ow_${ s } = place_${ s }.z + begin.z;
-  let oh_${ s } = place_${ s }.y + begin.y;
-//% if deep
-  let od_${ s } = place_${ s }.x + begin.x;
-  let image_${ s } = place_${ s }.w * params.in_d;
-//% else
-  let image_${ s } = place_${ s }.w * params.in_h;
-//% endif
-//% else
-  var place_${ s } = i32(min(first_row + left_row_${ s }, rows - 1u)${ " - share * params.rows" if split });
-  let ow_${ s } = place_${ s } % params.out_w * params.stride_w - params.pad_w;
-  place_${ s } /= params.out_w;
-  let oh_${ s } = place_${ s } % params.out_h * params.stride_h - params.pad_h;
-  place_${ s } /= params.out_h;
-//% if deep
-  let od_${ s } = place_${ s } % params.out_d * params.stride_d - params.pad_d;
-  place_${ s } /= params.out_d;
-  let image_${ s } = place_${ s } * params.in_d;
-//% else
-  let image_${ s } = place_${ s } * params.in_h;
-//% endif
-//% endif
+${ position(s, "min(first_row + left_row_" ~ s ~ ", rows - 1u)" ~ (" - share * params.rows" if split else "")) }
 //% endfor
   let first_in = params.x_base + i32(part) * params.depth;
   let first_w = part * params.w_part + tile * params.w_tile + min(tile_column + right_column, columns_end - 1u) - tile_column;
@@ -137,7 +115,7 @@ ${ step() }
   for (var kd = 0; kd < params.kernel_d; kd++) {
 //% endif
 //% for s in range(left_slots)
-  let d_${ s } = tap(od_${ s } + ${ "(kd - first.x) / params.step_d" if residue_classes else "kd * params.dilation_d" }, params.step_d, params.in_d);
+${ at_depth(s) }
 //% endfor
 //% endif
 //% if residue_classes
@@ -146,13 +124,13 @@ ${ step() }
   for (var kh = 0; kh < params.kernel_h; kh++) {
 //% endif
 //% for s in range(left_slots)
-    let h_${ s } = tap(oh_${ s } + ${ "(kh - first.y) / params.step_h" if residue_classes else "kh * params.dilation_h" }, params.step_h, params.in_h);
+${ at_height(s) }
 //% if deep
     let there_${ s } = (d_${ s } >= 0) & (h_${ s } >= 0);
-    let line_${ s } = ((image_${ s } + d_${ s }) * params.in_h + h_${ s }) * params.in_w;
+${ line(s) }
 //% else
     let there_${ s } = h_${ s } >= 0;
-    let line_${ s } = (image_${ s } + h_${ s }) * params.in_w;
+${ line(s) }
 //% endif
 //% endfor
 //% if residue_classes
@@ -162,7 +140,7 @@ ${ step() }
 //% endif
     let first_of_tap = first_w + u32((${ "kd * params.kernel_h + " if deep else "" }kh) * params.kernel_w + kw) * params.w_depth * params.w_step;
 //% for s in range(left_slots)
-    let v_${ s } = tap(ow_${ s } + ${ "(kw - first.z) / params.step_w" if residue_classes else "kw * params.dilation_w" }, params.step_w, params.in_w);
+${ at_width(s) }
     let inside_${ s } = there_${ s } & (v_${ s } >= 0);
     let near_${ s } = (line_${ s } + v_${ s }) * params.x_step + first_in;
 //% endfor
