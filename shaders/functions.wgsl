@@ -235,10 +235,15 @@ fn maximum(a: ${ T }, b: ${ T }) -> ${ T } {
 }
 //% endif
 //% if "round_to_half" in used
-// A driver may make zeros of what is below the least normal number of 16 bits, 2^-14; there, numbers are 2^-24 apart.
+// To the nearest, ties to even, by arithmetic with bits: how quantizeToF16 rounds is up to the driver (SwiftShader cuts digits
+// off). Below the least normal number of 16 bits, 2^-14, numbers are 2^-24 apart.
 fn round_to_half(x: ${ T }) -> ${ T } {
+  let size = size_bits(x);
+  let near = (size + ${ I }(0xfff) + ((size >> ${ U }(13)) & ${ I }(1))) & ${ I }(-8192);
+  let finite = select(near, ${ I }(0x7f800000), near > ${ I }(0x477fe000));
+  let normal = signed_like(bitcast<${ T }>(select(finite, size, size >= ${ I }(0x7f800000))), x);
   let small = round(x * 16777216.0) / 16777216.0;
-  return select(quantizeToF16(x), small, abs(x) < ${ T }(6.103515625e-5));
+  return select(normal, small, size < ${ I }(0x38800000));
 }
 //% endif
 //% if "power" in used

@@ -28,6 +28,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("sine_of", &["quarter"]),
     ("turned", &["size_bits", "not_a_number"]),
     ("floor_mod_int", &["remainder_int"]),
+    ("round_to_half", &["size_bits", "signed_like"]),
     ("power", &["is_nan", "size_bits"]),
     ("floor_mod", &["remainder"]),
     ("floor_mod_double", &["remainder_double"]),
