@@ -64,7 +64,10 @@ impl Tile {
         }
         tiles.push(Tile::Register);
         let of_bytes = if dot4 { WorkgroupTile::all(true) } else { vec![] };
-        tiles.extend(WorkgroupTile::all(false).into_iter().chain(of_bytes).map(Tile::Workgroup));
+        // Workgroup memory is memory like any other on a CPU, so there is not much to choose from.
+        let most = if target.class == DeviceClass::Cpu { 1 } else { usize::MAX };
+        let workgroups = WorkgroupTile::all(false).into_iter().chain(of_bytes);
+        tiles.extend(workgroups.take(most).map(Tile::Workgroup));
         tiles
     }
 

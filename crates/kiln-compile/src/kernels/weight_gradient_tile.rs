@@ -32,9 +32,9 @@ fn times(tile: WorkgroupTile, positions: i64) -> i64 {
     ceil_div(positions, i64::from(tile.k))
 }
 
-/// Loop iterations for each line; where positions are not in lines, each is one.
+/// Loop iterations for each line; where positions are not in lines, at most one for each.
 fn per_unit(tile: WorkgroupTile, sizes: &Sizes) -> i64 {
-    if sizes.pointwise { 2 } else { tile.iterations(times(tile, sizes.width.0)) }
+    if sizes.pointwise { 1 } else { tile.iterations(times(tile, sizes.width.0)) }
 }
 
 /// How often the loop runs in a part.
@@ -45,10 +45,10 @@ fn times_of_part(tile: WorkgroupTile, sizes: &Sizes, parts: i64) -> i64 {
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Some(sizes) = Sizes::of(problem) else { return vec![] };
-    let wanted = match target.class {
-        DeviceClass::Cpu => 16,
-        DeviceClass::Gpu => 2 * usize::try_from(target.cores).unwrap_or(1),
-    };
+    if target.class == DeviceClass::Cpu {
+        return vec![];
+    }
+    let wanted = 2 * usize::try_from(target.cores).unwrap_or(1);
     let of_tile = |tile: WorkgroupTile| {
         let partial = Partial {
             tiles: tiles(tile, &sizes).count(&sizes),
@@ -84,10 +84,6 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let area = [count(sizes.rows / sizes.groups), count(sizes.columns)];
     let products = count(sizes.groups).saturating_mul(parts);
     let mut estimate = tile.cost(target, area, times_of_part(tile, &sizes, parts), products);
-    if target.class == DeviceClass::Cpu {
-        // Workgroup memory is memory like any other there.
-        estimate.work *= 100.0;
-    }
     estimate.launches += 1;
     estimate.parts = float(parts);
     estimate.bytes += float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns)));

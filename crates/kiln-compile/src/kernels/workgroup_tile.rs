@@ -21,8 +21,11 @@ pub(crate) struct WorkgroupTile {
     pub dot4: bool,
 }
 
-/// Loop iterations of an invocation that no formula counts: over its rows in the end, and over the table of taps.
-const MORE_ITERATIONS: i64 = 16;
+/// Loop iterations of an invocation beside those over k: over its rows in the end, and over the table of taps.
+const MORE_ITERATIONS: i64 = 32;
+
+/// Lines that an iteration of the innermost loop multiplies, as `workgroup_tile.wgsl` has it.
+const UNROLLED: i64 = 4;
 
 /// What a load of a vector from workgroup memory takes beside a multiply-add of vectors. With 4x4 elements an invocation,
 /// workgroup memory limits NVIDIA's cards to half of their peak, and with 8x8 it is just as fast.
@@ -138,9 +141,9 @@ impl WorkgroupTile {
         self.lines() * 4 * (self.m + 4 + self.n)
     }
 
-    /// Loop iterations of an invocation for so many times `k` terms.
+    /// Loop iterations of an invocation for so many times `k` terms, with those of up to three loops around them.
     pub(crate) fn iterations(self, times: i64) -> i64 {
-        times.saturating_mul(i64::from(self.lines()) + 1).saturating_add(MORE_ITERATIONS)
+        times.saturating_mul(i64::from(self.lines()) / UNROLLED + 3).saturating_add(MORE_ITERATIONS)
     }
 
     /// How many times `k` terms it takes for `vectors` vectors of four terms.
