@@ -127,11 +127,10 @@ ${ at_depth(s) }
 ${ at_height(s) }
 //% if deep
     let there_${ s } = (d_${ s } >= 0) & (h_${ s } >= 0);
-${ line(s) }
 //% else
     let there_${ s } = h_${ s } >= 0;
-${ line(s) }
 //% endif
+${ line(s) }
 //% endfor
 //% if residue_classes
     for (var kw = first.z; kw < params.kernel_w; kw += params.step_w) {
