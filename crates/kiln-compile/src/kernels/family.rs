@@ -152,6 +152,11 @@ impl Estimate {
         let whole = invocations.saturating_add(LANES - 1) / LANES * LANES;
         Self { launches: 1, invocations: float(whole), work, ..Self::default() }
     }
+
+    /// With another kernel that adds up so many parts of sums, which take so many bytes.
+    pub(crate) fn added_up(self, parts: i64, bytes: f64) -> Self {
+        Self { launches: self.launches + 1, bytes: self.bytes + bytes, parts: float(parts), ..self }
+    }
 }
 
 /// Invocations that a processor runs together, whether all of them have work or not: eight on CPUs with AVX2.

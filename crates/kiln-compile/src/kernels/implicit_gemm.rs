@@ -125,14 +125,9 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let tile = Tile::of(knobs);
     let parts = knobs.get("split_k").max(1);
     let products = products(conv, tile, parts);
-    let mut estimate = tile.cost(target, &products);
-    if parts > 1 {
-        estimate.launches += 1;
-        estimate.parts = float(parts);
-        let vectors = products.rows.saturating_mul(products.columns).saturating_mul(products.count);
-        estimate.bytes += float(vectors.saturating_mul(16));
-    }
-    estimate
+    let estimate = tile.cost(target, &products);
+    let vectors = products.rows.saturating_mul(products.columns).saturating_mul(products.count);
+    if parts > 1 { estimate.added_up(parts, float(vectors.saturating_mul(16))) } else { estimate }
 }
 
 /// Loops of up to so many steps over channels are merged with those over the width of the window.

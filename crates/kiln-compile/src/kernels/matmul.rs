@@ -98,13 +98,8 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::MatMul(product) = &problem.operation else { return Estimate::default() };
     let parts = knobs.get("split_k").max(1);
     let tile = Tile::of(knobs);
-    let mut estimate = tile.cost(target, &product.products(tile, parts));
-    if parts > 1 {
-        estimate.launches += 1;
-        estimate.parts = float(parts);
-        estimate.bytes += float(product.partial_bytes(parts));
-    }
-    estimate
+    let estimate = tile.cost(target, &product.products(tile, parts));
+    if parts > 1 { estimate.added_up(parts, float(product.partial_bytes(parts))) } else { estimate }
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

@@ -36,12 +36,8 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let vectors = product.rows.max.saturating_mul(ceil_div(product.columns.max, 4));
     let outputs = vectors.saturating_mul(product.batches.max).saturating_mul(parts);
     let work = work_of_a_term(target) * float(ceil_div(product.padded_depth(), parts));
-    let mut estimate = Estimate::of(outputs, work);
-    if parts > 1 {
-        estimate.launches += 1;
-        estimate.bytes += float(product.partial_bytes(parts));
-    }
-    estimate
+    let estimate = Estimate::of(outputs, work);
+    if parts > 1 { estimate.added_up(parts, float(product.partial_bytes(parts))) } else { estimate }
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

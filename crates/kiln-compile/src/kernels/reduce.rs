@@ -44,12 +44,9 @@ fn demands(_: &Problem, _: &Knobs) -> Demands {
 fn cost(problem: &Problem, _: &Knobs, _: &Target) -> Estimate {
     let Operation::Reduce { length, results, .. } = problem.operation else { return Estimate::default() };
     let parts = if length > LONG { length.isqrt() } else { 1 };
-    let mut estimate = Estimate::of(results.saturating_mul(parts), float(length / parts));
-    if parts > 1 {
-        estimate.launches += 1;
-        estimate.bytes += float(results.saturating_mul(parts).saturating_mul(8));
-    }
-    estimate
+    let estimate = Estimate::of(results.saturating_mul(parts), float(length / parts));
+    let bytes = float(results.saturating_mul(parts).saturating_mul(8));
+    if parts > 1 { estimate.added_up(parts, bytes) } else { estimate }
 }
 
 /// The order of dimensions in memory of the value behind a view, by falling strides.

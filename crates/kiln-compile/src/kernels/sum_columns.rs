@@ -48,10 +48,8 @@ fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let Operation::SumColumns { rows, columns } = problem.operation else { return Estimate::default() };
     let parts = knobs.get("parts").max(1);
     let vectors = (ceil_div(columns.max, 4)).saturating_mul(parts);
-    let mut estimate = Estimate::of(vectors, float(ceil_div(rows.max, parts)));
-    estimate.launches += 1;
-    estimate.bytes += float(vectors.saturating_mul(32));
-    estimate
+    let estimate = Estimate::of(vectors, float(ceil_div(rows.max, parts)));
+    estimate.added_up(parts, float(vectors.saturating_mul(32)))
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

@@ -123,11 +123,8 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
         // Broadcasts leave one subgroup to a workgroup.
         (DeviceClass::Gpu, _) => 6.0,
     };
-    let mut estimate = Estimate::of(tiles, factor * vectors * positions / float(parts));
-    estimate.launches += 1;
-    estimate.parts = float(parts);
-    estimate.bytes += float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns)));
-    estimate
+    let estimate = Estimate::of(tiles, factor * vectors * positions / float(parts));
+    estimate.added_up(parts, float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns))))
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

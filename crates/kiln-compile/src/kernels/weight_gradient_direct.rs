@@ -77,10 +77,8 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let elements = count(Elements::of(conv).count);
     let parts = knobs.get("parts").max(1);
     let work = work_of_a_term(target) * float(conv.window.positions()) / float(parts);
-    let mut estimate = Estimate::of(elements.saturating_mul(parts), work);
-    estimate.launches += 1;
-    estimate.bytes += float(elements.saturating_mul(parts)) * 32.0;
-    estimate
+    let estimate = Estimate::of(elements.saturating_mul(parts), work);
+    estimate.added_up(parts, float(elements.saturating_mul(parts)) * 32.0)
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

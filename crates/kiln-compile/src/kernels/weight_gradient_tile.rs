@@ -83,11 +83,8 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let parts = knobs.get("parts").max(1);
     let area = [count(sizes.rows / sizes.groups), count(sizes.columns)];
     let products = count(sizes.groups).saturating_mul(parts);
-    let mut estimate = tile.cost(target, area, times_of_part(tile, &sizes, parts), products);
-    estimate.launches += 1;
-    estimate.parts = float(parts);
-    estimate.bytes += float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns)));
-    estimate
+    let estimate = tile.cost(target, area, times_of_part(tile, &sizes, parts), products);
+    estimate.added_up(parts, float(parts.saturating_mul(count(32 * sizes.rows * sizes.columns))))
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
