@@ -28,4 +28,5 @@ mod tiles;
 mod trace;
 mod traces;
 mod training;
+mod tune;
 mod wide;

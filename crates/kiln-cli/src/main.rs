@@ -12,17 +12,20 @@ mod terminal;
 mod calibration;
 mod commands;
 mod definition;
+mod device;
 mod input;
 mod labels;
 mod metadata;
 mod model;
 mod output;
 mod picture;
+mod records;
 mod report;
 mod sizes;
 mod table;
 mod tolerance;
 mod training;
+mod tuning;
 
 use std::process::ExitCode;
 
@@ -49,6 +52,7 @@ Examples:
   kiln dump resnet18.onnx --stage fused                which layers became one kernel
   kiln quantize net.onnx --calibrate folder:photos     an ONNX file with integers of 8 bits
   kiln bench resnet18.onnx --profile                   where the time goes
+  kiln tune resnet18.onnx                              measure which kernels are the fastest here
 
 WGPU_BACKEND and WGPU_ADAPTER_NAME choose the device (see `kiln devices`); NO_COLOR turns colours
 off.";

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use kiln::graph::{Dim, Graph};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
-use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
+use kiln::tune::target_of;
+use kiln::{Capabilities, Compiled, Model, Options, Plan, Preferences, Records, Target};
 use miette::{IntoDiagnostic, Result, miette};
 
 use crate::definition::{DefinitionArguments, is_recipe};
+use crate::records::RecordArguments;
 use crate::sizes::{self, InputShape};
 use crate::training::Recipe;
 
@@ -44,28 +47,23 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "NAME", help_heading = "ONNX")]
     pub cut_at: Vec<String>,
     /// Device to compile for
-    #[arg(long, default_value = "auto")]
-    pub target: TargetName,
+    #[arg(long, default_value = AUTO, value_parser = targets())]
+    pub target: String,
+    #[command(flatten)]
+    pub records: RecordArguments,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     pub lenient: bool,
 }
 
-/// A device to compile for.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum TargetName {
-    /// The device of this machine; `portable` if there is none
-    Auto,
-    /// Any device: kernels for GPUs within the limits that WebGPU promises, which software drivers run, too
-    Portable,
-    /// A GPU within the limits that WebGPU promises, whose driver runs loops of any length
-    Gpu,
-    /// A GPU with 32 KiB of workgroup memory and subgroups of 32
-    GpuSubgroups,
-    /// A software driver without subgroups of a fixed size
-    Cpu,
-    /// Mesa's software driver, on a CPU with vectors of eight
-    Lavapipe,
+/// The target that is the device of this machine.
+pub(crate) const AUTO: &str = "auto";
+
+/// The names of targets.
+pub(crate) fn targets() -> PossibleValuesParser {
+    let auto = (AUTO, "The device of this machine; `portable` if there is none");
+    let named = [auto].into_iter().chain(Target::names());
+    PossibleValuesParser::new(named.map(|(name, about)| PossibleValue::new(name).help(about)))
 }
 
 /// Parses `N=8`.
@@ -153,7 +151,8 @@ impl ModelArguments {
     /// What a graph is compiled with; `seen` are values of symbols that are known from inputs.
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
-        Ok(Options { target: self.target()?, max, ..Options::default() })
+        let (target, records) = self.target_with_records()?;
+        Ok(Options { target, max, preferences: Preferences { records, ..Preferences::default() } })
     }
 
     /// Compiles a training step.
@@ -187,22 +186,25 @@ impl ModelArguments {
         Ok(max)
     }
 
-    /// The device to compile for.
-    pub(crate) fn target(&self) -> Result<Target> {
-        Ok(match self.target {
-            TargetName::Portable => Target::portable(),
-            TargetName::Gpu => Target::gpu(),
-            TargetName::GpuSubgroups => Target::gpu_subgroups(),
-            TargetName::Cpu => Target::cpu(),
-            TargetName::Lavapipe => Target::lavapipe(),
-            TargetName::Auto => match kiln::default_device() {
-                Ok(device) => kiln::target_for(&device),
+    /// Whether plans are for the device of this machine.
+    pub(crate) fn is_for_this_device(&self) -> bool {
+        self.target == AUTO
+    }
+
+    /// The device to compile for, with what was measured on it.
+    fn target_with_records(&self) -> Result<(Target, Records)> {
+        let target = match Target::named(&self.target) {
+            Some(target) => target,
+            None => match kiln::default_device() {
+                Ok(device) => return Ok((target_of(&device).0, self.records.of_device(&device)?)),
                 Err(error) => {
                     note!("note: compiling for any device, since this machine has none: {error}");
                     Target::portable()
                 }
             },
-        })
+        };
+        let records = self.records.of_target(&target.name)?;
+        Ok((target, records))
     }
 }
 

@@ -11,6 +11,7 @@ mod element;
 mod emit;
 mod error;
 pub mod fuse;
+mod isolate;
 mod kernels;
 mod layout;
 mod lower;
@@ -33,11 +34,12 @@ use kiln_plan::Plan;
 
 pub use emit::{MemoryReport, conditions, host_dtype};
 pub use error::CompileError;
+pub use isolate::Isolated;
 pub use kernels::family::{Choice, Estimate};
 pub use kernels::problem::Problem;
 pub use select::choose::{Preferences, Reason, Selection};
 pub use select::enumerate::{Candidate, Refusal};
-pub use select::records::Records;
+pub use select::records::{Record, Records};
 pub use target::{DeviceClass, Target};
 
 use kernels::family::Family;
@@ -81,6 +83,28 @@ pub struct CompiledProgram {
     pub selections: Vec<Selection>,
 }
 
+impl CompiledProgram {
+    /// The group of layers of a selection by itself. `None` where it would be another problem: what is known of its operands
+    /// follows from what is before them, or it is in the body of a loop.
+    pub fn isolated(&self, selection: &Selection, options: &Options) -> Option<Isolated> {
+        // Several groups may have one name.
+        let groups = self.fusion.groups.iter().filter(|group| group.name == selection.group);
+        let isolated = groups.filter_map(|group| isolate::isolated(&self.graph, group).ok());
+        let is_same = |isolated: &Isolated| {
+            let compiled = compile_isolated(isolated, options);
+            compiled.is_ok_and(|compiled| {
+                own_selection(&compiled).is_some_and(|own| own.problem == selection.problem)
+            })
+        };
+        isolated.into_iter().find(is_same)
+    }
+}
+
+/// The selection of the group that was compiled by itself: the last one, behind those for its inputs.
+pub fn own_selection(isolated: &Compiled) -> Option<&Selection> {
+    isolated.programs.first()?.selections.last()
+}
+
 /// Compiles an inference plan, whose only program is called `inference`.
 pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
     let graph = settled(graph)?;
@@ -110,6 +134,18 @@ pub fn compile_training(
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
     compile_programs(&programs, options)
+}
+
+/// Compiles a group of layers by itself, as it is: no pass runs. The maxima of `options` may be those of the whole program.
+pub fn compile_isolated(isolated: &Isolated, options: &Options) -> Result<Compiled, CompileError> {
+    let Isolated { graph, fusion } = isolated.clone();
+    let symbols = graph.symbols();
+    let has = |name: &str| symbols.iter().any(|symbol| **symbol == *name);
+    let max =
+        options.max.iter().filter(|(name, _)| has(name)).map(|(name, max)| (name.clone(), *max)).collect();
+    let max = largest_symbols(&[&graph], &max)?;
+    let program = CompiledProgram { name: "group".into(), graph, fusion, selections: vec![] };
+    assemble(vec![program], options, &max, TABLE)
 }
 
 /// The graph with what its guards say of sizes everywhere.

@@ -5,6 +5,10 @@ use kiln_plan::Requirements;
 
 use crate::RuntimeError;
 
+/// The version of wgpu, and of naga with it, which translate kernels for drivers: what was measured with one need not hold
+/// with another one. A test compares it with `Cargo.lock`.
+pub const WGPU_VERSION: &str = "30.0.1";
+
 /// What kind of device an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants say it")]
@@ -182,4 +186,19 @@ pub(crate) fn find(options: &DeviceOptions) -> Result<Vec<wgpu::Adapter>, Runtim
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WGPU_VERSION;
+
+    #[test]
+    fn the_version_is_that_of_the_lock_file() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+        let lock = std::fs::read_to_string(path).expect("the workspace's lock file");
+        for name in ["wgpu", "naga"] {
+            let package = format!("name = \"{name}\"\nversion = \"{WGPU_VERSION}\"\n");
+            assert!(lock.contains(&package), "{name} is not {WGPU_VERSION}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use kiln_plan::Requirements;
 
 use crate::adapters::{Capabilities, DeviceOptions, find};
 use crate::error::RuntimeError;
+use crate::pipelines::Pipelines;
 
 /// An open device. Cheap to clone; sessions on one device share its memory and its queue.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub struct Device {
     pub(crate) queue: wgpu::Queue,
     capabilities: Arc<Capabilities>,
     faults: Arc<Mutex<Faults>>,
+    pub(crate) pipelines: Option<Arc<Pipelines>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ impl Device {
         check(requirements, &capabilities)?;
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, capabilities.timestamps);
+        let keeps_pipelines = adapter.features().contains(wgpu::Features::PIPELINE_CACHE);
+        features.set(wgpu::Features::PIPELINE_CACHE, keeps_pipelines);
         features.set(wgpu::Features::SUBGROUP, requirements.subgroup_size.is_some());
         features.set(wgpu::Features::SHADER_F16, requirements.shader_f16);
         features.set(wgpu::Features::SHADER_INT64, requirements.shader_int64);
@@ -64,7 +68,7 @@ impl Device {
             let message = if message.is_empty() { format!("{reason:?}") } else { message };
             lock(&sink).lost.get_or_insert(message);
         });
-        Ok(Self { device, queue, capabilities: Arc::new(capabilities), faults })
+        Ok(Self { device, queue, capabilities: Arc::new(capabilities), faults, pipelines: None })
     }
 
     /// What the adapter can do, which may be more than what the device was opened with.

@@ -112,7 +112,7 @@ fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, Ru
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
+            cache: device.pipelines.as_ref().map(|pipelines| &pipelines.cache),
         });
         (pipeline, bindings)
     });

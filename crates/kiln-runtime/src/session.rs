@@ -120,6 +120,9 @@ impl Session {
         let upload_seconds = start.elapsed().as_secs_f64();
         let kernel_start = Instant::now();
         let kernels = load::kernels(device, plan)?;
+        if let Some(pipelines) = &device.pipelines {
+            pipelines.keep();
+        }
         let kernel_seconds = kernel_start.elapsed().as_secs_f64();
         let programs = memory::guarded(device, "binding buffers", needs.total, || {
             plan.programs

@@ -12,6 +12,7 @@
 //! | `onnx` | ONNX files: [`onnx`], [`test_data`] |
 //! | `torch` | PyTorch source and state dicts: [`torch`] |
 //! | `train` | the trainer, with data sets and checkpoints: [`training`], [`trainer()`] |
+//! | `tune` | choosing kernels by measurement: [`tune`] |
 //!
 //! A model definition is read ([`Model`], [`compile_file`]) with either of the first two. Gradients and optimizers are
 //! part of the compiler ([`train`]).
@@ -61,13 +62,15 @@ pub mod test_data;
 pub mod torch;
 #[cfg(feature = "train")]
 pub mod training;
+#[cfg(feature = "tune")]
+pub mod tune;
 
 use std::path::PathBuf;
 
 pub use graph::Graph;
 pub use kiln_compile::{
     Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
-    Preferences, Records, Selection, Target, compile, compile_programs, compile_training, conditions,
+    Preferences, Record, Records, Selection, Target, compile, compile_programs, compile_training, conditions,
     differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
@@ -116,6 +119,10 @@ pub enum Error {
     /// The device.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Records of measurements.
+    #[cfg(feature = "tune")]
+    #[error(transparent)]
+    Records(#[from] tune::RecordError),
     /// The training.
     #[cfg(feature = "train")]
     #[error(transparent)]
@@ -131,7 +138,8 @@ pub enum Error {
 /// What the compiler should know of a device: the kind of processor, subgroups of a fixed size, its limits and features.
 ///
 /// A plan asks for no more of these than it uses, and says what that is. Where a model has 64-bit numbers and the device
-/// can, they are computed with, and 16-bit floats stored.
+/// can, they are computed with, and 16-bit floats stored. How fast the device is follows from its name where that is known
+/// ([`Target::as_fast_as`]); else it is taken for a middle-sized card.
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     let like = match device.kind {
@@ -140,6 +148,7 @@ pub fn target_for(device: &Capabilities) -> Target {
             Target::gpu()
         }
     };
+    let like = like.as_fast_as(&device.name).unwrap_or(like);
     Target {
         name: device.name.clone(),
         subgroup_size: (fixed && device.subgroup_min_size > 1).then_some(device.subgroup_min_size),

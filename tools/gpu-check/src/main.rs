@@ -8,6 +8,7 @@ mod device;
 mod dump;
 mod limits;
 mod measure;
+mod modules;
 mod name;
 mod spirv;
 mod table;
@@ -23,11 +24,14 @@ use table::Row;
 const USAGE: &str = "usage: gpu-check [--markdown] [--assembly FOLDER] DUMP...
   DUMP               what `kiln dump MODEL --target gpu --stage wgsl` prints
   --markdown         a line of Markdown for each family and tile, not one for each kernel
-  --assembly FOLDER  write the machine code of each kernel to a file in FOLDER";
+  --assembly FOLDER  write the machine code of each kernel to a file in FOLDER
+or:    gpu-check --spirv FOLDER KERNELS
+  KERNELS            a folder of kernels (`.wgsl`), which are only translated to SPIR-V, into FOLDER";
 
 struct Arguments {
     markdown: bool,
     assembly: Option<PathBuf>,
+    spirv: Option<PathBuf>,
     dumps: Vec<PathBuf>,
 }
 
@@ -43,12 +47,13 @@ fn main() -> ExitCode {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { markdown: false, assembly: None, dumps: Vec::new() };
+    let mut found = Arguments { markdown: false, assembly: None, spirv: None, dumps: Vec::new() };
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--markdown" => found.markdown = true,
             "--assembly" => found.assembly = Some(given.next().ok_or(USAGE)?.into()),
+            "--spirv" => found.spirv = Some(given.next().ok_or(USAGE)?.into()),
             option if option.starts_with("--") => return Err(format!("`{option}` is unknown\n{USAGE}")),
             dump => found.dumps.push(dump.into()),
         }
@@ -59,6 +64,14 @@ fn arguments() -> Result<Arguments, String> {
 /// Whether all kernels keep to the limits, or are known not to.
 fn run() -> Result<bool, String> {
     let arguments = arguments()?;
+    if let Some(to) = &arguments.spirv {
+        let mut count = 0;
+        for folder in &arguments.dumps {
+            count += modules::write(folder, to)?;
+        }
+        println!("{count} kernels as SPIR-V in {}", to.display());
+        return Ok(true);
+    }
     let mut dumps = Vec::new();
     for path in &arguments.dumps {
         dumps.push(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?);

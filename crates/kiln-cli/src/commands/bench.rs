@@ -7,10 +7,11 @@ use std::time::Instant;
 use clap::Args;
 use kiln::graph::Dim;
 use kiln::train::Loss;
-use kiln::{Compiled, HostTensor, Model, Profile, Session};
+use kiln::{Compiled, HostTensor, Model, Profile};
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
+use crate::device;
 use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
 use crate::sizes::Opened;
@@ -101,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let compile_seconds = start.elapsed().as_secs_f64();
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let start = Instant::now();
-    let mut session = Session::open(&plan).into_diagnostic()?;
+    let mut session = device::load(&plan)?;
     let load_seconds = start.elapsed().as_secs_f64();
     let program = match arguments.train {
         Some(_) => "train".to_owned(),

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use kiln::Compiled;
-use miette::{IntoDiagnostic, Result};
+use kiln::train::Training;
+use kiln::{Compiled, Error, Model, Options};
+use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::definition::{note_untrained, refuse_plan};
@@ -17,6 +18,7 @@ use crate::picture::PictureArguments;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::step_of;
+use crate::tuning::{TuneArguments, measure, summary};
 
 /// Arguments of `kiln compile`.
 #[derive(Args)]
@@ -38,6 +40,8 @@ pub(crate) struct Arguments {
     /// Make a plan that trains, with programs `train`, `evaluate` and `inference`: an optimizer, or a recipe (`.toml`)
     #[arg(long, value_name = "OPTIMIZER|RECIPE", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<String>,
+    #[command(flatten)]
+    tune: TuneArguments,
     #[command(flatten)]
     pictures: PictureArguments,
     /// Class names, one per line; stored in the plan
@@ -61,13 +65,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         definition.metadata.classes = labels::read(path)?;
     }
     let imported = start.elapsed();
-    let compiled = match &arguments.train {
-        Some(how) => model.compile_training(&definition, &step_of(&definition, how)?, &Default::default())?,
-        None => {
-            note_untrained(&definition, &model.model);
-            model.compile(&definition, &Default::default())?
-        }
-    };
+    let training = arguments.train.as_ref().map(|how| step_of(&definition, how)).transpose()?;
+    if training.is_none() {
+        note_untrained(&definition, &model.model);
+    }
+    let compiled = compiled(arguments, &definition, training.as_ref())?;
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();
     let Compiled { plan, memory, .. } = &compiled;
@@ -98,4 +100,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         total.as_secs_f64(),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Compiles, after kernels were measured if that is wanted.
+fn compiled(arguments: &Arguments, definition: &Model, training: Option<&Training>) -> Result<Compiled> {
+    let mut model = arguments.model.clone();
+    model.records.measures = arguments.tune.tune.is_some();
+    let mut options = model.options(&definition.graph, &Default::default())?;
+    let compile = |options: &Options| -> Result<Compiled, Error> {
+        let mut compiled = match training {
+            Some(training) => kiln::compile_training(&definition.graph, training, options)?,
+            None => kiln::compile(&definition.graph, options)?,
+        };
+        compiled.plan.metadata.clone_from(&definition.metadata);
+        Ok(compiled)
+    };
+    if let Some(seconds) = arguments.tune.tune {
+        if !model.is_for_this_device() {
+            bail!(
+                "--tune measures on the device of this machine; with `--target`, `--records FILE` takes what was measured elsewhere"
+            );
+        }
+        let program = if training.is_some() { "train" } else { "inference" };
+        let settings = kiln::tune::Settings { seconds, ..Default::default() };
+        let found = measure(&compile, &mut options, program, &settings, &model.records)?;
+        note!("{}", summary(&found.tuning));
+    }
+    compile(&options).into_diagnostic()
 }

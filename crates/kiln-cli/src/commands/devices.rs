@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln::{Capabilities, DeviceOptions};
+use kiln::tune::known_target_of;
+use kiln::{Capabilities, DeviceOptions, Target};
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
@@ -61,12 +62,46 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         ]);
     }
     show!("{table}")?;
-    note!("* is used; WGPU_BACKEND and WGPU_ADAPTER_NAME choose another");
+    let mut speeds = Table::new(&[
+        ("device", Align::Left),
+        ("cores", Align::Right),
+        ("GFLOP/s", Align::Right),
+        ("GB/s", Align::Right),
+        ("launch us", Align::Right),
+        ("known from", Align::Left),
+    ]);
+    for device in &devices {
+        let (target, source) = known_target_of(device);
+        speeds.row([
+            device.name.clone(),
+            target.cores.to_string(),
+            format!("{:.0}", gigaflops(&target)),
+            target.bandwidth.to_string(),
+            format!("{:.1}", f64::from(target.launch) / 1e3),
+            source.name().to_owned(),
+        ]);
+    }
+    showln!("\nWhat kernels are ranked by:")?;
+    show!("{speeds}")?;
+    note!(
+        "* is used; WGPU_BACKEND and WGPU_ADAPTER_NAME choose another. `kiln tune` measures kernels instead."
+    );
     Ok(ExitCode::SUCCESS)
 }
 
+/// Two operations for each multiply-add, GFLOP/s.
+fn gigaflops(target: &Target) -> f64 {
+    2e-3 * f64::from(target.cores) * f64::from(target.lanes) * f64::from(target.clock)
+}
+
 fn as_json(device: &Capabilities) -> serde_json::Value {
+    let (target, source) = known_target_of(device);
     json!({
+        "cores": target.cores,
+        "gigaflops": gigaflops(&target),
+        "gigabytes_per_second": target.bandwidth,
+        "launch_nanoseconds": target.launch,
+        "speed_known_from": source.name(),
         "name": device.name,
         "backend": device.backend,
         "kind": device.kind.name(),

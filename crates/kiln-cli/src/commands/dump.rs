@@ -125,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 Some(_) => step(arguments, &definition)?,
                 None => inference(model.compile(&definition, &Default::default())?)?,
             };
-            let target = model.target()?.name;
+            let target = model.options(graph, &Default::default())?.target.name;
             match arguments.format {
                 Format::Text => kernels::text(&program, &target).into_bytes(),
                 Format::Json => kernels::json(&program, &target).into_bytes(),

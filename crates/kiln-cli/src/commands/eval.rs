@@ -6,6 +6,7 @@ use clap::Args;
 use miette::Result;
 use serde_json::json;
 
+use crate::records::RecordArguments;
 use crate::terminal;
 use crate::training::{Recipe, confusion, evaluation};
 
@@ -23,6 +24,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    records: RecordArguments,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
 /// Evaluates.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
-    let (data, found) = evaluation(&recipe)?;
+    let (data, found) = evaluation(&recipe, &arguments.records)?;
     let scores = found.scores;
     if arguments.json {
         let value = json!({ "samples": data.len(), "scores": scores });

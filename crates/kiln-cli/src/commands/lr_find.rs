@@ -9,6 +9,7 @@ use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
+use crate::records::RecordArguments;
 use crate::terminal;
 use crate::training::{Recipe, Setup};
 
@@ -25,6 +26,8 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    records: RecordArguments,
     /// First rate
     #[arg(long, default_value_t = 1e-7)]
     from: f64,
@@ -45,7 +48,7 @@ pub(crate) struct Arguments {
 /// Tries rates.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = arguments.recipe.complete()?;
-    let mut setup = Setup::new(&recipe)?;
+    let mut setup = Setup::new(&recipe, &arguments.records, None)?;
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
     let found = lr_finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;

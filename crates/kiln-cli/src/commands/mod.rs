@@ -12,6 +12,7 @@ mod quantize;
 mod run;
 mod summary;
 mod train;
+mod tune;
 mod verify;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Verify(verify::Arguments),
     /// Measure how fast a model runs
     Bench(bench::Arguments),
+    /// Measure which kernels are the fastest on this device, for later compilations
+    Tune(tune::Arguments),
     /// Report what is not supported in a model
     Check(check::Arguments),
     /// List the devices that plans can run on
@@ -61,6 +64,7 @@ impl Command {
             Command::Summary(arguments) => summary::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),
+            Command::Tune(arguments) => tune::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Devices(arguments) => devices::run(&arguments),
         }

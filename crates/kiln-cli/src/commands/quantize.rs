@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use kiln::Model;
 use kiln::quantize::{Comparison, Method, Network, Noise, calibrate, compare};
-use kiln::{Model, Session};
 use miette::{IntoDiagnostic, Result, miette};
 use serde_json::{Value, json};
 
 use crate::calibration::{Calibration, CalibrationArguments, Scored};
 use crate::definition::{note_untrained, refuse_plan};
+use crate::device;
 use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
@@ -126,7 +127,7 @@ fn accuracy(
     let Scored { data, normalize } = calibration.scored.as_ref().map_err(Clone::clone)?;
     let share = |definition: &Model| -> Result<f64, String> {
         let compiled = model.compile(definition, &calibration.seen).map_err(|error| error.to_string())?;
-        let mut session = Session::open(&compiled.plan).map_err(|error| error.to_string())?;
+        let mut session = device::load(&compiled.plan).map_err(|error| error.to_string())?;
         let found = kiln::training::evaluate_outputs(&mut session, "inference", data, normalize, None);
         let found = found.map_err(|error| error.to_string())?;
         found.scores.accuracy.ok_or_else(|| "its targets are no classes".to_owned())

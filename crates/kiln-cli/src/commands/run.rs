@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use kiln::graph::Data;
 use kiln::plan::Task;
-use kiln::{HostTensor, Metadata, Session};
+use kiln::{HostTensor, Metadata};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::definition::note_untrained;
+use crate::device;
 use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::labels::{Guess, Labels};
 use crate::metadata;
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         (model.compile(&definition, &seen)?.plan, inputs)
     };
     let labels = Labels::new(arguments.labels.as_deref(), &plan.metadata)?;
-    let mut session = Session::open(&plan).into_diagnostic()?;
+    let mut session = device::load(&plan)?;
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let outputs = session.run(&borrowed).into_diagnostic()?;
     let outputs: Vec<(String, HostTensor)> =

@@ -10,11 +10,13 @@ use kiln::training::{Checkpoints, Damaged, End, Resumed, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
 use crate::definition::is_recipe;
+use crate::records::RecordArguments;
 use crate::table::bytes;
 use crate::training::{
     Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, compare, confusion, curve, layers,
     loss_name, note_skipped, write_report, write_results,
 };
+use crate::tuning::TuneArguments;
 
 /// Arguments of `kiln train`.
 #[derive(Args)]
@@ -34,6 +36,10 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
+    #[command(flatten)]
+    records: RecordArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
     /// Output folder [default: the model's name with -training]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -54,7 +60,9 @@ pub(crate) struct Arguments {
 
 /// Trains.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { recipe, output, resume, allow_changes, overwrite, activation_stats } = arguments;
+    let Arguments { recipe, mut records, tune, output, resume, allow_changes, overwrite, activation_stats } =
+        arguments;
+    records.measures = tune.tune.is_some();
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
@@ -65,7 +73,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let folder = Folder::new(output, earlier, &recipe, named.as_deref().filter(|path| is_recipe(path)))?;
     let settings = settings(&recipe, &folder)?;
-    let mut setup = Setup::new(&recipe)?;
+    let mut setup = Setup::new(&recipe, &records, tune.tune)?;
     let _lock = folder.lock()?;
     let environment = Environment::of(&mut setup);
     let settled = recipe.settled(&setup);

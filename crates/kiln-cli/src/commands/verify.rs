@@ -12,7 +12,9 @@ use kiln::{Compiled, HostTensor, Model, Plan, Session};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
-use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
+use crate::device;
+use crate::model::{AUTO, ModelArguments, is_plan, load_plan, targets};
+use crate::records::RecordArguments;
 use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
@@ -35,8 +37,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     bisect: bool,
     /// Device to compile for
-    #[arg(long, default_value = "auto")]
-    target: TargetName,
+    #[arg(long, default_value = AUTO, value_parser = targets())]
+    target: String,
+    #[command(flatten)]
+    records: RecordArguments,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     lenient: bool,
@@ -124,7 +128,8 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         input_shape: vec![],
         cut_at: vec![],
         value: vec![],
-        target: arguments.target,
+        target: arguments.target.clone(),
+        records: arguments.records.clone(),
         lenient: arguments.lenient,
     };
     let data = test_data::Folder::open(folder).into_diagnostic()?;
@@ -220,7 +225,7 @@ fn compare(
     if arguments.bisect && compiled.is_none() {
         bail!("a compiled plan does not contain its layers; --bisect needs the folder with the model");
     }
-    let mut session = Session::open(plan).into_diagnostic()?;
+    let mut session = device::load(plan)?;
     let mut rows = Vec::new();
     for set in sets {
         let inputs = host_inputs(set)?;

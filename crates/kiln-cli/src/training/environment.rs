@@ -20,6 +20,8 @@ pub(crate) struct Environment {
     system: String,
     /// The device's name, backend and driver.
     device: String,
+    /// CRC-32 of the names of the chosen kernels, which decide how results are rounded.
+    kernels: Option<String>,
     /// The training samples.
     train: Samples,
     /// The validation samples.
@@ -54,7 +56,10 @@ impl Environment {
     pub(crate) fn of(setup: &mut Setup) -> Self {
         let Capabilities { name, backend, driver, driver_info, .. } =
             setup.trainer.session().device().capabilities();
+        let chosen = setup.compiled.programs.iter().flat_map(|program| &program.selections);
+        let chosen: Vec<String> = chosen.map(|selection| selection.choice().to_string()).collect();
         Self {
+            kernels: Some(format!("{:08x}", crc32fast::hash(chosen.join("\n").as_bytes()))),
             kiln: env!("CARGO_PKG_VERSION").to_owned(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             device: format!("{name}, {backend}, {driver} {driver_info}"),
@@ -134,6 +139,10 @@ pub(crate) fn compare(folder: &Path, recipe: &Recipe, now: &Environment) -> Resu
     ];
     for (what, before, now) in others.into_iter().filter(|(_, before, now)| before != now) {
         found.surroundings.push(format!("{what} was {before}, now {now}"));
+    }
+    if before.kernels.is_some() && before.kernels != now.kernels {
+        let reason = "measurements of kernels have changed; `--records none` uses none";
+        found.surroundings.push(format!("other kernels were chosen, which round differently: {reason}"));
     }
     Ok(found)
 }

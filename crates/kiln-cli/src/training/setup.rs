@@ -14,7 +14,8 @@ use kiln::training::data::{Dataset, Known, Meaning, Skipped, Source, SourceOptio
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
 use kiln::training::{Evaluation, Interface, Trainer};
-use kiln::{Compiled, Device, DeviceOptions, Metadata, Model, Options, Plan, Session};
+use kiln::tune::target_of;
+use kiln::{Compiled, Metadata, Model, Options, Plan, Preferences};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
@@ -23,7 +24,10 @@ use super::known::describe;
 use super::recipe::{LossName, OptimizerName};
 use super::suited::Suited;
 use crate::definition::{note_untrained, refuse_plan};
+use crate::device;
 use crate::model::{is_plan, load_plan};
+use crate::records::RecordArguments;
+use crate::tuning::{measure, summary};
 
 /// Everything that a training needs.
 pub(crate) struct Setup {
@@ -39,6 +43,8 @@ pub(crate) struct Setup {
     pub normalizing: Vec<String>,
     /// The compiled programs.
     pub compiled: Compiled,
+    /// Which measurements of kernels count.
+    pub records: RecordArguments,
     /// The plan on a device.
     pub trainer: Trainer,
     /// The training samples.
@@ -157,17 +163,14 @@ pub(super) fn gives_logarithms(model: &Graph) -> bool {
     output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
 }
 
-fn options(model: &Graph, batch: usize) -> Result<Options> {
+fn options(model: &Graph, batch: usize, records: &RecordArguments) -> Result<Options> {
     let device = kiln::default_device().into_diagnostic()?;
     let batch = u32::try_from(batch).into_diagnostic()?;
     // A training has one batch size; other symbols would need numbers that the data does not give.
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    Ok(Options { target: kiln::target_for(&device), max, ..Options::default() })
-}
-
-fn open(compiled: &Compiled) -> Result<Session> {
-    let device = Device::open(&DeviceOptions::from_env(), &compiled.plan.requirements).into_diagnostic()?;
-    Session::load(&device, &compiled.plan).into_diagnostic()
+    let records = records.of_device(&device)?;
+    let preferences = Preferences { records, ..Preferences::default() };
+    Ok(Options { target: target_of(&device).0, max, preferences })
 }
 
 fn loader(recipe: &Recipe, data: Dataset, interface: &Interface, normalize: &Normalize) -> Loader {
@@ -256,8 +259,8 @@ fn scale_of(
 }
 
 impl Setup {
-    /// Reads, compiles and loads.
-    pub(crate) fn new(recipe: &Recipe) -> Result<Self> {
+    /// Reads, measures kernels for so many seconds if that is wanted, compiles and loads.
+    pub(crate) fn new(recipe: &Recipe, records: &RecordArguments, tune: Option<f64>) -> Result<Self> {
         // If the weights are discarded, the model's normalization does not apply.
         let from_scratch = recipe.from_scratch.unwrap_or(false) && recipe.definition.weights.is_none();
         let known = if from_scratch { Metadata::default() } else { recipe.known()? };
@@ -270,9 +273,15 @@ impl Setup {
             model.frozen.iter().filter(|name| training.frozen.contains(name)).cloned().collect()
         };
         let Model { graph: model, names, .. } = model;
-        let compiled =
-            kiln::compile_training(&model, &training, &options(&model, recipe.batch())?).into_diagnostic()?;
-        let trainer = Trainer::new(open(&compiled)?, &training).into_diagnostic()?;
+        let mut options = options(&model, recipe.batch(), records)?;
+        if let Some(seconds) = tune {
+            let compile = |options: &Options| Ok(kiln::compile_training(&model, &training, options)?);
+            let settings = kiln::tune::Settings { seconds, ..Default::default() };
+            let found = measure(&compile, &mut options, "train", &settings, records)?;
+            note!("{}", summary(&found.tuning));
+        }
+        let compiled = kiln::compile_training(&model, &training, &options).into_diagnostic()?;
+        let trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;
         let validation = splits.validation().cloned();
         let interface = trainer.interface();
         let train =
@@ -286,6 +295,7 @@ impl Setup {
             training,
             normalizing,
             compiled,
+            records: records.clone(),
             trainer,
             train,
             validation,
@@ -305,7 +315,8 @@ impl Setup {
     /// An inference plan of a model, for batches up to that of the training.
     pub(crate) fn inference_plan(&self, model: &Model) -> Result<Plan> {
         let Model { graph, metadata, .. } = model;
-        let compiled = kiln::compile(graph, &options(graph, self.train.batch)?).into_diagnostic()?;
+        let compiled =
+            kiln::compile(graph, &options(graph, self.train.batch, &self.records)?).into_diagnostic()?;
         Ok(Plan { metadata: metadata.clone(), ..compiled.plan })
     }
 }
@@ -318,7 +329,7 @@ pub(crate) fn note_skipped(skipped: &Skipped) {
 }
 
 /// A model that is only to be evaluated, with the samples: those for testing, or for validation, or all.
-pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> {
+pub(crate) fn evaluation(recipe: &Recipe, records: &RecordArguments) -> Result<(Arc<Dataset>, Evaluation)> {
     if let Some(path) = recipe.model.as_deref().filter(|path| is_plan(path)) {
         return evaluation_of_plan(recipe, path);
     }
@@ -327,9 +338,9 @@ pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> 
     note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
     note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
-    let options = options(&graph, recipe.batch())?;
+    let options = options(&graph, recipe.batch(), records)?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
-    let mut session = open(&compiled)?;
+    let mut session = device::load(&compiled.plan)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;
     let Splits { train, validation, test, .. } = splits;
     let data = test.or(validation).unwrap_or(train);
@@ -401,8 +412,7 @@ fn evaluation_of_plan(recipe: &Recipe, path: &Path) -> Result<(Arc<Dataset>, Eva
     let splits = parted(recipe, ordered(recipe, splits, known, None)?)?;
     let Splits { train, validation, test, .. } = splits;
     let data = test.or(validation).unwrap_or(train);
-    let device = Device::open(&DeviceOptions::from_env(), &plan.requirements).into_diagnostic()?;
-    let mut session = Session::load(&device, &plan).into_diagnostic()?;
+    let mut session = device::load(&plan)?;
     let name = if plan.program("inference").is_some() {
         "inference"
     } else {

@@ -15,7 +15,7 @@ fn model() -> PathBuf {
 
 fn kiln(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).env("KILN_CACHE", "");
     command
 }
 

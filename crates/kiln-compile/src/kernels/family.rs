@@ -142,6 +142,8 @@ pub struct Estimate {
     pub work: f64,
     /// Bytes that are copied to another layout first, or kept as partial results.
     pub bytes: f64,
+    /// Bytes that come through the caches while it is computed.
+    pub traffic: f64,
     /// Parts of sums that an invocation of another kernel adds up, one after the other.
     pub parts: f64,
 }

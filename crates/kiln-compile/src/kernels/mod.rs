@@ -4,6 +4,7 @@
 mod arg_reduce;
 mod arg_sort;
 mod arg_sort_radix;
+mod bucket;
 pub(crate) mod builder;
 mod concat;
 pub(crate) mod conv;

@@ -2,7 +2,7 @@
 
 use super::family::{Estimate, Knobs, float};
 use super::problem::ceil_div;
-use crate::target::{CORE_LANES, Target};
+use crate::target::Target;
 
 /// A tile of a workgroup, see `shaders/workgroup_tile.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,12 +185,13 @@ impl WorkgroupTile {
         let tiles = self.tiles(products, rows, columns);
         let cores = i64::from(target.cores).max(1);
         let of_core =
-            ceil_div(tiles, cores).saturating_mul(i64::from(self.invocations())).max(i64::from(CORE_LANES));
+            ceil_div(tiles, cores).saturating_mul(i64::from(self.invocations())).max(i64::from(target.lanes));
         let stored = STAGED_VECTOR * rows_of * vectors_of;
         Estimate {
             launches: 1,
             invocations: float(of_core.saturating_mul(cores)),
             work: float(times) * step + stored,
+            traffic: float(tiles) * float(times) * f64::from((self.m + self.n) * self.lines() * 4),
             ..Estimate::default()
         }
     }

@@ -22,6 +22,7 @@ use crate::layout::{channels_last, is_multiple, row_major};
 use crate::memory::buffer::{BufferId, BufferInit, STEP, TensorId, View};
 use crate::memory::values::Values;
 use crate::ranges::{body_types, ranges};
+use crate::select::choose::Selection;
 use crate::wgsl::operand::Operand;
 use crate::wgsl::params::Uniform;
 use crate::wgsl::space::IterationSpace;
@@ -92,7 +93,8 @@ fn lower_loop<'a>(lowering: &mut Lowering<'_, 'a>, node: &'a Node, op: &'a Loop)
     let (buffers, tensors) = (values.buffers, values.tensors);
     outer.buffers = buffers;
     outer.tensors = tensors;
-    lowering.selections.extend(selections);
+    // Launches of a step change their places below.
+    lowering.selections.extend(selections.into_iter().map(|of| Selection { dispatches: 0..0, ..of }));
     lowering.loop_iterations = lowering.loop_iterations.max(loop_iterations);
     lowering.launches.extend(launches);
     let kept = results.buffers(&lowering.values);

@@ -87,6 +87,7 @@ impl<'a> Lowering<'_, 'a> {
         let first = self.launches.len();
         self.realize(group, &selection)?;
         selection.launches = self.kernel_names(first);
+        selection.dispatches = first..self.launches.len();
         self.selections.push(selection);
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use super::enumerate::{Candidate, Refusal, candidates};
-use super::records::Records;
+use super::records::{Records, checksum};
 use crate::kernels::family::{Choice, Family};
 use crate::kernels::problem::Problem;
 use crate::target::Target;
@@ -53,8 +54,12 @@ pub struct Selection {
     pub chosen: usize,
     /// Why.
     pub reason: Reason,
+    /// A checksum of the candidates and of their kernels: what was measured holds where it is the same.
+    pub kernels: u32,
     /// Launches for the group, layout conversions included, by their names.
     pub launches: Vec<String>,
+    /// Which dispatches of the program these are; none for a group of a loop's body.
+    pub dispatches: Range<usize>,
 }
 
 impl Selection {
@@ -76,7 +81,9 @@ pub(crate) fn choose(
     let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
     let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
     let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
-    let recorded = || preferences.records.choice(&problem.to_string()).and_then(named);
+    let kernels = checksum(table, &candidates);
+    let record = || preferences.records.get(&problem.key()).filter(|record| record.kernels == kernels);
+    let recorded = || record().and_then(|record| named(&record.choice));
     let cheapest = || admitted().min_by(|(_, a), (_, b)| a.time.total_cmp(&b.time)).map(|(n, _)| n);
     let found = pinned
         .and_then(|text| named(text))
@@ -86,7 +93,16 @@ pub(crate) fn choose(
     let Some((chosen, reason)) = found else {
         return Err(nothing_fits(&candidates));
     };
-    Ok(Selection { group: group.into(), problem, candidates, chosen, reason, launches: vec![] })
+    Ok(Selection {
+        group: group.into(),
+        problem,
+        candidates,
+        chosen,
+        reason,
+        kernels,
+        launches: vec![],
+        dispatches: 0..0,
+    })
 }
 
 /// That no candidate is admitted: what the last of them, the most general, needs.

@@ -1,7 +1,7 @@
 //! Answers.
 
-use kiln_plan::{DType, Layout, Plan, Storage};
-use kiln_runtime::{Data, HostTensor, RuntimeError, Session, f16};
+use kiln_plan::{DType, Layout, Plan, Requirements, Storage};
+use kiln_runtime::{Data, Device, DeviceOptions, HostTensor, RuntimeError, Session, f16};
 
 use crate::plans;
 
@@ -329,4 +329,39 @@ fn a_plan_survives_its_file() {
     assert_eq!(left, ["state.kplan"]);
     let outputs = open(&plan.unwrap()).run(&[("x", &floats(&[0.0; 4]))]).unwrap();
     assert_eq!(outputs.get("state").unwrap().as_f32().unwrap(), [1.0, 2.0, 3.0, 4.0]);
+}
+
+/// Of a software driver the numbers say little, but they are some.
+#[test]
+fn speed_is_measured() {
+    let device = Device::open(&DeviceOptions::from_env(), &Requirements::default()).unwrap();
+    let speed = device.probe().unwrap();
+    assert!((1..=1024).contains(&speed.cores), "{speed:?}");
+    let products = f64::from(speed.cores) * f64::from(speed.lanes) * f64::from(speed.clock) * 1e6;
+    assert!((1e8..1e15).contains(&products), "{speed:?}");
+    assert!((1..20_000).contains(&speed.bandwidth), "{speed:?}");
+    assert!((100..10_000_000).contains(&speed.launch), "{speed:?}");
+}
+
+/// Where the driver hands out compiled pipelines, they are in the folder after loading, and used by the next device.
+#[test]
+fn pipelines_are_kept() {
+    let folder = std::env::temp_dir().join(format!("kiln-pipelines-{}", std::process::id()));
+    let plan = plans::vector_add();
+    for _ in 0..2 {
+        let mut device = Device::open(&DeviceOptions::from_env(), &plan.requirements).unwrap();
+        let hands_out = device.raw().0.features().contains(wgpu::Features::PIPELINE_CACHE);
+        device.keep_pipelines(&folder);
+        Session::load(&device, &plan).unwrap();
+        let files = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+        assert_eq!(files, usize::from(hands_out));
+        // What is damaged is compiled again.
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }

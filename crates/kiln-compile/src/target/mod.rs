@@ -1,6 +1,8 @@
 //! What the compiler knows of the device that a plan is for: plain data, so that a plan can be made for a device that is
 //! not there.
 
+mod profiles;
+
 /// What kind of processor runs the kernels; the cost of a kernel depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceClass {
@@ -20,6 +22,14 @@ pub struct Target {
     pub class: DeviceClass,
     /// Cores (compute units, streaming multiprocessors) that workgroups are dealt to.
     pub cores: u32,
+    /// Multiply-adds of a core in a cycle.
+    pub lanes: u32,
+    /// Cycles in a microsecond (MHz).
+    pub clock: u32,
+    /// What memory gives, in GB/s.
+    pub bandwidth: u32,
+    /// From one dispatch to the next that waits for it, in ns.
+    pub launch: u32,
     /// The subgroup size, where it is fixed and kernels may use subgroup operations.
     pub subgroup_size: Option<u32>,
     /// Largest storage buffer binding, in bytes.
@@ -51,12 +61,6 @@ const LAVAPIPE_LOOP_ITERATIONS: i64 = 60_000;
 /// The loop counters of kernels are 32-bit integers.
 const COUNTED_LOOP_ITERATIONS: i64 = 1 << 30;
 
-/// Invocations that a core of a GPU computes with at a time.
-pub(crate) const CORE_LANES: u32 = 128;
-
-/// Cores of a middle-sized card.
-const USUAL_CORES: u32 = 32;
-
 impl Default for Target {
     fn default() -> Self {
         Self::portable()
@@ -69,7 +73,12 @@ impl Target {
         Self {
             name: "portable".into(),
             class: DeviceClass::Gpu,
-            cores: USUAL_CORES,
+            // A middle-sized card.
+            cores: 32,
+            lanes: 128,
+            clock: 1400,
+            bandwidth: 500,
+            launch: 5000,
             subgroup_size: None,
             max_storage_buffer_binding_size: 128 << 20,
             max_buffer_size: 256 << 20,
@@ -101,7 +110,17 @@ impl Target {
 
     /// A software adapter without subgroups of a fixed size, within WebGPU's limits.
     pub fn cpu() -> Self {
-        Self { name: "cpu".into(), class: DeviceClass::Cpu, ..Self::portable() }
+        Self {
+            name: "cpu".into(),
+            class: DeviceClass::Cpu,
+            // Numbers to rank kernels by, as they were measured on lavapipe: those of the vectors of one core.
+            cores: 1,
+            lanes: 8,
+            clock: 4000,
+            bandwidth: 20,
+            launch: 30_000,
+            ..Self::portable()
+        }
     }
 
     /// Mesa's software driver with subgroups of eight (a CPU with AVX2), within WebGPU's limits.

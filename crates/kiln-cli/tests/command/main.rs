@@ -1,5 +1,7 @@
 //! The command as a person types it: arguments, exit status, words on either stream.
 
+mod tune;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,7 +21,7 @@ fn command(arguments: &str) -> Command {
     let arguments =
         arguments.split_whitespace().map(|word| word.replace("OUT", &out().display().to_string()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
+    command.args(arguments).current_dir(root()).env("NO_COLOR", "1").env("KILN_CACHE", "");
     command
 }
 
