@@ -153,7 +153,7 @@ impl ModelArguments {
     /// What a graph is compiled with; `seen` are values of symbols that are known from inputs.
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
-        Ok(Options { target: self.target()?, max, ..Options::default() })
+        Ok(Options { target: self.target()?, max, preferences: self.definition.preferences() })
     }
 
     /// Compiles a training step.

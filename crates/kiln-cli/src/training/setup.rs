@@ -14,7 +14,7 @@ use kiln::training::data::{Dataset, Known, Meaning, Skipped, Source, SourceOptio
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
 use kiln::training::{Evaluation, Interface, Trainer};
-use kiln::{Compiled, Device, DeviceOptions, Metadata, Model, Options, Plan, Session};
+use kiln::{Compiled, Device, DeviceOptions, Metadata, Model, Options, Plan, Preferences, Session};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
 
 use super::Recipe;
@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub training: Training,
     /// The initializers of an ONNX file that only normalize the input and are not parameters.
     pub normalizing: Vec<String>,
+    /// What is said of the choice of kernels.
+    preferences: Preferences,
     /// The compiled programs.
     pub compiled: Compiled,
     /// The plan on a device.
@@ -157,12 +159,12 @@ pub(super) fn gives_logarithms(model: &Graph) -> bool {
     output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
 }
 
-fn options(model: &Graph, batch: usize) -> Result<Options> {
+fn options(model: &Graph, batch: usize, preferences: Preferences) -> Result<Options> {
     let device = kiln::default_device().into_diagnostic()?;
     let batch = u32::try_from(batch).into_diagnostic()?;
     // A training has one batch size; other symbols would need numbers that the data does not give.
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    Ok(Options { target: kiln::target_for(&device), max, ..Options::default() })
+    Ok(Options { target: kiln::target_for(&device), max, preferences })
 }
 
 fn open(compiled: &Compiled) -> Result<Session> {
@@ -270,8 +272,9 @@ impl Setup {
             model.frozen.iter().filter(|name| training.frozen.contains(name)).cloned().collect()
         };
         let Model { graph: model, names, .. } = model;
-        let compiled =
-            kiln::compile_training(&model, &training, &options(&model, recipe.batch())?).into_diagnostic()?;
+        let preferences = recipe.definition.preferences();
+        let options = options(&model, recipe.batch(), preferences.clone())?;
+        let compiled = kiln::compile_training(&model, &training, &options).into_diagnostic()?;
         let trainer = Trainer::new(open(&compiled)?, &training).into_diagnostic()?;
         let validation = splits.validation().cloned();
         let interface = trainer.interface();
@@ -285,6 +288,7 @@ impl Setup {
             loss,
             training,
             normalizing,
+            preferences,
             compiled,
             trainer,
             train,
@@ -305,7 +309,8 @@ impl Setup {
     /// An inference plan of a model, for batches up to that of the training.
     pub(crate) fn inference_plan(&self, model: &Model) -> Result<Plan> {
         let Model { graph, metadata, .. } = model;
-        let compiled = kiln::compile(graph, &options(graph, self.train.batch)?).into_diagnostic()?;
+        let options = options(graph, self.train.batch, self.preferences.clone())?;
+        let compiled = kiln::compile(graph, &options).into_diagnostic()?;
         Ok(Plan { metadata: metadata.clone(), ..compiled.plan })
     }
 }
@@ -327,7 +332,7 @@ pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> 
     note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
     note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
-    let options = options(&graph, recipe.batch())?;
+    let options = options(&graph, recipe.batch(), recipe.definition.preferences())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let mut session = open(&compiled)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;

@@ -17,6 +17,8 @@ pub struct Preferences {
     pub pinned: BTreeMap<String, String>,
     /// What was measured.
     pub records: Records,
+    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order.
+    pub precise: bool,
 }
 
 /// Why a candidate was chosen.
@@ -72,7 +74,7 @@ pub(crate) fn choose(
     target: &Target,
     preferences: &Preferences,
 ) -> Result<Selection, String> {
-    let candidates = candidates(table, &problem, target);
+    let candidates = candidates(table, &problem, target, preferences.precise);
     let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
     let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
     let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
@@ -99,7 +101,11 @@ fn nothing_fits(candidates: &[Candidate]) -> String {
         Refusal::LoopIterations { .. } => {
             "; software drivers stop longer loops, GPUs do not (`--target gpu`)"
         }
-        Refusal::Invocations { .. } | Refusal::WorkgroupMemory { .. } | Refusal::SubgroupSize { .. } => "",
+        Refusal::Invocations { .. }
+        | Refusal::WorkgroupMemory { .. }
+        | Refusal::SubgroupSize { .. }
+        | Refusal::Binding { .. }
+        | Refusal::Rearranged => "",
     };
     format!("no kernel fits the target: `{}` {refusal}{hint}", candidate.choice.family)
 }
