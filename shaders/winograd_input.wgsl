@@ -1,12 +1,13 @@
 // The input of a convolution by Winograd's algorithm: tiles of ${ size } by ${ size } positions, which overlap by two, transformed along
-// both axes. One tile of four channels an invocation.
+// both axes. One tile of ${ lanes } channels an invocation.
 //
 // x is channels last; out is [${ size * size }][tile][channels].
-// Values: params, and for bindings wide; those of winograd.wgsl.
+// Values: params; lanes, channels of an invocation; type_in, their type in memory, and load, what makes floats of it; those of
+// winograd.wgsl.
 //% from "winograd" import forward
 //% include "params"
-@group(0) @binding(1) var<storage, read> x: array<${ fours[0] }>;
-@group(0) @binding(2) var<storage, read_write> out: array<${ fours[1] }>;
+@group(0) @binding(1) var<storage, read> x: array<${ type_in }>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec${ lanes }<f32>>;
 
 //% include "grid"
 //% include "invocation_entry"
@@ -31,7 +32,7 @@
 //% for b in range(size)
 //% for a in range(size)
   let use_${ a }_${ b } = there_${ a } & inside_${ b };
-  let d_${ a }_${ b } = select(vec4<f32>(), ${ wide[0] }(x[select(0, line_${ a } + ${ b } * params.x_step, use_${ a }_${ b })]), use_${ a }_${ b });
+  let d_${ a }_${ b } = select(vec${ lanes }<f32>(), ${ load }(x[select(0, line_${ a } + ${ b } * params.x_step, use_${ a }_${ b })]), use_${ a }_${ b });
 //% endfor
 ${ forward("e_" ~ b ~ "_", "d_", "_" ~ b) }
 //% endfor

@@ -273,7 +273,8 @@ fn tiles_of_convolutions() {
 
 #[test]
 fn tiles_of_windows() {
-    let farthest = check_up_to(1e-5, WINDOWS, "winograd", false, 17);
+    // 1.3e-6 with lavapipe; `--help` of `--precise` and `docs/special-values.md` promise 1.5e-5 for any size.
+    let farthest = check_up_to(5e-6, WINDOWS, "winograd", false, 17);
     println!("winograd: up to {farthest:e} of the largest value");
 }
 
@@ -301,7 +302,7 @@ fn convolutions_fill_a_card() {
     let mut convolutions = 0;
     for dispatch in &plan.programs[0].dispatches {
         let kernel = &plan.shaders[dispatch.shader].name;
-        if !kernel.starts_with("conv_") {
+        if !["conv_", "winograd_products_"].iter().any(|start| kernel.starts_with(start)) {
             continue;
         }
         convolutions += 1;

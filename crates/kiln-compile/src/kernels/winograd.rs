@@ -12,13 +12,14 @@ use kiln_graph::{DType, Dim, product};
 use kiln_plan::{Access, Storage};
 
 use super::builder::{AnchorLaunch, BiasedEpilogue, KernelBuilder, KernelLaunch, LaidOut};
-use super::conv::{ConvShapes, row_params};
+use super::conv::ConvShapes;
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::matmul::Right;
 use super::problem::{ConvProblem, Operation, Problem, ceil_div, count};
 use super::tile::{Products, Tile};
+use crate::element::Vec4Access;
 use crate::error::CompileError;
-use crate::layout::{channels_last, row_major, weight_layout};
+use crate::layout::{channels_last, row_major, vectors, weight_layout};
 use crate::memory::buffer::BufferId;
 use crate::memory::winograd::{TAPS, Winograd};
 use crate::target::{DeviceClass, Target};
@@ -139,9 +140,9 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     }
 }
 
-/// What a vector takes on a CPU that is moved and added on the way to the products, and back, beside a multiply-add in the
-/// estimates of tiles.
-const TRANSFORMED: f64 = 3.0;
+/// What a vector of a transformed tile takes on lavapipe, on its way to the products or back, beside a multiply-add in the
+/// estimates of tiles: transforms were measured to take a third of all at 56x56 positions of 64 channels, half at 28x28 of 32.
+const TRANSFORMED: f64 = 6.0;
 
 fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Operation::Conv(conv) = &problem.operation else { return Estimate::default() };
@@ -192,11 +193,6 @@ impl Steps {
         Ok(Self { shapes, by, tile: Tile::of(knobs), along, tiles, vectors })
     }
 
-    /// `winograd_input_4`: what is transformed, and how many results a tile has along an axis.
-    fn name(&self, what: &str) -> String {
-        format!("winograd_{what}_{}", self.by.results())
-    }
-
     fn values(&self) -> minijinja::Value {
         minijinja::context! { size => self.by.size() }
     }
@@ -218,22 +214,23 @@ impl Steps {
         }
     }
 
-    /// A launch that transforms `from`, one invocation for each vector of a product.
+    /// A launch without an epilogue, one invocation for each of so many vectors.
     fn transform(
         &self,
         builder: &mut KernelBuilder<'_, '_>,
-        what: &'static str,
+        template: &'static str,
         buffers: [BufferId; 2],
-        params: Params,
+        mut params: Params,
+        values: minijinja::Value,
         vectors: &Dim,
     ) {
-        let template = if what == "input" { "winograd_input" } else { "winograd_weights" };
         let [from, to] = buffers;
+        params.uint("count", vectors.clone());
         let launch = KernelLaunch {
             template,
-            kernel: self.name(what),
+            kernel: format!("{template}_{}", self.by.results()),
             name: builder.group.name.clone(),
-            values: self.values(),
+            values: minijinja::context! { ..values, ..self.values() },
             bindings: vec![(from, Access::Read), (to, Access::ReadWrite)],
             params,
             workgroups: builder.grid(vectors),
@@ -247,18 +244,32 @@ impl Steps {
     fn input(&self, builder: &mut KernelBuilder<'_, '_>) -> Result<BufferId, CompileError> {
         let rows = builder.rows(0)?;
         let [channels, _] = self.vectors;
-        let vectors = self.vectors(channels);
-        let to = self.scratch(builder, "tiles", &vectors);
+        let to = self.scratch(builder, "tiles", &self.vectors(channels));
+        // A tile of vectors of four would take 192 registers of a GPU; a CPU's are few anyway, and its loads are what costs.
+        let lanes = match builder.values.target.class {
+            DeviceClass::Cpu => 4,
+            DeviceClass::Gpu => 2,
+        };
+        let element = builder.values.buffer(rows.buffer).element;
+        let (type_in, load) = match (lanes, element) {
+            (2, Storage::F16) => ("u32", "unpack2x16float"),
+            (2, _) => ("vec2<f32>", "vec2<f32>"),
+            (_, element) => (Vec4Access::of(element).ty, Vec4Access::of(element).wide),
+        };
+        let parts = 4 / lanes;
+        let (base, step) = (vectors(&rows.base)?, vectors(&rows.step)?);
         let mut params = Params::default();
-        params.uint("count", vectors.clone());
-        params.uint("inner", channels);
+        params.uint("inner", channels * parts);
         self.tiles_along(&mut params, false);
         params.int("in_h", self.shapes.x[2].clone());
         params.int("in_w", self.shapes.x[3].clone());
         params.int("pad_h", self.shapes.conv.pads[0][0]);
         params.int("pad_w", self.shapes.conv.pads[1][0]);
-        row_params("x", &rows, &mut params)?;
-        self.transform(builder, "input", [rows.buffer, to], params, &vectors);
+        params.int("x_base", base * parts.into());
+        params.int("x_step", step * parts.into());
+        let values = minijinja::context! { lanes, type_in, load };
+        let all = self.vectors(channels * parts);
+        self.transform(builder, "winograd_input", [rows.buffer, to], params, values, &all);
         Ok(to)
     }
 
@@ -276,15 +287,14 @@ impl Steps {
             _ => {
                 let from = builder.tensor_buffer(1)?;
                 let to = self.scratch(builder, "transformed weights", &panels.into());
-                let vectors = Dim::from(depth * channels_out);
                 let mut params = Params::default();
-                params.uint("count", vectors.clone());
                 params.uint("inner", channels_out);
                 params.uint("rows", self.shapes.w[1]);
                 params.uint("depth", depth);
                 params.uint("tile_columns", width);
                 params.uint("panels", panels);
-                self.transform(builder, "weights", [from, to], params, &vectors);
+                let (values, all) = (minijinja::context! {}, (depth * channels_out).into());
+                self.transform(builder, "winograd_weights", [from, to], params, values, &all);
                 to
             }
         };
@@ -366,7 +376,7 @@ impl Steps {
         params.uint("out_w", self.shapes.y[3].clone());
         let launch = AnchorLaunch {
             template: "winograd_output",
-            kernel: self.name("output"),
+            kernel: format!("winograd_output_{}", self.by.results()),
             buffers: &buffers,
             params,
             values: minijinja::context! { biased, ..self.values() },
