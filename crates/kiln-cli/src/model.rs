@@ -152,7 +152,7 @@ impl ModelArguments {
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
         let (target, records) = self.target_with_records()?;
-        Ok(Options { target, max, preferences: Preferences { records, ..Preferences::default() } })
+        Ok(Options { target, max, preferences: Preferences { records, ..self.definition.preferences() } })
     }
 
     /// Compiles a training step.

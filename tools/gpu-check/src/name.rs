@@ -14,7 +14,7 @@ pub struct Tile {
 impl Tile {
     /// The tile of a kernel for convolutions or matrix products.
     pub fn of(kernel: &str) -> Option<Self> {
-        let rest = kernel.strip_prefix("conv_").or_else(|| kernel.strip_prefix("matmul_"))?;
+        let rest = ["conv_", "matmul_", "winograd_products_"].iter().find_map(|start| kernel.strip_prefix(start))?;
         let mut parts = rest.split('_');
         let sizes: Option<Vec<u64>> = parts.next()?.split('x').map(|size| size.parse().ok()).collect();
         let [rows, columns, depth] = sizes?.try_into().ok()?;
@@ -55,8 +55,10 @@ mod tests {
         for (name, expected) in [
             ("conv_64x32x16_add_relu", tile(64, 32, 16, false)),
             ("matmul_128x128x8", tile(128, 128, 8, false)),
+            ("winograd_products_64x32x16", tile(64, 32, 16, false)),
             ("conv_64x64x32_dot4_clamp_min", tile(64, 64, 32, true)),
             ("conv_grad_4x4", None),
+            ("winograd_output_4_add_relu", None),
             ("conv_depthwise_3_stride_1", None),
             ("map_add", None),
         ] {

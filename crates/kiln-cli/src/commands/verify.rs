@@ -12,6 +12,7 @@ use kiln::{Compiled, HostTensor, Model, Plan, Session};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
+use crate::definition::DefinitionArguments;
 use crate::device;
 use crate::model::{AUTO, ModelArguments, is_plan, load_plan, targets};
 use crate::records::RecordArguments;
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     lenient: bool,
+    /// Add up only the products that an operator is defined by
+    #[arg(long)]
+    precise: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -122,7 +126,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     }
     let model = ModelArguments {
         model: folder.join("model.onnx"),
-        definition: Default::default(),
+        definition: DefinitionArguments { precise: Some(arguments.precise), ..Default::default() },
         max: vec![],
         dim: vec![],
         input_shape: vec![],

@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub training: Training,
     /// The initializers of an ONNX file that only normalize the input and are not parameters.
     pub normalizing: Vec<String>,
+    /// What is said of the choice of kernels.
+    preferences: Preferences,
     /// The compiled programs.
     pub compiled: Compiled,
     /// Which measurements of kernels count.
@@ -163,13 +165,17 @@ pub(super) fn gives_logarithms(model: &Graph) -> bool {
     output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
 }
 
-fn options(model: &Graph, batch: usize, records: &RecordArguments) -> Result<Options> {
+fn options(
+    model: &Graph,
+    batch: usize,
+    records: &RecordArguments,
+    preferences: Preferences,
+) -> Result<Options> {
     let device = kiln::default_device().into_diagnostic()?;
     let batch = u32::try_from(batch).into_diagnostic()?;
     // A training has one batch size; other symbols would need numbers that the data does not give.
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    let records = records.of_device(&device)?;
-    let preferences = Preferences { records, ..Preferences::default() };
+    let preferences = Preferences { records: records.of_device(&device)?, ..preferences };
     Ok(Options { target: target_of(&device).0, max, preferences })
 }
 
@@ -273,7 +279,8 @@ impl Setup {
             model.frozen.iter().filter(|name| training.frozen.contains(name)).cloned().collect()
         };
         let Model { graph: model, names, .. } = model;
-        let mut options = options(&model, recipe.batch(), records)?;
+        let preferences = recipe.definition.preferences();
+        let mut options = options(&model, recipe.batch(), records, preferences.clone())?;
         if let Some(seconds) = tune {
             let compile = |options: &Options| Ok(kiln::compile_training(&model, &training, options)?);
             let settings = kiln::tune::Settings { seconds, ..Default::default() };
@@ -294,6 +301,7 @@ impl Setup {
             loss,
             training,
             normalizing,
+            preferences,
             compiled,
             records: records.clone(),
             trainer,
@@ -315,8 +323,8 @@ impl Setup {
     /// An inference plan of a model, for batches up to that of the training.
     pub(crate) fn inference_plan(&self, model: &Model) -> Result<Plan> {
         let Model { graph, metadata, .. } = model;
-        let compiled =
-            kiln::compile(graph, &options(graph, self.train.batch, &self.records)?).into_diagnostic()?;
+        let options = options(graph, self.train.batch, &self.records, self.preferences.clone())?;
+        let compiled = kiln::compile(graph, &options).into_diagnostic()?;
         Ok(Plan { metadata: metadata.clone(), ..compiled.plan })
     }
 }
@@ -338,7 +346,7 @@ pub(crate) fn evaluation(recipe: &Recipe, records: &RecordArguments) -> Result<(
     note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
     note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
-    let options = options(&graph, recipe.batch(), records)?;
+    let options = options(&graph, recipe.batch(), records, recipe.definition.preferences())?;
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let mut session = device::load(&compiled.plan)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;

@@ -9,6 +9,7 @@ use crate::element::WordOf;
 use crate::error::CompileError;
 use crate::layout::Layout;
 use crate::memory::packed::PackedShape;
+use crate::memory::winograd::Winograd;
 use crate::target::Target;
 use crate::wgsl::template::Template;
 
@@ -96,6 +97,13 @@ pub(crate) enum OperandLayout {
     },
     /// A constant as panels.
     Packed(PackedShape),
+    /// A constant weight of 3x3 windows, transformed, as panels of each product.
+    Winograd {
+        /// How it is transformed.
+        by: Winograd,
+        /// Columns of a tile, in elements.
+        width: usize,
+    },
     /// A constant matrix as panels, by its last two axes, counted from the first of them.
     PackedMatrix {
         /// The axis that k runs over.
@@ -122,6 +130,10 @@ pub(crate) struct Demands {
     pub workgroup_memory: u32,
     /// Subgroups of exactly this size.
     pub subgroup_size: Option<u32>,
+    /// Bytes of the largest buffer that only these kernels use.
+    pub binding: i64,
+    /// Whether results are sums of other products than those that the operator is defined by.
+    pub rearranged: bool,
 }
 
 impl Demands {

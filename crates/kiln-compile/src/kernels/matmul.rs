@@ -110,13 +110,30 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
 }
 
 /// A right matrix, or some columns of it; all numbers are in vectors of four.
-struct Right {
-    buffer: BufferId,
-    batch: Dim,
-    tile: Dim,
-    step: Dim,
-    begin: Dim,
-    end: Dim,
+pub(super) struct Right {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// From one matrix to the next.
+    pub batch: Dim,
+    /// From one column tile to the next.
+    pub tile: Dim,
+    /// From one row to the next.
+    pub step: Dim,
+    /// The first column.
+    pub begin: Dim,
+    /// The column behind the last one.
+    pub end: Dim,
+}
+
+impl Right {
+    /// Adds what kernels need to know of it.
+    pub(super) fn params(&self, params: &mut Params) {
+        params.uint("w_batch", self.batch.clone());
+        params.uint("w_tile", self.tile.clone());
+        params.uint("w_step", self.step.clone());
+        params.uint("columns_begin", self.begin.clone());
+        params.uint("columns_end", self.end.clone());
+    }
 }
 
 /// The right matrix, in several pieces if it is known and too large to be bound at once.
@@ -187,11 +204,7 @@ fn launch(
         }
         params.uint("a_step", depth.clone());
         params.uint("a_batch", layout::vectors(&product.left.batch_stride)?);
-        params.uint("w_batch", right.batch);
-        params.uint("w_tile", right.tile);
-        params.uint("w_step", right.step);
-        params.uint("columns_begin", right.begin.clone());
-        params.uint("columns_end", right.end.clone());
+        right.params(&mut params);
         let columns = right.end - right.begin;
         let workgroups =
             tile.grid(builder.values, &(&row_tiles * &batches), columns.ceil_div(tile.columns()));

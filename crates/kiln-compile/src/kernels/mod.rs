@@ -41,4 +41,5 @@ pub(crate) mod tile;
 mod weight_gradient;
 mod weight_gradient_direct;
 mod weight_gradient_tile;
+mod winograd;
 pub(crate) mod workgroup_tile;

@@ -4,13 +4,14 @@ use super::family::Family;
 use super::{
     arg_reduce, arg_sort, arg_sort_radix, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map,
     matmul, matmul_direct, nonzero, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
-    sum_columns, suppress, weight_gradient, weight_gradient_direct, weight_gradient_tile,
+    sum_columns, suppress, weight_gradient, weight_gradient_direct, weight_gradient_tile, winograd,
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
 pub(crate) const TABLE: &[&Family] = &[
     &conv_depthwise::FAMILY,
     &implicit_gemm::FAMILY,
+    &winograd::FAMILY,
     &conv_direct::FAMILY,
     &matmul::FAMILY,
     &matmul_direct::FAMILY,

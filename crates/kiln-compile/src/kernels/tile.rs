@@ -182,7 +182,14 @@ impl Tile {
             Tile::Broadcast { .. } | Tile::Register => times,
             Tile::Workgroup(tile) => tile.iterations(times),
         };
-        Demands { operands, loop_iterations, invocations, workgroup_memory, subgroup_size }
+        Demands {
+            operands,
+            loop_iterations,
+            invocations,
+            workgroup_memory,
+            subgroup_size,
+            ..Demands::default()
+        }
     }
 
     /// What products take in these tiles.

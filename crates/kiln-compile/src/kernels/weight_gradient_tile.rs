@@ -73,6 +73,7 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
         invocations: tile.invocations(),
         workgroup_memory: tile.workgroup_memory(),
         subgroup_size: None,
+        ..Demands::default()
     }
 }
 

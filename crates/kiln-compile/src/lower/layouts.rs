@@ -15,6 +15,7 @@ use crate::layout::{self, broadcast_strides, channels_last, is_multiple, row_maj
 use crate::memory::buffer::{BufferInit, Matrix, RowView, Tensor, TensorId, View};
 use crate::memory::packed::PackedShape;
 use crate::memory::values::Values;
+use crate::memory::winograd::Winograd;
 use crate::wgsl::operand::Operand;
 use crate::wgsl::space::IterationSpace;
 
@@ -59,6 +60,7 @@ impl Layouts<'_, '_> {
             OperandLayout::Tensor(layout) => LaidOut::Tensor(self.tensor(id, layout)?),
             OperandLayout::Matrix { transposed } => LaidOut::Matrix(self.matrix(group, id, *transposed)?),
             OperandLayout::Packed(shape) => self.packed(id, shape)?,
+            OperandLayout::Winograd { by, width } => self.winograd(id, *by, *width)?,
             OperandLayout::PackedMatrix { k_axis, column_axis, width, word_of } => {
                 let first = rank - 2;
                 let k_axes = vec![first + k_axis];
@@ -114,11 +116,22 @@ impl Layouts<'_, '_> {
     }
 
     fn packed(&mut self, id: ValueId, shape: &PackedShape) -> Result<LaidOut, CompileError> {
-        let constant = self.values.graph.as_constant(id).ok_or_else(|| CompileError::Defect {
-            place: self.values.graph.value(id).name.clone(),
-            message: "is to be packed and is not a constant".into(),
-        })?;
+        let constant = self.values.graph.as_constant(id).ok_or_else(|| self.not_to_be_packed(id))?;
         Ok(LaidOut::Packed(self.values.packed_weights(id, constant, shape)?))
+    }
+
+    /// The transformed weights of a convolution as panels.
+    fn winograd(&mut self, id: ValueId, by: Winograd, width: usize) -> Result<LaidOut, CompileError> {
+        let constant = self.values.graph.as_constant(id).and_then(|weights| by.transformed(weights));
+        let constant = constant.ok_or_else(|| self.not_to_be_packed(id))?;
+        Ok(LaidOut::Packed(self.values.packed_weights(id, &constant, &by.panels(width))?))
+    }
+
+    fn not_to_be_packed(&self, id: ValueId) -> CompileError {
+        CompileError::Defect {
+            place: self.values.graph.value(id).name.clone(),
+            message: "is to be packed and is no constant of such a shape".into(),
+        }
     }
 
     /// An operand of a matrix product: row-major matrices whose rows are padded to four.

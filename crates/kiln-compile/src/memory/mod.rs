@@ -9,3 +9,4 @@ pub(crate) mod packed;
 mod precision;
 pub(crate) mod states;
 pub(crate) mod values;
+pub(crate) mod winograd;

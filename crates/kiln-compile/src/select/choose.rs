@@ -18,6 +18,16 @@ pub struct Preferences {
     pub pinned: BTreeMap<String, String>,
     /// What was measured.
     pub records: Records,
+    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order.
+    pub precise: bool,
+}
+
+impl Preferences {
+    /// The key of a problem's record: with fewer kernels to choose from, another one may be the fastest.
+    pub fn key(&self, problem: &Problem) -> String {
+        let key = problem.key();
+        if self.precise { key + ", precise" } else { key }
+    }
 }
 
 /// Why a candidate was chosen.
@@ -77,12 +87,13 @@ pub(crate) fn choose(
     target: &Target,
     preferences: &Preferences,
 ) -> Result<Selection, String> {
-    let candidates = candidates(table, &problem, target);
+    let candidates = candidates(table, &problem, target, preferences.precise);
     let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
     let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
     let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
     let kernels = checksum(table, &candidates);
-    let record = || preferences.records.get(&problem.key()).filter(|record| record.kernels == kernels);
+    let record =
+        || preferences.records.get(&preferences.key(&problem)).filter(|record| record.kernels == kernels);
     let recorded = || record().and_then(|record| named(&record.choice));
     let cheapest = || admitted().min_by(|(_, a), (_, b)| a.time.total_cmp(&b.time)).map(|(n, _)| n);
     let found = pinned
@@ -115,7 +126,11 @@ fn nothing_fits(candidates: &[Candidate]) -> String {
         Refusal::LoopIterations { .. } => {
             "; software drivers stop longer loops, GPUs do not (`--target gpu`)"
         }
-        Refusal::Invocations { .. } | Refusal::WorkgroupMemory { .. } | Refusal::SubgroupSize { .. } => "",
+        Refusal::Invocations { .. }
+        | Refusal::WorkgroupMemory { .. }
+        | Refusal::SubgroupSize { .. }
+        | Refusal::Binding { .. }
+        | Refusal::Rearranged => "",
     };
     format!("no kernel fits the target: `{}` {refusal}{hint}", candidate.choice.family)
 }

@@ -39,6 +39,15 @@ pub enum Refusal {
         /// The target's.
         has: Option<u32>,
     },
+    /// A buffer cannot be bound at once.
+    Binding {
+        /// Bytes.
+        needed: i64,
+        /// The target's limit.
+        limit: u64,
+    },
+    /// Sums are of other products than the operator's, where the caller asks for these.
+    Rearranged,
 }
 
 impl fmt::Display for Refusal {
@@ -59,6 +68,12 @@ impl fmt::Display for Refusal {
             Self::SubgroupSize { needed, has: None } => {
                 write!(f, "needs subgroups of {needed}; the target has none of a fixed size")
             }
+            Self::Binding { needed, limit } => {
+                write!(f, "needs a buffer of {needed} bytes; the target binds at most {limit} at once")
+            }
+            Self::Rearranged => {
+                write!(f, "adds up other products than the operator's, whose rounding errors are larger")
+            }
         }
     }
 }
@@ -77,11 +92,16 @@ pub struct Candidate {
 }
 
 /// All candidates of the families of a table.
-pub(crate) fn candidates(table: &[&Family], problem: &Problem, target: &Target) -> Vec<Candidate> {
+pub(crate) fn candidates(
+    table: &[&Family],
+    problem: &Problem,
+    target: &Target,
+    precise: bool,
+) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for family in table {
         for knobs in (family.space)(problem, target) {
-            let refusal = refusal(&(family.demands)(problem, &knobs), target);
+            let refusal = refusal(&(family.demands)(problem, &knobs), target, precise);
             let estimate = (family.cost)(problem, &knobs, target);
             let time = time(&estimate, target);
             let choice = Choice { family: family.name, knobs };
@@ -91,9 +111,20 @@ pub(crate) fn candidates(table: &[&Family], problem: &Problem, target: &Target) 
     candidates
 }
 
-/// What of the demands a target does not fulfil, if anything.
-fn refusal(demands: &Demands, target: &Target) -> Option<Refusal> {
-    let Demands { loop_iterations, invocations, workgroup_memory, subgroup_size, operands: _ } = demands;
+/// What of the demands a target does not fulfil, or a caller does not want, if anything.
+fn refusal(demands: &Demands, target: &Target, precise: bool) -> Option<Refusal> {
+    let Demands {
+        loop_iterations,
+        invocations,
+        workgroup_memory,
+        subgroup_size,
+        binding,
+        rearranged,
+        operands: _,
+    } = demands;
+    if *rearranged && precise {
+        return Some(Refusal::Rearranged);
+    }
     if let Some(needed) = subgroup_size.filter(|needed| target.subgroup_size != Some(*needed)) {
         return Some(Refusal::SubgroupSize { needed, has: target.subgroup_size });
     }
@@ -104,6 +135,10 @@ fn refusal(demands: &Demands, target: &Target) -> Option<Refusal> {
     if *workgroup_memory > target.max_compute_workgroup_storage_size {
         let limit = target.max_compute_workgroup_storage_size;
         return Some(Refusal::WorkgroupMemory { needed: *workgroup_memory, limit });
+    }
+    let limit = target.max_storage_buffer_binding_size;
+    if u64::try_from(*binding).is_ok_and(|needed| needed > limit) {
+        return Some(Refusal::Binding { needed: *binding, limit });
     }
     (*loop_iterations > target.max_loop_iterations)
         .then_some(Refusal::LoopIterations { needed: *loop_iterations, limit: target.max_loop_iterations })

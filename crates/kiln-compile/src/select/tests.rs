@@ -4,7 +4,10 @@ use kiln_plan::Storage;
 
 use super::choose::{Preferences, choose};
 use super::cost::time;
-use crate::kernels::problem::{EpilogueSummary, OperandKind, Operation, Problem, Size, Source, ceil_div};
+use super::enumerate::{Candidate, Refusal, candidates};
+use crate::kernels::problem::{
+    ConvProblem, EpilogueSummary, OperandKind, Operation, Problem, Size, Source, Window, ceil_div,
+};
 use crate::kernels::table::TABLE;
 use crate::kernels::tile::{Products, Tile};
 use crate::target::Target;
@@ -88,4 +91,73 @@ fn the_cheapest_sort_is_the_measured_one() {
         let chosen = chosen.map(|selection| selection.choice().family);
         assert_eq!(chosen, Ok(measured), "{lines} lines of {length}");
     }
+}
+
+/// A 3x3 convolution of `size` by `size` positions, with as many channels in as out.
+fn window(batch: i64, size: i64, channels: usize) -> Problem {
+    let fixed = |max| Size { max, fixed: true, multiple: 1 };
+    let shape = vec![fixed(batch), fixed(i64::try_from(channels).unwrap_or(0)), fixed(size), fixed(size)];
+    let window = Window {
+        x: shape.clone(),
+        y: shape,
+        kernel: vec![3, 3],
+        strides: vec![1, 1],
+        dilations: vec![1, 1],
+        pads: vec![[1, 1], [1, 1]],
+        input_dilations: vec![1, 1],
+    };
+    let operand = |source| OperandKind { element: Storage::F32, source, bytes: None };
+    Problem {
+        operation: Operation::Conv(ConvProblem {
+            window,
+            groups: 1,
+            group_in: channels,
+            group_out: channels,
+        }),
+        operands: vec![operand(Source::Computed), operand(Source::Constant)],
+        result: Storage::F32,
+        epilogue: EpilogueSummary::default(),
+    }
+}
+
+/// The family that is chosen for a 3x3 convolution, and the results of a tile along an axis, are those that were measured to be
+/// faster on lavapipe, where it is not about the same.
+#[test]
+fn the_cheapest_window_is_the_measured_one() {
+    for (batch, size, channels, family, results) in [
+        (1, 112, 32, "winograd", 4),
+        (1, 56, 64, "winograd", 4),
+        (1, 28, 128, "winograd", 4),
+        (1, 14, 256, "winograd", 4),
+        (1, 7, 512, "winograd", 2),
+        (1, 4, 512, "implicit_gemm", 0),
+        (1, 56, 16, "implicit_gemm", 0),
+    ] {
+        let problem = window(batch, size, channels);
+        let chosen = choose(TABLE, "conv", problem, &Target::lavapipe(), &Preferences::default());
+        let chosen =
+            chosen.map(|selection| (selection.choice().family, selection.choice().knobs.get("results")));
+        assert_eq!(chosen, Ok((family, results)), "{batch} images of {size}x{size}, {channels} channels");
+    }
+}
+
+/// Sums of other products are refused where a caller wants the operator's own, and buffers that cannot be bound in any case.
+#[test]
+fn refused_windows() {
+    let refusals = |problem: &Problem, precise: bool| {
+        let all = candidates(TABLE, problem, &Target::gpu(), precise);
+        let of_family = |candidate: &Candidate| candidate.choice.family == "winograd";
+        all.into_iter().filter(of_family).map(|candidate| candidate.refusal).collect::<Vec<_>>()
+    };
+    let usual = window(1, 56, 64);
+    assert!(refusals(&usual, false).contains(&None));
+    let precise = refusals(&usual, true);
+    assert!(!precise.is_empty() && precise.iter().all(|refusal| *refusal == Some(Refusal::Rearranged)));
+    let precise = Preferences { precise: true, ..Preferences::default() };
+    let chosen = choose(TABLE, "conv", usual, &Target::gpu(), &precise);
+    assert_eq!(chosen.map(|selection| selection.choice().family), Ok("implicit_gemm"));
+    let too_large = refusals(&window(1, 1024, 64), false);
+    let is_binding = |refusal: &Option<Refusal>| matches!(refusal, Some(Refusal::Binding { .. }));
+    assert!(!too_large.is_empty() && too_large.iter().filter(|r| r.is_none()).count() == 0);
+    assert!(too_large.iter().any(is_binding));
 }
