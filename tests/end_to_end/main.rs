@@ -17,6 +17,7 @@ mod numbers;
 mod open_sizes;
 mod quantized;
 mod resize;
+mod runs;
 #[path = "../skip.rs"]
 mod skip;
 mod sorts;

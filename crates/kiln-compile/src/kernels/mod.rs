@@ -40,4 +40,5 @@ pub(crate) mod tile;
 mod weight_gradient;
 mod weight_gradient_direct;
 mod weight_gradient_tile;
+mod window_run;
 pub(crate) mod workgroup_tile;
