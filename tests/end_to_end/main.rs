@@ -29,4 +29,5 @@ mod tiles;
 mod trace;
 mod traces;
 mod training;
+mod trees;
 mod wide;

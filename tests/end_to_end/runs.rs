@@ -1,5 +1,7 @@
 //! Windows that are computed in runs of neighbours: each candidate that a target admits, on lines that no run divides.
 
+use kiln::graph::{DType, Tensor};
+
 use crate::tiles::{check_given, given, graph};
 
 /// Depthwise convolutions with strides, dilations, zeros between elements, padding on one side only or more than the window
@@ -62,4 +64,35 @@ output p = %p
 fn depthwise_convolutions() {
     let graph = graph(DEPTHWISE, false);
     check_given(&graph, &given(&graph), "conv_depthwise", false, 12);
+}
+
+/// Windows of pooling that overlap, leave gaps, or meet padding on one side, with equal elements and with NaN.
+const POOLING: &str = "graph pooling
+input %x : f32[2, 22, 11, 13]
+input %nan : f32[2, 5, 9, 7]
+input %line : f32[3, 10, 37]
+%a = max_pool(%x) kernel=[3, 3] strides=[2, 2] pads=[[1, 1], [1, 1]]
+%b = max_pool(%x) kernel=[2, 2] strides=[2, 2]
+%c = max_pool(%nan) kernel=[3, 2] strides=[1, 1] pads=[[1, 0], [0, 1]]
+%d = avg_pool(%x) kernel=[3, 3] strides=[2, 2] pads=[[1, 1], [1, 1]]
+%e = max_pool(%line) kernel=[5] strides=[3] pads=[[2, 2]]
+%f = max_pool(%x) kernel=[2, 7] strides=[1, 2]
+output a = %a
+output b = %b
+output c = %c
+output d = %d
+output e = %e
+output f = %f
+";
+
+#[test]
+fn pooling() {
+    let graph = graph(POOLING, false);
+    let mut given = given(&graph);
+    let mut numbers: Vec<f64> = given["nan"].to_f64().iter().map(|x| (x * 3.0).round()).collect();
+    for at in [0, 100, 222, 500] {
+        numbers[at] = f64::NAN;
+    }
+    given.insert("nan".into(), Tensor::of_numbers(vec![2, 5, 9, 7], &numbers, DType::F32).expect("as many"));
+    check_given(&graph, &given, "pool", false, 3);
 }

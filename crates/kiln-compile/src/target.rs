@@ -18,6 +18,9 @@ pub struct Target {
     pub name: String,
     /// The kind of processor.
     pub class: DeviceClass,
+    /// Whether a core has workgroup memory of its own. On many mobile GPUs it is memory like any other, and kernels are better
+    /// off without it.
+    pub own_workgroup_memory: bool,
     /// Cores (compute units, streaming multiprocessors) that workgroups are dealt to.
     pub cores: u32,
     /// The subgroup size, where it is fixed and kernels may use subgroup operations.
@@ -69,6 +72,7 @@ impl Target {
         Self {
             name: "portable".into(),
             class: DeviceClass::Gpu,
+            own_workgroup_memory: true,
             cores: USUAL_CORES,
             subgroup_size: None,
             max_storage_buffer_binding_size: 128 << 20,

@@ -147,8 +147,9 @@ fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     }
 }
 
-/// Vectors in registers from which on a core of a GPU holds fewer invocations than it wants: 64 numbers.
-const MANY_VECTORS: f64 = 16.0;
+/// Vectors in registers from which on a core of a GPU holds fewer invocations than it wants: on RDNA 2, the kernel then has
+/// 64 registers, and its addresses and masks are among them.
+const MANY_VECTORS: f64 = 10.0;
 
 /// Invocations of a workgroup for each of four cores.
 const CPU_ROUND: i64 = 4 * WORKGROUP;

@@ -42,3 +42,4 @@ mod weight_gradient_direct;
 mod weight_gradient_tile;
 mod window_run;
 pub(crate) mod workgroup_tile;
+mod workgroup_tree;
