@@ -3,7 +3,10 @@
 // Sums and products are formed in parts of at most ${ block } elements each, and these in parts again, so that rounding
 // errors do not add up. Where much is combined, invocations make parts of results for another kernel to combine.
 //
-// Values: params, operands, out_binding, element, place, store, stored; kind; loops: how many
+// With `lanes`, a workgroup of so many invocations makes `side` results that lie side by side: each invocation combines every
+// so many elements of one, and a tree in workgroup memory combines those.
+//
+// Values: params, operands, out_binding, element, place, store, stored; kind; lanes, side; loops: how many
 // axes are walked (r0, r1, ..), and blocked: which of them in parts; splits: which of them (with the number of the split)
 // invocations share; block; vectors: whether four outputs lie side by side; along: whether the axis that is
 // walked fastest is read four elements at a time; float: whether there can be NaN; total_type: what
@@ -55,13 +58,41 @@ fn nothing() -> ${ sum } {
 //% endif
 }
 
+//% if lanes > 0
+// Where the terms of a result are, counted through all loops.
+fn place_of(term: i32) -> i32 {
+//% if loops == 1
+  return term * params.r0_step;
+//% else
+  var rest = term;
+  var at = 0;
+//% for n in range(loops)|reverse
+  at += rest % params.r${ n } * params.r${ n }_step;
+  rest /= params.r${ n };
+//% endfor
+  return at;
+//% endif
+}
+
+var<workgroup> parts: array<${ sum }, ${ lanes }>;
+//% if extreme and float
+var<workgroup> seen_parts: array<${ bits }, ${ lanes }>;
+//% endif
+@compute @workgroup_size(${ lanes })
+fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let wanted = (group.x + group.y * groups.x) * ${ side }u + local % ${ side }u;
+  // All take part in the tree.
+  let i = min(wanted, params.count - 1u);
+//% else
 //% include "invocation_entry"
   let i = grid_index(id, groups);
   if i >= params.count {
     return;
   }
+//% endif
   let c = i % params.inner;
   let first = i32(place(i, c));
+//% if lanes == 0
 //% for n in range(loops)
 //% if n in splits
   // The last parts may be short, or empty.
@@ -71,10 +102,57 @@ fn nothing() -> ${ sum } {
   let end_${ n } = params.r${ n };
 //% endif
 //% endfor
+//% endif
 //% if extreme and float
   // Drivers' max and min may drop NaN; the bits of an absolute value are above infinity's for NaN alone.
   var seen = ${ bits }();
 //% endif
+//% if lanes > 0
+/*% macro flat(u) %*/first + place_of(k/*% if u > 0 %*/ + ${ u * (lanes // side) }/*% endif %*/)/*% endmacro %*/
+  var sum_0 = nothing();
+  var k = i32(local / ${ side }u);
+  while k < params.terms {
+    var block = nothing();
+    let stop = min(k + ${ block * (lanes // side) }, params.terms);
+    // Loads that do not wait for each other, combined in the same order.
+    for (; k + ${ 3 * (lanes // side) } < stop; k += ${ 4 * (lanes // side) }) {
+//% for u in range(4)
+      let value_${ u } = ${ load }(x[${ flat(u) }]);
+//% endfor
+//% for u in range(4)
+${ see("value_" ~ u) }
+      block = combine(block, value_${ u });
+//% endfor
+    }
+    for (; k < stop; k += ${ lanes // side }) {
+      let value = ${ load }(x[${ flat(0) }]);
+${ see("value") }
+      block = combine(block, value);
+    }
+    sum_0 = combine(sum_0, block);
+  }
+  parts[local] = sum_0;
+//% if extreme and float
+  seen_parts[local] = seen;
+//% endif
+  workgroupBarrier();
+//% for half in halves
+  if local < ${ half }u {
+    parts[local] = combine(parts[local], parts[local + ${ half }u]);
+//% if extreme and float
+    seen_parts[local] = max(seen_parts[local], seen_parts[local + ${ half }u]);
+//% endif
+  }
+  workgroupBarrier();
+//% endfor
+  if (local >= ${ side }u) | (wanted >= params.count) {
+    return;
+  }
+  sum_0 = parts[local];
+//% if extreme and float
+  seen = seen_parts[local];
+//% endif
+//% else
 //% set last = loops - 1
 //% for n in range(loops)
   var sum_${ n } = nothing();
@@ -116,7 +194,8 @@ ${ see("value") }
   }
 //% endif
 //% endfor
-//% set acc = "sum_0" if loops > 0 else "value"
+//% endif
+//% set acc = "sum_0" if loops > 0 or lanes > 0 else "value"
 //% if along
   let pair = combine(${ acc }, ${ acc }.zwxy);
   var total = combine(pair, pair.yxwz).x;

@@ -17,6 +17,7 @@ mod numbers;
 mod open_sizes;
 mod quantized;
 mod resize;
+mod runs;
 #[path = "../skip.rs"]
 mod skip;
 mod sorts;
@@ -28,5 +29,6 @@ mod tiles;
 mod trace;
 mod traces;
 mod training;
+mod trees;
 mod tune;
 mod wide;

@@ -190,7 +190,7 @@ output h = %h
 ";
 
 /// The graph with weights: noise, or whole numbers of 8 bits with a sign.
-fn graph(source: &str, whole: bool) -> Graph {
+pub(crate) fn graph(source: &str, whole: bool) -> Graph {
     let mut graph = text::parse(source).unwrap_or_else(|e| panic!("{e}\n{source}"));
     for (seed, id) in graph.states().to_vec().into_iter().enumerate() {
         let shape = graph.ty(id).static_shape().expect("a state has numbers as sizes");
@@ -203,7 +203,7 @@ fn graph(source: &str, whole: bool) -> Graph {
     graph
 }
 
-fn given(graph: &Graph) -> BTreeMap<String, Tensor> {
+pub(crate) fn given(graph: &Graph) -> BTreeMap<String, Tensor> {
     let one = |(seed, id): (usize, &kiln::graph::ValueId)| {
         let ty = graph.ty(*id);
         let shape = ty.static_shape().expect("numbers");
@@ -234,26 +234,44 @@ fn candidates(compiled: &Compiled, family: &str, of_words: bool) -> BTreeSet<Str
 
 /// Computes all outputs with each candidate where it is one, and holds them against the evaluator.
 fn check(source: &str, family: &str, whole: bool, at_least: usize) {
-    let farthest = check_up_to(if whole { 0.0 } else { 1e-5 }, source, family, whole, at_least);
+    let graph = graph(source, whole);
+    check_given(&graph, &given(&graph), family, whole, at_least);
+}
+
+/// As [`check`], with what is given.
+pub(crate) fn check_given(
+    graph: &Graph,
+    given: &BTreeMap<String, Tensor>,
+    family: &str,
+    whole: bool,
+    at_least: usize,
+) {
+    let most = if whole { 0.0 } else { 1e-5 };
+    let farthest = check_up_to(most, graph, given, family, whole, at_least);
     println!("{family}: up to {farthest:e} of the largest value");
 }
 
 /// The same with the largest difference that is allowed, relative to the largest value; gives the one that was found.
-fn check_up_to(most: f64, source: &str, family: &str, whole: bool, at_least: usize) -> f64 {
+fn check_up_to(
+    most: f64,
+    graph: &Graph,
+    given: &BTreeMap<String, Tensor>,
+    family: &str,
+    whole: bool,
+    at_least: usize,
+) -> f64 {
     let mut farthest = 0f64;
     let machine = Machine::open();
-    let graph = graph(source, whole);
-    let given = given(&graph);
-    let wanted = evaluate(&graph, &given, Precision::F64).expect("values");
+    let wanted = evaluate(graph, given, Precision::F64).expect("values");
     let targets = [machine.target.clone(), Target::gpu_subgroups()];
     let mut done = BTreeSet::new();
     for target in targets.map(|t| Target { max_loop_iterations: machine.target.max_loop_iterations, ..t }) {
-        let more = candidates(&compiled(&graph, &target, None), family, whole);
+        let more = candidates(&compiled(graph, &target, None), family, whole);
         for choice in more.difference(&done) {
-            let compiled = compiled(&graph, &target, Some(choice));
+            let compiled = compiled(graph, &target, Some(choice));
             let chosen = compiled.programs[0].selections.iter().map(|s| s.choice().to_string());
             assert!(chosen.into_iter().any(|c| c == *choice), "{choice} is not chosen");
-            let found = answers(&mut machine.load(&compiled).expect("a session"), &given).expect("a run");
+            let found = answers(&mut machine.load(&compiled).expect("a session"), given).expect("a run");
             for (name, wanted) in wanted.outputs() {
                 let difference = apart(&wanted.to_f64(), &found[name].to_f64(), 1e-3);
                 assert!(difference <= most, "{name} by {choice} is off by {difference:e}");
@@ -274,7 +292,8 @@ fn tiles_of_convolutions() {
 #[test]
 fn tiles_of_windows() {
     // 1.3e-6 with lavapipe; `--help` of `--precise` and `docs/special-values.md` promise 1.5e-5 for any size.
-    let farthest = check_up_to(5e-6, WINDOWS, "winograd", false, 17);
+    let graph = graph(WINDOWS, false);
+    let farthest = check_up_to(5e-6, &graph, &given(&graph), "winograd", false, 17);
     println!("winograd: up to {farthest:e} of the largest value");
 }
 

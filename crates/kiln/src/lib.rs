@@ -151,6 +151,7 @@ pub fn target_for(device: &Capabilities) -> Target {
     let like = like.as_fast_as(&device.name).unwrap_or(like);
     Target {
         name: device.name.clone(),
+        own_workgroup_memory: Target::has_own_workgroup_memory(&device.name),
         subgroup_size: (fixed && device.subgroup_min_size > 1).then_some(device.subgroup_min_size),
         max_storage_buffer_binding_size: device.max_storage_buffer_binding_size,
         max_buffer_size: device.max_buffer_size,

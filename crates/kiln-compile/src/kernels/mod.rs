@@ -41,5 +41,7 @@ pub(crate) mod tile;
 mod weight_gradient;
 mod weight_gradient_direct;
 mod weight_gradient_tile;
+mod window_run;
 mod winograd;
 pub(crate) mod workgroup_tile;
+mod workgroup_tree;

@@ -9,7 +9,7 @@ use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::problem::{Operation, Problem, Window, ceil_div, count};
 use crate::error::CompileError;
 use crate::layout::channels_last;
-use crate::target::Target;
+use crate::target::{DeviceClass, Target};
 use crate::wgsl::params::Params;
 use crate::wgsl::template::templates;
 
@@ -17,8 +17,17 @@ use crate::wgsl::template::templates;
 pub(super) const FAMILY: Family =
     Family { name: "pool", templates: templates!["pool", "pool_run"], space, demands, cost, realize };
 
-/// Neighbours that share their loads, and the computation of where they are.
-const RUN: i64 = 4;
+/// Neighbours that share their loads, and the computation of where they are. On GPUs fewer of them leave registers for more
+/// invocations.
+fn runs(target: &Target) -> &'static [i64] {
+    match target.class {
+        DeviceClass::Cpu => &[4],
+        DeviceClass::Gpu => &[4, 2],
+    }
+}
+
+/// Vectors in registers from which on a core of a GPU holds fewer invocations than it wants: 64 numbers.
+const MANY_VECTORS: f64 = 16.0;
 
 /// Width and stride of a window over a plane or a line that is narrow enough for a run of neighbours.
 fn run_of(kernel: &[usize], strides: &[usize], dilations: &[usize]) -> Option<(usize, usize)> {
@@ -34,10 +43,11 @@ fn of(problem: &Problem) -> Option<&Window> {
     }
 }
 
-fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
+fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Some(window) = of(problem) else { return vec![] };
-    let run = run_of(&window.kernel, &window.strides, &window.dilations).map(|_| RUN);
-    run.into_iter().chain([1]).map(|run| Knobs::new([("run", run)])).collect()
+    let narrow = run_of(&window.kernel, &window.strides, &window.dilations).is_some();
+    let runs = if narrow { runs(target) } else { &[] };
+    runs.iter().copied().chain([1]).map(|run| Knobs::new([("run", run)])).collect()
 }
 
 fn demands(problem: &Problem, _: &Knobs) -> Demands {
@@ -45,7 +55,7 @@ fn demands(problem: &Problem, _: &Knobs) -> Demands {
     Demands::simple(vec![OperandLayout::ChannelRows], count(taps))
 }
 
-fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
+fn cost(problem: &Problem, knobs: &Knobs, target: &Target) -> Estimate {
     let Some(window) = of(problem) else { return Estimate::default() };
     let run = knobs.get("run").max(1);
     let channels = window.y.get(1).map_or(1, |channels| ceil_div(channels.max, 4));
@@ -53,7 +63,18 @@ fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let taps = float(count(window.taps()));
     // A window by itself computes where each of its elements is; a run does so once for all.
     let work = if run == 1 { 6.0 * taps } else { float(run) * taps };
-    Estimate::of(runs.saturating_mul(channels), work)
+    let occupancy = match target.class {
+        DeviceClass::Cpu => 1.0,
+        DeviceClass::Gpu => (vectors(window, run) / MANY_VECTORS).max(1.0),
+    };
+    Estimate::of(runs.saturating_mul(channels), work * occupancy)
+}
+
+/// Vectors that a run has in registers: results, for the largest with what tells NaN, and what is loaded of a line.
+fn vectors(window: &Window, run: i64) -> f64 {
+    let last = |sizes: &[usize]| sizes.last().map_or(1, |size| count(*size));
+    let loads = (run - 1) * last(&window.strides) + last(&window.kernel);
+    float(2 * (run + loads))
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {

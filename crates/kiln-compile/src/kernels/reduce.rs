@@ -10,9 +10,10 @@ use kiln_plan::{Access, Layout};
 
 use super::builder::{AnchorLaunch, KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
-use super::problem::{Operation, Problem};
+use super::problem::{Operation, Problem, ceil_div};
 pub(super) use super::reduction_loops::ReductionPlan;
 use super::reduction_loops::{BLOCK, LONG, ReductionLoops, merged, shares};
+use super::workgroup_tree;
 use crate::element::computed_type;
 use crate::error::CompileError;
 use crate::layout;
@@ -25,26 +26,44 @@ use crate::wgsl::params::Params;
 use crate::wgsl::space::IterationSpace;
 use crate::wgsl::template::templates;
 
-/// The family.
+/// The family. The knob `lanes` is the number of invocations of a workgroup that shares results, if any does.
 pub(super) const FAMILY: Family =
     Family { name: "reduce", templates: templates!["reduce"], space, demands, cost, realize };
 
-fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
-    match &problem.operation {
-        Operation::Reduce { .. } => vec![Knobs::default()],
-        _ => vec![],
-    }
+fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
+    let Operation::Reduce { length, .. } = problem.operation else { return vec![] };
+    // Longer lines are combined in parts.
+    let lanes = workgroup_tree::lanes(target, length).into_iter();
+    let lanes = lanes.filter(|lanes| ceil_div(length, lanes / MOST_SIDE) <= LONG);
+    let trees = lanes.map(|lanes| Knobs::new([("lanes", lanes)]));
+    [Knobs::default()].into_iter().chain(trees).collect()
 }
 
-fn demands(_: &Problem, _: &Knobs) -> Demands {
+/// Results that lie side by side, and that a workgroup makes at most: neighbouring lanes read neighbouring elements.
+const MOST_SIDE: i64 = 8;
+
+fn demands(_: &Problem, knobs: &Knobs) -> Demands {
+    let lanes = knobs.get("lanes");
     // What is longer is split into parts.
-    Demands::simple(vec![OperandLayout::Strided], LONG + LONG / BLOCK)
+    let simple = Demands::simple(vec![OperandLayout::Strided], LONG + LONG / BLOCK);
+    if lanes == 0 {
+        return simple;
+    }
+    let invocations = u32::try_from(lanes).unwrap_or(u32::MAX);
+    Demands { invocations, workgroup_memory: workgroup_tree::workgroup_memory(lanes), ..simple }
 }
 
-fn cost(problem: &Problem, _: &Knobs, _: &Target) -> Estimate {
+fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let Operation::Reduce { length, results, .. } = problem.operation else { return Estimate::default() };
+    let lanes = knobs.get("lanes");
+    if lanes > 0 {
+        let loads = float(ceil_div(length, lanes));
+        let work = loads + workgroup_tree::work(lanes, 1);
+        return Estimate::of(results.saturating_mul(lanes), work).waiting(loads);
+    }
     let parts = if length > LONG { length.isqrt() } else { 1 };
-    let estimate = Estimate::of(results.saturating_mul(parts), float(length / parts));
+    let loads = float(length / parts);
+    let estimate = Estimate::of(results.saturating_mul(parts), loads).waiting(loads);
     let bytes = float(results.saturating_mul(parts).saturating_mul(8));
     if parts > 1 { estimate.added_up(parts, bytes) } else { estimate }
 }
@@ -56,7 +75,7 @@ fn memory_order(values: &Values<'_>, view: &View) -> Vec<usize> {
     order
 }
 
-fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), CompileError> {
+fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
     let node = builder.anchor()?;
     let Op::Reduce(op) = &node.op else { return Err(builder.defect("is not a reduction")) };
     let shape = builder.shape(node.inputs[0]);
@@ -75,13 +94,22 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     let count = product(op.axes.iter().map(|axis| &shape[*axis]));
     let view = View { strides, ..view };
     let plan = ReductionPlan { view, order, loops, count, kind: op.kind, flops: product(&shape) };
-    lower_reduction(builder, plan)
+    lower_shared(builder, plan, knobs.get("lanes"))
 }
 
 /// Launches a reduction as `plan` says, with the epilogue of the group.
 pub(super) fn lower_reduction(
     builder: &mut KernelBuilder<'_, '_>,
+    plan: ReductionPlan,
+) -> Result<(), CompileError> {
+    lower_shared(builder, plan, 0)
+}
+
+/// As [`lower_reduction`]; with `lanes`, results are shared by workgroups of so many invocations.
+fn lower_shared(
+    builder: &mut KernelBuilder<'_, '_>,
     mut plan: ReductionPlan,
+    lanes: i64,
 ) -> Result<(), CompileError> {
     let anchor = builder.result()?;
     let dtype = builder.values.graph.ty(anchor).dtype;
@@ -91,7 +119,7 @@ pub(super) fn lower_reduction(
     let (loops, count) = loop {
         let loops = ReductionLoops::of(&shape, &plan, dtype)?;
         let shares = shares(builder.values, &loops.loops);
-        if shares.is_empty() {
+        if lanes > 0 || shares.is_empty() {
             break (loops, plan.count);
         }
         plan = in_parts(builder, dtype, plan, &loops, &shares)?;
@@ -101,7 +129,19 @@ pub(super) fn lower_reduction(
         builder.epilogue_over(&loops.layout, loops.space.clone(), &[buffer], Some(&loops.place))?;
     let mut params = loops.params();
     params.int("combined", count);
+    // Results that lie side by side are shared by one workgroup.
+    let together = epilogue.space.count();
+    let side =
+        if lanes == 0 || loops.along || !loops.vectors { 1 } else { side(builder.values.maximum(&together)) };
+    if lanes > 0 {
+        params.int("terms", product(loops.loops.iter().map(|(size, _)| size)));
+    }
+    let workgroups =
+        if lanes > 0 { builder.values.folded(&together.ceil_div(side)) } else { builder.grid(&together) };
     let values = minijinja::context! {
+        lanes,
+        side,
+        halves => workgroup_tree::halves(lanes, side),
         total => wrapped(1, dtype, "total".into()),
         ..loops.template_values(builder.values, plan.kind, dtype)
     };
@@ -111,11 +151,16 @@ pub(super) fn lower_reduction(
         buffers: &[buffer],
         params,
         values,
-        workgroups: builder.grid(&epilogue.space.count()),
+        workgroups,
         flops: plan.flops,
     };
     builder.launch_anchor(epilogue, launch);
     Ok(())
+}
+
+/// How many of so many results that lie side by side a workgroup makes.
+pub(super) fn side(results: i64) -> i64 {
+    [MOST_SIDE, 4, 2].into_iter().find(|side| *side <= results).unwrap_or(1)
 }
 
 /// What is computed, apart from gradients.
@@ -160,6 +205,7 @@ fn in_parts(
     let own = part.template_values(builder.values, kind, dtype);
     let values = minijinja::context! {
         splits,
+        lanes => 0,
         out_binding => 2,
         ..minijinja::context! { ..code.template_values(), ..own }
     };

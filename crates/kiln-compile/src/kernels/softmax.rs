@@ -1,4 +1,4 @@
-//! Softmax and its logarithm: a line an invocation, or several invocations for a long one.
+//! Softmax and its logarithm: a line an invocation, or several invocations for a long one, or a workgroup a line.
 
 use kiln_graph::ops::Softmax;
 use kiln_graph::{Dim, Op, product};
@@ -8,6 +8,7 @@ use super::builder::{KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, OperandLayout, float};
 use super::problem::{Operation, Problem, ceil_div};
 use super::reduction_loops::BLOCK;
+use super::workgroup_tree;
 use crate::error::CompileError;
 use crate::layout::{self, is_multiple};
 use crate::memory::buffer::{BufferId, TensorId, View};
@@ -18,10 +19,10 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::store::EpilogueCode;
 use crate::wgsl::template::templates;
 
-/// The family.
+/// The family. The knob `parts` is the number of invocations that share a line, `lanes` that of a workgroup that does.
 pub(super) const FAMILY: Family = Family {
     name: "softmax",
-    templates: templates!["softmax", "softmax_parts", "softmax_rows", "softmax_results"],
+    templates: templates!["softmax", "softmax_parts", "softmax_rows", "softmax_results", "softmax_tree"],
     space,
     demands,
     cost,
@@ -31,14 +32,28 @@ pub(super) const FAMILY: Family = Family {
 /// Lines of more elements than this are shared by several invocations.
 const LONG: i64 = 2048;
 
-fn space(problem: &Problem, _: &Target) -> Vec<Knobs> {
+fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     let Operation::Softmax { length, .. } = problem.operation else { return vec![] };
     let parts = if length.max <= LONG { 1 } else { length.max.isqrt() };
-    vec![Knobs::new([("parts", parts)])]
+    // Sums of longer lines would be too long for an invocation.
+    let lanes = workgroup_tree::lanes(target, length.max).into_iter();
+    let lanes = lanes.filter(|lanes| ceil_div(length.max, *lanes) <= 2 * BLOCK);
+    let trees = lanes.map(|lanes| Knobs::new([("parts", 1), ("lanes", lanes)]));
+    [Knobs::new([("parts", parts)])].into_iter().chain(trees).collect()
 }
 
 fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     let Operation::Softmax { length, .. } = problem.operation else { return Demands::default() };
+    let lanes = knobs.get("lanes");
+    if lanes > 0 {
+        return Demands {
+            operands: vec![OperandLayout::Kept],
+            loop_iterations: 3 * ceil_div(length.max, lanes) + 3,
+            invocations: u32::try_from(lanes).unwrap_or(u32::MAX),
+            workgroup_memory: workgroup_tree::workgroup_memory(lanes),
+            ..Demands::default()
+        };
+    }
     // The largest element, the sum, the results; parts of a line are combined in blocks.
     let parts = knobs.get("parts").max(1);
     let iterations = 3 * ceil_div(length.max, parts).max(parts);
@@ -47,8 +62,14 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
 
 fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let Operation::Softmax { length, lines } = problem.operation else { return Estimate::default() };
-    let parts = knobs.get("parts").max(1);
-    let mut estimate = Estimate::of(lines.saturating_mul(parts), 3.0 * float(ceil_div(length.max, parts)));
+    let (parts, lanes) = (knobs.get("parts").max(1), knobs.get("lanes"));
+    if lanes > 0 {
+        let loads = 3.0 * float(ceil_div(length.max, lanes));
+        let work = loads + 2.0 * workgroup_tree::work(lanes, 1);
+        return Estimate::of(lines.saturating_mul(lanes), work).waiting(loads);
+    }
+    let loads = 3.0 * float(ceil_div(length.max, parts));
+    let mut estimate = Estimate::of(lines.saturating_mul(parts), loads).waiting(loads);
     estimate.launches = if parts > 1 { 3 } else { 1 };
     estimate
 }
@@ -61,6 +82,8 @@ struct Lines<'a> {
     code: EpilogueCode,
     /// Whether some lines are padding.
     masked: bool,
+    /// Invocations of a workgroup that shares a line, or zero.
+    lanes: i64,
     size: Dim,
     padded: Dim,
     step: Dim,
@@ -94,6 +117,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     );
     let lines = Lines {
         op,
+        lanes: 0,
         masked: !along_inner && !is_multiple(&space.valid, 4),
         space,
         code,
@@ -108,7 +132,10 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         return in_parts(builder, &lines, [from, to], parts, tensor);
     }
     let (count, params) = (lines.space.count(), Params::default());
-    lines.launch(builder, "softmax", vec![from, to], params, (&count, lines.flops.clone()), vec![tensor]);
+    let lanes = knobs.get("lanes");
+    let template = if lanes > 0 { "softmax_tree" } else { "softmax" };
+    let lines = Lines { lanes, ..lines };
+    lines.launch(builder, template, vec![from, to], params, (&count, lines.flops.clone()), vec![tensor]);
     Ok(())
 }
 
@@ -170,11 +197,17 @@ impl Lines<'_> {
                 log => self.op.log,
                 masked => self.masked,
                 block => BLOCK,
+                lanes => self.lanes,
+                halves => workgroup_tree::halves(self.lanes, 1),
                 ..self.code.template_values()
             },
             bindings: buffers.into_iter().enumerate().map(|(n, buffer)| (buffer, access(n))).collect(),
             params,
-            workgroups: builder.grid(invocations),
+            workgroups: if self.lanes > 0 {
+                builder.values.folded(invocations)
+            } else {
+                builder.grid(invocations)
+            },
             writes,
             flops,
         });

@@ -7,8 +7,9 @@ use kiln_plan::{Access, Storage};
 use super::builder::{KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, float};
 use super::problem::{Operation, Problem, ceil_div};
-use super::reduce::{ReductionPlan, lower_reduction};
+use super::reduce::{ReductionPlan, lower_reduction, side};
 use super::reduction_loops::BLOCK;
+use super::workgroup_tree;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::layout::channels_last;
@@ -21,7 +22,8 @@ use crate::wgsl::space::IterationSpace;
 use crate::wgsl::store::EpilogueCode;
 use crate::wgsl::template::templates;
 
-/// The family.
+/// The family. The knob `parts` is the number of parts, `lanes` that of the invocations of a workgroup that shares a part of a
+/// few columns, if one does.
 pub(super) const FAMILY: Family =
     Family { name: "sum_columns", templates: templates!["reduce_columns"], space, demands, cost, realize };
 
@@ -37,19 +39,46 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     // As many parts as rows in a part, until there are enough.
     let most = rows.max.max(1);
     let parts = most.isqrt().clamp(1, wanted).max(most / LONGEST + 1);
-    vec![Knobs::new([("parts", parts)])]
+    let of = |lanes: i64| {
+        // As many workgroups as cores are busy with.
+        let wanted = [8, 64, 256].into_iter();
+        let parts = wanted.map(move |parts: i64| parts.max(most / (LONGEST * lanes / MOST_SIDE) + 1));
+        parts.map(move |parts| Knobs::new([("parts", parts), ("lanes", lanes)]))
+    };
+    let trees = workgroup_tree::lanes(target, most / 8).into_iter().flat_map(of);
+    [Knobs::new([("parts", parts)])].into_iter().chain(trees).collect()
 }
 
-fn demands(_: &Problem, _: &Knobs) -> Demands {
-    Demands::simple(vec![], LONGEST + LONGEST / BLOCK)
+/// Vectors of columns that a workgroup sums up at most.
+const MOST_SIDE: i64 = 8;
+
+fn demands(_: &Problem, knobs: &Knobs) -> Demands {
+    let simple = Demands::simple(vec![], LONGEST + LONGEST / BLOCK);
+    let lanes = knobs.get("lanes");
+    if lanes == 0 {
+        return simple;
+    }
+    let invocations = u32::try_from(lanes).unwrap_or(u32::MAX);
+    Demands { invocations, workgroup_memory: workgroup_tree::workgroup_memory(lanes), ..simple }
 }
 
 fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     let Operation::SumColumns { rows, columns } = problem.operation else { return Estimate::default() };
     let parts = knobs.get("parts").max(1);
-    let vectors = (ceil_div(columns.max, 4)).saturating_mul(parts);
-    let estimate = Estimate::of(vectors, float(ceil_div(rows.max, parts)));
-    estimate.added_up(parts, float(vectors.saturating_mul(32)))
+    let inner = ceil_div(columns.max, 4);
+    let vectors = inner.saturating_mul(parts);
+    let lanes = knobs.get("lanes");
+    if lanes > 0 {
+        let side = side(inner);
+        let loads = float(ceil_div(ceil_div(rows.max, parts), lanes / side));
+        let groups = ceil_div(inner, side).saturating_mul(parts);
+        let work = loads + workgroup_tree::work(lanes, side);
+        let estimate = Estimate::of(groups.saturating_mul(lanes), work);
+        return estimate.added_up(parts, float(vectors.saturating_mul(32))).waiting(loads);
+    }
+    let loads = float(ceil_div(rows.max, parts));
+    let estimate = Estimate::of(vectors, loads);
+    estimate.added_up(parts, float(vectors.saturating_mul(32))).waiting(loads)
 }
 
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
@@ -73,7 +102,8 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     let vectors = &inner * &parts.into();
     let buffer = builder.scratch("parts", Storage::F32, &(&vectors * &4.into()));
     let kernel = format!("{}_columns", op.kind.name());
-    launch_parts(builder, code, Parts { kernel, buffer, rows, inner: inner.clone(), parts, flops });
+    let lanes = knobs.get("lanes");
+    launch_parts(builder, code, Parts { kernel, buffer, rows, inner: inner.clone(), parts, lanes, flops });
 
     let row = &inner * &4.into();
     let all = op.axes.len() == shape.len();
@@ -100,16 +130,18 @@ struct Parts {
     /// Vectors of a row.
     inner: Dim,
     parts: i64,
+    /// Invocations of a workgroup that shares a part, or zero.
+    lanes: i64,
     flops: Dim,
 }
 
 fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch: Parts) {
-    let Parts { kernel, buffer, rows, inner, parts, flops } = launch;
+    let Parts { kernel, buffer, rows, inner, parts, lanes, flops } = launch;
     let vectors = &inner * &parts.into();
     let most = builder.values.maximum(&rows).max(1);
     let mut params = Params::default();
     params.uint("count", vectors.clone());
-    params.uint("inner", inner);
+    params.uint("inner", inner.clone());
     params.uint("rows", rows.clone());
     params.uint("part", if most <= parts { Dim::from(1) } else { rows.ceil_div(parts) });
     let shared = code.template_values();
@@ -117,12 +149,22 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
     let out_binding = bindings.len() + 1;
     bindings.push((buffer, Access::ReadWrite));
     params.extend(code.params);
-    let workgroups = builder.grid(&vectors);
+    let side = side(builder.values.maximum(&inner));
+    let workgroups = if lanes > 0 {
+        let groups = inner.ceil_div(side);
+        let all = &groups * &parts.into();
+        params.uint("column_groups", groups);
+        params.uint("workgroups", all.clone());
+        builder.values.folded(&all)
+    } else {
+        builder.grid(&vectors)
+    };
+    let tree = minijinja::context! { lanes, side, halves => workgroup_tree::halves(lanes, side) };
     builder.launch(KernelLaunch {
         template: "reduce_columns",
         kernel,
         name: builder.group.name.clone(),
-        values: minijinja::context! { out_binding, block => BLOCK, ..shared },
+        values: minijinja::context! { out_binding, block => BLOCK, ..minijinja::context! { ..tree, ..shared } },
         bindings,
         params,
         workgroups,

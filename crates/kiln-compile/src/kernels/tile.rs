@@ -23,8 +23,13 @@ pub(crate) enum Tile {
         /// Column vectors of a lane: the tile has `lanes * column_vectors` columns of vectors.
         column_vectors: u32,
     },
-    /// An invocation, in its registers: 8 rows and 2 columns of vectors.
-    Register,
+    /// An invocation, in its registers.
+    Register {
+        /// Rows.
+        rows: u32,
+        /// Columns of vectors.
+        vectors: u32,
+    },
     /// A workgroup, through workgroup memory.
     Workgroup(WorkgroupTile),
 }
@@ -62,7 +67,15 @@ impl Tile {
                 }
             }
         }
-        tiles.push(Tile::Register);
+        // Where workgroup memory is memory like any other, these are the tiles of a GPU, and few registers leave room for more
+        // invocations.
+        let registers: &[(u32, u32)] = match target.class {
+            DeviceClass::Cpu => &[(8, 2)],
+            DeviceClass::Gpu => &[(8, 2), (8, 1), (4, 1)],
+        };
+        tiles.extend(
+            registers.iter().map(|(rows, vectors)| Tile::Register { rows: *rows, vectors: *vectors }),
+        );
         let of_bytes = if dot4 { WorkgroupTile::all(true) } else { vec![] };
         // Workgroup memory is memory like any other on a CPU, so there is not much to choose from.
         let most = if target.class == DeviceClass::Cpu { 1 } else { usize::MAX };
@@ -87,7 +100,7 @@ impl Tile {
         let lanes = u32::try_from(knobs.get("lanes")).unwrap_or(1).max(1);
         let along = |name| u32::try_from(knobs.get(name)).unwrap_or(0);
         match i64::from(lanes) {
-            1 => Tile::Register,
+            1 => Tile::Register { rows: along("tile_m"), vectors: along("tile_n") / 4 },
             _ => Tile::Broadcast {
                 lanes,
                 row_vectors: along("tile_m") / lanes,
@@ -99,7 +112,7 @@ impl Tile {
     fn lanes(self) -> i64 {
         match self {
             Tile::Broadcast { lanes, .. } => i64::from(lanes),
-            Tile::Register => 1,
+            Tile::Register { .. } => 1,
             Tile::Workgroup(tile) => i64::from(tile.invocations()),
         }
     }
@@ -123,7 +136,7 @@ impl Tile {
     pub(crate) fn rows(self) -> i64 {
         match self {
             Tile::Broadcast { lanes, row_vectors, .. } => i64::from(lanes * row_vectors),
-            Tile::Register => 8,
+            Tile::Register { rows, .. } => i64::from(rows),
             Tile::Workgroup(tile) => i64::from(tile.m),
         }
     }
@@ -132,7 +145,7 @@ impl Tile {
     pub(crate) fn columns(self) -> i64 {
         match self {
             Tile::Broadcast { lanes, column_vectors, .. } => i64::from(lanes * column_vectors),
-            Tile::Register => 2,
+            Tile::Register { vectors, .. } => i64::from(vectors),
             Tile::Workgroup(tile) => i64::from(tile.n / 4),
         }
     }
@@ -158,7 +171,7 @@ impl Tile {
     /// How often a tile's loop over `vectors` vectors of four along k runs.
     pub(crate) fn times(self, vectors: i64) -> i64 {
         match self {
-            Tile::Broadcast { .. } | Tile::Register => vectors,
+            Tile::Broadcast { .. } | Tile::Register { .. } => vectors,
             Tile::Workgroup(tile) => tile.times(vectors),
         }
     }
@@ -166,7 +179,7 @@ impl Tile {
     /// Vectors of four terms that a tile's loop takes at a time.
     pub(crate) fn step(self) -> i64 {
         match self {
-            Tile::Broadcast { .. } | Tile::Register => 1,
+            Tile::Broadcast { .. } | Tile::Register { .. } => 1,
             Tile::Workgroup(tile) => i64::from(tile.k / 4),
         }
     }
@@ -175,11 +188,11 @@ impl Tile {
     pub(crate) fn demands(self, operands: Vec<OperandLayout>, times: i64) -> Demands {
         let (subgroup_size, invocations, workgroup_memory) = match self {
             Tile::Broadcast { lanes, .. } => (Some(lanes), lanes, 0),
-            Tile::Register => (None, u32::try_from(WORKGROUP).unwrap_or(64), 0),
+            Tile::Register { .. } => (None, u32::try_from(WORKGROUP).unwrap_or(64), 0),
             Tile::Workgroup(tile) => (None, tile.invocations(), tile.workgroup_memory()),
         };
         let loop_iterations = match self {
-            Tile::Broadcast { .. } | Tile::Register => times,
+            Tile::Broadcast { .. } | Tile::Register { .. } => times,
             Tile::Workgroup(tile) => tile.iterations(times),
         };
         Demands {
@@ -202,7 +215,9 @@ impl Tile {
     pub(crate) fn cost(self, target: &Target, products: &Products) -> Estimate {
         let Products { count, rows, columns, terms, times } = *products;
         if let (DeviceClass::Gpu, Tile::Workgroup(tile)) = (target.class, self) {
-            return tile.cost(target, [rows, columns], times, count);
+            let estimate = tile.cost(target, [rows, columns], times, count);
+            let slower = if target.own_workgroup_memory { 1.0 } else { WORK_OF_ORDINARY_MEMORY };
+            return Estimate { work: estimate.work * slower, ..estimate };
         }
         let row_tiles = ceil_div(rows, self.rows()).max(1);
         let column_tiles = ceil_div(columns, self.columns()).max(1);
@@ -214,7 +229,7 @@ impl Tile {
             }
             // A lane that is by itself gathers what a subgroup loads in a line: three times the work of a column, and
             // rows that share loads as they do in the best tile of broadcasts.
-            (DeviceClass::Cpu, Tile::Register) => {
+            (DeviceClass::Cpu, Tile::Register { .. }) => {
                 let lanes = i64::from(target.subgroup_size.unwrap_or(USUAL_LANES));
                 let best = [1u32, 2, 4].map(|vectors| {
                     let tile_rows = lanes * i64::from(vectors);
@@ -224,9 +239,13 @@ impl Tile {
             }
             // Workgroup memory is memory like any other there, and each barrier splits the loop.
             (DeviceClass::Cpu, Tile::Workgroup(_)) => covered * 6.0,
+            // A vector of four terms of each row is loaded, and four vectors of each column.
+            (DeviceClass::Gpu, Tile::Register { rows, vectors }) if !target.own_workgroup_memory => {
+                covered + WORK_OF_A_LOAD * (f64::from(rows) / 4.0 + f64::from(vectors))
+            }
             // Until they are measured on a GPU, the other tiles are taken only where that of a workgroup is not admitted,
             // even if most of it is beyond the product's edges.
-            (DeviceClass::Gpu, Tile::Broadcast { .. } | Tile::Register | Tile::Workgroup(_)) => {
+            (DeviceClass::Gpu, Tile::Broadcast { .. } | Tile::Register { .. } | Tile::Workgroup(_)) => {
                 covered * 100.0
             }
         };
@@ -237,7 +256,9 @@ impl Tile {
     /// `32x64`, in elements; with the terms that are in workgroup memory at a time, `64x64x16`.
     pub(crate) fn name(self) -> String {
         match self {
-            Tile::Broadcast { .. } | Tile::Register => format!("{}x{}", self.rows(), 4 * self.columns()),
+            Tile::Broadcast { .. } | Tile::Register { .. } => {
+                format!("{}x{}", self.rows(), 4 * self.columns())
+            }
             Tile::Workgroup(tile) => tile.name(),
         }
     }
@@ -251,7 +272,7 @@ impl Tile {
     pub(crate) fn grid(self, values: &Values<'_>, row_tiles: &Dim, column_tiles: Dim) -> [Dim; 3] {
         let row_tiles = match self {
             Tile::Broadcast { .. } | Tile::Workgroup(_) => row_tiles.clone(),
-            Tile::Register => row_tiles.ceil_div(WORKGROUP),
+            Tile::Register { .. } => row_tiles.ceil_div(WORKGROUP),
         };
         let limit = i64::from(values.target.max_compute_workgroups_per_dimension);
         if values.maximum(&row_tiles) <= limit {
@@ -267,13 +288,20 @@ impl Tile {
             Tile::Broadcast { lanes, row_vectors, column_vectors } => {
                 minijinja::context! { lanes, row_vectors, column_vectors, single_lane => false, ..others }
             }
-            Tile::Register => {
-                minijinja::context! { lanes => 1, row_vectors => 8, column_vectors => 2, single_lane => true, ..others }
+            Tile::Register { rows, vectors } => {
+                minijinja::context! { lanes => 1, row_vectors => rows, column_vectors => vectors, single_lane => true, ..others }
             }
             Tile::Workgroup(tile) => tile.template_values(minijinja::context! { outer => false, ..others }),
         }
     }
 }
+
+/// Work of a load of a GPU that goes to a cache, beside a multiply-add of vectors.
+const WORK_OF_A_LOAD: f64 = 3.0;
+
+/// Work of a tile through workgroup memory that is memory like any other, beside one through a core's own: it loads as much
+/// from there as a tile in registers, after it has stored it there.
+const WORK_OF_ORDINARY_MEMORY: f64 = 8.0;
 
 /// Work of an element beside a tile with one row vector a lane.
 fn row_reuse(row_vectors: u32) -> f64 {

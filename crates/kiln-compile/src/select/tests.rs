@@ -34,7 +34,7 @@ fn the_cheapest_tile_is_the_measured_one() {
         let covered = |vectors: i64| ceil_div(columns, 8 * vectors) * vectors;
         let column_vectors = if covered(2) * 4 > covered(1) * 5 { 1 } else { 2 };
         let measured = if columns <= 2 {
-            Tile::Register
+            Tile::Register { rows: 8, vectors: 2 }
         } else {
             Tile::Broadcast { lanes: 8, row_vectors, column_vectors }
         };
@@ -64,6 +64,20 @@ fn the_cheapest_tile_on_a_gpu_is_a_workgroups() {
     assert_eq!(best(100_000, 4), Some((128, 16)));
     // 14x14 positions of one image, 256 channels: 32 tiles instead of four of 128x128.
     assert_eq!(best(196, 64), Some((64, 32)));
+}
+
+/// On a GPU whose workgroup memory is memory like any other, it is a tile in registers: a large one where there are enough, a
+/// small one for few rows.
+#[test]
+fn the_cheapest_tile_without_workgroup_memory_is_an_invocations() {
+    let target = Target { own_workgroup_memory: false, cores: 10, ..Target::gpu() };
+    let best = |rows, columns| {
+        let cost = |tile: &Tile| time(&tile.cost(&target, &products(*tile, rows, columns)), &target);
+        Tile::all(&target, false).into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)))
+    };
+    assert_eq!(best(100_000, 64), Some(Tile::Register { rows: 8, vectors: 2 }));
+    assert_eq!(best(196, 16), Some(Tile::Register { rows: 4, vectors: 1 }));
+    assert_eq!(best(100_000, 1), Some(Tile::Register { rows: 8, vectors: 1 }));
 }
 
 /// The family that is chosen for a sort of 32-bit floats is the one that was measured to be faster on lavapipe.

@@ -20,6 +20,9 @@ pub struct Target {
     pub name: String,
     /// The kind of processor.
     pub class: DeviceClass,
+    /// Whether a core has workgroup memory of its own. On many mobile GPUs it is memory like any other, and kernels are better
+    /// off without it.
+    pub own_workgroup_memory: bool,
     /// Cores (compute units, streaming multiprocessors) that workgroups are dealt to.
     pub cores: u32,
     /// Multiply-adds of a core in a cycle.
@@ -73,6 +76,7 @@ impl Target {
         Self {
             name: "portable".into(),
             class: DeviceClass::Gpu,
+            own_workgroup_memory: true,
             // A middle-sized card.
             cores: 32,
             lanes: 128,
