@@ -18,6 +18,7 @@ mod metadata;
 mod model;
 mod output;
 mod picture;
+mod precision;
 mod report;
 mod sizes;
 mod table;

@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use kiln::graph::{Dim, Graph};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
-use kiln::{Capabilities, Compiled, Model, Options, Plan, Target};
+use kiln::{Capabilities, Compiled, Model, Options, Plan, Precision, Target};
 use miette::{IntoDiagnostic, Result, miette};
 
 use crate::definition::{DefinitionArguments, is_recipe};
+use crate::precision::PrecisionArgument;
 use crate::sizes::{self, InputShape};
 use crate::training::Recipe;
 
@@ -46,6 +47,8 @@ pub(crate) struct ModelArguments {
     /// Device to compile for
     #[arg(long, default_value = "auto")]
     pub target: TargetName,
+    #[command(flatten)]
+    pub precision: PrecisionArgument,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     pub lenient: bool,
@@ -153,7 +156,8 @@ impl ModelArguments {
     /// What a graph is compiled with; `seen` are values of symbols that are known from inputs.
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
-        Ok(Options { target: self.target()?, max, ..Options::default() })
+        let precision = self.precision.chosen();
+        Ok(Options { target: self.target()?, max, precision, ..Options::default() })
     }
 
     /// Compiles a training step.
@@ -164,9 +168,15 @@ impl ModelArguments {
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
         let options = self.options(&model.graph, seen)?;
-        let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
+        let training = self.in_precision(training);
+        let mut compiled = kiln::compile_training(&model.graph, &training, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
+    }
+
+    /// A training in the precision that is asked for, else in its own.
+    pub(crate) fn in_precision(&self, training: &Training) -> Training {
+        Training { precision: self.precision.asked().unwrap_or(training.precision), ..training.clone() }
     }
 
     fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<BTreeMap<String, u32>> {
@@ -189,12 +199,15 @@ impl ModelArguments {
 
     /// The device to compile for.
     pub(crate) fn target(&self) -> Result<Target> {
+        // A kind of device has 16-bit floats where they are asked for: the plan says that it needs them.
+        let float16 = self.precision.chosen() == Precision::F16;
+        let kind = |target: Target| Target { float16: float16 || target.float16, ..target };
         Ok(match self.target {
             TargetName::Portable => Target::portable(),
-            TargetName::Gpu => Target::gpu(),
-            TargetName::GpuSubgroups => Target::gpu_subgroups(),
-            TargetName::Cpu => Target::cpu(),
-            TargetName::Lavapipe => Target::lavapipe(),
+            TargetName::Gpu => kind(Target::gpu()),
+            TargetName::GpuSubgroups => kind(Target::gpu_subgroups()),
+            TargetName::Cpu => kind(Target::cpu()),
+            TargetName::Lavapipe => kind(Target::lavapipe()),
             TargetName::Auto => match kiln::default_device() {
                 Ok(device) => kiln::target_for(&device),
                 Err(error) => {

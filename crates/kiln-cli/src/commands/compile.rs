@@ -14,6 +14,7 @@ use crate::labels;
 use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
+use crate::precision::of_plan;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::step_of;
@@ -28,6 +29,7 @@ Examples:
   kiln compile birds/recipe.toml --weights birds/weights.pt
   kiln compile net.onnx --dim H=224 --dim W=224
   kiln compile net.onnx --target gpu          for a device that is not here
+  kiln compile net.onnx --precision f16       with weights and activations of 16 bits
   kiln compile net.onnx --train adam          for a program that trains without the compiler")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -78,6 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "output": output,
             "dispatches": dispatches,
             "kernels": plan.shaders.len(),
+            "precision": of_plan(plan),
             "weight_bytes": memory.weights,
             "activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
@@ -90,10 +93,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     showln!("{}", output.display())?;
     note!(
-        "{dispatches} dispatches of {} kernels, {} weights, {} activations{}; {:.2} s",
+        "{dispatches} dispatches of {} kernels, {} weights, {} activations{}{}; {:.2} s",
         plan.shaders.len(),
         bytes(memory.weights),
         bytes(memory.activations),
+        if of_plan(plan) == "f16" { " in f16" } else { "" },
         if symbols.is_empty() { String::new() } else { format!(", {}", symbols.join(", ")) },
         total.as_secs_f64(),
     );

@@ -13,6 +13,7 @@ use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
 use crate::model::{ModelArguments, TargetName, is_plan, load_plan};
+use crate::precision::PrecisionArgument;
 use crate::sizes;
 use crate::table::{Align, Table};
 use crate::terminal;
@@ -37,6 +38,8 @@ pub(crate) struct Arguments {
     /// Device to compile for
     #[arg(long, default_value = "auto")]
     target: TargetName,
+    #[command(flatten)]
+    precision: PrecisionArgument,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     lenient: bool,
@@ -125,6 +128,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         cut_at: vec![],
         value: vec![],
         target: arguments.target,
+        precision: arguments.precision.clone(),
         lenient: arguments.lenient,
     };
     let data = test_data::Folder::open(folder).into_diagnostic()?;
@@ -150,6 +154,9 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let mut computed = tolerance::of_graph(&graph);
     if imported.rounds_to_bfloat16 {
         computed.values_mut().for_each(|computed| computed.numbers = Numbers::Bfloat16);
+    }
+    if arguments.precision.chosen() == kiln::Precision::F16 {
+        computed.values_mut().for_each(|computed| computed.numbers = computed.numbers.max(Numbers::Half));
     }
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
@@ -198,6 +205,7 @@ fn opened(
 
 /// Verifies a compiled plan with the test data of its folder.
 fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row>> {
+    arguments.precision.refuse_for_plan()?;
     let plan = load_plan(path)?;
     let Some(program) = plan.programs.first() else { bail!("the plan has no program") };
     let named = |index: &usize| plan.tensors.get(*index).map(|tensor| tensor.name.clone());
@@ -278,6 +286,14 @@ fn bisect(
             };
             let found =
                 kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
+            // What is kept in 16 bits is compared with what was rounded to them.
+            let found = match (wanted.dtype(), found.dtype()) {
+                (DType::F32, DType::F16) => {
+                    Tensor::of_numbers(found.shape().to_vec(), &found.to_f64(), DType::F32)
+                        .into_diagnostic()?
+                }
+                _ => found,
+            };
             match test_data::difference(wanted, &found) {
                 Some(d) if arguments.allowed(computed, wanted.dtype()).admits(&d) => {}
                 Some(d) => {

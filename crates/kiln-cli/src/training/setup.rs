@@ -327,7 +327,7 @@ pub(crate) fn evaluation(recipe: &Recipe) -> Result<(Arc<Dataset>, Evaluation)> 
     note_untrained(&model, recipe.model.as_deref().unwrap_or(Path::new("")));
     note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
-    let options = options(&graph, recipe.batch())?;
+    let options = Options { precision: training.precision, ..options(&graph, recipe.batch())? };
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let mut session = open(&compiled)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;
@@ -391,6 +391,7 @@ fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
 
 /// The same for a compiled plan, whose outputs are compared on the host.
 fn evaluation_of_plan(recipe: &Recipe, path: &Path) -> Result<(Arc<Dataset>, Evaluation)> {
+    recipe.precision.refuse_for_plan()?;
     let plan = load_plan(path)?;
     let (recipe, known) = &completed(recipe, &plan.metadata);
     let splits = data_of(recipe, known, true)?;
