@@ -12,9 +12,11 @@ mod long;
 mod loops;
 #[path = "../machine.rs"]
 mod machine;
+mod mixed;
 mod not_a_number;
 mod numbers;
 mod open_sizes;
+mod precision;
 mod quantized;
 mod resize;
 mod runs;

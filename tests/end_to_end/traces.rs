@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::machine::Machine;
 use crate::trace::{Followed, follow};
 
-fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures")
 }
 
 /// The optimizers of the script, with the learning rate and the momentum of each step.
-fn optimizers() -> Vec<(&'static str, Optimizer, f32, f32)> {
+pub(crate) fn optimizers() -> Vec<(&'static str, Optimizer, f32, f32)> {
     let sgd = |momentum, dampening, nesterov, weight_decay| Optimizer::Sgd {
         momentum,
         dampening,

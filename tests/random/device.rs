@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use kiln::graph::Tensor;
-use kiln::{CompileError, Compiled, Graph, Options, Session, Target};
+use kiln::{CompileError, Compiled, Graph, Options, Precision, Session, Target};
 
 use crate::machine::{Machine, answers};
 use crate::recipe::{Answer, Case};
@@ -13,6 +13,8 @@ use crate::recipe::{Answer, Case};
 pub(crate) struct Devices {
     machine: Machine,
     targets: [(&'static str, Target); 3],
+    /// What weights and activations are kept in.
+    precision: Precision,
     /// What the compiler does not do, and how often it was asked to.
     refused: Mutex<BTreeMap<String, usize>>,
 }
@@ -25,7 +27,7 @@ impl Devices {
             ("a GPU", Target::default()),
             ("no subgroups", Target::cpu()),
         ];
-        Self { machine, targets, refused: Mutex::default() }
+        Self { machine, targets, precision: Precision::F32, refused: Mutex::default() }
     }
 
     /// The same with 16-bit floats in memory.
@@ -34,6 +36,12 @@ impl Devices {
         let float16 = devices.machine.target.float16;
         devices.targets.iter_mut().for_each(|(_, target)| target.float16 = float16);
         devices
+    }
+
+    /// The same with weights and activations of 32 bits kept in 16, if the device has them.
+    pub(crate) fn keeping_halves() -> Option<Self> {
+        let devices = Self::of_halves();
+        devices.machine.target.float16.then_some(Self { precision: Precision::F16, ..devices })
     }
 
     /// Runs a case for all targets.
@@ -50,7 +58,12 @@ impl Devices {
     }
 
     fn run(&self, case: &Case, target: &Target) -> Result<(), String> {
-        let options = Options { target: target.clone(), max: case.max.clone(), ..Options::default() };
+        let options = Options {
+            target: target.clone(),
+            max: case.max.clone(),
+            precision: self.precision,
+            ..Options::default()
+        };
         let Some(mut session) = self.session(kiln::compile(&case.graph, &options))? else { return Ok(()) };
         // Later runs find what earlier ones left behind.
         check(&mut session, &case.inputs, &case.answers)?;

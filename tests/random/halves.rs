@@ -3,19 +3,43 @@
 
 use std::collections::BTreeMap;
 
-use kiln::Graph;
 use kiln::graph::{DType, Precision, Tensor, compare, evaluate, text};
+use kiln::{Graph, passes};
 
 use crate::jumps;
 use crate::recipe::{Answer, Case, Run};
 
 /// The case with 16-bit floats. `None` if an operator wants those it had, or if rounding decides all answers.
 pub(crate) fn of(case: &Case) -> Option<Case> {
-    let mut graph = graph(&case.graph)?;
+    let graph = graph(&case.graph)?;
     let given = std::iter::once(&case.inputs).chain(case.others.iter().map(|run| &run.inputs));
+    let given = given.map(tensors).collect();
+    sure_of(graph.clone(), &graph, given, &case.max)
+}
+
+/// The case with 32-bit floats that are kept in 16 bits. `None` if rounding decides all answers.
+pub(crate) fn kept(case: &Case) -> Option<Case> {
+    let tidy = passes::run(passes::INFERENCE, &case.graph).ok()?;
+    let rounded = passes::run(passes::HALVES, &tidy).ok()?;
+    let is_rounded = rounded.value_ids().any(|id| rounded.ty(id).dtype == DType::F16);
+    // Where the data decide sizes, there are others.
+    if !is_rounded || rounded.outputs().len() != case.graph.outputs().len() {
+        return None;
+    }
+    let given = std::iter::once(&case.inputs).chain(case.others.iter().map(|run| &run.inputs));
+    sure_of(case.graph.clone(), &rounded, given.cloned().collect(), &case.max)
+}
+
+/// The outputs of `graph` of which rounding does not decide, and what `evaluated` makes of them.
+fn sure_of(
+    mut graph: Graph,
+    evaluated: &Graph,
+    given: Vec<BTreeMap<String, Tensor>>,
+    max: &BTreeMap<String, u32>,
+) -> Option<Case> {
     let mut runs = Vec::new();
-    for inputs in given.map(tensors) {
-        let answers = answers(&graph, &inputs)?;
+    for inputs in given {
+        let answers = answers(evaluated, &inputs)?;
         runs.push(Run { inputs, answers });
     }
     let sure = |n: usize| runs.iter().all(|run| is_sure(&run.answers[n]));
@@ -30,7 +54,7 @@ pub(crate) fn of(case: &Case) -> Option<Case> {
         run.answers.retain(|_| sure.next() == Some(&true));
     }
     let Run { inputs, answers } = runs.remove(0);
-    let max = case.max.clone();
+    let max = max.clone();
     (!answers.is_empty()).then_some(Case { graph, inputs, max, answers, others: runs })
 }
 

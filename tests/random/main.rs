@@ -117,6 +117,22 @@ fn halves_compiled_are_evaluated() {
 }
 
 #[test]
+fn what_is_kept_in_16_bits_is_rounded_as_evaluated() {
+    let Some(devices) = Devices::keeping_halves() else { return };
+    let tried = std::cell::Cell::new(0);
+    // Most graphs are not steady, or have nothing to keep.
+    draw("kept in halves", 400, false, |case| {
+        let kept = Some(case).filter(|case| halves::is_steady(case)).and_then(halves::kept);
+        kept.map_or(Ok(()), |case| {
+            tried.set(tried.get() + 1);
+            devices.check(&case)
+        })
+    });
+    println!("refused: {:#?}", devices.refused());
+    assert!(tried.get() > 0, "no graph has anything to keep");
+}
+
+#[test]
 fn gradients_of_halves_are_evaluated() {
     let devices = Devices::of_halves();
     draw("gradients of halves", 150, true, |case| {

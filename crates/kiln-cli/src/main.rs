@@ -19,6 +19,7 @@ mod metadata;
 mod model;
 mod output;
 mod picture;
+mod precision;
 mod records;
 mod report;
 mod sizes;

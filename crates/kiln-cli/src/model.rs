@@ -9,10 +9,11 @@ use kiln::graph::{Dim, Graph};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
 use kiln::tune::target_of;
-use kiln::{Capabilities, Compiled, Model, Options, Plan, Preferences, Records, Target};
+use kiln::{Capabilities, Compiled, Model, Options, Plan, Precision, Preferences, Records, Target};
 use miette::{IntoDiagnostic, Result, miette};
 
 use crate::definition::{DefinitionArguments, is_recipe};
+use crate::precision::PrecisionArgument;
 use crate::records::RecordArguments;
 use crate::sizes::{self, InputShape};
 use crate::training::Recipe;
@@ -51,6 +52,8 @@ pub(crate) struct ModelArguments {
     pub target: String,
     #[command(flatten)]
     pub records: RecordArguments,
+    #[command(flatten)]
+    pub precision: PrecisionArgument,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     pub lenient: bool,
@@ -152,7 +155,8 @@ impl ModelArguments {
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
         let (target, records) = self.target_with_records()?;
-        Ok(Options { target, max, preferences: Preferences { records, ..self.definition.preferences() } })
+        let preferences = Preferences { records, ..self.definition.preferences() };
+        Ok(Options { target, max, preferences, precision: self.precision.chosen() })
     }
 
     /// Compiles a training step.
@@ -163,9 +167,15 @@ impl ModelArguments {
         seen: &BTreeMap<String, u32>,
     ) -> Result<Compiled> {
         let options = self.options(&model.graph, seen)?;
-        let mut compiled = kiln::compile_training(&model.graph, training, &options).into_diagnostic()?;
+        let training = self.in_precision(training);
+        let mut compiled = kiln::compile_training(&model.graph, &training, &options).into_diagnostic()?;
         compiled.plan.metadata.clone_from(&model.metadata);
         Ok(compiled)
+    }
+
+    /// A training in the precision that is asked for, else in its own.
+    pub(crate) fn in_precision(&self, training: &Training) -> Training {
+        Training { precision: self.precision.asked().unwrap_or(training.precision), ..training.clone() }
     }
 
     fn largest(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<BTreeMap<String, u32>> {
@@ -194,6 +204,10 @@ impl ModelArguments {
     /// The device to compile for, with what was measured on it.
     fn target_with_records(&self) -> Result<(Target, Records)> {
         let target = match Target::named(&self.target) {
+            // A device that is named has 16-bit floats where they are asked for: the plan says that it needs them.
+            Some(target) if self.target != "portable" && self.precision.chosen() == Precision::F16 => {
+                Target { float16: true, ..target }
+            }
             Some(target) => target,
             None => match kiln::default_device() {
                 Ok(device) => return Ok((target_of(&device).0, self.records.of_device(&device)?)),

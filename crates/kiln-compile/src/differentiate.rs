@@ -38,6 +38,17 @@ pub fn differentiate(graph: &Graph, loss: &str, parameters: &[&str]) -> Result<G
 
 /// Adds to `graph` what computes the gradient of (the sum of) `loss` with respect to each of `wanted`.
 pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>, GraphError> {
+    gradients_behind(graph, loss, wanted, 0).map(|(gradients, _)| gradients)
+}
+
+/// The same; and how many nodes the graph has when what follows its first `first` nodes has been walked back: what is added
+/// from there on belongs to these.
+pub(crate) fn gradients_behind(
+    graph: &mut Graph,
+    loss: ValueId,
+    wanted: &[ValueId],
+    first: usize,
+) -> Result<(Vec<ValueId>, usize), GraphError> {
     if !graph.ty(loss).dtype.is_float() {
         let (name, dtype) = (&graph.value(loss).name, graph.ty(loss).dtype);
         return Err(GraphError::Unsuitable(format!(
@@ -49,7 +60,11 @@ pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result
     let nodes: Vec<_> = graph.node_ids().collect();
     let one = filled(graph, "loss.grad", 1.0, loss)?;
     arrived[loss.index()] = Some(one);
+    let mut reached = None;
     for id in nodes.into_iter().rev() {
+        if id.index() < first {
+            reached.get_or_insert(graph.nodes().len());
+        }
         let node = graph.node(id);
         let (op, inputs) = (node.op.clone(), node.inputs.clone());
         let dy: Vec<Option<ValueId>> = node.outputs.iter().map(|id| arrived[id.index()]).collect();
@@ -69,13 +84,12 @@ pub fn gradients(graph: &mut Graph, loss: ValueId, wanted: &[ValueId]) -> Result
             });
         }
     }
-    wanted
-        .iter()
-        .map(|id| match arrived[id.index()] {
-            Some(gradient) => Ok(gradient),
-            None => filled(graph, "zero.grad", 0.0, *id),
-        })
-        .collect()
+    let reached = reached.unwrap_or(graph.nodes().len());
+    let found = wanted.iter().map(|id| match arrived[id.index()] {
+        Some(gradient) => Ok(gradient),
+        None => filled(graph, "zero.grad", 0.0, *id),
+    });
+    Ok((found.collect::<Result<_, _>>()?, reached))
 }
 
 /// For each value, whether one of `sources` has an influence on it that could be differentiated.

@@ -30,6 +30,15 @@ pub enum CompileError {
         /// Its type.
         dtype: DType,
     },
+    /// Weights and activations should be kept in 16 bits on a target that has none.
+    #[error(
+        "precision f16 needs a device with 16-bit floats (SHADER_F16), which `{target}` has not or does not promise; use \
+         precision f32, or compile for another device"
+    )]
+    NoHalves {
+        /// The target.
+        target: String,
+    },
     /// Symbolic dimensions have no maximum.
     #[error("{}", unbound(.symbols))]
     UnboundSymbols {

@@ -37,6 +37,7 @@ pub use error::CompileError;
 pub use isolate::Isolated;
 pub use kernels::family::{Choice, Estimate};
 pub use kernels::problem::Problem;
+pub use passes::halves::Precision;
 pub use select::choose::{Preferences, Reason, Selection};
 pub use select::enumerate::{Candidate, Refusal};
 pub use select::records::{Record, Records};
@@ -57,6 +58,8 @@ pub struct Options {
     pub max: BTreeMap<String, u32>,
     /// What the caller says of the choice of kernels.
     pub preferences: Preferences,
+    /// What weights and activations of an inference plan are kept in. How a model is trained says that of its training.
+    pub precision: Precision,
 }
 
 /// A plan and how it came about.
@@ -109,13 +112,20 @@ pub fn own_selection(isolated: &Compiled) -> Option<&Selection> {
 pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
     let graph = settled(graph)?;
     let max = largest_symbols(&[&graph], &options.max)?;
-    let program = prepared("inference", passes::run(passes::INFERENCE, &graph)?);
-    assemble(vec![program], options, &max, TABLE)
+    let mut graph = passes::run(passes::INFERENCE, &graph)?;
+    if options.precision == Precision::F16 {
+        check_halves(&options.target)?;
+        graph = passes::run(passes::HALVES, &graph)?;
+    }
+    assemble(vec![prepared("inference", graph)], options, &max, TABLE)
 }
 
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
-/// name.
+/// name. They are graphs for the precision of the options already: it only says what the target has to have.
 pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<Compiled, CompileError> {
+    if options.precision == Precision::F16 {
+        check_halves(&options.target)?;
+    }
     let settled = graphs.iter().map(|(_, graph)| settled(graph)).collect::<Result<Vec<_>, _>>()?;
     let max = largest_symbols(&settled.iter().map(|graph| &**graph).collect::<Vec<_>>(), &options.max)?;
     let mut programs = Vec::with_capacity(graphs.len());
@@ -133,7 +143,12 @@ pub fn compile_training(
 ) -> Result<Compiled, CompileError> {
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
-    compile_programs(&programs, options)
+    compile_programs(&programs, &Options { precision: training.precision, ..options.clone() })
+}
+
+/// Refuses targets whose memory would hold 16-bit floats in 32 bits: all that is left of them there is the rounding.
+fn check_halves(target: &Target) -> Result<(), CompileError> {
+    if target.float16 { Ok(()) } else { Err(CompileError::NoHalves { target: target.name.clone() }) }
 }
 
 /// Compiles a group of layers by itself, as it is: no pass runs. The maxima of `options` may be those of the whole program.
@@ -168,9 +183,10 @@ fn assemble(
     max: &Bindings,
     table: &[&Family],
 ) -> Result<Compiled, CompileError> {
-    let Options { target, preferences, .. } = options;
+    let Options { target, preferences, precision, .. } = options;
     let states = States::of(programs.iter().map(|program| &program.graph))?;
-    let environment = Environment { target, max, states: &states, table, preferences };
+    let halves = *precision == Precision::F16;
+    let environment = Environment { target, max, states: &states, table, preferences, halves };
     let mut templates = Templates::new(table.iter().flat_map(|family| family.templates))?;
     let mut lowered = Vec::with_capacity(programs.len());
     for CompiledProgram { name, graph, fusion, selections } in &mut programs {

@@ -81,6 +81,21 @@ pub enum TrainError {
         /// Why.
         source: std::io::Error,
     },
+    /// Gradients are not finite, however small they are scaled.
+    #[error(
+        "the gradients are not finite in step {step} (epoch {epoch}, learning rate {lr:e}), although the loss scale has \
+         fallen to {scale}; a lower learning rate may help, or precision f32"
+    )]
+    Overflow {
+        /// The step, counted from 1.
+        step: u64,
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The learning rate of the step.
+        lr: f64,
+        /// What the loss would be scaled by next.
+        scale: f64,
+    },
     /// The loss is not finite.
     #[error("the loss is {loss} in step {step} (epoch {epoch}, learning rate {lr:e}); {cause}")]
     NotFinite {

@@ -20,6 +20,12 @@ pub struct Progress {
     pub mean: Mean,
     /// Their right and wrong answers, where there are classes.
     pub tally: Option<Tally>,
+    /// How many of their steps were passed over, since gradients overflowed 16 bits.
+    #[serde(default)]
+    pub skipped: u64,
+    /// What the loss is scaled by, where it is.
+    #[serde(default)]
+    pub loss_scale: Option<f64>,
     /// Seconds of these batches.
     pub seconds: f64,
     /// The best measure so far, and its epoch.
@@ -41,6 +47,8 @@ impl Progress {
     pub(crate) fn note(&mut self, batch: &Batch, outcome: &Outcome, classes: Option<usize>) {
         self.batch += 1;
         self.mean.add(outcome.loss, outcome.weight);
+        self.skipped += u64::from(outcome.skipped);
+        self.loss_scale = outcome.loss_scale;
         if let Some(classes) = classes.filter(|_| !batch.labels.is_empty()) {
             let tally = self.tally.get_or_insert_with(|| Tally::new(classes));
             batch.labels.iter().zip(&outcome.predicted).for_each(|(right, said)| tally.add(*right, *said));
@@ -52,6 +60,7 @@ impl Progress {
         self.batch = 0;
         self.mean = Mean::default();
         self.tally = None;
+        self.skipped = 0;
         self.seconds = 0.0;
     }
 }

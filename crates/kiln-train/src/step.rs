@@ -1,6 +1,8 @@
 //! One step of a plan: its inputs and its results.
 
-use kiln_compile::train::{LEARNING_RATE, LOSS, LOSS_WEIGHT, MOMENTUM, PREDICTED, TARGET, UPDATE};
+use kiln_compile::train::{
+    LEARNING_RATE, LOSS, LOSS_SCALE, LOSS_WEIGHT, MOMENTUM, PREDICTED, SKIPPED, TARGET, UPDATE,
+};
 use kiln_runtime::HostTensor;
 
 use crate::error::TrainError;
@@ -45,6 +47,10 @@ pub struct Outcome {
     pub weight: f64,
     /// The class with the highest score for each target, where there are classes.
     pub predicted: Vec<i32>,
+    /// What the loss is scaled by in the next step, where it is.
+    pub loss_scale: Option<f64>,
+    /// Whether the optimizer's step was passed over, since gradients overflowed 16 bits.
+    pub skipped: bool,
 }
 
 impl Outcome {
@@ -54,6 +60,8 @@ impl Outcome {
         Self {
             loss: number(LOSS).unwrap_or(f64::NAN),
             weight: number(LOSS_WEIGHT).unwrap_or(batch.len() as f64),
+            loss_scale: number(LOSS_SCALE),
+            skipped: number(SKIPPED).is_some_and(|skipped| skipped > 0.0),
             predicted: get(PREDICTED).and_then(|t| t.as_i32().ok()).map(<[i32]>::to_vec).unwrap_or_default(),
         }
     }

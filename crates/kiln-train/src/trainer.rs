@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kiln_compile::train::{LOSS, LOSS_WEIGHT, PREDICTED, Training};
+use kiln_compile::train::{LOSS, LOSS_SCALE, LOSS_WEIGHT, PREDICTED, SKIPPED, Training};
 use kiln_runtime::{HostTensor, Session};
 
 use crate::checkpoint::folder::{self, Damaged};
@@ -20,6 +20,9 @@ use crate::progress::{Mean, Progress};
 use crate::schedule::Position;
 use crate::settings::{Checkpoints, Settings};
 use crate::step::{Numbers, Outcome, Rate, inputs};
+
+/// A loss that has to be scaled down for its gradients to be finite is no use.
+const LEAST_SCALE: f64 = 1.0;
 
 /// A training plan on a device, with all that belongs to a training.
 pub struct Trainer {
@@ -128,7 +131,9 @@ impl Trainer {
         }
         let outputs = program.outputs.iter();
         let outputs: Vec<(&str, HostTensor)> = outputs
-            .filter(|output| [LOSS, LOSS_WEIGHT, PREDICTED].contains(&output.name.as_str()))
+            .filter(|output| {
+                [LOSS, LOSS_WEIGHT, PREDICTED, LOSS_SCALE, SKIPPED].contains(&output.name.as_str())
+            })
             .map(|output| Ok((output.name.as_str(), self.session.read_tensor(output.tensor)?)))
             .collect::<Result<_, TrainError>>()?;
         Ok(Outcome::of(batch, |name| outputs.iter().find(|output| output.0 == name).map(|output| &output.1)))
@@ -183,6 +188,12 @@ impl Trainer {
                     let cause = self.first_not_finite(&batch, rate)?;
                     let (step, epoch) = (position.step + 1, epoch + 1);
                     return Err(TrainError::NotFinite { step, epoch, lr, loss, cause });
+                }
+                if let Some(scale) =
+                    outcome.loss_scale.filter(|scale| outcome.skipped && *scale < LEAST_SCALE)
+                {
+                    let (step, epoch) = (position.step + 1, epoch + 1);
+                    return Err(TrainError::Overflow { step, epoch, lr, scale });
                 }
                 gathered.add(loss, outcome.weight);
                 self.progress.note(&batch, &outcome, self.interface.classes);
@@ -243,6 +254,8 @@ impl Trainer {
             train,
             validation: evaluation.as_ref().map(|evaluation| evaluation.scores),
             lr,
+            skipped: std::mem::take(&mut self.progress.skipped),
+            loss_scale: self.progress.loss_scale,
             seconds: self.progress.seconds + start.elapsed().as_secs_f64(),
         };
         let better = settings.monitor.of(&epoch).filter(|measure| {

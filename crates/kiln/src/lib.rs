@@ -70,8 +70,8 @@ use std::path::PathBuf;
 pub use graph::Graph;
 pub use kiln_compile::{
     Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
-    Preferences, Record, Records, Selection, Target, compile, compile_programs, compile_training, conditions,
-    differentiate, fuse, host_dtype, passes, train,
+    Precision, Preferences, Record, Records, Selection, Target, compile, compile_programs, compile_training,
+    conditions, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
     Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,

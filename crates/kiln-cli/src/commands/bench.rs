@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::device;
 use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
+use crate::precision::of_plan;
 use crate::sizes::Opened;
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
@@ -28,6 +29,7 @@ Examples:
   kiln bench resnet18.onnx
   kiln bench resnet18.onnx --max N=4 --profile
   kiln bench net.onnx --max N=64 --train --profile
+  kiln bench resnet18.onnx --precision f16
   kiln bench resnet18.onnx input.npy --json")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -79,6 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let start = Instant::now();
     let mut activations = None;
     let (plan, inputs) = if is_plan(&model.model) {
+        model.precision.refuse_for_plan()?;
         let plan = load_plan(&model.model)?;
         let inputs = input::read(
             &or_random(&arguments.inputs, wanted_by_plan(&plan).len()),
@@ -160,6 +163,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "first_answer_ms": measured.first_answer_seconds * ms,
             "dispatches": dispatches,
             "kernels": plan.shaders.len(),
+            "precision": of_plan(&plan),
             "weight_bytes": report.weight_bytes,
             "activation_bytes": report.arena_bytes,
             "largest_live_set_bytes": activations.map(|m| m.largest_live_set),
@@ -189,6 +193,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         plan.shaders.len()
     )?;
     showln!("submission           1 with {dispatches} dispatches")?;
+    if of_plan(&plan) == "f16" {
+        showln!("precision            f16")?;
+    }
     showln!("weights              {}", bytes(report.weight_bytes))?;
     show!("peak activations     {}", bytes(report.arena_bytes))?;
     match activations {

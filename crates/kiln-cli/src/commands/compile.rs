@@ -15,6 +15,7 @@ use crate::labels;
 use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
+use crate::precision::of_plan;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::step_of;
@@ -30,6 +31,7 @@ Examples:
   kiln compile birds/recipe.toml --weights birds/weights.pt
   kiln compile net.onnx --dim H=224 --dim W=224
   kiln compile net.onnx --target gpu          for a device that is not here
+  kiln compile net.onnx --precision f16       with weights and activations of 16 bits
   kiln compile net.onnx --train adam          for a program that trains without the compiler")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -66,6 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let imported = start.elapsed();
     let training = arguments.train.as_ref().map(|how| step_of(&definition, how)).transpose()?;
+    let training = training.map(|training| model.in_precision(&training));
     if training.is_none() {
         note_untrained(&definition, &model.model);
     }
@@ -80,6 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "output": output,
             "dispatches": dispatches,
             "kernels": plan.shaders.len(),
+            "precision": of_plan(plan),
             "weight_bytes": memory.weights,
             "activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
@@ -92,10 +96,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     showln!("{}", output.display())?;
     note!(
-        "{dispatches} dispatches of {} kernels, {} weights, {} activations{}; {:.2} s",
+        "{dispatches} dispatches of {} kernels, {} weights, {} activations{}{}; {:.2} s",
         plan.shaders.len(),
         bytes(memory.weights),
         bytes(memory.activations),
+        if of_plan(plan) == "f16" { " in f16" } else { "" },
         if symbols.is_empty() { String::new() } else { format!(", {}", symbols.join(", ")) },
         total.as_secs_f64(),
     );
@@ -107,6 +112,9 @@ fn compiled(arguments: &Arguments, definition: &Model, training: Option<&Trainin
     let mut model = arguments.model.clone();
     model.records.measures = arguments.tune.tune.is_some();
     let mut options = model.options(&definition.graph, &Default::default())?;
+    if let Some(training) = training {
+        options.precision = training.precision;
+    }
     let compile = |options: &Options| -> Result<Compiled, Error> {
         let mut compiled = match training {
             Some(training) => kiln::compile_training(&definition.graph, training, options)?,

@@ -88,6 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     arguments.refuse_useless_train()?;
     if is_plan(&model.model) {
+        model.precision.refuse_for_plan()?;
         let plan = load_plan(&model.model)?;
         return match arguments.stage {
             Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
@@ -114,8 +115,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             fused_form(&inference(model.compile(&definition, &Default::default())?)?, arguments.format)?
         }
         Stage::Backward => {
-            let backward = kiln::train::backward(graph, &step_of(&definition, arguments.optimizer())?)
-                .into_diagnostic()?;
+            let training = model.in_precision(&step_of(&definition, arguments.optimizer())?);
+            let backward = kiln::train::backward(graph, &training).into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
             graph_form(&tidy, arguments.format)?
         }

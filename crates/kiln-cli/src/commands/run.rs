@@ -64,6 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let (plan, inputs) = if is_plan(&model.model) {
+        model.precision.refuse_for_plan()?;
         let plan = load_plan(&model.model)?;
         let inputs = input::read(&arguments.inputs, &wanted_by_plan(&plan), &told, &plan.metadata)?;
         (plan, inputs)

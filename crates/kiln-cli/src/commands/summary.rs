@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
+use crate::precision;
 use crate::sizes;
 use crate::table::{Align, Table, bytes, grouped, shorten};
 use crate::terminal;
@@ -44,6 +45,7 @@ struct Layer {
 /// Prints a row for each layer, and totals.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if is_plan(&arguments.model.model) {
+        arguments.model.precision.refuse_for_plan()?;
         let plan = load_plan(&arguments.model.model)?;
         return of_plan(&plan, arguments.json);
     }
@@ -70,6 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "running_statistics": statistics,
             "buffers": buffers,
             "multiply_adds": count(&products),
+            "precision": precision::of_plan(&compiled.plan),
             "weight_bytes": memory.weights,
             "peak_activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
@@ -115,8 +118,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         bytes(memory.largest_live_set)
     )?;
     showln!("weights           {}", bytes(memory.weights))?;
+    show_precision(&compiled.plan)?;
     show_metadata(&model.metadata)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where a plan keeps 16-bit floats.
+fn show_precision(plan: &Plan) -> Result<()> {
+    match precision::of_plan(plan) {
+        "f32" => Ok(()),
+        name => showln!("precision         {name}"),
+    }
 }
 
 fn show_metadata(metadata: &Metadata) -> Result<()> {
@@ -150,6 +162,7 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
             "name": plan.name,
             "producer": plan.producer,
             "programs": programs,
+            "precision": precision::of_plan(plan),
             "weight_bytes": weights,
             "state_bytes": states,
             "peak_activation_bytes": activations,
@@ -175,6 +188,7 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
     let at = if sizes.is_empty() { String::new() } else { format!(" at {}", sizes.join(", ")) };
     showln!("peak activations  {}{at}", bytes(activations))?;
     showln!("weights           {}", bytes(weights))?;
+    show_precision(plan)?;
     if states > 0 {
         showln!("states            {}", bytes(states))?;
     }

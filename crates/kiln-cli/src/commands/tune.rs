@@ -71,7 +71,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let settings = Settings { seconds: arguments.seconds, candidates: arguments.candidates.into() };
     let Found { tuning, file, interrupt } = match &arguments.train {
         Some(how) => {
-            let training = step_of(&definition, how)?;
+            let training = model.in_precision(&step_of(&definition, how)?);
+            options.precision = training.precision;
             let compile =
                 |options: &Options| Ok(kiln::compile_training(&definition.graph, &training, options)?);
             measure(&compile, &mut options, "train", &settings, &model.records)?

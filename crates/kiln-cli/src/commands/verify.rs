@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::definition::DefinitionArguments;
 use crate::device;
 use crate::model::{AUTO, ModelArguments, is_plan, load_plan, targets};
+use crate::precision::PrecisionArgument;
 use crate::records::RecordArguments;
 use crate::sizes;
 use crate::table::{Align, Table};
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     target: String,
     #[command(flatten)]
     records: RecordArguments,
+    #[command(flatten)]
+    precision: PrecisionArgument,
     /// Trust shape inference where the file declares other shapes, and read newer operator sets
     #[arg(long)]
     lenient: bool,
@@ -134,6 +137,7 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
         value: vec![],
         target: arguments.target.clone(),
         records: arguments.records.clone(),
+        precision: arguments.precision.clone(),
         lenient: arguments.lenient,
     };
     let data = test_data::Folder::open(folder).into_diagnostic()?;
@@ -159,6 +163,9 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     let mut computed = tolerance::of_graph(&graph);
     if imported.rounds_to_bfloat16 {
         computed.values_mut().for_each(|computed| computed.numbers = Numbers::Bfloat16);
+    }
+    if arguments.precision.chosen() == kiln::Precision::F16 {
+        computed.values_mut().for_each(|computed| computed.numbers = computed.numbers.max(Numbers::Half));
     }
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
@@ -207,6 +214,7 @@ fn opened(
 
 /// Verifies a compiled plan with the test data of its folder.
 fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row>> {
+    arguments.precision.refuse_for_plan()?;
     let plan = load_plan(path)?;
     let Some(program) = plan.programs.first() else { bail!("the plan has no program") };
     let named = |index: &usize| plan.tensors.get(*index).map(|tensor| tensor.name.clone());
@@ -287,6 +295,14 @@ fn bisect(
             };
             let found =
                 kiln::from_host(&session.read_tensor(*tensor).into_diagnostic()?).into_diagnostic()?;
+            // What is kept in 16 bits is compared with what was rounded to them.
+            let found = match (wanted.dtype(), found.dtype()) {
+                (DType::F32, DType::F16) => {
+                    Tensor::of_numbers(found.shape().to_vec(), &found.to_f64(), DType::F32)
+                        .into_diagnostic()?
+                }
+                _ => found,
+            };
             match test_data::difference(wanted, &found) {
                 Some(d) if arguments.allowed(computed, wanted.dtype()).admits(&d) => {}
                 Some(d) => {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Setup;
 use super::values::{self, whole};
 use crate::definition::DefinitionArguments;
+use crate::precision::PrecisionArgument;
 
 /// Maximum bytes of a recipe. Only class names can be long.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
@@ -147,6 +148,10 @@ pub(crate) struct Recipe {
     #[arg(long, value_name = "NORM", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
+    /// What activations are kept in.
+    #[command(flatten, next_help_heading = "Steps")]
+    #[serde(flatten)]
+    pub precision: PrecisionArgument,
     /// Seed of all random numbers [default: 0]
     #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -470,6 +475,7 @@ impl Recipe {
             frozen: self.freeze.clone(),
             accumulate: self.accumulate.unwrap_or(1),
             clip_norm: self.clip_norm,
+            precision: self.precision.chosen(),
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())
         }

@@ -116,6 +116,12 @@ impl Observer for Screen {
         // A closed standard output does not stop the training.
         self.bar.suspend(|| {
             let _ = showln!("{}", shown.join("\n"));
+            if let (1.., Some(scale)) = (epoch.skipped, epoch.loss_scale) {
+                note!(
+                    "note: {} of the epoch's steps were passed over, since gradients overflowed 16 bits; the loss scale is {scale}",
+                    epoch.skipped
+                );
+            }
         });
     }
 }

@@ -176,7 +176,7 @@ fn options(
     // A training has one batch size; other symbols would need numbers that the data does not give.
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
     let preferences = Preferences { records: records.of_device(&device)?, ..preferences };
-    Ok(Options { target: target_of(&device).0, max, preferences })
+    Ok(Options { target: target_of(&device).0, max, preferences, ..Options::default() })
 }
 
 fn loader(recipe: &Recipe, data: Dataset, interface: &Interface, normalize: &Normalize) -> Loader {
@@ -281,6 +281,7 @@ impl Setup {
         let Model { graph: model, names, .. } = model;
         let preferences = recipe.definition.preferences();
         let mut options = options(&model, recipe.batch(), records, preferences.clone())?;
+        options.precision = training.precision;
         if let Some(seconds) = tune {
             let compile = |options: &Options| Ok(kiln::compile_training(&model, &training, options)?);
             let settings = kiln::tune::Settings { seconds, ..Default::default() };
@@ -347,6 +348,7 @@ pub(crate) fn evaluation(recipe: &Recipe, records: &RecordArguments) -> Result<(
     note_skipped(&splits.skipped);
     let graph = kiln::train::evaluation(&model.graph, &training).into_diagnostic()?;
     let options = options(&graph, recipe.batch(), records, recipe.definition.preferences())?;
+    let options = Options { precision: training.precision, ..options };
     let compiled = kiln::compile_programs(&[("evaluate", &graph)], &options).into_diagnostic()?;
     let mut session = device::load(&compiled.plan)?;
     let interface = Interface::of(&session, "evaluate", training.output.as_deref()).into_diagnostic()?;
@@ -410,6 +412,7 @@ fn meaning(recipe: &Recipe, known: &Metadata) -> Meaning {
 
 /// The same for a compiled plan, whose outputs are compared on the host.
 fn evaluation_of_plan(recipe: &Recipe, path: &Path) -> Result<(Arc<Dataset>, Evaluation)> {
+    recipe.precision.refuse_for_plan()?;
     let plan = load_plan(path)?;
     let (recipe, known) = &completed(recipe, &plan.metadata);
     let splits = data_of(recipe, known, true)?;

@@ -13,6 +13,11 @@ fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures/mlp/model.onnx")
 }
 
+/// Whether the memory of the device may hold 16-bit floats.
+fn has_halves() -> bool {
+    kiln::default_device().is_ok_and(|device| device.shader_f16)
+}
+
 fn kiln(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).env("KILN_CACHE", "");
@@ -121,6 +126,14 @@ fn nothing_is_lost_when_it_is_killed() {
 #[test]
 fn nothing_is_lost_when_it_is_killed_while_it_accumulates() {
     killed("killed-accumulating", &["--accumulate", "3", "--schedule", "one-cycle"]);
+}
+
+/// The loss scale is a state like any other.
+#[test]
+fn nothing_is_lost_when_it_is_killed_in_16_bits() {
+    if has_halves() {
+        killed("killed-in-16-bits", &["--precision", "f16", "--accumulate", "2"]);
+    }
 }
 
 fn killed(name: &str, flags: &[&str]) {

@@ -15,7 +15,9 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Dim, Graph};
-use kiln_plan::{Dispatch, OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Tensor};
+use kiln_plan::{
+    Dispatch, OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Storage, Tensor,
+};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -139,10 +141,13 @@ impl Emitter<'_> {
         }
         let of = program.tensor(id);
         let Some(place) = self.places.range(number, of.buffer) else { return Ok(None) };
+        let storage = program.buffer(of.buffer).element;
+        let narrow = storage == Storage::F16 && of.ty.dtype == DType::F32;
         let tensor = Tensor {
             name: of.name.clone(),
-            dtype: host_dtype(of.ty.dtype),
-            storage: program.buffer(of.buffer).element,
+            // What lies there is 16-bit floats, whatever they are read as.
+            dtype: if narrow { kiln_plan::DType::F16 } else { host_dtype(of.ty.dtype) },
+            storage,
             shape: of.ty.shape.iter().map(|dim| self.symbols.expr(dim)).collect(),
             layout: of.layout.clone(),
             place,

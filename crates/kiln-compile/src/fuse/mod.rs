@@ -53,6 +53,16 @@ pub fn is_size(graph: &Graph, id: ValueId) -> bool {
     graph.producer(id).is_some_and(|node| matches!(graph.node(node).op, Op::Size(_)))
 }
 
+/// Whether a node makes floats of 32 bits of 16-bit floats, and nothing outside has to see them: its result may lie where
+/// its operand does.
+pub fn is_widening(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let types = |from: DType, to: DType| from == DType::F16 && to == DType::F32;
+    matches!(node.op, Op::Cast(_))
+        && types(graph.ty(node.inputs[0]).dtype, graph.ty(node.outputs[0]).dtype)
+        && !graph.results().any(|result| result == node.outputs[0])
+}
+
 /// Whether a reduction is a sum (or mean) over everything but the channels, or over everything: of these the terms
 /// may be computed on the way.
 pub fn sums_columns(graph: &Graph, node: NodeId, op: &Reduce) -> bool {
@@ -152,6 +162,8 @@ pub fn fuse(graph: &Graph, limits: &FuseLimits) -> Fusion {
         }
         match fuser.group_to_join(id) {
             Some((group, front)) => fuser.join(id, group, front),
+            // Another way to read what is in memory, which no kernel has to make.
+            None if is_widening(graph, id) => fuser.add_group(Some(id), vec![]),
             None if role(&graph.node(id).op) == Role::Free => fuser.add_group(Some(id), vec![]),
             None => fuser.add_group(None, vec![id]),
         }
@@ -246,7 +258,7 @@ impl<'a> Fuser<'a> {
             unread.insert(newest, self.readers[newest.index()].len());
             open += 1;
             nodes.push(id);
-            if open == 1 {
+            if open == 1 && !is_widening(self.graph, id) {
                 best = nodes.len();
             }
         }

@@ -5,7 +5,6 @@ use kiln_graph::{Dim, TensorType, ValueId};
 use kiln_plan::Layout;
 
 use super::im2col::{Im2cols, PartialIm2col};
-use crate::element::stored_type;
 use crate::error::CompileError;
 use crate::fuse::Group;
 use crate::kernels::builder::{KernelLaunch, LaidOut};
@@ -175,7 +174,7 @@ impl Layouts<'_, '_> {
         view.strides = broadcast_strides(&view.strides, &shape, &full);
         let name = format!("{} (matrix)", values.graph.value(id).name);
         let layout = row_major(full.len(), 4);
-        let element = stored_type(ty.dtype, values.target);
+        let element = values.storage(id);
         let elements = layout::elements(&layout, &full);
         let buffer = values.allocate(&name, element, &elements, BufferInit::Activation);
         let tensor = values.add_tensor(Tensor {

@@ -68,7 +68,7 @@ fn lower_loop<'a>(lowering: &mut Lowering<'_, 'a>, node: &'a Node, op: &'a Loop)
     let body = body_types(op, &given, outer.max);
     let fusion = fuse(&body, &FuseLimits::default());
     let max = with_step(outer.max, outer.maximum(&op.steps));
-    let mut values = Values::empty(&body, &op.body, outer.target, &max, &fusion);
+    let mut values = Values::empty(&body, &op.body, outer.target, &max, &fusion, outer.halves);
     let stacked = stacked_tensors(outer, node, op)?;
     let inputs = outside_views(outer, node)?;
     values.buffers = std::mem::take(&mut outer.buffers);

@@ -32,6 +32,8 @@ pub(crate) struct Environment<'a> {
     pub table: &'a [&'a Family],
     /// What a caller says of choices.
     pub preferences: &'a Preferences,
+    /// Whether floats of 32 bits may have 16 in memory where that loses nothing.
+    pub halves: bool,
 }
 
 /// See the module's text.
@@ -98,11 +100,11 @@ pub(crate) fn lower(
     environment: &Environment<'_>,
     templates: &mut Templates,
 ) -> Result<Lowered, CompileError> {
-    let Environment { target, max, states, table, preferences } = *environment;
+    let Environment { target, max, states, table, preferences, halves } = *environment;
     let host_types = graph;
     let graph = &device_types(graph, max);
     let mut lowering = Lowering {
-        values: Values::new(graph, host_types, target, max, fusion, states)?,
+        values: Values::new(graph, host_types, target, max, fusion, states, halves)?,
         table,
         preferences,
         templates,
@@ -119,7 +121,12 @@ pub(crate) fn lower(
     let outputs = lowering.converting(|layouts| {
         let dense = graph.outputs().iter().map(|output| {
             let layout = row_major(graph.ty(output.value).rank(), 1);
-            layouts.tensor(output.value, &layout)
+            let tensor = layouts.tensor(output.value, &layout)?;
+            // A view of 16-bit floats is not what the caller gets.
+            let values = &*layouts.values;
+            let is_stored_so =
+                values.buffer(values.tensor(tensor).buffer).element == values.storage(output.value);
+            if is_stored_so { Ok(tensor) } else { layouts.copy(output.value, &layout) }
         });
         let mut outputs = dense.collect::<Result<Vec<_>, _>>()?;
         update_states(layouts, &mut outputs)?;

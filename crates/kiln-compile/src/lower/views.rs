@@ -24,6 +24,8 @@ pub(super) enum ViewNode<'a> {
     Slice(&'a Node, &'a Slice),
     /// Strides of zero.
     Expand(&'a Node),
+    /// The same elements, as another type reads them, too.
+    Widened(&'a Node),
 }
 
 impl<'a> ViewNode<'a> {
@@ -42,6 +44,9 @@ impl<'a> ViewNode<'a> {
         if matches!(node.op, Op::Expand(_)) {
             return Some(Self::Expand(node));
         }
+        if matches!(node.op, Op::Cast(_)) {
+            return Some(Self::Widened(node));
+        }
         matches!(node.op, Op::Reshape(_)).then_some(Self::Reshape(node))
     }
 }
@@ -52,6 +57,7 @@ pub(super) fn lower_view(layouts: &mut Layouts<'_, '_>, view: &ViewNode<'_>) -> 
     let (out, view) = match view {
         ViewNode::Reshape(node) => return reshape(layouts, node),
         ViewNode::Iota(node, op) => return iota(values, node.outputs[0], op),
+        ViewNode::Widened(node) => return widened(values, node),
         ViewNode::Transpose(node, op) => {
             let view = values.view(node.inputs[0])?;
             let strides = op.perm.iter().map(|axis| view.strides[*axis].clone()).collect();
@@ -67,6 +73,18 @@ pub(super) fn lower_view(layouts: &mut Layouts<'_, '_>, view: &ViewNode<'_>) -> 
         }
     };
     values.register_view(out, view);
+    Ok(())
+}
+
+/// Whatever holds a 16-bit float holds the float of 32 bits that is equal to it: kernels convert what they load.
+fn widened(values: &mut Values<'_>, node: &Node) -> Result<(), CompileError> {
+    let (x, out) = (node.inputs[0], node.outputs[0]);
+    let view = values.view(x)?;
+    values.register_view(out, view);
+    for tensor in values.versions(x).to_vec() {
+        let has = values.tensor(tensor).clone();
+        values.alias(out, has.buffer, &has.layout)?;
+    }
     Ok(())
 }
 

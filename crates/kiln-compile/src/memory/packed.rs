@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use half::f16;
 use kiln_graph::{Data, Dim, Tensor};
 use kiln_plan::{Layout, Storage};
 
@@ -71,7 +72,7 @@ pub(crate) struct Panels {
 /// that they are stored in.
 pub(crate) fn pack_panels(tensor: &Tensor, element: Storage, shape: &PackedShape) -> Option<Panels> {
     let (bytes, packed) = match (element, tensor.data()) {
-        (Storage::F16, Data::F16(v)) => (panels(v, tensor.shape(), shape, half::f16::ZERO), None),
+        (Storage::F16, _) => (panels(&halves(tensor)?, tensor.shape(), shape, f16::ZERO), None),
         _ => match pack_bytes(tensor, element, shape) {
             Some((bytes, from)) => (bytes, Some(Packing { from, word_of: shape.word_of })),
             None => (panels(&words(tensor)?, tensor.shape(), shape, 0), None),
@@ -142,7 +143,7 @@ fn advance(index: &mut [usize], at: &mut usize, shape: &[usize], steps: &[usize]
 pub(crate) fn pack(tensor: &Tensor, layout: &Layout, element: Storage) -> Option<Vec<u8>> {
     Some(match (element, tensor.data()) {
         (Storage::F64, Data::F64(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
-        (Storage::F16, Data::F16(v)) => arrange(v.iter().copied(), tensor.shape(), layout),
+        (Storage::F16, _) => arrange(halves(tensor)?, tensor.shape(), layout),
         (Storage::I64, _) => arrange(tensor.to_ints()?, tensor.shape(), layout),
         _ => arrange(words(tensor)?, tensor.shape(), layout),
     })
@@ -165,6 +166,15 @@ fn arrange<T: bytemuck::NoUninit + bytemuck::Zeroable>(
         advance(&mut index, &mut at, shape, &strides);
     }
     bytemuck::cast_slice(&out).to_vec()
+}
+
+/// The elements in 16 bits.
+fn halves(tensor: &Tensor) -> Option<Vec<f16>> {
+    match tensor.data() {
+        Data::F16(v) => Some(v.clone()),
+        Data::F32(v) => Some(v.iter().map(|x| f16::from_f32(*x)).collect()),
+        _ => None,
+    }
 }
 
 /// The elements in 32 bits.

@@ -9,9 +9,9 @@ use super::alias::{ConcatAliases, concat_aliases};
 use super::buffer::{Buffer, BufferId, BufferInit, Tensor, TensorId, View};
 use super::liveness::Liveness;
 use super::packed::{PackedShape, PackedWeights, Panels, pack, pack_panels};
-use super::precision::precise;
+use super::precision::{Floats, floats};
 use super::states::States;
-use crate::element::{bytes_of, computed_type, stored_type};
+use crate::element::bytes_of;
 use crate::error::CompileError;
 use crate::fuse::Fusion;
 use crate::layout;
@@ -41,8 +41,10 @@ pub(crate) struct Values<'a> {
     updates: HashMap<ValueId, ValueId>,
     views: HashMap<ValueId, View>,
     versions: HashMap<ValueId, Vec<TensorId>>,
-    /// By value: whether 16-bit floats have 32 bits in memory.
-    is_precise: Vec<bool>,
+    /// By value: floats that have other than their own number of bits in memory.
+    floats: Vec<Floats>,
+    /// Whether floats of 32 bits may have 16 in memory where that loses nothing.
+    pub halves: bool,
     packed: HashMap<ValueId, Vec<(PackedShape, Vec<PackedWeights>)>>,
 }
 
@@ -55,8 +57,9 @@ impl<'a> Values<'a> {
         max: &'a Bindings,
         fusion: &Fusion,
         states: &States,
+        halves: bool,
     ) -> Result<Self, CompileError> {
-        let mut this = Self::empty(graph, host_types, target, max, fusion);
+        let mut this = Self::empty(graph, host_types, target, max, fusion, halves);
         for id in graph.inputs() {
             let layout = layout::row_major(graph.ty(*id).rank(), 1);
             let tensor = this.place(*id, layout, BufferInit::Input)?;
@@ -82,6 +85,7 @@ impl<'a> Values<'a> {
         target: &'a Target,
         max: &'a Bindings,
         fusion: &Fusion,
+        halves: bool,
     ) -> Self {
         Self {
             graph,
@@ -96,7 +100,8 @@ impl<'a> Values<'a> {
             updates: HashMap::new(),
             views: HashMap::new(),
             versions: HashMap::new(),
-            is_precise: precise(graph),
+            floats: floats(graph, halves && target.float16),
+            halves,
             packed: HashMap::new(),
         }
     }
@@ -180,8 +185,7 @@ impl<'a> Values<'a> {
 
     /// The element type in memory of a value, whether the target has it or not.
     pub(crate) fn storage(&self, id: ValueId) -> Storage {
-        let dtype = self.graph.ty(id).dtype;
-        if self.is_precise[id.index()] { computed_type(dtype) } else { stored_type(dtype, self.target) }
+        self.floats[id.index()].storage(self.graph.ty(id).dtype, self.target)
     }
 
     /// The element type in memory of a value; an error if the target does not have it.

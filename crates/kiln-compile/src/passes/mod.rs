@@ -14,6 +14,7 @@ pub(crate) mod dequantized;
 pub mod elementary;
 pub mod fold;
 pub mod freeze;
+pub mod halves;
 pub mod identity;
 pub mod pad;
 mod pipeline;
@@ -23,5 +24,5 @@ mod uses;
 pub mod whole_numbers;
 pub mod windows;
 
-pub use pipeline::{INFERENCE, TRAINING};
+pub use pipeline::{HALVES, INFERENCE, TRAINING};
 pub use sequence::{Pass, PassError, run};

@@ -35,6 +35,9 @@ pub const TRAINING: &[(&str, Pass)] = &[
     ("dead_code", super::dead_code::run),
 ];
 
+/// What follows where weights and activations are kept in 16 bits.
+pub const HALVES: &[(&str, Pass)] = &[("halves", super::halves::run), ("dead_code", super::dead_code::run)];
+
 /// Bodies of loops have no states, also in training, so their passes are those of an inference plan.
 fn bodies(graph: &Graph) -> Result<Graph, GraphError> {
     super::bodies::run(graph, INFERENCE)

@@ -61,6 +61,11 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     rewriter.finish()
 }
 
+/// Whether whoever reads the result of a node may rather compute it again than have it stored.
+pub(crate) fn is_recomputed(graph: &Graph, id: NodeId) -> bool {
+    is_cheap(&graph.node(id).op) && single_source(graph, id).is_some()
+}
+
 /// A value for one reader, which has `own` copies already.
 fn value(
     graph: &Graph,

@@ -1,13 +1,15 @@
 //! From a model to its loss and the gradients of its parameters.
 
 use kiln_graph::ops::UnaryOp;
-use kiln_graph::{DType, Formula, Graph, GraphError, MOST_UNROLLED, ValueId, unrolled};
+use kiln_graph::{DType, Formula, Graph, GraphError, MOST_UNROLLED, NodeId, ValueId, unrolled};
 
+use super::loss_scale::LossScale;
 use super::mode::{TrainingMode, training as training_mode};
 use super::names::{LOSS, TARGET};
 use super::scale::Scaled;
 use super::settings::Training;
-use crate::differentiate::{gradients, influences};
+use crate::differentiate::{gradients_behind, influences};
+use crate::passes::halves::{Parts, Precision, Side, round, rounded};
 
 /// A model in training with its loss and gradients.
 pub(super) struct Backward {
@@ -21,6 +23,8 @@ pub(super) struct Backward {
     pub gradients: Vec<ValueId>,
     /// What the caller gets: the loss and what can be said beside it.
     pub results: Vec<(String, ValueId)>,
+    /// What the loss was scaled by for these gradients, which are not any more.
+    pub scale: Option<LossScale>,
 }
 
 impl Backward {
@@ -48,6 +52,7 @@ impl Backward {
         }
         let mut mode = training_mode(model, training.seed, &|name| training.is_frozen(name))?;
         let graph = &mut mode.graph;
+        let of_model = graph.nodes().len();
         let output = training.output(graph)?;
         let target_type = training.loss.target(graph.ty(output))?;
         let target = graph.input(TARGET, target_type)?;
@@ -70,14 +75,48 @@ impl Backward {
         }
         let loss = penalized(graph, loss, training, &parameters)?;
         let beside = training.loss.beside(graph, answer, target)?;
-        let gradients = gradients(graph, loss, &parameters)?;
+        let scale = match training.precision {
+            Precision::F32 => None,
+            Precision::F16 => Some(LossScale::new(graph)?),
+        };
+        let differentiated = scale.map_or(Ok(loss), |scale| scale.scaled(graph, loss))?;
+        let (mut gradients, behind) = gradients_behind(graph, differentiated, &parameters, of_model)?;
+        if let Some(scale) = scale {
+            scale.undo(graph, &mut gradients)?;
+        }
         let mut results = vec![(LOSS.to_owned(), shown.unwrap_or(loss))];
         results.extend(beside.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if training.show_gradients {
             let names = parameters.iter().map(|id| format!("{}.grad", graph.value(*id).name));
             results.extend(names.zip(gradients.iter().copied()));
         }
-        Ok(Self { mode, parameters, loss, gradients, results })
+        let this = Self { mode, parameters, loss, gradients, results, scale };
+        if scale.is_some() { this.in_halves(of_model, behind) } else { Ok(this) }
+    }
+
+    /// The same with activations and their gradients in 16 bits: those of the first `of_model` nodes, and of those from
+    /// `behind` on.
+    fn in_halves(mut self, of_model: usize, behind: usize) -> Result<Self, GraphError> {
+        let side = |node: NodeId| match node.index() {
+            n if n < of_model => Some(Side::Forward),
+            n if n >= behind => Some(Side::Backward),
+            _ => None,
+        };
+        let kept = [self.loss].into_iter().chain(self.gradients.iter().copied());
+        let kept = kept.chain(self.results.iter().map(|(_, value)| *value));
+        let protected: Vec<ValueId> = kept.chain(self.mode.statistics.values().copied()).collect();
+        let graph = std::mem::replace(&mut self.mode.graph, Graph::new(""));
+        let rounds = rounded(&graph, &Parts { of: &side, protected: &protected });
+        let mut rounding = round(&graph, &rounds)?.run()?;
+        let all = self.parameters.iter_mut().chain(&mut self.gradients).chain([&mut self.loss]);
+        let all = all.chain(self.results.iter_mut().map(|(_, value)| value));
+        let all = all.chain(self.mode.statistics.values_mut()).chain(&mut self.mode.random);
+        for value in all {
+            *value = rounding.get(*value)?;
+        }
+        self.scale = self.scale.map(|scale| scale.mapped(|id| rounding.get(id))).transpose()?;
+        self.mode.graph = rounding.finish()?;
+        Ok(self)
     }
 }
 

@@ -3,6 +3,7 @@
 use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Formula, Graph, GraphError, Tensor, TensorType, ValueId};
 
+use super::loss_scale::{Judged, squared_norm};
 use super::names::UPDATE;
 use super::update::Updates;
 
@@ -21,6 +22,7 @@ pub(super) fn accumulate(
     parameters: &[ValueId],
     gradients: &mut [ValueId],
     updates: &mut Updates,
+    mut judged: Option<&mut Judged>,
 ) -> Result<(), GraphError> {
     if count <= 1 {
         return Ok(());
@@ -29,6 +31,10 @@ pub(super) fn accumulate(
     let mut f = Formula::new(graph, "accumulate");
     let zero = f.number(0.0);
     let due = f.binary(BinaryOp::Greater, update, zero)?;
+    let steps = match &mut judged {
+        Some(judged) => judged.accumulated(graph, due, updates)?,
+        None => f.binary(BinaryOp::And, updates.condition, due)?,
+    };
     for (parameter, gradient) in parameters.iter().zip(gradients) {
         let name = format!("{}.accumulated", graph.value(*parameter).name);
         let shape = graph.ty(*parameter).static_shape().unwrap_or_default();
@@ -38,23 +44,26 @@ pub(super) fn accumulate(
         let mut f = Formula::new(graph, "accumulate");
         let part = f.scale(*gradient, 1.0 / f64::from(count))?;
         let sum = f.add(kept, part)?;
-        let left = f.select(due, zero, sum)?;
-        updates.push(&mut f, kept, left)?;
+        match &judged {
+            Some(judged) => {
+                let left = judged.left(&mut f, sum, kept)?;
+                updates.all.push((kept, left));
+            }
+            None => {
+                let left = f.select(due, zero, sum)?;
+                updates.push(&mut f, kept, left)?;
+            }
+        }
         *gradient = sum;
     }
-    updates.condition = Formula::new(graph, "accumulate").binary(BinaryOp::And, updates.condition, due)?;
+    updates.condition = steps;
     Ok(())
 }
 
 /// Scales gradients such that their norm is at most `most` (`torch.nn.utils.clip_grad_norm_`); gives the norm before.
 pub(super) fn clip(graph: &mut Graph, most: f32, gradients: &mut [ValueId]) -> Result<ValueId, GraphError> {
+    let sum = squared_norm(graph, gradients)?;
     let mut f = Formula::new(graph, "clip");
-    let mut sums = Vec::new();
-    for gradient in gradients.iter() {
-        let squares = f.mul(*gradient, *gradient)?;
-        sums.push(f.total(squares)?);
-    }
-    let sum = f.sum_of(&sums)?;
     let norm = f.unary(UnaryOp::Sqrt, sum)?;
     let above = f.shift(norm, 1e-6)?;
     let most = f.number(f64::from(most));

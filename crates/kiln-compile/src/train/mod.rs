@@ -10,6 +10,7 @@ mod backward;
 mod gradients;
 mod init;
 mod loss;
+mod loss_scale;
 mod mode;
 mod names;
 mod normalizing;
@@ -26,7 +27,8 @@ pub use init::initialize;
 pub use loss::Loss;
 pub use mode::statistics;
 pub use names::{
-    CORRECT, GRADIENT_NORM, LEARNING_RATE, LOSS, LOSS_WEIGHT, MOMENTUM, PREDICTED, STEPS, TARGET, UPDATE,
+    CORRECT, GOOD_STEPS, GRADIENT_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, LOSS_WEIGHT, MOMENTUM, OVERFLOWED,
+    PREDICTED, SKIPPED, STEPS, TARGET, UPDATE,
 };
 pub use normalizing::normalizing;
 pub use optimizer::Optimizer;

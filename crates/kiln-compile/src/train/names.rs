@@ -19,5 +19,15 @@ pub const PREDICTED: &str = "predicted_classes";
 pub const CORRECT: &str = "correct";
 /// The output that is the norm of all gradients before they are clipped, if they are.
 pub const GRADIENT_NORM: &str = "gradient_norm";
+/// The output that is 1 if the optimizer's step was passed over, since gradients were not finite, else 0; there only where
+/// activations are kept in 16 bits.
+pub const SKIPPED: &str = "skipped";
+/// What the loss is multiplied by before it is differentiated, where activations are kept in 16 bits: a state, and an output
+/// that is what it has become.
+pub const LOSS_SCALE: &str = "train.loss_scale";
+/// The state that counts the steps since the loss scale has changed or a step was passed over.
+pub const GOOD_STEPS: &str = "train.good_steps";
+/// The state that says whether gradients of a batch that have been accumulated were not finite.
+pub const OVERFLOWED: &str = "train.overflowed";
 /// The state that counts the steps of the optimizer.
 pub const STEPS: &str = "train.steps";

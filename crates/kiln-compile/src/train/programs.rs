@@ -7,6 +7,8 @@ use super::names::{LOSS, TARGET};
 use super::scale::Scaled;
 use super::settings::Training;
 use super::step::step;
+use crate::passes::decompose;
+use crate::passes::halves::{self, Precision};
 
 /// The programs of a training plan, by name: `inference`, `evaluate`, `train`.
 pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
@@ -21,7 +23,11 @@ pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str,
 
 /// The model as it answers, and its output that is compared: in the units of the targets.
 fn answering(model: &Graph, training: &Training) -> Result<(Graph, ValueId), GraphError> {
-    let mut graph = model.clone();
+    let mut graph = match training.precision {
+        Precision::F32 => model.clone(),
+        // Batch normalization becomes part of the kernel in front of it, so that nothing is rounded in between.
+        Precision::F16 => halves::run(&decompose::run(model)?)?,
+    };
     let output = training.output(&graph)?;
     let Some(scale) = &training.target_scale else { return Ok((graph, output)) };
     if training.loss.has_classes() || training.loss == Loss::BceWithLogits {

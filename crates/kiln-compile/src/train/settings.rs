@@ -8,6 +8,7 @@ use super::optimizer::Optimizer;
 use super::pattern::matches;
 use super::scale::TargetScale;
 use crate::differentiate::influences;
+use crate::passes::halves::Precision;
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Training {
     pub clip_norm: Option<f32>,
     /// What targets are scaled by, so that the model learns numbers near 1.
     pub target_scale: Option<TargetScale>,
+    /// What activations and their gradients are kept in. Parameters and what belongs to them have 32 bits.
+    pub precision: Precision,
     /// Where random numbers begin.
     pub seed: u64,
     /// Whether the step has the gradients as outputs, `NAME.grad`.
@@ -53,6 +56,7 @@ impl Training {
             accumulate: 1,
             clip_norm: None,
             target_scale: None,
+            precision: Precision::F32,
             seed: 0,
             show_gradients: false,
         }

@@ -1,10 +1,10 @@
 //! One training step as a graph: what the backward pass finds, what becomes of it, and the updates of all states.
 
-use kiln_graph::ops::{BinaryOp, UnaryOp};
 use kiln_graph::{Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
 
 use super::backward::Backward;
 use super::gradients::{accumulate, clip};
+use super::loss_scale::{Judged, LossScale, is_finite};
 use super::mode::TrainingMode;
 use super::names::{GRADIENT_NORM, LEARNING_RATE, MOMENTUM, STEPS};
 use super::settings::Training;
@@ -12,7 +12,7 @@ use super::update::{Shared, Updates, update};
 
 /// One training step.
 pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
-    let Backward { mode, parameters, loss, gradients: mut found, mut results } =
+    let Backward { mode, parameters, loss, gradients: mut found, mut results, scale } =
         Backward::new(model, training)?;
     let TrainingMode { mut graph, statistics, random } = mode;
     let number = || TensorType::f32([]);
@@ -20,13 +20,18 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
     let momentum =
         if training.optimizer.has_momentum() { Some(graph.input(MOMENTUM, number())?) } else { None };
     let steps = graph.state(STEPS, Tensor::scalar(0f32))?;
-    let mut updates = Updates { all: vec![], condition: is_finite(&mut graph, loss)? };
+    // In a step whose loss is not finite all states stay as they are, so that nothing is lost and the step can be looked
+    // into.
+    let is_finite = is_finite(&mut graph, loss)?;
+    let mut judged = scale.map(|scale: LossScale| scale.judge(&mut graph, &found, is_finite)).transpose()?;
+    let condition = judged.as_ref().map_or(is_finite, Judged::batch);
+    let mut updates = Updates { all: vec![], condition };
     for (name, value) in statistics {
         if let Some(state) = graph.states().iter().copied().find(|id| graph.value(*id).name == name) {
             updates.push(&mut Formula::new(&mut graph, "statistics"), state, value)?;
         }
     }
-    accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates)?;
+    accumulate(&mut graph, training.accumulate, &parameters, &mut found, &mut updates, judged.as_mut())?;
     if let Some(most) = training.clip_norm {
         let norm = clip(&mut graph, most, &mut found)?;
         results.push((GRADIENT_NORM.to_owned(), norm));
@@ -42,6 +47,9 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
         let next = counted(&mut graph, state)?;
         updates.all.push((state, next));
     }
+    if let Some(judged) = judged {
+        judged.update(&mut graph, &mut updates, &mut results)?;
+    }
     graph.clear_outputs();
     for (name, value) in results {
         graph.output(name, value)?;
@@ -50,16 +58,6 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
         graph.update(state, value)?;
     }
     Ok(graph)
-}
-
-/// Whether states change: in a step whose loss is not finite all stay as they are, so that nothing is lost and the step
-/// can be looked into.
-fn is_finite(graph: &mut Graph, loss: ValueId) -> Result<ValueId, GraphError> {
-    let mut f = Formula::new(graph, "guard");
-    // Looked at by its bits: drivers may assume that comparisons never meet NaN.
-    let (nan, infinite) = (f.unary(UnaryOp::IsNan, loss)?, f.unary(UnaryOp::IsInf, loss)?);
-    let wrong = f.binary(BinaryOp::Or, nan, infinite)?;
-    f.unary(UnaryOp::Not, wrong)
 }
 
 /// The state of the random numbers after a step.

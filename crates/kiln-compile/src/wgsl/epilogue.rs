@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use kiln_graph::{DType, Graph, NodeId, Op, ValueId};
-use kiln_plan::Layout;
+use kiln_plan::{Layout, Storage};
 
 use super::elementwise::compute;
 use super::expression::{Addressing, Expression};
@@ -49,7 +49,18 @@ pub(crate) fn fused(
     if let Some(id) = anchor.value {
         names.insert(id, ("acc".into(), graph.ty(id).dtype));
     }
+    let stored = |dtype| match addressing.destination {
+        _ if addressing.transient => Ok(computed_type(dtype)),
+        Some(view) => Ok(view.element),
+        None => result.map_or(Ok(computed_type(dtype)), |id| values.element(id)),
+    };
     for id in &group.nodes {
+        if result.is_some_and(|result| graph.node(*id).outputs == [result])
+            && let Some(rounded) = rounded_when_stored(graph, &names, *id, stored(DType::F16)?)
+        {
+            names.insert(graph.node(*id).outputs[0], rounded);
+            continue;
+        }
         node(values, &mut expression, &mut names, *id)?;
     }
     let acc = anchor.value.map_or(DType::F32, |id| graph.ty(id).dtype);
@@ -57,12 +68,19 @@ pub(crate) fn fused(
         Some(result) => result.clone(),
         None => ("acc".into(), acc),
     };
-    let stored = match addressing.destination {
-        _ if addressing.transient => computed_type(dtype),
-        Some(view) => view.element,
-        None => result.map_or(Ok(computed_type(dtype)), |id| values.element(id))?,
-    };
+    let stored = stored(dtype)?;
     Ok(expression.finish(&name, dtype, stored, acc, addressing))
+}
+
+/// What a node rounds to 16 bits, where it is a float that is stored in 16 bits at once, which rounds it anyway.
+fn rounded_when_stored(graph: &Graph, names: &Names, id: NodeId, stored: Storage) -> Option<(String, DType)> {
+    let node = graph.node(id);
+    let (Op::Cast(_), [input], [output]) = (&node.op, &node.inputs[..], &node.outputs[..]) else {
+        return None;
+    };
+    let narrows = graph.ty(*input).dtype == DType::F32 && graph.ty(*output).dtype == DType::F16;
+    let (name, _) = names.get(input).filter(|_| narrows && stored == Storage::F16)?;
+    Some((name.clone(), DType::F16))
 }
 
 /// What the nodes of a group read from memory, and the names of all that they read. Constants of one element are written
@@ -102,11 +120,12 @@ fn dying(
     result: Option<ValueId>,
 ) -> Vec<usize> {
     let Some(result) = result else { return vec![] };
-    let dtype = values.graph.ty(result).dtype;
+    let computed = |dtype: DType| if dtype == DType::F16 { DType::F32 } else { dtype };
+    let dtype = computed(values.graph.ty(result).dtype);
     let dies = |n: &usize| {
         let view = &operands[*n].view;
         let others = operands.iter().enumerate().any(|(m, o)| m != *n && o.view.buffer == view.buffer);
-        let same_type = dtype == operands[*n].dtype
+        let same_type = dtype == computed(operands[*n].dtype)
             && values.element(result).is_ok_and(|element| element == view.element);
         !others && same_type && !anchor.buffers.contains(&view.buffer) && values.dies(view.buffer, result)
     };

@@ -81,10 +81,10 @@ impl Expression {
             self.singles(&prefix, operand)
         };
         let ty = register_type(operand.dtype, width);
-        let value = match operand.dtype {
-            DType::F16 if at_once => format!("{}({value})", access.wide),
-            DType::F16 if in_place => format!("{ty}({value})"),
-            DType::Bool => {
+        let value = match (operand.dtype, operand.view.element) {
+            (_, Storage::F16) if at_once => format!("{}({value})", access.wide),
+            (_, Storage::F16) if in_place => format!("{ty}({value})"),
+            (DType::Bool, _) => {
                 format!("{value} != {}", if width == 4 { "vec4<u32>(0u)" } else { "0u" })
             }
             _ => value,

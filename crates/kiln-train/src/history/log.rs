@@ -109,7 +109,15 @@ mod tests {
     fn epoch(number: u64) -> Epoch {
         #[allow(clippy::as_conversions, reason = "small numbers")]
         let scores = Scores { loss: 1.0 / number as f64, ..Scores::default() };
-        Epoch { epoch: number, train: scores, validation: Some(scores), lr: 0.1, seconds: 2.5 }
+        Epoch {
+            epoch: number,
+            train: scores,
+            validation: Some(scores),
+            lr: 0.1,
+            skipped: number - 1,
+            loss_scale: Some(65_536.0),
+            seconds: 2.5,
+        }
     }
 
     #[test]

@@ -41,8 +41,19 @@ pub struct Epoch {
     pub validation: Option<Scores>,
     /// The learning rate of the last step.
     pub lr: f64,
+    /// Steps that were passed over, since gradients overflowed 16 bits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+    /// What the loss is scaled by after the epoch, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
     /// Time it took.
     pub seconds: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A measure to choose the best epoch by.
@@ -76,8 +87,10 @@ impl Measure {
 /// Writes `history.csv` and `history.jsonl` into a folder.
 pub fn write(folder: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
     let mut csv = String::from(
-        "epoch,train_loss,train_accuracy,train_f1,validation_loss,validation_accuracy,validation_f1,validation_auc,lr,seconds\n",
+        "epoch,train_loss,train_accuracy,train_f1,validation_loss,validation_accuracy,validation_f1,validation_auc,lr,seconds",
     );
+    let is_scaled = epochs.iter().any(|epoch| epoch.loss_scale.is_some());
+    csv += if is_scaled { ",skipped,loss_scale\n" } else { "\n" };
     let mut lines = String::new();
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     for epoch in epochs {
@@ -94,7 +107,11 @@ pub fn write(folder: &Path, epochs: &[Epoch]) -> Result<(), TrainError> {
             epoch.lr.to_string(),
             format!("{:.3}", epoch.seconds),
         ];
-        let _ = writeln!(csv, "{}", cells.join(","));
+        csv += &cells.join(",");
+        if is_scaled {
+            let _ = write!(csv, ",{},{}", epoch.skipped, number(epoch.loss_scale));
+        }
+        csv.push('\n');
         let _ = writeln!(lines, "{}", serde_json::to_string(epoch).unwrap_or_default());
     }
     for (name, text) in [("history.csv", csv), ("history.jsonl", lines)] {
