@@ -86,7 +86,7 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileErro
     let graph = settled(graph)?;
     let max = largest_symbols(&[&graph], &options.max)?;
     let program = prepared("inference", passes::run(passes::INFERENCE, &graph)?);
-    assemble(vec![program], options, &max, TABLE)
+    assemble(vec![program], &or_precise(options, false), &max, TABLE)
 }
 
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
@@ -98,7 +98,7 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
     for ((name, _), graph) in graphs.iter().zip(&settled) {
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
-    assemble(programs, options, &max, TABLE)
+    assemble(programs, &or_precise(options, true), &max, TABLE)
 }
 
 /// Compiles a plan that trains: programs `train`, `evaluate` and `inference`.
@@ -110,6 +110,13 @@ pub fn compile_training(
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
     compile_programs(&programs, options)
+}
+
+/// The options with an answer to whether sums have to be of the operators' own products, if they have none.
+fn or_precise(options: &Options, precise: bool) -> Options {
+    let mut options = options.clone();
+    options.preferences.precise.get_or_insert(precise);
+    options
 }
 
 /// The graph with what its guards say of sizes everywhere.

@@ -17,8 +17,10 @@ pub struct Preferences {
     pub pinned: BTreeMap<String, String>,
     /// What was measured.
     pub records: Records,
-    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order.
-    pub precise: bool,
+    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order. If
+    /// nothing is said, plans that train are precise: deep networks have units so near zero that larger rounding errors
+    /// switch them, and trainings part.
+    pub precise: Option<bool>,
 }
 
 /// Why a candidate was chosen.
@@ -74,7 +76,7 @@ pub(crate) fn choose(
     target: &Target,
     preferences: &Preferences,
 ) -> Result<Selection, String> {
-    let candidates = candidates(table, &problem, target, preferences.precise);
+    let candidates = candidates(table, &problem, target, preferences.precise.unwrap_or(false));
     let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
     let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
     let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
