@@ -90,7 +90,7 @@ fn kernels_are_measured_and_recorded() {
         let made = compile(&known).unwrap_or_else(|e| panic!("{e}"));
         let selections = || made.programs.iter().filter(|p| p.name == program).flat_map(|p| &p.selections);
         for contest in &tuning.contests {
-            let all: Vec<_> = selections().filter(|s| s.problem.key() == contest.key).collect();
+            let all: Vec<_> = selections().filter(|s| s.key == contest.key).collect();
             assert_eq!(all.len(), contest.groups);
             for selection in all {
                 assert_eq!(selection.reason, Reason::Recorded);
@@ -104,7 +104,7 @@ fn kernels_are_measured_and_recorded() {
             let other = Options { max: [("N".to_owned(), batch)].into(), ..known.clone() };
             let other = compile(&other).unwrap_or_else(|e| panic!("{e}"));
             let other = other.programs.iter().filter(|p| p.name == program).flat_map(|p| &p.selections);
-            let recorded = other.filter(|s| s.reason == Reason::Recorded && s.problem.key().contains("<="));
+            let recorded = other.filter(|s| s.reason == Reason::Recorded && s.key.contains("<="));
             assert_eq!(recorded.count() > 0, is_known, "{program}, batch {batch}");
         }
     }
@@ -128,7 +128,7 @@ fn records_count_for_the_same_kernels_only() {
         ("no_such_family knob=1", selection.kernels, Reason::Cheapest),
     ] {
         let mut records = Records::default();
-        records.insert(selection.problem.key(), Record { choice: choice.into(), kernels });
+        records.insert(selection.key.clone(), Record { choice: choice.into(), kernels });
         let mut options = options.clone();
         options.preferences.records = records;
         let made = compiled(&options).unwrap_or_else(|e| panic!("{e}"));

@@ -47,7 +47,8 @@ pub(crate) struct DefinitionArguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_weights: Option<bool>,
     /// Add up only the products that an operator is defined by. Without it, 3x3 convolutions may be computed by Winograd's
-    /// algorithm, with a quarter of the products, up to 1.5e-5 of the largest value off
+    /// algorithm, with a quarter of the products, up to 1.5e-5 of the largest value off; training does so only with
+    /// --precise=false
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +58,7 @@ pub(crate) struct DefinitionArguments {
 impl DefinitionArguments {
     /// What is said of the choice of kernels.
     pub(crate) fn preferences(&self) -> Preferences {
-        Preferences { precise: self.precise.unwrap_or(false), ..Preferences::default() }
+        Preferences { precise: self.precise, ..Preferences::default() }
     }
 
     /// Reads a model. Initial values of parameters depend on `seed`.

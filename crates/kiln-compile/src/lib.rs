@@ -117,7 +117,7 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileErro
         check_halves(&options.target)?;
         graph = passes::run(passes::HALVES, &graph)?;
     }
-    assemble(vec![prepared("inference", graph)], options, &max, TABLE)
+    assemble(vec![prepared("inference", graph)], &or_precise(options, false), &max, TABLE)
 }
 
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
@@ -132,7 +132,7 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
     for ((name, _), graph) in graphs.iter().zip(&settled) {
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
-    assemble(programs, options, &max, TABLE)
+    assemble(programs, &or_precise(options, true), &max, TABLE)
 }
 
 /// Compiles a plan that trains: programs `train`, `evaluate` and `inference`.
@@ -161,6 +161,13 @@ pub fn compile_isolated(isolated: &Isolated, options: &Options) -> Result<Compil
     let max = largest_symbols(&[&graph], &max)?;
     let program = CompiledProgram { name: "group".into(), graph, fusion, selections: vec![] };
     assemble(vec![program], options, &max, TABLE)
+}
+
+/// The options with an answer to whether sums have to be of the operators' own products, if they have none.
+fn or_precise(options: &Options, precise: bool) -> Options {
+    let mut options = options.clone();
+    options.preferences.precise.get_or_insert(precise);
+    options
 }
 
 /// The graph with what its guards say of sizes everywhere.

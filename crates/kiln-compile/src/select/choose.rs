@@ -18,15 +18,17 @@ pub struct Preferences {
     pub pinned: BTreeMap<String, String>,
     /// What was measured.
     pub records: Records,
-    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order.
-    pub precise: bool,
+    /// Whether only kernels are admitted whose sums are of the products that an operator is defined by, in some order. If
+    /// nothing is said, plans that train are precise: deep networks have units so near zero that larger rounding errors
+    /// switch them, and trainings part.
+    pub precise: Option<bool>,
 }
 
 impl Preferences {
     /// The key of a problem's record: with fewer kernels to choose from, another one may be the fastest.
-    pub fn key(&self, problem: &Problem) -> String {
+    fn key(&self, problem: &Problem) -> String {
         let key = problem.key();
-        if self.precise { key + ", precise" } else { key }
+        if self.precise == Some(true) { key + ", precise" } else { key }
     }
 }
 
@@ -64,6 +66,8 @@ pub struct Selection {
     pub chosen: usize,
     /// Why.
     pub reason: Reason,
+    /// The key of its record.
+    pub key: String,
     /// A checksum of the candidates and of their kernels: what was measured holds where it is the same.
     pub kernels: u32,
     /// Launches for the group, layout conversions included, by their names.
@@ -87,13 +91,13 @@ pub(crate) fn choose(
     target: &Target,
     preferences: &Preferences,
 ) -> Result<Selection, String> {
-    let candidates = candidates(table, &problem, target, preferences.precise);
+    let candidates = candidates(table, &problem, target, preferences.precise.unwrap_or(false));
     let admitted = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.refusal.is_none());
     let named = |text: &str| admitted().find(|(_, c)| c.choice.to_string() == text).map(|(n, _)| n);
     let pinned = preferences.pinned.get(group).or_else(|| preferences.pinned.get("*"));
     let kernels = checksum(table, &candidates);
-    let record =
-        || preferences.records.get(&preferences.key(&problem)).filter(|record| record.kernels == kernels);
+    let key = preferences.key(&problem);
+    let record = || preferences.records.get(&key).filter(|record| record.kernels == kernels);
     let recorded = || record().and_then(|record| named(&record.choice));
     let cheapest = || admitted().min_by(|(_, a), (_, b)| a.time.total_cmp(&b.time)).map(|(n, _)| n);
     let found = pinned
@@ -110,6 +114,7 @@ pub(crate) fn choose(
         candidates,
         chosen,
         reason,
+        key,
         kernels,
         launches: vec![],
         dispatches: 0..0,

@@ -167,7 +167,7 @@ fn refused_windows() {
     assert!(refusals(&usual, false).contains(&None));
     let precise = refusals(&usual, true);
     assert!(!precise.is_empty() && precise.iter().all(|refusal| *refusal == Some(Refusal::Rearranged)));
-    let precise = Preferences { precise: true, ..Preferences::default() };
+    let precise = Preferences { precise: Some(true), ..Preferences::default() };
     let chosen = choose(TABLE, "conv", usual, &Target::gpu(), &precise);
     assert_eq!(chosen.map(|selection| selection.choice().family), Ok("implicit_gemm"));
     let too_large = refusals(&window(1, 1024, 64), false);

@@ -287,7 +287,7 @@ fn pending<'a>(selections: &'a [Selection], taken: &[f64], options: &Options) ->
         if selection.candidates.iter().filter(|candidate| candidate.refusal.is_none()).count() < 2 {
             continue;
         }
-        let key = options.preferences.key(&selection.problem);
+        let key = selection.key.clone();
         let share: f64 = taken.get(selection.dispatches.clone()).unwrap_or_default().iter().sum();
         if let Some((contest, _)) = all.iter_mut().find(|(contest, _)| contest.key == key) {
             contest.share += share;
