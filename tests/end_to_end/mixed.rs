@@ -286,7 +286,14 @@ fn mixture() -> Graph {
 /// Gradients with roundings on both ways against differences of the exact loss, each along one direction for each parameter.
 #[test]
 fn gradients_are_near_those_of_differences() {
-    for name in ["mixture", "fastai_simple_cnn", "fastai_simple_cnn_bn-preserve", "mlp"] {
+    // Rounding also switches units of a relu that are next to zero.
+    let networks = [
+        ("mixture", 2e-2),
+        ("fastai_simple_cnn", 5e-2),
+        ("fastai_simple_cnn_bn-preserve", 5e-2),
+        ("mlp", 5e-2),
+    ];
+    for (name, tolerance) in networks {
         let graph = if name == "mixture" { mixture() } else { model(name) };
         let training = in_16_bits(Loss::cross_entropy(), Optimizer::sgd());
         let rounded = kiln::train::backward(&graph, &training).expect("gradients");
@@ -327,7 +334,10 @@ fn gradients_are_near_those_of_differences() {
             // What a direction by chance has of a gradient.
             let size: f64 = gradient.iter().zip(&direction).map(|(g, d)| (g * d).powi(2)).sum::<f64>().sqrt();
             let off = (along - difference).abs() / (size + 1e-6);
-            assert!(off < 2e-2, "{name}: {parameter}: {along} instead of {difference}, off by {off:.1e}");
+            assert!(
+                off < tolerance,
+                "{name}: {parameter}: {along} instead of {difference}, off by {off:.1e}"
+            );
             tried += 1;
         }
         assert!(tried >= 4, "{name} has only {tried} gradients");
