@@ -11,9 +11,9 @@ use kiln::{HostTensor, Precision};
 use serde_json::Value;
 
 use crate::machine::Machine;
-use crate::numbers::noise;
+use crate::numbers::{noise, with_weights};
 use crate::skip::skipped;
-use crate::trace::{Followed, follow};
+use crate::trace::{Followed, follow, norm};
 use crate::traces::{fixtures, optimizers};
 
 fn known(file: &str) -> Value {
@@ -40,7 +40,8 @@ fn machine() -> Option<Machine> {
     Some(machine)
 }
 
-/// Rounding to 16 bits moves losses and gradients; where PyTorch rounds at the same places, they move with it.
+/// Rounding to 16 bits moves losses and gradients; where PyTorch rounds at the same places, they move with it. After a step
+/// or two, which of two neighbours a number is rounded to is chance.
 #[test]
 fn training_is_as_in_pytorch_where_it_rounds() {
     let Some(machine) = machine() else { return };
@@ -48,6 +49,8 @@ fn training_is_as_in_pytorch_where_it_rounds() {
     let mut wrong = Vec::new();
     for (name, rounded) in traces["traces"].as_object().expect("traces") {
         let exact = known(&format!("traces/{name}.json"));
+        // What is left of a gradient that is zero is rounding alone.
+        let has_influence = |parameter: &str| norm(&exact["gradients"][parameter]) > 1e-12;
         let graph = model(name);
         let traced = rounded["optimizers"].as_object().expect("optimizers");
         for (rule, optimizer, lr, momentum) in optimizers() {
@@ -56,24 +59,29 @@ fn training_is_as_in_pytorch_where_it_rounds() {
             }
             let apart = |trace: &Value| {
                 let training = in_16_bits(Loss::cross_entropy(), optimizer.clone());
-                let (expected, gradients) = (&trace["optimizers"][rule], &trace["gradients"]);
+                let mut gradients = trace["gradients"].clone();
+                if let Some(gradients) = gradients.as_object_mut() {
+                    gradients.retain(|parameter, _| has_influence(parameter));
+                }
+                let (expected, gradients) = (&trace["optimizers"][rule], &gradients);
                 let followed = Followed { name, graph: &graph, training, lr, momentum, expected, gradients };
                 follow(&followed, &machine.device)
             };
-            let (near, far) = (apart(rounded), apart(&exact));
-            for ((near, what), (far, _)) in near.into_iter().zip(far).take(2) {
-                println!("{name} {rule}: {what} {near:.1e}, without rounding {far:.1e}");
-                if near > 2e-3 || near > far {
-                    wrong.push(format!("{name}, {rule}: {what} is off by {near:.1e}"));
-                }
+            let ([loss, gradient, _], [_, exact, _]) = (apart(rounded), apart(&exact));
+            println!("{name} {rule}: {loss:?}, {gradient:?}, without rounding {exact:?}");
+            if loss.0 > 2e-3 {
+                wrong.push(format!("{name}, {rule}: {} is off by {:.1e}", loss.1, loss.0));
+            }
+            if gradient.0 > 2e-3 || gradient.0 > exact.0 / 5.0 {
+                wrong.push(format!("{name}, {rule}: {} is off by {:.1e}", gradient.1, gradient.0));
             }
         }
     }
     assert!(wrong.is_empty(), "{} are not as they should be:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What PyTorch's `GradScaler` makes of steps of which some overflow. The weight behind makes any gradient that is not zero
-/// overflow on its way back.
+/// What PyTorch's `GradScaler` makes of steps of which some overflow: the target decides how large a gradient is on its way
+/// back.
 #[test]
 fn the_loss_is_scaled_by_the_rules_of_pytorch() {
     let source = "graph net\ninput %x : f32[1, 1]\nstate @w : f32[1, 1] = [1]\nstate @v : f32[1, 1] = [100]\n\
@@ -92,7 +100,7 @@ fn the_loss_is_scaled_by_the_rules_of_pytorch() {
         });
         let mut states: BTreeMap<String, Tensor> = BTreeMap::new();
         for (n, wanted) in (0..count).zip(runs) {
-            let target = if overflows.contains(&n) { 1e15 } else { 2.0 };
+            let target = if overflows.contains(&n) { 1e15 } else { 1.0 };
             let one = |x: f32| Tensor::f32([1, 1], vec![x]).expect("a number");
             let inputs = BTreeMap::from([
                 ("x".to_owned(), one(0.01)),
@@ -263,11 +271,30 @@ fn a_checkpoint_has_the_scale() {
     assert_eq!(steps.states(), resumed.states());
 }
 
+/// Layers whose gradients read what lies in memory in many ways, and no maximum, of which rounding could choose another one.
+fn mixture() -> Graph {
+    let source = "graph mixture\ninput %x : f32[N, 3, 8, 8]\nstate @a : f32[8, 3, 3, 3] = fill(0)\n\
+                  state @b : f32[8, 8, 3, 3] = fill(0)\nstate @c : f32[8, 1, 1] = fill(0)\n\
+                  state @l : f32[256, 4] = fill(0)\n%c = conv(%x, @a) pads=[[1, 1], [1, 1]]\n%s = sigmoid(%c)\n\
+                  %h = mul(%c, %s)\n%d = conv(%h, @b) pads=[[1, 1], [1, 1]]\n%e = add(%d, @c)\n%t = tanh(%e)\n\
+                  %r = add(%t, %h)\n%p = avg_pool(%r) kernel=[2, 2] strides=[2, 2]\n\
+                  %q = avg_pool(%h) kernel=[2, 2] strides=[2, 2]\n%k = concat(%p, %q) axis=1\n\
+                  %f = reshape(%k) shape=[N, 256]\n%y = matmul(%f, @l)\noutput y = %y\n";
+    with_weights(text::parse(source).unwrap_or_else(|e| panic!("{e}")))
+}
+
 /// Gradients with roundings on both ways against differences of the exact loss, each along one direction for each parameter.
 #[test]
 fn gradients_are_near_those_of_differences() {
-    for name in ["net", "net_res", "fastai_simple_cnn_bn-preserve", "mlp"] {
-        let graph = model(name);
+    // Rounding also switches units of a relu that are next to zero.
+    let networks = [
+        ("mixture", 2e-2),
+        ("fastai_simple_cnn", 5e-2),
+        ("fastai_simple_cnn_bn-preserve", 5e-2),
+        ("mlp", 5e-2),
+    ];
+    for (name, tolerance) in networks {
+        let graph = if name == "mixture" { mixture() } else { model(name) };
         let training = in_16_bits(Loss::cross_entropy(), Optimizer::sgd());
         let rounded = kiln::train::backward(&graph, &training).expect("gradients");
         let exact = Training { precision: Precision::F32, ..training.clone() };
@@ -307,7 +334,10 @@ fn gradients_are_near_those_of_differences() {
             // What a direction by chance has of a gradient.
             let size: f64 = gradient.iter().zip(&direction).map(|(g, d)| (g * d).powi(2)).sum::<f64>().sqrt();
             let off = (along - difference).abs() / (size + 1e-6);
-            assert!(off < 2e-2, "{name}: {parameter}: {along} instead of {difference}, off by {off:.1e}");
+            assert!(
+                off < tolerance,
+                "{name}: {parameter}: {along} instead of {difference}, off by {off:.1e}"
+            );
             tried += 1;
         }
         assert!(tried >= 4, "{name} has only {tried} gradients");

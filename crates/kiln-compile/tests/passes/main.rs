@@ -2,6 +2,7 @@
 
 mod bounds;
 mod fusion;
+mod halves;
 mod lowering;
 mod meaning;
 mod models;

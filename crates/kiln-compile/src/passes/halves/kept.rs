@@ -9,7 +9,6 @@
 use kiln_graph::ops::PoolKind;
 use kiln_graph::{DType, Graph, Node, NodeId, Op, ValueId};
 
-use super::is_single;
 use crate::passes::recompute::is_recomputed;
 
 /// The side of a training step that a node is on.
@@ -73,6 +72,11 @@ pub(super) fn kind(op: &Op) -> Kind {
         | Op::ConvGradWeight(_)
         | Op::Loop(_) => Kind::Other,
     }
+}
+
+/// Whether a value is a float of 32 bits.
+pub(super) fn is_single(graph: &Graph, id: ValueId) -> bool {
+    graph.ty(id).dtype == DType::F32
 }
 
 /// The operands whose elements a node of [`Kind::Moved`] moves.
@@ -151,11 +155,9 @@ fn activations(graph: &Graph) -> Vec<bool> {
 fn places(graph: &Graph) -> Vec<bool> {
     let mut is = vec![false; graph.values().len()];
     for node in graph.nodes().iter().rev() {
-        let chooses = match &node.op {
-            Op::ArgReduce(_) | Op::ArgSort(_) | Op::Nonzero(_) | Op::Suppress(_) => true,
-            Op::Cast(op) => is_single(graph, node.inputs[0]) && !op.to.is_float() && op.to != DType::Bool,
-            _ => false,
-        };
+        let is_whole = |to: DType| !to.is_float() && to != DType::Bool;
+        let chooses = matches!(node.op, Op::ArgReduce(_) | Op::ArgSort(_) | Op::Nonzero(_) | Op::Suppress(_))
+            || matches!(&node.op, Op::Cast(op) if is_single(graph, node.inputs[0]) && is_whole(op.to));
         let hands_on = matches!(kind(&node.op), Kind::Elementwise | Kind::Moved)
             || matches!(&node.op, Op::Reduce(op) if op.kind.chooses())
             || matches!(&node.op, Op::Pool(op) if op.kind == PoolKind::Max);

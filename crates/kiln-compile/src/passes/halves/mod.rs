@@ -14,7 +14,7 @@ mod kept;
 mod rewrite;
 
 use half::f16;
-use kiln_graph::{DType, Data, Graph, GraphError, NodeId, Op, Tensor, ValueId};
+use kiln_graph::{Data, Graph, GraphError, NodeId, Op, Tensor, ValueId};
 
 pub(crate) use kept::{Parts, Side, rounded};
 pub(crate) use rewrite::round;
@@ -54,11 +54,17 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
 
 /// Constants that convolutions and matrix products multiply with, and tables.
 pub(crate) fn weights(graph: &Graph) -> Vec<ValueId> {
-    let operands = graph.nodes().iter().flat_map(|node| match &node.op {
-        Op::Conv(_) => node.inputs.get(1..2).unwrap_or_default(),
-        Op::MatMul(_) => &node.inputs[..],
-        Op::Gather(_) => node.inputs.get(..1).unwrap_or_default(),
-        _ => &[],
+    let operands = graph.nodes().iter().flat_map(|node| {
+        let places = if let Op::Conv(_) = node.op {
+            1..2
+        } else if let Op::MatMul(_) = node.op {
+            0..2
+        } else if let Op::Gather(_) = node.op {
+            0..1
+        } else {
+            0..0
+        };
+        node.inputs.get(places).unwrap_or_default()
     });
     let mut found: Vec<ValueId> = operands.copied().filter(|id| graph.as_constant(*id).is_some()).collect();
     found.sort_unstable();
@@ -77,9 +83,4 @@ fn in_16_bits(tensor: &Tensor) -> Option<Tensor> {
     }
     let rounded = numbers.iter().map(|x| f16::from_f32(*x).to_f32()).collect();
     Tensor::new(tensor.shape().to_vec(), Data::F32(rounded)).ok()
-}
-
-/// Whether a value is a float of 32 bits.
-fn is_single(graph: &Graph, id: ValueId) -> bool {
-    graph.ty(id).dtype == DType::F32
 }

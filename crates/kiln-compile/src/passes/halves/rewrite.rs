@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use kiln_graph::ops::Cast;
 use kiln_graph::{DType, Graph, GraphError, NodeId, Op, Rewriter, Tensor, ValueId};
 
-use super::is_single;
-use super::kept::{Kind, kind, moved};
+use super::kept::{Kind, is_single, kind, moved};
 
 /// A graph that is being rewritten.
 pub(crate) struct Rounding<'a> {
