@@ -4,10 +4,13 @@
 // place. So nothing has to be added up by several invocations. windows_d, windows_h, windows_w: in how many windows a
 // place can be.
 // Values: params, operands, out_binding, element, store, stored; max: largest (the first of equal ones, the last NaN) or
-// mean; include_pad: whether padding (but nothing beyond it) counts in the mean.
+// mean; winners: whether a table says which tap of each window is the largest, four channels a word (pool_winner.wgsl);
+// include_pad: whether padding (but nothing beyond it) counts in the mean.
 //% include "params"
 @group(0) @binding(1) var<storage, read> dy: array<${ fours[0] }>;
-//% if max
+//% if winners
+@group(0) @binding(2) var<storage, read> winners: array<u32>;
+//% elif max
 @group(0) @binding(2) var<storage, read> x: array<${ fours[1] }>;
 //% endif
 ${ operands }@group(0) @binding(${ out_binding }) var<storage, read_write> out: array<${ stored }>;
@@ -46,7 +49,7 @@ fn counted(begin: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
   rest /= params.in_h;
   let d = rest % params.in_d;
   let n = rest / params.in_d;
-//% if max
+//% if max and not winners
   let own = ${ wide[1] }(x[u32((((n * params.in_d + d) * params.in_h + h) * params.in_w + w) * params.x_step + params.x_base) + c]);
   let own_nan = is_nan(own);
 //% endif
@@ -66,12 +69,16 @@ fn counted(begin: i32, low: i32, high: i32, kernel: i32, dilation: i32) -> i32 {
         if kd < 0 || kh < 0 || kw < 0 {
           continue;
         }
-        let at = (((n * params.out_d + od) * params.out_h + oh) * params.out_w + ow) * params.dy_step + params.dy_base;
-        let share = ${ wide[0] }(dy[u32(at) + c]);
+        let place = ((n * params.out_d + od) * params.out_h + oh) * params.out_w + ow;
+        let share = ${ wide[0] }(dy[u32(place * params.dy_step + params.dy_base) + c]);
         let from_d = od * params.stride_d - params.pad_d;
         let from_h = oh * params.stride_h - params.pad_h;
         let from_w = ow * params.stride_w - params.pad_w;
-//% if max
+//% if winners
+        let tap = u32((kd * params.kernel_h + kh) * params.kernel_w + kw);
+        let bytes = (vec4<u32>(winners[u32(place) * params.inner + c]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+        acc += select(vec4<f32>(), share, bytes == vec4<u32>(tap));
+//% elif max
         // Taps before this one have to be smaller, those behind it not larger. If it is NaN, those behind it are not.
         let tap = (kd * params.kernel_h + kh) * params.kernel_w + kw;
         var chosen = vec4<bool>(true);

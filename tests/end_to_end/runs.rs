@@ -96,3 +96,42 @@ fn pooling() {
     given.insert("nan".into(), Tensor::of_numbers(vec![2, 5, 9, 7], &numbers, DType::F32).expect("as many"));
     check_given(&graph, &given, "pool", false, 3);
 }
+
+/// Gradients of max pooling: windows that overlap, leave gaps, or do neither; equal elements, NaN and infinities.
+const POOLING_GRADIENTS: &str = "graph gradients
+input %x : f32[2, 22, 11, 13]
+input %line : f32[3, 10, 37]
+input %volume : f32[1, 3, 5, 6, 7]
+input %dy_a : f32[2, 22, 6, 7]
+input %dy_b : f32[2, 22, 5, 6]
+input %dy_c : f32[2, 22, 10, 5]
+input %dy_d : f32[3, 10, 13]
+input %dy_e : f32[1, 3, 5, 5, 8]
+%a = max_pool_grad(%dy_a, %x) kernel=[3, 3] strides=[2, 2] pads=[[1, 1], [1, 1]] shape=[2, 22, 11, 13]
+%b = max_pool_grad(%dy_b, %x) kernel=[2, 2] strides=[2, 2] shape=[2, 22, 11, 13]
+%c = max_pool_grad(%dy_c, %x) kernel=[2, 3] strides=[1, 2] dilations=[1, 2] shape=[2, 22, 11, 13]
+%d = max_pool_grad(%dy_d, %line) kernel=[5] strides=[3] pads=[[2, 2]] shape=[3, 10, 37]
+%e = max_pool_grad(%dy_e, %volume) kernel=[2, 2, 2] pads=[[1, 0], [0, 0], [1, 1]] shape=[1, 3, 5, 6, 7]
+%a_more = relu(%a)
+output a = %a_more
+output b = %b
+output c = %c
+output d = %d
+output e = %e
+";
+
+#[test]
+fn gradients_of_max_pooling() {
+    let graph = graph(POOLING_GRADIENTS, false);
+    let mut given = given(&graph);
+    // Few values, so that many are equal.
+    for (name, shape) in [("x", vec![2, 22, 11, 13]), ("line", vec![3, 10, 37])] {
+        let mut numbers: Vec<f64> = given[name].to_f64().iter().map(|x| (x * 2.0).round()).collect();
+        for (n, special) in [f64::NAN, f64::NEG_INFINITY, f64::INFINITY].into_iter().enumerate() {
+            numbers.iter_mut().skip(17 * n + 3).step_by(101).for_each(|x| *x = special);
+        }
+        numbers[200..240].fill(f64::NEG_INFINITY);
+        given.insert(name.into(), Tensor::of_numbers(shape, &numbers, DType::F32).expect("as many"));
+    }
+    check_given(&graph, &given, "pool_grad", false, 3);
+}

@@ -59,7 +59,7 @@ impl Knobs {
     }
 }
 
-/// A variant of a family. Its text, `conv_depthwise run=8`, names it in pins, records and listings.
+/// A variant of a family. Its text, `conv_depthwise lines=14 run=7`, names it in pins, records and listings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
     /// The family's name.

@@ -40,7 +40,7 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
 }
 
 /// Results that lie side by side, and that a workgroup makes at most: neighbouring lanes read neighbouring elements.
-const MOST_SIDE: i64 = 8;
+pub(super) const MOST_SIDE: i64 = 8;
 
 fn demands(_: &Problem, knobs: &Knobs) -> Demands {
     let lanes = knobs.get("lanes");

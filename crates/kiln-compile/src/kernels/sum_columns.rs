@@ -7,7 +7,7 @@ use kiln_plan::{Access, Storage};
 use super::builder::{KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, float};
 use super::problem::{Operation, Problem, ceil_div};
-use super::reduce::{ReductionPlan, lower_reduction, side};
+use super::reduce::{MOST_SIDE, ReductionPlan, lower_reduction, side};
 use super::reduction_loops::BLOCK;
 use super::workgroup_tree;
 use crate::error::CompileError;
@@ -45,12 +45,9 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
         let parts = wanted.map(move |parts: i64| parts.max(most / (LONGEST * lanes / MOST_SIDE) + 1));
         parts.map(move |parts| Knobs::new([("parts", parts), ("lanes", lanes)]))
     };
-    let trees = workgroup_tree::lanes(target, most / 8).into_iter().flat_map(of);
+    let trees = workgroup_tree::lanes(target, most).into_iter().flat_map(of);
     [Knobs::new([("parts", parts)])].into_iter().chain(trees).collect()
 }
-
-/// Vectors of columns that a workgroup sums up at most.
-const MOST_SIDE: i64 = 8;
 
 fn demands(_: &Problem, knobs: &Knobs) -> Demands {
     let simple = Demands::simple(vec![], LONGEST + LONGEST / BLOCK);

@@ -7,13 +7,13 @@
 use super::family::Estimate;
 use crate::target::{DeviceClass, Target};
 
-/// Invocations of workgroups that are worth trying for lines of `length` elements; each has something to combine.
+/// Invocations of workgroups that are worth trying for lines of `length` elements; each has four loads on their way.
 pub(super) fn lanes(target: &Target, length: i64) -> Vec<i64> {
     let sizes: &[i64] = match target.class {
         DeviceClass::Cpu => &[],
         DeviceClass::Gpu => &[64, 128, 256],
     };
-    sizes.iter().copied().filter(|lanes| *lanes <= length).collect()
+    sizes.iter().copied().filter(|lanes| 4 * lanes <= length).collect()
 }
 
 /// The steps of a tree that ends with `side` results: how many invocations combine what two have found.
