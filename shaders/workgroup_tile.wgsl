@@ -13,7 +13,9 @@
    Macros: declarations(); entry(); slots(), which declares these places; accumulators(); right_vector(s, at), which loads
    element `at` of w where `known_s`; step(), after which `left_vector_s` and `right_vector_s` are multiplied; finish().
    For kernels: left_slots, right_slots; vectors, of which a step has so many along k; of_vector, lines of each of them.
-   Values: outer, whether it is an outer product; tile_m, tile_n, tile_k, rows_of, vectors_of, invocations; packed: whether words of four whole numbers of 8 bits
+   With two buffers, what is loaded goes to one while other invocations may still multiply what is in the other one, so that a
+   step waits once and not twice.
+   Values: buffers, one or two; outer, whether it is an outer product; tile_m, tile_n, tile_k, rows_of, vectors_of, invocations; packed: whether words of four whole numbers of 8 bits
    are multiplied, moved: whether numbers of the left matrix are `left_from` more than what their words say;
    biased, whether sums start at `bias`; residue_classes, whether rows go to positions of their own.
    This split into tiles is common practice (see the CUDA C++ Best Practices Guide on shared memory). #*/
@@ -26,11 +28,17 @@
 //% set row_step = tile_m // rows_of
 //% set of_vector = 1 if packed else 4
 //% set unrolled = 4
+//% set here = "[buffer & 1u]" if buffers == 2 else ""
 //% set left_slots = (tile_m * vectors + invocations - 1) // invocations
 //% set right_slots = (lines * columns + invocations - 1) // invocations
 //% macro declarations()
+//% if buffers == 2
+var<workgroup> left: array<array<array<vec4<${ cell }>, ${ tile_m // 4 + 1 }>, ${ lines }>, 2>;
+var<workgroup> right: array<array<array<vec4<${ cell }>, ${ columns }>, ${ lines }>, 2>;
+//% else
 var<workgroup> left: array<array<vec4<${ cell }>, ${ tile_m // 4 + 1 }>, ${ lines }>;
 var<workgroup> right: array<array<vec4<${ cell }>, ${ columns }>, ${ lines }>;
+//% endif
 
 //% if packed
 // Products of words of four terms: of a row with four columns.
@@ -72,6 +80,9 @@ fn main(
 //% endfor
 //% endmacro
 //% macro accumulators()
+//% if buffers == 2
+  var buffer = 0u;
+//% endif
 //% for j in range(vectors_of)
 //% if biased and not packed
   let first_${ j } = ${ wide[2] }(bias[min(tile_column + own_column + ${ j * column_step }u, columns_end - 1u)]);
@@ -94,18 +105,20 @@ fn main(
 //% endif
 //% endmacro
 //% macro step()
+//% if buffers == 1
     workgroupBarrier();
+//% endif
 //% for s in range(left_slots)
 //% if tile_m * vectors < invocations
     if ${ "left_line_" ~ s ~ " < " ~ lines if outer else "left_row_" ~ s ~ " < " ~ tile_m }u {
 //% endif
 //% if outer
-    left[left_line_${ s }][left_row] = left_vector_${ s };
+    left${ here }[left_line_${ s }][left_row] = left_vector_${ s };
 //% elif packed
-    left[left_k][left_row_${ s } / 4u][left_row_${ s } % 4u] = pack4xI8(vec4<i32>(left_vector_${ s })${ " - params.left_from" if moved else "" });
+    left${ here }[left_k][left_row_${ s } / 4u][left_row_${ s } % 4u] = pack4xI8(vec4<i32>(left_vector_${ s })${ " - params.left_from" if moved else "" });
 //% else
 //% for lane in range(4)
-    left[left_k * 4u + ${ lane }u][left_row_${ s } / 4u][left_row_${ s } % 4u] = left_vector_${ s }[${ lane }];
+    left${ here }[left_k * 4u + ${ lane }u][left_row_${ s } / 4u][left_row_${ s } % 4u] = left_vector_${ s }[${ lane }];
 //% endfor
 //% endif
 //% if tile_m * vectors < invocations
@@ -116,7 +129,7 @@ fn main(
 //% if lines * columns < invocations
     if right_line_${ s } < ${ lines }u {
 //% endif
-    right[right_line_${ s }][right_column] = right_vector_${ s };
+    right${ here }[right_line_${ s }][right_column] = right_vector_${ s };
 //% if lines * columns < invocations
     }
 //% endif
@@ -125,10 +138,10 @@ fn main(
     for (var k = 0u; k < ${ lines }u; k += ${ unrolled }u) {
 //% for u in range(unrolled)
 //% for j in range(vectors_of)
-      let w_${ u }_${ j } = right[(k + ${ u }u) % ${ lines }u][own_column + ${ j * column_step }u];
+      let w_${ u }_${ j } = right${ here }[(k + ${ u }u) % ${ lines }u][own_column + ${ j * column_step }u];
 //% endfor
 //% for i in range(rows_of // 4)
-      let rows_${ u }_${ i } = left[(k + ${ u }u) % ${ lines }u][own_row + ${ i * row_step }u];
+      let rows_${ u }_${ i } = left${ here }[(k + ${ u }u) % ${ lines }u][own_row + ${ i * row_step }u];
 //% endfor
 //% if moved
 //% for j in range(vectors_of)
@@ -149,6 +162,9 @@ fn main(
 //% endfor
 //% endfor
     }
+//% if buffers == 2
+    buffer = 1u - buffer;
+//% endif
 //% endmacro
 //% macro finish()
 //% for j in range(vectors_of)

@@ -17,7 +17,8 @@ impl Tile {
         let rest = ["conv_", "matmul_", "winograd_products_"].iter().find_map(|start| kernel.strip_prefix(start))?;
         let mut parts = rest.split('_');
         let sizes: Option<Vec<u64>> = parts.next()?.split('x').map(|size| size.parse().ok()).collect();
-        let [rows, columns, depth] = sizes?.try_into().ok()?;
+        // A fourth number says how many buffers there are in workgroup memory.
+        let ([rows, columns, depth] | [rows, columns, depth, _]) = sizes?[..] else { return None };
         Some(Self { rows, columns, depth, bytes: parts.next() == Some("dot4") })
     }
 
@@ -55,6 +56,7 @@ mod tests {
         for (name, expected) in [
             ("conv_64x32x16_add_relu", tile(64, 32, 16, false)),
             ("matmul_128x128x8", tile(128, 128, 8, false)),
+            ("conv_64x64x16x2_relu", tile(64, 64, 16, false)),
             ("winograd_products_64x32x16", tile(64, 32, 16, false)),
             ("conv_64x64x32_dot4_clamp_min", tile(64, 64, 32, true)),
             ("conv_grad_4x4", None),

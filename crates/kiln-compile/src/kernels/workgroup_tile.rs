@@ -19,6 +19,8 @@ pub(crate) struct WorkgroupTile {
     pub vectors_of: u32,
     /// Whether operands are whole numbers of 8 bits, of which four are multiplied at once.
     pub dot4: bool,
+    /// How many times there is room for the parts in workgroup memory: with two, a step waits once.
+    pub buffers: u32,
 }
 
 /// Loop iterations of an invocation beside those over k: over its rows in the end, and over the table of taps.
@@ -43,12 +45,17 @@ const MOST_PARTS: i64 = 16;
 
 const fn tile(sizes: [u32; 3], rows_of: u32, vectors_of: u32) -> WorkgroupTile {
     let [m, n, k] = sizes;
-    WorkgroupTile { m, n, k, rows_of, vectors_of, dot4: false }
+    WorkgroupTile { m, n, k, rows_of, vectors_of, dot4: false, buffers: 1 }
+}
+
+/// The same with two buffers, for targets with more workgroup memory than WebGPU promises.
+const fn buffered(sizes: [u32; 3], rows_of: u32, vectors_of: u32) -> WorkgroupTile {
+    WorkgroupTile { buffers: 2, ..tile(sizes, rows_of, vectors_of) }
 }
 
 /// The tiles that are candidates: of floats, with few terms at a time for few channels, then more. Larger ones than 4x4 an
 /// invocation need 256 invocations, or compilers for Intel's cards spill; see `benches/README.md`.
-const TILES: [WorkgroupTile; 17] = [
+const TILES: [WorkgroupTile; 20] = [
     tile([64, 64, 16], 4, 1),
     tile([64, 64, 8], 4, 1),
     tile([64, 64, 32], 4, 1),
@@ -66,6 +73,9 @@ const TILES: [WorkgroupTile; 17] = [
     tile([32, 32, 32], 4, 1),
     tile([128, 16, 16], 4, 1),
     tile([64, 16, 16], 4, 1),
+    buffered([64, 64, 16], 4, 1),
+    buffered([128, 64, 16], 8, 1),
+    buffered([64, 128, 16], 8, 1),
 ];
 
 /// Tiles of small weights, beside those.
@@ -80,16 +90,17 @@ impl WorkgroupTile {
 
     /// `64x64x16`: rows, columns, and terms that are in workgroup memory at a time.
     pub(crate) fn name(self) -> String {
-        let Self { m, n, k, dot4, .. } = self;
-        format!("{m}x{n}x{k}{}", if dot4 { "_dot4" } else { "" })
+        let Self { m, n, k, dot4, buffers, .. } = self;
+        let twice = if buffers == 2 { "x2" } else { "" };
+        format!("{m}x{n}x{k}{twice}{}", if dot4 { "_dot4" } else { "" })
     }
 
     /// Adds the tile's template values to `others`.
     pub(crate) fn template_values(self, others: minijinja::Value) -> minijinja::Value {
-        let Self { m, n, k, rows_of, vectors_of, dot4 } = self;
+        let Self { m, n, k, rows_of, vectors_of, dot4, buffers } = self;
         let invocations = self.invocations();
         minijinja::context! {
-            tile_m => m, tile_n => n, tile_k => k, rows_of, vectors_of, packed => dot4, invocations, ..others
+            tile_m => m, tile_n => n, tile_k => k, rows_of, vectors_of, packed => dot4, buffers, invocations, ..others
         }
     }
 
@@ -99,7 +110,7 @@ impl WorkgroupTile {
         if !dot4 {
             return TILES.to_vec();
         }
-        let usual = TILES.into_iter().filter(|tile| tile.k == 16);
+        let usual = TILES.into_iter().filter(|tile| tile.k == 16 && tile.buffers == 1);
         usual.flat_map(|tile| [16, 32].map(|k| Self { k, dot4, ..tile })).collect()
     }
 
@@ -114,6 +125,7 @@ impl WorkgroupTile {
             ("vectors_of", i64::from(self.vectors_of)),
         ];
         let knobs = Knobs::new(knobs);
+        let knobs = if self.buffers == 2 { knobs.with("buffers", 2) } else { knobs };
         if self.dot4 { knobs.with("dot4", 1) } else { knobs }
     }
 
@@ -123,7 +135,8 @@ impl WorkgroupTile {
         let k = get("tile_k");
         let (rows_of, vectors_of) = (get("rows_of").max(1), get("vectors_of").max(1));
         let dot4 = knobs.get("dot4") == 1;
-        (k > 0).then(|| Self { m: get("tile_m"), n: get("tile_n"), k, rows_of, vectors_of, dot4 })
+        let buffers = get("buffers").max(1);
+        (k > 0).then(|| Self { m: get("tile_m"), n: get("tile_n"), k, rows_of, vectors_of, dot4, buffers })
     }
 
     /// Invocations of the workgroup.
@@ -138,7 +151,7 @@ impl WorkgroupTile {
 
     /// Bytes of workgroup memory; a line of the left part has a vector more, and a table of taps has 4 bytes for each.
     pub(crate) fn workgroup_memory(self) -> u32 {
-        self.lines() * 4 * (self.m + 4 + self.n)
+        self.buffers * self.lines() * 4 * (self.m + 4 + self.n)
     }
 
     /// Loop iterations of an invocation for so many times `k` terms, with those of up to three loops around them.
@@ -181,7 +194,7 @@ impl WorkgroupTile {
         let loaded = lines * SHARED_LOAD * (rows_of / 4.0 + vectors_of);
         let invocations = f64::from(self.invocations());
         let staged = (f64::from(self.m * self.k / 4) + lines * f64::from(self.n / 4)) / invocations;
-        let step = multiplied.max(loaded) + STAGED_VECTOR * staged + BARRIER;
+        let step = multiplied.max(loaded) + STAGED_VECTOR * staged + BARRIER / f64::from(self.buffers);
         let tiles = self.tiles(products, rows, columns);
         let cores = i64::from(target.cores).max(1);
         let of_core =
