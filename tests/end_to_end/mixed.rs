@@ -331,9 +331,10 @@ fn gradients_are_near_those_of_differences() {
             };
             let difference = (loss(1e-5) - loss(-1e-5)) / 2e-5;
             let along: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-            // What a direction by chance has of a gradient.
+            // What a direction by chance has of a gradient. Of one that is zero, in front of a batch normalization, there is
+            // what rounding has made.
             let size: f64 = gradient.iter().zip(&direction).map(|(g, d)| (g * d).powi(2)).sum::<f64>().sqrt();
-            let off = (along - difference).abs() / (size + 1e-6);
+            let off = (along - difference).abs() / (size + 5e-3);
             assert!(
                 off < tolerance,
                 "{name}: {parameter}: {along} instead of {difference}, off by {off:.1e}"
