@@ -99,8 +99,9 @@ fn demands(problem: &Problem, knobs: &Knobs) -> Demands {
     Demands::simple(vec![OperandLayout::ChannelRows, weights], iterations)
 }
 
-/// What loading or storing a vector takes beside a multiply-add: on lavapipe, which moves numbers one by one, measured; on
-/// a GPU, its address and zeros that are selected for what is outside.
+/// What loading or storing a vector takes beside a multiply-add. On lavapipe, which moves numbers one by one, it is between
+/// what fits the times of large planes (8) and of small ones (more than 16), of each of which only the cheapest variant was
+/// timed; on a GPU, it is the address, and zeros that are selected for what is outside, and was not timed.
 fn work_of_a_load(target: &Target) -> f64 {
     match target.class {
         DeviceClass::Cpu => 16.0,
