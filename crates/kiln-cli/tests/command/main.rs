@@ -406,7 +406,10 @@ fn with_names() {
         graph.output(&format!("out{name}"), y);
         kiln::onnx::export(&graph.finish().expect("a graph")).expect("a model")
     };
-    let write = |file, bytes| std::fs::write(out().join(file), bytes).expect("a file in a temporary folder");
+    // Other tests read these files at the same time, and have to find them whole.
+    let write = |file, bytes: Vec<u8>| {
+        kiln_files::write(&out().join(file), &bytes).expect("a file in a temporary folder");
+    };
     write("obeyed.onnx", model(OBEYED));
     write("long.onnx", model(&"x".repeat(1_000_000)));
     let source =

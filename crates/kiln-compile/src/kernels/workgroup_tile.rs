@@ -55,7 +55,7 @@ const fn buffered(sizes: [u32; 3], rows_of: u32, vectors_of: u32) -> WorkgroupTi
 
 /// The tiles that are candidates: of floats, with few terms at a time for few channels, then more. Larger ones than 4x4 an
 /// invocation need 256 invocations, or compilers for Intel's cards spill; see `benches/README.md`.
-const TILES: [WorkgroupTile; 20] = [
+const TILES: [WorkgroupTile; 19] = [
     tile([64, 64, 16], 4, 1),
     tile([64, 64, 8], 4, 1),
     tile([64, 64, 32], 4, 1),
@@ -74,7 +74,6 @@ const TILES: [WorkgroupTile; 20] = [
     tile([128, 16, 16], 4, 1),
     tile([64, 16, 16], 4, 1),
     buffered([64, 64, 16], 4, 1),
-    buffered([128, 64, 16], 8, 1),
     buffered([64, 128, 16], 8, 1),
 ];
 
