@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln::train::{Loss, Optimizer, Training};
-use kiln::tune::{Contest, Settings, target_of, tune};
+use kiln::tune::{Compile, Contest, Settings, target_of, tune};
 use kiln::{Compiled, Device, DeviceOptions, Error, Model, Options, Records};
 
 /// The first choice is good enough within this.
@@ -46,8 +46,7 @@ fn main() {
             let training = |options: &Options| -> Result<Compiled, Error> {
                 Ok(kiln::compile_training(&model.graph, &step, options)?)
             };
-            let programs: [(&dyn Fn(&Options) -> Result<Compiled, Error>, _); 2] =
-                [(&inference, "inference"), (&training, "train")];
+            let programs: [(&Compile<'_>, &str); 2] = [(&inference, "inference"), (&training, "train")];
             for (compile, program) in programs.into_iter().take(if batch == 1 { 1 } else { 2 }) {
                 options.preferences.records = records.clone();
                 let settings = Settings { seconds: 3600.0, candidates: 8 };

@@ -2,7 +2,7 @@
 
 use kiln::graph::{DType, Graph, text};
 use kiln::train::{Loss, Optimizer, Training};
-use kiln::tune::{Observer, Outcome, Settings, Tuning, tune};
+use kiln::tune::{Compile, Observer, Outcome, Settings, Tuning, tune};
 use kiln::{Compiled, Error, Options, Record, Records};
 use kiln_compile::Reason;
 
@@ -48,12 +48,7 @@ fn trained(options: &Options) -> Result<Compiled, Error> {
 }
 
 /// Measures without looking at the clock.
-fn tuned(
-    machine: &Machine,
-    compile: &dyn Fn(&Options) -> Result<Compiled, Error>,
-    options: &Options,
-    program: &str,
-) -> Tuning {
+fn tuned(machine: &Machine, compile: &Compile<'_>, options: &Options, program: &str) -> Tuning {
     let settings = Settings { seconds: 600.0, candidates: 3 };
     tune(&machine.device, compile, options, program, &settings, &mut ()).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -63,9 +58,7 @@ fn tuned(
 fn kernels_are_measured_and_recorded() {
     let machine = Machine::open();
     let options = options(&machine);
-    for (compile, program) in
-        [(&compiled as &dyn Fn(&Options) -> Result<Compiled, Error>, "inference"), (&trained, "train")]
-    {
+    for (compile, program) in [(&compiled as &Compile<'_>, "inference"), (&trained, "train")] {
         let tuning = tuned(&machine, compile, &options, program);
         assert_eq!((tuning.known, tuning.left), (0, 0));
         assert_eq!(tuning.whole_only, Vec::<String>::new());

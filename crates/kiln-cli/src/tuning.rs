@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kiln::tune::{DeviceKey, Observer, Outcome, RecordFile, Settings, Tuning, tune};
-use kiln::{Compiled, Error, Options};
+use kiln::Options;
+use kiln::tune::{Compile, DeviceKey, Observer, Outcome, RecordFile, Settings, Tuning, tune};
 use miette::{IntoDiagnostic, Result};
 
 use crate::device;
@@ -55,7 +55,7 @@ pub(crate) struct Found {
 
 /// Measures the kernels of a program of what `compile` makes, keeps what was found, and adds it to `options`.
 pub(crate) fn measure(
-    compile: &dyn Fn(&Options) -> Result<Compiled, Error>,
+    compile: &Compile<'_>,
     options: &mut Options,
     program: &str,
     settings: &Settings,

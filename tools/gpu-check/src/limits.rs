@@ -84,7 +84,8 @@ pub fn missed(kernel: &str, measured: &Measured) -> Vec<Missed> {
 
 fn small_share(known: &'static [KnownMiss], kernel: &str, measured: &Measured) -> Option<Missed> {
     let of_memory = OF_MEMORY.iter().find(|(start, _, _)| kernel.starts_with(start));
-    let of_tile = |tile: Tile| if tile.elements() >= LARGE_TILE { LARGE_TILE_SHARE } else { SMALL_TILE_SHARE };
+    let of_tile =
+        |tile: Tile| if tile.elements() >= LARGE_TILE { LARGE_TILE_SHARE } else { SMALL_TILE_SHARE };
     let tile = Tile::of(kernel).filter(|tile| !tile.bytes);
     let least = of_memory.map(|(_, _, share)| *share).or(tile.map(of_tile))?;
     let share = measured.inner_loop.and_then(|counts| counts.share()).unwrap_or(0.0);
@@ -120,7 +121,11 @@ mod tests {
             ("map_add", Measured::default(), None),
             ("map_add", Measured { vgprs: 136, ..good }, Some("136 VGPRs, more than 128")),
             ("conv_depthwise_3_stride_1_relu", Measured { vgprs: 80, ..with_share(50) }, None),
-            ("conv_depthwise_3_stride_1_relu", Measured { vgprs: 80, ..with_share(49) }, Some("49.0 % multiply-adds, less than 50 %")),
+            (
+                "conv_depthwise_3_stride_1_relu",
+                Measured { vgprs: 80, ..with_share(49) },
+                Some("49.0 % multiply-adds, less than 50 %"),
+            ),
             ("max_pool_3_stride_2", Measured { vgprs: 72, ..good }, Some("72 VGPRs, more than 64")),
             ("map_add", spills, Some("2 VGPRs spilled, 512 bytes of scratch")),
         ] {

@@ -14,7 +14,8 @@ pub struct Tile {
 impl Tile {
     /// The tile of a kernel for convolutions or matrix products.
     pub fn of(kernel: &str) -> Option<Self> {
-        let rest = ["conv_", "matmul_", "winograd_products_"].iter().find_map(|start| kernel.strip_prefix(start))?;
+        let rest =
+            ["conv_", "matmul_", "winograd_products_"].iter().find_map(|start| kernel.strip_prefix(start))?;
         let mut parts = rest.split('_');
         let sizes: Option<Vec<u64>> = parts.next()?.split('x').map(|size| size.parse().ok()).collect();
         // A fourth number says how many buffers there are in workgroup memory.

@@ -42,6 +42,9 @@ const CONFIRMING_RUNS: usize = 7;
 /// Of these, no more than take so long, but one at least.
 const CONFIRMING_SECONDS: f64 = 10.0;
 
+/// How a model, or a step of its training, is compiled with other options.
+pub type Compile<'a> = dyn Fn(&Options) -> Result<Compiled, Error> + 'a;
+
 /// How much is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -201,7 +204,7 @@ impl Tuning {
 /// a record among the options are not measured again. `device` has to be open with all that the target has.
 pub fn tune(
     device: &Device,
-    compile: &dyn Fn(&Options) -> Result<Compiled, Error>,
+    compile: &Compile<'_>,
     options: &Options,
     program: &str,
     settings: &Settings,
