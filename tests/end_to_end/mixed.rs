@@ -10,9 +10,8 @@ use kiln::training::checkpoint::Checkpoint;
 use kiln::{HostTensor, Precision};
 use serde_json::Value;
 
-use crate::machine::Machine;
 use crate::numbers::{noise, with_weights};
-use crate::skip::skipped;
+use crate::precision::machine;
 use crate::trace::{Followed, follow, norm};
 use crate::traces::{fixtures, optimizers};
 
@@ -28,16 +27,6 @@ fn model(name: &str) -> Graph {
 
 fn in_16_bits(loss: Loss, optimizer: Optimizer) -> Training {
     Training { precision: Precision::F16, ..Training::new(loss, optimizer) }
-}
-
-/// The device, if its memory may hold 16-bit floats.
-fn machine() -> Option<Machine> {
-    let machine = Machine::open();
-    if !machine.target.float16 {
-        skipped(&format!("{} has no 16-bit floats in memory", machine.device.capabilities().name));
-        return None;
-    }
-    Some(machine)
 }
 
 /// Rounding to 16 bits moves losses and gradients; where PyTorch rounds at the same places, they move with it. After a step

@@ -16,7 +16,7 @@ use crate::skip::skipped;
 const TOLERANCE: f64 = 5e-3;
 
 /// The device of this machine, if its memory may hold 16-bit floats.
-fn machine() -> Option<Machine> {
+pub(crate) fn machine() -> Option<Machine> {
     let machine = Machine::open();
     if !machine.target.float16 {
         skipped(&format!("{} has no 16-bit floats in memory", machine.device.capabilities().name));

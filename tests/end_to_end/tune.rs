@@ -3,7 +3,7 @@
 use kiln::graph::{DType, Graph, text};
 use kiln::train::{Loss, Optimizer, Training};
 use kiln::tune::{Compile, Observer, Outcome, Settings, Tuning, tune};
-use kiln::{Compiled, Error, Options, Record, Records};
+use kiln::{Compiled, Error, Options, Precision, Record, Records};
 use kiln_compile::Reason;
 
 use crate::machine::Machine;
@@ -135,7 +135,11 @@ fn records_count_for_the_same_kernels_only() {
 fn groups_stand_by_themselves() {
     let machine = Machine::open();
     let options = options(&machine);
-    for made in [compiled(&options), trained(&options)] {
+    let halves = Options { precision: Precision::F16, ..options.clone() };
+    let in_halves = machine.target.float16.then(|| (compiled(&halves), &halves));
+    for (made, options) in
+        [(compiled(&options), &options), (trained(&options), &options)].into_iter().chain(in_halves)
+    {
         let made = made.unwrap_or_else(|e| panic!("{e}"));
         let mut compared = 0;
         for program in &made.programs {
@@ -143,10 +147,10 @@ fn groups_stand_by_themselves() {
                 let group = program.fusion.groups.iter().find(|group| group.name == selection.group);
                 let group = group.expect("there are no loops");
                 let values = group.inputs.iter().chain(&group.outputs).map(|id| program.graph.ty(*id).dtype);
-                if values.into_iter().any(|dtype| dtype != DType::F32) {
+                if values.into_iter().any(|dtype| !matches!(dtype, DType::F32 | DType::F16)) {
                     continue;
                 }
-                assert!(program.isolated(selection, &options).is_some(), "{selection}");
+                assert!(program.isolated(selection, options).is_some(), "{selection}");
                 compared += 1;
             }
         }

@@ -122,14 +122,19 @@ impl ModelArguments {
         if !is_recipe(&self.model) {
             return self.definition.read(&self.model, options, 0);
         }
-        let (named, definition) = (Some(self.model.clone()), self.definition.clone());
-        let recipe = Recipe { model: named, definition, ..Recipe::default() }.complete()?;
+        let recipe = self.recipe()?;
         let Some(path) = &recipe.model else {
             return Err(miette!("`{}` does not name a model", self.model.display()));
         };
         let mut model = recipe.definition.read(path, options, recipe.seed.unwrap_or(0))?;
         recipe.describe(&mut model.metadata)?;
         Ok(model)
+    }
+
+    /// The recipe that the model is, with what flags say of its definition.
+    fn recipe(&self) -> Result<Recipe> {
+        let (named, definition) = (Some(self.model.clone()), self.definition.clone());
+        Recipe { model: named, definition, ..Recipe::default() }.complete()
     }
 
     /// Options for reading ONNX files.
@@ -155,7 +160,11 @@ impl ModelArguments {
     pub(crate) fn options(&self, graph: &Graph, seen: &BTreeMap<String, u32>) -> Result<Options> {
         let max = self.largest(graph, seen)?;
         let (target, records) = self.target_with_records()?;
-        let preferences = Preferences { records, ..self.definition.preferences() };
+        let preferences = match is_recipe(&self.model) {
+            true => self.recipe()?.definition.preferences(),
+            false => self.definition.preferences(),
+        };
+        let preferences = Preferences { records, ..preferences };
         Ok(Options { target, max, preferences, precision: self.precision.chosen() })
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use kiln_graph::ops::{Pool, PoolKind, UnaryOp};
 use kiln_graph::{Def, Graph, GraphError, NodeId, Op, TensorType, ValueId};
 
-use crate::fuse::{Fusion, Group};
+use crate::fuse::{Fusion, Group, is_widening};
 
 /// See the module's text. Values keep their names; inputs have a number, too.
 #[derive(Clone, Debug)]
@@ -92,10 +92,29 @@ impl Cut<'_> {
                 self.copy(*node)?;
                 return Ok(());
             }
+            Def::Node { node, .. } if is_widening(self.old, *node) => {
+                return self.widened(*node, id, has_window);
+            }
             Def::Node { .. } => self.result(&name, &value.ty, has_window)?,
             Def::Input => self.graph.input(name, value.ty.clone())?,
         };
         self.ids.insert(id, made);
+        Ok(())
+    }
+
+    /// A value of 32 bits that lies in memory as one of 16: that one is what another kernel stores.
+    fn widened(&mut self, node: NodeId, id: ValueId, has_window: bool) -> Result<(), GraphError> {
+        let narrow = self.old.node(node).inputs[0];
+        self.bring(narrow, has_window)?;
+        let made = self.copy(node)?;
+        self.before.push(Group {
+            name: self.old.node(node).name.clone(),
+            anchor: Some(made),
+            prologue: vec![],
+            nodes: vec![],
+            inputs: vec![self.ids[&narrow]],
+            outputs: vec![self.ids[&id]],
+        });
         Ok(())
     }
 
