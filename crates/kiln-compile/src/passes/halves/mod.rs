@@ -8,7 +8,7 @@
 //! What lies in memory between kernels is rounded, and weights are; every operator computes with 32 bits as before. The
 //! graph says where numbers are rounded, so the evaluator rounds them there, too, and so does a device whose memory has no
 //! 16-bit floats. Fusion makes the first cast part of the kernel in front of it, and the second one is no kernel: whoever
-//! reads `f` loads `h`. [`kept`] decides which values these are.
+//! reads `f` loads `h`. `kept.rs` decides which values these are.
 
 mod kept;
 mod rewrite;
