@@ -103,15 +103,30 @@ pub(crate) fn measure(
     Ok(Found { tuning, file, interrupt: screen.interrupt })
 }
 
-/// What measuring brought, in a line.
-pub(crate) fn summary(tuning: &Tuning) -> String {
+/// Measures for a command that goes on to compile, and says what it brought.
+pub(crate) fn measure_first(
+    compile: &Compile<'_>,
+    options: &mut Options,
+    program: &str,
+    seconds: f64,
+    records: &RecordArguments,
+) -> Result<()> {
+    let settings = Settings { seconds, ..Settings::default() };
+    let found = measure(compile, options, program, &settings, records)?;
+    found.interrupt.forget();
+    note!("{}", summary(&found.tuning, "--tune"));
+    Ok(())
+}
+
+/// What measuring brought, in a line; `flag` is the one that gives it more time.
+pub(crate) fn summary(tuning: &Tuning, flag: &str) -> String {
     let measured = tuning.contests.len();
     let mut text = format!("{measured} {} measured", if measured == 1 { "problem" } else { "problems" });
     if tuning.known > 0 {
         text += &format!(", {} known from earlier", tuning.known);
     }
     if tuning.left > 0 {
-        text += &format!(", {} left for lack of time (`--seconds` gives more)", tuning.left);
+        text += &format!(", {} left for lack of time (`{flag}` gives more)", tuning.left);
     }
     match tuning.confirmation {
         None => text += "; the kernels are those of the estimates",

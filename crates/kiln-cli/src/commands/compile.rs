@@ -19,7 +19,7 @@ use crate::precision::of_plan;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::step_of;
-use crate::tuning::{TuneArguments, measure, summary};
+use crate::tuning::{TuneArguments, measure_first};
 
 /// Arguments of `kiln compile`.
 #[derive(Args)]
@@ -130,9 +130,7 @@ fn compiled(arguments: &Arguments, definition: &Model, training: Option<&Trainin
             );
         }
         let program = if training.is_some() { "train" } else { "inference" };
-        let settings = kiln::tune::Settings { seconds, ..Default::default() };
-        let found = measure(&compile, &mut options, program, &settings, &model.records)?;
-        note!("{}", summary(&found.tuning));
+        measure_first(&compile, &mut options, program, seconds, &model.records)?;
     }
     compile(&options).into_diagnostic()
 }

@@ -133,7 +133,7 @@ fn show(tuning: &Tuning) -> Result<()> {
         let count = tuning.whole_only.len();
         note!("note: {count} problems cannot be measured by themselves, such as that of `{first}`");
     }
-    showln!("program   {}", summary(tuning))
+    showln!("program   {}", summary(tuning, "--seconds"))
 }
 
 fn json(tuning: &Tuning) -> Value {

@@ -32,6 +32,11 @@ impl Interrupt {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Forgets the signal that ended something before: the next one is the first again, for whoever listens then.
+    pub(crate) fn forget(&self) {
+        self.asked.store(false, Ordering::Relaxed);
+    }
+
     /// The exit status of a process that a signal has ended, as shells have it.
     pub(crate) fn status(&self) -> u8 {
         let signal = i32::try_from(self.signal.load(Ordering::Relaxed)).unwrap_or(SIGINT);

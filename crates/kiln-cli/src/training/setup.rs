@@ -27,7 +27,7 @@ use crate::definition::{note_untrained, refuse_plan};
 use crate::device;
 use crate::model::{is_plan, load_plan};
 use crate::records::RecordArguments;
-use crate::tuning::{measure, summary};
+use crate::tuning::measure_first;
 
 /// Everything that a training needs.
 pub(crate) struct Setup {
@@ -284,9 +284,7 @@ impl Setup {
         options.precision = training.precision;
         if let Some(seconds) = tune {
             let compile = |options: &Options| Ok(kiln::compile_training(&model, &training, options)?);
-            let settings = kiln::tune::Settings { seconds, ..Default::default() };
-            let found = measure(&compile, &mut options, "train", &settings, records)?;
-            note!("{}", summary(&found.tuning));
+            measure_first(&compile, &mut options, "train", seconds, records)?;
         }
         let compiled = kiln::compile_training(&model, &training, &options).into_diagnostic()?;
         let trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;

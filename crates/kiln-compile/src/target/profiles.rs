@@ -32,15 +32,15 @@ const KIB: u32 = 1 << 10;
 
 /// Of two that fit an adapter's name, the one with the longer name counts.
 const PROFILES: &[Profile] = &[
-    nvidia("rtx-3060", "NVIDIA GeForce RTX 3060", "RTX 3060", [28, 128, 1777, 360]),
-    nvidia("rtx-3070", "NVIDIA GeForce RTX 3070", "RTX 3070", [46, 128, 1725, 448]),
-    nvidia("rtx-3090", "NVIDIA GeForce RTX 3090", "RTX 3090", [82, 128, 1695, 936]),
-    nvidia("rtx-4060", "NVIDIA GeForce RTX 4060", "RTX 4060", [24, 128, 2460, 272]),
-    nvidia("rtx-4070", "NVIDIA GeForce RTX 4070", "RTX 4070", [46, 128, 2475, 504]),
-    nvidia("rtx-4090", "NVIDIA GeForce RTX 4090", "RTX 4090", [128, 128, 2520, 1008]),
-    nvidia("rtx-5070", "NVIDIA GeForce RTX 5070", "RTX 5070", [48, 128, 2512, 672]),
-    nvidia("a100", "NVIDIA A100", "A100", [108, 64, 1410, 1555]),
-    nvidia("h200", "NVIDIA H200", "H200", [132, 128, 1980, 4800]),
+    gpu("rtx-3060", "NVIDIA GeForce RTX 3060", "RTX 3060", [28, 128, 1777, 360]).of_nvidia(),
+    gpu("rtx-3070", "NVIDIA GeForce RTX 3070", "RTX 3070", [46, 128, 1725, 448]).of_nvidia(),
+    gpu("rtx-3090", "NVIDIA GeForce RTX 3090", "RTX 3090", [82, 128, 1695, 936]).of_nvidia(),
+    gpu("rtx-4060", "NVIDIA GeForce RTX 4060", "RTX 4060", [24, 128, 2460, 272]).of_nvidia(),
+    gpu("rtx-4070", "NVIDIA GeForce RTX 4070", "RTX 4070", [46, 128, 2475, 504]).of_nvidia(),
+    gpu("rtx-4090", "NVIDIA GeForce RTX 4090", "RTX 4090", [128, 128, 2520, 1008]).of_nvidia(),
+    gpu("rtx-5070", "NVIDIA GeForce RTX 5070", "RTX 5070", [48, 128, 2512, 672]).of_nvidia(),
+    gpu("a100", "NVIDIA A100", "A100", [108, 64, 1410, 1555]).of_nvidia(),
+    gpu("h200", "NVIDIA H200", "H200", [132, 128, 1980, 4800]).of_nvidia(),
     gpu("rx-6600", "AMD Radeon RX 6600", "RX 6600", [28, 64, 2491, 224]),
     gpu("rx-6800", "AMD Radeon RX 6800", "RX 6800", [60, 64, 2105, 512]),
     gpu("rx-7900-xtx", "AMD Radeon RX 7900 XTX", "RX 7900 XTX", [96, 64, 2500, 960]),
@@ -50,8 +50,8 @@ const PROFILES: &[Profile] = &[
     gpu("apple-m2", "Apple M2", "Apple M2", [10, 128, 1398, 100]),
     gpu("apple-m2-max", "Apple M2 Max, 38 cores", "Apple M2 Max", [38, 128, 1398, 400]),
     gpu("apple-m4-max", "Apple M4 Max, 40 cores", "Apple M4 Max", [40, 128, 1578, 546]),
-    mobile("adreno-740", "Qualcomm Adreno 740", "Adreno (TM) 740", [6, 256, 680, 67]),
-    mobile("mali-g710", "Arm Mali-G710, 10 cores", "Mali-G710", [10, 64, 850, 51]),
+    gpu("adreno-740", "Qualcomm Adreno 740", "Adreno (TM) 740", [6, 256, 680, 67]).mobile(),
+    gpu("mali-g710", "Arm Mali-G710, 10 cores", "Mali-G710", [10, 64, 850, 51]).mobile(),
 ];
 
 const fn gpu(
@@ -72,27 +72,15 @@ const fn gpu(
     }
 }
 
-const fn nvidia(
-    name: &'static str,
-    description: &'static str,
-    adapter: &'static str,
-    speed: [u32; 4],
-) -> Profile {
-    let gpu = gpu(name, description, adapter, speed);
-    Profile { subgroup_size: Some(32), workgroup_memory: 48 * KIB, ..gpu }
-}
-
-const fn mobile(
-    name: &'static str,
-    description: &'static str,
-    adapter: &'static str,
-    speed: [u32; 4],
-) -> Profile {
-    let gpu = gpu(name, description, adapter, speed);
-    Profile { launch: 20_000, own_workgroup_memory: false, ..gpu }
-}
-
 impl Profile {
+    const fn of_nvidia(self) -> Self {
+        Self { subgroup_size: Some(32), workgroup_memory: 48 * KIB, ..self }
+    }
+
+    const fn mobile(self) -> Self {
+        Self { launch: 20_000, own_workgroup_memory: false, ..self }
+    }
+
     fn target(&self) -> Target {
         let limits = Target {
             subgroup_size: self.subgroup_size,

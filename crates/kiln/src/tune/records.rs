@@ -150,7 +150,8 @@ impl RecordFile {
         }
     }
 
-    /// Adds measurements to a file, beside those that it has; another process that does the same loses nothing.
+    /// Adds measurements to a file, beside those that it has. Of two processes that do so at the same moment, the file is
+    /// that of the last one.
     pub fn add_to(path: &Path, device: &DeviceKey, tuning: &Tuning) -> Result<(), RecordError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
