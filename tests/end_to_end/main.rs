@@ -3,6 +3,7 @@
 mod bad_input;
 mod damage;
 mod detection;
+mod dispatches;
 mod fit;
 mod fixtures;
 mod forms;
