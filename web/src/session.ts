@@ -1,0 +1,544 @@
+/** A plan on a device, ready to run and to train. A run is one submission. */
+import { bind, bytesAt, paramsPlaces, prepare, schedule, shapeAt, shapeOf, shapeText, type Bound, type ParamsPlace } from "./binding.js";
+import { fail } from "./errors.js";
+import { exprText } from "./expr.js";
+import type { Loaded } from "./load.js";
+import { isPicture, PictureReader, type Picture } from "./pictures.js";
+import { ROLES, STORAGE_SIZES, type Metadata, type Plan, type PlanTensor, type Program } from "./plan.js";
+import { fromSafetensors, toSafetensors } from "./safetensors.js";
+import { dtypeOf, eachElement, fromDevice, product, strides, toDevice, type DType, type Numbers, type Tensor } from "./tensor.js";
+
+/** Part of a buffer of the device: dense elements as the plan stores them. */
+export interface DeviceTensor {
+  buffer: GPUBuffer;
+  offset?: number;
+  shape?: number[];
+}
+
+/** What can be given for an input. Without a shape, the one size that is open follows from the number of elements. */
+export type Input =
+  | number
+  | Numbers
+  | readonly number[]
+  | { data: Numbers | readonly number[]; shape: readonly number[] }
+  | GPUBuffer
+  | DeviceTensor
+  | Picture
+  | readonly Picture[];
+
+/** What can be given for the inputs of a program, by name; a model's only input may be called `input`. */
+export type Inputs = Record<string, Input>;
+
+/** How a program is run. */
+export interface RunOptions {
+  /** Its name; the plan's first program if absent. */
+  program?: string;
+  /** Outputs that are copied into buffers of the same device instead of being read back. */
+  into?: Record<string, GPUBuffer | DeviceTensor>;
+  /** Names of the outputs that are read back; all others if absent. */
+  outputs?: readonly string[];
+}
+
+/** What is known of an input or an output. */
+export interface Description {
+  name: string;
+  dtype: DType;
+  /** Sizes; those that are open as text, `N`. */
+  shape: (number | string)[];
+  /** What an input is for. */
+  role?: (typeof ROLES)[number];
+}
+
+/** What `evaluate` has found. */
+export interface Evaluation {
+  /** The mean loss. */
+  loss: number;
+  /** The share of right answers, where there are classes. */
+  accuracy?: number;
+  /** The best class of each sample, where there are classes. */
+  predicted?: Int32Array;
+}
+
+/** A program with everything of it on the device. */
+interface Ready {
+  params?: GPUBuffer;
+  places: ParamsPlace[];
+  size: number;
+  groups: GPUBindGroup[];
+  bound?: Bound;
+}
+
+/** Losses that are kept on the device until they are read. */
+const KEPT_LOSSES = 4096;
+/** Steps that are on their way at once: enough to keep a device busy, few enough for a page to stay responsive. */
+const IN_FLIGHT = 3;
+
+/** A plan on a device. It tells of the loss of its device by an event called `lost`. */
+export class Session extends EventTarget {
+  private staging: GPUBuffer[] = [];
+  private ready = new Map<Program, Ready>();
+  private pictures?: PictureReader;
+  private losses?: GPUBuffer;
+  private steps = 0;
+  private read = 0;
+  private flying: Promise<unknown>[] = [];
+  private kept?: Record<string, Tensor>;
+  private why?: "lost" | "disposed";
+
+  /** Called by `load`. */
+  constructor(private on: Loaded) {
+    super();
+    this.watch();
+  }
+
+  /** The device. */
+  get device(): GPUDevice {
+    return this.on.device;
+  }
+
+  /** The plan, without its weights. */
+  get plan(): Plan {
+    return this.on.plan;
+  }
+
+  /** The names of the programs. */
+  get programs(): string[] {
+    return this.plan.programs.map(({ name }) => name);
+  }
+
+  /** The inputs of the first program. */
+  get inputs(): Description[] {
+    return this.describe().inputs;
+  }
+
+  /** The outputs of the first program. */
+  get outputs(): Description[] {
+    return this.describe().outputs;
+  }
+
+  /** What the classes are called. */
+  get labels(): string[] {
+    return this.metadata?.classes.map(({ text }) => text) ?? [];
+  }
+
+  /** What is known of the model besides its weights. */
+  get metadata(): Metadata | undefined {
+    return this.plan.metadata;
+  }
+
+  /** What goes into a program, and what comes out. */
+  describe(program?: string): { inputs: Description[]; outputs: Description[] } {
+    const { inputs, roles, outputs } = this.program(program);
+    const describe = (name: string, index: number): Description => {
+      const tensor = this.plan.tensors[index]!;
+      const size = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
+      return { name, dtype: dtypeOf(tensor), shape: tensor.shape.map((dim) => size(exprText(dim, this.plan))) };
+    };
+    return {
+      inputs: inputs.map((index, i) => ({ ...describe(this.plan.tensors[index]!.name, index), role: ROLES[roles[i]!]! })),
+      outputs: outputs.map(({ name, tensor }) => describe(name, tensor)),
+    };
+  }
+
+  /** Runs a program and reads its outputs. Several runs may be on their way; they happen in the order of the calls. */
+  async run(inputs: Inputs, options: RunOptions = {}): Promise<Record<string, Tensor>> {
+    const program = this.program(options.program);
+    const into = options.into ?? {};
+    const wanted = options.outputs ?? program.outputs.map(({ name }) => name).filter((name) => !(name in into));
+    const outputs = wanted.map((name) => this.output(program, name));
+    const encoder = this.device.createCommandEncoder();
+    const { symbols } = this.encode(encoder, program, inputs);
+    for (const [name, place] of Object.entries(into)) {
+      const tensor = this.plan.tensors[this.output(program, name).tensor]!;
+      const { buffer, offset = 0 } = "buffer" in place ? place : { buffer: place };
+      const bytes = (bytesAt(this.plan, tensor, symbols) + 3) & ~3;
+      encoder.copyBufferToBuffer(this.on.buffers[tensor.place.buffer]!, tensor.place.offset, buffer, offset, bytes);
+    }
+    const sizes = outputs.flatMap(({ sizes }) => sizes.map(({ tensor }) => tensor));
+    const tensors = await this.take([...outputs.map(({ tensor }) => tensor), ...sizes], symbols, encoder);
+    let at = outputs.length;
+    return Object.fromEntries(
+      outputs.map(({ name, sizes }, i) => {
+        let tensor = tensors[i]!;
+        // Of what the data decide the size of, only the beginning is the result.
+        for (const { axis } of sizes) tensor = beginning(tensor, axis, Number(tensors[at++]!.data[0]));
+        return [name, tensor];
+      }),
+    );
+  }
+
+  /**
+   * One step of training; resolves when few enough steps are on their way for the next one. `input`, `target` and `lr` are
+   * given; momentum is 0.9 where it is not. A loss that is not finite leaves all states as they are.
+   */
+  async step(inputs: Inputs): Promise<void> {
+    const program = this.program("train");
+    const { device } = this;
+    const loss = this.plan.tensors[this.output(program, "loss").tensor]!.place;
+    const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.losses ??= device.createBuffer({ label: "losses", size: 4 * KEPT_LOSSES, usage });
+    const encoder = device.createCommandEncoder();
+    this.encode(encoder, program, inputs);
+    encoder.copyBufferToBuffer(this.on.buffers[loss.buffer]!, loss.offset, this.losses, 4 * (this.steps++ % KEPT_LOSSES), 4);
+    device.queue.submit([encoder.finish()]);
+    this.flying.push(device.queue.onSubmittedWorkDone());
+    if (this.flying.length > IN_FLIGHT) await this.flying.shift();
+    this.alive();
+  }
+
+  /** The losses of the steps since this was called last, up to the last 4,096. Reading them late costs no waiting. */
+  async lossesSince(): Promise<Float32Array> {
+    const from = Math.max(this.read, this.steps - KEPT_LOSSES);
+    this.read = this.steps;
+    if (!this.losses || from == this.read) return new Float32Array();
+    const all = new Float32Array(await this.bytes([[this.losses, 0, 4 * KEPT_LOSSES]]));
+    return Float32Array.from({ length: this.read - from }, (_, i) => all[(from + i) % KEPT_LOSSES]!);
+  }
+
+  /** Runs the program `evaluate` on any number of samples, in batches. */
+  async evaluate(inputs: Inputs): Promise<Evaluation> {
+    const program = this.program("evaluate");
+    const names = this.names(program, inputs);
+    const largest = this.plan.symbols.map(({ max }) => BigInt(max));
+    const parts = program.inputs.map((index, i) => {
+      const tensor = this.plan.tensors[index]!;
+      const given = inputs[names[i]!] as Numbers | { data: Numbers };
+      const data = "data" in given ? given.data : given;
+      const [most = 1, ...rest] = shapeAt(tensor, largest);
+      return { name: tensor.name, data, each: product(rest), most, target: ROLES[program.roles[i]!] == "target" };
+    });
+    const [{ data, each, most } = fail("input", "`evaluate` has no inputs")] = parts;
+    const count = Math.floor(data.length / each);
+    const outputs = program.outputs.map(({ name }) => name).filter((name) => /^(loss|loss_weight|predicted_classes)$/.test(name));
+    const predicted: number[] = [];
+    let [sum, weight, right, judged] = [0, 0, 0, 0];
+    for (let from = 0; from < count; from += most) {
+      const length = Math.min(most, count - from);
+      const cut = ({ data, each }: (typeof parts)[0]) => data.slice(from * each, (from + length) * each);
+      const batch = Object.fromEntries(parts.map((part) => [part.name, cut(part)]));
+      const found = await this.run(batch, { program: "evaluate", outputs });
+      const of = Number(found.loss_weight?.data[0] ?? length);
+      sum += Number(found.loss!.data[0]) * of;
+      weight += of;
+      const target = cut(parts.find(({ target }) => target)!);
+      found.predicted_classes?.data.forEach((said, i) => {
+        predicted.push(Number(said));
+        if (Number(target[i]) < 0) return;
+        judged++;
+        if (said == target[i]) right++;
+      });
+    }
+    const answers = judged ? { accuracy: right / judged, predicted: Int32Array.from(predicted) } : {};
+    return { loss: sum / weight, ...answers };
+  }
+
+  /** All that is kept from run to run: parameters, statistics, what the optimizer keeps, counters. */
+  async states(): Promise<Record<string, Tensor>> {
+    const tensors = await this.take(this.plan.states, []);
+    return Object.fromEntries(tensors.map((tensor, i) => [this.plan.tensors[this.plan.states[i]!]!.name, tensor]));
+  }
+
+  /** Sets states by name. Nothing is changed before all of them are known to fit. */
+  setStates(states: Record<string, Tensor>): void {
+    this.alive();
+    const { tensors } = this.plan;
+    const byName = new Map(this.plan.states.map((index) => [tensors[index]!.name, tensors[index]!]));
+    const writes = Object.entries(states).map(([name, { data, shape, dtype }]): [PlanTensor, Uint8Array] => {
+      const tensor = byName.get(name) ?? fail("input", `\`${name}\` is not a state of this plan`);
+      const wanted = shapeAt(tensor, []);
+      if (shape.join() != wanted.join() || dtype != dtypeOf(tensor)) {
+        fail("input", `\`${name}\` is ${dtype}[${shape}], but the plan has ${dtypeOf(tensor)}[${wanted}]`);
+      }
+      return [tensor, stored(tensor, wanted, toDevice(tensor, data))];
+    });
+    for (const [{ place }, bytes] of writes) this.write(place, bytes);
+  }
+
+  /** The states as the bytes of a safetensors file: PyTorch reads it, and `kiln eval --weights`. */
+  async save(metadata: Record<string, string> = {}): Promise<Uint8Array> {
+    return toSafetensors(await this.states(), metadata);
+  }
+
+  /** Sets the states that a safetensors file has; with `partly`, those it has not stay as they are. */
+  restoreFrom(bytes: Uint8Array, { partly = false } = {}): void {
+    const states = fromSafetensors(bytes);
+    const missing = this.plan.states.map((index) => this.plan.tensors[index]!.name).filter((name) => !(name in states));
+    if (missing.length && !partly) fail("input", `the file does not have \`${missing.join("`, `")}\``);
+    this.setStates(states);
+  }
+
+  /** Keeps the states in the page's memory, for [`Session.restore`]. */
+  async snapshot(): Promise<void> {
+    this.kept = await this.states();
+  }
+
+  /** Continues after the loss of the device: on another one, with the states of the last snapshot. */
+  async restore(options: { device?: GPUDevice } = {}): Promise<void> {
+    if (this.why == "disposed") this.alive();
+    this.free();
+    this.on = await this.on.again(options.device);
+    this.why = undefined;
+    if (this.kept) this.setStates(this.kept);
+    this.watch();
+  }
+
+  /** Frees everything that the session has on the device. */
+  dispose(): void {
+    if (this.why == "disposed") return;
+    this.why = "disposed";
+    this.free();
+    if (this.on.owned) this.device.destroy();
+  }
+
+  private free() {
+    for (const { params } of this.ready.values()) params?.destroy();
+    for (const buffer of [...this.on.buffers, ...this.staging, this.losses]) buffer?.destroy();
+    this.pictures?.dispose();
+    this.pictures = this.losses = undefined;
+    this.ready.clear();
+    this.staging = [];
+    this.flying = [];
+    this.read = this.steps;
+  }
+
+  private watch() {
+    const { device } = this;
+    device.lost.then(({ reason, message }) => {
+      if (this.why || device != this.device) return;
+      this.why = "lost";
+      this.dispatchEvent(Object.assign(new Event("lost"), { reason, message }));
+    });
+  }
+
+  private alive() {
+    if (this.why == "lost") fail("lost", "the device was lost; `session.restore()` continues on another one");
+    if (this.why) fail("disposed", "the session was disposed of");
+  }
+
+  private program(name?: string): Program {
+    const found = name === undefined ? this.plan.programs[0] : this.plan.programs.find((program) => program.name == name);
+    return found ?? fail("input", `the plan has no program \`${name}\`; it has ${this.programs.join(", ")}`);
+  }
+
+  private output({ outputs }: Program, name: string) {
+    const there = outputs.map(({ name }) => name).join(", ");
+    return outputs.find((output) => output.name == name) ?? fail("input", `there is no output \`${name}\`; there are ${there}`);
+  }
+
+  /** Under which name each input of a program was given. */
+  private names({ inputs, roles }: Program, given: Inputs): (string | undefined)[] {
+    const data = roles.filter((role) => ROLES[role] == "data").length;
+    const names = inputs.map((index, i) => {
+      const own = this.plan.tensors[index]!.name;
+      const role = ROLES[roles[i]!]!;
+      const others = role == "data" ? (data == 1 ? ["input"] : []) : role == "beta1" ? [role, "momentum"] : [role];
+      return [own, ...others].find((name) => name in given);
+    });
+    const unknown = Object.keys(given).find((name) => !names.includes(name));
+    if (unknown !== undefined) {
+      const there = inputs.map((index) => this.plan.tensors[index]!.name).join(", ");
+      fail("input", `there is no input \`${unknown}\`; there are ${there}`);
+    }
+    return names;
+  }
+
+  /** Sets the inputs of a program and records its dispatches. */
+  private encode(encoder: GPUCommandEncoder, program: Program, given: Inputs): Bound {
+    this.alive();
+    const { plan } = this;
+    const names = this.names(program, given);
+    const tensors = program.inputs.map((index) => plan.tensors[index]!);
+    const values = tensors.map((tensor, i) => {
+      const role = ROLES[program.roles[i]!]!;
+      const usual = role == "momentum" || role == "beta1" ? 0.9 : role == "update" ? 1 : undefined;
+      return normalized(
+        (names[i] === undefined ? usual : given[names[i]!]) ??
+          fail("input", `the input \`${tensor.name}\` is missing: ${dtypeOf(tensor)} of shape ${shapeText(plan, tensor)}`),
+      );
+    });
+    const shapes = values.map((value, i) => shapeGiven(plan, tensors[i]!, value));
+    const symbols = bind(plan, program, shapes);
+    // Everything is converted before anything is written: an error leaves the session as it was.
+    const bytes = values.map(({ data }, i) => data && toDevice(tensors[i]!, data));
+    const ready = this.prepared(program);
+    if (ready.bound?.symbols.join() != symbols.join()) {
+      ready.bound = prepare(plan, program, ready.places, ready.size, symbols);
+      if (ready.params) this.device.queue.writeBuffer(ready.params, 0, ready.bound.params);
+    }
+    values.forEach(({ data, pictures, on }, i) => {
+      const tensor = tensors[i]!;
+      const { place } = tensor;
+      if (data) this.write(place, bytes[i]!);
+      else if (pictures) {
+        this.pictures ??= new PictureReader(this.device);
+        const to = this.on.buffers[place.buffer]!;
+        pictures.forEach((picture, n) =>
+          this.pictures!.put(picture, n, tensor, shapes[i]!, this.metadata?.preprocessing, to),
+        );
+      } else {
+        const size = (bytesAt(plan, tensor, symbols) + 3) & ~3;
+        encoder.copyBufferToBuffer(on!.buffer, on!.offset ?? 0, this.on.buffers[place.buffer]!, place.offset, size);
+      }
+    });
+    this.dispatch(encoder, program, ready);
+    return ready.bound;
+  }
+
+  private dispatch(encoder: GPUCommandEncoder, program: Program, { bound, groups, places }: Ready) {
+    const pass = encoder.beginComputePass();
+    let current = -1;
+    for (const [n, step] of schedule(program, bound!.steps)) {
+      const { shader } = program.dispatches[n]!;
+      const [x, y, z] = bound!.workgroups[n] as [number, number, number];
+      if (!x || !y || !z) continue;
+      const kernel = this.on.kernels[shader]!;
+      if (shader != current) pass.setPipeline(kernel.pipeline);
+      current = shader;
+      pass.setBindGroup(0, groups[n]!, kernel.stepping ? [places[n]!.each * step] : []);
+      pass.dispatchWorkgroups(x, y, z);
+    }
+    pass.end();
+  }
+
+  private prepared(program: Program): Ready {
+    const found = this.ready.get(program);
+    if (found) return found;
+    const { device, plan } = this;
+    const [places, size] = paramsPlaces(plan, program);
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    const params = size ? device.createBuffer({ label: "parameters", size, usage }) : undefined;
+    const groups = program.dispatches.map(({ name, shader, bindings }, n) => {
+      const { paramsSize } = plan.shaders[shader]!;
+      const entries: GPUBindGroupEntry[] = bindings.map(({ buffer, offset, size }, i) => ({
+        binding: i + 1,
+        resource: { buffer: this.on.buffers[buffer]!, offset, size },
+      }));
+      if (paramsSize) entries.push({ binding: 0, resource: { buffer: params!, offset: places[n]!.at, size: paramsSize } });
+      return device.createBindGroup({ label: name, layout: this.on.kernels[shader]!.layout, entries });
+    });
+    const ready = { params, places, size, groups };
+    this.ready.set(program, ready);
+    return ready;
+  }
+
+  private write({ buffer, offset }: { buffer: number; offset: number }, bytes: Uint8Array) {
+    if (bytes.length & 3) {
+      // An odd number of 16-bit elements ends within a word, and words are what is written.
+      const words = new Uint8Array((bytes.length + 3) & ~3);
+      words.set(bytes);
+      bytes = words;
+    }
+    this.device.queue.writeBuffer(this.on.buffers[buffer]!, offset, bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  /** Submits what was recorded and reads tensors. */
+  private async take(indices: readonly number[], symbols: readonly bigint[], encoder?: GPUCommandEncoder): Promise<Tensor[]> {
+    const tensors = indices.map((index) => this.plan.tensors[index]!);
+    const sizes = tensors.map((tensor) => bytesAt(this.plan, tensor, symbols));
+    const parts = tensors.map(({ place }, i): Part => [this.on.buffers[place.buffer]!, place.offset, sizes[i]!]);
+    const bytes = await this.bytes(parts, encoder);
+    let at = 0;
+    return tensors.map((tensor, i) => {
+      const shape = shapeAt(tensor, symbols);
+      const part = bytes.slice(at, at + sizes[i]!);
+      at += (sizes[i]! + 3) & ~3;
+      return { dtype: dtypeOf(tensor), shape, data: fromDevice(tensor, dense(tensor, shape, part)) };
+    });
+  }
+
+  private async bytes(parts: Part[], encoder = this.device.createCommandEncoder()): Promise<ArrayBuffer> {
+    this.alive();
+    const { device } = this;
+    const size = parts.reduce((sum, [, , size]) => sum + ((size + 3) & ~3), 0);
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const free = this.staging.findIndex((buffer) => buffer.size >= size);
+    const staging =
+      free < 0 ? device.createBuffer({ label: "staging", size: Math.max(size, 4), usage }) : this.staging.splice(free, 1)[0]!;
+    let at = 0;
+    for (const [buffer, offset, size] of parts) {
+      const words = (size + 3) & ~3;
+      if (words) encoder.copyBufferToBuffer(buffer, offset, staging, at, words);
+      at += words;
+    }
+    device.queue.submit([encoder.finish()]);
+    try {
+      if (!size) await device.queue.onSubmittedWorkDone();
+      else await staging.mapAsync(GPUMapMode.READ, 0, size);
+    } catch (error) {
+      // The news of a loss may come behind this error.
+      if (device == this.device) await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+      this.alive();
+      fail("device", "the device cannot hand its memory over", error);
+    }
+    const bytes = size ? staging.getMappedRange(0, size).slice(0) : new ArrayBuffer();
+    if (size) staging.unmap();
+    if (device == this.device && !this.why) this.staging.push(staging);
+    else staging.destroy();
+    return bytes;
+  }
+}
+
+type Part = [buffer: GPUBuffer, offset: number, size: number];
+
+/** Any way of giving an input, told apart. */
+interface Given {
+  data?: Numbers | readonly number[];
+  shape?: readonly number[];
+  pictures?: readonly Picture[];
+  on?: DeviceTensor;
+}
+
+function normalized(value: Input): Given {
+  if (typeof value == "number") return { data: [value] };
+  if (isPicture(value)) return { pictures: [value] };
+  if (Array.isArray(value)) return isPicture(value[0]) ? { pictures: value } : { data: value };
+  if (ArrayBuffer.isView(value)) return { data: value as Numbers };
+  if (value instanceof GPUBuffer) return { on: { buffer: value } };
+  if ("buffer" in value) return { on: value as DeviceTensor, shape: (value as DeviceTensor).shape };
+  if ("data" in value) return value as Given;
+  return fail("input", "an input is an array of numbers, `{ data, shape }`, a picture, or a buffer of the device");
+}
+
+function shapeGiven(plan: Plan, tensor: PlanTensor, { data, shape, pictures, on }: Given): readonly number[] {
+  if (data) {
+    if (shape && product(shape) != data.length) fail("input", `${data.length} elements for \`${tensor.name}\` of shape [${shape}]`);
+    return shape ?? shapeOf(plan, tensor, data.length);
+  }
+  if (shape) return shape;
+  const each = product(tensor.shape.slice(1).map((dim) => Number(exprText(dim, plan))));
+  if (pictures) {
+    return Number.isNaN(each)
+      ? fail("input", `pictures for \`${tensor.name}\` of shape ${shapeText(plan, tensor)}: its sizes are open`)
+      : [pictures.length, ...tensor.shape.slice(1).map((dim) => Number(exprText(dim, plan)))];
+  }
+  return shapeOf(plan, tensor, (on!.buffer.size - (on!.offset ?? 0)) / STORAGE_SIZES[tensor.storage]!);
+}
+
+/** From the order of memory to dense order. */
+function dense(tensor: PlanTensor, shape: number[], bytes: ArrayBuffer): ArrayBuffer {
+  if (tensor.lanes == 1 && tensor.order.every((axis, i) => axis == i)) return bytes;
+  const words = STORAGE_SIZES[tensor.storage] == 2 ? Uint16Array : Uint32Array;
+  const from = new words(bytes);
+  const to = new words(product(shape));
+  eachElement(tensor, shape, (dense, stored) => (to[dense] = from[stored]!));
+  return to.buffer;
+}
+
+/** From dense order to that of memory. */
+function stored(tensor: PlanTensor, shape: number[], bytes: Uint8Array): Uint8Array {
+  const [, count] = strides(tensor, shape);
+  const words = STORAGE_SIZES[tensor.storage] == 2 ? Uint16Array : Uint32Array;
+  const from = new words(bytes.slice().buffer);
+  const to = new words(count);
+  eachElement(tensor, shape, (dense, stored) => (to[stored] = from[dense]!));
+  return new Uint8Array(to.buffer);
+}
+
+/** No more than the first `length` elements along an axis. */
+function beginning({ dtype, shape, data }: Tensor, axis: number, length: number): Tensor {
+  const size = shape[axis]!;
+  if (length >= size) return { dtype, shape, data };
+  const after = product(shape.slice(axis + 1));
+  const kept = (data as Float32Array).filter((_, i) => Math.floor(i / after) % size < length);
+  return { dtype, shape: shape.map((n, i) => (i == axis ? length : n)), data: kept };
+}
