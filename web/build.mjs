@@ -1,47 +1,71 @@
-// Builds dist/kiln.js (minified) and the types. With --check: whether what is checked in is what is built from the source, and
-// whether it is small enough.
+// Builds dist/: kiln.js, and the parts of it that are loaded when a plan needs them. With --check: whether what is checked in is
+// what is built from the source, and whether it is small enough.
 import { build } from "esbuild";
-import { readFileSync, writeFileSync, mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-/** Bytes of the package, minified and gzipped: a page with it is there at once. */
+/** Bytes of each part, minified and gzipped. */
 const LARGEST = 10 * 1024;
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+/** The parts with the modules that are in them; whatever else a part imports is in `kiln.js`. */
+const PARTS = {
+  kiln: null,
+  reader: ["check", "crc32", "file", "guards", "protobuf", "requirements", "schema", "wgsl"],
+  pictures: [],
+  training: ["crc32", "safetensors", "storage"],
+};
 
-async function bundle(contents) {
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const name = (path) => basename(path).replace(/\.js$/, "");
+
+/** Keeps imports between parts as they are. */
+const apart = (part) => ({
+  name: "parts",
+  setup(build) {
+    build.onResolve({ filter: /^\.\// }, ({ path, kind }) => {
+      if (kind === "dynamic-import") return { path: `./${name(path)}.js`, external: true };
+      const own = PARTS[part];
+      if (own && !own.includes(name(path)) && name(path) !== part) return { path: "./kiln.js", external: true };
+    });
+  },
+});
+
+async function bundle(part) {
+  const contents = part === "kiln" ? 'export * from "./index.js"; export * from "./internals.js";' : `export * from "./${part}.js";`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: at("src"), loader: "ts" },
     bundle: true,
     format: "esm",
     target: "es2022",
     minify: true,
-    mangleProps: /^_/,
     write: false,
     logLevel: "error",
-    banner: { js: "/* Kiln's player; MIT OR Apache-2.0 */" },
+    banner: { js: "/* Kiln, MIT OR Apache-2.0 */" },
+    plugins: [apart(part)],
   });
   return outputFiles[0].contents;
 }
 
-const bytes = await bundle('export * from "./index.js";');
-const gzipped = (contents) => gzipSync(contents, { level: 9 }).length;
-const size = gzipped(bytes);
-console.log(`kiln.js: ${bytes.length} bytes, ${size} gzipped (at most ${LARGEST})`);
-const part = gzipped(await bundle('export { load } from "./index.js";'));
-console.log(`load alone: ${part} gzipped`);
-if (process.argv.includes("--check")) {
-  const there = readFileSync(at("dist/kiln.js"));
-  if (!there.equals(bytes)) {
-    console.error("dist/kiln.js is not what the source builds: `npm run build` writes it");
-    process.exit(1);
+const checks = process.argv.includes("--check");
+let [wrong, sum] = [false, 0];
+mkdirSync(at("dist"), { recursive: true });
+for (const part of Object.keys(PARTS)) {
+  const bytes = await bundle(part);
+  const size = gzipSync(bytes, { level: 9 }).length;
+  sum += size;
+  console.log(`${part}.js: ${bytes.length} bytes, ${size} gzipped (at most ${LARGEST})`);
+  if (size > LARGEST) {
+    console.error(`${part}.js has become too large`);
+    wrong = true;
   }
-} else {
-  mkdirSync(at("dist"), { recursive: true });
-  writeFileSync(at("dist/kiln.js"), bytes);
+  const path = at(`dist/${part}.js`);
+  if (!checks) writeFileSync(path, bytes);
+  else if (!readFileSync(path).equals(bytes)) {
+    console.error(`${path} is not what the source builds: \`npm run build\` writes it`);
+    wrong = true;
+  }
 }
-if (size > LARGEST) {
-  console.error("the package has become too large");
-  process.exit(1);
-}
+console.log(`all: ${sum} gzipped`);
+process.exit(wrong ? 1 : 0);

@@ -1,13 +1,11 @@
 /** What follows from the sizes of a run: values of symbols, workgroups, steps, the bytes of all parameters. */
 import { fail } from "./errors.js";
-import { evaluate, exprText, guardText, holds, mentions } from "./expr.js";
-import { STORAGE_SIZES, type Dispatch, type Expr, type Plan, type PlanTensor, type Program } from "./plan.js";
+import { evaluate, exprText, holds, mentions } from "./expr.js";
+import { STORAGE_SIZES, type Dispatch, type Expr, type Guard, type Plan, type PlanTensor, type Program } from "./plan.js";
 import { strides } from "./tensor.js";
 
 const PARAMS_ALIGN = 256;
 const MAX_WORKGROUPS = 2n ** 30n;
-/** How far values that fit are looked for. */
-const MOST_STEPS = 4096n;
 
 /** Where the parameters of a dispatch are: first byte, bytes from step to step, room for steps. */
 export interface ParamsPlace {
@@ -36,7 +34,8 @@ export function shapeText(plan: Plan, tensor: PlanTensor): string {
   return `[${tensor.shape.map((dim) => exprText(dim, plan)).join(", ")}]${most && ` (${most})`}`;
 }
 
-const valuesText = (plan: Plan, values: readonly bigint[]) =>
+/** `N = 3, H = 5` */
+export const valuesText = (plan: Plan, values: readonly bigint[]) =>
   plan.symbols.map(({ name }, i) => `${name} = ${values[i]}`).join(", ") || "fixed sizes";
 
 /** The only symbol of `a*S + b`, if the expression is of this form. */
@@ -79,7 +78,12 @@ export function shapeOf(plan: Plan, tensor: PlanTensor, count: number): number[]
 }
 
 /** The values of all symbols. One that is in no input gets its maximum. */
-export function bind(plan: Plan, program: Program, shapes: readonly (readonly number[])[]): bigint[] {
+export function bind(
+  plan: Plan,
+  program: Program,
+  shapes: readonly (readonly number[])[],
+  explain: (plan: Plan, program: Program, guard: Guard, values: readonly bigint[]) => never,
+): bigint[] {
   const bound: (bigint | undefined)[] = plan.symbols.map(() => undefined);
   const inputs = program.inputs.map((index) => plan.tensors[index]!);
   const wrong = (tensor: PlanTensor, shape: readonly number[]) =>
@@ -112,34 +116,9 @@ export function bind(plan: Plan, program: Program, shapes: readonly (readonly nu
   inputs.forEach((tensor, i) => {
     if (shapeAt(tensor, values).join() != shapes[i]!.join()) wrong(tensor, shapes[i]!);
   });
-  checkGuards(plan, program, values);
+  const guard = program.guards.find((guard) => !holds(guard, values));
+  if (guard) explain(plan, program, guard, values);
   return values;
-}
-
-/** What the compiler assumed of sizes has to be so. */
-function checkGuards(plan: Plan, { guards }: Program, values: readonly bigint[]) {
-  const guard = guards.find((guard) => !holds(guard, values));
-  if (!guard) return;
-  let hint = "";
-  plan.symbols.forEach(({ name, max }, i) => {
-    if (hint || !(mentions(guard.left, i) || mentions(guard.right, i))) return;
-    const here = guards.filter(({ left, right }) => mentions(left, i) || mentions(right, i));
-    const fits = (value: bigint) => {
-      const others = values.map((other, n) => (n == i ? value : other));
-      return value > 0n && value <= max && here.every((guard) => holds(guard, others));
-    };
-    const found: bigint[] = [];
-    for (const by of [-1n, 1n]) {
-      for (let n = 1n; n <= MOST_STEPS; n++) {
-        if (fits(values[i]! + by * n)) {
-          found.push(values[i]! + by * n);
-          break;
-        }
-      }
-    }
-    if (found.length) hint = `; ${name} = ${found.join(" and ")} would fit`;
-  });
-  fail("input", `\`${guard.node}\` needs ${guardText(guard, plan)}, but ${valuesText(plan, values)}${hint}`);
 }
 
 /** Bytes a tensor takes; an error if it does not fit its place. */

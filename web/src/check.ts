@@ -1,8 +1,8 @@
 /** Whether a plan can be run at all, by the same rules and limits as in `kiln-plan/src/check.rs`. */
+import { GUARANTEED } from "./device.js";
 import { fail } from "./errors.js";
 import { evaluate, mentions } from "./expr.js";
 import {
-  BufferKind,
   DTYPES,
   ROLES,
   STORAGES,
@@ -17,6 +17,9 @@ import {
 } from "./plan.js";
 import { checkExpanded, FREE, measure } from "./wgsl.js";
 
+/** Kinds of buffers. */
+const [WEIGHTS, STATE, ARENA] = [1, 2, 3];
+
 const MAX_SYMBOLS = 32;
 const MAX_DIMENSIONS = 32;
 const MAX_EXPR_DEPTH = 16;
@@ -25,9 +28,6 @@ const MAX_BINDINGS = 1 << 10;
 const MAX_PARAMS = 256 * 2 ** 20;
 const MAX_WORKGROUPS = 2 ** 30;
 const MAX_REPLAYED = 1 << 22;
-
-/** What WebGPU has everywhere. */
-export const GUARANTEED = { binding: 128 * 2 ** 20, buffer: 256 * 2 ** 20, buffers: 8 };
 
 /** Types in memory that fit a type of the host, as places in [`STORAGES`]. */
 const FITS: Record<string, number[]> = { f32: [1], f16: [1, 6], f64: [5], i64: [2, 3, 4] };
@@ -102,7 +102,7 @@ class Checker {
     this.at = "the states";
     for (const index of p.states) {
       const tensor = this.index("tensor", p.tensors, index);
-      if (this.range(tensor.place).kind != BufferKind.State) this.fail(`\`${tensor.name}\` is not in a buffer for states`);
+      if (this.range(tensor.place).kind != STATE) this.fail(`\`${tensor.name}\` is not in a buffer for states`);
     }
     this.unique("states", p.states.map((index) => p.tensors[index]!.name));
     this.segments();
@@ -260,7 +260,7 @@ class Checker {
     data.forEach((segment, i) => {
       this.at = `segment ${i}`;
       const { kind, name } = this.range(segment);
-      if (kind == BufferKind.Arena) this.fail(`data for buffer \`${name}\`, an arena`);
+      if (kind == ARENA) this.fail(`data for buffer \`${name}\`, an arena`);
     });
     const sorted = data.map((segment, i) => ({ ...segment, i }));
     sorted.sort((a, b) => a.buffer - b.buffer || a.offset - b.offset || a.size - b.size);
@@ -356,7 +356,7 @@ class Checker {
       this.at = `${what}, binding ${i}`;
       const buffer = this.range(range);
       const writes = access[i]!;
-      if (buffer.kind == BufferKind.Weights && writes == 2) {
+      if (buffer.kind == WEIGHTS && writes == 2) {
         this.fail(`writes buffer \`${buffer.name}\`, which holds weights: they are only read`);
       }
       const asks = this.p.requirements.maxStorageBufferBindingSize;

@@ -65,7 +65,3 @@ export function holds({ left, relation, right }: Guard, symbols: readonly bigint
   const [a, b] = [evaluate(left, symbols), evaluate(right, symbols)];
   return relation == 1 ? a == b : relation == 2 ? a != b : a >= b;
 }
-
-/** The condition with the names of the symbols. */
-export const guardText = ({ left, relation, right }: Guard, plan: Plan): string =>
-  `${exprText(left, plan)} ${["", "==", "!=", ">="][relation]} ${exprText(right, plan)}`;

@@ -2,7 +2,8 @@
 import { check } from "./check.js";
 import { crc32 } from "./crc32.js";
 import { fail } from "./errors.js";
-import { decodePlan, type Plan, type Segment } from "./plan.js";
+import type { Plan, Segment } from "./plan.js";
+import { decodePlan } from "./schema.js";
 
 const MAGIC = "KILNPLAN";
 const VERSION = 5;
@@ -116,14 +117,4 @@ export async function open(source: Source, progress?: Progress): Promise<Opened>
     await pieces.end();
   };
   return { plan, segments };
-}
-
-/** A source of bytes that are there. */
-export function sourceOf(bytes: Uint8Array): Source {
-  let rest: Uint8Array | undefined = bytes;
-  return async () => {
-    const piece = rest;
-    rest = undefined;
-    return piece;
-  };
 }

@@ -3,8 +3,6 @@ export { KilnError, type ErrorCode } from "./errors.js";
 export { load, type LoadOptions, type PlanSource } from "./load.js";
 export type { Picture } from "./pictures.js";
 export type { Metadata, Plan, Preprocessing } from "./plan.js";
-export { fromSafetensors, toSafetensors } from "./safetensors.js";
 export { Session, type Description, type DeviceTensor, type Evaluation, type Input, type Inputs, type RunOptions } from "./session.js";
-export { readFile, removeFile, writeFile } from "./storage.js";
 export type { DType, Numbers, Tensor } from "./tensor.js";
 export { top, type Scored } from "./top.js";

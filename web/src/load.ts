@@ -1,8 +1,8 @@
 /** Loading: the file is checked and its weights are uploaded as it arrives, while kernels are compiled. */
 import { stepping } from "./binding.js";
-import { checkDevice, requestAdapter, requestDevice } from "./device.js";
+import { requestAdapter, requestDevice } from "./device.js";
 import { fail, KilnError } from "./errors.js";
-import { open, sourceOf, type Source } from "./file.js";
+import type { Source } from "./file.js";
 import type { Plan } from "./plan.js";
 import { Session } from "./session.js";
 
@@ -36,6 +36,11 @@ export interface Loaded {
   owned: boolean;
   buffers: GPUBuffer[];
   kernels: Kernel[];
+  reader: typeof import("./reader.js");
+  /** There if the plan trains. */
+  training?: typeof import("./training.js");
+  /** There if the plan says how pictures become numbers. */
+  pictures?: typeof import("./pictures.js");
   /** The same once more, on another device. */
   again: (device?: GPUDevice) => Promise<Loaded>;
 }
@@ -85,6 +90,16 @@ async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {
   }
 }
 
+/** A source of bytes that are there. */
+function sourceOf(bytes: Uint8Array): Source {
+  let rest: Uint8Array | undefined = bytes;
+  return async () => {
+    const piece = rest;
+    rest = undefined;
+    return piece;
+  };
+}
+
 async function cached(url: string | URL): Promise<{ cache: Cache; response: Response } | undefined> {
   const cache = await caches.open(CACHE);
   const response = await cache.match(url);
@@ -109,10 +124,12 @@ async function place(source: Source & { cancel?: () => void }, from: PlanSource,
   let device: GPUDevice | undefined;
   try {
     signal?.throwIfAborted();
+    const reading = import("./reader.js");
     // The adapter is looked for while the header comes.
     const looked = options.device ? undefined : requestAdapter();
     looked?.catch(() => {});
-    const file = await open(
+    const reader = await reading;
+    const file = await reader.open(
       async () => {
         signal?.throwIfAborted();
         return source();
@@ -120,8 +137,16 @@ async function place(source: Source & { cancel?: () => void }, from: PlanSource,
       onProgress && ((loaded, total) => onProgress({ loaded, total })),
     );
     const { plan } = file;
-    if (options.device) checkDevice(plan, options.device, options.device.adapterInfo);
-    device = options.device ?? (await requestDevice(plan, (await looked)!));
+    const adapter = await looked;
+    reader.checkDevice(plan, options.device ?? adapter!, options.device?.adapterInfo ?? adapter?.info);
+    // What only some plans need comes while their weights do.
+    const trains = plan.programs.some(({ name }) => name == "train" || name == "evaluate");
+    const parts = Promise.all([
+      trains ? import("./training.js") : undefined,
+      plan.metadata?.preprocessing?.pictures ? import("./pictures.js") : undefined,
+    ]);
+    parts.catch(() => {});
+    device = options.device ?? (await requestDevice(plan, adapter!));
     signal?.throwIfAborted();
     for (const filter of ["validation", "out-of-memory"] as const) device.pushErrorScope(filter);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -137,9 +162,10 @@ async function place(source: Source & { cancel?: () => void }, from: PlanSource,
       queue.writeBuffer(buffers[buffer]!, offset, bytes as Uint8Array<ArrayBuffer>),
     );
     const kernels = await compiling;
+    const [training, pictures] = await parts;
     signal?.throwIfAborted();
     const again = (other?: GPUDevice) => loaded(from, { ...options, device: other, signal: undefined });
-    return { plan, device, owned: !options.device, buffers, kernels, again };
+    return { plan, device, owned: !options.device, buffers, kernels, reader, training, pictures, again };
   } catch (error) {
     source.cancel?.();
     for (const buffer of buffers) buffer.destroy();

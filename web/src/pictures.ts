@@ -23,10 +23,6 @@ const is = (value: unknown, ...names: string[]) =>
   });
 const isFrame = (value: unknown) => is(value, "HTMLVideoElement", "VideoFrame");
 
-/** Whether something is a picture. */
-export const isPicture = (value: unknown): value is Picture =>
-  isFrame(value) || is(value, "ImageData", "ImageBitmap", "HTMLImageElement", "HTMLCanvasElement", "OffscreenCanvas");
-
 function sizeOf(picture: any): [number, number] {
   const width = picture.videoWidth ?? picture.displayWidth ?? picture.naturalWidth ?? picture.width;
   const height = picture.videoHeight ?? picture.displayHeight ?? picture.naturalHeight ?? picture.height;
@@ -91,10 +87,7 @@ export class PictureReader {
     const pictures = how?.pictures;
     const [, channels, height, width] = shape as readonly [number, number, number, number];
     if (!how || !pictures || shape.length != 4 || dtypeOf(tensor) != "f32" || STORAGES[tensor.storage] != "f32") {
-      return fail(
-        "input",
-        `the plan does not say how \`${tensor.name}\` is made of pictures: give numbers, or compile with \`--mean\`, \`--std\`, \`--resize\``,
-      );
+      return fail("input", `\`${tensor.name}\` is not an input for pictures: give numbers`);
     }
     const [w, h] = sizeOf(picture);
     const [resized, shift] = placement(w, h, pictures.resize, pictures.crop);

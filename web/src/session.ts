@@ -3,10 +3,10 @@ import { bind, bytesAt, paramsPlaces, prepare, schedule, shapeAt, shapeOf, shape
 import { fail } from "./errors.js";
 import { exprText } from "./expr.js";
 import type { Loaded } from "./load.js";
-import { isPicture, PictureReader, type Picture } from "./pictures.js";
+import type { Picture, PictureReader } from "./pictures.js";
 import { ROLES, STORAGE_SIZES, type Metadata, type Plan, type PlanTensor, type Program } from "./plan.js";
-import { fromSafetensors, toSafetensors } from "./safetensors.js";
 import { dtypeOf, eachElement, fromDevice, product, strides, toDevice, type DType, type Numbers, type Tensor } from "./tensor.js";
+import type { Trainer } from "./training.js";
 
 /** Part of a buffer of the device: dense elements as the plan stores them. */
 export interface DeviceTensor {
@@ -68,25 +68,20 @@ interface Ready {
   bound?: Bound;
 }
 
-/** Losses that are kept on the device until they are read. */
-const KEPT_LOSSES = 4096;
-/** Steps that are on their way at once: enough to keep a device busy, few enough for a page to stay responsive. */
-const IN_FLIGHT = 3;
-
 /** A plan on a device. It tells of the loss of its device by an event called `lost`. */
 export class Session extends EventTarget {
   private staging: GPUBuffer[] = [];
   private ready = new Map<Program, Ready>();
   private pictures?: PictureReader;
-  private losses?: GPUBuffer;
-  private steps = 0;
-  private read = 0;
-  private flying: Promise<unknown>[] = [];
+  private training?: Trainer;
   private kept?: Record<string, Tensor>;
   private why?: "lost" | "disposed";
 
   /** Called by `load`. */
-  constructor(private on: Loaded) {
+  constructor(
+    /** @internal */
+    public on: Loaded,
+  ) {
     super();
     this.watch();
   }
@@ -172,64 +167,18 @@ export class Session extends EventTarget {
    * given; momentum is 0.9 where it is not. A loss that is not finite leaves all states as they are.
    */
   async step(inputs: Inputs): Promise<void> {
-    const program = this.program("train");
-    const { device } = this;
-    const loss = this.plan.tensors[this.output(program, "loss").tensor]!.place;
-    const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.losses ??= device.createBuffer({ label: "losses", size: 4 * KEPT_LOSSES, usage });
-    const encoder = device.createCommandEncoder();
-    this.encode(encoder, program, inputs);
-    encoder.copyBufferToBuffer(this.on.buffers[loss.buffer]!, loss.offset, this.losses, 4 * (this.steps++ % KEPT_LOSSES), 4);
-    device.queue.submit([encoder.finish()]);
-    this.flying.push(device.queue.onSubmittedWorkDone());
-    if (this.flying.length > IN_FLIGHT) await this.flying.shift();
+    await this.trainer().step(inputs);
     this.alive();
   }
 
   /** The losses of the steps since this was called last, up to the last 4,096. Reading them late costs no waiting. */
   async lossesSince(): Promise<Float32Array> {
-    const from = Math.max(this.read, this.steps - KEPT_LOSSES);
-    this.read = this.steps;
-    if (!this.losses || from == this.read) return new Float32Array();
-    const all = new Float32Array(await this.bytes([[this.losses, 0, 4 * KEPT_LOSSES]]));
-    return Float32Array.from({ length: this.read - from }, (_, i) => all[(from + i) % KEPT_LOSSES]!);
+    return this.trainer().lossesSince();
   }
 
   /** Runs the program `evaluate` on any number of samples, in batches. */
   async evaluate(inputs: Inputs): Promise<Evaluation> {
-    const program = this.program("evaluate");
-    const names = this.names(program, inputs);
-    const largest = this.plan.symbols.map(({ max }) => BigInt(max));
-    const parts = program.inputs.map((index, i) => {
-      const tensor = this.plan.tensors[index]!;
-      const given = inputs[names[i]!] as Numbers | { data: Numbers };
-      const data = "data" in given ? given.data : given;
-      const [most = 1, ...rest] = shapeAt(tensor, largest);
-      return { name: tensor.name, data, each: product(rest), most, target: ROLES[program.roles[i]!] == "target" };
-    });
-    const [{ data, each, most } = fail("input", "`evaluate` has no inputs")] = parts;
-    const count = Math.floor(data.length / each);
-    const outputs = program.outputs.map(({ name }) => name).filter((name) => /^(loss|loss_weight|predicted_classes)$/.test(name));
-    const predicted: number[] = [];
-    let [sum, weight, right, judged] = [0, 0, 0, 0];
-    for (let from = 0; from < count; from += most) {
-      const length = Math.min(most, count - from);
-      const cut = ({ data, each }: (typeof parts)[0]) => data.slice(from * each, (from + length) * each);
-      const batch = Object.fromEntries(parts.map((part) => [part.name, cut(part)]));
-      const found = await this.run(batch, { program: "evaluate", outputs });
-      const of = Number(found.loss_weight?.data[0] ?? length);
-      sum += Number(found.loss!.data[0]) * of;
-      weight += of;
-      const target = cut(parts.find(({ target }) => target)!);
-      found.predicted_classes?.data.forEach((said, i) => {
-        predicted.push(Number(said));
-        if (Number(target[i]) < 0) return;
-        judged++;
-        if (said == target[i]) right++;
-      });
-    }
-    const answers = judged ? { accuracy: right / judged, predicted: Int32Array.from(predicted) } : {};
-    return { loss: sum / weight, ...answers };
+    return this.trainer().evaluate(inputs);
   }
 
   /** All that is kept from run to run: parameters, statistics, what the optimizer keeps, counters. */
@@ -256,11 +205,13 @@ export class Session extends EventTarget {
 
   /** The states as the bytes of a safetensors file: PyTorch reads it, and `kiln eval --weights`. */
   async save(metadata: Record<string, string> = {}): Promise<Uint8Array> {
-    return toSafetensors(await this.states(), metadata);
+    const [{ toSafetensors }, states] = await Promise.all([import("./training.js"), this.states()]);
+    return toSafetensors(states, metadata);
   }
 
   /** Sets the states that a safetensors file has; with `partly`, those it has not stay as they are. */
-  restoreFrom(bytes: Uint8Array, { partly = false } = {}): void {
+  async restoreFrom(bytes: Uint8Array, { partly = false } = {}): Promise<void> {
+    const { fromSafetensors } = await import("./training.js");
     const states = fromSafetensors(bytes);
     const missing = this.plan.states.map((index) => this.plan.tensors[index]!.name).filter((name) => !(name in states));
     if (missing.length && !partly) fail("input", `the file does not have \`${missing.join("`, `")}\``);
@@ -292,13 +243,12 @@ export class Session extends EventTarget {
 
   private free() {
     for (const { params } of this.ready.values()) params?.destroy();
-    for (const buffer of [...this.on.buffers, ...this.staging, this.losses]) buffer?.destroy();
+    for (const buffer of [...this.on.buffers, ...this.staging]) buffer?.destroy();
     this.pictures?.dispose();
-    this.pictures = this.losses = undefined;
+    this.training?.dispose();
+    this.pictures = this.training = undefined;
     this.ready.clear();
     this.staging = [];
-    this.flying = [];
-    this.read = this.steps;
   }
 
   private watch() {
@@ -315,18 +265,28 @@ export class Session extends EventTarget {
     if (this.why) fail("disposed", "the session was disposed of");
   }
 
-  private program(name?: string): Program {
+  private trainer(): Trainer {
+    this.alive();
+    const { training } = this.on;
+    if (!training) fail("input", "this plan does not train: `kiln compile MODEL --train` makes one that does");
+    return (this.training ??= new training.Trainer(this));
+  }
+
+  /** @internal */
+  program(name?: string): Program {
     const found = name === undefined ? this.plan.programs[0] : this.plan.programs.find((program) => program.name == name);
     return found ?? fail("input", `the plan has no program \`${name}\`; it has ${this.programs.join(", ")}`);
   }
 
-  private output({ outputs }: Program, name: string) {
+  /** @internal */
+  output({ outputs }: Program, name: string) {
     const there = outputs.map(({ name }) => name).join(", ");
     return outputs.find((output) => output.name == name) ?? fail("input", `there is no output \`${name}\`; there are ${there}`);
   }
 
   /** Under which name each input of a program was given. */
-  private names({ inputs, roles }: Program, given: Inputs): (string | undefined)[] {
+  /** @internal */
+  names({ inputs, roles }: Program, given: Inputs): (string | undefined)[] {
     const data = roles.filter((role) => ROLES[role] == "data").length;
     const names = inputs.map((index, i) => {
       const own = this.plan.tensors[index]!.name;
@@ -342,8 +302,11 @@ export class Session extends EventTarget {
     return names;
   }
 
-  /** Sets the inputs of a program and records its dispatches. */
-  private encode(encoder: GPUCommandEncoder, program: Program, given: Inputs): Bound {
+  /**
+   * Sets the inputs of a program and records its dispatches.
+   * @internal
+   */
+  encode(encoder: GPUCommandEncoder, program: Program, given: Inputs): Bound {
     this.alive();
     const { plan } = this;
     const names = this.names(program, given);
@@ -357,7 +320,7 @@ export class Session extends EventTarget {
       );
     });
     const shapes = values.map((value, i) => shapeGiven(plan, tensors[i]!, value));
-    const symbols = bind(plan, program, shapes);
+    const symbols = bind(plan, program, shapes, this.on.reader.explain);
     // Everything is converted before anything is written: an error leaves the session as it was.
     const bytes = values.map(({ data }, i) => data && toDevice(tensors[i]!, data));
     const ready = this.prepared(program);
@@ -370,7 +333,14 @@ export class Session extends EventTarget {
       const { place } = tensor;
       if (data) this.write(place, bytes[i]!);
       else if (pictures) {
-        this.pictures ??= new PictureReader(this.device);
+        const { pictures: module } = this.on;
+        if (!module) {
+          return fail(
+            "input",
+            `the plan does not say how \`${tensor.name}\` is made of pictures: give numbers, or compile with \`--mean\`, \`--std\`, \`--resize\``,
+          );
+        }
+        this.pictures ??= new module.PictureReader(this.device);
         const to = this.on.buffers[place.buffer]!;
         pictures.forEach((picture, n) =>
           this.pictures!.put(picture, n, tensor, shapes[i]!, this.metadata?.preprocessing, to),
@@ -446,7 +416,8 @@ export class Session extends EventTarget {
     });
   }
 
-  private async bytes(parts: Part[], encoder = this.device.createCommandEncoder()): Promise<ArrayBuffer> {
+  /** @internal */
+  async bytes(parts: Part[], encoder = this.device.createCommandEncoder()): Promise<ArrayBuffer> {
     this.alive();
     const { device } = this;
     const size = parts.reduce((sum, [, , size]) => sum + ((size + 3) & ~3), 0);
@@ -490,11 +461,12 @@ interface Given {
 
 function normalized(value: Input): Given {
   if (typeof value == "number") return { data: [value] };
-  if (isPicture(value)) return { pictures: [value] };
-  if (Array.isArray(value)) return isPicture(value[0]) ? { pictures: value } : { data: value };
+  if (Array.isArray(value)) return typeof value[0] == "object" ? { pictures: value } : { data: value };
   if (ArrayBuffer.isView(value)) return { data: value as Numbers };
   if (value instanceof GPUBuffer) return { on: { buffer: value } };
   if ("buffer" in value) return { on: value as DeviceTensor, shape: (value as DeviceTensor).shape };
+  // What has a size is drawn.
+  if ("width" in value || "codedWidth" in value) return { pictures: [value as Picture] };
   if ("data" in value) return value as Given;
   return fail("input", "an input is an array of numbers, `{ data, shape }`, a picture, or a buffer of the device");
 }

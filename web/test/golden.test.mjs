@@ -5,8 +5,14 @@ import { join } from "node:path";
 import test from "node:test";
 import { load, root } from "./bundle.mjs";
 
-const { open, sourceOf } = await load("file");
+const { open } = await load("file");
 const { crc32 } = await load("crc32");
+
+/** All bytes in one piece. */
+const sourceOf = (bytes) => {
+  const pieces = [bytes];
+  return async () => pieces.shift();
+};
 
 const plans = join(root, "tests/plans");
 const verdicts = JSON.parse(readFileSync(join(plans, "verdicts.json"), "utf8"));
