@@ -71,7 +71,9 @@ async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {
     }
   }
   const { signal, integrity } = options;
-  const response = await fetch(from, { signal, integrity }).catch((error) => {
+  const ours = new AbortController();
+  const both = signal ? AbortSignal.any([signal, ours.signal]) : ours.signal;
+  const response = await fetch(from, { signal: both, integrity }).catch((error) => {
     if (signal?.aborted) throw signal.reason;
     return fail("network", `the plan ${from} cannot be fetched${integrity ? ", or is not the one that was meant" : ""}`, error);
   });
@@ -84,8 +86,10 @@ async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {
     await storing?.catch(() => {});
     return result;
   } catch (error) {
-    const forget = async () => (await caches.open(CACHE)).delete(from);
-    void storing?.then(forget, forget).catch(() => {});
+    // The rest is not wanted, nor what has been kept of it.
+    ours.abort();
+    await storing?.catch(() => {});
+    if (storing) await caches.open(CACHE).then((cache) => cache.delete(from)).catch(() => {});
     throw error;
   }
 }

@@ -106,11 +106,9 @@ export class PictureReader {
       words.setFloat32(64 + 4 * c, -mean / std, true);
     }
     device.queue.writeBuffer(this.params, 0, words.buffer);
-    const frame = isFrame(picture);
-    const source = frame
-      ? device.importExternalTexture({ source: picture as VideoFrame })
-      : this.copied(picture as Exclude<Picture, VideoFrame>, w, h).createView();
-    const pipeline = this.pipeline(frame);
+    const external = this.external(picture);
+    const source = external ?? this.copied(picture, w, h).createView();
+    const pipeline = this.pipeline(!!external);
     const { buffer, offset, size } = { buffer: to, ...{ offset: tensor.place.offset, size: tensor.place.size } };
     const bindGroup = device.createBindGroup({
       layout: pipeline.getBindGroupLayout(0),
@@ -129,6 +127,16 @@ export class PictureReader {
     device.queue.submit([encoder.finish()]);
   }
 
+  /** A frame of a video without a copy, where the device can: not every format can be had so. */
+  private external(picture: Picture): GPUExternalTexture | undefined {
+    if (!isFrame(picture)) return;
+    try {
+      return this.device.importExternalTexture({ source: picture as VideoFrame });
+    } catch {
+      return;
+    }
+  }
+
   private pipeline(frame: boolean): GPUComputePipeline {
     const [type, load] = frame
       ? ["texture_external", "textureLoad(picture, vec2i(x, y))"]
@@ -141,14 +149,23 @@ export class PictureReader {
     }));
   }
 
-  private copied(source: Exclude<Picture, VideoFrame>, width: number, height: number): GPUTexture {
+  private copied(source: Picture, width: number, height: number): GPUTexture {
     const { device } = this;
     if (this.texture?.width != width || this.texture.height != height) {
       this.texture?.destroy();
       const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.RENDER_ATTACHMENT;
       this.texture = device.createTexture({ label: "picture", size: [width, height], format: "rgba8unorm", usage });
     }
-    device.queue.copyExternalImageToTexture({ source }, { texture: this.texture, premultipliedAlpha: false }, [width, height]);
+    const to = { texture: this.texture, premultipliedAlpha: false };
+    try {
+      device.queue.copyExternalImageToTexture({ source }, to, [width, height]);
+    } catch (error) {
+      if (!isFrame(source)) throw error;
+      // A frame that the device cannot have is drawn first.
+      const canvas = new OffscreenCanvas(width, height);
+      canvas.getContext("2d")!.drawImage(source as VideoFrame, 0, 0);
+      device.queue.copyExternalImageToTexture({ source: canvas }, to, [width, height]);
+    }
     return this.texture;
   }
 }

@@ -181,10 +181,18 @@ export class Session extends EventTarget {
     return this.trainer().evaluate(inputs);
   }
 
-  /** All that is kept from run to run: parameters, statistics, what the optimizer keeps, counters. */
-  async states(): Promise<Record<string, Tensor>> {
-    const tensors = await this.take(this.plan.states, []);
-    return Object.fromEntries(tensors.map((tensor, i) => [this.plan.tensors[this.plan.states[i]!]!.name, tensor]));
+  /**
+   * All that is kept from run to run: parameters, statistics, what the optimizer keeps, counters. With `weights`, only what
+   * the program `inference` reads: the model's own state dict.
+   */
+  async states({ weights = false } = {}): Promise<Record<string, Tensor>> {
+    const { tensors, states } = this.plan;
+    const read = weights ? this.program("inference").dispatches.flatMap(({ bindings }) => bindings) : [];
+    const isRead = ({ place }: PlanTensor) =>
+      read.some(({ buffer, offset, size }) => buffer == place.buffer && offset < place.offset + place.size && place.offset < offset + size);
+    const wanted = states.filter((index) => !weights || isRead(tensors[index]!));
+    const found = await this.take(wanted, []);
+    return Object.fromEntries(found.map((tensor, i) => [tensors[wanted[i]!]!.name, tensor]));
   }
 
   /** Sets states by name. Nothing is changed before all of them are known to fit. */
@@ -203,10 +211,13 @@ export class Session extends EventTarget {
     for (const [{ place }, bytes] of writes) this.write(place, bytes);
   }
 
-  /** The states as the bytes of a safetensors file: PyTorch reads it, and `kiln eval --weights`. */
-  async save(metadata: Record<string, string> = {}): Promise<Uint8Array> {
-    const [{ toSafetensors }, states] = await Promise.all([import("./training.js"), this.states()]);
-    return toSafetensors(states, metadata);
+  /**
+   * The states as the bytes of a safetensors file. With `weights` it is the model's state dict: PyTorch reads it, and
+   * `kiln eval --weights`.
+   */
+  async save(options: { weights?: boolean; metadata?: Record<string, string> } = {}): Promise<Uint8Array> {
+    const [{ toSafetensors }, states] = await Promise.all([import("./training.js"), this.states(options)]);
+    return toSafetensors(states, options.metadata);
   }
 
   /** Sets the states that a safetensors file has; with `partly`, those it has not stay as they are. */
