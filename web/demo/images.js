@@ -6,24 +6,25 @@ export const describe = "What the network makes of a picture, computed in this p
 
 export async function show(session, settings, main) {
   const [input] = session.inputs;
-  const [output] = session.outputs;
   const [, channels, height, width] = input.shape;
   const before = element("canvas", { width, height, role: "img", "aria-label": "Before" });
-  const after = element("canvas", { width, height, role: "img", "aria-label": "After" });
+  // Whatever is a picture is shown.
+  const afters = session.outputs.filter(({ shape }) => shape.length === 4 && [1, 3].includes(shape[1]));
+  const canvases = afters.map(({ name }) => element("canvas", { width, height, role: "img", "aria-label": `After: ${name}` }));
   const time = element("p", { class: "soft" }, "Choose a picture.");
   async function take(file) {
     const bitmap = await createImageBitmap(file);
     before.getContext("2d").drawImage(bitmap, 0, 0, width, height);
     const began = performance.now();
     const asPicture = !!session.metadata?.preprocessing?.pictures;
-    const found = (await session.run({ [input.name]: asPicture ? bitmap : planes(bitmap, channels, width, height) }))[output.name];
+    const found = await session.run({ [input.name]: asPicture ? bitmap : planes(bitmap, channels, width, height) });
     time.textContent = `Computed in ${milliseconds(performance.now() - began)}.`;
-    paint(after, found);
+    afters.forEach(({ name }, i) => paint(canvases[i], found[name]));
   }
   const choose = element("input", { type: "file", accept: "image/*", onchange: () => choose.files[0] && take(choose.files[0]).catch(showError) });
   const figure = (canvas, caption) => element("figure", {}, canvas, element("figcaption", {}, caption));
   main.append(card("Picture", element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose)),
-    element("div", { class: "pair" }, figure(before, "Before"), figure(after, "After")), time));
+    element("div", { class: "pair" }, figure(before, "Before"), ...canvases.map((canvas, i) => figure(canvas, canvases.length > 1 ? afters[i].name : "After"))), time));
 }
 
 /** Paints values of [1, C, H, W]: as they are where they lie between 0 and 1, or 0 and 255, else from least to most. */
