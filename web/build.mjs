@@ -12,7 +12,7 @@ const LARGEST = 10 * 1024;
 /** The parts with the modules that are in them; whatever else a part imports is in `kiln.js`. */
 const PARTS = {
   kiln: null,
-  reader: ["check", "crc32", "file", "guards", "protobuf", "requirements", "schema", "wgsl"],
+  reader: ["check", "check-metadata", "crc32", "file", "guards", "protobuf", "requirements", "schema", "wgsl"],
   pictures: [],
   training: ["crc32", "safetensors", "storage"],
 };
@@ -33,7 +33,8 @@ const apart = (part) => ({
 });
 
 async function bundle(part) {
-  const contents = part === "kiln" ? 'export * from "./index.js"; export * from "./internals.js";' : `export * from "./${part}.js";`;
+  const contents =
+    part === "kiln" ? 'export * from "./index.js"; export * from "./internals.js";' : `export * from "./${part}.js";`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: at("src"), loader: "ts" },
     bundle: true,

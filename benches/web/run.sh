@@ -12,6 +12,8 @@ for model in "$folder"/*/model.onnx; do
     for target in swiftshader portable; do
         "$kiln" compile "$model" --target "$target" -o "${model%/*}/$target.kplan"
     done
+    # Without Winograd's algorithm, whose weights are larger, as `kiln export-web` makes plans.
+    "$kiln" compile "$model" --target swiftshader --precise -o "${model%/*}/precise.kplan"
 done
 "$kiln" compile ../../models/fastai.py:simple_cnn --input 1,28,28 --max N=64 --train sgd --target swiftshader -o "$folder/simple_cnn/train.kplan"
 npm install --no-fund --no-audit --no-package-lock --loglevel=error

@@ -25,8 +25,18 @@ export function lossChart() {
   const faint = svg("path", { class: "faint" });
   const line = svg("path", { class: "line" });
   const marks = svg("g", {});
-  const chart = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "The loss of each step" });
-  chart.append(svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }), marks, faint, line);
+  const chart = svg("svg", {
+    class: "chart",
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    role: "img",
+    "aria-label": "The loss of each step",
+  });
+  chart.append(
+    svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),
+    marks,
+    faint,
+    line,
+  );
   function draw(losses) {
     const finite = losses.filter((loss) => loss > 0 && Number.isFinite(loss));
     if (finite.length < 2) return;
@@ -50,17 +60,32 @@ export function lossChart() {
 
 /** How often each class (row) was taken for each (column). */
 export function confusion(counts, labels) {
-  const head = element("tr", {}, element("th", { scope: "col" }, ""), ...labels.map((label) => element("th", { scope: "col", title: label }, label)));
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col" }, ""),
+    ...labels.map((label) => element("th", { scope: "col", title: label }, label)),
+  );
   const rows = labels.map((label, row) => {
     const most = Math.max(1, ...counts[row]);
     const cells = counts[row].map((count, column) => {
       const share = Math.round((100 * count) / most);
       const colour = row === column ? "var(--good)" : "var(--accent)";
-      return element("td", { style: `background: color-mix(in srgb, ${colour} ${Math.round(share * 0.6)}%, transparent)` }, count ? String(count) : "");
+      return element(
+        "td",
+        { style: `background: color-mix(in srgb, ${colour} ${Math.round(share * 0.6)}%, transparent)` },
+        count ? String(count) : "",
+      );
     });
     return element("tr", {}, element("th", { scope: "row", title: label }, label), ...cells);
   });
-  return element("table", { class: "confusion" }, element("caption", { class: "soft" }, "Rows: what it is. Columns: what the network says."), element("thead", {}, head), element("tbody", {}, ...rows));
+  return element(
+    "table",
+    { class: "confusion" },
+    element("caption", { class: "soft" }, "Rows: what it is. Columns: what the network says."),
+    element("thead", {}, head),
+    element("tbody", {}, ...rows),
+  );
 }
 
 /** A sample as a picture. */

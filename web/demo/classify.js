@@ -23,10 +23,18 @@ export async function show(session, settings, main) {
       const found = await session.run({ [input.name]: given });
       const took = performance.now() - began;
       const best = top(found[output.name], session.labels);
-      scores.replaceChildren(...best.map(({ label, probability }) => {
-        const bar = element("i", { style: `width: ${(100 * probability).toFixed(1)}%` });
-        return element("li", {}, bar, element("span", {}, label), element("span", {}, `${(100 * probability).toFixed(1)} %`));
-      }));
+      scores.replaceChildren(
+        ...best.map(({ label, probability }) => {
+          const bar = element("i", { style: `width: ${(100 * probability).toFixed(1)}%` });
+          return element(
+            "li",
+            {},
+            bar,
+            element("span", {}, label),
+            element("span", {}, `${(100 * probability).toFixed(1)} %`),
+          );
+        }),
+      );
       time.textContent = `Answered in ${milliseconds(took)}.`;
       document.body.dataset.answer = best[0].label;
     } catch (error) {
@@ -41,7 +49,12 @@ export async function show(session, settings, main) {
   const preview = element("div", { class: "drop" }, "Drop a picture here");
   async function take(file) {
     const bitmap = await createImageBitmap(file);
-    const canvas = element("canvas", { width: bitmap.width, height: bitmap.height, role: "img", "aria-label": "The chosen picture" });
+    const canvas = element("canvas", {
+      width: bitmap.width,
+      height: bitmap.height,
+      role: "img",
+      "aria-label": "The chosen picture",
+    });
     canvas.getContext("2d").drawImage(bitmap, 0, 0);
     preview.replaceChildren(canvas);
     await answer(given(bitmap));
@@ -54,7 +67,11 @@ export async function show(session, settings, main) {
     const [file] = event.dataTransfer.files;
     if (file) take(file).catch(showError);
   });
-  const choose = element("input", { type: "file", accept: "image/*", onchange: () => choose.files[0] && take(choose.files[0]).catch(showError) });
+  const choose = element("input", {
+    type: "file",
+    accept: "image/*",
+    onchange: () => choose.files[0] && take(choose.files[0]).catch(showError),
+  });
   const camera = element("button", { type: "button", onclick: () => film().catch(showError) }, "Camera");
   let stream;
   async function film() {
@@ -75,11 +92,18 @@ export async function show(session, settings, main) {
       await new Promise(requestAnimationFrame);
     }
   }
-  const parts = [element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose), camera), preview];
+  const parts = [
+    element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose), camera),
+    preview,
+  ];
   if (channels === 1 && width === 28 && height === 28) {
     const digit = pad((pixels) => pixels && answer(normalized(pixels, session)));
     const clear = element("button", { type: "button", onclick: digit.clear }, "Clear");
-    parts.unshift(element("p", { class: "soft" }, "Draw a digit:"), digit.canvas, element("div", { class: "row" }, clear));
+    parts.unshift(
+      element("p", { class: "soft" }, "Draw a digit:"),
+      digit.canvas,
+      element("div", { class: "row" }, clear),
+    );
   }
   main.append(card("Picture", ...parts), card("Answer", scores, time));
 }
@@ -99,7 +123,10 @@ export function planes(picture, channels, width, height) {
   const plane = width * height;
   return Float32Array.from({ length: channels * plane }, (_, i) => {
     const at = 4 * (i % plane);
-    const value = channels === 1 ? 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2] : data[at + Math.floor(i / plane)];
+    const value =
+      channels === 1
+        ? 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]
+        : data[at + Math.floor(i / plane)];
     return value / 255;
   });
 }

@@ -20,11 +20,19 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /** A part of the page with a heading. */
-export const card = (title, ...children) => element("section", { class: "card" }, element("h2", {}, title), ...children);
+export const card = (title, ...children) =>
+  element("section", { class: "card" }, element("h2", {}, title), ...children);
 
 export function showError(error) {
   const text = error?.message ?? String(error);
-  main.prepend(element("section", { class: "card error", role: "alert" }, element("h2", {}, "This did not work"), element("p", {}, text)));
+  main.prepend(
+    element(
+      "section",
+      { class: "card error", role: "alert" },
+      element("h2", {}, "This did not work"),
+      element("p", {}, text),
+    ),
+  );
 }
 
 const size = (bytes) => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -35,7 +43,8 @@ function demoFor(session) {
   if (session.programs.includes("train")) return "./train.js";
   const [input, ...others] = session.inputs;
   const output = session.outputs[0];
-  const isPicture = !others.length && input?.dtype === "f32" && input.shape.length === 4 && [1, 3].includes(input.shape[1]);
+  const isPicture =
+    !others.length && input?.dtype === "f32" && input.shape.length === 4 && [1, 3].includes(input.shape[1]);
   const isFixed = isPicture && input.shape.slice(2).every(Number.isInteger);
   if (isFixed && output?.shape.length === 4 && [1, 3].includes(output.shape[1])) return "./images.js";
   if (isFixed && output?.shape.length === 2 && output.shape[1] > 1) return "./classify.js";
@@ -47,7 +56,8 @@ async function start() {
   const session = await load(new URL(settings.plan, location.href), {
     onProgress({ loaded, total }) {
       progress.value = loaded / total;
-      status.textContent = loaded < total ? `Loading the model: ${size(loaded)} of ${size(total)}` : "Compiling kernels …";
+      status.textContent =
+        loaded < total ? `Loading the model: ${size(loaded)} of ${size(total)}` : "Compiling kernels …";
     },
   });
   const took = performance.now() - began;

@@ -8,12 +8,16 @@ const SCALE = 10;
 /** A pad; `changed` is called with its pixels, from 0 to 1, when a line ends. */
 export function pad(changed) {
   const canvas = element("canvas", {
-    class: "pad", width: SIDE * SCALE, height: SIDE * SCALE, tabindex: 0, role: "img",
+    class: "pad",
+    width: SIDE * SCALE,
+    height: SIDE * SCALE,
+    tabindex: 0,
+    role: "img",
     "aria-label": "Draw a digit here. With the keyboard: arrow keys move, space draws, Escape clears.",
   });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   let last;
-  let pen = [SIDE * SCALE / 2, SIDE * SCALE / 4];
+  let pen = [(SIDE * SCALE) / 2, (SIDE * SCALE) / 4];
   const clear = () => {
     context.fillStyle = "#000";
     context.fillRect(0, 0, canvas.width, canvas.height);

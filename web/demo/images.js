@@ -10,7 +10,9 @@ export async function show(session, settings, main) {
   const before = element("canvas", { width, height, role: "img", "aria-label": "Before" });
   // Whatever is a picture is shown.
   const afters = session.outputs.filter(({ shape }) => shape.length === 4 && [1, 3].includes(shape[1]));
-  const canvases = afters.map(({ name }) => element("canvas", { width, height, role: "img", "aria-label": `After: ${name}` }));
+  const canvases = afters.map(({ name }) =>
+    element("canvas", { width, height, role: "img", "aria-label": `After: ${name}` }),
+  );
   const time = element("p", { class: "soft" }, "Choose a picture.");
   async function take(file) {
     const bitmap = await createImageBitmap(file);
@@ -21,10 +23,25 @@ export async function show(session, settings, main) {
     time.textContent = `Computed in ${milliseconds(performance.now() - began)}.`;
     afters.forEach(({ name }, i) => paint(canvases[i], found[name]));
   }
-  const choose = element("input", { type: "file", accept: "image/*", onchange: () => choose.files[0] && take(choose.files[0]).catch(showError) });
+  const choose = element("input", {
+    type: "file",
+    accept: "image/*",
+    onchange: () => choose.files[0] && take(choose.files[0]).catch(showError),
+  });
   const figure = (canvas, caption) => element("figure", {}, canvas, element("figcaption", {}, caption));
-  main.append(card("Picture", element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose)),
-    element("div", { class: "pair" }, figure(before, "Before"), ...canvases.map((canvas, i) => figure(canvas, canvases.length > 1 ? afters[i].name : "After"))), time));
+  main.append(
+    card(
+      "Picture",
+      element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose)),
+      element(
+        "div",
+        { class: "pair" },
+        figure(before, "Before"),
+        ...canvases.map((canvas, i) => figure(canvas, canvases.length > 1 ? afters[i].name : "After")),
+      ),
+      time,
+    ),
+  );
 }
 
 /** Paints values of [1, C, H, W]: as they are where they lie between 0 and 1, or 0 and 255, else from least to most. */
@@ -38,7 +55,8 @@ function paint(canvas, { shape, data }) {
   const image = new ImageData(width, height);
   const plane = width * height;
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = (255 * (data[(channels === 1 ? 0 : c) * plane + i] - least)) / (most - least);
+    for (let c = 0; c < 3; c++)
+      image.data[4 * i + c] = (255 * (data[(channels === 1 ? 0 : c) * plane + i] - least)) / (most - least);
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext("2d").putImageData(image, 0, 0);

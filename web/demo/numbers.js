@@ -25,6 +25,14 @@ export async function show(session, settings, main) {
     });
     result.textContent = `${lines.join("\n")}\n\n${milliseconds(took)}`;
   }
-  const button = element("button", { type: "button", class: "first", onclick: () => run().catch(showError) }, "Run with random numbers");
-  main.append(card("Inputs", list(session.inputs)), card("Outputs", list(session.outputs)), card("Try it", element("div", { class: "row" }, button), result));
+  const button = element(
+    "button",
+    { type: "button", class: "first", onclick: () => run().catch(showError) },
+    "Run with random numbers",
+  );
+  main.append(
+    card("Inputs", list(session.inputs)),
+    card("Outputs", list(session.outputs)),
+    card("Try it", element("div", { class: "row" }, button), result),
+  );
 }

@@ -56,11 +56,22 @@ const oneCycle = (time) => (time < 0.25 ? 0.1 + 3.6 * time : (1 + Math.cos((Math
 export async function show(session, settings, main) {
   main.classList.add("two");
   if (!settings.data) {
-    main.append(card("Training", element("p", {}, "This page came without data: `kiln export-web MODEL --train --data digits` brings some along.")));
+    main.append(
+      card(
+        "Training",
+        element(
+          "p",
+          {},
+          "This page came without data: `kiln export-web MODEL --train --data digits` brings some along.",
+        ),
+      ),
+    );
     return;
   }
   const data = await dataFrom(settings.data);
-  const labels = session.labels.length ? session.labels : [...new Set(data.train.labels)].sort((a, b) => a - b).map(String);
+  const labels = session.labels.length
+    ? session.labels
+    : [...new Set(data.train.labels)].sort((a, b) => a - b).map(String);
   const view = new View(labels, data, settings);
   const { batch = 64, epochs = 4 } = settings;
   const losses = [];
@@ -104,24 +115,35 @@ export async function show(session, settings, main) {
   }
 
   const act = (work) => () => work().catch(showError);
-  view.start.addEventListener("click", act(async () => (running ? void (running = false) : train())));
-  view.save.addEventListener("click", act(async () => {
-    const bytes = await session.save({ weights: true });
-    await writeFile(KEPT, bytes);
-    const url = URL.createObjectURL(new Blob([bytes]));
-    element("a", { href: url, download: KEPT }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1e4);
-    view.note(`Saved as ${KEPT}, and in this browser. \`kiln eval MODEL --weights ${KEPT}\` reads it, and PyTorch does.`);
-  }));
+  view.start.addEventListener(
+    "click",
+    act(async () => (running ? void (running = false) : train())),
+  );
+  view.save.addEventListener(
+    "click",
+    act(async () => {
+      const bytes = await session.save({ weights: true });
+      await writeFile(KEPT, bytes);
+      const url = URL.createObjectURL(new Blob([bytes]));
+      element("a", { href: url, download: KEPT }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 1e4);
+      view.note(
+        `Saved as ${KEPT}, and in this browser. \`kiln eval MODEL --weights ${KEPT}\` reads it, and PyTorch does.`,
+      );
+    }),
+  );
   const restore = async (bytes, from) => {
     await session.restoreFrom(bytes, { partly: true });
     view.note(`Weights loaded from ${from}.`);
     await evaluate();
   };
-  view.load.addEventListener("change", act(async () => {
-    const [file] = view.load.files;
-    if (file) await restore(new Uint8Array(await file.arrayBuffer()), file.name);
-  }));
+  view.load.addEventListener(
+    "change",
+    act(async () => {
+      const [file] = view.load.files;
+      if (file) await restore(new Uint8Array(await file.arrayBuffer()), file.name);
+    }),
+  );
   const kept = await readFile(KEPT).catch(() => undefined);
   if (kept) view.offer(act(() => restore(kept, "this browser")));
 
@@ -130,12 +152,23 @@ export async function show(session, settings, main) {
   if (data.shape.join() === "1,28,28") {
     const digit = pad(async (pixels) => {
       if (!pixels) return scores.replaceChildren();
-      const found = await session.run({ input: normalized(pixels, session) }, { program: "inference" }).catch(showError);
+      const found = await session
+        .run({ input: normalized(pixels, session) }, { program: "inference" })
+        .catch(showError);
       if (!found) return;
       const best = top(Object.values(found)[0], labels, 3);
       document.body.dataset.answer = best[0].label;
-      scores.replaceChildren(...best.map(({ label, probability }) => element("li", {},
-        element("i", { style: `width: ${(100 * probability).toFixed(1)}%` }), element("span", {}, label), element("span", {}, `${(100 * probability).toFixed(1)} %`))));
+      scores.replaceChildren(
+        ...best.map(({ label, probability }) =>
+          element(
+            "li",
+            {},
+            element("i", { style: `width: ${(100 * probability).toFixed(1)}%` }),
+            element("span", {}, label),
+            element("span", {}, `${(100 * probability).toFixed(1)} %`),
+          ),
+        ),
+      );
     });
     const clear = element("button", { type: "button", onclick: digit.clear }, "Clear");
     parts.push(card("Draw a digit", digit.canvas, element("div", { class: "row" }, clear), scores));
@@ -163,18 +196,49 @@ class View {
     Object.assign(this, { labels, data });
     const shown = element("output", {}, String(lr));
     // From a hundredth to ten times what the recipe says.
-    this.slider = element("input", { type: "range", min: -2, max: 1, step: 0.05, value: 0, "aria-label": "Highest learning rate" });
+    this.slider = element("input", {
+      type: "range",
+      min: -2,
+      max: 1,
+      step: 0.05,
+      value: 0,
+      "aria-label": "Highest learning rate",
+    });
     this.lr = () => lr * 10 ** Number(this.slider.value);
     this.slider.addEventListener("input", () => (shown.textContent = this.lr().toPrecision(2)));
-    this.rate = element("label", { class: "slider" }, element("span", {}, "Highest learning rate ", shown), this.slider);
+    this.rate = element(
+      "label",
+      { class: "slider" },
+      element("span", {}, "Highest learning rate ", shown),
+      this.slider,
+    );
   }
 
   attach(main, others) {
-    const fact = (key, title) => element("div", {}, element("dt", {}, title), (this.facts[key] = element("dd", { id: key }, "–")));
-    const facts = element("dl", { class: "facts" }, fact("accuracy", "Accuracy"), fact("loss", "Loss"), fact("steps", "Steps"), fact("speed", "Samples/s"));
-    const buttons = element("div", { class: "row" }, this.start, this.save, element("label", { class: "button" }, "Load weights", this.load));
-    main.append(card("Training", facts, buttons, this.more, this.rate, this.notes), ...others, card("Loss", this.loss.chart),
-      card("Confusion", this.table), card("Mistakes", this.mistakes));
+    const fact = (key, title) =>
+      element("div", {}, element("dt", {}, title), (this.facts[key] = element("dd", { id: key }, "–")));
+    const facts = element(
+      "dl",
+      { class: "facts" },
+      fact("accuracy", "Accuracy"),
+      fact("loss", "Loss"),
+      fact("steps", "Steps"),
+      fact("speed", "Samples/s"),
+    );
+    const buttons = element(
+      "div",
+      { class: "row" },
+      this.start,
+      this.save,
+      element("label", { class: "button" }, "Load weights", this.load),
+    );
+    main.append(
+      card("Training", facts, buttons, this.more, this.rate, this.notes),
+      ...others,
+      card("Loss", this.loss.chart),
+      card("Confusion", this.table),
+      card("Mistakes", this.mistakes),
+    );
   }
 
   running(is) {
@@ -201,10 +265,12 @@ class View {
       if (said !== right) wrong.push([i, right, said]);
     });
     this.table.replaceChildren(confusion(counts, labels));
-    this.mistakes.replaceChildren(...wrong.slice(0, 24).map(([i, right, said]) => {
-      const pixels = data.test.pixels.subarray(i * data.each, (i + 1) * data.each);
-      return element("li", {}, picture(pixels, data.shape), `${labels[right]} taken for ${labels[said]}`);
-    }));
+    this.mistakes.replaceChildren(
+      ...wrong.slice(0, 24).map(([i, right, said]) => {
+        const pixels = data.test.pixels.subarray(i * data.each, (i + 1) * data.each);
+        return element("li", {}, picture(pixels, data.shape), `${labels[right]} taken for ${labels[said]}`);
+      }),
+    );
     if (!wrong.length) this.mistakes.replaceChildren(element("li", {}, "none"));
   }
 

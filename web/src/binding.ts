@@ -1,7 +1,15 @@
 /** What follows from the sizes of a run: values of symbols, workgroups, steps, the bytes of all parameters. */
 import { fail } from "./errors.js";
 import { evaluate, exprText, holds, mentions } from "./expr.js";
-import { STORAGE_SIZES, type Dispatch, type Expr, type Guard, type Plan, type PlanTensor, type Program } from "./plan.js";
+import {
+  STORAGE_SIZES,
+  type Dispatch,
+  type Expr,
+  type Guard,
+  type Plan,
+  type PlanTensor,
+  type Program,
+} from "./plan.js";
 import { strides } from "./tensor.js";
 
 const PARAMS_ALIGN = 256;
@@ -100,10 +108,14 @@ export function bind(
       const { name, max } = plan.symbols[form.symbol]!;
       if (value < 1n) fail("input", `\`${tensor.name}\` makes ${name} ${value}, which has to be at least 1`);
       if (value > max) {
-        fail("input", `\`${tensor.name}\` makes ${name} ${value}, but the plan was compiled for up to ${max} (\`--max ${name}=${value}\`)`);
+        fail(
+          "input",
+          `\`${tensor.name}\` makes ${name} ${value}, but the plan was compiled for up to ${max} (\`--max ${name}=${value}\`)`,
+        );
       }
       const before = bound[form.symbol];
-      if ((before ?? value) != value) fail("input", `\`${tensor.name}\` makes ${name} ${value}, another input ${before}`);
+      if ((before ?? value) != value)
+        fail("input", `\`${tensor.name}\` makes ${name} ${value}, another input ${before}`);
       bound[form.symbol] = value;
     });
   });

@@ -1,4 +1,5 @@
 /** Whether a plan can be run at all, by the same rules and limits as in `kiln-plan/src/check.rs`. */
+import { checkMetadata, lengthOf } from "./check-metadata.js";
 import { GUARANTEED } from "./device.js";
 import { fail } from "./errors.js";
 import { evaluate, mentions } from "./expr.js";
@@ -10,7 +11,6 @@ import {
   type Buffer,
   type Dispatch,
   type Expr,
-  type Metadata,
   type Plan,
   type Program,
   type Range,
@@ -31,8 +31,6 @@ const MAX_REPLAYED = 1 << 22;
 
 /** Types in memory that fit a type of the host, as places in [`STORAGES`]. */
 const FITS: Record<string, number[]> = { f32: [1], f16: [1, 6], f64: [5], i64: [2, 3, 4] };
-
-const bytesOf = (text: string) => new TextEncoder().encode(text).length;
 
 /** Finds what is wrong with a plan. */
 export function check(plan: Plan): void {
@@ -85,8 +83,14 @@ class Checker {
     this.shape();
     this.at = "the plan";
     this.most("symbols", p.symbols.length, MAX_SYMBOLS);
-    this.unique("symbols", p.symbols.map(({ name }) => name));
-    this.unique("programs", p.programs.map(({ name }) => name));
+    this.unique(
+      "symbols",
+      p.symbols.map(({ name }) => name),
+    );
+    this.unique(
+      "programs",
+      p.programs.map(({ name }) => name),
+    );
     for (const { name, max } of p.symbols) {
       this.at = `symbol \`${name}\``;
       if (!max) this.fail("the maximum is 0, it must be at least 1");
@@ -104,10 +108,18 @@ class Checker {
       const tensor = this.index("tensor", p.tensors, index);
       if (this.range(tensor.place).kind != STATE) this.fail(`\`${tensor.name}\` is not in a buffer for states`);
     }
-    this.unique("states", p.states.map((index) => p.tensors[index]!.name));
+    this.unique(
+      "states",
+      p.states.map((index) => p.tensors[index]!.name),
+    );
     this.segments();
     for (const program of p.programs) this.program(program);
-    if (p.metadata) this.metadata(p.metadata);
+    if (p.metadata) {
+      checkMetadata(p.metadata, (part, problem) => {
+        this.at = part;
+        return this.fail(problem);
+      });
+    }
   }
 
   /** Parts that have to be there, and words that have to be known. */
@@ -123,7 +135,9 @@ class Checker {
         look(item);
         this.at = outer;
       });
-    each("shader", p.shaders, (shader) => shader.access.forEach((access) => known("kind of access", access, [0, 1, 2])));
+    each("shader", p.shaders, (shader) =>
+      shader.access.forEach((access) => known("kind of access", access, [0, 1, 2])),
+    );
     each("buffer", p.buffers, (buffer) => known("kind of buffer", buffer.kind, [0, 1, 2, 3]));
     each("tensor", p.tensors, (tensor) => {
       known("element type", tensor.dtype, DTYPES);
@@ -175,7 +189,7 @@ class Checker {
       this.most("storage buffers in a dispatch", shader.access.length, MAX_BINDINGS);
       const asks = p.requirements.maxStorageBuffersPerShaderStage;
       this.needs("storage buffers in a dispatch", shader.access.length, asks, GUARANTEED.buffers);
-      const length = bytesOf(shader.wgsl);
+      const length = lengthOf(shader.wgsl);
       expanded += measure(shader.wgsl, length, this.fail);
       bytes += length;
     });
@@ -213,7 +227,8 @@ class Checker {
         for (const { symbol, quotient, min } of factors) {
           spend();
           if (quotient) {
-            if (quotient.divisor < 1n) this.fail(`an expression divides by ${quotient.divisor}; divisors are at least 1`);
+            if (quotient.divisor < 1n)
+              this.fail(`an expression divides by ${quotient.divisor}; divisors are at least 1`);
             look(quotient.dividend, depth - 1);
           } else if (min) {
             look(min.left, depth - 1);
@@ -307,7 +322,10 @@ class Checker {
       if (lanes != 1 || order.some((axis, i) => axis != i)) this.fail(`${what} \`${name}\` is not dense and in order`);
       return name;
     };
-    this.unique("inputs", inputs.map((index) => dense("input", index)));
+    this.unique(
+      "inputs",
+      inputs.map((index) => dense("input", index)),
+    );
     if (roles.length != inputs.length) this.fail(`${roles.length} roles for ${inputs.length} inputs`);
     for (const { name, tensor, sizes } of outputs) {
       dense("output", tensor);
@@ -321,7 +339,10 @@ class Checker {
         axes.add(size.axis);
       }
     }
-    this.unique("outputs", outputs.map(({ name }) => name));
+    this.unique(
+      "outputs",
+      outputs.map(({ name }) => name),
+    );
   }
 
   /** Of each dispatch, the number of steps with all symbols at their maximum, if it is repeated. */
@@ -362,7 +383,9 @@ class Checker {
       const asks = this.p.requirements.maxStorageBufferBindingSize;
       this.needs("bytes in a binding", range.size, asks, GUARANTEED.binding);
       if ((bound.get(range.buffer) ?? writes) != writes) {
-        this.fail(`buffer \`${buffer.name}\` is bound for reading and for writing; WebGPU refuses that in one dispatch`);
+        this.fail(
+          `buffer \`${buffer.name}\` is bound for reading and for writing; WebGPU refuses that in one dispatch`,
+        );
       }
       bound.set(range.buffer, writes);
     });
@@ -385,71 +408,11 @@ class Checker {
       workgroups *= value;
     });
     const bytes = dispatch.bindings.reduce((sum, { size }) => sum + size, 0);
-    if (workgroups > bytes) this.fail(`${workgroups} workgroups for ${bytes} bytes of bindings: nothing for them to do`);
+    if (workgroups > bytes)
+      this.fail(`${workgroups} workgroups for ${bytes} bytes of bindings: nothing for them to do`);
     for (const index of dispatch.writes) this.index("tensor", p.tensors, index);
     this.expr(dispatch.flops);
     this.expr(dispatch.bytes);
     return workgroups;
-  }
-
-  private metadata({ task, classes, preprocessing, targets, provenance }: Metadata) {
-    const at = (part: string) => (this.at = `the ${part} in the metadata`);
-    const long = (what: string, text: string, limit: number) => {
-      const bytes = bytesOf(text);
-      if (bytes > limit) this.fail(`the ${what} has ${bytes} bytes, at most ${limit} are allowed`);
-    };
-    const names = (what: string, list: { text: string }[]) => list.forEach(({ text }) => long(what, text, 1 << 10));
-    const bad = (what: string, value: unknown): never => this.fail(`the ${what} is ${value}, which cannot be used`);
-    const numbers = (what: string, list: number[], expected = 0, above = -Infinity) => {
-      this.most(what, list.length, 1 << 16);
-      for (const value of list) if (!Number.isFinite(value) || value <= above) bad(what, value);
-      if (expected && list.length > 1 && list.length != expected) {
-        this.fail(`${list.length} numbers for the ${what}; one, or ${expected}, would fit`);
-      }
-    };
-    this.at = "the metadata";
-    const known = (what: string, name: string, list: string) => {
-      if (!list.split(" ").includes(name)) this.fail(`\`${name.slice(0, 80)}\` is not a known ${what}`);
-    };
-    if (task !== undefined) known("task", task, "classification multi-label regression segmentation detection");
-    const pictures = preprocessing?.pictures;
-    if (pictures) {
-      known("order of channels", pictures.channels, "RGB BGR L");
-      if (pictures.resize.length > 2) this.fail("more than two numbers are no known size");
-      if (pictures.crop.length % 2 || pictures.crop.length > 2) this.fail("this is no known size to cut out");
-    }
-    at("classes");
-    names("name of a class", classes);
-    if (preprocessing) {
-      at("preprocessing");
-      const { table, mean, std } = preprocessing;
-      let expected = 0;
-      if (pictures) {
-        const { channels, resize, crop, pixelMax } = pictures;
-        for (const side of [...resize, ...crop]) if (!side || side > 1 << 16) bad("side of a picture", side);
-        numbers("value of a white pixel", [pixelMax], 0, 0);
-        expected = channels == "L" ? 1 : 3;
-      } else if (table) {
-        names("name of a column", table.columns);
-        expected = table.columns.length;
-      }
-      numbers("mean", mean, expected);
-      numbers("deviation", std, expected, 0);
-    }
-    if (targets) {
-      at("targets");
-      names("name of a target", targets.names);
-      numbers("mean", targets.mean, targets.names.length);
-      numbers("deviation", targets.std, targets.names.length, 0);
-    }
-    if (provenance) {
-      at("provenance");
-      const { producer, data, loss, measures } = provenance;
-      for (const text of [producer, data, loss]) long("text about the training", text, 1 << 12);
-      for (const { name, value } of measures) {
-        long("name of a measure", name, 1 << 10);
-        if (!Number.isFinite(value)) bad("measure", value);
-      }
-    }
   }
 }

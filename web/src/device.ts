@@ -11,9 +11,19 @@ type Limits = [name: keyof GPUSupportedLimits & string, what: string, needs: num
 
 /** Limits that plans ask for. */
 export const limitsOf = (r: Requirements): Limits => [
-  ["maxStorageBufferBindingSize", "bytes in one storage buffer binding", r.maxStorageBufferBindingSize, GUARANTEED.binding],
+  [
+    "maxStorageBufferBindingSize",
+    "bytes in one storage buffer binding",
+    r.maxStorageBufferBindingSize,
+    GUARANTEED.binding,
+  ],
   ["maxBufferSize", "bytes in one buffer", r.maxBufferSize, GUARANTEED.buffer],
-  ["maxStorageBuffersPerShaderStage", "storage buffers in one dispatch", r.maxStorageBuffersPerShaderStage, GUARANTEED.buffers],
+  [
+    "maxStorageBuffersPerShaderStage",
+    "storage buffers in one dispatch",
+    r.maxStorageBuffersPerShaderStage,
+    GUARANTEED.buffers,
+  ],
   ["maxComputeWorkgroupStorageSize", "bytes of workgroup memory", r.maxComputeWorkgroupStorageSize, WORKGROUP.storage],
   [
     "maxComputeInvocationsPerWorkgroup",

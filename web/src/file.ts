@@ -39,7 +39,7 @@ class Pieces {
     const some = this.piece?.subarray(0, count) ?? new Uint8Array();
     this.piece = this.piece?.subarray(some.length);
     this.loaded += some.length;
-    this.progress?.(this.loaded, Math.max(this.total, this.loaded));
+    if (this.total) this.progress?.(this.loaded, Math.max(this.total, this.loaded));
     return some;
   }
 
@@ -65,7 +65,8 @@ class Pieces {
 
   async padding(length: number) {
     const bytes = await this.take("padding", padding(length));
-    if (bytes.some((byte) => byte)) damaged("the padding of the plan file is damaged: it holds a byte that is not zero");
+    if (bytes.some((byte) => byte))
+      damaged("the padding of the plan file is damaged: it holds a byte that is not zero");
   }
 
   async end() {
@@ -94,7 +95,9 @@ export async function open(source: Source, progress?: Progress): Promise<Opened>
   const word = (at: number) => view.getUint32(at, true);
   const long = (at: number) => word(at) + word(at + 4) * 2 ** 32;
   if (word(8) != VERSION) {
-    damaged(`plan format version ${word(8)}; this page reads version ${VERSION}: compile the model again (\`kiln compile MODEL -o PLAN\`)`);
+    damaged(
+      `plan format version ${word(8)}; this page reads version ${VERSION}: compile the model again (\`kiln compile MODEL -o PLAN\`)`,
+    );
   }
   verify("prefix", crc32(prefix.subarray(0, PREFIX - 4)), word(PREFIX - 4));
   const length = long(16);

@@ -75,21 +75,27 @@ async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {
   const both = signal ? AbortSignal.any([signal, ours.signal]) : ours.signal;
   const response = await fetch(from, { signal: both, integrity }).catch((error) => {
     if (signal?.aborted) throw signal.reason;
-    return fail("network", `the plan ${from} cannot be fetched${integrity ? ", or is not the one that was meant" : ""}`, error);
+    return fail(
+      "network",
+      `the plan ${from} cannot be fetched${integrity ? ", or is not the one that was meant" : ""}`,
+      error,
+    );
   });
   if (!response.ok || !response.body) fail("network", `the plan ${from} cannot be fetched: status ${response.status}`);
   const storing = options.cache === false ? undefined : store(from, response.clone());
   // Whatever becomes of it is looked at below.
   storing?.catch(() => {});
   try {
-    const result = await place(sourceOfResponse(response), from, options);
-    await storing?.catch(() => {});
-    return result;
+    return await place(sourceOfResponse(response), from, options);
   } catch (error) {
     // The rest is not wanted, nor what has been kept of it.
     ours.abort();
     await storing?.catch(() => {});
-    if (storing) await caches.open(CACHE).then((cache) => cache.delete(from)).catch(() => {});
+    if (storing)
+      await caches
+        .open(CACHE)
+        .then((cache) => cache.delete(from))
+        .catch(() => {});
     throw error;
   }
 }
@@ -122,7 +128,11 @@ function sourceOfResponse(response: Response): Source & { cancel?: () => void } 
 }
 
 /** Puts a plan on a device. */
-async function place(source: Source & { cancel?: () => void }, from: PlanSource, options: LoadOptions): Promise<Loaded> {
+async function place(
+  source: Source & { cancel?: () => void },
+  from: PlanSource,
+  options: LoadOptions,
+): Promise<Loaded> {
   const { signal, onProgress } = options;
   const buffers: GPUBuffer[] = [];
   let device: GPUDevice | undefined;
@@ -204,7 +214,11 @@ function compile(device: GPUDevice, plan: Plan): Promise<Kernel[]> {
     } catch (error) {
       const { messages } = await module.getCompilationInfo();
       const [said] = messages.filter(({ type }) => type == "error");
-      return fail("device", `the kernel \`${name}\` cannot be compiled: ${said ? `line ${said.lineNum}: ${said.message}` : (error as Error).message}`, error);
+      return fail(
+        "device",
+        `the kernel \`${name}\` cannot be compiled: ${said ? `line ${said.lineNum}: ${said.message}` : (error as Error).message}`,
+        error,
+      );
     }
   });
   return Promise.all(kernels);

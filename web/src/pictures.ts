@@ -8,13 +8,7 @@ import { dtypeOf } from "./tensor.js";
 
 /** Whatever a browser can draw. */
 export type Picture =
-  | ImageData
-  | ImageBitmap
-  | HTMLImageElement
-  | HTMLCanvasElement
-  | OffscreenCanvas
-  | HTMLVideoElement
-  | VideoFrame;
+  ImageData | ImageBitmap | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement | VideoFrame;
 
 const is = (value: unknown, ...names: string[]) =>
   names.some((name) => {
@@ -82,7 +76,14 @@ export class PictureReader {
   }
 
   /** Writes a picture where sample `index` of the input is. */
-  put(picture: Picture, index: number, tensor: PlanTensor, shape: readonly number[], how: Preprocessing | undefined, to: GPUBuffer) {
+  put(
+    picture: Picture,
+    index: number,
+    tensor: PlanTensor,
+    shape: readonly number[],
+    how: Preprocessing | undefined,
+    to: GPUBuffer,
+  ) {
     const { device } = this;
     const pictures = how?.pictures;
     const [, channels, height, width] = shape as readonly [number, number, number, number];
@@ -94,7 +95,10 @@ export class PictureReader {
     const cut = pictures.crop.length ? [...pictures.crop].reverse() : resized;
     const wanted = pictures.channels == "L" ? 1 : 3;
     if (cut[0] != width || cut[1] != height || wanted != channels) {
-      fail("input", `a picture of ${w}x${h} becomes ${cut[0]}x${cut[1]} with ${wanted} channels, but \`${tensor.name}\` is ${width}x${height} with ${channels}`);
+      fail(
+        "input",
+        `a picture of ${w}x${h} becomes ${cut[0]}x${cut[1]} with ${wanted} channels, but \`${tensor.name}\` is ${width}x${height} with ${channels}`,
+      );
     }
     const words = new DataView(new ArrayBuffer(PARAMS));
     [width, height, index * channels * width * height, channels].forEach((n, i) => words.setUint32(4 * i, n, true));
@@ -171,7 +175,12 @@ export class PictureReader {
 }
 
 /** What size a picture is brought to, and where in that what is cut out begins; as torchvision computes it. */
-export function placement(w: number, h: number, resize: number[], crop: number[]): [[number, number], [number, number]] {
+export function placement(
+  w: number,
+  h: number,
+  resize: number[],
+  crop: number[],
+): [[number, number], [number, number]] {
   const [side, other] = resize as [number, number];
   const resized: [number, number] = !resize.length
     ? [w, h]

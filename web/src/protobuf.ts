@@ -144,7 +144,7 @@ export function decode<T>(schema: Schema, bytes: Uint8Array): T {
       if (many && wire == 2 && wanted != 2) {
         const length = varint(end);
         const stop = advance(length, end) + length;
-        for (at = stop - length; at < stop; ) into[name].push(scalar(kind, stop));
+        for (at = stop - length; at < stop;) into[name].push(scalar(kind, stop));
         continue;
       }
       if (wire != wanted) broken();

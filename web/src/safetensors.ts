@@ -16,7 +16,9 @@ function checksums(tensors: [string, Tensor][], metadata: Record<string, string>
   });
   const all: Record<string, string> = { ...metadata, "kiln.checksums": JSON.stringify(Object.fromEntries(each)) };
   const length = (text: string) => encoder.encode(text).length;
-  const entries = Object.keys(all).sort().map((key) => `${length(key)}:${key}${length(all[key]!)}:${all[key]}`);
+  const entries = Object.keys(all)
+    .sort()
+    .map((key) => `${length(key)}:${key}${length(all[key]!)}:${all[key]}`);
   return { ...all, "kiln.checksum": hex(crc32(encoder.encode(entries.join("")))) };
 }
 
@@ -27,7 +29,12 @@ export function toSafetensors(tensors: Record<string, Tensor>, metadata: Record<
   const entries = list.map(([name, { dtype, shape, data }]) => {
     const start = end;
     end += data.byteLength;
-    const type = dtype == "f32" ? "F32" : dtype == "i32" ? "I32" : fail("input", `\`${name}\` is ${dtype}; f32 and i32 are stored`);
+    const type =
+      dtype == "f32"
+        ? "F32"
+        : dtype == "i32"
+          ? "I32"
+          : fail("input", `\`${name}\` is ${dtype}; f32 and i32 are stored`);
     return [name, { dtype: type, shape, data_offsets: [start, end] }];
   });
   let header = JSON.stringify({ __metadata__: checksums(list, metadata), ...Object.fromEntries(entries) });
@@ -61,10 +68,12 @@ export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   const { __metadata__: metadata = {}, ...entries } = header;
   const elements = bytes.subarray(8 + length);
   const tensors: [string, Tensor][] = Object.entries(entries).map(([name, entry]) => {
-    const [dtype, Array] = TYPES[entry?.dtype as keyof typeof TYPES] ?? no(`\`${name}\` is ${entry?.dtype}, not F32 or I32`);
+    const [dtype, Array] =
+      TYPES[entry?.dtype as keyof typeof TYPES] ?? no(`\`${name}\` is ${entry?.dtype}, not F32 or I32`);
     const { shape, data_offsets: offsets } = entry;
     const isSize = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
-    if (!(shape instanceof globalThis.Array) || !(offsets instanceof globalThis.Array)) no(`\`${name}\` has no shape or place`);
+    if (!(shape instanceof globalThis.Array) || !(offsets instanceof globalThis.Array))
+      no(`\`${name}\` has no shape or place`);
     const [start, end] = offsets;
     if (![...shape, start, end].every(isSize) || end > elements.length || end - start != 4 * product(shape)) {
       no(`the place of \`${name}\` is wrong`);
@@ -73,7 +82,10 @@ export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   });
   const wanted = metadata["kiln.checksums"];
   if (wanted !== undefined) {
-    const found = checksums(tensors.sort(([a], [b]) => (a < b ? -1 : 1)), {})["kiln.checksums"]!;
+    const found = checksums(
+      tensors.sort(([a], [b]) => (a < b ? -1 : 1)),
+      {},
+    )["kiln.checksums"]!;
     const [a, b] = [JSON.parse(wanted), JSON.parse(found)];
     const other = Object.keys({ ...a, ...b }).find((name) => a[name] != b[name]);
     if (other !== undefined) no(`the elements of \`${other}\` do not have the checksum that was written`);

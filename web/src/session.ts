@@ -1,33 +1,25 @@
 /** A plan on a device, ready to run and to train. A run is one submission. */
-import { bind, bytesAt, paramsPlaces, prepare, schedule, shapeAt, shapeOf, shapeText, type Bound, type ParamsPlace } from "./binding.js";
+import {
+  bind,
+  bytesAt,
+  paramsPlaces,
+  prepare,
+  schedule,
+  shapeAt,
+  shapeText,
+  type Bound,
+  type ParamsPlace,
+} from "./binding.js";
 import { fail } from "./errors.js";
 import { exprText } from "./expr.js";
+import { normalized, shapeGiven, usable, type DeviceTensor, type Inputs } from "./inputs.js";
+import { beginning, dense, stored } from "./layout.js";
 import type { Loaded } from "./load.js";
-import type { Picture, PictureReader } from "./pictures.js";
-import { ROLES, STORAGE_SIZES, type Metadata, type Plan, type PlanTensor, type Program } from "./plan.js";
-import { dtypeOf, eachElement, fromDevice, product, strides, toDevice, type DType, type Numbers, type Tensor } from "./tensor.js";
+import type { PictureReader } from "./pictures.js";
+import { ROLES, type Metadata, type Plan, type PlanTensor, type Program } from "./plan.js";
+import { Staging, type Part } from "./staging.js";
+import { dtypeOf, fromDevice, toDevice, type DType, type Tensor } from "./tensor.js";
 import type { Trainer } from "./training.js";
-
-/** Part of a buffer of the device: dense elements as the plan stores them. */
-export interface DeviceTensor {
-  buffer: GPUBuffer;
-  offset?: number;
-  shape?: number[];
-}
-
-/** What can be given for an input. Without a shape, the one size that is open follows from the number of elements. */
-export type Input =
-  | number
-  | Numbers
-  | readonly number[]
-  | { data: Numbers | readonly number[]; shape: readonly number[] }
-  | GPUBuffer
-  | DeviceTensor
-  | Picture
-  | readonly Picture[];
-
-/** What can be given for the inputs of a program, by name; a model's only input may be called `input`. */
-export type Inputs = Record<string, Input>;
 
 /** How a program is run. */
 export interface RunOptions {
@@ -70,7 +62,7 @@ interface Ready {
 
 /** A plan on a device. It tells of the loss of its device by an event called `lost`. */
 export class Session extends EventTarget {
-  private staging: GPUBuffer[] = [];
+  private staging: Staging;
   private ready = new Map<Program, Ready>();
   private pictures?: PictureReader;
   private training?: Trainer;
@@ -83,6 +75,7 @@ export class Session extends EventTarget {
     public on: Loaded,
   ) {
     super();
+    this.staging = new Staging(on.device);
     this.watch();
   }
 
@@ -130,7 +123,10 @@ export class Session extends EventTarget {
       return { name, dtype: dtypeOf(tensor), shape: tensor.shape.map((dim) => size(exprText(dim, this.plan))) };
     };
     return {
-      inputs: inputs.map((index, i) => ({ ...describe(this.plan.tensors[index]!.name, index), role: ROLES[roles[i]!]! })),
+      inputs: inputs.map((index, i) => ({
+        ...describe(this.plan.tensors[index]!.name, index),
+        role: ROLES[roles[i]!]!,
+      })),
       outputs: outputs.map(({ name, tensor }) => describe(name, tensor)),
     };
   }
@@ -145,8 +141,8 @@ export class Session extends EventTarget {
     const { symbols } = this.encode(encoder, program, inputs);
     for (const [name, place] of Object.entries(into)) {
       const tensor = this.plan.tensors[this.output(program, name).tensor]!;
-      const { buffer, offset = 0 } = "buffer" in place ? place : { buffer: place };
       const bytes = (bytesAt(this.plan, tensor, symbols) + 3) & ~3;
+      const { buffer, offset = 0 } = usable(place, GPUBufferUsage.COPY_DST, bytes, name);
       encoder.copyBufferToBuffer(this.on.buffers[tensor.place.buffer]!, tensor.place.offset, buffer, offset, bytes);
     }
     const sizes = outputs.flatMap(({ sizes }) => sizes.map(({ tensor }) => tensor));
@@ -189,7 +185,10 @@ export class Session extends EventTarget {
     const { tensors, states } = this.plan;
     const read = weights ? this.program("inference").dispatches.flatMap(({ bindings }) => bindings) : [];
     const isRead = ({ place }: PlanTensor) =>
-      read.some(({ buffer, offset, size }) => buffer == place.buffer && offset < place.offset + place.size && place.offset < offset + size);
+      read.some(
+        ({ buffer, offset, size }) =>
+          buffer == place.buffer && offset < place.offset + place.size && place.offset < offset + size,
+      );
     const wanted = states.filter((index) => !weights || isRead(tensors[index]!));
     const found = await this.take(wanted, []);
     return Object.fromEntries(found.map((tensor, i) => [tensors[wanted[i]!]!.name, tensor]));
@@ -239,6 +238,7 @@ export class Session extends EventTarget {
     if (this.why == "disposed") this.alive();
     this.free();
     this.on = await this.on.again(options.device);
+    this.staging = new Staging(this.device);
     this.why = undefined;
     if (this.kept) this.setStates(this.kept);
     this.watch();
@@ -254,12 +254,12 @@ export class Session extends EventTarget {
 
   private free() {
     for (const { params } of this.ready.values()) params?.destroy();
-    for (const buffer of [...this.on.buffers, ...this.staging]) buffer?.destroy();
+    for (const buffer of this.on.buffers) buffer.destroy();
+    this.staging.dispose();
     this.pictures?.dispose();
     this.training?.dispose();
     this.pictures = this.training = undefined;
     this.ready.clear();
-    this.staging = [];
   }
 
   private watch() {
@@ -285,14 +285,18 @@ export class Session extends EventTarget {
 
   /** @internal */
   program(name?: string): Program {
-    const found = name === undefined ? this.plan.programs[0] : this.plan.programs.find((program) => program.name == name);
+    const found =
+      name === undefined ? this.plan.programs[0] : this.plan.programs.find((program) => program.name == name);
     return found ?? fail("input", `the plan has no program \`${name}\`; it has ${this.programs.join(", ")}`);
   }
 
   /** @internal */
   output({ outputs }: Program, name: string) {
     const there = outputs.map(({ name }) => name).join(", ");
-    return outputs.find((output) => output.name == name) ?? fail("input", `there is no output \`${name}\`; there are ${there}`);
+    return (
+      outputs.find((output) => output.name == name) ??
+      fail("input", `there is no output \`${name}\`; there are ${there}`)
+    );
   }
 
   /** Under which name each input of a program was given. */
@@ -327,7 +331,10 @@ export class Session extends EventTarget {
       const usual = role == "momentum" || role == "beta1" ? 0.9 : role == "update" ? 1 : undefined;
       return normalized(
         (names[i] === undefined ? usual : given[names[i]!]) ??
-          fail("input", `the input \`${tensor.name}\` is missing: ${dtypeOf(tensor)} of shape ${shapeText(plan, tensor)}`),
+          fail(
+            "input",
+            `the input \`${tensor.name}\` is missing: ${dtypeOf(tensor)} of shape ${shapeText(plan, tensor)}`,
+          ),
       );
     });
     const shapes = values.map((value, i) => shapeGiven(plan, tensors[i]!, value));
@@ -358,7 +365,8 @@ export class Session extends EventTarget {
         );
       } else {
         const size = (bytesAt(plan, tensor, symbols) + 3) & ~3;
-        encoder.copyBufferToBuffer(on!.buffer, on!.offset ?? 0, this.on.buffers[place.buffer]!, place.offset, size);
+        const { buffer, offset = 0 } = usable(on!, GPUBufferUsage.COPY_SRC, size, tensor.name);
+        encoder.copyBufferToBuffer(buffer, offset, this.on.buffers[place.buffer]!, place.offset, size);
       }
     });
     this.dispatch(encoder, program, ready);
@@ -394,7 +402,8 @@ export class Session extends EventTarget {
         binding: i + 1,
         resource: { buffer: this.on.buffers[buffer]!, offset, size },
       }));
-      if (paramsSize) entries.push({ binding: 0, resource: { buffer: params!, offset: places[n]!.at, size: paramsSize } });
+      if (paramsSize)
+        entries.push({ binding: 0, resource: { buffer: params!, offset: places[n]!.at, size: paramsSize } });
       return device.createBindGroup({ label: name, layout: this.on.kernels[shader]!.layout, entries });
     });
     const ready = { params, places, size, groups };
@@ -413,7 +422,11 @@ export class Session extends EventTarget {
   }
 
   /** Submits what was recorded and reads tensors. */
-  private async take(indices: readonly number[], symbols: readonly bigint[], encoder?: GPUCommandEncoder): Promise<Tensor[]> {
+  private async take(
+    indices: readonly number[],
+    symbols: readonly bigint[],
+    encoder?: GPUCommandEncoder,
+  ): Promise<Tensor[]> {
     const tensors = indices.map((index) => this.plan.tensors[index]!);
     const sizes = tensors.map((tensor) => bytesAt(this.plan, tensor, symbols));
     const parts = tensors.map(({ place }, i): Part => [this.on.buffers[place.buffer]!, place.offset, sizes[i]!]);
@@ -431,97 +444,13 @@ export class Session extends EventTarget {
   async bytes(parts: Part[], encoder = this.device.createCommandEncoder()): Promise<ArrayBuffer> {
     this.alive();
     const { device } = this;
-    const size = parts.reduce((sum, [, , size]) => sum + ((size + 3) & ~3), 0);
-    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    const free = this.staging.findIndex((buffer) => buffer.size >= size);
-    const staging =
-      free < 0 ? device.createBuffer({ label: "staging", size: Math.max(size, 4), usage }) : this.staging.splice(free, 1)[0]!;
-    let at = 0;
-    for (const [buffer, offset, size] of parts) {
-      const words = (size + 3) & ~3;
-      if (words) encoder.copyBufferToBuffer(buffer, offset, staging, at, words);
-      at += words;
-    }
-    device.queue.submit([encoder.finish()]);
     try {
-      if (!size) await device.queue.onSubmittedWorkDone();
-      else await staging.mapAsync(GPUMapMode.READ, 0, size);
+      return await this.staging.read(parts, encoder);
     } catch (error) {
       // The news of a loss may come behind this error.
       if (device == this.device) await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
       this.alive();
-      fail("device", "the device cannot hand its memory over", error);
+      return fail("device", "the device cannot hand its memory over", error);
     }
-    const bytes = size ? staging.getMappedRange(0, size).slice(0) : new ArrayBuffer();
-    if (size) staging.unmap();
-    if (device == this.device && !this.why) this.staging.push(staging);
-    else staging.destroy();
-    return bytes;
   }
-}
-
-type Part = [buffer: GPUBuffer, offset: number, size: number];
-
-/** Any way of giving an input, told apart. */
-interface Given {
-  data?: Numbers | readonly number[];
-  shape?: readonly number[];
-  pictures?: readonly Picture[];
-  on?: DeviceTensor;
-}
-
-function normalized(value: Input): Given {
-  if (typeof value == "number") return { data: [value] };
-  if (Array.isArray(value)) return typeof value[0] == "object" ? { pictures: value } : { data: value };
-  if (ArrayBuffer.isView(value)) return { data: value as Numbers };
-  if (value instanceof GPUBuffer) return { on: { buffer: value } };
-  if ("buffer" in value) return { on: value as DeviceTensor, shape: (value as DeviceTensor).shape };
-  // What has a size is drawn.
-  if ("width" in value || "codedWidth" in value) return { pictures: [value as Picture] };
-  if ("data" in value) return value as Given;
-  return fail("input", "an input is an array of numbers, `{ data, shape }`, a picture, or a buffer of the device");
-}
-
-function shapeGiven(plan: Plan, tensor: PlanTensor, { data, shape, pictures, on }: Given): readonly number[] {
-  if (data) {
-    if (shape && product(shape) != data.length) fail("input", `${data.length} elements for \`${tensor.name}\` of shape [${shape}]`);
-    return shape ?? shapeOf(plan, tensor, data.length);
-  }
-  if (shape) return shape;
-  const each = product(tensor.shape.slice(1).map((dim) => Number(exprText(dim, plan))));
-  if (pictures) {
-    return Number.isNaN(each)
-      ? fail("input", `pictures for \`${tensor.name}\` of shape ${shapeText(plan, tensor)}: its sizes are open`)
-      : [pictures.length, ...tensor.shape.slice(1).map((dim) => Number(exprText(dim, plan)))];
-  }
-  return shapeOf(plan, tensor, (on!.buffer.size - (on!.offset ?? 0)) / STORAGE_SIZES[tensor.storage]!);
-}
-
-/** From the order of memory to dense order. */
-function dense(tensor: PlanTensor, shape: number[], bytes: ArrayBuffer): ArrayBuffer {
-  if (tensor.lanes == 1 && tensor.order.every((axis, i) => axis == i)) return bytes;
-  const words = STORAGE_SIZES[tensor.storage] == 2 ? Uint16Array : Uint32Array;
-  const from = new words(bytes);
-  const to = new words(product(shape));
-  eachElement(tensor, shape, (dense, stored) => (to[dense] = from[stored]!));
-  return to.buffer;
-}
-
-/** From dense order to that of memory. */
-function stored(tensor: PlanTensor, shape: number[], bytes: Uint8Array): Uint8Array {
-  const [, count] = strides(tensor, shape);
-  const words = STORAGE_SIZES[tensor.storage] == 2 ? Uint16Array : Uint32Array;
-  const from = new words(bytes.slice().buffer);
-  const to = new words(count);
-  eachElement(tensor, shape, (dense, stored) => (to[stored] = from[dense]!));
-  return new Uint8Array(to.buffer);
-}
-
-/** No more than the first `length` elements along an axis. */
-function beginning({ dtype, shape, data }: Tensor, axis: number, length: number): Tensor {
-  const size = shape[axis]!;
-  if (length >= size) return { dtype, shape, data };
-  const after = product(shape.slice(axis + 1));
-  const kept = (data as Float32Array).filter((_, i) => Math.floor(i / after) % size < length);
-  return { dtype, shape: shape.map((n, i) => (i == axis ? length : n)), data: kept };
 }

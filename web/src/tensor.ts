@@ -55,7 +55,8 @@ export function toDevice(tensor: PlanTensor, data: Numbers | readonly number[]):
   const Array = ARRAYS[dtype];
   if (ArrayBuffer.isView(data)) {
     const own = data instanceof Array || (data instanceof Uint8ClampedArray && dtype == "u8");
-    if (!own) fail("input", `\`${tensor.name}\` takes ${dtype} (${Array.name}), but a ${data.constructor.name} was given`);
+    if (!own)
+      fail("input", `\`${tensor.name}\` takes ${dtype} (${Array.name}), but a ${data.constructor.name} was given`);
   }
   if (storage == "f16") return bytesOf(half().from(data as Float32Array));
   if (storage == "f32") return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data as number[]));

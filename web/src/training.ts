@@ -2,7 +2,8 @@
 import { shapeAt } from "./binding.js";
 import { fail } from "./errors.js";
 import { ROLES } from "./plan.js";
-import type { Evaluation, Inputs, Session } from "./session.js";
+import type { Inputs } from "./inputs.js";
+import type { Evaluation, Session } from "./session.js";
 import { product, type Numbers } from "./tensor.js";
 
 export { fromSafetensors, toSafetensors } from "./safetensors.js";
@@ -39,7 +40,13 @@ export class Trainer {
     this.losses ??= device.createBuffer({ label: "losses", size: 4 * KEPT_LOSSES, usage });
     const encoder = device.createCommandEncoder();
     this.session.encode(encoder, program, inputs);
-    encoder.copyBufferToBuffer(this.session.on.buffers[loss.buffer]!, loss.offset, this.losses, 4 * (this.steps++ % KEPT_LOSSES), 4);
+    encoder.copyBufferToBuffer(
+      this.session.on.buffers[loss.buffer]!,
+      loss.offset,
+      this.losses,
+      4 * (this.steps++ % KEPT_LOSSES),
+      4,
+    );
     device.queue.submit([encoder.finish()]);
     this.flying.push(device.queue.onSubmittedWorkDone());
     if (this.flying.length > IN_FLIGHT) await this.flying.shift();
@@ -68,7 +75,9 @@ export class Trainer {
     });
     const [{ data, each, most } = fail("input", "`evaluate` has no inputs")] = parts;
     const count = Math.floor(data.length / each);
-    const outputs = program.outputs.map(({ name }) => name).filter((name) => /^(loss|loss_weight|predicted_classes)$/.test(name));
+    const outputs = program.outputs
+      .map(({ name }) => name)
+      .filter((name) => /^(loss|loss_weight|predicted_classes)$/.test(name));
     const predicted: number[] = [];
     let [sum, weight, right, judged] = [0, 0, 0, 0];
     for (let from = 0; from < count; from += most) {

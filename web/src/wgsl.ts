@@ -34,7 +34,7 @@ export function tokens(text: string): string[] {
   const list: string[] = [];
   // One kind of white space, so that what is no word can be told by one range of characters.
   text = text.replace(/[\p{White_Space}]/gu, (c) => (/[\n-\r\x85\u2028\u2029]/.test(c) ? "\n" : " "));
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const c = text[at]!;
     if (c == " " || c == "\n") at++;
     else if (c == "/" && text[at + 1] == "/") {
@@ -201,7 +201,7 @@ class Sizes {
     let open: [string, number] | undefined;
     let own = declaredName(tokens);
     let [sum, depth] = [0, 0];
-    for (let at = 0; at < tokens.length; ) {
+    for (let at = 0; at < tokens.length;) {
       const token = tokens[at]!;
       if (token == "{") depth++;
       else if (token == ";" && open) {
@@ -239,7 +239,7 @@ class Sizes {
     chain = this.deeper(chain);
     const unreadable = () => this.fail("the size of an array in its source cannot be used: it is no number");
     let [element, inner] = [0, 0];
-    for (at += 2; ; ) {
+    for (at += 2; ;) {
       const token = tokens[at] ?? unreadable();
       let size = 1;
       if (token == "array" && tokens[at + 1] == "<") [size, at] = this.ofArray(tokens, at, chain);

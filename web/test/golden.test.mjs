@@ -25,14 +25,15 @@ async function read(bytes, progress) {
   return { plan, data };
 }
 
-const problem = (bytes) => read(bytes).then(
-  () => undefined,
-  (error) => {
-    // Anything but our own kind of error is a mistake of the reader.
-    assert.equal(error.name, "KilnError", error.stack);
-    return error;
-  },
-);
+const problem = (bytes) =>
+  read(bytes).then(
+    () => undefined,
+    (error) => {
+      // Anything but our own kind of error is a mistake of the reader.
+      assert.equal(error.name, "KilnError", error.stack);
+      return error;
+    },
+  );
 
 test("good plans are read", async () => {
   const names = readdirSync(join(plans, "good"));
@@ -43,17 +44,28 @@ test("good plans are read", async () => {
   }
   const { plan, data } = await read(bytesOf("good/sample.kplan"));
   assert.equal(plan.target, "portable");
-  assert.deepEqual(plan.states.map((index) => plan.tensors[index].name), ["steps"]);
+  assert.deepEqual(
+    plan.states.map((index) => plan.tensors[index].name),
+    ["steps"],
+  );
   assert.deepEqual(plan.symbols, [{ name: "N", max: 8 }]);
   assert.equal(plan.requirements.subgroupSize, 8);
-  assert.deepEqual(data.map(([segment, bytes]) => [segment.offset, bytes.length]), [[256, 100], [0, 4], [0, 4]]);
+  assert.deepEqual(
+    data.map(([segment, bytes]) => [segment.offset, bytes.length]),
+    [
+      [256, 100],
+      [0, 4],
+      [0, 4],
+    ],
+  );
   assert.deepEqual([...data[1][1]], [1, 2, 3, 4]);
   assert.equal(plan.programs[0].dispatches[0].params[1].float, -0.5);
   assert.equal(plan.programs[0].dispatches[0].params[2].int.terms[0].coefficient, -1n);
 });
 
 /** The part of a plan that a message is about. */
-const place = (message) => (/^(the plan|.*`|segment \d+|the \w+( in the metadata| together)?)(?=: )/.exec(message) ?? [""])[0];
+const place = (message) =>
+  (/^(the plan|.*`|segment \d+|the \w+( in the metadata| together)?)(?=: )/.exec(message) ?? [""])[0];
 
 test("what Rust refuses is refused, for the same part of it", async () => {
   const refused = Object.entries(verdicts.refused);
@@ -61,7 +73,8 @@ test("what Rust refuses is refused, for the same part of it", async () => {
   for (const [name, said] of refused) {
     const error = await problem(bytesOf(name));
     assert.ok(error, `${name} is read, but Rust says: ${said}`);
-    if (error.code === "invalid") assert.equal(place(error.message), place(said), `${name}: ${error.message} / ${said}`);
+    if (error.code === "invalid")
+      assert.equal(place(error.message), place(said), `${name}: ${error.message} / ${said}`);
   }
 });
 
@@ -116,7 +129,8 @@ test("pieces of any size make the same plan, and progress ends at the total", as
 
 test("a file cut anywhere is refused", async () => {
   const good = bytesOf("good/sample.kplan");
-  for (let length = 0; length < good.length; length += 13) assert.ok(await problem(good.subarray(0, length)), `${length}`);
+  for (let length = 0; length < good.length; length += 13)
+    assert.ok(await problem(good.subarray(0, length)), `${length}`);
 });
 
 test("lengths that files do not have take no memory", async () => {

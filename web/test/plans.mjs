@@ -12,7 +12,12 @@ export const plans = process.env.KILN_WEB_PLANS ?? join(target, "web");
 
 /** Runs the command. */
 export const kiln = (...words) =>
-  execFileSync(built("kiln"), words, { cwd: root, encoding: "utf8", env: { ...process.env, NODEVICE_SELECT: "1" }, stdio: ["ignore", "pipe", "pipe"] });
+  execFileSync(built("kiln"), words, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, NODEVICE_SELECT: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 
 /** Makes what is not there yet. */
 export function make() {

@@ -3,7 +3,13 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".css": "text/css" };
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".json": "application/json",
+  ".css": "text/css",
+};
 
 /** Serves folders; `requests` are the paths that were asked for. */
 export async function serve(folders) {
@@ -23,7 +29,10 @@ export async function serve(folders) {
       response.writeHead(404).end("there is nothing here");
       return;
     }
-    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "content-length": size });
+    response.writeHead(200, {
+      "content-type": TYPES[extname(path)] ?? "application/octet-stream",
+      "content-length": size,
+    });
     // So slow that there is time to abort it.
     const slow = searchParams.has("slow");
     const stream = createReadStream(path, slow ? { highWaterMark: 4096 } : {});

@@ -8,8 +8,10 @@ use crate::{LIMITS, PlanError, Problem};
 
 mod convert;
 mod metadata;
+mod role;
 
 use metadata::Metadata;
+use role::Role;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Header {
@@ -179,18 +181,6 @@ pub(crate) struct Segment {
     size: u64,
     #[prost(fixed32, tag = "4")]
     pub(crate) crc32: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
-#[repr(i32)]
-enum Role {
-    Unknown = 0,
-    Data = 1,
-    Target = 2,
-    LearningRate = 3,
-    Momentum = 4,
-    Beta1 = 5,
-    Update = 6,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -42,7 +42,8 @@ const MOST_DATA: usize = 64 << 20;
 #[derive(Args)]
 #[command(after_help = "\
 The folder can be put on any static server; WebGPU needs https:// or localhost. Without `--target`, the plan is for any
-device (`portable`).
+device (`portable`); unless `--precise=false` is given, convolutions are not computed by Winograd's algorithm, whose weights
+are up to four times as large.
 
 Examples:
   kiln export-web resnet18.onnx --labels imagenet.txt -o page
@@ -77,6 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if model.target == AUTO {
         model.target = "portable".into();
     }
+    // Weights that are transformed for Winograd's algorithm are larger, and what is downloaded counts most for a page.
+    model.definition.precise.get_or_insert(true);
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;
     if let Some(path) = &arguments.labels {
