@@ -53,13 +53,16 @@ function demoFor(session) {
 
 async function start() {
   const began = performance.now();
-  const session = await load(new URL(settings.plan, location.href), {
-    onProgress({ loaded, total }) {
-      progress.value = loaded / total;
-      status.textContent =
-        loaded < total ? `Loading the model: ${size(loaded)} of ${size(total)}` : "Compiling kernels …";
+  const session = await load(
+    settings.plans.map((plan) => new URL(plan, location.href)),
+    {
+      onProgress({ loaded, total }) {
+        progress.value = loaded / total;
+        status.textContent =
+          loaded < total ? `Loading the model: ${size(loaded)} of ${size(total)}` : "Compiling kernels …";
+      },
     },
-  });
+  );
   const took = performance.now() - began;
   session.addEventListener("lost", async () => {
     status.textContent = "The graphics device was lost; continuing on a new one";

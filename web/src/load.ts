@@ -50,9 +50,20 @@ export type PlanSource = string | URL | Uint8Array | ArrayBuffer | Blob;
 
 const CACHE = "kiln-plans";
 
-/** Loads a plan: from an address, or bytes that are there. */
-export async function load(from: PlanSource, options: LoadOptions = {}): Promise<Session> {
-  return new Session(await loaded(from, options));
+/**
+ * Loads a plan: from an address, or bytes that are there. Of several, the first one that the device can run; of the others no
+ * more than the beginning is fetched.
+ */
+export async function load(from: PlanSource | readonly PlanSource[], options: LoadOptions = {}): Promise<Session> {
+  const sources = Array.isArray(from) ? (from as PlanSource[]) : [from as PlanSource];
+  for (const [n, source] of sources.entries()) {
+    try {
+      return new Session(await loaded(source, options));
+    } catch (error) {
+      if ((error as KilnError).code != "device" || n + 1 == sources.length) throw error;
+    }
+  }
+  return fail("input", "there is no plan to load");
 }
 
 async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {

@@ -109,6 +109,12 @@ test("a second load needs no network, and damage in the cache is mended", async 
   assert.equal(asked() - start, 2);
 });
 
+test("of several plans the first one runs that can", async () => {
+  const portable = join(plans, "portable.kplan");
+  kiln("compile", "tests/oracles/fixtures/net/model.onnx", "--target", "portable", "-o", portable);
+  assert.deepEqual(await call("variants"), ["device", "portable", "swiftshader"]);
+});
+
 test("progress ends at the size of the file", async () => {
   const { first, last, increasing } = await call("progress");
   assert.ok(first[0] < first[1], `${first}`);
@@ -194,7 +200,17 @@ test("without WebGPU it is said what to do", async () => {
 
 test("what a page has trained gives the command line the same accuracy", async (t) => {
   const folder = join(plans, "pages/digits");
-  kiln("export-web", "models/digits.toml", "--train", "--data", "digits:6000", "--target", "swiftshader", "-o", folder);
+  kiln(
+    "export-web",
+    "models/digits.toml",
+    "--train",
+    "--data",
+    "digits:6000",
+    "--variant",
+    "swiftshader",
+    "-o",
+    folder,
+  );
   const pages = await serve({ page: folder });
   const page = await chromium.newPage();
   const complaints = [];

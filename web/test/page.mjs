@@ -304,6 +304,20 @@ export async function progress() {
   };
 }
 
+/** Of several plans the first that can run, and what is said if none can. */
+export async function variants() {
+  const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+  const none = await load(["/plans/net.kplan", "/plans/net.kplan"], { device, cache: false }).catch(
+    (error) => error.code,
+  );
+  const session = await load(["/plans/net.kplan", "/plans/portable.kplan"], { device, cache: false });
+  const first = await load(["/plans/net.kplan", "/plans/portable.kplan"], { cache: false });
+  const found = [none, session.plan.target, first.plan.target];
+  session.dispose();
+  first.dispose();
+  return found;
+}
+
 /** Loses the device in the middle of a training; how far the end is from that of one without a loss. */
 export async function lost(name) {
   const { lr, batches } = await json(`/plans/${name}.json`);

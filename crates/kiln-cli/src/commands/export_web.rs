@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::definition::{is_recipe, note_untrained, refuse_plan};
 use crate::labels;
-use crate::model::{AUTO, ModelArguments};
+use crate::model::{AUTO, ModelArguments, targets};
 use crate::picture::PictureArguments;
 use crate::table::bytes;
 use crate::terminal;
@@ -48,6 +48,7 @@ are up to four times as large.
 Examples:
   kiln export-web resnet18.onnx --labels imagenet.txt -o page
   kiln export-web models/digits.toml --train -o page      a page that trains, with the recipe's data
+  kiln export-web net.onnx --variant gpu-subgroups --variant swiftshader -o page      faster where they run
   cd page && python3 -m http.server")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// The folder, which is made
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
+    /// Also compile for this target; the page takes the first plan that its device can run, that of `--target` last
+    #[arg(long, value_name = "TARGET", value_parser = targets())]
+    variant: Vec<String>,
     /// A page that trains: an optimizer, or a recipe (`.toml`); the model's own recipe if nothing is said
     #[arg(long, value_name = "OPTIMIZER|RECIPE", num_args = 0..=1, default_missing_value = "")]
     train: Option<String>,
@@ -86,22 +90,38 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         definition.metadata.classes = labels::read(path)?;
     }
     let mut settings = json!({ "title": title(&definition, &model.model) });
-    let (plan, data) = match &arguments.train {
-        Some(how) => training_page(arguments, &model, &mut definition, how, &mut settings)?,
+    let (lesson, data) = match &arguments.train {
+        Some(how) => {
+            let (lesson, data) = lesson(arguments, &model, &mut definition, how)?;
+            settings["batch"] = json!(lesson.batch);
+            settings["lr"] = json!(lesson.lr);
+            settings["epochs"] = json!(lesson.epochs);
+            (Some(lesson), data)
+        }
         None => {
             note_untrained(&definition, &model.model);
-            (model.compile(&definition, &Default::default())?.plan, None)
+            (None, None)
         }
     };
+    let mut plans = Vec::new();
+    for target in arguments.variant.iter().chain([&model.target]) {
+        let model = ModelArguments { target: target.clone(), ..model.clone() };
+        plans.push(compiled(&model, &definition, lesson.as_ref())?);
+    }
     let folder = &arguments.output;
     let cannot = |error: std::io::Error| miette!("cannot write `{}`: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(cannot)?;
-    let plan_bytes = plan.to_bytes().into_diagnostic()?;
-    // Another plan has another name, so that a browser may keep each for good.
-    let name = format!("model-{:08x}.kplan", crc32fast::hash(&plan_bytes));
-    settings["plan"] = json!(name);
     let write = |name: &str, bytes: &[u8]| kiln_files::write(&folder.join(name), bytes).map_err(cannot);
-    write(&name, &plan_bytes)?;
+    let (mut names, mut sizes) = (Vec::new(), Vec::new());
+    for plan in &plans {
+        let bytes = plan.to_bytes().into_diagnostic()?;
+        // Another plan has another name, so that a browser may keep each for good.
+        let name = format!("model-{:08x}.kplan", crc32fast::hash(&bytes));
+        write(&name, &bytes)?;
+        names.push(name);
+        sizes.push(bytes.len());
+    }
+    settings["plans"] = json!(names);
     if let Some(data) = &data {
         settings["data"] = json!("data.bin");
         write("data.bin", data)?;
@@ -111,13 +131,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     // In the page, `</` could end the script that the settings are in.
     let settings = settings.to_string().replace('<', "\\u003c");
-    write("index.html", PAGE.replace("{\"plan\":\"\"}", &settings).as_bytes())?;
+    write("index.html", PAGE.replace("{\"plans\":[]}", &settings).as_bytes())?;
     let player: usize = FILES.iter().map(|(_, text)| text.len()).sum();
     if arguments.json {
         let value = json!({
             "output": folder,
-            "plan": name,
-            "plan_bytes": plan_bytes.len(),
+            "plans": names,
+            "plan_bytes": sizes,
             "data_bytes": data.as_ref().map_or(0, Vec::len),
             "page_bytes": player + PAGE.len(),
         });
@@ -125,26 +145,34 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     showln!("{}", folder.join("index.html").display())?;
+    for (plan, size) in plans.iter().zip(sizes) {
+        note!("{} of plan for the target `{}`", bytes(wide(size)), plan.target);
+    }
     note!(
-        "{} of plan for the target `{}`, {} of page; any static server will do: cd {} && python3 -m http.server",
-        bytes(wide(plan_bytes.len())),
-        plan.target,
+        "{} of page; any static server will do: cd {} && python3 -m http.server",
         bytes(wide(player + PAGE.len())),
         folder.display(),
     );
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan and the data of a page that trains.
-fn training_page(
+/// How a page trains.
+struct Lesson {
+    training: Training,
+    batch: u32,
+    lr: f64,
+    epochs: u64,
+}
+
+/// How a page trains, and the data for it.
+fn lesson(
     arguments: &Arguments,
     model: &ModelArguments,
     definition: &mut Model,
     how: &str,
-    settings: &mut serde_json::Value,
-) -> Result<(Plan, Option<Vec<u8>>)> {
+) -> Result<(Lesson, Option<Vec<u8>>)> {
     let own = is_recipe(&model.model).then(|| model.model.to_string_lossy().into_owned());
-    let how = if how.is_empty() { own.clone().unwrap_or_else(|| "sgd".into()) } else { how.to_owned() };
+    let how = if how.is_empty() { own.unwrap_or_else(|| "sgd".into()) } else { how.to_owned() };
     let recipe = match how.ends_with(".toml") {
         true => Recipe { model: Some(how.as_str().into()), ..Recipe::default() }.complete()?,
         false => Recipe::default(),
@@ -154,22 +182,30 @@ fn training_page(
     if let Some(splits) = &splits {
         describe(definition, &recipe, splits);
     }
-    let training: Training = model.in_precision(&step_of(definition, &how)?);
+    let lesson = Lesson {
+        training: model.in_precision(&step_of(definition, &how)?),
+        batch: u32::try_from(recipe.batch()).into_diagnostic()?,
+        lr: recipe.lr(),
+        epochs: recipe.epochs.unwrap_or(4),
+    };
+    Ok((lesson, splits.map(|splits| packed(&splits)).transpose()?))
+}
+
+/// The plan for a target.
+fn compiled(model: &ModelArguments, definition: &Model, lesson: Option<&Lesson>) -> Result<Plan> {
+    let Some(Lesson { training, batch, .. }) = lesson else {
+        return Ok(model.compile(definition, &Default::default())?.plan);
+    };
     let mut options = model.options(&definition.graph, &Default::default())?;
     options.precision = training.precision;
     // What a page trains with is a batch, whatever a plan is usually for.
-    let batch = u32::try_from(recipe.batch()).into_diagnostic()?;
     for (name, max) in &mut options.max {
         if !model.max.iter().any(|(given, _)| given == name) {
-            *max = batch;
+            *max = *batch;
         }
     }
-    let compiled = kiln::compile_training(&definition.graph, &training, &options).into_diagnostic()?;
-    settings["batch"] = json!(batch);
-    settings["lr"] = json!(recipe.lr());
-    settings["epochs"] = json!(recipe.epochs.unwrap_or(4));
-    let plan = Plan { metadata: definition.metadata.clone(), ..compiled.plan };
-    Ok((plan, splits.map(|splits| packed(&splits)).transpose()?))
+    let compiled = kiln::compile_training(&definition.graph, training, &options).into_diagnostic()?;
+    Ok(Plan { metadata: definition.metadata.clone(), ..compiled.plan })
 }
 
 fn load(data: &str, recipe: &Recipe) -> Result<Splits> {
