@@ -11,7 +11,7 @@ export async function show(session, settings, main) {
   const [output] = session.outputs;
   const [, channels, height, width] = input.shape;
   const scores = element("ol", { class: "scores" });
-  const time = element("p", { class: "soft" }, "Choose a picture to see what the network says.");
+  const time = element("p", { class: "soft", role: "status" }, "Choose a picture to see what the network says.");
   const asPicture = !!session.metadata?.preprocessing?.pictures;
 
   let busy = false;

@@ -13,7 +13,7 @@ export async function show(session, settings, main) {
   const canvases = afters.map(({ name }) =>
     element("canvas", { width, height, role: "img", "aria-label": `After: ${name}` }),
   );
-  const time = element("p", { class: "soft" }, "Choose a picture.");
+  const time = element("p", { class: "soft", role: "status" }, "Choose a picture.");
   async function take(file) {
     const bitmap = await createImageBitmap(file);
     before.getContext("2d").drawImage(bitmap, 0, 0, width, height);

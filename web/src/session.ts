@@ -224,7 +224,10 @@ export class Session extends EventTarget {
     const { fromSafetensors } = await import("./training.js");
     const states = fromSafetensors(bytes);
     const missing = this.plan.states.map((index) => this.plan.tensors[index]!.name).filter((name) => !(name in states));
-    if (missing.length && !partly) fail("input", `the file does not have \`${missing.join("`, `")}\``);
+    if (missing.length && !partly) {
+      const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
+      fail("input", `the file does not have \`${missing.slice(0, 3).join("`, `")}\`${more}`);
+    }
     this.setStates(states);
   }
 
