@@ -8,8 +8,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use kiln::graph::ops::Conv;
 use kiln::graph::{Builder, Graph, Op, Tensor};
 use kiln::plan::{
-    Access, Buffer, BufferKind, DType, Dispatch, Expr, Layout, OutputRef, Param, Program, Range, Segment,
-    Shader, Storage,
+    Access, Buffer, BufferKind, DType, Dispatch, Expr, Layout, OutputRef, Param, Program, Range, Role,
+    Segment, Shader, Storage,
 };
 use kiln::{Device, DeviceOptions, HostTensor, Options, Plan, Requirements, Session};
 
@@ -61,6 +61,7 @@ fn yardstick(size: usize, channels: usize) -> Plan {
     Plan {
         name: "yardstick".into(),
         producer: "benches".into(),
+        target: String::new(),
         symbols: vec![],
         requirements: Requirements {
             subgroup_size: Some(8),
@@ -81,9 +82,11 @@ fn yardstick(size: usize, channels: usize) -> Plan {
             buffer("y", BufferKind::Arena, activation),
         ],
         tensors: vec![tensor("x", 0), tensor("y", 2)],
+        states: vec![],
         programs: vec![Program {
             name: "inference".into(),
             inputs: vec![0],
+            roles: vec![Role::Data],
             outputs: vec![OutputRef { name: "y".into(), tensor: 1, sizes: vec![] }],
             guards: vec![],
             dispatches: vec![dispatch],

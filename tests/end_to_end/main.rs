@@ -1,6 +1,7 @@
 //! The whole road: an ONNX file or PyTorch source, a plan, its file, a device, and the answers of other engines.
 
 mod bad_input;
+mod batches;
 mod damage;
 mod detection;
 mod dispatches;

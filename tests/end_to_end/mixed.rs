@@ -10,10 +10,11 @@ use kiln::training::checkpoint::Checkpoint;
 use kiln::{HostTensor, Precision};
 use serde_json::Value;
 
+use crate::batches::optimizers;
 use crate::numbers::{noise, with_weights};
 use crate::precision::machine;
 use crate::trace::{Followed, follow, norm};
-use crate::traces::{fixtures, optimizers};
+use crate::traces::fixtures;
 
 fn known(file: &str) -> Value {
     let text = std::fs::read_to_string(fixtures().join(file)).expect("committed");

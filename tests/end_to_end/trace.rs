@@ -7,10 +7,8 @@ use kiln::train::{Optimizer, Training};
 use kiln::{Device, HostTensor, Options};
 use serde_json::Value;
 
+use crate::batches::{BATCH, batch};
 use crate::machine::load;
-use crate::numbers::noise;
-
-const BATCH: usize = 8;
 
 /// Gradients that are smaller than this are zero: the bias in front of a batch normalization has no influence.
 const NOTHING: f64 = 1e-12;
@@ -47,27 +45,6 @@ pub(crate) struct Followed<'a> {
     pub gradients: &'a Value,
 }
 
-/// The batch of a step: inputs, and classes or numbers.
-fn batch(followed: &Followed<'_>, step: u64) -> (HostTensor, HostTensor) {
-    let graph = followed.graph;
-    let sizes = |id| -> Vec<usize> {
-        graph.ty(id).shape[1..].iter().filter_map(kiln::graph::Dim::as_usize).collect()
-    };
-    let numbers = |seed: u64, shape: &[usize]| {
-        let count = BATCH * shape.iter().product::<usize>();
-        let values: Vec<f32> = noise(seed, count).into_iter().map(|x| x as f32).collect();
-        HostTensor::new([&[BATCH][..], shape].concat(), values).expect("as many as the shape says")
-    };
-    let output = sizes(graph.outputs()[0].value);
-    let x = numbers(100 + step, &sizes(graph.inputs()[0]));
-    if !followed.training.loss.has_classes() {
-        return (x, numbers(200 + step, &output));
-    }
-    let classes = output[0] as f64;
-    let y = noise(200 + step, BATCH).into_iter().map(|y| ((y + 1.0) / 2.0 * classes) as i32);
-    (x, HostTensor::new([BATCH], y.collect::<Vec<i32>>()).expect("as many as the shape says"))
-}
-
 /// Trains for as many steps as PyTorch has; what is farthest from it, of losses, gradients and states.
 pub(crate) fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String); 3] {
     let Followed { name, graph, training, .. } = followed;
@@ -88,7 +65,7 @@ pub(crate) fn follow(followed: &Followed<'_>, device: &Device) -> [(f64, String)
         }
     };
     for (step, wanted) in followed.expected["losses"].as_array().expect("losses").iter().enumerate() {
-        let (x, y) = batch(followed, step as u64);
+        let (x, y) = batch(graph, &followed.training, step as u64);
         let mut inputs = vec![(input.as_str(), &x), ("target", &y), ("lr", &lr)];
         if training.optimizer.has_momentum() {
             inputs.push(("momentum", &momentum));
@@ -136,7 +113,7 @@ pub(crate) fn follow_exactly(followed: &Followed<'_>) -> [(f64, String); 3] {
     };
     let input = followed.graph.value(followed.graph.inputs()[0]).name.clone();
     for (n, wanted) in followed.expected["losses"].as_array().expect("losses").iter().enumerate() {
-        let (x, y) = batch(followed, n as u64);
+        let (x, y) = batch(followed.graph, &followed.training, n as u64);
         let given = |tensor: &HostTensor| kiln::from_host(tensor).expect("as many as the shape says");
         let inputs = [
             (input.clone(), given(&x)),

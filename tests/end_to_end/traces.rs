@@ -2,41 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln::train::{Loss, Optimizer, Training};
+use kiln::train::{Loss, Training};
 use serde_json::Value;
 
+use crate::batches::optimizers;
 use crate::machine::Machine;
 use crate::trace::{Followed, follow};
 
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracles/fixtures")
-}
-
-/// The optimizers of the script, with the learning rate and the momentum of each step.
-pub(crate) fn optimizers() -> Vec<(&'static str, Optimizer, f32, f32)> {
-    let sgd = |momentum, dampening, nesterov, weight_decay| Optimizer::Sgd {
-        momentum,
-        dampening,
-        nesterov,
-        weight_decay,
-    };
-    let Optimizer::RmsProp { alpha, eps, .. } = Optimizer::rms_prop() else { return vec![] };
-    let centered = Optimizer::RmsProp { alpha, eps, weight_decay: 0.01, momentum: true, centered: true };
-    let Optimizer::Adagrad { initial_accumulator_value, eps, .. } = Optimizer::adagrad() else {
-        return vec![];
-    };
-    let adagrad = Optimizer::Adagrad { lr_decay: 0.1, initial_accumulator_value, eps, weight_decay: 0.0 };
-    vec![
-        ("sgd", Optimizer::sgd(), 0.02, 0.0),
-        ("momentum", sgd(true, 0.0, false, 0.01), 0.02, 0.9),
-        ("dampened", sgd(true, 0.3, false, 0.0), 0.02, 0.8),
-        ("nesterov", sgd(true, 0.0, true, 0.0), 0.02, 0.9),
-        ("adam", Optimizer::Adam { beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }, 0.001, 0.9),
-        ("adamw", Optimizer::adam_w(), 0.001, 0.9),
-        ("rmsprop", Optimizer::rms_prop(), 0.0005, 0.0),
-        ("rmsprop_centered", centered, 0.0005, 0.5),
-        ("adagrad", adagrad, 0.005, 0.0),
-    ]
 }
 
 #[test]

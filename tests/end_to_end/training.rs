@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kiln::graph::{DType, Data, EvaluateOptions, Graph, Precision, Tensor, TensorType, evaluate_with};
+use kiln::plan::Role;
 use kiln::train::{FAILED, Loss, Optimizer, Training};
 use kiln::{Device, Options, test_data};
 use serde_json::Value;
@@ -248,4 +249,28 @@ fn an_exploding_step_changes_nothing() {
     trainer.session().write_tensor(index, &number(0.0)).expect("the state is set back");
     trainer.session().run_program("train", &inputs).expect("a step");
     assert!(states(&mut trainer) != before);
+}
+
+/// What a host that knows no names feeds a step by.
+#[test]
+fn inputs_of_a_training_plan_have_roles() {
+    let model = fixtures().join("net/model.onnx");
+    let graph = kiln::onnx::import(&model, &Default::default()).expect("a model").graph;
+    let options = Options { max: [("N".to_owned(), 2)].into(), ..Options::default() };
+    let roles_with = |optimizer: Optimizer, accumulate: u32| {
+        let training = Training { accumulate, ..Training::new(Loss::cross_entropy(), optimizer) };
+        let plan = kiln::compile_training(&graph, &training, &options).expect("a plan").plan;
+        ["inference", "evaluate", "train"].map(|name| plan.program(name).expect("a program").roles.clone())
+    };
+    let (data, target, lr) = (Role::Data, Role::Target, Role::LearningRate);
+    let [inference, evaluate, train] = roles_with(Optimizer::sgd(), 1);
+    assert_eq!((inference, evaluate, train), (vec![data], vec![data, target], vec![data, target, lr]));
+    let [_, _, train] = roles_with(Optimizer::rms_prop(), 1);
+    assert_eq!(train, [data, target, lr]);
+    let sgd = Optimizer::Sgd { momentum: true, dampening: 0.0, nesterov: false, weight_decay: 0.0 };
+    let [_, _, train] = roles_with(sgd, 2);
+    assert_eq!(train.iter().filter(|role| **role == Role::Momentum).count(), 1, "{train:?}");
+    assert_eq!(train.iter().filter(|role| **role == Role::Update).count(), 1, "{train:?}");
+    let [_, _, train] = roles_with(Optimizer::adam_w(), 1);
+    assert_eq!(train, [data, target, lr, Role::Beta1]);
 }

@@ -147,7 +147,10 @@ pub fn compile_training(
 ) -> Result<Compiled, CompileError> {
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
-    compile_programs(&programs, &Options { precision: training.precision, ..options.clone() })
+    let mut compiled =
+        compile_programs(&programs, &Options { precision: training.precision, ..options.clone() })?;
+    train::name_roles(&mut compiled.plan, &training.optimizer);
+    Ok(compiled)
 }
 
 /// Refuses targets whose memory would hold 16-bit floats in 32 bits: all that is left of them there is the rounding.

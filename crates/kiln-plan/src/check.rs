@@ -113,6 +113,7 @@ pub fn check_within(plan: &Plan, limits: &Limits) -> Result<(), PlanError> {
     for (i, tensor) in plan.tensors.iter().enumerate() {
         checker.tensor(tensor).map_err(at(format!("tensor {i} `{}`", tensor.name)))?;
     }
+    checker.states().map_err(at("the states"))?;
     checker.segments()?;
     for program in &plan.programs {
         checker.program(program)?;
@@ -312,6 +313,16 @@ impl Checker<'_> {
         Ok(())
     }
 
+    fn states(&self) -> Result<(), Problem> {
+        for index in &self.plan.states {
+            let tensor = self.index("tensor", &self.plan.tensors, *index)?;
+            if self.range(&tensor.place)?.kind != BufferKind::State {
+                return Err(Problem::NotKept(tensor.name.clone()));
+            }
+        }
+        check_unique("states", self.plan.states().map(|(_, tensor)| tensor.name.as_str()))
+    }
+
     fn segments(&self) -> Result<(), PlanError> {
         let mut sorted = Vec::with_capacity(self.plan.data.len());
         for (i, segment) in self.plan.data.iter().enumerate() {
@@ -393,6 +404,9 @@ impl Checker<'_> {
         let inputs =
             program.inputs.iter().map(|index| dense("input", *index)).collect::<Result<Vec<_>, _>>()?;
         check_unique("inputs", inputs.into_iter())?;
+        if program.roles.len() != program.inputs.len() {
+            return Err(Problem::Roles { roles: program.roles.len(), inputs: program.inputs.len() });
+        }
         for output in &program.outputs {
             dense("output", output.tensor)?;
             self.output_sizes(output)?;

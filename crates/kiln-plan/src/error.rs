@@ -167,6 +167,10 @@ pub enum Problem {
     RepeatOrder { first: usize, end: usize },
     #[error("{0} steps with all symbols at their maximum")]
     Steps(i64),
+    #[error("`{0}` is not in a buffer for states")]
+    NotKept(String),
+    #[error("{roles} roles for {inputs} inputs")]
+    Roles { roles: usize, inputs: usize },
     #[error("{dtype} elements cannot be stored as {storage}")]
     Storage { dtype: &'static str, storage: &'static str },
     #[error("the {what} has {bytes} bytes, at most {limit} are allowed")]

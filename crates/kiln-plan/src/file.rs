@@ -7,14 +7,14 @@
 //!     12     4  CRC-32 of the header
 //!     16     8  length of the header
 //!     24     8  length of the weights section
-//!     32     4  CRC-32 of the weights section
-//!     36     4  CRC-32 of bytes 0..36
-//!     40        header (protobuf), then zeros up to a multiple of 256
+//!     32     4  CRC-32 of bytes 0..32
+//!     36        header (protobuf), then zeros up to a multiple of 256
 //!               weights: each segment at a multiple of 256 in the order of the header, zeros between
 //! ```
 //!
 //! Numbers are little-endian. The position of a segment follows from the sizes of those before it, so there are no
-//! offsets that could disagree. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
+//! offsets that could disagree. The header has a checksum for each segment, so that whoever receives a file piece by piece can
+//! use each segment as soon as it is there. Every segment starts at a multiple of 256 of the file: a mapped file can be uploaded
 //! unchanged. Lengths are compared with the bytes that follow before anything is allocated for them.
 
 use std::io::{Read, Write};
@@ -24,16 +24,13 @@ use kiln_files::wide;
 use prost::Message;
 
 use crate::wire::Header;
-use crate::{LIMITS, Limits, Plan, PlanError, Problem, Program, check, check_within};
+use crate::{LIMITS, Limits, Plan, PlanError, Problem, Segment, check, check_within};
 
 const MAGIC: &[u8; 8] = b"KILNPLAN";
-/// Of plans that earlier versions of Kiln run, too.
-const VERSION: u32 = 2;
-/// Of plans with guards or repeats, which earlier versions would pass over.
-const VERSION_3: u32 = 3;
-/// Of plans with outputs of which the data decide the size.
-const VERSION_4: u32 = 4;
-const PREFIX: usize = 40;
+/// Since 5, states and the roles of inputs are named and each segment has a checksum. Earlier files are refused: compiling
+/// again takes seconds.
+const VERSION: u32 = 5;
+const PREFIX: usize = 36;
 const ALIGN: u64 = 256;
 const ZEROS: [u8; 256] = [0; 256];
 
@@ -51,20 +48,14 @@ impl Plan {
                 Problem::TooMany { what: "bytes of header", count: header.len(), limit: LIMITS.header };
             return Err(PlanError::Invalid { at: "the plan".to_string(), problem });
         }
-        let mut crc = crc32fast::Hasher::new();
-        let mut weights_length = 0;
-        for segment in &self.data {
-            crc.update(&segment.bytes);
-            crc.update(padding(segment.place.size));
-            weights_length += segment.place.size + wide(padding(segment.place.size).len());
-        }
+        let stored = |segment: &Segment| segment.place.size + wide(padding(segment.place.size).len());
+        let weights_length: u64 = self.data.iter().map(stored).sum();
         let mut prefix = Vec::with_capacity(PREFIX);
         prefix.extend(MAGIC);
-        prefix.extend(self.version().to_le_bytes());
+        prefix.extend(VERSION.to_le_bytes());
         prefix.extend(crc32fast::hash(&header).to_le_bytes());
         prefix.extend(wide(header.len()).to_le_bytes());
         prefix.extend(weights_length.to_le_bytes());
-        prefix.extend(crc.finalize().to_le_bytes());
         prefix.extend(crc32fast::hash(&prefix).to_le_bytes());
         to.write_all(&prefix)?;
         to.write_all(&header)?;
@@ -74,20 +65,6 @@ impl Plan {
             to.write_all(padding(segment.place.size))?;
         }
         Ok(())
-    }
-
-    /// The lowest version of the format that has everything the plan has. The smaller of two sizes occurs only in plans with
-    /// a guard on them, or in sizes that no earlier version can decode.
-    fn version(&self) -> u32 {
-        let old = |program: &Program| program.guards.is_empty() && program.repeats.is_empty();
-        let counted = |program: &Program| program.outputs.iter().any(|output| !output.sizes.is_empty());
-        if self.programs.iter().any(counted) {
-            VERSION_4
-        } else if self.programs.iter().all(old) {
-            VERSION
-        } else {
-            VERSION_3
-        }
     }
 
     /// The bytes of the file.
@@ -177,10 +154,10 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
         return Err(PlanError::Truncated { part: "prefix", needed: wide(PREFIX), found: length });
     };
     let version = word(&prefix, 8);
-    if !(VERSION..=VERSION_4).contains(&version) {
-        return Err(PlanError::Version { found: version, known: VERSION_4 });
+    if version != VERSION {
+        return Err(PlanError::Version { found: version, known: VERSION });
     }
-    verify("prefix", crc32fast::hash(&prefix[..36]), word(&prefix, 36))?;
+    verify("prefix", crc32fast::hash(&prefix[..PREFIX - 4]), word(&prefix, PREFIX - 4))?;
     let header_length = long(&prefix, 16);
     if header_length > wide(LIMITS.header) {
         let count = usize::try_from(header_length).unwrap_or(usize::MAX);
@@ -202,19 +179,16 @@ fn read(from: impl Read, length: u64, limits: &Limits) -> Result<Plan, PlanError
     if weights_length < reader.left {
         return Err(PlanError::Trailing { count: reader.left - weights_length });
     }
-    let mut plan = Header::decode_plan(&header)?;
+    let (mut plan, checksums) = Header::decode_plan(&header)?;
     drop(header);
-    let mut crc = crc32fast::Hasher::new();
-    for segment in &mut plan.data {
+    for (segment, recorded) in plan.data.iter_mut().zip(checksums) {
         segment.bytes = reader.take("weights section", segment.place.size)?;
         reader.padding(segment.place.size)?;
-        crc.update(&segment.bytes);
-        crc.update(padding(segment.place.size));
+        verify("weights section", crc32fast::hash(&segment.bytes), recorded)?;
     }
     if reader.left > 0 {
         return Err(PlanError::Trailing { count: reader.left });
     }
-    verify("weights section", crc.finalize(), word(&prefix, 32))?;
     check_within(&plan, limits)?;
     Ok(plan)
 }

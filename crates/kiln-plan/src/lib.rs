@@ -14,6 +14,9 @@ mod check;
 mod error;
 mod expr;
 mod file;
+#[cfg(test)]
+#[allow(clippy::as_conversions, reason = "tests know their numbers")]
+mod golden;
 mod guard;
 mod metadata;
 mod repeat;
@@ -42,6 +45,8 @@ pub struct Plan {
     pub name: String,
     /// What the plan was made by: name and version of the compiler.
     pub producer: String,
+    /// The target it was made for: `portable`, `lavapipe`.
+    pub target: String,
     /// Symbols with the maximum the plan has memory for.
     pub symbols: Vec<Symbol>,
     /// What the plan asks of a device.
@@ -52,6 +57,9 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// The tensors and their places in memory.
     pub tensors: Vec<Tensor>,
+    /// What is kept from run to run: parameters, statistics, moments, counters. Indices into [`Plan::tensors`] of
+    /// tensors with different names, in buffers of [`BufferKind::State`].
+    pub states: Vec<usize>,
     /// What can be run.
     pub programs: Vec<Program>,
     /// Initial contents of buffers.
@@ -61,15 +69,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What is kept from run to run, with its place in [`Plan::tensors`]: parameters, statistics, moments, counters.
+    /// The states, each with its place in [`Plan::tensors`].
     pub fn states(&self) -> impl Iterator<Item = (usize, &Tensor)> {
-        let is_state = |tensor: &Tensor| {
-            self.buffers.get(tensor.place.buffer).is_some_and(|buffer| buffer.kind == BufferKind::State)
-        };
-        // A new value may be listed at the place of the old one, too, behind it.
-        let mut seen = std::collections::HashSet::new();
-        let tensors = self.tensors.iter().enumerate();
-        tensors.filter(move |(_, tensor)| is_state(tensor) && seen.insert(tensor.place))
+        self.states.iter().filter_map(|index| Some((*index, self.tensors.get(*index)?)))
+    }
+
+    /// The state of this name, with its place in [`Plan::tensors`].
+    pub fn state(&self, name: &str) -> Option<(usize, &Tensor)> {
+        self.states().find(|(_, tensor)| tensor.name == name)
     }
 
     /// The program of this name.
@@ -237,6 +244,8 @@ pub struct Program {
     pub name: String,
     /// Indices of tensors the caller gives. They are dense (`lanes` 1, in order).
     pub inputs: Vec<usize>,
+    /// What each input is for, in the order of [`Program::inputs`].
+    pub roles: Vec<Role>,
     /// Tensors the caller gets, by name; dense like the inputs.
     pub outputs: Vec<OutputRef>,
     /// The dispatches, in order; each sees what the ones before it have written.
@@ -245,6 +254,24 @@ pub struct Program {
     pub guards: Vec<Guard>,
     /// Which of them are repeated, in order; no two repeats share a dispatch.
     pub repeats: Vec<Repeat>,
+}
+
+/// What an input of a program is for, so that a host can feed a training step without knowing its compiler's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What the model is given.
+    #[default]
+    Data,
+    /// What its output is compared with.
+    Target,
+    /// The learning rate of a step, a number.
+    LearningRate,
+    /// The momentum of a step, a number.
+    Momentum,
+    /// Adam's first decay rate (beta1), a number.
+    Beta1,
+    /// Whether the optimizer steps (1), or gradients are only accumulated (0).
+    Update,
 }
 
 /// A named result. Two outputs may be the same tensor, and an input may be an output.

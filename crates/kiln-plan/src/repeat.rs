@@ -52,7 +52,7 @@ impl Dispatch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::*;
 
     fn symbol(index: usize) -> Expr {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     /// One kernel, dispatched three times; the last two are repeated `T` times, and the last has the step as parameter.
-    fn sample() -> Plan {
+    pub(crate) fn sample() -> Plan {
         let one = || Expr::constant(1);
         let dispatch = |name: &str, param: Expr| Dispatch {
             name: name.to_owned(),
@@ -77,6 +77,7 @@ mod tests {
         Plan {
             name: "repeats".to_owned(),
             producer: String::new(),
+            target: String::new(),
             symbols: vec![Symbol { name: "T".to_owned(), max: 100 }],
             requirements: Requirements { max_buffer_size: 256 << 20, ..Requirements::GUARANTEED },
             shaders: vec![Shader {
@@ -87,9 +88,11 @@ mod tests {
             }],
             buffers: vec![Buffer { name: "a".to_owned(), kind: BufferKind::Arena, size: 256 }],
             tensors: vec![],
+            states: vec![],
             programs: vec![Program {
                 name: "p".to_owned(),
                 inputs: vec![],
+                roles: vec![],
                 outputs: vec![],
                 guards: vec![],
                 dispatches: vec![

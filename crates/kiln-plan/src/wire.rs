@@ -8,8 +8,10 @@ use crate::{LIMITS, PlanError, Problem};
 
 mod convert;
 mod metadata;
+mod role;
 
 use metadata::Metadata;
+use role::Role;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Header {
@@ -17,6 +19,8 @@ pub(crate) struct Header {
     name: String,
     #[prost(string, tag = "2")]
     producer: String,
+    #[prost(string, tag = "11")]
+    target: String,
     #[prost(message, repeated, tag = "3")]
     symbols: Vec<Symbol>,
     #[prost(message, optional, tag = "4")]
@@ -31,7 +35,9 @@ pub(crate) struct Header {
     programs: Vec<Program>,
     /// Where the segments go, in the order in which their bytes follow in the file.
     #[prost(message, repeated, tag = "9")]
-    data: Vec<Range>,
+    data: Vec<Segment>,
+    #[prost(uint64, repeated, tag = "12")]
+    states: Vec<u64>,
     #[prost(message, optional, tag = "10")]
     metadata: Option<Metadata>,
 }
@@ -164,12 +170,28 @@ struct Range {
     size: u64,
 }
 
+/// Where the bytes of a segment go, and their checksum.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Segment {
+    #[prost(uint64, tag = "1")]
+    buffer: u64,
+    #[prost(uint64, tag = "2")]
+    offset: u64,
+    #[prost(uint64, tag = "3")]
+    size: u64,
+    #[prost(fixed32, tag = "4")]
+    pub(crate) crc32: u32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct Program {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(uint64, repeated, tag = "2")]
     inputs: Vec<u64>,
+    /// One for each input.
+    #[prost(enumeration = "Role", repeated, tag = "21")]
+    roles: Vec<i32>,
     #[prost(message, repeated, tag = "3")]
     outputs: Vec<OutputRef>,
     #[prost(message, repeated, tag = "4")]
@@ -312,10 +334,12 @@ struct FloorDiv {
 }
 
 impl Header {
-    /// The plan of which these bytes are the header, its segments still without bytes.
-    pub(crate) fn decode_plan(bytes: &[u8]) -> Result<crate::Plan, PlanError> {
+    /// The plan of which these bytes are the header, its segments still without bytes, and the checksum of each segment.
+    pub(crate) fn decode_plan(bytes: &[u8]) -> Result<(crate::Plan, Vec<u32>), PlanError> {
         Counts::decode(bytes)?.check()?;
-        Self::decode(bytes)?.read()
+        let header = Self::decode(bytes)?;
+        let checksums = header.data.iter().map(|segment| segment.crc32).collect();
+        Ok((header.read()?, checksums))
     }
 }
 

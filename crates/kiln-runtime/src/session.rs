@@ -410,11 +410,13 @@ fn without_data(plan: &Plan) -> Plan {
     Plan {
         name: plan.name.clone(),
         producer: plan.producer.clone(),
+        target: plan.target.clone(),
         symbols: plan.symbols.clone(),
         requirements: plan.requirements.clone(),
         shaders: plan.shaders.clone(),
         buffers: plan.buffers.clone(),
         tensors: plan.tensors.clone(),
+        states: plan.states.clone(),
         programs: plan.programs.clone(),
         data: vec![],
         metadata: plan.metadata.clone(),

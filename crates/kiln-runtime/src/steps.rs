@@ -127,6 +127,7 @@ mod tests {
         let program = Program {
             name: String::new(),
             inputs: vec![],
+            roles: vec![],
             outputs: vec![],
             guards: vec![],
             dispatches: vec![],

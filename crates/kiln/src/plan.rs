@@ -3,6 +3,6 @@
 pub use kiln_plan::{
     Access, Buffer, BufferKind, Channels, DType, Dispatch, Expr, Factor, Fitting, Guard, InputSource, LIMITS,
     Layout, Limits, Measure, Metadata, OutputRef, OutputSize, Param, Pictures, Plan, PlanError,
-    Preprocessing, Problem, Program, PropertyError, Provenance, Range, Relation, Requirements, Resize,
+    Preprocessing, Problem, Program, PropertyError, Provenance, Range, Relation, Requirements, Resize, Role,
     Segment, Shader, Storage, Symbol, Targets, Task, Tensor, Term, check, check_within, multiple_of,
 };

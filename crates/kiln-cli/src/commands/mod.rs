@@ -6,6 +6,7 @@ mod compile;
 mod devices;
 mod dump;
 mod eval;
+mod export_web;
 mod kernels;
 mod lr_find;
 mod quantize;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Train(train::Arguments),
     /// Evaluate a model on data with known targets
     Eval(eval::Arguments),
+    /// Make a web page that runs or trains a model
+    ExportWeb(export_web::Arguments),
     /// Find a good learning rate
     LrFind(lr_find::Arguments),
     /// Make a model's layers multiply integers of 8 bits
@@ -58,6 +61,7 @@ impl Command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Train(arguments) => train::run(arguments),
             Command::Eval(arguments) => eval::run(arguments),
+            Command::ExportWeb(arguments) => export_web::run(&arguments),
             Command::LrFind(arguments) => lr_find::run(arguments),
             Command::Quantize(arguments) => quantize::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),

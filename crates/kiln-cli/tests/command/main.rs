@@ -290,6 +290,27 @@ const CASES: &[Case] = &[
     case("verify OUT/net/net.kplan", 0, &["test_data_set_1"], &["2 of 2 outputs within"]),
     case("verify OUT/net/net.kplan --bisect", 1, &["does not contain its layers"], &[]),
     case("verify OUT/net.kplan", 1, &["no folder `test_data_set_0`"], &[]),
+    // Pages.
+    case(
+        "export-web tests/oracles/fixtures/net/model.onnx --variant swiftshader -o OUT/page",
+        0,
+        &["page/index.html"],
+        &["target `swiftshader`", "target `portable`", "of page"],
+    ),
+    case(
+        "export-web models/digits.toml --train --data digits:64 -o OUT/page --json",
+        0,
+        &["\"data_bytes\""],
+        &[],
+    ),
+    case(
+        "export-web models/moons.toml --train -o OUT/page",
+        1,
+        &[],
+        &["a page trains with images that have classes"],
+    ),
+    case("export-web tests/oracles/fixtures/net/model.onnx --data digits -o OUT/page", 2, &[], &["--train"]),
+    case("export-web OUT/net.kplan -o OUT/page", 1, &[], &["is a compiled plan"]),
     // A plan where a model is needed.
     case("compile OUT/net.kplan", 1, &[], &["is a compiled plan", "`kiln run`"]),
     case("check OUT/net.kplan", 1, &[], &["is a compiled plan", "`kiln run`"]),

@@ -18,7 +18,7 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Graph};
-use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Storage, Tensor};
+use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Role, Storage, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -51,6 +51,7 @@ pub(crate) fn emit(
         index: HashMap::new(),
     };
     emitter.list_states(states)?;
+    let listed_states = (0..emitter.tensors.len()).collect();
     let mut listed = Vec::with_capacity(programs.len());
     for (number, program) in programs.iter().enumerate() {
         listed.push(emitter.program(number, program)?);
@@ -64,11 +65,13 @@ pub(crate) fn emit(
     let plan = Plan {
         name: name.into(),
         producer: concat!("kiln ", env!("CARGO_PKG_VERSION")).into(),
+        target: target.name.clone(),
         symbols: symbols.list(),
         requirements,
         shaders,
         buffers: places.buffers,
         tensors,
+        states: listed_states,
         programs: listed,
         data,
         metadata: Default::default(),
@@ -200,6 +203,7 @@ impl Emitter<'_> {
         });
         Ok(Program {
             name: program.name.clone(),
+            roles: vec![Role::Data; inputs.len()],
             inputs,
             outputs,
             dispatches,

@@ -39,7 +39,7 @@ const NUMBERS: &[u64] = &[
     u64::MAX,
 ];
 
-const PREFIX: usize = 40;
+const PREFIX: usize = 36;
 
 /// Numbers without a pattern (xorshift).
 struct Random(u64);
@@ -96,7 +96,7 @@ fn parts(file: &[u8]) -> Option<(Vec<Field>, &[u8])> {
 }
 
 fn written(fields: &[Field], weights: &[u8]) -> Vec<u8> {
-    let mut file = b"KILNPLAN\x02\0\0\0\0\0\0\0".to_vec();
+    let mut file = b"KILNPLAN\x05\0\0\0\0\0\0\0".to_vec();
     file.resize(PREFIX, 0);
     field::write(fields, &mut file);
     let length = (file.len() - PREFIX) as u64;
@@ -108,18 +108,15 @@ fn written(fields: &[Field], weights: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Makes the checksums right again.
+/// Makes the checksums right again, those of segments apart: any bytes are weights.
 fn repair(file: &mut [u8]) {
     let Some(prefix) = file.get(..PREFIX) else { return };
     let length = prefix[16..24].iter().rev().fold(0usize, |n, byte| n << 8 | usize::from(*byte));
     let end = PREFIX.saturating_add(length);
     let header = file.get(PREFIX..end).map_or(0, crc32fast::hash);
-    let start = end.checked_next_multiple_of(256);
-    let weights = start.and_then(|start| file.get(start..)).map_or(0, crc32fast::hash);
     file[12..16].copy_from_slice(&header.to_le_bytes());
-    file[32..36].copy_from_slice(&weights.to_le_bytes());
-    let prefix = crc32fast::hash(&file[..36]);
-    file[36..40].copy_from_slice(&prefix.to_le_bytes());
+    let prefix = crc32fast::hash(&file[..PREFIX - 4]);
+    file[PREFIX - 4..PREFIX].copy_from_slice(&prefix.to_le_bytes());
 }
 
 /// Changes a message somewhere in the tree.

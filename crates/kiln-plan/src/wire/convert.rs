@@ -5,8 +5,8 @@ use kiln_files::wide;
 
 use super::{
     Access, Buffer, BufferKind, DType, Dispatch, Expr, Factor, FactorKind, FloorDiv, Guard, Header, Metadata,
-    Min, OutputRef, OutputSize, Param, Program, Range, Relation, Repeat, Requirements, Shader, Storage,
-    Symbol, Tensor, Term, Word, invalid,
+    Min, OutputRef, OutputSize, Param, Program, Range, Relation, Repeat, Requirements, Role, Segment, Shader,
+    Storage, Symbol, Tensor, Term, Word, invalid,
 };
 use crate::{PlanError, Problem};
 
@@ -37,13 +37,15 @@ impl Header {
         Self {
             name: plan.name.clone(),
             producer: plan.producer.clone(),
+            target: plan.target.clone(),
             symbols: plan.symbols.iter().map(|s| Symbol { name: s.name.clone(), max: s.max }).collect(),
             requirements: Some(Requirements::of(&plan.requirements)),
             shaders: plan.shaders.iter().map(Shader::of).collect(),
             buffers: plan.buffers.iter().map(Buffer::of).collect(),
             tensors: plan.tensors.iter().map(Tensor::of).collect(),
             programs: plan.programs.iter().map(Program::of).collect(),
-            data: plan.data.iter().map(|segment| Range::of(&segment.place)).collect(),
+            data: plan.data.iter().map(Segment::of).collect(),
+            states: wide_all(&plan.states),
             metadata: Some(Metadata::of(&plan.metadata)).filter(|_| !plan.metadata.is_empty()),
         }
     }
@@ -53,10 +55,11 @@ impl Header {
         let requirements =
             self.requirements.ok_or_else(|| invalid("the plan", Problem::Missing("list of requirements")))?;
         let symbol = |s: Symbol, _: &str| Ok(crate::Symbol { name: s.name, max: s.max });
-        let segment = |r: Range, at: &str| Ok(crate::Segment { place: r.read(at)?, bytes: vec![] });
+        let segment = |s: Segment, at: &str| Ok(crate::Segment { place: s.place().read(at)?, bytes: vec![] });
         Ok(crate::Plan {
             name: self.name,
             producer: self.producer,
+            target: self.target,
             symbols: each("symbol", self.symbols, symbol)?,
             requirements: requirements.read(),
             shaders: each("shader", self.shaders, Shader::read)?,
@@ -64,6 +67,7 @@ impl Header {
             tensors: each("tensor", self.tensors, Tensor::read)?,
             programs: each("program", self.programs, Program::read)?,
             data: each("segment", self.data, segment)?,
+            states: narrow_all("the states", "index of a tensor", &self.states)?,
             metadata: self.metadata.map(Metadata::read).transpose()?.unwrap_or_default(),
         })
     }
@@ -232,6 +236,17 @@ impl Range {
     }
 }
 
+impl Segment {
+    fn of(segment: &crate::Segment) -> Self {
+        let Range { buffer, offset, size } = Range::of(&segment.place);
+        Self { buffer, offset, size, crc32: crc32fast::hash(&segment.bytes) }
+    }
+
+    fn place(self) -> Range {
+        Range { buffer: self.buffer, offset: self.offset, size: self.size }
+    }
+}
+
 impl Program {
     fn of(program: &crate::Program) -> Self {
         let size = |size: &crate::OutputSize| OutputSize { axis: wide(size.axis), tensor: wide(size.tensor) };
@@ -243,6 +258,7 @@ impl Program {
         Self {
             name: program.name.clone(),
             inputs: wide_all(&program.inputs),
+            roles: program.roles.iter().map(Role::of).collect(),
             outputs: program.outputs.iter().map(output).collect(),
             dispatches: program.dispatches.iter().map(Dispatch::of).collect(),
             guards: program.guards.iter().map(Guard::of).collect(),
@@ -262,6 +278,7 @@ impl Program {
         };
         Ok(crate::Program {
             inputs: narrow_all(at, "index of a tensor", &self.inputs)?,
+            roles: self.roles.iter().map(|role| Role::read(*role, at)).collect::<Result<_, _>>()?,
             outputs: self.outputs.into_iter().map(output).collect::<Result<_, PlanError>>()?,
             dispatches: each(&format!("{at}, dispatch"), self.dispatches, Dispatch::read)?,
             guards: each(&format!("{at}, guard"), self.guards, Guard::read)?,

@@ -85,6 +85,7 @@ pub(crate) fn vector_add() -> Plan {
     Plan {
         name: "vector add".to_string(),
         producer: "by hand".to_string(),
+        target: String::new(),
         symbols: vec![Symbol { name: "N".to_string(), max: 1000 }],
         requirements: Requirements::default(),
         shaders: vec![shader],
@@ -98,9 +99,11 @@ pub(crate) fn vector_add() -> Plan {
             tensor("sum", DType::F32, shape(), sum),
             tensor("scaled", DType::F32, shape(), scaled_sum),
         ],
+        states: vec![],
         programs: vec![Program {
             name: "inference".to_string(),
             inputs: vec![0, 1],
+            roles: vec![Role::Data; 2],
             outputs: vec![output("sum", 2), output("scaled", 3)],
             guards: vec![],
             dispatches: vec![add("add", sum, 1.0, 2), add("add and scale", scaled_sum, 2.5, 3)],
@@ -120,11 +123,13 @@ pub(crate) fn empty(name: &str) -> Plan {
     Plan {
         name: name.to_string(),
         producer: "by hand".to_string(),
+        target: String::new(),
         symbols: vec![],
         requirements: Requirements::default(),
         shaders: vec![],
         buffers: vec![],
         tensors: vec![],
+        states: vec![],
         programs: vec![],
         data: vec![],
         metadata: Default::default(),
@@ -154,6 +159,7 @@ pub(crate) fn shared_state() -> Plan {
     let program = |name: &str, out, dispatch| Program {
         name: name.to_string(),
         inputs: vec![0],
+        roles: vec![Role::Data],
         outputs: vec![out],
         guards: vec![],
         dispatches: vec![dispatch],
@@ -172,6 +178,7 @@ pub(crate) fn shared_state() -> Plan {
             tensor("state", DType::F32, vec![c(4)], s),
             tensor("y", DType::F32, vec![c(4)], y),
         ],
+        states: vec![1],
         programs: vec![
             program("train", output("state", 1), dispatch("update", 0, vec![w, x, s], vec![], c(1))),
             program("inference", output("y", 2), dispatch("apply", 1, vec![s, x, y], vec![], c(1))),
@@ -202,6 +209,7 @@ pub(crate) fn padded() -> Plan {
         programs: vec![Program {
             name: "inference".to_string(),
             inputs: vec![],
+            roles: vec![],
             outputs: vec![],
             guards: vec![],
             dispatches: vec![dispatch("places", 0, vec![place], vec![], c(5))],
@@ -222,6 +230,7 @@ pub(crate) fn keep(dtype: DType, storage: Storage, shape: &[i64], layout: Layout
         programs: vec![Program {
             name: "inference".to_string(),
             outputs: given.iter().map(|index| output("x", *index)).collect(),
+            roles: vec![Role::Data; given.len()],
             inputs: given,
             guards: vec![],
             dispatches: vec![],
@@ -251,6 +260,7 @@ pub(crate) fn copy(dtype: DType) -> Plan {
         programs: vec![Program {
             name: "inference".to_string(),
             inputs: vec![0],
+            roles: vec![Role::Data],
             outputs: vec![output("y", 1), output("the input itself", 0)],
             guards: vec![],
             dispatches: vec![dispatch("copy", 0, vec![x, y], vec![], workgroups)],
@@ -304,6 +314,7 @@ pub(crate) fn colours() -> Plan {
         programs: vec![Program {
             name: "inference".to_string(),
             inputs: vec![0],
+            roles: vec![Role::Data],
             outputs: vec![output("scores", 1)],
             guards: vec![],
             dispatches: vec![dispatch("means", 0, vec![image, scores], vec![], n())],
@@ -330,6 +341,7 @@ pub(crate) fn slow() -> Plan {
         programs: vec![Program {
             name: "inference".to_string(),
             inputs: vec![],
+            roles: vec![],
             outputs: vec![output("x", 0)],
             guards: vec![],
             dispatches: vec![dispatch("slow", 0, vec![x], vec![], c(8)); 20],

@@ -1,6 +1,6 @@
 //! Answers.
 
-use kiln_plan::{DType, Layout, Plan, Requirements, Storage};
+use kiln_plan::{DType, Layout, Plan, Requirements, Role, Storage};
 use kiln_runtime::{Data, Device, DeviceOptions, HostTensor, RuntimeError, Session, f16};
 
 use crate::plans;
@@ -46,6 +46,7 @@ fn the_data_decide_how_much_of_an_output_is_the_result() {
     let size = |axis, tensor| kiln_plan::OutputSize { axis, tensor };
     let program = &mut plan.programs[0];
     program.inputs.extend([4, 5]);
+    program.roles.extend([Role::Data; 2]);
     program.outputs[0].sizes = vec![size(0, 4), size(1, 5)];
     program.outputs[1].sizes = vec![size(1, 5)];
     let mut session = open(&plan);
