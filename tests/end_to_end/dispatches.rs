@@ -52,7 +52,8 @@ fn trained(machine: &Machine, target: &Target, separate: bool) -> Vec<(String, V
     for step in 0..3 {
         let x: Vec<f32> = noise(step, 5 * 784).into_iter().map(|x| x as f32).collect();
         let x = HostTensor::new([5, 1, 28, 28], x).expect("a batch");
-        let y = HostTensor::new([5], (0..5).map(|n| (n * 3 + 1) % 10).collect::<Vec<i32>>()).expect("targets");
+        let y =
+            HostTensor::new([5], (0..5).map(|n| (n * 3 + 1) % 10).collect::<Vec<i32>>()).expect("targets");
         let inputs = [("input", &x), ("target", &y), ("lr", &lr), ("momentum", &momentum)];
         session.run_program("train", &inputs).expect("a step");
     }
