@@ -71,44 +71,58 @@ async function loaded(from: PlanSource, options: LoadOptions): Promise<Loaded> {
     const bytes = new Uint8Array(from instanceof Blob ? await from.arrayBuffer() : (from as ArrayBuffer));
     return place(sourceOf(bytes), from, options);
   }
-  const kept = options.cache === false ? undefined : await cached(from).catch(() => undefined);
-  if (kept) {
+  const found = options.cache === false ? undefined : await cached(from).catch(() => undefined);
+  if (found) {
     try {
-      return await place(sourceOfResponse(kept.response), from, options);
+      return await place(sourceOfResponse(found.response), from, options);
     } catch (error) {
       if (!(error instanceof KilnError) || error.code != "damaged") throw error;
       // What was kept is damaged, or of another version: it is fetched again.
-      await kept.cache.delete(from);
+      await found.cache.delete(from);
     }
   }
   const { signal, integrity } = options;
-  const ours = new AbortController();
-  const both = signal ? AbortSignal.any([signal, ours.signal]) : ours.signal;
-  const response = await fetch(from, { signal: both, integrity }).catch((error) => {
+  const response = await fetch(from, { signal, integrity }).catch((error) => {
     if (signal?.aborted) throw signal.reason;
-    return fail(
-      "network",
-      `the plan ${from} cannot be fetched${integrity ? ", or is not the one that was meant" : ""}`,
-      error,
-    );
+    const why = integrity ? ", or is not the one that was meant" : "";
+    return fail("network", `the plan ${from} cannot be fetched${why}`, error);
   });
   if (!response.ok || !response.body) fail("network", `the plan ${from} cannot be fetched: status ${response.status}`);
-  const storing = options.cache === false ? undefined : store(from, response.clone());
-  // Whatever becomes of it is looked at below.
-  storing?.catch(() => {});
+  const source = sourceOfResponse(response);
+  const kept = options.cache === false ? undefined : keep(from);
+  const both = async () => {
+    const piece = await source();
+    if (piece) kept?.(piece);
+    return piece;
+  };
   try {
-    return await place(sourceOfResponse(response), from, options);
+    const result = await place(Object.assign(both, { cancel: source.cancel }), from, options);
+    kept?.(undefined);
+    return result;
   } catch (error) {
-    // The rest is not wanted, nor what has been kept of it.
-    ours.abort();
-    await storing?.catch(() => {});
-    if (storing)
-      await caches
-        .open(CACHE)
-        .then((cache) => cache.delete(from))
-        .catch(() => {});
+    kept?.(error as Error);
     throw error;
   }
+}
+
+/**
+ * Keeps what comes piece by piece. Only a file that ended (`undefined`) is there afterwards, one that has failed is not; where
+ * there is no room, or no cache, nothing happens.
+ */
+function keep(url: string | URL): (piece: Uint8Array | Error | undefined) => void {
+  let to: ReadableStreamDefaultController | undefined;
+  const body = new ReadableStream({ start: (controller) => void (to = controller) });
+  const put = async () => (await caches.open(CACHE)).put(url, new Response(body));
+  put().catch(() => (to = undefined));
+  return (piece) => {
+    try {
+      if (piece instanceof Error) to?.error(piece);
+      else if (piece) to?.enqueue(piece);
+      else to?.close();
+    } catch {
+      // The cache has given up in between.
+    }
+  };
 }
 
 /** A source of bytes that are there. */
@@ -126,8 +140,6 @@ async function cached(url: string | URL): Promise<{ cache: Cache; response: Resp
   const response = await cache.match(url);
   return response && { cache, response };
 }
-
-const store = async (url: string | URL, response: Response) => (await caches.open(CACHE)).put(url, response);
 
 function sourceOfResponse(response: Response): Source & { cancel?: () => void } {
   const reader = response.body!.getReader();
