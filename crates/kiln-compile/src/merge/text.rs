@@ -232,8 +232,7 @@ impl<'a> Table<'a> {
              let id = vec3<u32>(own.x * {width}u + local, own.y, 0u);\n    {ENTRY}_{kind}(id, groups, own, local);",
             entry(0, "part")
         );
-        for n in 1..kinds.len() {
-            let kind = kinds[n];
+        for (n, kind) in kinds.iter().enumerate().skip(1) {
             let _ = writeln!(
                 code,
                 "    load_{kind}({});\n    {ENTRY}_{kind}(id, groups, own, local);",
