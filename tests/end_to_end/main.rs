@@ -4,6 +4,7 @@ mod bad_input;
 mod batches;
 mod damage;
 mod detection;
+mod dispatches;
 mod fit;
 mod fixtures;
 mod forms;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kiln::graph::{DType, Data, EvaluateOptions, Graph, Precision, Tensor, TensorType, evaluate_with};
 use kiln::plan::Role;
-use kiln::train::{Loss, Optimizer, Training};
+use kiln::train::{FAILED, Loss, Optimizer, Training};
 use kiln::{Device, Options, test_data};
 use serde_json::Value;
 
@@ -227,16 +227,26 @@ fn an_exploding_step_changes_nothing() {
             indices.into_iter().map(|index| trainer.session().read_tensor(index).expect("a state").to_f64());
         read.collect::<Vec<_>>()
     };
-    let before = states(&mut trainer);
+    let failed = trainer.session().plan().states().position(|(_, tensor)| tensor.name == FAILED);
+    let failed = failed.expect("a state that says whether a step has failed");
+    let mut before = states(&mut trainer);
     for wrong in [f32::NAN, f32::INFINITY, 1e30] {
         let y = kiln::HostTensor::new([2, 2], vec![wrong; 4]).expect("targets");
         let inputs = [("input", &x), ("target", &y), ("lr", &lr), ("momentum", &momentum)];
         let outputs = trainer.session().run_program("train", &inputs).expect("a step");
         assert!(!outputs.get("loss").expect("a loss").to_f64()[0].is_finite());
+        // All that changes is that it says so.
+        before[failed] = vec![1.0];
         assert!(states(&mut trainer) == before, "{wrong} has changed something");
     }
     let y = kiln::HostTensor::new([2, 2], vec![1f32; 4]).expect("targets");
     let inputs = [("input", &x), ("target", &y), ("lr", &lr), ("momentum", &momentum)];
+    // Steps that were started before anybody has seen the loss change nothing, either.
+    let outputs = trainer.session().run_program("train", &inputs).expect("a step");
+    assert!(outputs.get("loss").expect("a loss").to_f64()[0].is_finite());
+    assert!(states(&mut trainer) == before, "a step behind one that has failed has changed something");
+    let (index, _) = trainer.session().plan().states().nth(failed).expect("the state");
+    trainer.session().write_tensor(index, &number(0.0)).expect("the state is set back");
     trainer.session().run_program("train", &inputs).expect("a step");
     assert!(states(&mut trainer) != before);
 }

@@ -39,6 +39,10 @@ export class Trainer {
     const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     this.losses ??= device.createBuffer({ label: "losses", size: 4 * KEPT_LOSSES, usage });
     const encoder = device.createCommandEncoder();
+    // Each step is judged by its own loss: one that was not finite does not keep those behind it from changing states.
+    const { tensors, states } = this.session.plan;
+    const failed = states.map((index) => tensors[index]!).find(({ name }) => name == "train.failed");
+    if (failed) encoder.clearBuffer(this.session.on.buffers[failed.place.buffer]!, failed.place.offset, 4);
     this.session.encode(encoder, program, inputs);
     encoder.copyBufferToBuffer(
       this.session.on.buffers[loss.buffer]!,

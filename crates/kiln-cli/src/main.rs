@@ -24,6 +24,7 @@ mod records;
 mod report;
 mod sizes;
 mod table;
+mod timeline;
 mod tolerance;
 mod training;
 mod tuning;

@@ -165,7 +165,7 @@ impl ModelArguments {
             false => self.definition.preferences(),
         };
         let preferences = Preferences { records, ..preferences };
-        Ok(Options { target, max, preferences, precision: self.precision.chosen() })
+        Ok(Options { target, max, preferences, precision: self.precision.chosen(), separate: false })
     }
 
     /// Compiles a training step.

@@ -16,6 +16,7 @@ mod kernels;
 mod layout;
 mod lower;
 mod memory;
+mod merge;
 pub mod passes;
 pub mod quantize;
 mod ranges;
@@ -60,6 +61,9 @@ pub struct Options {
     pub preferences: Preferences,
     /// What weights and activations of an inference plan are kept in. How a model is trained says that of its training.
     pub precision: Precision,
+    /// Whether each kernel is a dispatch of its own, so that all that is computed can be looked at. Usually small ones are
+    /// merged.
+    pub separate: bool,
 }
 
 /// A plan and how it came about.
@@ -163,7 +167,8 @@ pub fn compile_isolated(isolated: &Isolated, options: &Options) -> Result<Compil
         options.max.iter().filter(|(name, _)| has(name)).map(|(name, max)| (name.clone(), *max)).collect();
     let max = largest_symbols(&[&graph], &max)?;
     let program = CompiledProgram { name: "group".into(), graph, fusion, selections: vec![] };
-    assemble(vec![program], options, &max, TABLE)
+    // Its kernels are timed one by one.
+    assemble(vec![program], &Options { separate: true, ..options.clone() }, &max, TABLE)
 }
 
 /// The options with an answer to whether sums have to be of the operators' own products, if they have none.
@@ -193,19 +198,25 @@ fn assemble(
     max: &Bindings,
     table: &[&Family],
 ) -> Result<Compiled, CompileError> {
-    let Options { target, preferences, precision, .. } = options;
+    let Options { target, preferences, precision, separate, .. } = options;
     let states = States::of(programs.iter().map(|program| &program.graph))?;
     let halves = *precision == Precision::F16;
     let environment = Environment { target, max, states: &states, table, preferences, halves };
     let mut templates = Templates::new(table.iter().flat_map(|family| family.templates))?;
     let mut lowered = Vec::with_capacity(programs.len());
-    for CompiledProgram { name, graph, fusion, selections } in &mut programs {
-        let mut program = lower(name, graph, fusion, &environment, &mut templates)?;
-        *selections = std::mem::take(&mut program.selections);
-        lowered.push(program);
+    for CompiledProgram { name, graph, fusion, .. } in &programs {
+        lowered.push(lower(name, graph, fusion, &environment, &mut templates)?);
+    }
+    let kernels = merge::taken_apart(&templates.kept);
+    for (program, lowered) in programs.iter_mut().zip(&mut lowered) {
+        if !separate {
+            merge::merge(lowered, &kernels, target, max);
+        }
+        program.selections = std::mem::take(&mut lowered.selections);
     }
     let name = programs.first().map_or("", |program| program.graph.name.as_str());
-    let (plan, memory) = emit::emit(name, lowered, templates, &states, target, max)?;
+    let kernels = emit::Kernels::new(templates, kernels);
+    let (plan, memory) = emit::emit(name, lowered, kernels, &states, target, max)?;
     Ok(Compiled { programs, plan, memory })
 }
 

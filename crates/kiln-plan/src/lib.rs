@@ -36,7 +36,7 @@ pub use metadata::{
     PropertyError, Provenance, Resize, Targets, Task,
 };
 pub use repeat::Repeat;
-pub use wgsl::{WGSL_LIMITS, WgslLimits};
+pub use wgsl::{WGSL_LIMITS, WgslLimits, check_wgsl};
 
 /// A compiled network.
 #[derive(Clone, Debug, PartialEq)]

@@ -40,7 +40,7 @@ pub use device::Device;
 pub use error::RuntimeError;
 pub use half::f16;
 pub use kiln_plan::{self as plan, DType, Metadata, Plan, PlanError};
-pub use outputs::{Outputs, Pending};
+pub use outputs::{Outputs, Pending, Started};
 pub use probe::Speed;
 pub use profile::{KernelTime, Profile};
 pub use replay::Replay;

@@ -44,26 +44,29 @@ impl IntoIterator for Outputs {
     }
 }
 
-/// Memory that the device writes and the host reads. It grows to the largest use and is kept.
-#[derive(Default)]
+/// Memory that the device writes and the host reads: a buffer for each run in flight, kept for the next ones.
+#[derive(Clone, Default)]
 pub(crate) struct Staging {
-    buffer: Option<wgpu::Buffer>,
+    free: Arc<Mutex<Vec<wgpu::Buffer>>>,
 }
 
 impl Staging {
-    fn reserve(&mut self, device: &wgpu::Device, size: u64) -> wgpu::Buffer {
-        if let Some(buffer) = &self.buffer
-            && buffer.size() >= size
-        {
-            return buffer.clone();
-        }
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.buffer.insert(buffer).clone()
+    /// A buffer that is large enough. Smaller ones that are free are dropped: sizes grow, and then stay.
+    fn take(&self, device: &wgpu::Device, size: u64) -> wgpu::Buffer {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.retain(|buffer| buffer.size() >= size);
+        free.pop().unwrap_or_else(|| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    fn give_back(&self, buffer: wgpu::Buffer) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 }
 
@@ -118,6 +121,8 @@ pub(crate) type Part = (wgpu::Buffer, u64, u64);
 /// A part of the device's memory on its way to the host. It is unmapped when dropped.
 pub(crate) struct Readback {
     buffer: Option<wgpu::Buffer>,
+    /// Where it goes afterwards.
+    staging: Staging,
     size: u64,
     mapping: Arc<Awaited>,
     submission: wgpu::SubmissionIndex,
@@ -133,7 +138,7 @@ impl Readback {
     ) -> Result<Self, RuntimeError> {
         let whole = |size: &u64| size.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
         let size = parts.iter().map(|(_, _, size)| whole(size)).fold(0, u64::saturating_add);
-        let buffer = (size > 0).then(|| session.staging.reserve(&session.device.device, size));
+        let buffer = (size > 0).then(|| session.staging.take(&session.device.device, size));
         let mapping = Arc::new(Awaited::default());
         if let Some(staging) = &buffer {
             let mut to = 0;
@@ -149,7 +154,7 @@ impl Readback {
             });
         }
         let submission = session.device.queue.submit([encoder.finish()]);
-        let readback = Self { buffer, size, mapping, submission };
+        let readback = Self { buffer, staging: session.staging.clone(), size, mapping, submission };
         if let Err(error) = session.device.fault("running the plan", session.report.total_bytes) {
             // It may be the staging memory that could not be had.
             session.staging = Staging::default();
@@ -190,8 +195,9 @@ impl Readback {
 impl Drop for Readback {
     fn drop(&mut self) {
         let failed = matches!(self.mapping.lock().result, Some(Err(_)));
-        if let Some(buffer) = self.buffer.as_ref().filter(|_| !failed) {
+        if let Some(buffer) = self.buffer.take().filter(|_| !failed) {
             buffer.unmap();
+            self.staging.give_back(buffer);
         }
     }
 }
@@ -204,19 +210,27 @@ struct Coming {
     bytes: usize,
 }
 
-/// A run that has been submitted. Wait for it or await it; dropping it lets the run finish unseen.
-pub struct Pending<'a> {
-    session: &'a mut Session,
+/// A run that has been submitted, of a session that can be used meanwhile. [`Session::finish`] waits for its outputs; dropping it
+/// lets the run finish unseen.
+pub struct Started {
+    /// The number of its session.
+    session: u64,
     readback: Readback,
     coming: Vec<Coming>,
     outputs: Vec<OutputRef>,
     start: Instant,
+}
+
+/// A run that has been submitted. Wait for it or await it; dropping it lets the run finish unseen.
+pub struct Pending<'a> {
+    session: &'a mut Session,
+    run: Started,
     watched: bool,
 }
 
-impl<'a> Pending<'a> {
+impl Started {
     pub(crate) fn start(
-        session: &'a mut Session,
+        session: &mut Session,
         index: usize,
         encoder: wgpu::CommandEncoder,
         start: Instant,
@@ -238,28 +252,26 @@ impl<'a> Pending<'a> {
             coming.push(Coming { tensor: index, shape, bytes: usize::try_from(size).unwrap_or(0) });
         }
         let readback = Readback::start(session, encoder, &parts)?;
-        Ok(Self { session, readback, coming, outputs, start, watched: false })
+        Ok(Self { session: session.number, readback, coming, outputs, start })
     }
 
     /// Waits for the outputs.
-    pub fn wait(mut self) -> Result<Outputs, RuntimeError> {
-        self.session.device.wait(Some(self.readback.submission.clone()), self.session.options.timeout)?;
-        self.finish()
-    }
-
-    /// Whether the outputs are there.
-    pub fn is_ready(&self) -> Result<bool, RuntimeError> {
-        self.session.device.poll()?;
-        Ok(self.readback.buffer.is_none() || self.mapped())
+    pub(crate) fn wait(mut self, session: &mut Session) -> Result<Outputs, RuntimeError> {
+        if self.session != session.number {
+            let reason = "it was started by another session".into();
+            return Err(RuntimeError::Device { doing: "waiting for a run", reason });
+        }
+        session.device.wait(Some(self.readback.submission.clone()), session.options.timeout)?;
+        self.finish(session)
     }
 
     fn mapped(&self) -> bool {
         self.readback.mapping.lock().result.is_some()
     }
 
-    fn finish(&mut self) -> Result<Outputs, RuntimeError> {
-        let plan = &self.session.plan;
-        let tensors = self.readback.read(self.session, |bytes| {
+    fn finish(&mut self, session: &mut Session) -> Result<Outputs, RuntimeError> {
+        let plan = &session.plan;
+        let tensors = self.readback.read(session, |bytes| {
             let mut at = 0;
             let mut tensors = Vec::with_capacity(self.coming.len());
             for coming in &self.coming {
@@ -286,8 +298,25 @@ impl<'a> Pending<'a> {
             (output.name, cut)
         };
         let tensors = std::mem::take(&mut self.outputs).into_iter().zip(whole).map(result).collect();
-        self.session.report.first_run_seconds.get_or_insert(self.start.elapsed().as_secs_f64());
+        session.report.first_run_seconds.get_or_insert(self.start.elapsed().as_secs_f64());
         Ok(Outputs(tensors))
+    }
+}
+
+impl<'a> Pending<'a> {
+    pub(crate) fn new(session: &'a mut Session, run: Started) -> Self {
+        Self { session, run, watched: false }
+    }
+
+    /// Waits for the outputs.
+    pub fn wait(self) -> Result<Outputs, RuntimeError> {
+        self.run.wait(self.session)
+    }
+
+    /// Whether the outputs are there.
+    pub fn is_ready(&self) -> Result<bool, RuntimeError> {
+        self.session.device.poll()?;
+        Ok(self.run.readback.buffer.is_none() || self.run.mapped())
     }
 }
 
@@ -300,21 +329,22 @@ impl Future for Pending<'_> {
             return Poll::Ready(Err(error));
         }
         // Looked at and left to be woken under one lock, or the news could fall in between.
-        let mut mapping = self.readback.mapping.lock();
+        let mut mapping = self.run.readback.mapping.lock();
         if let Some(error) = mapping.given_up.take() {
             return Poll::Ready(Err(error));
         }
-        if self.readback.buffer.is_none() || mapping.result.is_some() {
+        if self.run.readback.buffer.is_none() || mapping.result.is_some() {
             drop(mapping);
-            return Poll::Ready(self.finish());
+            let Self { session, run, .. } = &mut *self;
+            return Poll::Ready(run.finish(session));
         }
         mapping.waker = Some(context.waker().clone());
         drop(mapping);
         if !self.watched {
             self.watched = true;
             let device = self.session.device.clone();
-            let (submission, timeout) = (self.readback.submission.clone(), self.session.options.timeout);
-            let mapping = self.readback.mapping.clone();
+            let (submission, timeout) = (self.run.readback.submission.clone(), self.session.options.timeout);
+            let mapping = self.run.readback.mapping.clone();
             thread::spawn(move || {
                 let result = device.wait(Some(submission), timeout);
                 let mut mapping = mapping.lock();

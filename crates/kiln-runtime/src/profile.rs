@@ -23,6 +23,8 @@ pub struct KernelTime {
     pub shader: String,
     /// How often it was run: one, or the number of steps of its loop.
     pub steps: usize,
+    /// When it began, in seconds since the first one did: the median of all runs; of a loop, its first step.
+    pub begin: f64,
     /// What it took on the device, in all steps: the median of all runs.
     pub seconds: f64,
     /// Floating point operations.
@@ -40,6 +42,14 @@ pub struct Profile {
     pub kernels: Vec<KernelTime>,
     /// From the first timestamp to the last: the median of all runs.
     pub seconds: f64,
+}
+
+impl Profile {
+    /// The share of the time in which no kernel runs: the device goes from one to the next.
+    pub fn idle(&self) -> f64 {
+        let busy: f64 = self.kernels.iter().map(|kernel| kernel.seconds).sum();
+        if self.seconds > 0.0 { (1.0 - busy / self.seconds).max(0.0) } else { 0.0 }
+    }
 }
 
 impl Session {
@@ -84,6 +94,11 @@ impl Session {
         let steps_of = |i: usize| places.get(i).map_or(&[][..], Vec::as_slice);
         let of_dispatch = |i: usize| median(stamps.iter().map(|run| of_run(run, steps_of(i))).collect());
 
+        let begin_of = |i: usize| {
+            let first = steps_of(i).first().copied().unwrap_or(0);
+            median(stamps.iter().map(|run| elapsed(run.first(), run.get(2 * first))).collect())
+        };
+
         let bound = self.programs.get(index).and_then(|ready| ready.bound.as_ref());
         let values = bound.map(|bound| bound.symbols.as_slice()).unwrap_or_default();
         let workgroups = bound.map(|bound| bound.workgroups.as_slice()).unwrap_or_default();
@@ -91,6 +106,7 @@ impl Session {
             dispatch: i,
             name: dispatch.name.clone(),
             shader: self.plan.shaders.get(dispatch.shader).map(|s| s.name.clone()).unwrap_or_default(),
+            begin: begin_of(i),
             seconds: of_dispatch(i),
             steps: steps_of(i).len(),
             flops: dispatch.flops.eval(values) as f64 * steps_of(i).len() as f64,

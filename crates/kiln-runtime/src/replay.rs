@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::error::RuntimeError;
-use crate::outputs::{Outputs, Pending};
+use crate::outputs::{Outputs, Started};
 use crate::session::Session;
 use crate::tensor::HostTensor;
 
@@ -49,6 +49,6 @@ impl Replay<'_> {
     pub fn outputs(&mut self) -> Result<Outputs, RuntimeError> {
         let start = Instant::now();
         let encoder = self.session.encoder();
-        Pending::start(self.session, self.program, encoder, start)?.wait()
+        Started::start(self.session, self.program, encoder, start)?.wait(self.session)
     }
 }

@@ -1,6 +1,7 @@
 //! A plan on a device, ready to run. A run is one submission: the inputs, all dispatches, the copies of the outputs.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kiln_plan::{LIMITS, Limits, Metadata, Plan, Program, Tensor};
@@ -9,7 +10,7 @@ use crate::device::Device;
 use crate::error::RuntimeError;
 use crate::inputs::missing_input;
 use crate::load::{self, Kernel};
-use crate::outputs::{Outputs, Pending, Staging};
+use crate::outputs::{Outputs, Pending, Staging, Started};
 use crate::steps::{ParamsPlace, params_places, schedule};
 use crate::symbols::values_text;
 use crate::tensor::HostTensor;
@@ -58,6 +59,9 @@ pub struct LoadReport {
     pub total_bytes: u64,
 }
 
+/// How many sessions this process has had.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
 /// A plan on a device.
 pub struct Session {
     pub(crate) device: Device,
@@ -67,6 +71,8 @@ pub struct Session {
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) programs: Vec<Ready>,
     pub(crate) staging: Staging,
+    /// No other session of this process has it.
+    pub(crate) number: u64,
     pub(crate) options: SessionOptions,
     pub(crate) report: LoadReport,
     /// The program whose inputs were set last.
@@ -151,6 +157,7 @@ impl Session {
             kernels,
             programs,
             staging,
+            number: SESSIONS.fetch_add(1, Ordering::Relaxed),
             options,
             report,
             last: None,
@@ -207,13 +214,31 @@ impl Session {
         self.submit(index, inputs)
     }
 
+    /// Starts a program by name, behind the runs that were started before. The session can be used for other runs before
+    /// [`Session::finish`] waits for the outputs of this one: a training that looks at losses a few steps late never waits for the
+    /// device.
+    pub fn start(&mut self, program: &str, inputs: &[(&str, &HostTensor)]) -> Result<Started, RuntimeError> {
+        let index = self.program_index(program)?;
+        self.begin(index, inputs)
+    }
+
+    /// Waits for the outputs of a run of this session.
+    pub fn finish(&mut self, run: Started) -> Result<Outputs, RuntimeError> {
+        run.wait(self)
+    }
+
     fn submit(&mut self, index: usize, inputs: &[(&str, &HostTensor)]) -> Result<Pending<'_>, RuntimeError> {
+        let run = self.begin(index, inputs)?;
+        Ok(Pending::new(self, run))
+    }
+
+    fn begin(&mut self, index: usize, inputs: &[(&str, &HostTensor)]) -> Result<Started, RuntimeError> {
         let start = Instant::now();
         self.set_inputs(index, inputs)?;
         let mut encoder = self.encoder();
         let count = self.program(index)?.dispatches.len();
         self.encode(&mut encoder, index, 0..count)?;
-        Pending::start(self, index, encoder, start)
+        Started::start(self, index, encoder, start)
     }
 
     pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {

@@ -12,6 +12,7 @@ pub mod data;
 mod error;
 mod evaluate;
 pub mod history;
+mod in_flight;
 mod interface;
 pub mod loader;
 pub mod lr_finder;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kiln_compile::train::{LOSS, LOSS_SCALE, LOSS_WEIGHT, PREDICTED, SKIPPED, Training};
-use kiln_runtime::{HostTensor, Session};
+use kiln_compile::train::{FAILED, LOSS, LOSS_SCALE, LOSS_WEIGHT, PREDICTED, SKIPPED, Training};
+use kiln_runtime::{HostTensor, Session, Started};
 
 use crate::checkpoint::folder::{self, Damaged};
 use crate::checkpoint::{self, Checkpoint, Unusable};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::history::{Epoch, HistoryLog, Scores};
+use crate::in_flight::{self, Flying, InFlight, Run};
 use crate::interface::Interface;
 use crate::loader::{Batch, Loader};
 use crate::metrics::Tally;
@@ -47,6 +48,26 @@ pub enum End {
     Stalled,
     /// The observer requested it, between two steps. A checkpoint was written, if there are any.
     Stopped,
+}
+
+/// How an epoch has ended.
+enum EpochEnd {
+    /// All its batches are done; the last learning rate.
+    Done { lr: f64 },
+    /// The observer requested it.
+    Stopped,
+}
+
+/// What is kept from one step of an epoch to the next.
+struct Watch {
+    /// Since when seconds have not been counted.
+    start: Instant,
+    /// Steps in all.
+    steps: u64,
+    /// The batches of a step, whose loss is their mean. Checkpoints are written between steps only.
+    gathered: Mean,
+    /// Whether the observer requested to stop.
+    stops: bool,
 }
 
 /// The result of [`Trainer::resume`].
@@ -96,11 +117,30 @@ impl Trainer {
         &mut self.session
     }
 
-    /// Trains on one batch.
+    /// Trains on one batch. If its loss is not finite, nothing changes.
     pub fn step(&mut self, batch: &Batch, rate: Rate) -> Result<Outcome, TrainError> {
+        let run = self.start(batch, rate)?;
+        let outputs = self.session.finish(run)?;
+        let outcome = Outcome::of(batch, |name| outputs.get(name).ok());
+        if !outcome.loss.is_finite() {
+            self.go_on()?;
+        }
+        Ok(outcome)
+    }
+
+    /// Gives the device a step.
+    fn start(&mut self, batch: &Batch, rate: Rate) -> Result<Started, TrainError> {
         let numbers = Numbers::new(rate)?;
-        let outputs = self.session.run_program("train", &inputs(&self.interface, batch, &numbers))?;
-        Ok(Outcome::of(batch, |name| outputs.get(name).ok()))
+        Ok(self.session.start("train", &inputs(&self.interface, batch, &numbers))?)
+    }
+
+    /// Lets steps change states again after one whose loss was not finite.
+    fn go_on(&mut self) -> Result<(), TrainError> {
+        let failed = self.session.plan().states().find(|(_, tensor)| tensor.name == FAILED);
+        if let Some((index, _)) = failed {
+            self.session.write_tensor(index, &HostTensor::new([], vec![0f32])?)?;
+        }
+        Ok(())
     }
 
     /// One step kernel by kernel, each of whose results is shown until `show` has seen enough.
@@ -155,79 +195,132 @@ impl Trainer {
             std::fs::create_dir_all(folder).map_err(|source| TrainError::write(folder, source))?;
             self.history = Some(HistoryLog::open(folder, &mut self.progress)?);
         }
-        let per_epoch = self.steps_per_epoch(train);
-        let (batches, steps) = (train.batches(), per_epoch * settings.epochs);
         while self.progress.epoch < settings.epochs {
             if self.has_stalled(settings) {
                 return Ok(End::Stalled);
             }
-            let mut start = Instant::now();
-            let epoch = self.progress.epoch;
-            let mut last = settings.lr;
-            // The batches of a step, whose loss is their mean. Checkpoints are written between steps only.
-            let mut gathered = Mean::default();
-            for batch in train.epoch(epoch, self.progress.batch) {
-                let batch = batch?;
-                let number = self.progress.batch + 1;
-                let update = number == batches || (number as u64).is_multiple_of(self.accumulate);
-                let position = Position { step: self.progress.step, steps_per_epoch: per_epoch, steps };
-                let (lr, momentum) =
-                    settings.schedule.at(position, settings.lr, settings.momentum, settings.warmup);
-                let rate = Rate { lr, momentum, update };
-                last = lr;
-                let outcome = if update && observer.watch(position.step) {
-                    self.step_by_step(&batch, rate, &mut |name, tensor| {
-                        observer.tensor(position.step, name, tensor);
-                        true
-                    })?
-                } else {
-                    self.step(&batch, rate)?
-                };
-                let loss = outcome.loss;
-                if !loss.is_finite() {
-                    let cause = self.first_not_finite(&batch, rate)?;
-                    let (step, epoch) = (position.step + 1, epoch + 1);
-                    return Err(TrainError::NotFinite { step, epoch, lr, loss, cause });
-                }
-                if let Some(scale) =
-                    outcome.loss_scale.filter(|scale| outcome.skipped && *scale < LEAST_SCALE)
-                {
-                    let (step, epoch) = (position.step + 1, epoch + 1);
-                    return Err(TrainError::Overflow { step, epoch, lr, scale });
-                }
-                gathered.add(loss, outcome.weight);
-                self.progress.note(&batch, &outcome, self.interface.classes);
-                self.progress.seconds += start.elapsed().as_secs_f64();
-                start = Instant::now();
-                if !update {
-                    continue;
-                }
-                let loss = std::mem::take(&mut gathered).value();
-                self.progress.step += 1;
-                self.progress.losses.push(loss as f32);
-                let step = Step { step: position.step, steps, loss, lr, momentum, progress: &self.progress };
-                observer.step(&step);
-                if number == batches {
-                    // The epoch's end has a checkpoint of its own.
-                    continue;
-                }
-                let stops = observer.stops();
-                if let Some(checkpoints) = &settings.checkpoints
-                    && (stops || checkpoints.are_due(self.progress.step))
-                {
-                    self.save(checkpoints)?;
-                }
-                if stops {
-                    return Ok(End::Stopped);
-                }
-            }
-            self.progress.seconds += start.elapsed().as_secs_f64();
-            self.end_epoch(last, validation, settings, observer)?;
+            let lr = match self.epoch(train, settings, observer)? {
+                EpochEnd::Stopped => return Ok(End::Stopped),
+                EpochEnd::Done { lr } => lr,
+            };
+            self.end_epoch(lr, validation, settings, observer)?;
             if self.progress.epoch < settings.epochs && observer.stops() {
                 return Ok(End::Stopped);
             }
         }
         Ok(End::Finished)
+    }
+
+    /// Trains until the end of an epoch, or until the observer says stop; then there is a checkpoint.
+    fn epoch(
+        &mut self,
+        train: &Loader,
+        settings: &Settings,
+        observer: &mut dyn Observer,
+    ) -> Result<EpochEnd, TrainError> {
+        let per_epoch = self.steps_per_epoch(train);
+        let (batches, steps) = (train.batches(), per_epoch * settings.epochs);
+        let mut flight = InFlight::new(self.progress.step, self.progress.batch);
+        let mut watch = Watch { start: Instant::now(), steps, gathered: Mean::default(), stops: false };
+        let mut last = settings.lr;
+        for batch in train.epoch(self.progress.epoch, self.progress.batch) {
+            let number = flight.batch + 1;
+            let update = number == batches || (number as u64).is_multiple_of(self.accumulate);
+            let position = Position { step: flight.step, steps_per_epoch: per_epoch, steps };
+            let (lr, momentum) =
+                settings.schedule.at(position, settings.lr, settings.momentum, settings.warmup);
+            let rate = Rate { lr, momentum, update };
+            last = lr;
+            let (batch, is_last) = (batch?, number == batches);
+            let run = if update && observer.watch(position.step) {
+                self.settle(&mut flight, 0, &mut watch, observer)?;
+                Run::Done(self.step_by_step(&batch, rate, &mut |name, tensor| {
+                    observer.tensor(position.step, name, tensor);
+                    true
+                })?)
+            } else {
+                Run::Started(self.start(&batch, rate)?)
+            };
+            flight.push(Flying { batch, position, rate, is_last, run });
+            let checkpoints = settings.checkpoints.as_ref();
+            let is_due = update && checkpoints.is_some_and(|checkpoints| checkpoints.are_due(flight.step));
+            self.settle(&mut flight, if is_due { 0 } else { in_flight::MOST }, &mut watch, observer)?;
+            if watch.stops {
+                self.settle(&mut flight, 0, &mut watch, observer)?;
+            }
+            // The epoch's end has a checkpoint of its own.
+            if let Some(checkpoints) = checkpoints.filter(|_| (is_due || watch.stops) && !is_last) {
+                self.save(checkpoints)?;
+            }
+            if watch.stops && !is_last {
+                return Ok(EpochEnd::Stopped);
+            }
+        }
+        self.settle(&mut flight, 0, &mut watch, observer)?;
+        self.progress.seconds += watch.start.elapsed().as_secs_f64();
+        Ok(EpochEnd::Done { lr: last })
+    }
+
+    /// Looks at the outcomes of the oldest steps in flight, until no more than `most` are left.
+    fn settle(
+        &mut self,
+        flight: &mut InFlight,
+        most: usize,
+        watch: &mut Watch,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        while flight.steps.len() > most {
+            let Some(flying) = flight.steps.pop_front() else { break };
+            self.look_at(flying, watch, observer)?;
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        flying: Flying,
+        watch: &mut Watch,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let Flying { batch, position, rate, is_last, run } = flying;
+        let outcome = match run {
+            Run::Started(run) => {
+                let outputs = self.session.finish(run)?;
+                Outcome::of(&batch, |name| outputs.get(name).ok())
+            }
+            Run::Done(outcome) => outcome,
+        };
+        let (step, epoch, lr, loss) = (position.step + 1, self.progress.epoch + 1, rate.lr, outcome.loss);
+        if !loss.is_finite() {
+            let cause = self.first_not_finite(&batch, rate);
+            // Looking for it was such a step, too.
+            self.go_on()?;
+            let cause = cause?;
+            return Err(TrainError::NotFinite { step, epoch, lr, loss, cause });
+        }
+        if let Some(scale) = outcome.loss_scale.filter(|scale| outcome.skipped && *scale < LEAST_SCALE) {
+            return Err(TrainError::Overflow { step, epoch, lr, scale });
+        }
+        watch.gathered.add(loss, outcome.weight);
+        self.progress.note(&batch, &outcome, self.interface.classes);
+        self.progress.seconds += watch.start.elapsed().as_secs_f64();
+        watch.start = Instant::now();
+        if !rate.update {
+            return Ok(());
+        }
+        let loss = std::mem::take(&mut watch.gathered).value();
+        self.progress.step += 1;
+        self.progress.losses.push(loss as f32);
+        observer.step(&Step {
+            step: position.step,
+            steps: watch.steps,
+            loss,
+            lr,
+            momentum: rate.momentum,
+            progress: &self.progress,
+        });
+        watch.stops |= !is_last && observer.stops();
+        Ok(())
     }
 
     fn end_epoch(
@@ -293,6 +386,7 @@ impl Trainer {
 
     /// Finds the first tensor of a step that is not finite. The step left all states unchanged.
     fn first_not_finite(&mut self, batch: &Batch, rate: Rate) -> Result<String, TrainError> {
+        self.go_on()?;
         if batch.samples.to_f64().iter().any(|x| !x.is_finite()) {
             return Ok("the samples have numbers that are not finite".into());
         }

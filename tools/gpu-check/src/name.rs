@@ -41,7 +41,7 @@ pub fn family(kernel: &str) -> String {
         (kernel, Some(size)) if kernel.contains("_dot4") => size + 2,
         (_, Some(size)) => size + 1,
         (kernel, None) if kernel.starts_with("map_") => 1,
-        _ if matches!(parts.get(2), Some(&("columns" | "grad"))) => 3,
+        _ if matches!(parts.get(2), Some(&("columns" | "grad" | "side"))) => 3,
         _ => 2,
     };
     parts[..count.min(parts.len())].join("_")

@@ -1,6 +1,7 @@
 //! `kiln bench`
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -8,16 +9,18 @@ use clap::Args;
 use kiln::graph::Dim;
 use kiln::train::Loss;
 use kiln::{Compiled, HostTensor, Model, Profile};
-use miette::{IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result, miette};
 use serde_json::json;
 
 use crate::device;
 use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
+use crate::output;
 use crate::precision::of_plan;
 use crate::sizes::Opened;
 use crate::table::{Align, Table, bytes};
 use crate::terminal;
+use crate::timeline::Timeline;
 use crate::training::{OptimizerName, Recipe};
 
 /// Arguments of `kiln bench`.
@@ -29,6 +32,7 @@ Examples:
   kiln bench resnet18.onnx
   kiln bench resnet18.onnx --max N=4 --profile
   kiln bench net.onnx --max N=64 --train --profile
+  kiln bench net.onnx --trace net.json                    open it in ui.perfetto.dev
   kiln bench resnet18.onnx --precision f16
   kiln bench resnet18.onnx input.npy --json")]
 pub(crate) struct Arguments {
@@ -48,6 +52,9 @@ pub(crate) struct Arguments {
     /// Also time each kernel
     #[arg(long)]
     profile: bool,
+    /// Write a timeline of host and device in Chrome's trace format, for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -63,6 +70,7 @@ struct Measured {
     runs: Vec<f64>,
     batch: usize,
     profile: Option<Profile>,
+    timeline: Timeline,
 }
 
 impl Measured {
@@ -75,9 +83,13 @@ impl Measured {
 /// Compiles, loads, runs and reports.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    if let Some(path) = &arguments.trace {
+        output::keep_inputs(path, [model.model.as_path()])?;
+    }
     // Generated inputs have size 1 in each symbol unless given otherwise.
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let given = !arguments.inputs.inputs.is_empty();
+    let mut timeline = Timeline::new();
     let start = Instant::now();
     let mut activations = None;
     let (plan, inputs) = if is_plan(&model.model) {
@@ -103,16 +115,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         (compiled.plan, inputs)
     };
     let compile_seconds = start.elapsed().as_secs_f64();
+    timeline.host("compile", start);
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let start = Instant::now();
     let mut session = device::load(&plan)?;
     let load_seconds = start.elapsed().as_secs_f64();
+    timeline.host("load", start);
+    let first = Instant::now();
     let program = match arguments.train {
         Some(_) => "train".to_owned(),
         None => plan.programs.first().map(|program| program.name.clone()).unwrap_or_default(),
     };
     let answer = session.run_program(&program, &borrowed).into_diagnostic()?;
     let first_answer_seconds = start.elapsed().as_secs_f64();
+    timeline.host("first run", first);
     for _ in 0..arguments.warm_up {
         session.run_program(&program, &borrowed).into_diagnostic()?;
     }
@@ -121,10 +137,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let start = Instant::now();
         session.run_program(&program, &borrowed).into_diagnostic()?;
         runs.push(start.elapsed().as_secs_f64());
+        timeline.host("run", start);
     }
     runs.sort_by(f64::total_cmp);
-    let profile = if arguments.profile {
-        Some(session.profile(&program, &borrowed, 5).into_diagnostic()?)
+    let profile = if arguments.profile || arguments.trace.is_some() {
+        let start = Instant::now();
+        let profile = session.profile(&program, &borrowed, 5).into_diagnostic()?;
+        timeline.host("profile", start);
+        timeline.device(&profile, start);
+        Some(profile)
     } else {
         None
     };
@@ -144,8 +165,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 answer.iter().next().map(|(_, tensor)| tensor),
             ),
         },
-        profile,
+        profile: profile.filter(|_| arguments.profile),
+        timeline,
     };
+    if let Some(path) = &arguments.trace {
+        kiln_files::write(path, measured.timeline.to_json().as_bytes())
+            .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?;
+    }
     let ms = 1e3;
     let dispatches = plan.program(&program).map_or(0, |program| program.dispatches.len());
     let device = device_name(session.device().capabilities());
@@ -207,6 +233,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => showln!()?,
     }
     if let Some(profile) = &measured.profile {
+        showln!(
+            "device               {:.2} ms with each dispatch in a pass of its own, {:.0} % of it between kernels",
+            profile.seconds * ms,
+            100.0 * profile.idle()
+        )?;
         showln!()?;
         show!("{}", profile_table(profile))?;
     }
@@ -299,9 +330,9 @@ fn profile_table(profile: &Profile) -> Table {
 
 fn profile_json(profile: &Profile) -> serde_json::Value {
     let kernels = profile.kernels.iter().map(|k| {
-        json!({ "layers": k.name, "kernel": k.shader, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes, "steps": k.steps })
+        json!({ "layers": k.name, "kernel": k.shader, "begin": k.begin, "seconds": k.seconds, "flops": k.flops, "bytes": k.bytes, "steps": k.steps })
     });
-    json!({ "seconds": profile.seconds, "kernels": kernels.collect::<Vec<_>>() })
+    json!({ "seconds": profile.seconds, "idle": profile.idle(), "kernels": kernels.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

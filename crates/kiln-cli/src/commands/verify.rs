@@ -8,7 +8,7 @@ use clap::Args;
 use kiln::graph::{DType, EvaluateOptions, Graph, Precision, Tensor, evaluate_with};
 use kiln::onnx::{ImportOptions, Imported};
 use kiln::test_data::{self, DataSet};
-use kiln::{Compiled, HostTensor, Model, Plan, Session};
+use kiln::{Compiled, HostTensor, Model, Options, Plan};
 use miette::{IntoDiagnostic, Result, bail};
 use serde_json::json;
 
@@ -169,7 +169,11 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     }
     let definition = Model::of_graph(graph);
     let compiled = model.compile(&definition, &largest)?;
-    compare(arguments, &compiled.plan, Some(&compiled), &sets, &computed, name)
+    let separate = || {
+        let options = Options { separate: true, ..model.options(&definition.graph, &largest)? };
+        kiln::compile(&definition.graph, &options).into_diagnostic()
+    };
+    compare(arguments, &compiled.plan, Some(&separate), &sets, &computed, name)
 }
 
 /// The model with its data sets: with open sizes if it has them and the data sets fit what it assumes of them, else for the
@@ -225,16 +229,19 @@ fn verify_plan(arguments: &Arguments, path: &Path, name: &str) -> Result<Vec<Row
     compare(arguments, &plan, None, &sets, &tolerance::of_plan(&plan), name)
 }
 
+/// Compiles a model with every kernel as a dispatch of its own.
+type Separate<'a> = &'a dyn Fn() -> Result<Compiled>;
+
 /// Runs a plan on data sets; the model it was compiled from is needed to find the first layer that differs.
 fn compare(
     arguments: &Arguments,
     plan: &Plan,
-    compiled: Option<&Compiled>,
+    separate: Option<Separate<'_>>,
     sets: &[DataSet],
     computed: &BTreeMap<String, Computed>,
     name: &str,
 ) -> Result<Vec<Row>> {
-    if arguments.bisect && compiled.is_none() {
+    if arguments.bisect && separate.is_none() {
         bail!("a compiled plan does not contain its layers; --bisect needs the folder with the model");
     }
     let mut session = device::load(plan)?;
@@ -250,8 +257,8 @@ fn compare(
             let computed = computed.get(output).copied().unwrap_or_default();
             let allowed = arguments.allowed(computed, expected.dtype());
             let wrong = !difference.as_ref().is_ok_and(|d| allowed.admits(d));
-            let first_wrong = match compiled.filter(|_| wrong && arguments.bisect) {
-                Some(compiled) => Some(bisect(&mut session, compiled, set, arguments, computed)?),
+            let first_wrong = match separate.filter(|_| wrong && arguments.bisect) {
+                Some(separate) => Some(bisect(&separate()?, set, arguments, computed)?),
                 None => None,
             };
             let (folder, set, output) = (name.to_owned(), set.name.clone(), output.clone());
@@ -270,14 +277,9 @@ fn host_inputs(set: &DataSet) -> Result<Vec<(String, HostTensor)>> {
 
 /// Runs dispatch by dispatch beside the reference evaluation of the same graph; finds the first dispatch
 /// whose result is wrong.
-fn bisect(
-    session: &mut Session,
-    compiled: &Compiled,
-    set: &DataSet,
-    arguments: &Arguments,
-    computed: Computed,
-) -> Result<String> {
+fn bisect(compiled: &Compiled, set: &DataSet, arguments: &Arguments, computed: Computed) -> Result<String> {
     let [made] = &compiled.programs[..] else { return Ok("the plan has no program".into()) };
+    let mut session = device::load(&compiled.plan)?;
     let expected = expected_values(&made.graph, set)?;
     let inputs = host_inputs(set)?;
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();

@@ -329,6 +329,29 @@ const CASES: &[Case] = &[
     case("run tests/oracles/fixtures/net/model.onnx --max N", 2, &[], &["NAME=NUMBER"]),
 ];
 
+/// A timeline has what the host did, and each kernel on the device, one after the other.
+#[test]
+fn a_timeline_of_a_run() {
+    let output = kiln("bench tests/oracles/fixtures/net/model.onnx --runs 2 --trace OUT/timeline.json");
+    assert!(output.status.success(), "{}", words(&output.stderr));
+    let text = std::fs::read_to_string(out().join("timeline.json")).expect("a timeline");
+    let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let events = file["traceEvents"].as_array().expect("events");
+    let of = |track: u64| events.iter().filter(move |event| event["tid"] == track && event["ph"] == "X");
+    let names: Vec<&str> = of(1).filter_map(|event| event["name"].as_str()).collect();
+    assert_eq!(names, ["compile", "load", "first run", "run", "run", "profile"]);
+    assert!(
+        of(2).any(|event| event["name"] == "conv1 + tanh" && event["args"]["flops"].as_f64() > Some(0.0))
+    );
+    let number = |event: &serde_json::Value, key: &str| event[key].as_f64().expect("a time");
+    let begins: Vec<f64> = of(2).map(|event| number(event, "ts")).collect();
+    assert!(begins.is_sorted(), "{begins:?}");
+    assert!(of(2).all(|event| number(event, "dur") > 0.0));
+    let replaced =
+        kiln("bench tests/oracles/fixtures/net/model.onnx --trace tests/oracles/fixtures/net/model.onnx");
+    assert!(!replaced.status.success() && words(&replaced.stderr).contains("would be replaced"));
+}
+
 #[test]
 fn the_command_says_what_it_does_and_what_is_wrong() {
     nonzero();

@@ -42,13 +42,15 @@ impl Arenas {
     }
 }
 
-/// Live ranges of the buffers that `sizes` knows. `kept` are there to the end, `given` from the beginning.
+/// Live ranges of the buffers that `sizes` knows, in dispatches. `kept` are there to the end, `given` from the beginning.
 pub(super) fn live_ranges(
     launches: &[Launch],
+    dispatch_of: &[usize],
     sizes: &dyn Fn(BufferId) -> Option<u64>,
     given: &[BufferId],
     kept: &[BufferId],
 ) -> Vec<LiveRange> {
+    let end = dispatch_of.iter().max().map_or(0, |last| last + 1);
     let mut ranges: Vec<LiveRange> = Vec::new();
     let mut index = std::collections::HashMap::new();
     let touch = |buffer: BufferId,
@@ -66,13 +68,13 @@ pub(super) fn live_ranges(
     for buffer in given {
         touch(*buffer, 0, &mut ranges, &mut index);
     }
-    for (at, launch) in launches.iter().enumerate() {
+    for (launch, at) in launches.iter().zip(dispatch_of) {
         for (buffer, _) in &launch.bindings {
-            touch(*buffer, at, &mut ranges, &mut index);
+            touch(*buffer, *at, &mut ranges, &mut index);
         }
     }
     for buffer in kept {
-        touch(*buffer, launches.len(), &mut ranges, &mut index);
+        touch(*buffer, end, &mut ranges, &mut index);
     }
     ranges
 }

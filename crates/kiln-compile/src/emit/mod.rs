@@ -4,29 +4,28 @@
 //! sizes become expressions over the plan's symbols. Nothing is decided here that changes what is computed.
 
 mod arenas;
+mod dispatches;
+mod kernels;
 mod live_range;
 mod offsets;
 mod place;
 mod report;
 mod symbols;
 
+pub(crate) use kernels::Kernels;
 pub use report::MemoryReport;
 
 use std::collections::HashMap;
 
-use kiln_graph::{Bindings, DType, Dim, Graph};
-use kiln_plan::{
-    Dispatch, OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Role, Storage, Tensor,
-};
+use kiln_graph::{Bindings, DType, Graph};
+use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Role, Storage, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
 use crate::lower::program::Lowered;
-use crate::lower::realize::Launch;
 use crate::memory::buffer::{BufferInit, TensorId};
 use crate::memory::states::States;
 use crate::target::Target;
-use crate::wgsl::template::Templates;
 use place::Places;
 use symbols::Symbols;
 
@@ -34,7 +33,7 @@ use symbols::Symbols;
 pub(crate) fn emit(
     name: &str,
     programs: Vec<Lowered>,
-    templates: Templates,
+    kernels: Kernels,
     states: &States,
     target: &Target,
     max: &Bindings,
@@ -45,7 +44,8 @@ pub(crate) fn emit(
         symbols,
         places,
         target,
-        requirements: Requirements { max_storage_buffer_binding_size: 0, ..templates.requirements.clone() },
+        requirements: Requirements::default(),
+        kernels,
         tensors: vec![],
         states: HashMap::new(),
         index: HashMap::new(),
@@ -56,7 +56,8 @@ pub(crate) fn emit(
     for (number, program) in programs.iter().enumerate() {
         listed.push(emitter.program(number, program)?);
     }
-    let Emitter { symbols, mut places, mut requirements, tensors, .. } = emitter;
+    let Emitter { symbols, mut places, requirements, tensors, kernels, .. } = emitter;
+    let (shaders, mut requirements) = kernels.finish(&mut listed, requirements);
     requirements.max_loop_iterations =
         programs.iter().map(|program| program.loop_iterations).max().unwrap_or(0);
     requirements.max_buffer_size = places.buffers.iter().map(|b| b.size).max().unwrap_or(0);
@@ -67,7 +68,7 @@ pub(crate) fn emit(
         target: target.name.clone(),
         symbols: symbols.list(),
         requirements,
-        shaders: templates.kept,
+        shaders,
         buffers: places.buffers,
         tensors,
         states: listed_states,
@@ -106,7 +107,9 @@ struct Emitter<'a> {
     symbols: Symbols<'a>,
     places: Places,
     target: &'a Target,
+    /// What dispatches ask of a device.
     requirements: Requirements,
+    kernels: Kernels,
     /// The tensors that the plan lists, states first.
     tensors: Vec<Tensor>,
     /// Which of them are at the place of a state.
@@ -187,9 +190,9 @@ impl Emitter<'_> {
                 outputs.push(OutputRef { name: output.name.clone(), tensor, sizes });
             }
         }
-        let mut dispatches = Vec::with_capacity(program.launches.len());
-        for launch in &program.launches {
-            dispatches.push(self.dispatch(number, program, launch)?);
+        let mut dispatches = Vec::with_capacity(program.dispatches.len());
+        for merged in &program.dispatches {
+            self.dispatches(number, program, merged, &mut dispatches)?;
         }
         let guards = self.symbols.guards(&program.guards);
         let repeats = program.repeats.iter().map(|repeat| Repeat {
@@ -206,49 +209,6 @@ impl Emitter<'_> {
             dispatches,
             guards,
             repeats: repeats.collect(),
-        })
-    }
-
-    fn dispatch(
-        &mut self,
-        number: usize,
-        program: &Lowered,
-        launch: &Launch,
-    ) -> Result<Dispatch, CompileError> {
-        let bindings: Vec<Range> =
-            launch.bindings.iter().filter_map(|(buffer, _)| self.places.range(number, *buffer)).collect();
-        for (range, (buffer, _)) in bindings.iter().zip(&launch.bindings) {
-            let limit = self.target.max_storage_buffer_binding_size;
-            if range.size > limit {
-                return Err(CompileError::TooLarge {
-                    tensor: program.buffer(*buffer).name.clone(),
-                    bytes: range.size,
-                    limit,
-                    hint: "; reduce the maximum batch, or choose a target that binds more".into(),
-                });
-            }
-            let size = &mut self.requirements.max_storage_buffer_binding_size;
-            *size = range.size.max(*size);
-        }
-        let count = u32::try_from(bindings.len()).unwrap_or(u32::MAX);
-        let most = &mut self.requirements.max_storage_buffers_per_shader_stage;
-        *most = count.max(*most);
-        let bytes =
-            launch.bindings.iter().fold(Dim::from(0), |sum, (id, _)| sum + program.buffer(*id).bytes.clone());
-        let mut writes = Vec::new();
-        for id in &launch.writes {
-            writes.extend(self.tensor(number, program, *id)?);
-        }
-        let symbols = &self.symbols;
-        Ok(Dispatch {
-            name: launch.name.clone(),
-            shader: launch.shader,
-            bindings,
-            params: launch.uniforms.iter().map(|uniform| symbols.param(uniform)).collect(),
-            workgroups: launch.workgroups.each_ref().map(|n| symbols.expr(n)),
-            writes,
-            flops: symbols.expr(&launch.flops),
-            bytes: symbols.expr(&bytes),
         })
     }
 }

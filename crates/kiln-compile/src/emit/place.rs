@@ -140,7 +140,8 @@ impl Places {
         let given: Vec<BufferId> = program.inputs.iter().map(|n| program.tensor(*n).buffer).collect();
         let kept: Vec<BufferId> =
             program.outputs.iter().map(|output| program.tensor(output.tensor).buffer).collect();
-        let mut ranges = live_ranges(&program.launches, &sizes, &given, &kept);
+        let dispatch_of = program.dispatch_of();
+        let mut ranges = live_ranges(&program.launches, &dispatch_of, &sizes, &given, &kept);
         for repeat in &program.repeats {
             through(&mut ranges, &repeat.launches, &program.launches, &given);
         }

@@ -189,6 +189,7 @@ impl Sort {
         params.uint("step", self.step.clone());
         params.uint("shift", i64::from(shift));
         builder.launch(KernelLaunch {
+            iterations: None,
             template,
             kernel: template.into(),
             name: builder.group.name.clone(),

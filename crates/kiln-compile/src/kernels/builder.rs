@@ -38,6 +38,8 @@ pub(crate) struct KernelLaunch {
     pub writes: Vec<TensorId>,
     /// Floating point operations.
     pub flops: Dim,
+    /// Most loop iterations of an invocation, where that is less than what the family demands.
+    pub iterations: Option<Dim>,
 }
 
 /// An operand that is laid out as a variant demands.
@@ -94,6 +96,8 @@ pub(crate) struct AnchorLaunch<'l> {
     pub workgroups: [Dim; 3],
     /// Floating point operations.
     pub flops: Dim,
+    /// As in [`KernelLaunch::iterations`].
+    pub iterations: Option<Dim>,
 }
 
 /// Invocations of a workgroup of the kernels that handle one element, or vector of four, each.
@@ -317,6 +321,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
         params.extend(epilogue.code.params);
         let values = minijinja::context! { ..shared, ..launch.values };
         self.launches.push(KernelLaunch {
+            iterations: launch.iterations,
             template: launch.template,
             kernel: launch.kernel + &epilogue.name,
             name: self.group.name.clone(),

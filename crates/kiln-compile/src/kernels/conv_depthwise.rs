@@ -189,6 +189,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         ..run.template_values(window)
     };
     let launch = AnchorLaunch {
+        iterations: None,
         template: "conv_depthwise",
         kernel: format!("conv_depthwise_{width}_stride_{}_run_{}{kind}", run.stride, run.run),
         buffers: &buffers,

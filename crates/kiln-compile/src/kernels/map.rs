@@ -50,7 +50,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     };
     let values = &mut *builder.values;
     let shape = values.graph.ty(result).shape.clone();
-    let layout = match values.layout_of_updated(result) {
+    let layout = match values.updated(result).map(|state| state.layout.clone()) {
         Some(layout) => layout,
         None => output_layout(values, group, &shape),
     };
@@ -119,6 +119,7 @@ pub(crate) fn map_launch(values: &Values<'_>, map: MapLaunch) -> KernelLaunch {
     bindings.push((to, Access::ReadWrite));
     params.extend(code.params);
     KernelLaunch {
+        iterations: Some(0.into()),
         template: "map",
         kernel,
         name,

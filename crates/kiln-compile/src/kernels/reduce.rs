@@ -145,7 +145,10 @@ fn lower_shared(
         total => wrapped(1, dtype, "total".into()),
         ..loops.template_values(builder.values, plan.kind, dtype)
     };
+    // Blocks are loops of their own.
+    let iterations = Some(product(loops.loops.iter().map(|(size, _)| size)) * 2.into());
     let launch = AnchorLaunch {
+        iterations,
         template: "reduce",
         kernel: plan.kind.name().into(),
         buffers: &[buffer],
@@ -212,6 +215,7 @@ fn in_parts(
     params.extend(code.params);
     let workgroups = builder.grid(&part.space.count());
     builder.launch(KernelLaunch {
+        iterations: None,
         template: "reduce",
         kernel: format!("{}_parts", kind.name()),
         name: builder.group.name.clone(),

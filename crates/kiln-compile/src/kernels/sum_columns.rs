@@ -140,7 +140,8 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
     params.uint("count", vectors.clone());
     params.uint("inner", inner.clone());
     params.uint("rows", rows.clone());
-    params.uint("part", if most <= parts { Dim::from(1) } else { rows.ceil_div(parts) });
+    let part = if most <= parts { Dim::from(1) } else { rows.ceil_div(parts) };
+    params.uint("part", part.clone());
     let shared = code.template_values();
     let mut bindings = code.reads;
     let out_binding = bindings.len() + 1;
@@ -158,6 +159,7 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
     };
     let tree = minijinja::context! { lanes, side, halves => workgroup_tree::halves(lanes, side) };
     builder.launch(KernelLaunch {
+        iterations: Some(part.clone() + part.ceil_div(BLOCK)),
         template: "reduce_columns",
         kernel,
         name: builder.group.name.clone(),

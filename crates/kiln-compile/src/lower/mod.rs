@@ -9,6 +9,7 @@ mod describe;
 mod im2col;
 mod layouts;
 mod loops;
+pub(crate) mod merged;
 pub(crate) mod program;
 pub(crate) mod realize;
 mod updates;

@@ -6,6 +6,7 @@ use kiln_graph::{Bindings, Graph, Guard, OutputSize};
 
 use super::im2col::Im2cols;
 use super::loops::lower_group;
+use super::merged::Merged;
 use super::realize::{Launch, Lowering, Repeated};
 use super::updates::update_states;
 use crate::error::CompileError;
@@ -54,7 +55,9 @@ pub(crate) struct Lowered {
     pub tensors: Vec<Tensor>,
     /// Launches in order.
     pub launches: Vec<Launch>,
-    /// Which of them are repeated.
+    /// What becomes one dispatch, in order: each launch once.
+    pub dispatches: Vec<Merged>,
+    /// Which of the launches are repeated. Then each is a dispatch.
     pub repeats: Vec<Repeated>,
     /// What was chosen, group by group.
     pub selections: Vec<Selection>,
@@ -75,6 +78,17 @@ pub(crate) struct LoweredOutput {
 }
 
 impl Lowered {
+    /// The number of the dispatch of each launch.
+    pub(crate) fn dispatch_of(&self) -> Vec<usize> {
+        let mut dispatch_of = vec![0; self.launches.len()];
+        for (n, dispatch) in self.dispatches.iter().enumerate() {
+            for launch in dispatch.launches() {
+                dispatch_of[launch] = n;
+            }
+        }
+        dispatch_of
+    }
+
     /// The buffers that are used, in order of first use, with repetitions.
     pub(crate) fn used(&self) -> impl Iterator<Item = BufferId> {
         let bound = self.launches.iter().flat_map(|launch| &launch.bindings).map(|(buffer, _)| *buffer);
@@ -149,6 +163,7 @@ pub(crate) fn lower(
         outputs: results.collect(),
         buffers: values.buffers,
         tensors: values.tensors,
+        dispatches: (0..lowering.launches.len()).map(Merged::Alone).collect(),
         launches: lowering.launches,
         repeats: lowering.repeats,
         selections: lowering.selections,

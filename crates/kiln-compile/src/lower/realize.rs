@@ -38,7 +38,14 @@ pub(crate) struct Launch {
     pub writes: Vec<TensorId>,
     /// Floating point operations.
     pub flops: Dim,
+    /// Most loop iterations of an invocation.
+    pub iterations: u64,
+    /// Whether each invocation computes the element of its own number, as chains of elementwise operators do.
+    pub is_indexed: bool,
 }
+
+/// Templates that compute element `i` in invocation `i`, which may be a vector, unless a workgroup shares it.
+const INDEXED: [&str; 2] = ["map", "reduce"];
 
 /// Launches that are run once for each step of a loop.
 #[derive(Clone, Debug)]
@@ -100,7 +107,7 @@ impl<'a> Lowering<'_, 'a> {
         let mut launches = Vec::new();
         let (values, im2cols) = (&mut self.values, &mut self.im2cols);
         let converted = convert(&mut Layouts { values, im2cols, launches: &mut launches })?;
-        launches.into_iter().try_for_each(|launch| self.launch(launch))?;
+        launches.into_iter().try_for_each(|launch| self.launch(launch, 0))?;
         Ok(converted)
     }
 
@@ -121,7 +128,7 @@ impl<'a> Lowering<'_, 'a> {
         let mut builder = KernelBuilder::new(&mut self.values, group, &selection.problem, operands);
         (family.realize)(&mut builder, &choice.knobs)?;
         let (launches, outputs) = builder.finish();
-        launches.into_iter().try_for_each(|launch| self.launch(launch))?;
+        launches.into_iter().try_for_each(|launch| self.launch(launch, iterations))?;
         outputs.iter().try_for_each(|output| output.complete(&mut self.values))
     }
 
@@ -131,8 +138,8 @@ impl<'a> Lowering<'_, 'a> {
         kernels.map(|launch| self.templates.kept[launch.shader].name.clone()).collect()
     }
 
-    /// Makes the kernel, or finds it, and appends a launch.
-    fn launch(&mut self, mut launch: KernelLaunch) -> Result<(), CompileError> {
+    /// Makes the kernel, or finds it, and appends a launch, whose invocations make `iterations` unless it says otherwise.
+    fn launch(&mut self, mut launch: KernelLaunch, iterations: u64) -> Result<(), CompileError> {
         self.check(&launch)?;
         let packed = launch.bindings.iter().filter_map(|(buffer, _)| self.values.buffer(*buffer).packed);
         if let Some(packing) = packed.into_iter().find(|packing| packing.from != 0) {
@@ -149,6 +156,8 @@ impl<'a> Lowering<'_, 'a> {
         let narrow: Vec<_> = vectors.iter().map(|access| access.narrow).collect();
         let fours: Vec<_> = vectors.iter().map(|access| access.ty).collect();
         let params = launch.params.fields();
+        let own = launch.iterations.map(|own| u64::try_from(self.values.maximum(&own)).unwrap_or(u64::MAX));
+        let iterations = own.map_or(iterations, |own| own.min(iterations));
         let shader = self.templates.kernel(Kernel {
             template: launch.template,
             name: launch.kernel,
@@ -164,6 +173,8 @@ impl<'a> Lowering<'_, 'a> {
             workgroups: launch.workgroups,
             writes: launch.writes,
             flops: launch.flops,
+            iterations,
+            is_indexed: INDEXED.contains(&launch.template),
         });
         Ok(())
     }

@@ -254,9 +254,9 @@ impl<'a> Values<'a> {
         may_change && self.liveness.is_last_reader(buffer)
     }
 
-    /// The layout of the state that `value` is the new value of.
-    pub(crate) fn layout_of_updated(&self, value: ValueId) -> Option<Layout> {
-        self.updates.get(&value).and_then(|state| self.stored_layout(*state))
+    /// Where the state is that `value` is the new value of, if it is one.
+    pub(crate) fn updated(&self, value: ValueId) -> Option<&Tensor> {
+        Some(self.tensor(*self.versions(*self.updates.get(&value)?).first()?))
     }
 
     /// The tensors that hold a value.

@@ -72,7 +72,8 @@ pub struct Selection {
     pub kernels: u32,
     /// Launches for the group, layout conversions included, by their names.
     pub launches: Vec<String>,
-    /// Which dispatches of the program these are; none for a group of a loop's body.
+    /// Which dispatches of the program these are, if each kernel is one ([`Options::separate`](crate::Options::separate)); none
+    /// for a group of a loop's body.
     pub dispatches: Range<usize>,
 }
 

@@ -28,8 +28,8 @@ pub use init::initialize;
 pub use loss::Loss;
 pub use mode::statistics;
 pub use names::{
-    CORRECT, GOOD_STEPS, GRADIENT_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, LOSS_WEIGHT, MOMENTUM, OVERFLOWED,
-    PREDICTED, SKIPPED, STEPS, TARGET, UPDATE,
+    CORRECT, FAILED, GOOD_STEPS, GRADIENT_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, LOSS_WEIGHT, MOMENTUM,
+    OVERFLOWED, PREDICTED, SKIPPED, STEPS, TARGET, UPDATE,
 };
 pub use normalizing::normalizing;
 pub use optimizer::Optimizer;

@@ -29,5 +29,8 @@ pub const LOSS_SCALE: &str = "train.loss_scale";
 pub const GOOD_STEPS: &str = "train.good_steps";
 /// The state that says whether gradients of a batch that have been accumulated were not finite.
 pub const OVERFLOWED: &str = "train.overflowed";
+/// The state that is 1 after a step whose loss was not finite, else 0. Until it is set back, steps change nothing: whoever looks at
+/// losses a few steps late finds all states as that step has left them.
+pub const FAILED: &str = "train.failed";
 /// The state that counts the steps of the optimizer.
 pub const STEPS: &str = "train.steps";

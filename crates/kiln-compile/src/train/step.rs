@@ -1,12 +1,13 @@
 //! One training step as a graph: what the backward pass finds, what becomes of it, and the updates of all states.
 
+use kiln_graph::ops::BinaryOp;
 use kiln_graph::{Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
 
 use super::backward::Backward;
 use super::gradients::{accumulate, clip};
 use super::loss_scale::{Judged, LossScale, is_finite};
 use super::mode::TrainingMode;
-use super::names::{GRADIENT_NORM, LEARNING_RATE, MOMENTUM, STEPS};
+use super::names::{FAILED, GRADIENT_NORM, LEARNING_RATE, MOMENTUM, STEPS};
 use super::settings::Training;
 use super::update::{Shared, Updates, update};
 
@@ -23,9 +24,11 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
     // In a step whose loss is not finite all states stay as they are, so that nothing is lost and the step can be looked
     // into.
     let is_finite = is_finite(&mut graph, loss)?;
-    let mut judged = scale.map(|scale: LossScale| scale.judge(&mut graph, &found, is_finite)).transpose()?;
-    let condition = judged.as_ref().map_or(is_finite, Judged::batch);
-    let mut updates = Updates { all: vec![], condition };
+    let failed = graph.state(FAILED, Tensor::scalar(0f32))?;
+    let (goes, fails) = latched(&mut graph, is_finite, failed)?;
+    let mut judged = scale.map(|scale: LossScale| scale.judge(&mut graph, &found, goes)).transpose()?;
+    let condition = judged.as_ref().map_or(goes, Judged::batch);
+    let mut updates = Updates { all: vec![(failed, fails)], condition };
     for (name, value) in statistics {
         if let Some(state) = graph.states().iter().copied().find(|id| graph.value(*id).name == name) {
             updates.push(&mut Formula::new(&mut graph, "statistics"), state, value)?;
@@ -58,6 +61,15 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
         graph.update(state, value)?;
     }
     Ok(graph)
+}
+
+/// Whether a step changes states, and what the state becomes that keeps others from it.
+fn latched(graph: &mut Graph, is_finite: ValueId, failed: ValueId) -> Result<(ValueId, ValueId), GraphError> {
+    let mut f = Formula::new(graph, "guard");
+    let (zero, one) = (f.number(0.0), f.number(1.0));
+    let none_before = f.binary(BinaryOp::Equal, failed, zero)?;
+    let goes = f.binary(BinaryOp::And, is_finite, none_before)?;
+    Ok((goes, f.select(is_finite, failed, one)?))
 }
 
 /// The state of the random numbers after a step.

@@ -129,7 +129,13 @@ fn dying(
             && values.element(result).is_ok_and(|element| element == view.element);
         !others && same_type && !anchor.buffers.contains(&view.buffer) && values.dies(view.buffer, result)
     };
-    (0..operands.len()).filter(dies).collect()
+    let dying: Vec<usize> = (0..operands.len()).filter(dies).collect();
+    // Over the old value of the state, rather than over what would have to be copied there.
+    let state = values.updated(result).map(|state| state.buffer);
+    match dying.iter().find(|n| Some(operands[**n].view.buffer) == state) {
+        Some(state) => vec![*state],
+        None => dying,
+    }
 }
 
 /// Adds the computation of a node to a function.

@@ -103,18 +103,29 @@ impl Templates {
         if text.contains("f16") {
             text.insert_str(0, "enable f16;\n");
         }
+        self.keep(kernel.name, text, kernel.access, kernel.uniforms)
+    }
+
+    /// The index of the kernel of a text, which is validated if it is new.
+    pub(crate) fn keep(
+        &mut self,
+        name: String,
+        text: String,
+        access: Vec<Access>,
+        uniforms: usize,
+    ) -> Result<usize, CompileError> {
         if let Some(index) = self.by_text.get(&text) {
             return Ok(*index);
         }
-        let module = validate(&kernel.name, &text)?;
-        refuse_large_arrays(&kernel.name, &module, &text)?;
+        let module = validate(&name, &text)?;
+        refuse_large_arrays(&name, &module, &text)?;
         self.require(&module, &text);
         let index = self.kept.len();
         self.kept.push(Shader {
-            name: kernel.name,
+            name,
             wgsl: text.clone(),
-            access: kernel.access,
-            params_size: u32::try_from(kernel.uniforms.next_multiple_of(4) * 4).unwrap_or(u32::MAX),
+            access,
+            params_size: u32::try_from(uniforms.next_multiple_of(4) * 4).unwrap_or(u32::MAX),
         });
         self.by_text.insert(text, index);
         Ok(index)

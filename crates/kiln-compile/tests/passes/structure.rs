@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["kernels"],
     &["select"],
     &["lower"],
+    &["merge"],
     &["emit"],
 ];
 

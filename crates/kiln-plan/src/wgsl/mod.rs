@@ -63,6 +63,11 @@ pub const WGSL_LIMITS: WgslLimits = WgslLimits {
     expanded_free: 1 << 16,
 };
 
+/// Whether a kernel's text is within the limits of this version of the format.
+pub fn check_wgsl(text: &str) -> Result<(), Problem> {
+    measure(text, &WGSL_LIMITS).map(drop)
+}
+
 /// Counts a kernel's text and gives its size once everything is written out.
 pub(crate) fn measure(text: &str, limits: &WgslLimits) -> Result<u64, Problem> {
     if text.len() > limits.bytes {

@@ -212,7 +212,8 @@ pub fn tune(
 ) -> Result<Tuning, Error> {
     let end = |share: f64| Instant::now() + Duration::from_secs_f64(settings.seconds.clamp(0.0, 1e6) * share);
     let until = end(SHARE_OF_PROBLEMS);
-    let compiled = compile(options)?;
+    // Kernels are timed one by one, and the whole as it will run.
+    let compiled = compile(&Options { separate: true, ..options.clone() })?;
     let unknown = || RuntimeError::NoSuchProgram {
         wanted: program.into(),
         there: compiled.plan.programs.iter().map(|program| program.name.clone()).collect(),
@@ -251,8 +252,9 @@ pub fn tune(
     if tuning.contests.iter().any(|contest| contest.choice != contest.before) {
         let mut after = options.clone();
         tuning.apply(&mut after.preferences.records);
-        let after = Session::load(device, &compile(&after)?.plan)?;
-        let confirmation = confirm([session, after], program, &feed)?;
+        let [before, after] = [options, &after]
+            .map(|options| -> Result<Session, Error> { Ok(Session::load(device, &compile(options)?.plan)?) });
+        let confirmation = confirm([before?, after?], program, &feed)?;
         if !confirmation.is_better() {
             tuning.contests.iter_mut().for_each(|contest| contest.choice.clone_from(&contest.before));
         }
