@@ -82,10 +82,20 @@ pub(super) fn live_ranges(
 /// Places all ranges in as few bytes as the heuristic finds; with arenas no larger than `max_arena`, if that can be.
 pub(super) fn plan(ranges: &[LiveRange], launches: &[Launch], max_arena: u64) -> Arenas {
     let conflicts = conflicts(ranges, launches);
-    let best = (2..=MAX_ARENAS)
-        .filter_map(|count| colour(ranges, &conflicts, count))
-        .map(|arena_of| place(ranges, &arena_of))
-        .min_by_key(|arenas| arenas.cost(max_arena));
+    let with = |most_alive: u64| {
+        (2..=MAX_ARENAS)
+            .filter_map(|count| colour(ranges, &conflicts, count, most_alive))
+            .map(|arena_of| place(ranges, &arena_of))
+            .min_by_key(|arenas| arenas.cost(max_arena))
+    };
+    // An arena is larger than what is alive in it at once; where it is too large for that, less has to be.
+    let mut best = with(max_arena);
+    for most_alive in [max_arena / 4 * 3, max_arena / 2] {
+        if best.as_ref().is_none_or(|best| !best.cost(max_arena).0) {
+            break;
+        }
+        best = best.into_iter().chain(with(most_alive)).min_by_key(|arenas| arenas.cost(max_arena));
+    }
     // With one arena a range nothing can conflict; this is never reached by real networks.
     let mut best = best.unwrap_or_else(|| place(ranges, &(0..ranges.len()).collect::<Vec<_>>()));
     improve(&mut best, ranges, &conflicts, max_arena);
@@ -162,8 +172,14 @@ fn conflicts(ranges: &[LiveRange], launches: &[Launch]) -> Vec<Vec<usize>> {
     conflicts
 }
 
-/// An arena for each range, in order of time, each where it costs least; nothing if `count` are not enough.
-fn colour(ranges: &[LiveRange], conflicts: &[Vec<usize>], count: usize) -> Option<Vec<usize>> {
+/// An arena for each range, in order of time, each where it costs least, and where no more than `max_arena` are alive at once, if
+/// that can be; nothing if `count` are not enough.
+fn colour(
+    ranges: &[LiveRange],
+    conflicts: &[Vec<usize>],
+    count: usize,
+    max_arena: u64,
+) -> Option<Vec<usize>> {
     let mut order: Vec<usize> = (0..ranges.len()).collect();
     order.sort_by_key(|n| (ranges[*n].first, std::cmp::Reverse(ranges[*n].size)));
     let mut arena_of: Vec<Option<usize>> = vec![None; ranges.len()];
@@ -189,7 +205,7 @@ fn colour(ranges: &[LiveRange], conflicts: &[Vec<usize>], count: usize) -> Optio
         let (arena, peak) = (0..count)
             .filter(|arena| !taken[*arena])
             .map(|arena| (arena, peaks[arena].max(live[arena] + range.size)))
-            .min_by_key(|(arena, peak)| (peak - peaks[*arena], Reverse(peaks[*arena])))?;
+            .min_by_key(|(arena, peak)| (*peak > max_arena, peak - peaks[*arena], Reverse(peaks[*arena])))?;
         peaks[arena] = peak;
         live[arena] += range.size;
         members[arena].push((Reverse(range.last), range.size));

@@ -32,14 +32,21 @@ use symbols::Symbols;
 /// The plan of some lowered programs, called `name`, and what it takes in memory.
 pub(crate) fn emit(
     name: &str,
-    programs: Vec<Lowered>,
+    mut programs: Vec<Lowered>,
     kernels: Kernels,
     states: &States,
     target: &Target,
     max: &Bindings,
 ) -> Result<(Plan, MemoryReport), CompileError> {
     let symbols = Symbols::new(&programs, max);
-    let places = Places::new(&programs, states, &symbols, target)?;
+    let places = match Places::new(&programs, states, &symbols, target) {
+        // What waits to be merged is alive for longer.
+        Err(CompileError::TooLarge { .. }) => {
+            programs.iter_mut().for_each(Lowered::separate);
+            Places::new(&programs, states, &symbols, target)?
+        }
+        places => places?,
+    };
     let mut emitter = Emitter {
         symbols,
         places,

@@ -78,6 +78,11 @@ pub(crate) struct LoweredOutput {
 }
 
 impl Lowered {
+    /// Makes each launch a dispatch, in the order of the launches.
+    pub(crate) fn separate(&mut self) {
+        self.dispatches = (0..self.launches.len()).map(Merged::Alone).collect();
+    }
+
     /// The number of the dispatch of each launch.
     pub(crate) fn dispatch_of(&self) -> Vec<usize> {
         let mut dispatch_of = vec![0; self.launches.len()];
@@ -155,7 +160,7 @@ pub(crate) fn lower(
             sizes: output.sizes.clone(),
             is_size: graph.is_output_size(place),
         });
-    Ok(Lowered {
+    let mut lowered = Lowered {
         name: name.into(),
         symbols: graph.symbols(),
         guards: graph.guards().list().to_vec(),
@@ -163,10 +168,12 @@ pub(crate) fn lower(
         outputs: results.collect(),
         buffers: values.buffers,
         tensors: values.tensors,
-        dispatches: (0..lowering.launches.len()).map(Merged::Alone).collect(),
+        dispatches: vec![],
         launches: lowering.launches,
         repeats: lowering.repeats,
         selections: lowering.selections,
         loop_iterations: lowering.loop_iterations,
-    })
+    };
+    lowered.separate();
+    Ok(lowered)
 }

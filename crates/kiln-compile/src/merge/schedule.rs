@@ -37,7 +37,7 @@ const MOST_KERNELS: usize = 24;
 const AHEAD: usize = 48;
 
 /// What waits, or is computed early, may keep so much of what all buffers take alive.
-const SHARE_KEPT: u64 = 32;
+const SHARE_KEPT: u64 = 64;
 
 /// The same, in any case.
 const LEAST_KEPT: u64 = 1 << 20;
