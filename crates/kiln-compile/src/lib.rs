@@ -207,7 +207,7 @@ fn assemble(
     for CompiledProgram { name, graph, fusion, .. } in &programs {
         lowered.push(lower(name, graph, fusion, &environment, &mut templates)?);
     }
-    let kernels = merge::taken_apart(&templates.kept);
+    let kernels = if *separate { vec![] } else { merge::taken_apart(&templates.kept) };
     for (program, lowered) in programs.iter_mut().zip(&mut lowered) {
         if !separate {
             merge::merge(lowered, &kernels, target, max);

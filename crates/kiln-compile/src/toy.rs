@@ -55,7 +55,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     params.int("x_step", rows.step);
     params.int("channels", x[1].clone());
     let launch = AnchorLaunch {
-        iterations: None,
         template: "conv_pointwise",
         kernel: "conv_pointwise".into(),
         buffers: &buffers,

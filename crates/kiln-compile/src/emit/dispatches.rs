@@ -10,9 +10,8 @@ use crate::error::CompileError;
 use crate::lower::merged::Merged;
 use crate::lower::program::Lowered;
 use crate::lower::realize::Launch;
-use crate::memory::values::FOLDED_ROW;
 use crate::merge::lanes;
-use crate::merge::text::{Lanes, MergedKernel, Placed, merged_kernel};
+use crate::merge::text::{MergedKernel, Placed, merged_kernel};
 
 /// Bytes of parameters of a merged kernel: every device binds so many.
 const MOST_PARAMETERS: usize = 16 << 10;
@@ -50,7 +49,7 @@ impl Emitter<'_> {
         };
         let placed = merged.launches().into_iter().map(placed).collect::<Option<BTreeMap<_, _>>>()?;
         let most_bytes = self.target.max_storage_buffer_binding_size;
-        let kernel = merged_kernel(merged, &placed, Lanes(lanes(self.target)), most_bytes)?;
+        let kernel = merged_kernel(merged, &placed, lanes(self.target), most_bytes)?;
         let buffers = u32::try_from(kernel.bindings.len()).unwrap_or(u32::MAX);
         let fits = kernel.bindings.iter().all(|(range, _)| range.size <= most_bytes)
             && buffers <= self.target.max_storage_buffers_per_shader_stage
@@ -88,34 +87,26 @@ impl Emitter<'_> {
             |of: &dyn Fn(&Launch) -> Dim| launches.iter().fold(Dim::from(0), |sum, launch| sum + of(launch));
         let (flops, bytes) = (sum(&|launch| launch.flops.clone()), sum(&|launch| bytes(program, launch)));
         let symbols = &self.symbols;
+        let workgroups = self.target.folded(&kernel.workgroups, symbols.maximum(&kernel.workgroups));
         Ok(Dispatch {
             name: joined(launches.iter().map(|launch| launch.name.as_str())),
             shader,
             bindings,
             params: kernel.uniforms.iter().map(|uniform| symbols.param(uniform)).collect(),
-            workgroups: self.folded(&kernel.workgroups).each_ref().map(|n| symbols.expr(n)),
+            workgroups: workgroups.each_ref().map(|n| symbols.expr(n)),
             writes,
             flops: symbols.expr(&flops),
             bytes: symbols.expr(&bytes),
         })
     }
 
-    /// A row of workgroups, folded where it is too long for one.
-    fn folded(&self, groups: &Dim) -> [Dim; 3] {
-        let limit = i64::from(self.target.max_compute_workgroups_per_dimension);
-        if self.symbols.largest(groups) <= u64::try_from(limit).unwrap_or(0) {
-            return [groups.clone(), 1.into(), 1.into()];
-        }
-        let row = FOLDED_ROW.min(limit);
-        [row.into(), groups.ceil_div(row), 1.into()]
-    }
-
     /// Notes what is bound at once.
     fn require(&mut self, bindings: &[Range]) {
-        let size = &mut self.requirements.max_storage_buffer_binding_size;
+        let needs = &mut self.kernels.templates.requirements;
+        let size = &mut needs.max_storage_buffer_binding_size;
         *size = bindings.iter().map(|range| range.size).max().unwrap_or(0).max(*size);
         let count = u32::try_from(bindings.len()).unwrap_or(u32::MAX);
-        let most = &mut self.requirements.max_storage_buffers_per_shader_stage;
+        let most = &mut needs.max_storage_buffers_per_shader_stage;
         *most = count.max(*most);
     }
 

@@ -19,12 +19,8 @@ impl Kernels {
         Self { templates, apart }
     }
 
-    /// The kernels that programs use, which are numbered anew, and what these ask of a device besides what `dispatches` ask.
-    pub(super) fn finish(
-        self,
-        programs: &mut [Program],
-        dispatches: Requirements,
-    ) -> (Vec<Shader>, Requirements) {
+    /// The kernels that programs use, which are numbered anew, and what is asked of a device.
+    pub(super) fn finish(self, programs: &mut [Program]) -> (Vec<Shader>, Requirements) {
         let mut kernels: Vec<Option<Shader>> = self.templates.kept.into_iter().map(Some).collect();
         let mut numbers = vec![None; kernels.len()];
         let mut used = Vec::new();
@@ -36,11 +32,6 @@ impl Kernels {
             }
             dispatch.shader = number.unwrap_or_default();
         }
-        let requirements = Requirements {
-            max_storage_buffer_binding_size: dispatches.max_storage_buffer_binding_size,
-            max_storage_buffers_per_shader_stage: dispatches.max_storage_buffers_per_shader_stage,
-            ..self.templates.requirements
-        };
-        (used, requirements)
+        (used, self.templates.requirements)
     }
 }

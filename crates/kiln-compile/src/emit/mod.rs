@@ -18,7 +18,7 @@ pub use report::MemoryReport;
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Graph};
-use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Requirements, Role, Storage, Tensor};
+use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Role, Storage, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -51,7 +51,6 @@ pub(crate) fn emit(
         symbols,
         places,
         target,
-        requirements: Requirements::default(),
         kernels,
         tensors: vec![],
         states: HashMap::new(),
@@ -63,8 +62,8 @@ pub(crate) fn emit(
     for (number, program) in programs.iter().enumerate() {
         listed.push(emitter.program(number, program)?);
     }
-    let Emitter { symbols, mut places, requirements, tensors, kernels, .. } = emitter;
-    let (shaders, mut requirements) = kernels.finish(&mut listed, requirements);
+    let Emitter { symbols, mut places, tensors, kernels, .. } = emitter;
+    let (shaders, mut requirements) = kernels.finish(&mut listed);
     requirements.max_loop_iterations =
         programs.iter().map(|program| program.loop_iterations).max().unwrap_or(0);
     requirements.max_buffer_size = places.buffers.iter().map(|b| b.size).max().unwrap_or(0);
@@ -114,8 +113,6 @@ struct Emitter<'a> {
     symbols: Symbols<'a>,
     places: Places,
     target: &'a Target,
-    /// What dispatches ask of a device.
-    requirements: Requirements,
     kernels: Kernels,
     /// The tensors that the plan lists, states first.
     tensors: Vec<Tensor>,

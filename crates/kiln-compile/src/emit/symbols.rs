@@ -89,6 +89,11 @@ impl<'a> Symbols<'a> {
 
     /// Bytes of a buffer at the maximum of all symbols; nothing is so small that it cannot be bound.
     pub(super) fn largest(&self, bytes: &Dim) -> u64 {
-        u64::try_from(bytes.upper(self.max)).unwrap_or(0).max(16)
+        u64::try_from(self.maximum(bytes)).unwrap_or(0).max(16)
+    }
+
+    /// The maximum of a dimension.
+    pub(super) fn maximum(&self, dim: &Dim) -> i64 {
+        dim.upper(self.max)
     }
 }

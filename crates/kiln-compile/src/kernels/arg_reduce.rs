@@ -134,7 +134,6 @@ impl Search<'_> {
         bindings.push((to, Access::ReadWrite));
         let kind = op.kind.name();
         builder.launch(KernelLaunch {
-            iterations: None,
             template: "arg_reduce",
             kernel: if parts.is_some() { format!("{kind}_parts") } else { kind.into() },
             name: builder.group.name.clone(),

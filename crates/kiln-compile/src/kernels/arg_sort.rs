@@ -53,7 +53,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     let element = builder.values.element(x)?;
     let to = builder.values.tensor(tensor).buffer;
     builder.launch(KernelLaunch {
-        iterations: None,
         template: "arg_sort",
         kernel: "arg_sort".into(),
         name: builder.group.name.clone(),

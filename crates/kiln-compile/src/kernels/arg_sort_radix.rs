@@ -189,7 +189,6 @@ impl Sort {
         params.uint("step", self.step.clone());
         params.uint("shift", i64::from(shift));
         builder.launch(KernelLaunch {
-            iterations: None,
             template,
             kernel: template.into(),
             name: builder.group.name.clone(),

@@ -38,8 +38,6 @@ pub(crate) struct KernelLaunch {
     pub writes: Vec<TensorId>,
     /// Floating point operations.
     pub flops: Dim,
-    /// Most loop iterations of an invocation, where that is less than what the family demands.
-    pub iterations: Option<Dim>,
 }
 
 /// An operand that is laid out as a variant demands.
@@ -96,8 +94,6 @@ pub(crate) struct AnchorLaunch<'l> {
     pub workgroups: [Dim; 3],
     /// Floating point operations.
     pub flops: Dim,
-    /// As in [`KernelLaunch::iterations`].
-    pub iterations: Option<Dim>,
 }
 
 /// Invocations of a workgroup of the kernels that handle one element, or vector of four, each.
@@ -113,7 +109,8 @@ pub(crate) struct KernelBuilder<'b, 'a> {
     pub problem: &'b Problem,
     /// The anchor's operands, as demanded.
     pub operands: Vec<LaidOut>,
-    launches: Vec<KernelLaunch>,
+    /// Each with the most loop iterations of an invocation, where that is known to be less than what the family demands.
+    launches: Vec<(KernelLaunch, Option<Dim>)>,
     outputs: Vec<Output>,
 }
 
@@ -128,8 +125,8 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
         Self { values, group, problem, operands, launches: vec![], outputs: vec![] }
     }
 
-    /// The launches, and what they complete.
-    pub(crate) fn finish(self) -> (Vec<KernelLaunch>, Vec<Output>) {
+    /// The launches, each with what [`KernelBuilder::iterates`] says of it, and what they complete.
+    pub(crate) fn finish(self) -> (Vec<(KernelLaunch, Option<Dim>)>, Vec<Output>) {
         (self.launches, self.outputs)
     }
 
@@ -214,7 +211,14 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
 
     /// Appends a launch.
     pub(crate) fn launch(&mut self, launch: KernelLaunch) {
-        self.launches.push(launch);
+        self.launches.push((launch, None));
+    }
+
+    /// An invocation of the last launch makes no more loop iterations than this.
+    pub(crate) fn iterates(&mut self, iterations: Dim) {
+        if let Some((_, most)) = self.launches.last_mut() {
+            *most = Some(iterations);
+        }
     }
 
     /// Makes a tensor readable once the group's kernels have run.
@@ -320,8 +324,7 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
         bindings.push((epilogue.output.buffer, Access::ReadWrite));
         params.extend(epilogue.code.params);
         let values = minijinja::context! { ..shared, ..launch.values };
-        self.launches.push(KernelLaunch {
-            iterations: launch.iterations,
+        self.launch(KernelLaunch {
             template: launch.template,
             kernel: launch.kernel + &epilogue.name,
             name: self.group.name.clone(),

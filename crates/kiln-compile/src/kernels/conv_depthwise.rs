@@ -189,7 +189,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         ..run.template_values(window)
     };
     let launch = AnchorLaunch {
-        iterations: None,
         template: "conv_depthwise",
         kernel: format!("conv_depthwise_{width}_stride_{}_run_{}{kind}", run.stride, run.run),
         buffers: &buffers,

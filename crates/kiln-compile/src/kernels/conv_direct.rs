@@ -60,7 +60,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     let aligned = groups == 1 || group_out.is_multiple_of(4);
     let workgroups = builder.grid(&epilogue.space.count());
     let launch = AnchorLaunch {
-        iterations: None,
         template: "conv_direct",
         kernel: "conv_direct".into(),
         buffers: &buffers,

@@ -216,7 +216,6 @@ impl Gemm {
         let all_rows = &row_tiles * &self.parts.into();
         let workgroups = tile.grid(builder.values, &all_rows, (column_tiles * shapes.conv.groups).into());
         let launch = AnchorLaunch {
-            iterations: None,
             template: tile.template("conv_tile", "conv_broadcast"),
             kernel: format!("conv_{}", tile.name()),
             buffers: &buffers,

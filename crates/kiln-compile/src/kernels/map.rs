@@ -64,6 +64,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     let (to, tensor) = (output.buffer, output.tensor);
     let launch = map_launch(values, MapLaunch { kernel, name, space, code, to, tensor, flops });
     builder.launch(launch);
+    builder.iterates(0.into());
     builder.complete(output);
     Ok(())
 }
@@ -119,7 +120,6 @@ pub(crate) fn map_launch(values: &Values<'_>, map: MapLaunch) -> KernelLaunch {
     bindings.push((to, Access::ReadWrite));
     params.extend(code.params);
     KernelLaunch {
-        iterations: Some(0.into()),
         template: "map",
         kernel,
         name,

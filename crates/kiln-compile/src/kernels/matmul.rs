@@ -211,7 +211,6 @@ fn launch(
         let split = product.parts > 1;
         let buffers: Vec<BufferId> = [left, right.buffer].into_iter().chain(bias).collect();
         let launch = AnchorLaunch {
-            iterations: None,
             template: tile.template("matmul_tile", "matmul_broadcast"),
             kernel: format!("matmul_{}", tile.name()),
             buffers: &buffers,

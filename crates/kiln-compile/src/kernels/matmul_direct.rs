@@ -59,7 +59,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         (epilogue, Some(plan))
     };
     let launch = AnchorLaunch {
-        iterations: None,
         template: "matmul_direct",
         kernel: "matmul_direct".into(),
         buffers: &buffers,

@@ -111,7 +111,6 @@ impl Search {
         params.uint("size", self.size.clone());
         params.uint("blocks", self.blocks.clone());
         builder.launch(KernelLaunch {
-            iterations: None,
             template: TEMPLATE.0,
             kernel: format!("nonzero_{step}"),
             name: builder.group.name.clone(),

@@ -80,7 +80,6 @@ impl OuterSum {
     ) -> Result<(), CompileError> {
         let buffer = builder.scratch("parts", Storage::F32, &(Dim::from(elements) * self.parts.into()));
         builder.launch(KernelLaunch {
-            iterations: None,
             template,
             kernel,
             name: builder.group.name.clone(),

@@ -108,16 +108,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         let workgroups = builder.grid(&epilogue.space.count());
         ("pool", kernel.into(), minijinja::context! { max, include_pad }, workgroups)
     };
-    let launch = AnchorLaunch {
-        iterations: None,
-        template,
-        kernel,
-        buffers: &buffers,
-        params,
-        values,
-        workgroups,
-        flops,
-    };
+    let launch = AnchorLaunch { template, kernel, buffers: &buffers, params, values, workgroups, flops };
     builder.launch_anchor(epilogue, launch);
     Ok(())
 }

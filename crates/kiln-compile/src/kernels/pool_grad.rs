@@ -136,16 +136,7 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
     };
     let flops = product(&y) * pool.kernel.iter().product::<usize>().into();
     let kernel = kernel.into();
-    let launch = AnchorLaunch {
-        iterations: None,
-        template,
-        kernel,
-        buffers: &buffers,
-        params,
-        values,
-        workgroups,
-        flops,
-    };
+    let launch = AnchorLaunch { template, kernel, buffers: &buffers, params, values, workgroups, flops };
     builder.launch_anchor(epilogue, launch);
     Ok(())
 }
@@ -168,7 +159,6 @@ fn find_winners(
     window(&mut params, [x, y], &pool.kernel, &pool.strides, &pool.dilations);
     padding(&mut params, "pad", &pool.pads, 0);
     let launch = KernelLaunch {
-        iterations: None,
         template: "pool_winner",
         kernel: "max_pool_winner".into(),
         name: builder.group.name.clone(),

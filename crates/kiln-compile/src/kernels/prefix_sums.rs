@@ -61,7 +61,6 @@ fn launch(
     params.uint("chunks", chunks.clone());
     params.uint("chunk", CHUNK);
     builder.launch(KernelLaunch {
-        iterations: None,
         template: TEMPLATE.0,
         kernel: if kernel == Kernel::Totals { "chunk_sums" } else { "prefix_sums" }.into(),
         name: builder.group.name.clone(),

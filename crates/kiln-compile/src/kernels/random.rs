@@ -49,7 +49,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     params.uint("stream", Dim::from(i64::from(op.stream)));
     let to = builder.values.tensor(tensor).buffer;
     builder.launch(KernelLaunch {
-        iterations: None,
         template: "random",
         kernel: "random".into(),
         name: builder.group.name.clone(),

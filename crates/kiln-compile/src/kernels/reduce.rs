@@ -146,9 +146,8 @@ fn lower_shared(
         ..loops.template_values(builder.values, plan.kind, dtype)
     };
     // Blocks are loops of their own.
-    let iterations = Some(product(loops.loops.iter().map(|(size, _)| size)) * 2.into());
+    let iterations = product(loops.loops.iter().map(|(size, _)| size)) * 2.into();
     let launch = AnchorLaunch {
-        iterations,
         template: "reduce",
         kernel: plan.kind.name().into(),
         buffers: &[buffer],
@@ -158,6 +157,7 @@ fn lower_shared(
         flops: plan.flops,
     };
     builder.launch_anchor(epilogue, launch);
+    builder.iterates(iterations);
     Ok(())
 }
 
@@ -215,7 +215,6 @@ fn in_parts(
     params.extend(code.params);
     let workgroups = builder.grid(&part.space.count());
     builder.launch(KernelLaunch {
-        iterations: None,
         template: "reduce",
         kernel: format!("{}_parts", kind.name()),
         name: builder.group.name.clone(),

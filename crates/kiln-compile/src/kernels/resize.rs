@@ -83,7 +83,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, _: &Knobs) -> Result<(), Compile
     };
     let workgroups = builder.grid(&epilogue.space.count());
     let launch = AnchorLaunch {
-        iterations: None,
         template: "resize",
         kernel: if linear { "resize_linear" } else { "resize_nearest" }.into(),
         buffers: &buffers,

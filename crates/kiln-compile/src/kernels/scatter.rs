@@ -106,7 +106,6 @@ fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), Com
         let mut bindings: Vec<_> = views.iter().map(|view| (view.buffer, Access::Read)).collect();
         bindings.push((to, Access::ReadWrite));
         builder.launch(KernelLaunch {
-            iterations: None,
             template: "scatter",
             kernel: format!("scatter_{}", op.reduction.name()),
             name: builder.group.name.clone(),

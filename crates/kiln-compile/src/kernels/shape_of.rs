@@ -56,7 +56,6 @@ fn shape_of(builder: &mut KernelBuilder<'_, '_>, dims: &[Dim]) -> Result<(), Com
     }
     let to = builder.values.tensor(tensor).buffer;
     builder.launch(KernelLaunch {
-        iterations: None,
         template: "shape_of",
         kernel: "shape_of".into(),
         name: builder.group.name.clone(),

@@ -190,7 +190,6 @@ impl Lines<'_> {
         let access = |n| if n == last { Access::ReadWrite } else { Access::Read };
         let name = if self.op.log { "log_softmax" } else { "softmax" };
         builder.launch(KernelLaunch {
-            iterations: None,
             template,
             kernel: template.replace("softmax", name),
             name: builder.group.name.clone(),

@@ -159,7 +159,6 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
     };
     let tree = minijinja::context! { lanes, side, halves => workgroup_tree::halves(lanes, side) };
     builder.launch(KernelLaunch {
-        iterations: Some(part.clone() + part.ceil_div(BLOCK)),
         template: "reduce_columns",
         kernel,
         name: builder.group.name.clone(),
@@ -170,4 +169,5 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
         writes: vec![],
         flops,
     });
+    builder.iterates(part.clone() + part.ceil_div(BLOCK));
 }

@@ -176,7 +176,6 @@ impl Suppression<'_> {
         params.uint("counts", self.counts_of_line.clone());
         params.extend(own);
         KernelLaunch {
-            iterations: None,
             template,
             kernel: template.into(),
             name: builder.group.name.clone(),
@@ -243,7 +242,6 @@ impl Suppression<'_> {
         let values = minijinja::context! { limited, first => begin == 0, ..values };
         let launch = self.launch(builder, "suppress_block", params, values);
         builder.launch(KernelLaunch {
-            iterations: None,
             bindings: bindings(&[self.corners, self.areas, self.open, self.counts, self.order], &written),
             workgroups: [there, self.walkers.clone(), 1.into()],
             writes: if last { vec![self.kept] } else { vec![] },
@@ -257,7 +255,6 @@ impl Suppression<'_> {
         let read = [self.corners, self.areas, self.chosen, self.counts, self.order];
         let launch = self.launch(builder, "suppress_later", params, values);
         builder.launch(KernelLaunch {
-            iterations: None,
             bindings: bindings(&read, &[self.open]),
             workgroups: [later.ceil_div(WORKGROUP * self.boxes), self.walkers.clone(), 1.into()],
             ..launch

@@ -8,8 +8,8 @@ use super::family::{Demands, Estimate, Knobs, OperandLayout, float};
 use super::problem::ceil_div;
 use super::workgroup_tile::WorkgroupTile;
 use crate::element::WordOf;
-use crate::memory::values::{FOLDED_ROW, Values};
-use crate::target::{DeviceClass, Target};
+use crate::memory::values::Values;
+use crate::target::{DeviceClass, FOLDED_ROW, Target};
 
 /// What computes a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

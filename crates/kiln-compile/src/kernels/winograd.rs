@@ -227,7 +227,6 @@ impl Steps {
         let [from, to] = buffers;
         params.uint("count", vectors.clone());
         let launch = KernelLaunch {
-            iterations: None,
             template,
             kernel: format!("{template}_{}", self.by.results()),
             name: builder.group.name.clone(),
@@ -350,7 +349,6 @@ impl Steps {
             minijinja::context! { out_binding, ..minijinja::context! { ..code.template_values(), ..tile } };
         params.extend(code.params);
         builder.launch(KernelLaunch {
-            iterations: None,
             template: self.tile.template("matmul_tile", "matmul_broadcast"),
             kernel: format!("winograd_products_{}", self.tile.name()),
             name: builder.group.name.clone(),
@@ -377,7 +375,6 @@ impl Steps {
         params.uint("out_h", self.shapes.y[2].clone());
         params.uint("out_w", self.shapes.y[3].clone());
         let launch = AnchorLaunch {
-            iterations: None,
             template: "winograd_output",
             kernel: format!("winograd_output_{}", self.by.results()),
             buffers: &buffers,

@@ -128,7 +128,10 @@ impl<'a> Lowering<'_, 'a> {
         let mut builder = KernelBuilder::new(&mut self.values, group, &selection.problem, operands);
         (family.realize)(&mut builder, &choice.knobs)?;
         let (launches, outputs) = builder.finish();
-        launches.into_iter().try_for_each(|launch| self.launch(launch, iterations))?;
+        for (launch, own) in launches {
+            let own = own.and_then(|own| u64::try_from(self.values.maximum(&own)).ok());
+            self.launch(launch, own.map_or(iterations, |own| own.min(iterations)))?;
+        }
         outputs.iter().try_for_each(|output| output.complete(&mut self.values))
     }
 
@@ -138,7 +141,7 @@ impl<'a> Lowering<'_, 'a> {
         kernels.map(|launch| self.templates.kept[launch.shader].name.clone()).collect()
     }
 
-    /// Makes the kernel, or finds it, and appends a launch, whose invocations make `iterations` unless it says otherwise.
+    /// Makes the kernel, or finds it, and appends a launch, whose invocations make so many loop iterations at most.
     fn launch(&mut self, mut launch: KernelLaunch, iterations: u64) -> Result<(), CompileError> {
         self.check(&launch)?;
         let packed = launch.bindings.iter().filter_map(|(buffer, _)| self.values.buffer(*buffer).packed);
@@ -156,8 +159,6 @@ impl<'a> Lowering<'_, 'a> {
         let narrow: Vec<_> = vectors.iter().map(|access| access.narrow).collect();
         let fours: Vec<_> = vectors.iter().map(|access| access.ty).collect();
         let params = launch.params.fields();
-        let own = launch.iterations.map(|own| u64::try_from(self.values.maximum(&own)).unwrap_or(u64::MAX));
-        let iterations = own.map_or(iterations, |own| own.min(iterations));
         let shader = self.templates.kernel(Kernel {
             template: launch.template,
             name: launch.kernel,

@@ -384,14 +384,6 @@ impl<'a> Values<'a> {
 
     /// A row of workgroups, folded into several where it is too long for one.
     pub(crate) fn folded(&self, groups: &Dim) -> [Dim; 3] {
-        let limit = i64::from(self.target.max_compute_workgroups_per_dimension);
-        if self.maximum(groups) <= limit {
-            return [groups.clone(), 1.into(), 1.into()];
-        }
-        let row = FOLDED_ROW.min(limit);
-        [row.into(), groups.ceil_div(row), 1.into()]
+        self.target.folded(groups, self.maximum(groups))
     }
 }
-
-/// Workgroups of a row where there are several rows.
-pub(crate) const FOLDED_ROW: i64 = 32_768;

@@ -4,6 +4,8 @@
 //! something needs them, the others if that keeps little memory alive for longer. When something is needed, what else is ready
 //! goes with it.
 
+use std::collections::HashMap;
+
 use kiln_plan::Access;
 
 use super::dependencies::{Dependency, dependencies};
@@ -63,13 +65,13 @@ pub(crate) fn schedule(launches: &Launches<'_>) -> Vec<Merged> {
         }
     }
     let kinds = launches.all.iter().map(|launch| kind(launches, launch)).collect();
-    let mut last_reader = std::collections::HashMap::new();
+    let mut last_use = HashMap::new();
     for (n, launch) in launches.all.iter().enumerate() {
         for (buffer, _) in &launch.bindings {
-            last_reader.insert(*buffer, n);
+            last_use.insert(*buffer, n);
         }
     }
-    let buffers: u64 = last_reader.keys().map(|buffer| (launches.bytes)(*buffer)).sum();
+    let buffers: u64 = last_use.keys().map(|buffer| (launches.bytes)(*buffer)).sum();
     let kept = (buffers / SHARE_KEPT).max(LEAST_KEPT);
     let done = vec![false; launches.all.len()];
     let mut scheduler = Scheduler {
@@ -77,7 +79,7 @@ pub(crate) fn schedule(launches: &Launches<'_>) -> Vec<Merged> {
         waits,
         followers,
         kinds,
-        last_reader,
+        last_use,
         kept,
         done,
         waiting: vec![],
@@ -129,7 +131,7 @@ struct Scheduler<'a> {
     waits: Vec<Vec<Dependency>>,
     followers: Vec<Vec<Dependency>>,
     kinds: Vec<Kind>,
-    last_reader: std::collections::HashMap<BufferId, usize>,
+    last_use: HashMap<BufferId, usize>,
     /// Bytes that may be kept for longer than in the order of the launches.
     kept: u64,
     done: Vec<bool>,
@@ -165,15 +167,18 @@ impl Scheduler<'_> {
 
     /// Bytes that stay alive until a launch has run.
     fn kept_by(&self, n: usize) -> u64 {
-        let read = self.launches.all[n].bindings.iter().filter(|(_, access)| *access == Access::Read);
-        let last = read.filter(|(buffer, _)| self.last_reader.get(buffer) == Some(&n));
-        last.map(|(buffer, _)| (self.launches.bytes)(*buffer)).sum()
+        self.bytes(n, Access::Read, |buffer| self.last_use.get(&buffer) == Some(&n))
     }
 
     /// Bytes of results of a launch.
     fn made_by(&self, n: usize) -> u64 {
-        let written = self.launches.all[n].bindings.iter().filter(|(_, access)| *access == Access::ReadWrite);
-        written.map(|(buffer, _)| (self.launches.bytes)(*buffer)).sum()
+        self.bytes(n, Access::ReadWrite, |_| true)
+    }
+
+    fn bytes(&self, n: usize, access: Access, counts: impl Fn(BufferId) -> bool) -> u64 {
+        let bound = self.launches.all[n].bindings.iter();
+        let counted = bound.filter(|(buffer, how)| *how == access && counts(*buffer));
+        counted.map(|(buffer, _)| (self.launches.bytes)(*buffer)).sum()
     }
 
     /// All launches that have to be done for `waits`, in order.
@@ -279,7 +284,7 @@ impl Scheduler<'_> {
 
     /// Launches in stages: what waits for others of them by more than the index is in a later one.
     fn stages(&self, sequence: &[usize]) -> Vec<Vec<usize>> {
-        let mut stage_of = std::collections::HashMap::new();
+        let mut stage_of = HashMap::new();
         let mut stages: Vec<Vec<usize>> = Vec::new();
         for n in sequence {
             let after = |wait: &Dependency| {
@@ -296,7 +301,7 @@ impl Scheduler<'_> {
     /// Parts of a grid: what is needed and ready, and what else is.
     fn parts(&self, needed: &[usize], before: usize) -> Vec<Vec<usize>> {
         let mut parts: Vec<Vec<usize>> = Vec::new();
-        let mut part_of = std::collections::HashMap::new();
+        let mut part_of = HashMap::new();
         let mut kernels: Vec<usize> = Vec::new();
         let (mut early, mut memory) = (0, 0);
         // Workgroups are of one size, that of what is needed first.

@@ -36,16 +36,13 @@ pub(crate) struct MergedKernel {
     pub workgroups: Dim,
 }
 
-/// Invocations of the one workgroup that runs launches in sequence.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lanes(pub u32);
-
-/// Makes one kernel of `merged`, whose launches `placed` knows by number, and of which no binding is larger than `most_bytes` that
+/// Makes one kernel of `merged`, whose launches `placed` knows by number, with `lanes` invocations in the workgroup that runs them in
+/// sequence, and of which no binding is larger than `most_bytes` that
 /// need not be. `None` if it cannot be written.
 pub(crate) fn merged_kernel(
     merged: &Merged,
     placed: &BTreeMap<usize, Placed<'_>>,
-    lanes: Lanes,
+    lanes: u32,
     most_bytes: u64,
 ) -> Option<MergedKernel> {
     let mut table = Table::new(placed, most_bytes);
@@ -243,7 +240,7 @@ impl<'a> Table<'a> {
     }
 
     /// The entry point for stages of one workgroup.
-    fn in_sequence(&mut self, stages: &[Vec<usize>], Lanes(lanes): Lanes) -> Option<String> {
+    fn in_sequence(&mut self, stages: &[Vec<usize>], lanes: u32) -> Option<String> {
         let mut body = String::new();
         for (n, stage) in stages.iter().enumerate() {
             if n > 0 {

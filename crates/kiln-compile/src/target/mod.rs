@@ -3,6 +3,8 @@
 
 mod profiles;
 
+use kiln_graph::Dim;
+
 /// What kind of processor runs the kernels; the cost of a kernel depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceClass {
@@ -70,7 +72,20 @@ impl Default for Target {
     }
 }
 
+/// Workgroups of a row where there are several rows.
+pub(crate) const FOLDED_ROW: i64 = 32_768;
+
 impl Target {
+    /// A row of workgroups, folded into several where `largest`, which is the most there are, is too long for one.
+    pub(crate) fn folded(&self, groups: &Dim, largest: i64) -> [Dim; 3] {
+        let limit = i64::from(self.max_compute_workgroups_per_dimension);
+        if largest <= limit {
+            return [groups.clone(), 1.into(), 1.into()];
+        }
+        let row = FOLDED_ROW.min(limit);
+        [row.into(), groups.ceil_div(row), 1.into()]
+    }
+
     /// What every WebGPU device has, software adapters included: a plan that runs anywhere, with kernels for GPUs.
     pub fn portable() -> Self {
         Self {
