@@ -12,7 +12,7 @@ use crate::memory::buffer::{BufferId, BufferInit, Matrix, RowView, TensorId, Vie
 use crate::memory::destination::{Output, destination, output};
 use crate::memory::packed::PackedWeights;
 use crate::memory::values::Values;
-use crate::wgsl::epilogue::{Anchor, fused};
+use crate::wgsl::epilogue::{Anchor, epilogue_name, fused};
 use crate::wgsl::expression::Addressing;
 use crate::wgsl::params::Params;
 use crate::wgsl::space::IterationSpace;
@@ -341,11 +341,6 @@ impl<'b, 'a> KernelBuilder<'b, 'a> {
 /// Workgroups for `invocations` invocations in a row.
 pub(crate) fn grid(values: &Values<'_>, invocations: &Dim) -> [Dim; 3] {
     values.folded(&invocations.ceil_div(WORKGROUP))
-}
-
-/// What a kernel's name says of the elementwise nodes of a group.
-fn epilogue_name(values: &Values<'_>, group: &Group) -> String {
-    group.nodes.iter().take(6).fold(String::new(), |name, id| name + "_" + values.graph.node(*id).op.name())
 }
 
 /// A bias that the sums of an anchor can start with, so that the epilogue need not add it to each.

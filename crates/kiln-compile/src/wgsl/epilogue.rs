@@ -195,3 +195,8 @@ fn broadcast_view(
     view.strides = broadcast_strides(&view.strides, &shape, &space.shape);
     Ok(view)
 }
+
+/// What a kernel's name says of the elementwise nodes of a group.
+pub(crate) fn epilogue_name(values: &Values<'_>, group: &Group) -> String {
+    group.nodes.iter().take(6).fold(String::new(), |name, id| name + "_" + values.graph.node(*id).op.name())
+}
