@@ -91,7 +91,11 @@ fn case(folder: &Path) -> Option<Case> {
     let options = kiln::onnx::ImportOptions { values, ..Default::default() };
     let model = kiln::onnx::import(&folder.join("model.onnx"), &options).ok()?.graph;
     let sets = data.data_sets(&model).ok()?;
-    let mut at: BTreeMap<String, Tensor> = sets.last()?.inputs.iter().cloned().collect();
+    around(name, &model, sets.last()?.inputs.iter().cloned().collect())
+}
+
+/// A model between what is not linear, with a loss, or nothing if it has nothing to differentiate.
+fn around(name: String, model: &Graph, mut at: BTreeMap<String, Tensor>) -> Option<Case> {
     let mut graph = Graph::new(name.clone());
     let mut new: BTreeMap<ValueId, ValueId> = BTreeMap::new();
     let mut sources = Vec::new();
@@ -196,6 +200,24 @@ fn gradients_are_those_of_finite_differences() {
     }
     assert!(wrong.is_empty(), "{} of {seen} failed:\n{}", wrong.len(), wrong.join("\n"));
     assert!(seen > 200 || std::env::var_os("KILN_ONLY").is_some(), "only {seen} models were differentiated");
+}
+
+/// What no file of a model has: variances as operators of their own, over the axes that have a kernel and over others.
+#[test]
+fn gradients_of_variances() {
+    let machine = Machine::open();
+    for axes in ["[0, 2, 3] keep_dims", "[1]", "[0, 1, 2, 3]"] {
+        let text = format!(
+            "graph net\ninput %x : f32[3, 4, 5, 2]\n%y = reduce_variance(%x) axes={axes}\noutput y = %y\n"
+        );
+        let model = kiln_graph::text::parse(&text).expect("a graph");
+        let x = noise(7, 120).into_iter().map(|x| x as f32 + 2.0).collect();
+        let x = Tensor::f32(vec![3, 4, 5, 2], x).expect("as many as the shape says");
+        let case = around(axes.into(), &model, [("x".to_owned(), x)].into()).expect("a case");
+        case.check().unwrap_or_else(|message| panic!("{axes}: {message}"));
+        let (apart, output) = on_device(&case, &machine).expect("a run");
+        assert!(apart <= 2e-5, "{axes}: {output} is off by {apart:e}");
+    }
 }
 
 /// Cases of the published tests with a point at which there is no derivative, or none that differences find.

@@ -55,6 +55,8 @@ const GRAPHS: &[(&str, Numbers, f64)] = &[
         1e-6,
     ),
     ("input %x : f32[3, 1500]\n%y = reduce_sum(%x) axes=[1]\noutput y = %y", Flat, 1e-6),
+    ("input %x : f32[70001, 8]\n%y = reduce_variance(%x) axes=[0]\noutput y = %y", Noise, 1e-6),
+    ("input %x : f32[2, 70001]\n%y = reduce_variance(%x) axes=[1]\noutput y = %y", Noise, 1e-6),
     ("input %x : f32[80000]\n%y = reduce_prod(%x) axes=[0]\noutput y = %y", Near, 1e-4),
     ("input %x : f32[2, 80003]\n%y = reduce_prod(%x) axes=[1]\noutput y = %y", Near, 1e-4),
     (

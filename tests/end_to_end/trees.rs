@@ -88,6 +88,37 @@ fn reductions() {
     check_given(&graph, &given, "reduce", false, 4);
 }
 
+/// Variances over all but the channels, of what is far from zero: a difference of squares would have no digit of them.
+const VARIANCES: &str = "graph variances
+input %image : f32[3, 6, 29, 31]
+input %wide : f32[2, 70, 17, 19]
+input %rows : f32[1501, 10]
+input %grey : f32[4, 1, 33, 35]
+%doubled = add(%image, %image)
+%a = reduce_variance(%doubled) axes=[0, 2, 3]
+%b = reduce_variance(%image) axes=[0, 2, 3] keep_dims
+%root = sqrt(%b)
+%c = reduce_variance(%wide) axes=[0, 2, 3]
+%d = reduce_variance(%rows) axes=[0]
+%e = reduce_variance(%grey) axes=[0, 2, 3] keep_dims
+output a = %a
+output b = %root
+output c = %c
+output d = %d
+output e = %e
+";
+
+#[test]
+fn variances() {
+    let graph = graph(VARIANCES, false);
+    let far = |(name, tensor): (String, Tensor)| {
+        let numbers: Vec<f64> = tensor.to_f64().into_iter().map(|x| 3e3 + x / 16.0).collect();
+        (name, Tensor::of_numbers(tensor.shape().to_vec(), &numbers, DType::F32).expect("as many"))
+    };
+    let given = given(&graph).into_iter().map(far).collect();
+    check_given(&graph, &given, "variance_columns", false, 4);
+}
+
 #[test]
 fn columns() {
     let graph = graph(COLUMNS, false);

@@ -228,7 +228,7 @@ pub(crate) fn of_node(
                 ReduceKind::Sum => |a, b| a + b.clone(),
                 ReduceKind::Max | ReduceKind::MaxFirst => |a, b| a.larger(b),
                 ReduceKind::Min | ReduceKind::MinFirst => |a, b| a.smaller(b),
-                ReduceKind::Mean => return None,
+                ReduceKind::Mean | ReduceKind::Variance => return None,
             };
             let elements = of(0)?;
             let mut ints = elements.iter().map(Element::as_int);

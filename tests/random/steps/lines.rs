@@ -58,9 +58,10 @@ pub(super) fn reduce(sketch: &mut Sketch, dice: &mut Dice<'_>) -> Option<At> {
         ReduceKind::MaxFirst,
         ReduceKind::MinFirst,
         ReduceKind::Sum,
+        ReduceKind::Variance,
         ReduceKind::Prod,
     ]);
-    let floats_only = kind == ReduceKind::Mean || dice.odds(80);
+    let floats_only = matches!(kind, ReduceKind::Mean | ReduceKind::Variance) || dice.odds(80);
     let x = sketch.pick(dice, |known| {
         known.rank() > 0
             && (known.is_float() || !floats_only && matches!(known.dtype, DType::I32 | DType::I64))

@@ -63,16 +63,25 @@ pub fn is_widening(graph: &Graph, id: NodeId) -> bool {
         && !graph.results().any(|result| result == node.outputs[0])
 }
 
-/// Whether a reduction is a sum (or mean) over everything but the channels, or over everything: of these the terms
-/// may be computed on the way.
+/// Whether a reduction is a sum (or mean) over everything but the channels, or over everything, or a variance over everything
+/// but the channels: of these the terms may be computed on the way.
 pub fn sums_columns(graph: &Graph, node: NodeId, op: &Reduce) -> bool {
     let ty = graph.ty(graph.node(node).inputs[0]);
     let channels = if ty.rank() > 1 { 1 } else { 0 };
     let rest = (0..ty.rank()).filter(|axis| *axis != channels);
-    matches!(op.kind, ReduceKind::Sum | ReduceKind::Mean)
-        && ty.dtype == DType::F32
+    let all = op.axes.len() == ty.rank();
+    let columns = ty.rank() > 1 && op.axes.iter().copied().eq(rest);
+    ty.dtype == DType::F32
         && ty.rank() > 0
-        && (op.axes.len() == ty.rank() || ty.rank() > 1 && op.axes.iter().copied().eq(rest))
+        && match op.kind {
+            ReduceKind::Sum | ReduceKind::Mean => all || columns,
+            ReduceKind::Variance => columns,
+            ReduceKind::Max
+            | ReduceKind::Min
+            | ReduceKind::Prod
+            | ReduceKind::MaxFirst
+            | ReduceKind::MinFirst => false,
+        }
 }
 
 /// All groups, in an order in which they can run. Each node that leads to a result is in exactly one.

@@ -40,8 +40,8 @@ fn bucket(operation: &Operation) -> Operation {
         }
         Operation::Pool { window, max } => Operation::Pool { window: window.bucket(), max: *max },
         Operation::PoolGrad { window, max } => Operation::PoolGrad { window: window.bucket(), max: *max },
-        Operation::SumColumns { rows, columns } => {
-            Operation::SumColumns { rows: rows.bucket(), columns: columns.bucket() }
+        Operation::SumColumns { variance, rows, columns } => {
+            Operation::SumColumns { variance: *variance, rows: rows.bucket(), columns: columns.bucket() }
         }
         // How many lines or elements there are is a number here, whether it varies or not.
         Operation::Reduce { .. }

@@ -31,7 +31,11 @@ pub(super) const FAMILY: Family =
     Family { name: "reduce", templates: templates!["reduce"], space, demands, cost, realize };
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
-    let Operation::Reduce { length, .. } = problem.operation else { return vec![] };
+    let Operation::Reduce { kind, length, .. } = problem.operation else { return vec![] };
+    // The pass `decompose` leaves no others than those of columns.
+    if kind == ReduceKind::Variance {
+        return vec![];
+    }
     // Longer lines are combined in parts.
     let lanes = workgroup_tree::lanes(target, length).into_iter();
     let lanes = lanes.filter(|lanes| ceil_div(length, lanes / MOST_SIDE) <= LONG);
@@ -172,6 +176,7 @@ fn value_of(kind: ReduceKind) -> ReduceKind {
         ReduceKind::MaxFirst => ReduceKind::Max,
         ReduceKind::MinFirst => ReduceKind::Min,
         ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => kind,
+        ReduceKind::Variance => kind,
     }
 }
 

@@ -1,19 +1,20 @@
 //! Sums over everything but the channels, or over everything: in two kernels, so that there is work for all of the
 //! device however few results there are. What is summed may be computed on the way (the prologue).
 
+use kiln_graph::ops::Reduce;
 use kiln_graph::{Dim, Op, product};
 use kiln_plan::{Access, Storage};
 
 use super::builder::{KernelBuilder, KernelLaunch};
 use super::family::{Demands, Estimate, Family, Knobs, float};
-use super::problem::{Operation, Problem, ceil_div};
+use super::problem::{Operation, Problem, Size, ceil_div};
 use super::reduce::{MOST_SIDE, ReductionPlan, lower_reduction, side};
 use super::reduction_loops::BLOCK;
 use super::workgroup_tree;
 use crate::error::CompileError;
 use crate::fuse::Group;
-use crate::layout::channels_last;
-use crate::memory::buffer::View;
+use crate::layout::{Layout, channels_last};
+use crate::memory::buffer::{BufferId, View};
 use crate::target::{DeviceClass, Target};
 use crate::wgsl::epilogue::{Anchor, fused};
 use crate::wgsl::expression::Addressing;
@@ -31,7 +32,14 @@ pub(super) const FAMILY: Family =
 const LONGEST: i64 = 4096;
 
 fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
-    let Operation::SumColumns { rows, .. } = problem.operation else { return vec![] };
+    match problem.operation {
+        Operation::SumColumns { variance: false, rows, .. } => variants(rows, target),
+        _ => vec![],
+    }
+}
+
+/// The variants for so many rows.
+pub(super) fn variants(rows: Size, target: &Target) -> Vec<Knobs> {
     let wanted = match target.class {
         DeviceClass::Cpu => 64,
         DeviceClass::Gpu => 256,
@@ -49,7 +57,7 @@ fn space(problem: &Problem, target: &Target) -> Vec<Knobs> {
     [Knobs::new([("parts", parts)])].into_iter().chain(trees).collect()
 }
 
-fn demands(_: &Problem, knobs: &Knobs) -> Demands {
+pub(super) fn demands(_: &Problem, knobs: &Knobs) -> Demands {
     let simple = Demands::simple(vec![], LONGEST + LONGEST / BLOCK);
     let lanes = knobs.get("lanes");
     if lanes == 0 {
@@ -59,8 +67,8 @@ fn demands(_: &Problem, knobs: &Knobs) -> Demands {
     Demands { invocations, workgroup_memory: workgroup_tree::workgroup_memory(lanes), ..simple }
 }
 
-fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
-    let Operation::SumColumns { rows, columns } = problem.operation else { return Estimate::default() };
+pub(super) fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
+    let Operation::SumColumns { rows, columns, .. } = problem.operation else { return Estimate::default() };
     let parts = knobs.get("parts").max(1);
     let inner = ceil_div(columns.max, 4);
     let vectors = inner.saturating_mul(parts);
@@ -78,62 +86,97 @@ fn cost(problem: &Problem, knobs: &Knobs, _: &Target) -> Estimate {
     estimate.added_up(parts, float(vectors.saturating_mul(32))).waiting(loads)
 }
 
+/// What is summed: by rows of columns.
+pub(super) struct Columns {
+    /// The shape.
+    pub shape: Vec<Dim>,
+    /// How it is walked: rows of channels.
+    pub layout: Layout,
+    /// What computes a vector of it.
+    pub code: EpilogueCode,
+    /// Floating point operations.
+    pub flops: Dim,
+}
+
+impl Columns {
+    /// Of a group.
+    pub(super) fn of(builder: &mut KernelBuilder<'_, '_>) -> Result<Self, CompileError> {
+        let graph = builder.values.graph;
+        let node = builder.anchor()?;
+        let shape = builder.shape(node.inputs[0]);
+        let layout = channels_last(shape.len());
+        let space = IterationSpace { width: 4, ..IterationSpace::new(&shape, &layout) };
+        // The prologue is a group of its own, whose value is what is summed.
+        let nodes = builder.group.prologue.clone();
+        let flops = product(&shape) * (1 + nodes.len()).into();
+        let inputs =
+            if nodes.is_empty() { vec![node.inputs[0]] } else { builder.group.prologue_inputs(graph) };
+        let (name, outputs) = (builder.group.name.clone(), vec![node.inputs[0]]);
+        let before = Group { name, anchor: None, prologue: vec![], nodes, inputs, outputs };
+        let addressing = Addressing { transient: true, ..Addressing::default() };
+        let code = fused(builder.values, &before, Anchor::default(), space, addressing)?;
+        Ok(Self { shape, layout, code, flops })
+    }
+
+    /// Vectors of a row.
+    pub(super) fn inner(&self) -> Dim {
+        IterationSpace::new(&self.shape, &self.layout).inner()
+    }
+
+    /// Rows.
+    pub(super) fn rows(&self) -> Dim {
+        product(self.layout.order.iter().rev().skip(1).map(|axis| &self.shape[*axis]))
+    }
+
+    /// A view of one row, by dimension of the result of a reduction, and the order of its dimensions in memory.
+    pub(super) fn result(&self, op: &Reduce, buffer: BufferId) -> (View, Vec<usize>) {
+        let all = op.axes.len() == self.shape.len();
+        let channel = self.layout.order.last().copied().unwrap_or(0);
+        let strides: Vec<Dim> = (0..self.shape.len())
+            .filter(|axis| op.keep_dims || !op.axes.contains(axis))
+            .map(|axis| if !all && axis == channel { 1.into() } else { 0.into() })
+            .collect();
+        let last = strides.iter().position(|s| s.is(1));
+        let order = (0..strides.len()).filter(|axis| Some(*axis) != last).chain(last).collect();
+        (View { buffer, element: Storage::F32, base: 0.into(), strides, zero_lanes: true }, order)
+    }
+}
+
 fn realize(builder: &mut KernelBuilder<'_, '_>, knobs: &Knobs) -> Result<(), CompileError> {
-    let graph = builder.values.graph;
     let node = builder.anchor()?;
     let Op::Reduce(op) = &node.op else { return Err(builder.defect("is not a reduction")) };
-    let shape = builder.shape(node.inputs[0]);
-    let layout = channels_last(shape.len());
-    let space = IterationSpace { width: 4, ..IterationSpace::new(&shape, &layout) };
-    let inner = space.inner();
+    let columns = Columns::of(builder)?;
+    let inner = columns.inner();
     let parts = knobs.get("parts").max(1);
-    // The prologue is a group of its own, whose value is what is summed.
-    let nodes = builder.group.prologue.clone();
-    let flops = product(&shape) * (1 + nodes.len()).into();
-    let inputs = if nodes.is_empty() { vec![node.inputs[0]] } else { builder.group.prologue_inputs(graph) };
-    let (name, outputs) = (builder.group.name.clone(), vec![node.inputs[0]]);
-    let before = Group { name, anchor: None, prologue: vec![], nodes, inputs, outputs };
-    let addressing = Addressing { transient: true, ..Addressing::default() };
-    let code = fused(builder.values, &before, Anchor::default(), space, addressing)?;
-    let rows = product(layout.order.iter().rev().skip(1).map(|axis| &shape[*axis]));
-    let vectors = &inner * &parts.into();
-    let buffer = builder.scratch("parts", Storage::F32, &(&vectors * &4.into()));
+    let buffer = builder.scratch("parts", Storage::F32, &(&inner * &(4 * parts).into()));
+    let count = product(op.axes.iter().map(|axis| &columns.shape[*axis]));
+    let (view, order) = columns.result(op, buffer);
     let kernel = format!("{}_columns", op.kind.name());
     let lanes = knobs.get("lanes");
-    launch_parts(builder, code, Parts { kernel, buffer, rows, inner: inner.clone(), parts, lanes, flops });
+    launch_parts(builder, columns, Parts { template: "reduce_columns", kernel, buffer, parts, lanes });
 
     let row = &inner * &4.into();
-    let all = op.axes.len() == shape.len();
+    let all = view.strides.iter().all(|stride| stride.is(0));
     let loops = if all { vec![(&row * &parts.into(), 1.into())] } else { vec![(Dim::from(parts), row)] };
-    let channel = layout.order.last().copied().unwrap_or(0);
-    let strides: Vec<Dim> = (0..shape.len())
-        .filter(|axis| op.keep_dims || !op.axes.contains(axis))
-        .map(|axis| if !all && axis == channel { 1.into() } else { 0.into() })
-        .collect();
-    let last = strides.iter().position(|s| s.is(1));
-    let order = (0..strides.len()).filter(|axis| Some(*axis) != last).chain(last).collect();
-    let view = View { buffer, element: Storage::F32, base: 0.into(), strides, zero_lanes: true };
-    let count = product(op.axes.iter().map(|axis| &shape[*axis]));
     lower_reduction(builder, ReductionPlan { view, order, loops, count, kind: op.kind, flops: parts.into() })
 }
 
 /// The first of the two kernels.
-struct Parts {
-    kernel: String,
+pub(super) struct Parts {
+    pub template: &'static str,
+    pub kernel: String,
     /// Where the sums of parts go.
-    buffer: crate::memory::buffer::BufferId,
-    /// Rows in all.
-    rows: Dim,
-    /// Vectors of a row.
-    inner: Dim,
-    parts: i64,
+    pub buffer: BufferId,
+    pub parts: i64,
     /// Invocations of a workgroup that shares a part, or zero.
-    lanes: i64,
-    flops: Dim,
+    pub lanes: i64,
 }
 
-fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch: Parts) {
-    let Parts { kernel, buffer, rows, inner, parts, lanes, flops } = launch;
+/// Launches it, and says how many rows a part has.
+pub(super) fn launch_parts(builder: &mut KernelBuilder<'_, '_>, columns: Columns, launch: Parts) -> Dim {
+    let (rows, inner) = (columns.rows(), columns.inner());
+    let Columns { code, flops, .. } = columns;
+    let Parts { template, kernel, buffer, parts, lanes } = launch;
     let vectors = &inner * &parts.into();
     let most = builder.values.maximum(&rows).max(1);
     let mut params = Params::default();
@@ -159,7 +202,7 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
     };
     let tree = minijinja::context! { lanes, side, halves => workgroup_tree::halves(lanes, side) };
     builder.launch(KernelLaunch {
-        template: "reduce_columns",
+        template,
         kernel,
         name: builder.group.name.clone(),
         values: minijinja::context! { out_binding, block => BLOCK, ..minijinja::context! { ..tree, ..shared } },
@@ -170,4 +213,5 @@ fn launch_parts(builder: &mut KernelBuilder<'_, '_>, code: EpilogueCode, launch:
         flops,
     });
     builder.iterates(part.clone() + part.ceil_div(BLOCK));
+    part
 }

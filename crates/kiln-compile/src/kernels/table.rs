@@ -4,7 +4,8 @@ use super::family::Family;
 use super::{
     arg_reduce, arg_sort, arg_sort_radix, concat, conv_depthwise, conv_direct, gather, implicit_gemm, map,
     matmul, matmul_direct, nonzero, pad, pool, pool_grad, random, reduce, resize, scatter, shape_of, softmax,
-    sum_columns, suppress, weight_gradient, weight_gradient_direct, weight_gradient_tile, winograd,
+    sum_columns, suppress, variance_columns, weight_gradient, weight_gradient_direct, weight_gradient_tile,
+    winograd,
 };
 
 /// In the order in which candidates are listed; of two that cost the same the first is chosen.
@@ -21,6 +22,7 @@ pub(crate) const TABLE: &[&Family] = &[
     &pool::FAMILY,
     &pool_grad::FAMILY,
     &sum_columns::FAMILY,
+    &variance_columns::FAMILY,
     &reduce::FAMILY,
     &arg_reduce::FAMILY,
     &softmax::FAMILY,

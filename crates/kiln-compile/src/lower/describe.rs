@@ -1,6 +1,6 @@
 //! From a group of nodes to the problem that its kernel has to solve.
 
-use kiln_graph::ops::{BinaryOp, MatMul, Pool, PoolKind, Reduce};
+use kiln_graph::ops::{BinaryOp, MatMul, Pool, PoolKind, Reduce, ReduceKind};
 use kiln_graph::{DType, Def, Dim, Graph, NodeId, Op, Tensor, ValueId, product};
 
 use crate::error::CompileError;
@@ -211,7 +211,11 @@ fn reduce(values: &Values<'_>, id: NodeId, op: &Reduce) -> Operation {
     let channels = usize::from(shape.len() > 1);
     let rest = product(shape.iter().enumerate().filter(|(axis, _)| *axis != channels).map(|(_, dim)| dim));
     let columns = shape.get(channels).cloned().unwrap_or_else(|| 1.into());
-    Operation::SumColumns { rows: Size::of(&rest, values.max), columns: Size::of(&columns, values.max) }
+    Operation::SumColumns {
+        variance: op.kind == ReduceKind::Variance,
+        rows: Size::of(&rest, values.max),
+        columns: Size::of(&columns, values.max),
+    }
 }
 
 fn conv(values: &Values<'_>, id: NodeId) -> Option<Operation> {

@@ -45,7 +45,7 @@ pub(crate) struct Launch {
 }
 
 /// Templates that compute element `i` in invocation `i`, which may be a vector, unless a workgroup shares it.
-const INDEXED: [&str; 2] = ["map", "reduce"];
+const INDEXED: [&str; 3] = ["map", "reduce", "variance"];
 
 /// Launches that are run once for each step of a loop.
 #[derive(Clone, Debug)]

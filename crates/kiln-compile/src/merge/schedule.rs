@@ -204,18 +204,15 @@ impl Scheduler<'_> {
                 return;
             }
             let sequence = self.sequence(&needed, before);
-            if sequence.is_empty() {
+            // One alone may share a grid with others.
+            if sequence.len() < 2 {
                 let parts = self.parts(&needed, before);
                 self.dispatch(match &parts[..] {
                     [part] if part.len() == 1 => Merged::Alone(part[0]),
                     _ => Merged::SideBySide(parts),
                 });
             } else {
-                let stages = self.stages(&sequence);
-                self.dispatch(match &sequence[..] {
-                    [n] => Merged::Alone(*n),
-                    _ => Merged::InSequence(stages),
-                });
+                self.dispatch(Merged::InSequence(self.stages(&sequence)));
             }
         }
     }

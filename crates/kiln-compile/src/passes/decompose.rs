@@ -1,4 +1,4 @@
-//! Batch normalization is arithmetic: in inference a multiplication and an addition per channel.
+//! Batch normalization is arithmetic, and so are variances: in inference a multiplication and an addition per channel.
 //!
 //! ```text
 //! before: y = batch_norm(x, scale, bias, mean, var) epsilon=e
@@ -14,14 +14,23 @@
 //!         mean' = m * mean + (1 - m) * mean(x)        var' = m * var + (1 - m) * var(x)
 //! ```
 //!
+//! A variance over everything but the channels has a kernel; any other is two means:
+//!
+//! ```text
+//! before: v = reduce_variance(x)
+//! after:  m = reduce_mean(x)      d = sub(x, m)      s = mul(d, d)      v = reduce_mean(s)
+//! ```
+//!
 //! All new nodes keep the name of the batch normalization, so a fused kernel is still called `conv1 + bn1 + relu`.
 
-use kiln_graph::ops::{BatchNorm, UnaryOp};
-use kiln_graph::{Dim, Formula, Graph, GraphError, Node, Op, Rewriter, Tensor, ValueId, product};
+use kiln_graph::functions::reduce;
+use kiln_graph::ops::{BatchNorm, Reduce, ReduceKind, UnaryOp};
+use kiln_graph::{Dim, Formula, Graph, GraphError, Made, Node, Op, Rewriter, Tensor, ValueId, product};
 
 use super::constant;
+use crate::fuse::sums_columns;
 
-/// Writes every [`BatchNorm`] as arithmetic.
+/// Writes every [`BatchNorm`], and every variance without a kernel, as arithmetic.
 pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
     let mut rewriter = Rewriter::new(graph)?;
     for (id, node) in graph.node_ids().zip(graph.nodes()) {
@@ -35,11 +44,26 @@ pub fn run(graph: &Graph) -> Result<Graph, GraphError> {
             for (old, new) in node.outputs.iter().zip(outputs) {
                 rewriter.map(*old, new);
             }
+        } else if let Op::Reduce(op) = &node.op
+            && op.kind == ReduceKind::Variance
+            && !sums_columns(graph, id, op)
+        {
+            let inputs = rewriter.inputs(id)?;
+            let new = variance(&mut rewriter.graph, node, op, &inputs)?;
+            rewriter.map(node.outputs[0], new);
         } else {
             rewriter.copy(id)?;
         }
     }
     rewriter.finish()
+}
+
+fn variance(graph: &mut Graph, node: &Node, op: &Reduce, inputs: &[ValueId]) -> Made {
+    let &[x] = inputs else {
+        return Err(GraphError::Invalid(format!("`{}` should have one input", node.name)));
+    };
+    let mut f = Formula::new(graph, &node.name);
+    reduce::variance(&mut f, x, &op.axes, op.keep_dims, 0.0)
 }
 
 fn batch_norm(

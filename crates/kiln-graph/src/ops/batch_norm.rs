@@ -113,8 +113,8 @@ pub struct BatchStatistics {
 impl BatchNorm {
     /// Adds the statistics of the batch `x` to a graph, as nodes called `name`.
     ///
-    /// The variance is the mean of the squared differences from the mean (two passes): the difference of two large
-    /// squares would lose what it is about.
+    /// Mean and variance do not wait for each other. The variance is a reduction of its own
+    /// ([`ReduceKind::Variance`]): the difference of two large squares would lose what it is about.
     pub fn batch_statistics(
         &self,
         graph: &mut Graph,
@@ -126,8 +126,7 @@ impl BatchNorm {
         let mut f = Formula::new(graph, name);
         let mean = f.reduce(ReduceKind::Mean, x, axes.clone(), true)?;
         let centered = f.sub(x, mean)?;
-        let squares = f.mul(centered, centered)?;
-        let var = f.reduce(ReduceKind::Mean, squares, axes, true)?;
+        let var = f.reduce(ReduceKind::Variance, x, axes, true)?;
         let sum = f.add(var, epsilon)?;
         let deviation = f.unary(UnaryOp::Sqrt, sum)?;
         Ok(BatchStatistics { mean, centered, var, deviation })

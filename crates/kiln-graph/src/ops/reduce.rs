@@ -18,6 +18,8 @@ pub enum ReduceKind {
     Max,
     Min,
     Prod,
+    /// The mean of the squared differences from the mean (the biased variance), of floats.
+    Variance,
     /// The largest element. It differs from [`ReduceKind::Max`] in its gradient alone: of equal elements the first has
     /// all of it, where those of `Max` share.
     MaxFirst,
@@ -27,12 +29,13 @@ pub enum ReduceKind {
 
 impl ReduceKind {
     /// All kinds.
-    pub const ALL: [ReduceKind; 7] = [
+    pub const ALL: [ReduceKind; 8] = [
         ReduceKind::Sum,
         ReduceKind::Mean,
         ReduceKind::Max,
         ReduceKind::Min,
         ReduceKind::Prod,
+        ReduceKind::Variance,
         ReduceKind::MaxFirst,
         ReduceKind::MinFirst,
     ];
@@ -41,7 +44,7 @@ impl ReduceKind {
     pub fn chooses(self) -> bool {
         match self {
             ReduceKind::Max | ReduceKind::Min | ReduceKind::MaxFirst | ReduceKind::MinFirst => true,
-            ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Prod => false,
+            ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Prod | ReduceKind::Variance => false,
         }
     }
 
@@ -53,6 +56,7 @@ impl ReduceKind {
             ReduceKind::Max => "reduce_max",
             ReduceKind::Min => "reduce_min",
             ReduceKind::Prod => "reduce_prod",
+            ReduceKind::Variance => "reduce_variance",
             ReduceKind::MaxFirst => "reduce_max_first",
             ReduceKind::MinFirst => "reduce_min_first",
         }
@@ -81,12 +85,19 @@ impl Reduce {
                 found: x.dtype,
             });
         }
+        if self.kind == ReduceKind::Variance && !x.dtype.is_float() {
+            return Err(ShapeError::DType {
+                operand: "the input",
+                expected: "a float".into(),
+                found: x.dtype,
+            });
+        }
         Ok(TensorType::new(x.dtype, reduced_shape(x, &self.axes, self.keep_dims)?))
     }
 
     pub(crate) fn eval<T: Number>(&self, x: &Array<T>, out_shape: &[usize]) -> Result<Vec<T>, EvalError> {
         let (start, combine): (T, fn(T, T) -> T) = match self.kind {
-            ReduceKind::Sum | ReduceKind::Mean => (T::ZERO, T::add),
+            ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Variance => (T::ZERO, T::add),
             ReduceKind::Max | ReduceKind::MaxFirst => (T::lowest(x.dtype), T::larger),
             ReduceKind::Min | ReduceKind::MinFirst => (T::highest(x.dtype), T::smaller),
             ReduceKind::Prod => (T::ONE, T::mul),
@@ -106,14 +117,32 @@ impl Reduce {
             })
             .collect();
         let mut out = vec![start; out_shape.iter().product()];
-        for (to, value) in offsets(&axes).into_iter().zip(x.data.iter()) {
-            out[to] = combine(out[to], *value);
-        }
-        if self.kind != ReduceKind::Mean {
-            return Ok(out);
+        let places = offsets(&axes);
+        for (to, value) in places.iter().zip(x.data.iter()) {
+            out[*to] = combine(out[*to], *value);
         }
         let count = T::from_size(self.axes.iter().map(|axis| x.shape[*axis]).product());
-        out.into_iter().map(|sum| sum.div(count).ok_or(EvalError::DivisionByZero)).collect()
+        let over_count = |sums: Vec<T>| {
+            sums.into_iter().map(|sum| sum.div(count).ok_or(EvalError::DivisionByZero)).collect()
+        };
+        match self.kind {
+            ReduceKind::Mean => over_count(out),
+            ReduceKind::Variance => {
+                let means: Vec<T> = over_count(out)?;
+                let mut squares = vec![T::ZERO; means.len()];
+                for (to, value) in places.iter().zip(x.data.iter()) {
+                    let apart = value.sub(means[*to]);
+                    squares[*to] = squares[*to].add(apart.mul(apart));
+                }
+                over_count(squares)
+            }
+            ReduceKind::Sum
+            | ReduceKind::Prod
+            | ReduceKind::Max
+            | ReduceKind::Min
+            | ReduceKind::MaxFirst
+            | ReduceKind::MinFirst => Ok(out),
+        }
     }
 }
 
@@ -158,6 +187,15 @@ impl Reduce {
                 let count = at.size(product(self.axes.iter().map(|axis| &shape[*axis])), dy)?;
                 let share = at.div(dy, count)?;
                 at.expand(share, shape)?
+            }
+            ReduceKind::Variance => {
+                // Each element moves the mean, too, but what that adds is the sum of all differences from it: zero.
+                let mean = at.reduce(ReduceKind::Mean, x, self.axes.clone(), true)?;
+                let apart = at.sub(x, mean)?;
+                let count = at.size(product(self.axes.iter().map(|axis| &shape[*axis])), dy)?;
+                let share = at.div(dy, count)?;
+                let twice = at.add(share, share)?;
+                at.mul(apart, twice)?
             }
             ReduceKind::Max | ReduceKind::Min => {
                 let y = at.output(0);

@@ -112,16 +112,23 @@ pub(super) fn write(w: &mut Writer<'_>, id: NodeId, form: Option<&Form>) -> Resu
         Op::Cast(op) => plain("Cast", vec![int("to", data_type_of(op.to).into())]),
         Op::Reduce(op) if is_global_max_pool(graph, node, op) => plain("GlobalMaxPool", vec![]),
         Op::Reduce(op) => {
+            let axes = w.ints(&format!("{name}.axes"), op.axes.iter().map(|a| wide(*a)));
+            let keep = |keep: bool| vec![int("keepdims", keep.into()), int("noop_with_empty_axes", 1)];
             let op_type = match op.kind {
                 ReduceKind::Sum => "ReduceSum",
                 ReduceKind::Mean => "ReduceMean",
                 ReduceKind::Max | ReduceKind::MaxFirst => "ReduceMax",
                 ReduceKind::Min | ReduceKind::MinFirst => "ReduceMin",
                 ReduceKind::Prod => "ReduceProd",
+                ReduceKind::Variance => {
+                    let mean = w.inner(name, "ReduceMean", &[inputs[0], &axes], keep(true));
+                    let apart = w.inner(name, "Sub", &[inputs[0], &mean], vec![]);
+                    let squares = w.inner(name, "Mul", &[&apart, &apart], vec![]);
+                    w.node(name, "ReduceMean", &[&squares, &axes], &outputs, keep(op.keep_dims));
+                    return Ok(());
+                }
             };
-            let axes = w.ints(&format!("{name}.axes"), op.axes.iter().map(|a| wide(*a)));
-            let keep = vec![int("keepdims", i64::from(op.keep_dims)), int("noop_with_empty_axes", 1)];
-            w.node(name, op_type, &[inputs[0], &axes], &outputs, keep);
+            w.node(name, op_type, &[inputs[0], &axes], &outputs, keep(op.keep_dims));
             Ok(())
         }
         Op::ArgReduce(op) => plain(

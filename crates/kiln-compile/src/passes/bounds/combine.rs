@@ -24,14 +24,18 @@ impl Bounder<'_> {
     pub(super) fn reduce(&mut self, node: &Node, op: &Reduce) -> Made {
         let x = node.inputs[0];
         let dtype = self.dtype(x);
+        let along = op.axes.iter().any(|axis| self.shape(x)[*axis].is_counted());
         let fill = match op.kind {
+            ReduceKind::Variance if along => {
+                return self.refuse(node, "has no form for sizes that the data decide");
+            }
+            ReduceKind::Variance => Tensor::number(0.0, dtype),
             ReduceKind::Sum | ReduceKind::Mean => Tensor::number(0.0, dtype),
             ReduceKind::Prod => Tensor::number(1.0, dtype),
             ReduceKind::Max | ReduceKind::MaxFirst => end_of(dtype, true),
             ReduceKind::Min | ReduceKind::MinFirst => end_of(dtype, false),
         };
         let masked = self.masked(node, x, &op.axes, &fill)?;
-        let along = op.axes.iter().any(|axis| self.shape(x)[*axis].is_counted());
         if op.kind != ReduceKind::Mean || !along {
             return self.formula(node).apply(Op::Reduce(op.clone()), &[masked]);
         }
