@@ -91,7 +91,8 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    pub(crate) fn of(adapter: &wgpu::Adapter) -> Self {
+    /// What an adapter can do that a program has chosen itself.
+    pub fn of(adapter: &wgpu::Adapter) -> Self {
         Self::new(adapter.get_info(), adapter.features(), &adapter.limits())
     }
 
