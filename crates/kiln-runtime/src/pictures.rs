@@ -251,4 +251,19 @@ mod tests {
         let shifts = [(256, 224), (341, 224), (227, 224), (225, 224), (5, 8), (5, 9)];
         assert_eq!(shifts.map(|(has, wants)| shift(has, Some(wants))), [16, 58, 2, 0, -1, -2]);
     }
+
+    /// The page's kernel is the same text, but for spaces.
+    #[test]
+    fn pages_have_the_same_kernel() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/pictures.ts");
+        let page = std::fs::read_to_string(path).expect("the page's source");
+        let begin = page.find("struct Params").expect("the page's kernel");
+        let end = begin + page[begin..].find('`').expect("its end");
+        let bare = |text: &str| {
+            let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let code: String = code.concat().split_whitespace().collect();
+            code.replace(",}", "}").replace("1.0-", "1-")
+        };
+        assert_eq!(bare(include_str!("picture.wgsl")), bare(&page[begin..end]));
+    }
 }
