@@ -91,8 +91,12 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    pub(crate) fn of(adapter: &wgpu::Adapter) -> Self {
-        let (info, features, limits) = (adapter.get_info(), adapter.features(), adapter.limits());
+    /// What an adapter can do that a program has chosen itself.
+    pub fn of(adapter: &wgpu::Adapter) -> Self {
+        Self::new(adapter.get_info(), adapter.features(), &adapter.limits())
+    }
+
+    pub(crate) fn new(info: wgpu::AdapterInfo, features: wgpu::Features, limits: &wgpu::Limits) -> Self {
         let has = |feature| features.contains(feature);
         Self {
             name: info.name,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kiln_plan::Requirements;
+use wgpu::util::DeviceExt;
 
 use crate::adapters::{Capabilities, DeviceOptions, find};
 use crate::error::RuntimeError;
@@ -19,7 +20,12 @@ pub struct Device {
     capabilities: Arc<Capabilities>,
     faults: Arc<Mutex<Faults>>,
     pub(crate) pipelines: Option<Arc<Pipelines>>,
+    /// Whether a program has opened it, so that its handlers of errors are not ours.
+    pub(crate) foreign: bool,
 }
+
+/// What is known of a device that was lost without a word.
+const TAKES_NO_WORK: &str = "it takes no more work";
 
 #[derive(Debug, Default)]
 struct Faults {
@@ -39,22 +45,13 @@ impl Device {
             .into_iter()
             .next()
             .ok_or_else(|| RuntimeError::NoAdapter { backends: "all".to_string() })?;
+        let mut descriptor = Self::descriptor(&adapter, requirements)?;
+        descriptor.label = Some("kiln");
+        let offered = adapter.features();
+        for wanted in [wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE] {
+            descriptor.required_features.set(wanted, offered.contains(wanted));
+        }
         let capabilities = Capabilities::of(&adapter);
-        check(requirements, &capabilities)?;
-        let mut features = wgpu::Features::empty();
-        features.set(wgpu::Features::TIMESTAMP_QUERY, capabilities.timestamps);
-        let keeps_pipelines = adapter.features().contains(wgpu::Features::PIPELINE_CACHE);
-        features.set(wgpu::Features::PIPELINE_CACHE, keeps_pipelines);
-        features.set(wgpu::Features::SUBGROUP, requirements.subgroup_size.is_some());
-        features.set(wgpu::Features::SHADER_F16, requirements.shader_f16);
-        features.set(wgpu::Features::SHADER_INT64, requirements.shader_int64);
-        features.set(wgpu::Features::SHADER_F64, requirements.shader_float64);
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("kiln"),
-            required_features: features,
-            required_limits: limits(requirements, &adapter.limits()),
-            ..Default::default()
-        };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
             RuntimeError::Open { adapter: capabilities.name.clone(), reason: error.to_string() }
         })?;
@@ -68,10 +65,23 @@ impl Device {
             let message = if message.is_empty() { format!("{reason:?}") } else { message };
             lock(&sink).lost.get_or_insert(message);
         });
-        Ok(Self { device, queue, capabilities: Arc::new(capabilities), faults, pipelines: None })
+        let capabilities = Arc::new(capabilities);
+        Ok(Self { device, queue, capabilities, faults, pipelines: None, foreign: false })
     }
 
-    /// What the adapter can do, which may be more than what the device was opened with.
+    /// A device that the program has opened itself: sessions on it share its memory and its queue with whatever else
+    /// the program does. [`Device::descriptor`] says what it has to be opened with.
+    ///
+    /// Its handlers for errors and for the loss of the device stay the program's own: what goes wrong in a session is
+    /// returned by the session, as on a device of Kiln's own.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let capabilities = Capabilities::new(device.adapter_info(), device.features(), &device.limits());
+        let faults = Arc::default();
+        Self { device, queue, capabilities: Arc::new(capabilities), faults, pipelines: None, foreign: true }
+    }
+
+    /// What the adapter can do, which may be more than what the device was opened with; of a program's own device, what
+    /// it was opened with.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -79,24 +89,6 @@ impl Device {
     /// The device and the queue underneath, for programs that do other work on them.
     pub fn raw(&self) -> (&wgpu::Device, &wgpu::Queue) {
         (&self.device, &self.queue)
-    }
-
-    /// Whether this device was opened with what a plan requires.
-    pub(crate) fn check(&self, requirements: &Requirements) -> Result<(), RuntimeError> {
-        let (limits, features) = (self.device.limits(), self.device.features());
-        let opened = Capabilities {
-            subgroups: features.contains(wgpu::Features::SUBGROUP),
-            shader_f16: features.contains(wgpu::Features::SHADER_F16),
-            shader_int64: features.contains(wgpu::Features::SHADER_INT64),
-            shader_float64: features.contains(wgpu::Features::SHADER_F64),
-            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-            max_buffer_size: limits.max_buffer_size,
-            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
-            max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
-            max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-            ..Capabilities::clone(&self.capabilities)
-        };
-        check(requirements, &opened)
     }
 
     /// An error that occurred outside of any wait, if there was one.
@@ -119,7 +111,17 @@ impl Device {
     /// reported, which is the one that counts.
     pub(crate) fn failed(&self, doing: &'static str, reason: String) -> RuntimeError {
         // wgpu tells it to whoever polls, and panics if it is lost meanwhile.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            // It tells a program, not us, if the device is the program's; but then it takes no work.
+            let submission = self.foreign.then(|| self.queue.submit([]));
+            self.device.poll(match submission {
+                None => wgpu::PollType::Poll,
+                submission_index => wgpu::PollType::Wait { submission_index, timeout: Some(Duration::ZERO) },
+            })
+        }));
+        if let Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) = polled {
+            return self.lose(TAKES_NO_WORK);
+        }
         match &lock(&self.faults).lost {
             Some(reason) => RuntimeError::Lost { reason: reason.clone() },
             None => RuntimeError::Device { doing, reason },
@@ -145,6 +147,33 @@ impl Device {
         errors.into_iter().next().map_or(Ok(result), Err)
     }
 
+    /// Does something and returns what goes wrong meanwhile, where nothing else can say so: on a program's own device.
+    pub(crate) fn watched<T>(
+        &self,
+        doing: &'static str,
+        needs: u64,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, RuntimeError> {
+        let result = if self.foreign { self.scoped(work) } else { Ok(work()) };
+        self.fault(doing, needs)?;
+        result.map_err(|error| match error {
+            wgpu::Error::OutOfMemory { .. } => RuntimeError::OutOfMemory { doing, needs },
+            error => self.failed(doing, error.to_string()),
+        })
+    }
+
+    /// A buffer of its own with these contents.
+    pub(crate) fn filled(
+        &self,
+        label: &str,
+        usage: wgpu::BufferUsages,
+        contents: &[u8],
+    ) -> Result<wgpu::Buffer, RuntimeError> {
+        let descriptor = wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage };
+        let needs = contents.len() as u64;
+        self.watched("copying inputs", needs, || self.device.create_buffer_init(&descriptor))
+    }
+
     /// Lets finished work call back, without waiting.
     pub(crate) fn poll(&self) -> Result<(), RuntimeError> {
         self.poll_type(wgpu::PollType::Poll, None)
@@ -168,84 +197,8 @@ impl Device {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(wgpu::PollError::Timeout)) => Err(RuntimeError::Timeout(timeout.unwrap_or(Duration::MAX))),
             // A submission that never was: a lost device takes no work and says so only here.
-            Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => Err(self.lose("it takes no more work")),
+            Ok(Err(wgpu::PollError::WrongSubmissionIndex(..))) => Err(self.lose(TAKES_NO_WORK)),
             Err(_) => Err(self.lose("it failed while it was waited for")),
         }
     }
-}
-
-/// The limits a device is opened with.
-fn limits(requirements: &Requirements, adapter: &wgpu::Limits) -> wgpu::Limits {
-    // Of what has nothing to do with kernels, an adapter may have less than is guaranteed.
-    let mut limits = wgpu::Limits::defaults().or_worse_values_from(adapter);
-    let raise = |limit: &mut u32, needs: u32| *limit = (*limit).max(needs);
-    raise(
-        &mut limits.max_storage_buffers_per_shader_stage,
-        requirements.max_storage_buffers_per_shader_stage,
-    );
-    raise(&mut limits.max_compute_workgroup_storage_size, requirements.max_compute_workgroup_storage_size);
-    raise(
-        &mut limits.max_compute_invocations_per_workgroup,
-        requirements.max_compute_invocations_per_workgroup,
-    );
-    raise(
-        &mut limits.max_compute_workgroup_size_x,
-        requirements.max_compute_invocations_per_workgroup.min(adapter.max_compute_workgroup_size_x),
-    );
-    limits.max_buffer_size = limits.max_buffer_size.max(requirements.max_buffer_size);
-    limits.max_storage_buffer_binding_size =
-        limits.max_storage_buffer_binding_size.max(requirements.max_storage_buffer_binding_size);
-    limits
-}
-
-fn check(requirements: &Requirements, has: &Capabilities) -> Result<(), RuntimeError> {
-    let limits = [
-        (
-            "bytes in one storage buffer binding",
-            requirements.max_storage_buffer_binding_size,
-            has.max_storage_buffer_binding_size,
-        ),
-        ("bytes in one buffer", requirements.max_buffer_size, has.max_buffer_size),
-        (
-            "storage buffers in one dispatch",
-            requirements.max_storage_buffers_per_shader_stage.into(),
-            has.max_storage_buffers_per_shader_stage.into(),
-        ),
-        (
-            "bytes of workgroup memory",
-            requirements.max_compute_workgroup_storage_size.into(),
-            has.max_compute_workgroup_storage_size.into(),
-        ),
-        (
-            "invocations in one workgroup",
-            requirements.max_compute_invocations_per_workgroup.into(),
-            has.max_compute_invocations_per_workgroup.into(),
-        ),
-        ("loop iterations of an invocation", requirements.max_loop_iterations, has.max_loop_iterations),
-    ];
-    let adapter = || has.name.clone();
-    for (what, needs, has) in limits {
-        if needs > has {
-            return Err(RuntimeError::Limit { what, needs, has, adapter: adapter() });
-        }
-    }
-    let features = [
-        (requirements.shader_f16, has.shader_f16, "16-bit floats in kernels"),
-        (requirements.shader_int64, has.shader_int64, "64-bit integers in kernels"),
-        (requirements.shader_float64, has.shader_float64, "64-bit floats in kernels"),
-    ];
-    for (needs, has, feature) in features {
-        if needs && !has {
-            return Err(RuntimeError::Feature { feature, adapter: adapter() });
-        }
-    }
-    let Some(needs) = requirements.subgroup_size else { return Ok(()) };
-    if !has.subgroups {
-        return Err(RuntimeError::Feature { feature: "subgroup operations", adapter: adapter() });
-    }
-    let (min, max) = (has.subgroup_min_size, has.subgroup_max_size);
-    if min != needs || max != needs {
-        return Err(RuntimeError::Subgroup { needs, min, max, adapter: adapter() });
-    }
-    Ok(())
 }

@@ -33,6 +33,14 @@ pub enum RuntimeError {
     )]
     Limit { what: &'static str, needs: u64, has: u64, adapter: String },
     #[error(
+        "the plan needs {needs} {what}, the device was opened with {has}: open it with what `Device::descriptor` says"
+    )]
+    OpenedLimit { what: &'static str, needs: u64, has: u64 },
+    #[error(
+        "the plan needs {feature}, which the device was opened without: open it with what `Device::descriptor` says"
+    )]
+    OpenedFeature { feature: &'static str },
+    #[error(
         "the plan was compiled for subgroups of {needs}, adapter `{adapter}` has {min} to {max}: compile for this one"
     )]
     Subgroup { needs: u32, min: u32, max: u32, adapter: String },
@@ -75,6 +83,18 @@ pub enum RuntimeError {
     InputType { name: String, found: &'static str, expected: &'static str },
     #[error("input `{name}` has shape {found}, {expected} is expected")]
     InputShape { name: String, found: String, expected: String },
+    #[error("input `{name}` cannot be read from its buffer: {reason}")]
+    Buffer { name: String, reason: String },
+    #[error("input `{name}` cannot be made of pictures: {reason}")]
+    Picture { name: String, reason: String },
+    #[error(
+        "another run of the session has taken the place of these outputs: read them before it is recorded"
+    )]
+    Overwritten,
+    #[error("the run was cancelled")]
+    Cancelled,
+    #[error("the commands of this run were not submitted before its outputs were read")]
+    NotSubmitted,
     #[error("input `{name}` has {symbol} = {value}, but input `{other}` has {symbol} = {other_value}")]
     Contradiction { name: String, symbol: String, value: i64, other: String, other_value: i64 },
     #[error(

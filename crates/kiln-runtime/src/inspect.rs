@@ -35,6 +35,7 @@ impl Session {
             let (wanted, program) = (dispatch, program.to_string());
             return Err(RuntimeError::NoSuchDispatch { wanted, program, count });
         }
+        self.runs += 1;
         self.submit_and_wait(index, dispatch..dispatch + 1)
     }
 

@@ -16,33 +16,75 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # In a program with a device of its own
+//!
+//! [`Device::from_wgpu`] takes a device that the program has opened, with what [`Device::descriptor`] asks for.
+//! [`Session::encode`] records a run into the program's command encoder: inputs are buffers or textures of that device
+//! ([`Input`]), outputs stay on it ([`Recorded`]), and nothing passes through the host.
+//!
+//! ```no_run
+//! use kiln_runtime::{Device, Input, Plan, Session, wgpu};
+//!
+//! # fn example(device: wgpu::Device, queue: wgpu::Queue, frame: wgpu::Texture) -> Result<(), Box<dyn std::error::Error>> {
+//! let plan = Plan::load("style.kplan")?;
+//! let mut session = Session::load(&Device::from_wgpu(device.clone(), queue.clone()), &plan)?;
+//! let mut encoder = device.create_command_encoder(&Default::default());
+//! let run = session.encode(&mut encoder, "inference", &[("image", Input::Textures(&[&frame]))])?;
+//! let styled = run.output("styled")?.binding();
+//! // ... record what draws `styled`
+//! queue.submit([encoder.finish()]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads
+//!
+//! A [`Device`] can be cloned and used by all threads. A [`Session`] can be sent to another thread and is used by one at a
+//! time, as its runs share memory; for several at once, each thread has a session of its own, which
+//! [`Session::share`] makes with the weights of the first. Runs of one session that are submitted before the previous
+//! one is done ([`Session::start`]) follow each other on the device without waiting for the host. A run is ended early by
+//! [`Session::run_unless`].
 
 mod adapters;
+mod cancel;
 mod device;
+mod done;
+mod encode;
 mod error;
 mod inputs;
 mod inspect;
+mod interface;
 mod load;
 mod memory;
+mod opening;
 mod outputs;
+mod pictures;
 mod pipelines;
 mod probe;
 mod profile;
+mod record;
 mod replay;
 mod session;
+mod share;
 mod steps;
 mod symbols;
 mod tensor;
 mod warm_up;
 
 pub use adapters::{Capabilities, DeviceKind, DeviceOptions, WGPU_VERSION, adapters};
+pub use cancel::Cancel;
 pub use device::Device;
 pub use error::RuntimeError;
 pub use half::f16;
+pub use interface::Value;
 pub use kiln_plan::{self as plan, DType, Metadata, Plan, PlanError};
 pub use outputs::{Outputs, Pending, Started};
 pub use probe::Speed;
 pub use profile::{KernelTime, Profile};
+pub use record::{DeviceTensor, Input, Recorded};
 pub use replay::Replay;
 pub use session::{LoadReport, Session, SessionOptions};
 pub use tensor::{Data, HostTensor};
+/// The version of wgpu that devices are opened with.
+pub use wgpu;

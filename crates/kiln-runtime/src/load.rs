@@ -23,6 +23,7 @@ const MOST_REASON: usize = 4000;
 const UPLOAD_CHUNK: u64 = 64 << 20;
 
 /// A kernel, ready to be dispatched.
+#[derive(Clone)]
 pub(crate) struct Kernel {
     pub pipeline: wgpu::ComputePipeline,
     pub bindings: wgpu::BindGroupLayout,
@@ -33,16 +34,16 @@ pub(crate) struct Kernel {
 }
 
 pub(crate) fn buffers(device: &Device, plan: &Plan) -> Vec<wgpu::Buffer> {
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let create = |buffer: &kiln_plan::Buffer| {
-        device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(&buffer.name),
-            size: buffer.size,
-            usage,
-            mapped_at_creation: false,
-        })
-    };
-    plan.buffers.iter().map(create).collect()
+    plan.buffers.iter().map(|made| buffer(device, made)).collect()
+}
+
+pub(crate) fn buffer(device: &Device, buffer: &kiln_plan::Buffer) -> wgpu::Buffer {
+    device.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(&buffer.name),
+        size: buffer.size,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
 }
 
 pub(crate) fn upload(device: &Device, plan: &Plan, buffers: &[wgpu::Buffer]) {
@@ -98,14 +99,11 @@ fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, Ru
             label,
             source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
         });
-        let entries = layout_entries(shader, stepping);
-        let bindings =
-            gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let layout = gpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        let bindings = gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&bindings)],
-            immediate_size: 0,
+            entries: &layout_entries(shader, stepping),
         });
+        let layout = pipeline_layout(device, label, &bindings);
         let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&layout),
@@ -129,6 +127,18 @@ fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, Ru
             Err(RuntimeError::Shader { shader: shader.name.clone(), reason })
         }
     }
+}
+
+pub(crate) fn pipeline_layout(
+    device: &Device,
+    label: Option<&str>,
+    bindings: &wgpu::BindGroupLayout,
+) -> wgpu::PipelineLayout {
+    device.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label,
+        bind_group_layouts: &[Some(bindings)],
+        immediate_size: 0,
+    })
 }
 
 fn layout_entries(shader: &Shader, stepping: bool) -> Vec<wgpu::BindGroupLayoutEntry> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use kiln_plan::OutputRef;
 
+use crate::done::Done;
 use crate::error::RuntimeError;
 use crate::session::{Session, physical_bytes};
 use crate::symbols;
@@ -153,14 +154,18 @@ impl Readback {
                 mapping.tell(result);
             });
         }
-        let submission = session.device.queue.submit([encoder.finish()]);
-        let readback = Self { buffer, staging: session.staging.clone(), size, mapping, submission };
-        if let Err(error) = session.device.fault("running the plan", session.report.total_bytes) {
-            // It may be the staging memory that could not be had.
-            session.staging = Staging::default();
-            return Err(error);
+        let queue = &session.device.queue;
+        let submit = || queue.submit([encoder.finish()]);
+        match session.device.watched("running the plan", session.report.total_bytes, submit) {
+            Ok(submission) => {
+                Ok(Self { buffer, staging: session.staging.clone(), size, mapping, submission })
+            }
+            Err(error) => {
+                // It may be the staging memory that could not be had.
+                session.staging = Staging::default();
+                Err(error)
+            }
         }
-        Ok(readback)
     }
 
     /// Waits for the bytes and hands them over.
@@ -219,6 +224,8 @@ pub struct Started {
     coming: Vec<Coming>,
     outputs: Vec<OutputRef>,
     start: Instant,
+    /// The commands that a program submits, of which this reads the outputs.
+    behind: Option<Arc<Done>>,
 }
 
 /// A run that has been submitted. Wait for it or await it; dropping it lets the run finish unseen.
@@ -252,7 +259,12 @@ impl Started {
             coming.push(Coming { tensor: index, shape, bytes: usize::try_from(size).unwrap_or(0) });
         }
         let readback = Readback::start(session, encoder, &parts)?;
-        Ok(Self { session: session.number, readback, coming, outputs, start })
+        Ok(Self { session: session.number, readback, coming, outputs, start, behind: None })
+    }
+
+    /// Reads what commands leave that a program has submitted.
+    pub(crate) fn behind(self, done: Arc<Done>) -> Self {
+        Self { behind: Some(done), ..self }
     }
 
     /// Waits for the outputs.
@@ -270,6 +282,9 @@ impl Started {
     }
 
     fn finish(&mut self, session: &mut Session) -> Result<Outputs, RuntimeError> {
+        if self.behind.as_ref().is_some_and(|done| !done.is_set_soon()) {
+            return Err(RuntimeError::NotSubmitted);
+        }
         let plan = &session.plan;
         let tensors = self.readback.read(session, |bytes| {
             let mut at = 0;

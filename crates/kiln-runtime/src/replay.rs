@@ -37,6 +37,7 @@ impl Replay<'_> {
     /// Starts a run behind those already started.
     pub fn submit(&mut self) -> Result<(), RuntimeError> {
         let count = self.session.program(self.program)?.dispatches.len();
+        self.session.runs += 1;
         self.session.submit_dispatches(self.program, 0..count).map(drop)
     }
 

@@ -1,6 +1,5 @@
 //! A plan on a device, ready to run. A run is one submission: the inputs, all dispatches, the copies of the outputs.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,10 +7,10 @@ use kiln_plan::{LIMITS, Limits, Metadata, Plan, Program, Tensor};
 
 use crate::device::Device;
 use crate::error::RuntimeError;
-use crate::inputs::missing_input;
 use crate::load::{self, Kernel};
 use crate::outputs::{Outputs, Pending, Staging, Started};
-use crate::steps::{ParamsPlace, params_places, schedule};
+use crate::pictures::Pictures;
+use crate::steps::{ParamsPlace, params_places};
 use crate::symbols::values_text;
 use crate::tensor::HostTensor;
 use crate::{adapters::DeviceOptions, memory};
@@ -60,7 +59,7 @@ pub struct LoadReport {
 }
 
 /// How many sessions this process has had.
-static SESSIONS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
 /// A plan on a device.
 pub struct Session {
@@ -77,6 +76,9 @@ pub struct Session {
     pub(crate) report: LoadReport,
     /// The program whose inputs were set last.
     pub(crate) last: Option<usize>,
+    /// How many runs there were, recorded ones included: the arenas hold what the last one leaves there.
+    pub(crate) runs: u64,
+    pub(crate) pictures: Option<Pictures>,
 }
 
 /// A program with everything of it on the device.
@@ -87,6 +89,8 @@ pub(crate) struct Ready {
     pub bind_groups: Vec<wgpu::BindGroup>,
     /// What follows from the shapes of the inputs; `None` before there were any.
     pub bound: Option<Bound>,
+    /// Whether commands refer to it that a program may submit at any time: then its parameters stay as they are.
+    pub recorded: bool,
 }
 
 /// A program for given values of the symbols.
@@ -161,6 +165,8 @@ impl Session {
             options,
             report,
             last: None,
+            runs: 0,
+            pictures: None,
         })
     }
 
@@ -227,7 +233,11 @@ impl Session {
         run.wait(self)
     }
 
-    fn submit(&mut self, index: usize, inputs: &[(&str, &HostTensor)]) -> Result<Pending<'_>, RuntimeError> {
+    pub(crate) fn submit(
+        &mut self,
+        index: usize,
+        inputs: &[(&str, &HostTensor)],
+    ) -> Result<Pending<'_>, RuntimeError> {
         let run = self.begin(index, inputs)?;
         Ok(Pending::new(self, run))
     }
@@ -237,95 +247,8 @@ impl Session {
         self.set_inputs(index, inputs)?;
         let mut encoder = self.encoder();
         let count = self.program(index)?.dispatches.len();
-        self.encode(&mut encoder, index, 0..count)?;
+        self.encode_range(&mut encoder, index, 0..count)?;
         Started::start(self, index, encoder, start)
-    }
-
-    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
-    }
-
-    /// Submits some of a program's dispatches.
-    pub(crate) fn submit_dispatches(
-        &self,
-        index: usize,
-        range: Range<usize>,
-    ) -> Result<wgpu::SubmissionIndex, RuntimeError> {
-        let mut encoder = self.encoder();
-        self.encode(&mut encoder, index, range)?;
-        let submission = self.device.queue.submit([encoder.finish()]);
-        self.device.fault("running the plan", self.report.total_bytes)?;
-        Ok(submission)
-    }
-
-    /// Records some of a program's dispatches, all in one pass.
-    fn encode(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        index: usize,
-        range: Range<usize>,
-    ) -> Result<(), RuntimeError> {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        self.encode_dispatches(&mut pass, index, range)
-    }
-
-    pub(crate) fn encode_dispatches(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        index: usize,
-        range: Range<usize>,
-    ) -> Result<(), RuntimeError> {
-        let program = self.program(index)?;
-        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
-        let bound = ready.bound.as_ref().ok_or_else(|| missing_input(&self.plan, program))?;
-        let mut current = None;
-        let end = range.end.min(program.dispatches.len());
-        for (n, step) in schedule(program, &bound.steps, range.start..end) {
-            self.encode_dispatch(pass, (program, ready, bound), (n, step), &mut current);
-        }
-        Ok(())
-    }
-
-    /// Records a dispatch in one of its steps; `current` is the shader that is set.
-    fn encode_dispatch(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        (program, ready, bound): (&Program, &Ready, &Bound),
-        (n, step): (usize, u64),
-        current: &mut Option<usize>,
-    ) {
-        let (Some(dispatch), Some([x, y, z])) = (program.dispatches.get(n), bound.workgroups.get(n)) else {
-            return;
-        };
-        let (Some(kernel), Some(bind_group), Some(place)) =
-            (self.kernels.get(dispatch.shader), ready.bind_groups.get(n), ready.params_places.get(n))
-        else {
-            return;
-        };
-        if *x == 0 || *y == 0 || *z == 0 {
-            return;
-        }
-        if *current != Some(dispatch.shader) {
-            pass.set_pipeline(&kernel.pipeline);
-            *current = Some(dispatch.shader);
-        }
-        let offset = [place.offset(step)];
-        pass.set_bind_group(0, bind_group, if kernel.stepping { &offset } else { &[] });
-        pass.dispatch_workgroups(*x, *y, *z);
-    }
-
-    /// Records a dispatch as [`Session::encode_dispatches`] does, in one of its steps.
-    pub(crate) fn encode_step(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        index: usize,
-        at: (usize, u64),
-    ) -> Result<(), RuntimeError> {
-        let program = self.program(index)?;
-        let ready = self.programs.get(index).ok_or_else(|| self.no_program(&index.to_string()))?;
-        let bound = ready.bound.as_ref().ok_or_else(|| missing_input(&self.plan, program))?;
-        self.encode_dispatch(pass, (program, ready, bound), at, &mut None);
-        Ok(())
     }
 
     pub(crate) fn program_index(&self, name: &str) -> Result<usize, RuntimeError> {
@@ -380,7 +303,7 @@ impl Session {
 }
 
 impl Ready {
-    fn new(
+    pub(crate) fn new(
         device: &Device,
         plan: &Plan,
         program: &Program,
@@ -402,7 +325,7 @@ impl Ready {
         };
         let bind_groups =
             program.dispatches.iter().zip(&params_places).map(bind).collect::<Result<_, _>>()?;
-        Ok(Self { params, params_places, params_size, bind_groups, bound: None })
+        Ok(Self { params, params_places, params_size, bind_groups, bound: None, recorded: false })
     }
 }
 

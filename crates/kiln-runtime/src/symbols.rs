@@ -122,7 +122,7 @@ pub(crate) fn tensor(plan: &Plan, index: usize) -> Result<&Tensor, RuntimeError>
     plan.tensors.get(index).ok_or(RuntimeError::NoSuchTensor { wanted: index, count: plan.tensors.len() })
 }
 
-fn shape_error(plan: &Plan, tensor: &Tensor, found: &[usize]) -> RuntimeError {
+pub(crate) fn shape_error(plan: &Plan, tensor: &Tensor, found: &[usize]) -> RuntimeError {
     let expected = expected_shape(plan, tensor);
     RuntimeError::InputShape { name: tensor.name.clone(), found: shape_text(found), expected }
 }

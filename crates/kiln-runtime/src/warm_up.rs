@@ -21,7 +21,7 @@ impl Session {
             // Some sizes may have to be larger than one.
             let largest = self.plan.symbols.iter().map(|symbol| symbol.max.into()).collect();
             let (bound, params) = self.bound(*index, smallest).or_else(|_| self.bound(*index, largest))?;
-            self.rebind(*index, bound, &params);
+            self.rebind(*index, bound, &params)?;
         }
         let scratch = self.scratch();
         let mut buffers = self.buffers.clone();

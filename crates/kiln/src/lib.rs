@@ -74,8 +74,8 @@ pub use kiln_compile::{
     conditions, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
-    Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
-    Session, SessionOptions, adapters, f16,
+    Cancel, Capabilities, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,
+    Profile, Recorded, Replay, RuntimeError, Session, SessionOptions, Value, adapters, f16, wgpu,
 };
 #[cfg(any(feature = "onnx", feature = "torch"))]
 pub use model::{Model, ModelOptions, compile_file};
