@@ -1,5 +1,8 @@
 //! The command as a person types it: arguments, exit status, words on either stream.
 
+mod dump;
+#[path = "../../../../tests/skip.rs"]
+mod skip;
 mod tune;
 
 use std::path::{Path, PathBuf};
