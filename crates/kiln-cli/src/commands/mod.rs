@@ -15,6 +15,7 @@ mod summary;
 mod train;
 mod tune;
 mod verify;
+mod view;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Quantize(quantize::Arguments),
     /// Show a model's graph, fused layers, plan or kernels
     Dump(dump::Arguments),
+    /// Draw a model's graph in every stage as a web page
+    View(view::Arguments),
     /// List layers with their shapes, parameters and multiply-adds
     Summary(summary::Arguments),
     /// Compare a model's outputs with known ones
@@ -65,6 +68,7 @@ impl Command {
             Command::LrFind(arguments) => lr_find::run(arguments),
             Command::Quantize(arguments) => quantize::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
+            Command::View(arguments) => view::run(&arguments),
             Command::Summary(arguments) => summary::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),

@@ -5,6 +5,7 @@ pub(crate) mod fused;
 pub(crate) mod graph;
 pub(crate) mod passes;
 pub(crate) mod plan;
+pub(crate) mod view;
 
 use serde_json::{Value, json};
 

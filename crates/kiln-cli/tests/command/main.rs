@@ -115,6 +115,8 @@ const CASES: &[Case] = &[
     case("dump models/net.toml --train sgd", 1, &[], &["`--train` is for the stages"]),
     case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl --format dot", 1, &[], &["text and json"]),
     case("dump tests/oracles/fixtures/net/model.onnx --format onnx -o OUT/copy.onnx", 0, &[], &[]),
+    case("view tests/oracles/fixtures/net/model.onnx -o OUT/view.html", 0, &[], &["wrote", "view.html"]),
+    case("view OUT/net.kplan -o OUT/none.html", 1, &[], &["compiled"]),
     case("check tests/oracles/fixtures/net/model.onnx", 0, &["everything is supported"], &[]),
     case("check OUT/nonzero.onnx", 1, &["SequenceAt", "sequences are not supported"], &[]),
     case("check no-such.onnx", 1, &[], &["cannot read `no-such.onnx`"]),
