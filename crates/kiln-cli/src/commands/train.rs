@@ -127,7 +127,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
     write_results(&mut setup, &recipe, &screen, &folder)?;
-    write_report(&mut setup, &settings, &screen, &folder.path)?;
+    write_report(&mut setup, &recipe, &settings, &screen, &folder.path)?;
     Ok(ExitCode::SUCCESS)
 }
 

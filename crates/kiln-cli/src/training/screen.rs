@@ -90,16 +90,17 @@ impl Observer for Screen {
         let percent =
             |share: Option<f64>| share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share));
         let f1 = |f1: Option<f64>| f1.map_or("      ".to_owned(), |f1| format!("{f1:.4}"));
+        // That of F1 in training is in the history and the report: the table fits into 80 columns.
         if self.has_accuracy {
-            columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
-            cells.extend([format!("{:>8}", percent(epoch.train.accuracy)), f1(epoch.train.f1)]);
+            columns.push(("train acc.", Align::Right));
+            cells.push(format!("{:>10}", percent(epoch.train.accuracy)));
         }
         if let Some(validation) = &epoch.validation {
             columns.push(("valid. loss", Align::Right));
             cells.push(format!("{:>11.5}", validation.loss));
             if self.has_accuracy {
-                columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
-                cells.extend([format!("{:>8}", percent(validation.accuracy)), f1(validation.f1)]);
+                columns.extend([("valid. acc.", Align::Right), ("F1", Align::Right)]);
+                cells.extend([format!("{:>11}", percent(validation.accuracy)), f1(validation.f1)]);
             }
             if self.has_auc {
                 columns.push(("AUC", Align::Right));

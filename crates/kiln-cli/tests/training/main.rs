@@ -95,6 +95,15 @@ fn training_leaves_what_it_promises() {
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(found["scores"]["accuracy"].as_f64(), Some(accuracy), "{arguments:?}");
     }
+    let report = std::fs::read_to_string(folder.join("out/report.html")).expect("a report");
+    for part in ["optimizer", "adam", "Training samples", "Confusion matrix", "validation accuracy", "precision"] {
+        assert!(report.contains(part), "{part} is missing in the report");
+    }
+    // A number of the confusion matrix leads to pictures that are there, and no column of two classes is shown for ten.
+    for link in report.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(report.contains(&format!("id=\"{link}\"")), "#{link} leads nowhere");
+    }
+    assert!(!report.contains("AUC"));
     // Flags go before it, and that they differ is said.
     let other = ["eval", "out/model.onnx", "--data", "digits:640", "--mean", "0.9"];
     let error = run(&other, &folder).stderr;
