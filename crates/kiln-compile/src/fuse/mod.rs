@@ -12,6 +12,7 @@
 mod apart;
 mod display;
 mod name;
+mod reasons;
 mod role;
 
 use std::cmp::Reverse;
