@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod compile;
+mod data;
 mod devices;
 mod dump;
 mod eval;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Eval(eval::Arguments),
     /// Make a web page that runs or trains a model
     ExportWeb(export_web::Arguments),
+    /// Show what is in a data set as a web page
+    Data(data::Arguments),
     /// Find a good learning rate
     LrFind(lr_find::Arguments),
     /// Make a model's layers multiply integers of 8 bits
@@ -65,6 +68,7 @@ impl Command {
             Command::Train(arguments) => train::run(arguments),
             Command::Eval(arguments) => eval::run(arguments),
             Command::ExportWeb(arguments) => export_web::run(&arguments),
+            Command::Data(arguments) => data::run(&arguments),
             Command::LrFind(arguments) => lr_find::run(arguments),
             Command::Quantize(arguments) => quantize::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),

@@ -1,6 +1,7 @@
 //! Training reports: one self-contained HTML file, and the charts and images as separate files.
 
 mod charts;
+mod data;
 mod measures;
 mod pictures;
 mod samples;
@@ -20,6 +21,7 @@ use crate::history::Epoch;
 use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
+pub use data::data_page;
 
 /// The contents of a report.
 pub struct Report<'a> {

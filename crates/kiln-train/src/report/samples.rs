@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 
 /// Training samples that are shown.
-const SHOWN: usize = 24;
+pub(super) const SHOWN: usize = 24;
 /// Mistakes that are shown, and those of one kind: a rare kind is to be seen, too.
 const MOST_MISTAKES: usize = 96;
 const MOST_OF_A_KIND: usize = 8;
@@ -51,12 +51,16 @@ fn name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
+/// Numbers of at most so many samples, from all over the data.
+pub(super) fn spread(samples: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = samples.min(most);
+    (0..count).map(move |n| n * samples / count)
+}
+
 /// Samples from all over the data, with their labels.
 pub(super) fn samples(data: &Dataset) -> Result<Vec<Value>, TrainError> {
-    let count = data.len().min(SHOWN);
-    let mut shown = Vec::with_capacity(count);
-    for n in 0..count {
-        let index = n * data.len() / count;
+    let mut shown = Vec::with_capacity(SHOWN);
+    for index in spread(data.len(), SHOWN) {
         let Some(picture) = encoded(data, index)? else { return Ok(vec![]) };
         let label = match (classes(data), &data.targets) {
             (Some((names, labels)), _) => labels
