@@ -281,3 +281,72 @@ fn inputs_of_a_training_plan_have_roles() {
     let [_, _, train] = roles_with(Optimizer::adam_w(), 1);
     assert_eq!(train, [data, target, lr, Role::Beta1]);
 }
+
+/// A step of `step_oracles.py`, which has exported it and let ONNX Runtime run it five times.
+#[derive(serde::Deserialize)]
+struct Steps {
+    model: String,
+    optimizer: String,
+    losses: Vec<f64>,
+    states: BTreeMap<String, Known>,
+}
+
+#[derive(serde::Deserialize)]
+struct Known {
+    first: Vec<f64>,
+    absolute: f64,
+}
+
+/// The exported step trains another engine as the plan trains the device.
+#[test]
+fn exported_steps_train_onnx_runtime_alike() {
+    let text = std::fs::read_to_string(fixtures().join("steps.json")).expect("the oracle");
+    let all: Vec<Steps> = serde_json::from_str(&text).expect("the oracle's form");
+    assert_eq!(all.len(), 4);
+    for Steps { model: name, optimizer, losses, states } in all {
+        let what = format!("{name} with {optimizer}");
+        let (optimizer, lr) = match optimizer.as_str() {
+            "sgd" => (Optimizer::sgd(), 0.05),
+            _ => (Optimizer::adam(), 0.002),
+        };
+        let network = model(&name);
+        let training = Training::new(Loss::cross_entropy(), optimizer);
+        let mut trainer = kiln::trainer(&network, &training, 4).expect("a trainer");
+        let number = |x: f32| kiln::HostTensor::new([], vec![x]).expect("a number");
+        let (lr, kept) = (number(lr), number(0.9));
+        let target = kiln::HostTensor::new([4], vec![0i32, 1, 0, 1]).expect("targets");
+        for (step, expected) in losses.iter().enumerate() {
+            let pixel = |i: usize| ((i * 37 + step * 101) % 255) as f64 / 255.0 - 0.5;
+            let x = (0..4 * 3 * 32 * 32).map(|i| pixel(i) as f32).collect::<Vec<_>>();
+            let x = kiln::HostTensor::new([4, 3, 32, 32], x).expect("a batch");
+            let all =
+                [("input", &x), ("target", &target), ("lr", &lr), ("momentum", &kept), ("beta1", &kept)];
+            let wanted = training_inputs(&mut trainer);
+            let inputs: Vec<_> =
+                all.into_iter().filter(|(name, _)| wanted.iter().any(|w| w == name)).collect();
+            let outputs = trainer.session().run_program("train", &inputs).expect("a step");
+            let found = outputs.get("loss").expect("a loss").to_f64()[0];
+            assert!(
+                (found - expected).abs() <= 1e-5 * expected.abs(),
+                "{what}, step {step}: {found}, not {expected}"
+            );
+        }
+        for (state, known) in &states {
+            let index = trainer.session().find_tensor(state).unwrap_or_else(|| panic!("{what}: no {state}"));
+            let found = trainer.session().read_tensor(index).expect("a state").to_f64();
+            let absolute: f64 = found.iter().map(|x| x.abs()).sum();
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs().max(0.1);
+            assert!(near(absolute, known.absolute), "{what}: {state} is {absolute}, not {}", known.absolute);
+            for (a, b) in found.iter().zip(&known.first) {
+                assert!(near(*a, *b), "{what}: {state} has {a}, not {b}");
+            }
+        }
+    }
+}
+
+/// Names of what a step is given.
+fn training_inputs(trainer: &mut kiln::training::Trainer) -> Vec<String> {
+    let plan = trainer.session().plan();
+    let inputs = plan.program("train").map(|program| program.inputs.clone()).unwrap_or_default();
+    inputs.iter().map(|index| plan.tensors[*index].name.clone()).collect()
+}

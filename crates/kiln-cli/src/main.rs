@@ -14,6 +14,7 @@ mod commands;
 mod definition;
 mod device;
 mod input;
+mod inspect;
 mod labels;
 mod metadata;
 mod model;

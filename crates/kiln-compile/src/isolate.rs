@@ -53,7 +53,7 @@ pub(crate) fn isolated(graph: &Graph, group: &Group) -> Result<Isolated, GraphEr
         outputs: values(&group.outputs),
     };
     let groups = cut.before.into_iter().chain([own]).collect();
-    Ok(Isolated { graph: cut.graph, fusion: Fusion { groups } })
+    Ok(Isolated { graph: cut.graph, fusion: Fusion { groups, apart: vec![] } })
 }
 
 /// Whether an operator has results in layouts for windows, like those around it.

@@ -31,9 +31,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_graph::{Bindings, Dim, Graph};
-use kiln_plan::Plan;
+use kiln_plan::{Plan, Shader};
 
-pub use emit::{MemoryReport, conditions, host_dtype};
+pub use emit::{Dispatched, Launched, Live, MemoryReport, Schedule, Sharing, conditions, host_dtype};
 pub use error::CompileError;
 pub use isolate::Isolated;
 pub use kernels::family::{Choice, Estimate};
@@ -75,6 +75,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// What the plan takes in memory.
     pub memory: MemoryReport,
+    /// The kernels of single launches; the plan has those that are not merged with others.
+    pub kernels: Vec<Shader>,
 }
 
 /// A program of a plan, before it became dispatches.
@@ -88,9 +90,15 @@ pub struct CompiledProgram {
     pub fusion: fuse::Fusion,
     /// Which kernel was chosen for each group, and from what; groups that only make views are not among them.
     pub selections: Vec<Selection>,
+    /// Of which launches its dispatches are made, and what they have in memory.
+    pub schedule: Schedule,
 }
 
 impl CompiledProgram {
+    fn new(name: &str, graph: Graph, fusion: fuse::Fusion) -> Self {
+        Self { name: name.into(), graph, fusion, selections: vec![], schedule: Schedule::default() }
+    }
+
     /// The group of layers of a selection by itself. `None` where it would be another problem: what is known of its operands
     /// follows from what is before them, or it is in the body of a loop.
     pub fn isolated(&self, selection: &Selection, options: &Options) -> Option<Isolated> {
@@ -166,7 +174,7 @@ pub fn compile_isolated(isolated: &Isolated, options: &Options) -> Result<Compil
     let max =
         options.max.iter().filter(|(name, _)| has(name)).map(|(name, max)| (name.clone(), *max)).collect();
     let max = largest_symbols(&[&graph], &max)?;
-    let program = CompiledProgram { name: "group".into(), graph, fusion, selections: vec![] };
+    let program = CompiledProgram::new("group", graph, fusion);
     // Its kernels are timed one by one.
     assemble(vec![program], &Options { separate: true, ..options.clone() }, &max, TABLE)
 }
@@ -188,7 +196,7 @@ fn settled(graph: &Graph) -> Result<Cow<'_, Graph>, CompileError> {
 
 fn prepared(name: &str, graph: Graph) -> CompiledProgram {
     let fusion = fuse::fuse(&graph, &fuse::FuseLimits::default());
-    CompiledProgram { name: name.into(), graph, fusion, selections: vec![] }
+    CompiledProgram::new(name, graph, fusion)
 }
 
 /// From graphs after all passes to a plan.
@@ -216,8 +224,12 @@ fn assemble(
     }
     let name = programs.first().map_or("", |program| program.graph.name.as_str());
     let kernels = emit::Kernels::new(templates, kernels);
-    let (plan, memory) = emit::emit(name, lowered, kernels, &states, target, max)?;
-    Ok(Compiled { programs, plan, memory })
+    let emit::Emitted { plan, memory, schedules, kernels } =
+        emit::emit(name, lowered, kernels, &states, target, max)?;
+    for (program, schedule) in programs.iter_mut().zip(schedules) {
+        program.schedule = schedule;
+    }
+    Ok(Compiled { programs, plan, memory, kernels })
 }
 
 /// A largest value for each symbol of the graphs, from those given.

@@ -33,6 +33,7 @@ mod unroll;
 pub use builder::{Builder, Var};
 pub use contents::{Element, Truth, binary_fraction};
 pub use dim::{Atom, Bindings, Bounds, Dim, Interval, product};
+pub use dot::Cluster;
 pub use error::{EvalError, GraphError, ShapeError};
 pub use eval::{EvaluateOptions, Evaluation, evaluate, evaluate_with};
 pub use fold::work;

@@ -21,7 +21,7 @@ mod tensor;
 
 pub use check::{Report, check};
 pub use error::{Assumed, ExportError, ImportError, Unsupported};
-pub use export::{export, export_model, export_with_metadata};
+pub use export::{FunctionOf, export, export_model, export_with_functions, export_with_metadata};
 pub use external::ExternalError;
 pub use import::{
     ImportOptions, Imported, InputValue, Interface, OPSETS, OperatorInfo, import, import_bytes, input_types,

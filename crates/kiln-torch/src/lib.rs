@@ -33,7 +33,7 @@ mod weights;
 
 pub use error::{ImportError, Place};
 pub use limits::Limits;
-pub use model::{ImportOptions, Imported, import, import_text};
+pub use model::{ImportOptions, Imported, Line, import, import_text};
 pub use weights::{Fit, Names, WeightsError};
 
 /// The layers and functions of PyTorch that are supported, as people write them: `nn.Conv2d`, `F.relu`, `torch.cat`,

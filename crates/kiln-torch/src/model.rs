@@ -47,6 +47,17 @@ pub struct ImportOptions {
     pub limits: Limits,
 }
 
+/// A line of a source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The file.
+    pub file: PathBuf,
+    /// Its number, from 1.
+    pub number: usize,
+    /// What it says.
+    pub text: String,
+}
+
 /// A model that was read from its source.
 #[derive(Clone, Debug)]
 pub struct Imported {
@@ -62,6 +73,8 @@ pub struct Imported {
     pub warnings: Vec<String>,
     /// Whether `forward` asks for `self.training` and differs in training.
     pub asks_for_training: bool,
+    /// The lines of `forward` that nodes come from, by the names of the nodes.
+    pub lines: BTreeMap<String, Line>,
 }
 
 /// Reads the model in the file `path`.
@@ -209,6 +222,7 @@ fn trace(
         names: Names { aliases: walk.aliases, others: walk.others },
         warnings,
         asks_for_training: i.asked_for_training,
+        lines: i.lines(),
         graph,
     })
 }

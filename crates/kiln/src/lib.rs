@@ -69,9 +69,9 @@ use std::path::PathBuf;
 
 pub use graph::Graph;
 pub use kiln_compile::{
-    Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, MemoryReport, Options,
-    Precision, Preferences, Record, Records, Selection, Target, compile, compile_programs, compile_training,
-    conditions, differentiate, fuse, host_dtype, passes, train,
+    Candidate, Choice, CompileError, Compiled, CompiledProgram, DeviceClass, Dispatched, Launched, Live,
+    MemoryReport, Options, Precision, Preferences, Record, Records, Schedule, Selection, Sharing, Target,
+    compile, compile_programs, compile_training, conditions, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
     Cancel, Capabilities, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,

@@ -5,15 +5,16 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use kiln::graph::{Graph, Op};
+use kiln::onnx::FunctionOf;
 use kiln::{Compiled, CompiledProgram, Model, Plan};
 use miette::{IntoDiagnostic, Result, bail, miette};
 use serde_json::json;
 
 use super::kernels;
-use crate::metadata;
+use crate::inspect::{self, document, fused, passes, plan};
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
-use crate::table::{Align, Table, bytes, shorten};
+use crate::table::{Align, Table};
 use crate::terminal;
 use crate::training::step_of;
 
@@ -23,12 +24,15 @@ use crate::training::step_of;
 Examples:
   kiln dump net.onnx                              the graph as it was read
   kiln dump net.onnx --stage fused                which layers became one kernel
+  kiln dump net.onnx --stage fused --why          and why others did not
+  kiln dump net.onnx --stage passes               what each pass changes
   kiln dump net.onnx --stage fused --format dot | dot -Tsvg > net.svg
   kiln dump net.onnx --stage backward             how gradients are computed
   kiln dump net.onnx --stage plan                 memory and dispatches
   kiln dump net.onnx --stage kernels              which kernel was chosen for each layer, and why
   kiln dump net.onnx --stage wgsl                 the source of the kernels
-  kiln dump net.onnx --format onnx -o copy.onnx   for other tools
+  kiln dump net.onnx --format onnx -o copy.onnx   for other tools; --stage fused: each kernel is a function
+  kiln dump net.onnx --stage step --format onnx -o step.onnx   a training step, which returns the new weights
   kiln dump net.py --stage weights -o net.pt      the weights it begins with, as a state dict")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -43,6 +47,12 @@ pub(crate) struct Arguments {
     /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
+    /// For fused and step, as text: why a kernel does not go on
+    #[arg(long)]
+    why: bool,
+    /// For json: all elements of weights and constants, not only those of small ones
+    #[arg(long)]
+    data: bool,
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -52,6 +62,8 @@ pub(crate) struct Arguments {
 enum Stage {
     /// The graph as it was read
     Import,
+    /// What each pass changes; with --train of a training step
+    Passes,
     /// The graph after all passes, by kernels
     Fused,
     /// The graph of the loss and all gradients, as training computes them
@@ -86,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(output) = &arguments.output {
         output::keep_inputs(output, model.files().iter().map(PathBuf::as_path))?;
     }
-    arguments.refuse_useless_train()?;
+    arguments.refuse_useless()?;
     if is_plan(&model.model) {
         model.precision.refuse_for_plan()?;
         let plan = load_plan(&model.model)?;
@@ -94,6 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
             Stage::Import
+            | Stage::Passes
             | Stage::Fused
             | Stage::Backward
             | Stage::Step
@@ -110,26 +123,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let graph = &definition.graph;
     let contents = match arguments.stage {
         Stage::Import if arguments.format == Format::Onnx => definition.to_onnx().into_diagnostic()?,
-        Stage::Import => graph_form(graph, arguments.format)?,
-        Stage::Fused => {
-            fused_form(&inference(model.compile(&definition, &Default::default())?)?, arguments.format)?
-        }
+        Stage::Import => arguments.graph(graph)?,
+        Stage::Passes => arguments.passes(&definition)?,
+        Stage::Fused => arguments.program(&model.compile(&definition, &Default::default())?)?,
         Stage::Backward => {
             let training = model.in_precision(&step_of(&definition, arguments.optimizer())?);
             let backward = kiln::train::backward(graph, &training).into_diagnostic()?;
             let tidy = kiln::passes::run(kiln::passes::TRAINING, &backward).into_diagnostic()?;
-            graph_form(&tidy, arguments.format)?
+            arguments.graph(&tidy)?
         }
-        Stage::Step => fused_form(&step(arguments, &definition)?, arguments.format)?,
+        Stage::Step => arguments.program(&training(arguments, &definition)?)?,
         Stage::Kernels => {
-            let program = match arguments.train {
-                Some(_) => step(arguments, &definition)?,
-                None => inference(model.compile(&definition, &Default::default())?)?,
-            };
+            let compiled = compiled(arguments, &definition)?;
+            let program = first(&compiled)?;
             let target = model.options(graph, &Default::default())?.target.name;
             match arguments.format {
-                Format::Text => kernels::text(&program, &target).into_bytes(),
-                Format::Json => kernels::json(&program, &target).into_bytes(),
+                Format::Text => kernels::text(program, &target).into_bytes(),
+                Format::Json => document("kernels", kernels::json(program, &target)).into_bytes(),
                 Format::Dot | Format::Onnx => {
                     bail!("the choice of kernels is a list, not a graph; its forms are text and json")
                 }
@@ -147,16 +157,83 @@ impl Arguments {
         self.train.as_deref().unwrap_or("sgd")
     }
 
-    /// Refuses `--train` where it would change nothing.
-    fn refuse_useless_train(&self) -> Result<()> {
+    /// The stage as it is typed.
+    fn stage_name(&self) -> String {
+        self.stage.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Elements of weights and constants that JSON has.
+    fn most(&self) -> usize {
+        if self.data { usize::MAX } else { kiln::graph::text::SHOWN_ELEMENTS }
+    }
+
+    fn graph(&self, graph: &Graph) -> Result<Vec<u8>> {
+        Ok(match self.format {
+            Format::Text => graph.to_string().into_bytes(),
+            Format::Dot => graph.dot().to_string().into_bytes(),
+            Format::Json => {
+                let contents = json!({ "graph": inspect::graph::graph(graph, self.most()) });
+                document(&self.stage_name(), contents).into_bytes()
+            }
+            Format::Onnx => kiln::onnx::export(graph).into_diagnostic()?,
+        })
+    }
+
+    fn program(&self, compiled: &Compiled) -> Result<Vec<u8>> {
+        let program = first(compiled)?;
+        let (graph, fusion) = (&program.graph, &program.fusion);
+        Ok(match self.format {
+            Format::Text if self.why => fusion.display_with_reasons(graph).to_string().into_bytes(),
+            Format::Text => fusion.display(graph).to_string().into_bytes(),
+            Format::Dot => graph.dot_in_clusters(&fused::clusters(program)).to_string().into_bytes(),
+            Format::Json => {
+                let kernels: Vec<String> =
+                    compiled.kernels.iter().map(|kernel| kernel.name.clone()).collect();
+                document(&self.stage_name(), fused::program(program, &kernels, self.most())).into_bytes()
+            }
+            Format::Onnx => fused_onnx(program)?,
+        })
+    }
+
+    fn passes(&self, definition: &Model) -> Result<Vec<u8>> {
+        let training = match &self.train {
+            Some(_) => {
+                let training = self.model.in_precision(&step_of(definition, self.optimizer())?);
+                Some(kiln::train::step(&definition.graph, &training).into_diagnostic()?)
+            }
+            None => None,
+        };
+        let graph = training.as_ref().unwrap_or(&definition.graph).clone().settled().into_diagnostic()?;
+        let ran = passes::each(&graph, self.model.precision.chosen(), training.is_some())?;
+        match self.format {
+            Format::Text => Ok(passes::text(&graph, &ran).into_bytes()),
+            Format::Json => Ok(document("passes", passes::json(&graph, &ran, self.most())).into_bytes()),
+            Format::Dot | Format::Onnx => {
+                bail!("the passes are several graphs; their formats are text and json")
+            }
+        }
+    }
+
+    /// Refuses flags where they would change nothing.
+    fn refuse_useless(&self) -> Result<()> {
         let useless = match self.stage {
             Stage::Import | Stage::Fused | Stage::Weights => true,
-            Stage::Backward | Stage::Step | Stage::Kernels | Stage::Plan | Stage::Wgsl => false,
+            Stage::Passes | Stage::Backward | Stage::Step | Stage::Kernels | Stage::Plan | Stage::Wgsl => {
+                false
+            }
         };
         if self.train.is_some() && useless {
             bail!(
-                "`--train` is for the stages backward, step, kernels, plan and wgsl; choose one with `--stage`"
+                "`--train` is for the stages passes, backward, step, kernels, plan and wgsl; choose one with \
+                 `--stage`"
             );
+        }
+        let is_fused = matches!(self.stage, Stage::Fused | Stage::Step);
+        if self.why && !(is_fused && self.format == Format::Text) {
+            bail!("`--why` is for the stages fused and step as text; their JSON has the reasons anyway");
+        }
+        if self.data && self.format != Format::Json {
+            bail!("`--data` is for `--format json`");
         }
         if self.train.is_some() && is_plan(&self.model.model) {
             bail!("a compiled plan keeps the programs it has; `--train` is for models");
@@ -165,9 +242,10 @@ impl Arguments {
     }
 }
 
-/// The program of an inference plan.
-fn inference(compiled: Compiled) -> Result<CompiledProgram> {
-    compiled.programs.into_iter().next().ok_or_else(|| miette!("an inference plan has one program"))
+/// The program of an inference plan, or the step of a training plan.
+fn first(compiled: &Compiled) -> Result<&CompiledProgram> {
+    let step = compiled.programs.iter().find(|program| program.name == "train");
+    step.or(compiled.programs.first()).ok_or_else(|| miette!("a plan has a program"))
 }
 
 /// A plan for inference, or with `--train` for training.
@@ -175,16 +253,13 @@ fn compiled(arguments: &Arguments, definition: &Model) -> Result<Compiled> {
     if arguments.train.is_none() {
         return arguments.model.compile(definition, &Default::default());
     }
-    let training = step_of(definition, arguments.optimizer())?;
-    arguments.model.compile_training(definition, &training, &Default::default())
+    training(arguments, definition)
 }
 
-/// The training step of a training plan.
-fn step(arguments: &Arguments, definition: &Model) -> Result<CompiledProgram> {
+/// A plan for training, whose first program is the step.
+fn training(arguments: &Arguments, definition: &Model) -> Result<Compiled> {
     let training = step_of(definition, arguments.optimizer())?;
-    let compiled = arguments.model.compile_training(definition, &training, &Default::default())?;
-    let found = compiled.programs.into_iter().find(|program| program.name == "train");
-    found.ok_or_else(|| miette!("a training plan has a program `train`"))
+    arguments.model.compile_training(definition, &training, &Default::default())
 }
 
 fn write(arguments: &Arguments, contents: Vec<u8>) -> Result<ExitCode> {
@@ -226,261 +301,25 @@ fn weights(arguments: &Arguments, model: &Model) -> Result<ExitCode> {
     write(arguments, table.to_string().into_bytes())
 }
 
-fn graph_form(graph: &Graph, format: Format) -> Result<Vec<u8>> {
-    Ok(match format {
-        Format::Text => graph.to_string().into_bytes(),
-        Format::Dot => graph.dot().to_string().into_bytes(),
-        Format::Json => graph_json(graph).into_bytes(),
-        Format::Onnx => kiln::onnx::export(graph).into_diagnostic()?,
-    })
-}
-
-fn fused_form(program: &CompiledProgram, format: Format) -> Result<Vec<u8>> {
-    Ok(match format {
-        Format::Text => program.fusion.display(&program.graph).to_string().into_bytes(),
-        Format::Dot => fused_dot(program).into_bytes(),
-        Format::Json => fused_json(program).into_bytes(),
-        Format::Onnx => graph_form(&program.graph, Format::Onnx)?,
-    })
-}
-
-fn graph_json(graph: &Graph) -> String {
-    format!("{:#}\n", graph_value(graph))
-}
-
-fn graph_value(graph: &Graph) -> serde_json::Value {
-    let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
-    let value = |id: &kiln::graph::ValueId| json!({ "name": name(id), "type": graph.ty(*id).to_string() });
-    let nodes: Vec<_> = graph
-        .nodes()
-        .iter()
-        .map(|node| {
-            let mut shown = json!({
-                "name": node.name,
-                "operator": node.op.name(),
-                "inputs": node.inputs.iter().map(name).collect::<Vec<_>>(),
-                "outputs": node.outputs.iter().map(value).collect::<Vec<_>>(),
-            });
-            if let Op::Loop(op) = &node.op {
-                shown["steps"] = json!(op.steps.to_string());
-                shown["body"] = graph_value(&op.body);
-            }
-            shown
-        })
-        .collect();
-    let outputs: Vec<_> =
-        graph.outputs().iter().map(|o| json!({ "name": o.name, "value": name(&o.value) })).collect();
-    json!({
-        "name": graph.name,
-        "inputs": graph.inputs().iter().map(value).collect::<Vec<_>>(),
-        "states": graph.states().iter().map(value).collect::<Vec<_>>(),
-        "nodes": nodes,
-        "outputs": outputs,
-    })
-}
-
-fn fused_json(compiled: &CompiledProgram) -> String {
-    let graph = &compiled.graph;
-    let name = |id: &kiln::graph::ValueId| graph.value(*id).name.clone();
-    let node = |id: &kiln::graph::NodeId| json!({ "name": graph.node(*id).name, "operator": graph.node(*id).op.name() });
-    let groups: Vec<_> = compiled
-        .fusion
-        .groups
-        .iter()
-        .map(|group| {
-            json!({
-                "name": group.name,
-                "anchor": group.anchor.as_ref().map(node),
-                "elementwise": group.nodes.iter().map(node).collect::<Vec<_>>(),
-                "inputs": group.inputs.iter().map(name).collect::<Vec<_>>(),
-                "outputs": group.outputs.iter().map(name).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    format!("{:#}\n", json!({ "name": graph.name, "groups": groups }))
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// A box for each kernel.
-fn fused_dot(compiled: &CompiledProgram) -> String {
-    let graph = &compiled.graph;
-    let mut maker = vec![None; graph.values().len()];
-    let mut out =
-        format!("digraph {} {{\n  node [shape=box, fontname=\"sans-serif\"]\n", quoted(&graph.name));
-    for id in graph.inputs() {
-        maker[id.index()] = Some(format!("input{}", id.index()));
-        let label = format!("{}\\n{}", graph.value(*id).name, graph.ty(*id));
-        out += &format!(
-            "  input{} [shape=oval, label={}]\n",
-            id.index(),
-            quoted(&label).replace("\\\\n", "\\n")
-        );
+/// Each kernel as a function of the model.
+fn fused_onnx(program: &CompiledProgram) -> Result<Vec<u8>> {
+    let graph = &program.graph;
+    if graph.nodes().iter().any(|node| matches!(node.op, Op::Loop(_))) {
+        note!("note: the file has no functions, since loops are written out");
+        return kiln::onnx::export(graph).into_diagnostic();
     }
-    for (n, group) in compiled.fusion.groups.iter().enumerate() {
-        let types: Vec<String> = group.outputs.iter().map(|id| graph.ty(*id).to_string()).collect();
-        let label = quoted(&format!("{}\\n{}", group.name, types.join(", "))).replace("\\\\n", "\\n");
-        out += &format!("  kernel{n} [label={label}]\n");
-        for id in &group.inputs {
-            if let Some(from) = &maker[id.index()] {
-                out += &format!("  {from} -> kernel{n}\n");
-            }
-        }
-        for id in &group.outputs {
-            maker[id.index()] = Some(format!("kernel{n}"));
-        }
-    }
-    out + "}\n"
+    let functions = fused::clusters(program).into_iter().map(|(name, nodes)| FunctionOf { name, nodes });
+    // A function of one node shows nothing that the node does not.
+    let functions: Vec<FunctionOf> = functions.filter(|function| function.nodes.len() > 1).collect();
+    kiln::onnx::export_with_functions(graph, &functions).into_diagnostic()
 }
 
 fn plan_form(plan: &Plan, format: Format) -> Result<String> {
     match format {
-        Format::Text => Ok(plan_text(plan)),
-        Format::Json => Ok(plan_json(plan)),
+        Format::Text => Ok(plan::text(plan)),
+        Format::Json => Ok(document("plan", plan::json(plan))),
         Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its formats are text and json"),
     }
-}
-
-/// Characters of a name outside of tables.
-const MOST_NAME: usize = 200;
-
-fn plan_text(plan: &Plan) -> String {
-    let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
-    let mut out =
-        format!("plan {} by {}\n", shorten(&plan.name, MOST_NAME), shorten(&plan.producer, MOST_NAME));
-    for symbol in &plan.symbols {
-        out += &format!("{} from 1 to {}\n", shorten(&symbol.name, MOST_NAME), symbol.max);
-    }
-    let needs = needs(plan);
-    if !needs.is_empty() {
-        out += &format!("needs a device with {}\n", needs.join(", "));
-    }
-    for (what, known) in metadata::lines(&plan.metadata) {
-        out += &format!("{what}: {known}\n");
-    }
-    out += "\n";
-    let mut buffers = Table::new(&[("buffer", Align::Left), ("for", Align::Left), ("size", Align::Right)]);
-    for buffer in &plan.buffers {
-        buffers.row([buffer.name.clone(), format!("{:?}", buffer.kind).to_lowercase(), bytes(buffer.size)]);
-    }
-    out += &format!("{buffers}\n");
-    for program in &plan.programs {
-        out += &format!("program {}\n\n", shorten(&program.name, MOST_NAME));
-        let mut dispatches = Table::new(&[
-            ("", Align::Right),
-            ("layers", Align::Left),
-            ("kernel", Align::Left),
-            ("workgroups", Align::Left),
-            ("reads and writes", Align::Left),
-        ]);
-        for (n, dispatch) in program.dispatches.iter().enumerate() {
-            let groups: Vec<String> = dispatch.workgroups.iter().map(text).filter(|n| n != "1").collect();
-            let bindings: Vec<String> = dispatch
-                .bindings
-                .iter()
-                .map(|range| {
-                    let buffer = plan.buffers.get(range.buffer).map_or("?", |b| b.name.as_str());
-                    format!("{buffer}+{:#x}", range.offset)
-                })
-                .collect();
-            let shader = plan.shaders.get(dispatch.shader).map_or("?", |s| s.name.as_str());
-            let groups = if groups.is_empty() { "1".into() } else { groups.join(" x ") };
-            dispatches.row([
-                n.to_string(),
-                dispatch.name.clone(),
-                shader.to_owned(),
-                groups,
-                bindings.join(", "),
-            ]);
-        }
-        out += &dispatches.to_string();
-        if !program.repeats.is_empty() {
-            let mut repeats =
-                Table::new(&[("loop", Align::Left), ("dispatches", Align::Left), ("steps", Align::Left)]);
-            for repeat in &program.repeats {
-                let range = repeat.dispatches();
-                let last = range.end.saturating_sub(1);
-                repeats.row([repeat.name.clone(), format!("{} to {last}", range.start), text(&repeat.steps)]);
-            }
-            out += &format!("\n{repeats}");
-        }
-    }
-    out
-}
-
-/// Features that not every device has.
-fn needs(plan: &Plan) -> Vec<String> {
-    let needs = &plan.requirements;
-    let subgroups = needs.subgroup_size.map(|size| format!("subgroups of {size}"));
-    let features = [
-        (needs.shader_f16, "16-bit floats in kernels"),
-        (needs.shader_int64, "64-bit integers in kernels"),
-        (needs.shader_float64, "64-bit floats in kernels"),
-    ];
-    let features = features.into_iter().filter(|(needed, _)| *needed).map(|(_, what)| what.to_owned());
-    subgroups.into_iter().chain(features).collect()
-}
-
-fn plan_json(plan: &Plan) -> String {
-    let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
-    let tensors: Vec<_> = plan
-        .tensors
-        .iter()
-        .map(|t| {
-            json!({
-                "name": t.name, "dtype": t.dtype.name(), "storage": t.storage.name(), "shape": t.shape.iter().map(text).collect::<Vec<_>>(),
-                "order": t.layout.order, "lanes": t.layout.lanes,
-                "buffer": t.place.buffer, "offset": t.place.offset, "size": t.place.size,
-            })
-        })
-        .collect();
-    let programs: Vec<_> = plan
-        .programs
-        .iter()
-        .map(|p| {
-            let dispatches: Vec<_> = p
-                .dispatches
-                .iter()
-                .map(|d| {
-                    json!({
-                        "name": d.name,
-                        "shader": d.shader,
-                        "workgroups": d.workgroups.iter().map(text).collect::<Vec<_>>(),
-                        "bindings": d.bindings.iter().map(|r| json!([r.buffer, r.offset, r.size])).collect::<Vec<_>>(),
-                        "writes": d.writes,
-                        "flops": text(&d.flops),
-                    })
-                })
-                .collect();
-            let output = |o: &kiln::plan::OutputRef| {
-                let sizes: Vec<_> = o.sizes.iter().map(|s| json!({ "axis": s.axis, "tensor": s.tensor })).collect();
-                json!({ "name": o.name, "tensor": o.tensor, "sizes": sizes })
-            };
-            let outputs: Vec<_> = p.outputs.iter().map(output).collect();
-            let repeats: Vec<_> = p
-                .repeats
-                .iter()
-                .map(|r| json!({ "name": r.name, "first": r.first, "count": r.count, "steps": text(&r.steps) }))
-                .collect();
-            json!({
-                "name": p.name, "inputs": p.inputs, "outputs": outputs, "dispatches": dispatches, "repeats": repeats,
-            })
-        })
-        .collect();
-    let value = json!({
-        "name": plan.name,
-        "producer": plan.producer,
-        "needs": needs(plan),
-        "metadata": plan.metadata.to_properties(),
-        "symbols": plan.symbols.iter().map(|s| json!({ "name": s.name, "max": s.max })).collect::<Vec<_>>(),
-        "buffers": plan.buffers.iter().map(|b| json!({ "name": b.name, "kind": format!("{:?}", b.kind).to_lowercase(), "size": b.size })).collect::<Vec<_>>(),
-        "tensors": tensors,
-        "shaders": plan.shaders.iter().map(|s| s.name.clone()).collect::<Vec<_>>(),
-        "programs": programs,
-    });
-    format!("{value:#}\n")
 }
 
 fn wgsl(plan: &Plan, format: Format) -> Result<String> {
@@ -494,7 +333,7 @@ fn wgsl(plan: &Plan, format: Format) -> Result<String> {
         Format::Json => {
             let shaders: Vec<_> =
                 plan.shaders.iter().map(|s| json!({ "name": s.name, "wgsl": s.wgsl })).collect();
-            Ok(format!("{:#}\n", json!(shaders)))
+            Ok(document("wgsl", json!({ "kernels": shaders })))
         }
         Format::Dot | Format::Onnx => bail!("kernels are text; their formats are text and json"),
     }

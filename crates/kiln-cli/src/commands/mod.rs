@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod compile;
+mod data;
 mod devices;
 mod dump;
 mod eval;
@@ -15,6 +16,7 @@ mod summary;
 mod train;
 mod tune;
 mod verify;
+mod view;
 
 use std::process::ExitCode;
 
@@ -33,12 +35,16 @@ pub(crate) enum Command {
     Eval(eval::Arguments),
     /// Make a web page that runs or trains a model
     ExportWeb(export_web::Arguments),
+    /// Show what is in a data set as a web page
+    Data(data::Arguments),
     /// Find a good learning rate
     LrFind(lr_find::Arguments),
     /// Make a model's layers multiply integers of 8 bits
     Quantize(quantize::Arguments),
     /// Show a model's graph, fused layers, plan or kernels
     Dump(dump::Arguments),
+    /// Draw a model's graph in every stage as a web page
+    View(view::Arguments),
     /// List layers with their shapes, parameters and multiply-adds
     Summary(summary::Arguments),
     /// Compare a model's outputs with known ones
@@ -62,9 +68,11 @@ impl Command {
             Command::Train(arguments) => train::run(arguments),
             Command::Eval(arguments) => eval::run(arguments),
             Command::ExportWeb(arguments) => export_web::run(&arguments),
+            Command::Data(arguments) => data::run(&arguments),
             Command::LrFind(arguments) => lr_find::run(arguments),
             Command::Quantize(arguments) => quantize::run(&arguments),
             Command::Dump(arguments) => dump::run(&arguments),
+            Command::View(arguments) => view::run(&arguments),
             Command::Summary(arguments) => summary::run(&arguments),
             Command::Verify(arguments) => verify::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),

@@ -10,10 +10,11 @@ use kiln::training::{Checkpoints, Damaged, End, Resumed, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
 use crate::definition::is_recipe;
+use crate::output;
 use crate::records::RecordArguments;
 use crate::table::bytes;
 use crate::training::{
-    Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, compare, confusion, curve, layers,
+    Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, Trace, compare, confusion, curve, layers,
     loss_name, note_skipped, write_report, write_results,
 };
 use crate::tuning::TuneArguments;
@@ -32,7 +33,8 @@ Examples:
   kiln train net.py:Net --data folder:birds --batch 64 --lr 0.01
   kiln train net.onnx --data mnist:data --epochs 5 --lr 0.06 --momentum 0.9 --schedule one-cycle
   kiln train net.onnx --data folder:birds --augment flip --freeze 'features.*'
-  kiln train net.onnx --data mnist:data --epochs 5 --resume")]
+  kiln train net.onnx --data mnist:data --epochs 5 --resume
+  kiln train models/digits.toml --epochs 1 --trace digits.json     open it in ui.perfetto.dev")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: Recipe,
@@ -56,16 +58,32 @@ pub(crate) struct Arguments {
     /// Record the activations of each layer in about a hundred steps, for the report
     #[arg(long)]
     activation_stats: bool,
+    /// Write a timeline of the steps, and of the kernels of one more step on the device, in Chrome's trace format, for
+    /// chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 /// Trains.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { recipe, mut records, tune, output, resume, allow_changes, overwrite, activation_stats } =
-        arguments;
+    let Arguments {
+        recipe,
+        mut records,
+        tune,
+        output,
+        resume,
+        allow_changes,
+        overwrite,
+        activation_stats,
+        trace,
+    } = arguments;
     records.measures = tune.tune.is_some();
     let named = recipe.model.clone();
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
+    if let Some(path) = &trace {
+        output::keep_inputs(path, recipe.model.as_deref())?;
+    }
     let earlier = match (resume, overwrite) {
         (true, _) => Earlier::Resume,
         (false, true) => Earlier::Replace,
@@ -87,6 +105,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     folder.write("recipe.toml", settled.to_text()?.as_bytes())?;
     folder.write("environment.toml", environment.to_text()?.as_bytes())?;
     let mut screen = Screen::new(&setup, &settings)?;
+    screen.trace = trace.as_deref().map(Trace::new);
     screen.interrupt = Interrupt::listen().into_diagnostic()?;
     if activation_stats {
         let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
@@ -106,6 +125,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
         (outcome, Ok(())) => outcome,
     };
     if end.into_diagnostic()? == End::Stopped {
+        screen.trace.as_ref().map_or(Ok(()), Trace::write)?;
         let progress = &setup.trainer.progress;
         note!(
             "stopped after step {} ({} epochs); the same command with --resume continues from there",
@@ -127,7 +147,13 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
         show!("{}", confusion(evaluation, setup.train.data.class_names().unwrap_or_default()))?;
     }
     write_results(&mut setup, &recipe, &screen, &folder)?;
-    write_report(&mut setup, &settings, &screen, &folder.path)?;
+    write_report(&mut setup, &recipe, &settings, &screen, &folder.path)?;
+    if let Some(mut trace) = screen.trace.take() {
+        if let Err(error) = trace.device(&mut setup, &settings) {
+            note!("note: the timeline has no kernels: {error}");
+        }
+        trace.write()?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

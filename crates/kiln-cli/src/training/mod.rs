@@ -11,6 +11,7 @@ mod results;
 mod screen;
 mod setup;
 mod suited;
+mod trace;
 mod values;
 
 pub(crate) use beside::metadata_beside;
@@ -22,3 +23,4 @@ pub(crate) use results::{layers, write_report, write_results};
 pub(crate) use screen::{Screen, confusion, curve};
 pub(crate) use setup::{Observed, Setup, evaluation, note_skipped, observed, step_of};
 pub(crate) use suited::words as loss_name;
+pub(crate) use trace::Trace;

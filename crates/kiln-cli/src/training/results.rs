@@ -35,6 +35,7 @@ pub(crate) fn layers(setup: &Setup) -> Vec<String> {
 /// Writes the training report.
 pub(crate) fn write_report(
     setup: &mut Setup,
+    recipe: &Recipe,
     settings: &Settings,
     screen: &Screen,
     output: &Path,
@@ -50,7 +51,12 @@ pub(crate) fn write_report(
         Some(index) => Some(session.read_tensor(index).into_diagnostic()?),
         None => None,
     };
+    let device = crate::model::device_name(setup.trainer.session().device().capabilities());
+    let facts = facts(setup, recipe, device);
     let report = Report {
+        facts,
+        train: &setup.train.data,
+        validation: setup.validation.as_ref().map(|validation| &*validation.data),
         title: format!("Training of {}", setup.model.name),
         summary: format!(
             "{step} steps of {} samples, {} training samples",
@@ -68,6 +74,22 @@ pub(crate) fn write_report(
     report.write(output).into_diagnostic()?;
     note!("{} shows it in charts", output.join("report.html").display());
     Ok(())
+}
+
+/// What the report says first: the settings, the device, how long it took.
+fn facts(setup: &Setup, recipe: &Recipe, device: String) -> Vec<(String, String)> {
+    let epochs = &setup.trainer.progress.epochs;
+    let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+    let settings = recipe.settled(setup).to_text().unwrap_or_default();
+    let own = [
+        ("device".to_owned(), device),
+        ("duration".to_owned(), format!("{seconds:.1} s in {} epochs", epochs.len())),
+    ];
+    // The recipe's lines, up to its tables.
+    let lines =
+        settings.lines().take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once(" = "));
+    let said = lines.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+    own.into_iter().chain(said).collect()
 }
 
 /// The trained weights in three forms, and the recipe.

@@ -10,7 +10,7 @@ use kiln::training::history::Epoch;
 use kiln::training::{Evaluation, Observer, Settings, Step};
 use miette::{IntoDiagnostic, Result};
 
-use super::{Interrupt, Setup};
+use super::{Interrupt, Setup, Trace};
 use crate::table::{Align, Table, shorten};
 use crate::terminal::clean_line;
 
@@ -29,6 +29,8 @@ pub(crate) struct Screen {
     pub activations: ActivationStats,
     /// The signal handler.
     pub interrupt: Interrupt,
+    /// The timeline, if one is recorded.
+    pub trace: Option<Trace>,
 }
 
 impl Screen {
@@ -59,6 +61,7 @@ impl Screen {
             smooth: None,
             activations: ActivationStats::default(),
             interrupt: Interrupt::default(),
+            trace: None,
         })
     }
 }
@@ -77,6 +80,9 @@ impl Observer for Screen {
     }
 
     fn step(&mut self, step: &Step<'_>) {
+        if let Some(trace) = &mut self.trace {
+            trace.host("step");
+        }
         let smooth = self.smooth.map_or(step.loss, |old| 0.95 * old + 0.05 * step.loss);
         self.smooth = Some(smooth);
         self.bar.set_position(step.step + 1);
@@ -84,22 +90,26 @@ impl Observer for Screen {
     }
 
     fn epoch(&mut self, epoch: &Epoch, evaluation: Option<&Evaluation>) {
+        if let Some(trace) = &mut self.trace {
+            trace.host("evaluation and checkpoint");
+        }
         self.last = evaluation.cloned();
         let mut columns = vec![("epoch", Align::Right), ("train loss", Align::Right)];
         let mut cells = vec![format!("{:>5}", epoch.epoch), format!("{:>10.5}", epoch.train.loss)];
         let percent =
             |share: Option<f64>| share.map_or(String::new(), |share| format!("{:.2} %", 100.0 * share));
         let f1 = |f1: Option<f64>| f1.map_or("      ".to_owned(), |f1| format!("{f1:.4}"));
+        // That of F1 in training is in the history and the report: the table fits into 80 columns.
         if self.has_accuracy {
-            columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
-            cells.extend([format!("{:>8}", percent(epoch.train.accuracy)), f1(epoch.train.f1)]);
+            columns.push(("train acc.", Align::Right));
+            cells.push(format!("{:>10}", percent(epoch.train.accuracy)));
         }
         if let Some(validation) = &epoch.validation {
             columns.push(("valid. loss", Align::Right));
             cells.push(format!("{:>11.5}", validation.loss));
             if self.has_accuracy {
-                columns.extend([("accuracy", Align::Right), ("F1", Align::Right)]);
-                cells.extend([format!("{:>8}", percent(validation.accuracy)), f1(validation.f1)]);
+                columns.extend([("valid. acc.", Align::Right), ("F1", Align::Right)]);
+                cells.extend([format!("{:>11}", percent(validation.accuracy)), f1(validation.f1)]);
             }
             if self.has_auc {
                 columns.push(("AUC", Align::Right));

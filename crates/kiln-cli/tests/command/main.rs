@@ -1,5 +1,8 @@
 //! The command as a person types it: arguments, exit status, words on either stream.
 
+mod dump;
+#[path = "../../../../tests/skip.rs"]
+mod skip;
 mod tune;
 
 use std::path::{Path, PathBuf};
@@ -112,6 +115,7 @@ const CASES: &[Case] = &[
     case("dump models/net.toml --train sgd", 1, &[], &["`--train` is for the stages"]),
     case("dump tests/oracles/fixtures/net/model.onnx --stage wgsl --format dot", 1, &[], &["text and json"]),
     case("dump tests/oracles/fixtures/net/model.onnx --format onnx -o OUT/copy.onnx", 0, &[], &[]),
+    case("view tests/oracles/fixtures/net/model.onnx -o OUT/view.html", 0, &[], &["wrote", "view.html"]),
     case("check tests/oracles/fixtures/net/model.onnx", 0, &["everything is supported"], &[]),
     case("check OUT/nonzero.onnx", 1, &["SequenceAt", "sequences are not supported"], &[]),
     case("check no-such.onnx", 1, &[], &["cannot read `no-such.onnx`"]),
@@ -121,6 +125,7 @@ const CASES: &[Case] = &[
         &["net.kplan"],
         &["N up to 4"],
     ),
+    case("view OUT/net.kplan -o OUT/none.html", 1, &[], &["does not contain its layers"]),
     case("run OUT/net.kplan random --max N=3", 0, &["f32[3, 2]"], &[]),
     case("run OUT/net.kplan random --precision f16", 1, &[], &["a compiled plan keeps the precision it has"]),
     case(

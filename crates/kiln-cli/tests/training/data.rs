@@ -207,3 +207,23 @@ fn numbers_have_ranges() {
         &["--augment", "`degrees` is NaN"],
     );
 }
+
+/// The page about a data set shows samples before and after augmentation, and counts classes.
+#[test]
+fn data_is_shown_as_a_page() {
+    let folder = folder("data-page");
+    let output = run(&["data", "digits:300", "--augment", "affine:degrees=20", "-o", "data.html"], &folder);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(folder.join("data.html")).expect("a page");
+    assert!(page.contains("300 training samples of [1, 28, 28]"), "{}", &page[..3000.min(page.len())]);
+    let pictures: Vec<&str> = page
+        .split("src=\"data:image/png;base64,")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert_eq!(pictures.len(), 48);
+    let changed = (0..24).filter(|n| pictures[*n] != pictures[n + 24]).count();
+    assert!(changed > 20, "only {changed} samples are augmented");
+    let output = run(&["data", "digits:30", "--augment", "twirl"], &folder);
+    assert_eq!(output.status.code(), Some(2));
+}

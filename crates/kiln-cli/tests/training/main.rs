@@ -63,9 +63,21 @@ const TRAIN: &[&str] = &[
 #[test]
 fn training_leaves_what_it_promises() {
     let folder = folder("trained");
-    let output = run(&[TRAIN, &["--epochs", "2", "-o", "out"]].concat(), &folder);
+    let output = run(&[TRAIN, &["--epochs", "2", "-o", "out", "--trace", "trace.json"]].concat(), &folder);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
+    let trace = std::fs::read(folder.join("trace.json")).expect("a timeline");
+    let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
+    let on = |track: u64, name: &str| {
+        let events = trace["traceEvents"].as_array().expect("events").iter();
+        events
+            .filter(|event| event["tid"] == track && event["ph"] == "X")
+            .filter(|e| e["name"].as_str().is_some_and(|n| n.contains(name)))
+            .count()
+    };
+    assert!(on(1, "step") > 20 && on(1, "evaluation") == 2, "{trace}");
+    // Kernels of the device, where it can time them.
+    assert!(on(2, "loss") > 0 || error.contains("the timeline has no kernels"), "{error}");
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
         table.contains("valid. loss") && table.lines().any(|line| line.trim_start().starts_with("2  ")),
@@ -95,6 +107,17 @@ fn training_leaves_what_it_promises() {
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(found["scores"]["accuracy"].as_f64(), Some(accuracy), "{arguments:?}");
     }
+    let report = std::fs::read_to_string(folder.join("out/report.html")).expect("a report");
+    for part in
+        ["optimizer", "adam", "Training samples", "Confusion matrix", "validation accuracy", "precision"]
+    {
+        assert!(report.contains(part), "{part} is missing in the report");
+    }
+    // A number of the confusion matrix leads to pictures that are there, and no column of two classes is shown for ten.
+    for link in report.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(report.contains(&format!("id=\"{link}\"")), "#{link} leads nowhere");
+    }
+    assert!(!report.contains("<th>AUC</th>"));
     // Flags go before it, and that they differ is said.
     let other = ["eval", "out/model.onnx", "--data", "digits:640", "--mean", "0.9"];
     let error = run(&other, &folder).stderr;

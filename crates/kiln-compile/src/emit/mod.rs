@@ -10,15 +10,17 @@ mod live_range;
 mod offsets;
 mod place;
 mod report;
+mod schedule;
 mod symbols;
 
 pub(crate) use kernels::Kernels;
 pub use report::MemoryReport;
+pub use schedule::{Dispatched, Launched, Live, Schedule, Sharing};
 
 use std::collections::HashMap;
 
 use kiln_graph::{Bindings, DType, Graph};
-use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Role, Storage, Tensor};
+use kiln_plan::{OutputRef, OutputSize, Plan, Program, Range, Repeat, Role, Shader, Storage, Tensor};
 
 use crate::element::state_type;
 use crate::error::CompileError;
@@ -29,7 +31,17 @@ use crate::target::Target;
 use place::Places;
 use symbols::Symbols;
 
-/// The plan of some lowered programs, called `name`, and what it takes in memory.
+/// A plan, and what is known of how it came about.
+pub(crate) struct Emitted {
+    pub plan: Plan,
+    pub memory: MemoryReport,
+    /// By program.
+    pub schedules: Vec<Schedule>,
+    /// The kernels of single launches.
+    pub kernels: Vec<Shader>,
+}
+
+/// The plan of some lowered programs, called `name`.
 pub(crate) fn emit(
     name: &str,
     mut programs: Vec<Lowered>,
@@ -37,7 +49,7 @@ pub(crate) fn emit(
     states: &States,
     target: &Target,
     max: &Bindings,
-) -> Result<(Plan, MemoryReport), CompileError> {
+) -> Result<Emitted, CompileError> {
     let symbols = Symbols::new(&programs, max);
     let places = match Places::new(&programs, states, &symbols, target) {
         // What waits to be merged is alive for longer.
@@ -58,9 +70,13 @@ pub(crate) fn emit(
     };
     emitter.list_states(states)?;
     let listed_states = (0..emitter.tensors.len()).collect();
+    let single = emitter.kernels.templates.kept.clone();
     let mut listed = Vec::with_capacity(programs.len());
+    let mut schedules = Vec::with_capacity(programs.len());
     for (number, program) in programs.iter().enumerate() {
-        listed.push(emitter.program(number, program)?);
+        let (program, schedule) = emitter.program(number, program)?;
+        listed.push(program);
+        schedules.push(schedule);
     }
     let Emitter { symbols, mut places, tensors, kernels, .. } = emitter;
     let (shaders, mut requirements) = kernels.finish(&mut listed);
@@ -82,7 +98,7 @@ pub(crate) fn emit(
         data,
         metadata: Default::default(),
     };
-    Ok((plan, places.report))
+    Ok(Emitted { plan, memory: places.report, schedules, kernels: single })
 }
 
 /// The conditions that a graph has on its sizes, of which those up to `max` do not meet all, in a plan's terms: its symbols and
@@ -176,7 +192,7 @@ impl Emitter<'_> {
         Ok(Some(index))
     }
 
-    fn program(&mut self, number: usize, program: &Lowered) -> Result<Program, CompileError> {
+    fn program(&mut self, number: usize, program: &Lowered) -> Result<(Program, Schedule), CompileError> {
         let mut inputs = Vec::new();
         for id in &program.inputs {
             inputs.extend(self.tensor(number, program, *id)?);
@@ -195,9 +211,15 @@ impl Emitter<'_> {
             }
         }
         let mut dispatches = Vec::with_capacity(program.dispatches.len());
+        let (mut dispatched, mut first_of) = (vec![], vec![]);
         for merged in &program.dispatches {
+            first_of.push(dispatches.len());
             self.dispatches(number, program, merged, &mut dispatches)?;
+            dispatched.extend(schedule::dispatched(merged, dispatches.len() - dispatched.len()));
         }
+        first_of.push(dispatches.len());
+        let memory = schedule::live(self.places.placed(number), &first_of);
+        let schedule = Schedule { launches: schedule::launches(program), dispatches: dispatched, memory };
         let guards = self.symbols.guards(&program.guards);
         let repeats = program.repeats.iter().map(|repeat| Repeat {
             name: repeat.name.clone(),
@@ -205,7 +227,7 @@ impl Emitter<'_> {
             count: repeat.launches.len(),
             steps: self.symbols.expr(&repeat.steps),
         });
-        Ok(Program {
+        let listed = Program {
             name: program.name.clone(),
             roles: vec![Role::Data; inputs.len()],
             inputs,
@@ -213,6 +235,7 @@ impl Emitter<'_> {
             dispatches,
             guards,
             repeats: repeats.collect(),
-        })
+        };
+        Ok((listed, schedule))
     }
 }

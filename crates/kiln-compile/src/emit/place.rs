@@ -22,6 +22,15 @@ use crate::target::Target;
 /// Buffers are no larger than every device has them, unless a single tensor or the activations need more.
 const PREFERRED_BUFFER: u64 = Requirements::GUARANTEED.max_buffer_size;
 
+/// What lies in an arena, and when; in merged dispatches.
+pub(super) struct Placed {
+    pub name: String,
+    pub range: Range,
+    pub size: u64,
+    pub first: usize,
+    pub last: usize,
+}
+
 /// All places of a plan.
 pub(super) struct Places {
     /// The buffers.
@@ -32,6 +41,8 @@ pub(super) struct Places {
     pub report: MemoryReport,
     /// By program.
     ranges: Vec<HashMap<BufferId, Range>>,
+    /// By program.
+    placed: Vec<Vec<Placed>>,
     /// Weights in the order of their places.
     weights: Vec<(usize, BufferId)>,
 }
@@ -49,6 +60,7 @@ impl Places {
             states: vec![],
             report: MemoryReport::default(),
             ranges: vec![HashMap::new(); programs.len()],
+            placed: programs.iter().map(|_| vec![]).collect(),
             weights: vec![],
         };
         for (number, program) in programs.iter().enumerate() {
@@ -72,6 +84,11 @@ impl Places {
     /// Where a buffer of a program is.
     pub(super) fn range(&self, program: usize, buffer: BufferId) -> Option<Range> {
         self.ranges[program].get(&buffer).copied()
+    }
+
+    /// What a program has in arenas.
+    pub(super) fn placed(&self, program: usize) -> &[Placed] {
+        &self.placed[program]
     }
 
     /// Room in the last buffer of a kind whose name begins with `name`, or in a new one.
@@ -168,6 +185,13 @@ impl Places {
             let size = sizes(live.buffer).unwrap_or(live.size);
             let range = Range { buffer: first + place.arena, offset: place.offset, size };
             self.ranges[number].insert(live.buffer, range);
+            self.placed[number].push(Placed {
+                name: program.buffer(live.buffer).name.clone(),
+                range,
+                size: live.size,
+                first: live.first,
+                last: live.last,
+            });
         }
         let live = &mut self.report.largest_live_set;
         *live = arenas.largest_live_set.max(*live);

@@ -17,9 +17,21 @@ use super::{FuseLimits, Fusion, Group, fuse};
 impl Fusion {
     /// The groups as text: what `kiln dump --stage fused` shows.
     pub fn display(&self, graph: &Graph) -> impl fmt::Display {
+        self.text(graph, false)
+    }
+
+    /// The same, and below each group why what reads its result is not in it.
+    pub fn display_with_reasons(&self, graph: &Graph) -> impl fmt::Display {
+        self.text(graph, true)
+    }
+
+    fn text(&self, graph: &Graph, with_reasons: bool) -> impl fmt::Display {
         fmt::from_fn(move |f| {
-            self.groups.iter().try_for_each(|group| {
+            self.groups.iter().enumerate().try_for_each(|(n, group)| {
                 f.write_str(&Text::new(graph, group).block())?;
+                if let Some(apart) = self.apart(n).filter(|_| with_reasons) {
+                    writeln!(f, "  ends here: {}", apart.display(self, graph))?;
+                }
                 match group.anchor.map(|id| &graph.node(id).op) {
                     Some(Op::Loop(op)) => body(op, f),
                     Some(_) | None => Ok(()),

@@ -9,14 +9,21 @@
 //! value, so if two groups read each other there would be a cycle among the nodes, and there is none. It follows too
 //! that groups can run in the order of the nodes that make these values.
 
+mod apart;
 mod display;
 mod name;
+mod reasons;
+mod role;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use kiln_graph::ops::{Reduce, ReduceKind};
-use kiln_graph::{DType, Graph, NodeId, Op, ValueId};
+use kiln_graph::{DType, Dim, Graph, NodeId, Op, ValueId};
+
+use apart::Stop;
+pub use apart::{Apart, Reason};
+use role::{Role, role};
 
 /// Nodes that become one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +96,8 @@ pub fn sums_columns(graph: &Graph, node: NodeId, op: &Reduce) -> bool {
 pub struct Fusion {
     /// The groups.
     pub groups: Vec<Group>,
+    /// Why they are apart, in the order of the groups.
+    pub apart: Vec<Apart>,
 }
 
 /// How large a group may be.
@@ -107,50 +116,6 @@ impl Default for FuseLimits {
     }
 }
 
-/// What an operator is to fusion.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Part of expressions.
-    Elementwise,
-    /// Takes an expression as its epilogue.
-    Anchor,
-    /// A kernel of its own.
-    Alone,
-    /// No kernel: a number that elementwise nodes read as a parameter.
-    Free,
-}
-
-fn role(op: &Op) -> Role {
-    match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => Role::Elementwise,
-        Op::Size(_) => Role::Free,
-        Op::Conv(_) | Op::MatMul(_) | Op::Pool(_) | Op::Reduce(_) | Op::PoolGrad(_) => Role::Anchor,
-        Op::BatchNorm(_)
-        | Op::Softmax(_)
-        | Op::ArgReduce(_)
-        | Op::Reshape(_)
-        | Op::Expand(_)
-        | Op::Transpose(_)
-        | Op::Slice(_)
-        | Op::Concat(_)
-        | Op::Pad(_)
-        | Op::Gather(_)
-        | Op::GatherElements(_)
-        | Op::Scatter(_)
-        | Op::ArgSort(_)
-        | Op::Nonzero(_)
-        | Op::Suppress(_)
-        | Op::Resize(_)
-        | Op::ShapeOf(_)
-        | Op::Iota(_)
-        | Op::Random(_)
-        | Op::Dropout(_)
-        | Op::StopGradient
-        | Op::Loop(_)
-        | Op::ConvGradWeight(_) => Role::Alone,
-    }
-}
-
 /// Groups the nodes of a graph.
 ///
 /// Anchors choose last to first, so what joins two branches (`add(conv2, downsample)`) goes to the later one, whose
@@ -161,8 +126,13 @@ pub fn fuse(graph: &Graph, limits: &FuseLimits) -> Fusion {
     for id in live.iter().copied() {
         let role = role(&graph.node(id).op);
         if matches!(role, Role::Anchor | Role::Alone) {
-            let nodes = if role == Role::Anchor { fuser.epilogue(id) } else { vec![] };
-            fuser.add_group(Some(id), nodes);
+            let (nodes, stop) = match role {
+                Role::Anchor => fuser.epilogue(id),
+                Role::Elementwise | Role::Alone | Role::Free => {
+                    (vec![], Stop::new(id, None, Reason::NoEpilogue))
+                }
+            };
+            fuser.add_group(Some(id), nodes, stop);
         }
     }
     for id in live {
@@ -170,11 +140,11 @@ pub fn fuse(graph: &Graph, limits: &FuseLimits) -> Fusion {
             continue;
         }
         match fuser.group_to_join(id) {
-            Some((group, front)) => fuser.join(id, group, front),
+            Ok((group, front)) => fuser.join(id, group, front),
             // Another way to read what is in memory, which no kernel has to make.
-            None if is_widening(graph, id) => fuser.add_group(Some(id), vec![]),
-            None if role(&graph.node(id).op) == Role::Free => fuser.add_group(Some(id), vec![]),
-            None => fuser.add_group(None, vec![id]),
+            Err(stop) if is_widening(graph, id) => fuser.add_group(Some(id), vec![], stop),
+            Err(stop) if role(&graph.node(id).op) == Role::Free => fuser.add_group(Some(id), vec![], stop),
+            Err(stop) => fuser.add_group(None, vec![id], stop),
         }
     }
     fuser.finish()
@@ -200,6 +170,7 @@ struct Members {
     nodes: Vec<NodeId>,
     /// What counts against [`FuseLimits::max_inputs`].
     inputs: HashSet<ValueId>,
+    stop: Stop,
 }
 
 impl<'a> Fuser<'a> {
@@ -226,9 +197,11 @@ impl<'a> Fuser<'a> {
 
     /// The elementwise nodes that an anchor takes: grown one by one in topological order, up to the last moment at
     /// which a single value was read outside. In between there may be several: in `y * clamp(y/6 + 1/2, 0, 1)` the
-    /// anchor's `y` is read twice.
-    fn epilogue(&self, anchor: NodeId) -> Vec<NodeId> {
-        let [output] = self.graph.node(anchor).outputs[..] else { return vec![] };
+    /// anchor's `y` is read twice. And what ended that.
+    fn epilogue(&self, anchor: NodeId) -> (Vec<NodeId>, Stop) {
+        let [output] = self.graph.node(anchor).outputs[..] else {
+            return (vec![], Stop::new(anchor, None, Reason::SeveralResults));
+        };
         let shape = &self.graph.ty(output).shape;
         let mut inputs: HashSet<ValueId> = self.counted(anchor).collect();
         // Reads that are still to come, for each value of the group.
@@ -236,26 +209,25 @@ impl<'a> Fuser<'a> {
         let mut open = 1;
         let mut next: BinaryHeap<Reverse<NodeId>> = BinaryHeap::new();
         let (mut nodes, mut best) = (vec![], 0);
-        let mut newest = output;
-        loop {
+        let (mut newest, mut last) = (output, anchor);
+        let stop = loop {
             // Once a value has to be there for others, nothing behind it can make the group end in one value.
             let readers = &self.readers[newest.index()];
-            let joins = |id: &NodeId| {
-                role(&self.graph.node(*id).op) == Role::Elementwise
-                    && self.group_of[id.index()].is_none()
-                    && self.graph.ty(self.graph.node(*id).outputs[0]).shape == *shape
-            };
-            if self.is_result[newest.index()] || !readers.iter().all(joins) {
-                break;
+            let outside = readers.iter().find_map(|id| self.stays_out(last, *id, shape));
+            if self.is_result[newest.index()] {
+                break Stop::new(last, None, Reason::Result);
+            }
+            if let Some(stop) = outside {
+                break stop;
             }
             next.extend(readers.iter().map(|id| Reverse(*id)));
-            let Some(Reverse(id)) = next.pop() else { break };
+            let Some(Reverse(id)) = next.pop() else { break Stop::new(last, None, Reason::Result) };
             while next.peek() == Some(&Reverse(id)) {
                 next.pop();
             }
             inputs.extend(self.counted(id).filter(|v| !unread.contains_key(v)));
             if nodes.len() == self.limits.max_nodes || inputs.len() > self.limits.max_inputs {
-                break;
+                break Stop::new(last, Some(id), self.too_much(inputs.len(), self.limits.max_inputs));
             }
             for input in &self.graph.node(id).inputs {
                 if let Some(left) = unread.get_mut(input) {
@@ -263,16 +235,39 @@ impl<'a> Fuser<'a> {
                     open -= usize::from(*left == 0);
                 }
             }
-            newest = self.graph.node(id).outputs[0];
+            (newest, last) = (self.graph.node(id).outputs[0], id);
             unread.insert(newest, self.readers[newest.index()].len());
             open += 1;
             nodes.push(id);
             if open == 1 && !is_widening(self.graph, id) {
                 best = nodes.len();
             }
-        }
+        };
         nodes.truncate(best);
-        nodes
+        (nodes, stop)
+    }
+
+    /// Why a reader of a node's value is not for the epilogue of an anchor whose result has `shape`, if it is not.
+    fn stays_out(&self, node: NodeId, reader: NodeId, shape: &[Dim]) -> Option<Stop> {
+        let reason = if role(&self.graph.node(reader).op) != Role::Elementwise {
+            Reason::ReadsMemory
+        } else if self.group_of[reader.index()].is_some() {
+            Reason::Taken
+        } else if self.graph.ty(self.graph.node(reader).outputs[0]).shape != *shape {
+            Reason::OtherShape
+        } else {
+            return None;
+        };
+        Some(Stop::new(node, Some(reader), reason))
+    }
+
+    /// Which of the limits is exceeded by so many inputs, or else by one more node.
+    fn too_much(&self, inputs: usize, limit: usize) -> Reason {
+        if inputs > limit {
+            Reason::TooManyInputs { inputs, limit }
+        } else {
+            Reason::TooManyNodes { limit: self.limits.max_nodes }
+        }
     }
 
     /// Operands that count against the limit.
@@ -291,7 +286,7 @@ impl<'a> Fuser<'a> {
             && self.readers[output.index()].iter().all(elementwise)
     }
 
-    fn add_group(&mut self, anchor: Option<NodeId>, nodes: Vec<NodeId>) {
+    fn add_group(&mut self, anchor: Option<NodeId>, nodes: Vec<NodeId>, stop: Stop) {
         let mut inputs = HashSet::new();
         for id in anchor.iter().chain(&nodes) {
             inputs.extend(self.counted(*id));
@@ -302,16 +297,27 @@ impl<'a> Fuser<'a> {
                 inputs.remove(output);
             }
         }
-        self.groups.push(Members { anchor, prologue: vec![], nodes, inputs });
+        self.groups.push(Members { anchor, prologue: vec![], nodes, inputs, stop });
     }
 
     /// The group of all readers of an elementwise node, if they are elementwise nodes of one group of the same shape
     /// that has room, or a reduction that computes what it combines; and whether the node is in front of that. The
-    /// readers come later and so are in groups already.
-    fn group_to_join(&self, id: NodeId) -> Option<(usize, bool)> {
+    /// readers come later and so are in groups already. Otherwise why there is none.
+    fn group_to_join(&self, id: NodeId) -> Result<(usize, bool), Stop> {
         let output = self.graph.node(id).outputs[0];
         let readers = &self.readers[output.index()];
-        let group = self.group_of[readers.first()?.index()]?;
+        let refuse = |reader: Option<NodeId>, reason: Reason| Err(Stop::new(id, reader, reason));
+        let first = readers.first().copied();
+        let Some((reader, group)) = first.and_then(|r| Some((r, self.group_of[r.index()]?))) else {
+            return refuse(first, if first.is_none() { Reason::Result } else { Reason::ReadsMemory });
+        };
+        if self.is_result[output.index()] {
+            return refuse(None, Reason::Result);
+        }
+        let kernels: HashSet<_> = readers.iter().map(|reader| self.group_of[reader.index()]).collect();
+        if kernels.len() > 1 {
+            return refuse(None, Reason::SeveralKernels { kernels: kernels.len() });
+        }
         let members = &self.groups[group];
         let shape = |id: NodeId| &self.graph.ty(self.graph.node(id).outputs[0]).shape;
         // In a reduction's group, what is read by the reduction or by what it already has in front of it.
@@ -322,17 +328,23 @@ impl<'a> Fuser<'a> {
             Some(_) | None => members.prologue.contains(reader) && shape(*reader) == shape(id),
         };
         let behind = |reader: &NodeId| members.nodes.contains(reader) && shape(*reader) == shape(id);
-        let joins = readers.iter().all(|reader| self.group_of[reader.index()] == Some(group));
-        let front = joins && readers.iter().all(in_front);
-        let same = front || joins && readers.iter().all(behind);
+        let front = readers.iter().all(in_front);
+        if !front && !readers.iter().all(behind) {
+            let outside = readers.iter().copied().find(|reader| !behind(reader)).unwrap_or(reader);
+            let is_elementwise = role(&self.graph.node(outside).op) == Role::Elementwise;
+            let reason = if is_elementwise { Reason::OtherShape } else { Reason::ReadsMemory };
+            return refuse(Some(outside), reason);
+        }
         let new = self.counted(id).filter(|v| !members.inputs.contains(v)).collect::<HashSet<_>>().len();
         // This node's value stops being an input.
         let inputs = (members.inputs.len() + new).saturating_sub(1);
         // Without an anchor there is room for one more.
         let most = self.limits.max_inputs + usize::from(members.anchor.is_none());
         let nodes = if front { &members.prologue } else { &members.nodes };
-        let fits = inputs <= most && nodes.len() < self.limits.max_nodes;
-        (same && fits && !self.is_result[output.index()]).then_some((group, front))
+        if inputs <= most && nodes.len() < self.limits.max_nodes {
+            return Ok((group, front));
+        }
+        refuse(Some(reader), self.too_much(inputs, most))
     }
 
     fn join(&mut self, id: NodeId, group: usize, front: bool) {
@@ -349,7 +361,7 @@ impl<'a> Fuser<'a> {
     }
 
     fn finish(self) -> Fusion {
-        let mut groups: Vec<(NodeId, Group)> = Vec::with_capacity(self.groups.len());
+        let mut groups: Vec<(NodeId, Group, Stop)> = Vec::with_capacity(self.groups.len());
         for mut members in self.groups {
             members.nodes.sort_unstable();
             members.prologue.sort_unstable();
@@ -362,10 +374,18 @@ impl<'a> Fuser<'a> {
             let Some(last) = members.nodes.last().copied().max(members.anchor) else { continue };
             let outputs = self.graph.node(last).outputs.clone();
             let name = name::of_group(all());
-            let Members { anchor, prologue, nodes, .. } = members;
-            groups.push((last, Group { name, anchor, prologue, nodes, inputs, outputs }));
+            let Members { anchor, prologue, nodes, stop, .. } = members;
+            groups.push((last, Group { name, anchor, prologue, nodes, inputs, outputs }, stop));
         }
-        groups.sort_unstable_by_key(|(last, _)| *last);
-        Fusion { groups: groups.into_iter().map(|(_, group)| group).collect() }
+        groups.sort_unstable_by_key(|(last, ..)| *last);
+        // What nobody reads has nothing to be apart from.
+        let is_read = |group: &Group| group.outputs.iter().any(|id| !self.readers[id.index()].is_empty());
+        let read = groups.iter().enumerate().filter(|(_, (_, group, _))| is_read(group));
+        let apart = read.map(|(group, (.., stop))| {
+            let Stop { node, reader, reason } = *stop;
+            Apart { group, node, reader, reason }
+        });
+        let apart = apart.collect();
+        Fusion { groups: groups.into_iter().map(|(_, group, _)| group).collect(), apart }
     }
 }

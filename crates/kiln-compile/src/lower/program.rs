@@ -135,7 +135,9 @@ pub(crate) fn lower(
     };
     for (n, group) in fusion.groups.iter().enumerate() {
         lowering.values.liveness.begin(n);
+        let first = lowering.selections.len();
         lower_group(&mut lowering, group)?;
+        lowering.selections[first..].iter_mut().for_each(|selection| selection.place = n);
     }
     let outputs = lowering.converting(|layouts| {
         let dense = graph.outputs().iter().map(|output| {

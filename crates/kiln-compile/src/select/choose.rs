@@ -58,6 +58,8 @@ impl fmt::Display for Reason {
 pub struct Selection {
     /// The group's name.
     pub group: String,
+    /// The group's place among those of the program; that of the loop for a group of its body.
+    pub place: usize,
     /// What it computes.
     pub problem: Problem,
     /// All candidates.
@@ -111,6 +113,7 @@ pub(crate) fn choose(
     };
     Ok(Selection {
         group: group.into(),
+        place: 0,
         problem,
         candidates,
         chosen,

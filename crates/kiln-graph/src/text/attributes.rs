@@ -14,7 +14,7 @@ use crate::tensor::{DType, ShapeDisplay, TensorType};
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attribute {
+pub enum Attribute {
     /// True because it is there.
     Flag,
     /// A number, a dimension or a word.
@@ -34,49 +34,55 @@ impl fmt::Display for Attribute {
 }
 
 /// Attributes with their names.
-pub(super) type Attributes = Vec<(String, Attribute)>;
+pub type Attributes = Vec<(String, Attribute)>;
 
-/// Collects attributes, leaving out those that have their usual value.
+/// Collects attributes, leaving out those that have their usual value, unless all are wanted.
 #[derive(Default)]
-pub(super) struct Writer(Attributes);
+pub(super) struct Writer {
+    attributes: Attributes,
+    all: bool,
+}
 
 impl Writer {
     /// One more, which is not left out.
     pub(super) fn push(&mut self, name: &str, value: Attribute) {
-        self.0.push((name.into(), value));
+        self.attributes.push((name.into(), value));
     }
 
     pub(super) fn word(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.0.push((name.into(), Attribute::Word(value.to_string())));
+        self.attributes.push((name.into(), Attribute::Word(value.to_string())));
         self
     }
 
     fn unless<T: fmt::Display + PartialEq>(self, usual: T, name: &str, value: T) -> Self {
-        if value == usual { self } else { self.word(name, value) }
+        if value == usual && !self.all { self } else { self.word(name, value) }
     }
 
     fn flag(mut self, name: &str, value: bool) -> Self {
         if value {
-            self.0.push((name.into(), Attribute::Flag));
+            self.push(name, Attribute::Flag);
+        } else if self.all {
+            self.push(name, Attribute::Word("false".into()));
         }
         self
     }
 
     fn list<T: fmt::Display>(mut self, name: &str, values: &[T]) -> Self {
         let items = values.iter().map(|v| Attribute::Word(v.to_string())).collect();
-        self.0.push((name.into(), Attribute::List(items)));
+        self.attributes.push((name.into(), Attribute::List(items)));
         self
     }
 
     fn list_unless<T: fmt::Display + PartialEq>(self, usual: T, name: &str, values: &[T]) -> Self {
-        if values.iter().all(|v| *v == usual) { self } else { self.list(name, values) }
+        let is_usual = values.iter().all(|v| *v == usual);
+        if is_usual && !self.all { self } else { self.list(name, values) }
     }
 
     fn pairs(mut self, name: &str, values: &[[i64; 2]]) -> Self {
-        if values.iter().any(|v| *v != [0, 0]) {
+        if self.all || values.iter().any(|v| *v != [0, 0]) {
             let pair =
                 |v: &[i64; 2]| Attribute::List(v.iter().map(|n| Attribute::Word(n.to_string())).collect());
-            self.0.push((name.into(), Attribute::List(values.iter().map(pair).collect())));
+            self.attributes.push((name.into(), Attribute::List(values.iter().map(pair).collect())));
         }
         self
     }
@@ -101,9 +107,17 @@ impl Writer {
     }
 }
 
-/// The attributes of an operator.
-pub(super) fn of(op: &Op) -> Attributes {
-    let w = Writer::default();
+/// The attributes of an operator that do not have their usual value.
+pub fn set_attributes(op: &Op) -> Attributes {
+    written(op, Writer::default())
+}
+
+/// All attributes of an operator, by the names that the text form has for them. A loop's body is not among them.
+pub fn all_attributes(op: &Op) -> Attributes {
+    written(op, Writer { all: true, ..Writer::default() })
+}
+
+fn written(op: &Op, w: Writer) -> Attributes {
     let written = match op {
         Op::Conv(op) => w.conv(op),
         Op::Pool(op) => w.pool(op),
@@ -136,13 +150,14 @@ pub(super) fn of(op: &Op) -> Attributes {
                 Attribute::List(parts.into_iter().map(Attribute::Word).collect())
             };
             let mut w = w;
-            w.0.push(("axes".into(), Attribute::List(op.axes.iter().map(cut).collect())));
+            w.attributes.push(("axes".into(), Attribute::List(op.axes.iter().map(cut).collect())));
             w
         }
         Op::Concat(op) => w.word("axis", op.axis),
         Op::Pad(op) => {
             let w = w.pairs("pads", &op.pads);
             match op.mode {
+                PadMode::Constant(value) if w.all => w.word("mode", "constant").word("value", value),
                 PadMode::Constant(value) => w.unless(0.0, "value", value),
                 PadMode::Reflect => w.word("mode", "reflect"),
                 PadMode::Edge => w.word("mode", "edge"),
@@ -198,7 +213,7 @@ pub(super) fn of(op: &Op) -> Attributes {
         Op::PoolGrad(op) => w.list("shape", &op.shape).pool(&op.pool),
         Op::Loop(op) => loops::write(w, op),
     };
-    written.0
+    written.attributes
 }
 
 /// Attributes as they were read; requested ones are removed.

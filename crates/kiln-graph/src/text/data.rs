@@ -4,8 +4,8 @@ use half::f16;
 
 use crate::tensor::{DType, Data, Tensor};
 
-/// The elements of a tensor; `...` if there are more than `most`.
-pub(super) fn print(tensor: &Tensor, most: usize) -> String {
+/// The elements of a tensor as a list, or as `fill(value)` where all are the same; `...` if there are more than `most`.
+pub fn print(tensor: &Tensor, most: usize) -> String {
     let words: Vec<String> = match tensor.data() {
         _ if tensor.len() > most && !all_same(tensor) => return "...".into(),
         Data::F32(v) => v.iter().map(|x| format!("{x:?}")).collect(),

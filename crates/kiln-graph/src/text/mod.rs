@@ -30,6 +30,8 @@ use std::fmt;
 
 use crate::graph::Graph;
 
+pub use attributes::{Attribute, Attributes, all_attributes, set_attributes};
+pub use data::print as data_text;
 pub use parse::parse;
 
 /// Data of at most so many elements is printed.

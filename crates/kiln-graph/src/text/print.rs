@@ -39,7 +39,7 @@ pub(super) fn print(graph: &Graph, most: usize, f: &mut fmt::Formatter<'_>) -> f
                 let outputs: Vec<&str> = node.outputs.iter().map(|id| name(*id)).collect();
                 let inputs: Vec<&str> = node.inputs.iter().map(|id| name(*id)).collect();
                 write!(f, "{} = {}({})", outputs.join(", "), node.op.name(), inputs.join(", "))?;
-                for (key, value) in attributes::of(&node.op) {
+                for (key, value) in attributes::set_attributes(&node.op) {
                     match value {
                         Attribute::Flag => write!(f, " {key}")?,
                         Attribute::Word(_) | Attribute::List(_) => write!(f, " {key}={value}")?,

@@ -62,8 +62,9 @@ impl<'a> Writer<'a> {
 
     /// Adds those constants and states that a node reads, in front of what was added for single nodes.
     pub(super) fn known(&mut self) {
+        let updated = self.graph.updates().iter().map(|update| self.name(update.state));
         let read: HashSet<&str> =
-            self.nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+            self.nodes.iter().flat_map(|node| &node.input).map(String::as_str).chain(updated).collect();
         let known = self.graph.value_ids().filter_map(|id| match &self.graph.value(id).def {
             Def::Constant(tensor) | Def::State(tensor) if read.contains(self.name(id)) => {
                 Some(encode(self.name(id), tensor))
@@ -86,6 +87,17 @@ impl<'a> Writer<'a> {
         self.constant(base, &Tensor::ints(values))
     }
 
+    /// A name like `name` that no node has.
+    pub(super) fn node_name(&mut self, name: &str) -> String {
+        let mut unique = name.to_owned();
+        let mut n = 1;
+        while !self.node_names.insert(unique.clone()) {
+            n += 1;
+            unique = format!("{name}~{n}");
+        }
+        unique
+    }
+
     /// Adds a node.
     pub(super) fn node(
         &mut self,
@@ -95,12 +107,7 @@ impl<'a> Writer<'a> {
         outputs: &[&str],
         attribute: Vec<AttributeProto>,
     ) {
-        let mut unique = name.to_owned();
-        let mut n = 1;
-        while !self.node_names.insert(unique.clone()) {
-            n += 1;
-            unique = format!("{name}~{n}");
-        }
+        let unique = self.node_name(name);
         let strings = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
         self.nodes.push(NodeProto {
             input: strings(inputs),

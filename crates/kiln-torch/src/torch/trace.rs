@@ -1,11 +1,13 @@
 //! Which module is running, and what nodes are called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use kiln_graph::{Bindings, DType, Dim, Formula, Guards, Op, Precision, Tensor, ValueId};
 
+use crate::model::Line;
 use crate::python::{Fault, Interpreter, Object, Result, Value};
+use crate::source::Span;
 
 /// Names of nodes.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(crate) struct Trace {
     name: String,
     /// How often a name was given.
     given: HashMap<String, usize>,
+    /// The calls that nodes come from, by their names.
+    calls: HashMap<String, Span>,
     /// Attributes of modules with numbers or tensors that `forward` has read before it set them, and those that it has
     /// set, by the module's address.
     read: HashSet<(usize, String)>,
@@ -34,6 +38,9 @@ pub(crate) struct Trace {
 
 /// Constants up to this size are computed with at once.
 const MAX_FOLDED: i64 = 1 << 24;
+
+/// Characters of a line that are kept.
+const LONGEST_LINE: usize = 240;
 
 /// Steps of arithmetic for which a result is computed at once.
 const MAX_WORK: u64 = 1 << 26;
@@ -122,7 +129,24 @@ impl Interpreter {
     /// A formula whose nodes have the current name.
     pub(crate) fn formula(&mut self) -> Formula<'_> {
         let name = self.trace.current().to_owned();
+        if let Some(here) = self.here.filter(|_| self.trace.is_running) {
+            self.trace.calls.entry(name.clone()).or_insert(here);
+        }
         Formula::folding(&mut self.graph, name)
+    }
+
+    /// The lines that nodes come from, by the names of the nodes; those of what is built in are nobody's to read.
+    pub(crate) fn lines(&self) -> BTreeMap<String, Line> {
+        let line = |span: &Span| {
+            let file = self.files.get(usize::try_from(span.file).ok()?)?;
+            let (number, _) = file.position(span.start);
+            let text = file.text.lines().nth(number.checked_sub(1)?)?;
+            let text = text.trim().chars().take(LONGEST_LINE).collect();
+            let is_own = !super::is_built_in(&file.path);
+            is_own.then(|| Line { file: file.path.clone(), number, text })
+        };
+        let lines = self.trace.calls.iter();
+        lines.filter_map(|(name, span)| Some((name.clone(), line(span)?))).collect()
     }
 
     /// Asks what has to be assumed of sizes.

@@ -93,7 +93,11 @@ pub(super) fn lines(
         match scale {
             Scale::Linear => {
                 let mut chart = frame.build_cartesian_2d(left..right, low..high).map_err(failed)?;
-                chart.configure_mesh().x_desc(across).light_line_style(WHITE).draw().map_err(failed)?;
+                // Steps and epochs are whole numbers.
+                let number = |x: &f64| if x.fract().abs() < 1e-9 { format!("{x:.0}") } else { String::new() };
+                let mut mesh = chart.configure_mesh();
+                mesh.x_desc(across).light_line_style(WHITE).x_label_formatter(&number);
+                mesh.draw().map_err(failed)?;
                 draw!(chart, series);
             }
             Scale::Logarithmic => {
@@ -111,7 +115,9 @@ pub(super) fn lines(
         }
         area.present().map_err(failed)?;
     }
-    Ok(Some(text))
+    // It becomes as wide as the page has room.
+    let size = format!("<svg width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1);
+    Ok(Some(text.replacen(&size, "<svg ", 1)))
 }
 
 fn failed(error: impl std::fmt::Display) -> TrainError {

@@ -1,7 +1,11 @@
 //! Training reports: one self-contained HTML file, and the charts and images as separate files.
 
 mod charts;
+mod data;
+mod measures;
 mod pictures;
+mod samples;
+mod sparkline;
 
 use std::path::Path;
 
@@ -10,12 +14,14 @@ use kiln_runtime::HostTensor;
 use minijinja::{Environment, context};
 
 use crate::activations::{ActivationStats, LayerStats, Snapshot};
+use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::history::Epoch;
 use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
+pub use data::data_page;
 
 /// The contents of a report.
 pub struct Report<'a> {
@@ -23,6 +29,12 @@ pub struct Report<'a> {
     pub title: String,
     /// A line below it.
     pub summary: String,
+    /// Settings, device, duration: names and what they are.
+    pub facts: Vec<(String, String)>,
+    /// The training samples.
+    pub train: &'a Dataset,
+    /// The validation samples, in the order of the evaluation.
+    pub validation: Option<&'a Dataset>,
     /// Losses and measures.
     pub progress: &'a Progress,
     /// The learning rate and the momentum of each step.
@@ -61,35 +73,42 @@ impl Report<'_> {
             write(&folder.join("filters.png"), &bytes)?;
             filters = Some(encode(&bytes));
         }
-        let mut layers = Vec::new();
-        for (number, (name, stats)) in self.activations.layers.iter().enumerate() {
-            if let Some(picture) = pictures::colourful(stats) {
-                let bytes = pictures::png(&picture)?;
-                write(&folder.join(format!("activations-{number}.png")), &bytes)?;
-                let limit = format!("{:.3}", stats.limit);
-                layers.push(context! { name, limit, picture => encode(&bytes) });
-            }
-        }
+        let layers = self.layers(folder)?;
+        let mistakes = match (self.validation, self.evaluation) {
+            (Some(data), Some(evaluation)) => samples::mistakes(data, evaluation)?,
+            (None, _) | (_, None) => vec![],
+        };
+        let shown: Vec<minijinja::Value> =
+            mistakes.iter().filter_map(|kind| kind.get_attr("id").ok()).collect();
         let mut environment = Environment::new();
         let failed =
             |error: minijinja::Error| TrainError::Setting(format!("the report cannot be made: {error:#}"));
         environment.add_template("report.html", include_str!("report.html")).map_err(failed)?;
         let page = environment.get_template("report.html").map_err(failed)?;
         let best = self.progress.best.map(|(_, epoch)| epoch);
+        let columns = measures::columns(&self.progress.epochs);
         let rows = self.progress.epochs.iter().map(|epoch| {
-            context! { cells => cells(epoch), best => best == Some(epoch.epoch) }
+            let cells: Vec<String> = columns.iter().map(|column| (column.cell)(epoch)).collect();
+            context! { cells, best => best == Some(epoch.epoch) }
         });
+        let facts = self.facts.iter().map(|(name, value)| context! { name, value });
+        let confusion = self.evaluation.and_then(|evaluation| evaluation.confusion.as_ref());
         let text = page
             .render(context! {
                 title => &self.title,
                 summary => &self.summary,
+                facts => facts.collect::<Vec<_>>(),
                 charts,
+                columns => columns.iter().map(|column| column.name).collect::<Vec<_>>(),
                 epochs => rows.collect::<Vec<_>>(),
+                samples => samples::samples(self.train)?,
                 classes => self.classes.to_vec(),
-                confusion => self.confusion(),
+                confusion => confusion.map(|confusion| measures::matrix(confusion, self.classes)),
+                per_class => confusion.map(|confusion| measures::per_class(confusion, self.classes)),
+                mistakes,
+                shown,
                 filters,
                 layers,
-                activation_charts => self.activation_charts()?,
             })
             .map_err(failed)?;
         write(&folder.join("report.html"), text.as_bytes())
@@ -138,60 +157,36 @@ impl Report<'_> {
         Ok(drawn.into_iter().filter_map(|(name, chart)| Some((name, chart?))).collect())
     }
 
-    fn activation_charts(&self) -> Result<Vec<String>, TrainError> {
-        let layers = &self.activations.layers;
-        let of = |measure: &dyn Fn(&Snapshot) -> f64| -> Vec<Series> {
-            let points = |stats: &LayerStats| {
-                stats
-                    .snapshots
-                    .iter()
-                    .map(|snapshot| (snapshot.step as f64, measure(snapshot)))
-                    .collect::<Vec<_>>()
-            };
-            layers.iter().map(|(name, stats)| Series::new(name.as_str(), points(stats))).collect()
+    /// Small pictures of what each layer does, and the files of their histograms.
+    fn layers(&self, folder: &Path) -> Result<Vec<minijinja::Value>, TrainError> {
+        let measures: [&dyn Fn(&Snapshot) -> f64; 3] = [&|s| s.mean, &|s| s.deviation, &|s| s.near_zero];
+        let of = |stats: &LayerStats, measure: &dyn Fn(&Snapshot) -> f64| -> Vec<f64> {
+            stats.snapshots.iter().map(measure).collect()
         };
-        let charts = [
-            lines("Mean", "step", &of(&|s| s.mean), Scale::Linear)?,
-            lines("Deviation", "step", &of(&|s| s.deviation), Scale::Linear)?,
-            lines("Share near zero", "step", &of(&|s| s.near_zero), Scale::Linear)?,
-        ];
-        Ok(charts.into_iter().flatten().collect())
+        let all = &self.activations.layers;
+        let ranges = measures.map(|measure| {
+            let rows: Vec<Vec<f64>> = all.iter().map(|(_, stats)| of(stats, measure)).collect();
+            sparkline::range(rows.iter().map(Vec::as_slice))
+        });
+        let mut layers = Vec::new();
+        for (number, (name, stats)) in all.iter().enumerate() {
+            let mut picture = None;
+            if let Some(pixels) = pictures::colourful(stats) {
+                let bytes = pictures::png(&pixels)?;
+                write(&folder.join(format!("activations-{number}.png")), &bytes)?;
+                picture = Some(base64::engine::general_purpose::STANDARD.encode(&bytes));
+            }
+            let lines = measures.iter().zip(ranges).map(|(measure, (low, high))| {
+                let values = of(stats, measure);
+                let ends = values.first().zip(values.last());
+                let words = ends.map_or_else(String::new, |(a, b)| format!("{a:.3} to {b:.3}"));
+                context! { line => sparkline::sparkline(&values, low, high), words }
+            });
+            let measures: Vec<_> = lines.collect();
+            layers.push(context! { name, limit => format!("{:.3}", stats.limit), picture, measures });
+        }
+        Ok(layers)
     }
-
-    fn confusion(&self) -> Vec<minijinja::Value> {
-        let Some(confusion) = self.evaluation.and_then(|evaluation| evaluation.confusion.as_ref()) else {
-            return vec![];
-        };
-        (0..confusion.classes())
-            .map(|right| {
-                let counts = || (0..confusion.classes()).map(|predicted| confusion.count(right, predicted));
-                let total = counts().sum::<u64>().max(1) as f64;
-                let cells = counts().map(|count| {
-                    context! { count, share => format!("{:.3}", count as f64 / total * 0.8) }
-                });
-                let name = self.classes.get(right).cloned().unwrap_or_else(|| right.to_string());
-                context! { name, cells => cells.collect::<Vec<_>>() }
-            })
-            .collect()
-    }
-}
-
-fn cells(epoch: &Epoch) -> Vec<String> {
-    let percent = |share: Option<f64>| share.map_or(String::new(), |share| format!("{:.2} %", share * 100.0));
-    let number = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.4}"));
-    let validation = epoch.validation.as_ref();
-    vec![
-        epoch.epoch.to_string(),
-        format!("{:.5}", epoch.train.loss),
-        percent(epoch.train.accuracy),
-        number(epoch.train.f1),
-        validation.map_or(String::new(), |scores| format!("{:.5}", scores.loss)),
-        percent(validation.and_then(|scores| scores.accuracy)),
-        number(validation.and_then(|scores| scores.f1)),
-        number(validation.and_then(|scores| scores.auc)),
-        format!("{:.2e}", epoch.lr),
-        format!("{:.1}", epoch.seconds),
-    ]
 }
 
 /// The losses of a learning-rate finder as a chart.
@@ -199,11 +194,27 @@ pub fn learning_rates(found: &Found, path: &Path) -> Result<(), TrainError> {
     let series = [
         Series::new("loss", found.losses.iter().copied()),
         Series::new("smoothed", lr_finder::smoothed(&found.losses)),
-    ];
+    ]
+    .into_iter()
+    .chain(marks(found))
+    .collect::<Vec<_>>();
     match lines("Loss by learning rate", "learning rate", &series, Scale::Logarithmic)? {
         Some(chart) => write(path, chart.as_bytes()),
         None => {
             Err(TrainError::Setting("no learning rate gave a finite loss; a smaller first one may".into()))
         }
     }
+}
+
+/// Upright lines at the rates that are suggested.
+fn marks(found: &Found) -> Vec<Series> {
+    let losses = found.losses.iter().map(|(_, loss)| *loss).filter(|loss| loss.is_finite());
+    let (low, high) = losses.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let lr_finder::Suggested { valley, steepest, minimum } = found.suggested;
+    let all = [("valley", valley), ("steep", steepest), ("minimum", minimum)];
+    let mark = |(name, rate): (&str, Option<f64>)| {
+        let rate = rate?;
+        Some(Series::new(format!("{name}: {rate:.1e}"), [(rate, low), (rate, high)]))
+    };
+    all.into_iter().filter_map(mark).collect()
 }

@@ -41,6 +41,9 @@ pub struct Model {
     pub buffers: Vec<String>,
     /// Warnings: what is allowed but looks like a mistake.
     pub warnings: Vec<String>,
+    /// The lines of PyTorch source that nodes come from, by their names.
+    #[cfg(feature = "torch")]
+    pub lines: BTreeMap<String, kiln_torch::Line>,
     /// How inputs are preprocessed, what outputs mean, where the weights come from.
     pub metadata: Metadata,
     /// Other metadata of an ONNX file, in free form.
@@ -62,6 +65,8 @@ impl Model {
             frozen: vec![],
             buffers: vec![],
             warnings: vec![],
+            #[cfg(feature = "torch")]
+            lines: BTreeMap::new(),
             metadata: Metadata::default(),
             properties: BTreeMap::new(),
             untrained: false,

@@ -24,10 +24,11 @@ impl Model {
         let (file, name) = split(path);
         let options = ImportOptions { model: name.or_else(|| options.model.clone()), ..options.clone() };
         let imported = kiln_torch::import(&file, &options)?;
-        let Imported { graph, names, frozen, buffers, warnings, asks_for_training } = imported;
+        let Imported { graph, names, frozen, buffers, warnings, asks_for_training, lines } = imported;
         let asks_for_training = asks_for_training.then_some((file, options));
         let untrained = !graph.states().is_empty();
-        Ok(Self { names, frozen, buffers, warnings, untrained, asks_for_training, ..Self::of_graph(graph) })
+        let known = Self { names, frozen, buffers, warnings, untrained, lines, ..Self::of_graph(graph) };
+        Ok(Self { asks_for_training, ..known })
     }
 
     /// The model as it computes in training, if that differs: source may read `self.training`.
