@@ -74,8 +74,8 @@ pub use kiln_compile::{
     conditions, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
-    Capabilities, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay, RuntimeError,
-    Session, SessionOptions, adapters, f16,
+    Capabilities, Data, Device, DeviceKind, DeviceOptions, HostTensor, Outputs, Profile, Replay,
+    RuntimeError, Session, SessionOptions, adapters, f16,
 };
 #[cfg(any(feature = "onnx", feature = "torch"))]
 pub use model::{Model, ModelOptions, compile_file};
