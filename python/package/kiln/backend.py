@@ -33,9 +33,11 @@ class KilnRep(BackendRep):
         #: Inputs with sizes that are not in the file.
         self._open = {name for name, sizes in _kiln.onnx_inputs(data) if not all(size.isdigit() for size in sizes)}
         self._sessions: dict[Any, Session] = {}
-        if not self._known:
-            # What cannot be compiled is refused by `prepare`.
+        # What can be refused without inputs is refused by `prepare`.
+        if not self._known and not self._open:
             self._session({})
+        elif not self._known:
+            _kiln.Model.from_onnx(data, _model.options())
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Runs the model with inputs in their order, or by name; outputs can be had by index and by name."""
