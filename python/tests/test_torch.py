@@ -188,3 +188,22 @@ def test_weights_go_through_files(net: Net, batch: tuple[torch.Tensor, torch.Ten
         plan = kiln.compile(tmp_path / "net.onnx", weights=tmp_path / "net.pt")
     with torch.no_grad():
         np.testing.assert_allclose(kiln.Session(plan)(images), net.eval()(images), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_source_fit_the_module(tmp_path: Path, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    images, labels = batch
+    source = (
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 8, 3)\n        self.bn = nn.BatchNorm2d(8)\n        self.fc = nn.Linear(8, 5)\n\n"
+        "    def forward(self, x):\n        return self.fc(self.bn(self.conv(x)).relu().mean((2, 3)))\n"
+    )
+    (tmp_path / "net.py").write_text(source)
+    trainer = kiln.Trainer(f"{tmp_path}/net.py:Net", shapes=(3, 16, 16), batch=8)
+    trainer.step(images, labels)
+    space: dict[str, type[nn.Module]] = {}
+    exec(source, space)
+    module = space["Net"]()
+    trainer.copy_to(module)
+    assert module.bn.num_batches_tracked == 1
+    with torch.no_grad():
+        np.testing.assert_allclose(trainer.predict(images), module.eval()(images), rtol=1e-4, atol=1e-5)

@@ -108,8 +108,7 @@ class Trainer:
         self._target = next(tensor for tensor in inputs if tensor.role == "target")
         self._names = [name for name, _ in definition.states]
         self._aliases = dict(definition.aliases)
-        self._counters = _counters(model)
-        self._first_step = 0
+        self._counters = _counters(model, definition)
         self.steps = 0
 
     @property
@@ -262,11 +261,9 @@ def _settings(loss: str, optimizer: str, momentum: float, split: bool, given: di
     return {**known, **given, "loss": loss, "optimizer": optimizer, "momentum": momentum, "split": split}
 
 
-def _counters(model: Any) -> dict[str, int]:
+def _counters(model: Any, definition: _kiln.Model) -> dict[str, int]:
     """What a module counts in training: the batches of each normalization."""
-    if not _export.is_module(model):
-        return {}
-    state = model.state_dict()
+    state = model.state_dict() if _export.is_module(model) else dict.fromkeys(definition.others, 0)
     return {name: int(value) for name, value in state.items() if name.endswith("num_batches_tracked")}
 
 
