@@ -350,3 +350,61 @@ fn training_inputs(trainer: &mut kiln::training::Trainer) -> Vec<String> {
     let inputs = plan.program("train").map(|program| program.inputs.clone()).unwrap_or_default();
     inputs.iter().map(|index| plan.tensors[*index].name.clone()).collect()
 }
+
+/// A step in two programs, between which the gradients are the host's, is the step in one.
+#[test]
+fn a_split_step_is_a_whole_one() {
+    let net = with_dropout(&model("fastai_simple_cnn_bn-preserve"));
+    let device = Machine::open().device;
+    let training = Training {
+        clip_norm: Some(0.5),
+        l2: 1e-3,
+        ..Training::new(Loss::cross_entropy(), Optimizer::adam())
+    };
+    let max = net.symbols().iter().map(|symbol| (symbol.to_string(), 4)).collect();
+    let options = Options { max, ..Options::default() };
+    let load = |split| {
+        let training = Training { split, ..training.clone() };
+        let plan = kiln::compile_training(&net, &training, &options).expect("a plan").plan;
+        kiln::Session::load(&device, &plan).expect("a session")
+    };
+    let (mut whole, mut split) = (load(false), load(true));
+    let tensor = |index: usize| whole.plan().tensors[index].clone();
+    let program = whole.plan().program("train").expect("a program");
+    let input = program.inputs.iter().map(|index| tensor(*index)).find(|tensor| tensor.shape.len() == 4);
+    let input = input.expect("an input of images");
+    let shape = input.shape_at(&[4]).expect("its shape");
+    let count = shape.iter().product::<usize>();
+    let pixels: Vec<f32> = (0..count).map(|i| (i as f32 * 0.37).sin()).collect();
+    let x = kiln::HostTensor::new(shape, pixels).expect("a batch");
+    let y = kiln::HostTensor::new([4], vec![1i32, 0, 1, 1]).expect("targets");
+    let number = |x: f32| kiln::HostTensor::new([], vec![x]).expect("a number");
+    let (lr, momentum) = (number(1e-2), number(0.9));
+    for _ in 0..2 {
+        let batch = [(&*input.name, &x), ("target", &y)];
+        let rates = [("lr", &lr), ("momentum", &momentum)];
+        let one = whole.run_program("train", &[batch, rates].concat()).expect("a step");
+        let two = split.run_program("gradients", &batch).expect("gradients");
+        let row = two.get("gradients").expect("a row").clone();
+        assert_eq!(one.get("loss").expect("a loss"), two.get("loss").expect("a loss"));
+        let [.., _, weight] = row.as_f32().expect("numbers") else { panic!("no row") };
+        assert_eq!(*weight, 4.0);
+        let done =
+            split.run_program("apply", &[&[("gradients", &row)], &rates[..]].concat()).expect("a step");
+        assert_eq!(done.get("finite").expect("whether it is finite").to_f64(), [1.0]);
+    }
+    let states: Vec<(usize, String)> =
+        split.plan().states().map(|(index, tensor)| (index, tensor.name.clone())).collect();
+    assert!(states.iter().any(|(_, name)| name.ends_with("exp_avg_sq")));
+    for (index, name) in states {
+        let own = whole.plan().state(&name).map(|(index, _)| index).expect("the same states");
+        let (one, two) =
+            (whole.read_tensor(own).expect("a state"), split.read_tensor(index).expect("a state"));
+        for (one, two) in one.to_f64().into_iter().zip(two.to_f64()) {
+            assert!((one - two).abs() <= 1e-5 * (1.0 + one.abs()), "{name}: {one} {two}");
+        }
+    }
+    let refused = Training { split: true, accumulate: 2, ..training };
+    let error = kiln::compile_training(&net, &refused, &options).expect_err("nothing is accumulated");
+    assert!(error.to_string().contains("accumulates nothing"), "{error}");
+}

@@ -147,7 +147,8 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
     assemble(programs, &or_precise(options, true), &max, TABLE)
 }
 
-/// Compiles a plan that trains: programs `train`, `evaluate` and `inference`.
+/// Compiles a plan that trains: programs `train`, `evaluate` and `inference`; `gradients` and `apply` instead of `train` where
+/// the training is split.
 pub fn compile_training(
     model: &Graph,
     training: &train::Training,

@@ -74,7 +74,7 @@ pub use kiln_compile::{
     compile, compile_programs, compile_training, conditions, differentiate, fuse, host_dtype, passes, train,
 };
 pub use kiln_runtime::{
-    Cancel, Capabilities, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,
+    Cancel, Capabilities, Data, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,
     Profile, Recorded, Replay, RuntimeError, Session, SessionOptions, Value, adapters, f16, wgpu,
 };
 #[cfg(any(feature = "onnx", feature = "torch"))]

@@ -1,6 +1,7 @@
 //! From a model to a training step: forward pass, loss, backward pass and updates as one graph.
 //!
-//! [`programs`] makes three graphs that share their states: `inference`, `evaluate` and `train`. The step's inputs are
+//! [`programs`] makes three graphs that share their states: `inference`, `evaluate` and `train`, or `gradients` and `apply` in
+//! its place. The step's inputs are
 //! the model's, the target, the learning rate, the momentum and, with accumulation, whether the optimizer steps; its
 //! outputs the loss and what can be said beside it.
 //! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
@@ -20,6 +21,7 @@ mod programs;
 mod roles;
 mod scale;
 mod settings;
+mod split;
 mod step;
 mod update;
 
@@ -28,8 +30,8 @@ pub use init::initialize;
 pub use loss::Loss;
 pub use mode::statistics;
 pub use names::{
-    CORRECT, FAILED, GOOD_STEPS, GRADIENT_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, LOSS_WEIGHT, MOMENTUM,
-    OVERFLOWED, PREDICTED, SKIPPED, STEPS, TARGET, UPDATE,
+    CORRECT, FAILED, FINITE, GOOD_STEPS, GRADIENT_NORM, GRADIENTS, LEARNING_RATE, LOSS, LOSS_SCALE,
+    LOSS_WEIGHT, MOMENTUM, OVERFLOWED, PREDICTED, SKIPPED, STEPS, TARGET, UPDATE,
 };
 pub use normalizing::normalizing;
 pub use optimizer::Optimizer;

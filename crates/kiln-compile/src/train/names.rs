@@ -19,6 +19,11 @@ pub const PREDICTED: &str = "predicted_classes";
 pub const CORRECT: &str = "correct";
 /// The output that is the norm of all gradients before they are clipped, if they are.
 pub const GRADIENT_NORM: &str = "gradient_norm";
+/// The output of the program `gradients`, and the input of `apply`: all gradients in a row, and behind them the loss and
+/// what it was divided by.
+pub const GRADIENTS: &str = "gradients";
+/// The output of the program `apply` that is 1 if all gradients were finite, else 0: then nothing was changed.
+pub const FINITE: &str = "finite";
 /// The output that is 1 if the optimizer's step was passed over, since gradients were not finite, else 0; there only where
 /// activations are kept in 16 bits.
 pub const SKIPPED: &str = "skipped";

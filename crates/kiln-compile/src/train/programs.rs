@@ -6,19 +6,25 @@ use super::loss::Loss;
 use super::names::{LOSS, TARGET};
 use super::scale::Scaled;
 use super::settings::Training;
+use super::split::split;
 use super::step::step;
 use crate::passes::decompose;
 use crate::passes::halves::{self, Precision};
 
-/// The programs of a training plan, by name: `inference`, `evaluate`, `train`.
+/// The programs of a training plan, by name: `inference`, `evaluate`, `train`; where the step is split, `gradients` and `apply`
+/// instead of `train`.
 pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str, Graph)>, GraphError> {
     // Loops have no gradients, and what is compared is what is trained.
     let model = &unrolled(model, MOST_UNROLLED)?;
-    Ok(vec![
-        ("inference", answering(model, training)?.0),
-        ("evaluate", evaluation(model, training)?),
-        ("train", step(model, training)?),
-    ])
+    let mut programs =
+        vec![("inference", answering(model, training)?.0), ("evaluate", evaluation(model, training)?)];
+    if training.split {
+        let (gradients, apply) = split(model, training)?;
+        programs.extend([("gradients", gradients), ("apply", apply)]);
+    } else {
+        programs.push(("train", step(model, training)?));
+    }
+    Ok(programs)
 }
 
 /// The model as it answers, and its output that is compared: in the units of the targets.

@@ -40,6 +40,8 @@ pub struct Training {
     pub seed: u64,
     /// Whether the step has the gradients as outputs, `NAME.grad`.
     pub show_gradients: bool,
+    /// Whether the step is two programs, `gradients` and `apply`, between which a host averages gradients over processes.
+    pub split: bool,
 }
 
 impl Training {
@@ -59,6 +61,7 @@ impl Training {
             precision: Precision::F32,
             seed: 0,
             show_gradients: false,
+            split: false,
         }
     }
 

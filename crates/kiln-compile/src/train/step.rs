@@ -73,7 +73,7 @@ fn latched(graph: &mut Graph, is_finite: ValueId, failed: ValueId) -> Result<(Va
 }
 
 /// The state of the random numbers after a step.
-fn counted(graph: &mut Graph, state: ValueId) -> Result<ValueId, GraphError> {
+pub(super) fn counted(graph: &mut Graph, state: ValueId) -> Result<ValueId, GraphError> {
     let one = Tensor::new([3], Data::I32(vec![0, 0, 1]))?;
     let one = graph.constant("one", one);
     Formula::new(graph, "random").add(state, one)

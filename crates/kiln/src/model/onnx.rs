@@ -10,7 +10,16 @@ use crate::Error;
 
 impl Model {
     pub(super) fn read_onnx(path: &Path, options: &ImportOptions) -> Result<Self, Error> {
-        let Imported { graph, metadata: properties, .. } = kiln_onnx::import(path, options)?;
+        Self::of_imported(kiln_onnx::import(path, options)?)
+    }
+
+    /// Reads an ONNX file that is in memory, with its weights.
+    pub fn from_onnx(bytes: &[u8], options: &ImportOptions) -> Result<Self, Error> {
+        Self::of_imported(kiln_onnx::import_bytes(bytes, None, options)?)
+    }
+
+    fn of_imported(imported: Imported) -> Result<Self, Error> {
+        let Imported { graph, metadata: properties, .. } = imported;
         let frozen = kiln_compile::train::normalizing(&graph);
         let metadata = Metadata::from_properties(&properties)?;
         Ok(Self { frozen, metadata, properties, ..Self::of_graph(graph) })
