@@ -27,6 +27,7 @@ pub mod report;
 pub mod schedule;
 mod settings;
 mod step;
+pub mod tensorboard;
 mod trainer;
 
 pub use answers::evaluate_outputs;

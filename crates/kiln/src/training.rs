@@ -6,6 +6,7 @@ pub use kiln_train::{
     Checkpoints, Damaged, DataError, End, Evaluation, Interface, Mean, Observer, Outcome, Progress, Rate,
     Resumed, Settings, Step, TrainError, Trainer, activations, augment, checkpoint, data, evaluate,
     evaluate_outputs, history, loader, lr_finder, metrics, normalize, npy, picture, report, schedule,
+    tensorboard,
 };
 
 use crate::graph::{Graph, GraphError};

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use kiln::training::activations::ActivationStats;
 use kiln::training::data::{IGNORED, Targets};
+use kiln::training::tensorboard::Events;
 use kiln::training::{Checkpoints, Damaged, End, Resumed, Settings, history};
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 
@@ -62,6 +63,9 @@ pub(crate) struct Arguments {
     /// chrome://tracing or ui.perfetto.dev
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write losses and measures as event files for TensorBoard into a folder, while it trains
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
 }
 
 /// Trains.
@@ -76,6 +80,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
         overwrite,
         activation_stats,
         trace,
+        tensorboard,
     } = arguments;
     records.measures = tune.tune.is_some();
     let named = recipe.model.clone();
@@ -106,6 +111,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     folder.write("environment.toml", environment.to_text()?.as_bytes())?;
     let mut screen = Screen::new(&setup, &settings)?;
     screen.trace = trace.as_deref().map(Trace::new);
+    let step = setup.trainer.progress.step;
+    screen.events = tensorboard.map(|folder| Events::new(&folder, step)).transpose().into_diagnostic()?;
     screen.interrupt = Interrupt::listen().into_diagnostic()?;
     if activation_stats {
         let steps = setup.trainer.steps_per_epoch(&setup.train) * settings.epochs;
@@ -116,6 +123,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     screen.bar.finish_and_clear();
     // The progress is kept, whatever stopped it.
     let written = history::write(&folder.path, &setup.trainer.progress.epochs);
+    if let Some(Err(error)) = screen.events.take().map(Events::finish) {
+        note!("note: {error}");
+    }
     let end = match (outcome, written) {
         (Err(error), Err(also)) => {
             note!("note: {also}");

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kiln::HostTensor;
 use kiln::training::activations::ActivationStats;
 use kiln::training::history::Epoch;
+use kiln::training::tensorboard::Events;
 use kiln::training::{Evaluation, Observer, Settings, Step};
 use miette::{IntoDiagnostic, Result};
 
@@ -31,6 +32,8 @@ pub(crate) struct Screen {
     pub interrupt: Interrupt,
     /// The timeline, if one is recorded.
     pub trace: Option<Trace>,
+    /// The event files for TensorBoard, if there are any.
+    pub events: Option<Events>,
 }
 
 impl Screen {
@@ -62,6 +65,7 @@ impl Screen {
             activations: ActivationStats::default(),
             interrupt: Interrupt::default(),
             trace: None,
+            events: None,
         })
     }
 }
@@ -83,6 +87,9 @@ impl Observer for Screen {
         if let Some(trace) = &mut self.trace {
             trace.host("step");
         }
+        if let Some(events) = &mut self.events {
+            events.step(step);
+        }
         let smooth = self.smooth.map_or(step.loss, |old| 0.95 * old + 0.05 * step.loss);
         self.smooth = Some(smooth);
         self.bar.set_position(step.step + 1);
@@ -92,6 +99,9 @@ impl Observer for Screen {
     fn epoch(&mut self, epoch: &Epoch, evaluation: Option<&Evaluation>) {
         if let Some(trace) = &mut self.trace {
             trace.host("evaluation and checkpoint");
+        }
+        if let Some(events) = &mut self.events {
+            events.epoch(epoch);
         }
         self.last = evaluation.cloned();
         let mut columns = vec![("epoch", Align::Right), ("train loss", Align::Right)];

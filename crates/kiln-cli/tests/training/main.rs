@@ -63,7 +63,8 @@ const TRAIN: &[&str] = &[
 #[test]
 fn training_leaves_what_it_promises() {
     let folder = folder("trained");
-    let output = run(&[TRAIN, &["--epochs", "2", "-o", "out", "--trace", "trace.json"]].concat(), &folder);
+    let written = ["--trace", "trace.json", "--tensorboard", "events"];
+    let output = run(&[TRAIN, &["--epochs", "2", "-o", "out"], &written].concat(), &folder);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     let trace = std::fs::read(folder.join("trace.json")).expect("a timeline");
@@ -78,6 +79,10 @@ fn training_leaves_what_it_promises() {
     assert!(on(1, "step") > 20 && on(1, "evaluation") == 2, "{trace}");
     // Kernels of the device, where it can time them.
     assert!(on(2, "loss") > 0 || error.contains("the timeline has no kernels"), "{error}");
+    let events = std::fs::read_dir(folder.join("events")).expect("a folder").next().expect("a file");
+    let events = std::fs::read(events.expect("a file").path()).expect("events");
+    let count = |tag: &[u8]| events.windows(tag.len()).filter(|window| *window == tag).count();
+    assert!(count(b"loss/step") > 20 && count(b"accuracy/validation") == 2, "{}", events.len());
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
         table.contains("valid. loss") && table.lines().any(|line| line.trim_start().starts_with("2  ")),
