@@ -43,7 +43,7 @@ const COLOURS: [RGBColor; 8] = [
 
 /// The series and the legend on a chart, whatever its axes.
 macro_rules! draw {
-    ($chart:ident, $series:ident) => {
+    ($chart:ident, $series:ident, $corner:ident) => {
         for (number, series) in $series.iter().enumerate() {
             let colour = COLOURS[number % COLOURS.len()];
             $chart
@@ -55,10 +55,26 @@ macro_rules! draw {
         if $series.len() > 1 {
             let mut legend = $chart.configure_series_labels();
             legend.background_style(WHITE.mix(0.8)).border_style(RGBColor(200, 200, 200));
-            legend.position(SeriesLabelPosition::UpperRight).draw().map_err(failed)?;
+            legend.position($corner).draw().map_err(failed)?;
         }
     };
 }
+
+/// How much of a chart's width a legend takes.
+const WIDTH_OF_LEGEND: f64 = 0.3;
+
+/// On which side of `middle` fewer lines are behind a legend that begins at `left`.
+fn corner(series: &[Series], left: f64, middle: f64) -> SeriesLabelPosition {
+    let behind = |series: &Series| {
+        let points = series.points.iter().filter(|(x, _)| *x >= left);
+        let [above, all] =
+            points.fold([0usize; 2], |[above, all], (_, y)| [above + usize::from(*y > middle), all + 1]);
+        2 * above > all
+    };
+    let above = series.iter().filter(|series| behind(series)).count();
+    if 2 * above > series.len() { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight }
+}
+
 /// A chart of some series; nothing where there is nothing to draw.
 pub(super) fn lines(
     title: &str,
@@ -84,6 +100,7 @@ pub(super) fn lines(
     if left == right {
         widen(&mut left, &mut right);
     }
+    let corner = corner(series, right - (right - left) * WIDTH_OF_LEGEND, (low + high) / 2.0);
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -98,7 +115,7 @@ pub(super) fn lines(
                 let mut mesh = chart.configure_mesh();
                 mesh.x_desc(across).light_line_style(WHITE).x_label_formatter(&number);
                 mesh.draw().map_err(failed)?;
-                draw!(chart, series);
+                draw!(chart, series, corner);
             }
             Scale::Logarithmic => {
                 let mut chart =
@@ -110,7 +127,7 @@ pub(super) fn lines(
                     .x_label_formatter(&number)
                     .draw()
                     .map_err(failed)?;
-                draw!(chart, series);
+                draw!(chart, series, corner);
             }
         }
         area.present().map_err(failed)?;
