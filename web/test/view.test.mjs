@@ -33,7 +33,8 @@ async function opened(name, options = {}) {
   return { page, complaints, seconds: (Date.now() - start) / 1000, close: () => context.close() };
 }
 
-const stages = (page) => page.$$eval("#stage option", (options) => options.map((option) => [option.value, option.textContent]));
+const stages = (page) =>
+  page.$$eval("#stage option", (options) => options.map((option) => [option.value, option.textContent]));
 const title = (page) => page.textContent("#panel h2");
 
 test("a click on a kernel shows its WGSL, and every stage is drawn", async () => {
@@ -41,10 +42,15 @@ test("a click on a kernel shows its WGSL, and every stage is drawn", async () =>
   await page.click('.node[data-id="g:0"]');
   assert.match(await page.textContent("#panel pre.wgsl"), /@compute/);
   const said = await page.textContent("#panel");
-  for (const part of ["Not fused further: ", "workgroups", "candidates", "measured", ".py"]) assert.ok(said.includes(part), `${part} in ${said.slice(0, 500)}`);
+  for (const part of ["Not fused further: ", "workgroups", "candidates", "measured", ".py"])
+    assert.ok(said.includes(part), `${part} in ${said.slice(0, 500)}`);
   const all = await stages(page);
   const names = all.map(([, text]) => text);
-  for (const name of ["As read", "Pass fold", "Fused", "Backward", "Step"]) assert.ok(names.some((one) => one.startsWith(name)), `${name} in ${names}`);
+  for (const name of ["As read", "Pass fold", "Fused", "Backward", "Step"])
+    assert.ok(
+      names.some((one) => one.startsWith(name)),
+      `${name} in ${names}`,
+    );
   for (const [value] of all) {
     await page.selectOption("#stage", value);
     assert.ok((await page.locator("#canvas .node").count()) > 5);
@@ -60,7 +66,10 @@ test("kernels that share a dispatch say so", async () => {
   const all = await stages(page);
   await page.selectOption("#stage", all.find(([, text]) => text === "Step")[0]);
   await page.selectOption("#fold", "99");
-  const id = await page.$$eval("#canvas .node", (nodes) => nodes.find((node) => node.textContent.includes("dispatch "))?.dataset.id);
+  const id = await page.$$eval(
+    "#canvas .node",
+    (nodes) => nodes.find((node) => node.textContent.includes("dispatch "))?.dataset.id,
+  );
   assert.ok(id, "no kernel shares a dispatch");
   await page.$eval(`.node[data-id="${id}"]`, (node) => node.dispatchEvent(new MouseEvent("click", { bubbles: true })));
   assert.match(await page.textContent("#panel"), /Shares a dispatch with/);
@@ -99,14 +108,17 @@ test("memory, times, search, keys and the picture", async () => {
 test("resnet50 is below a megabyte and opens soon", async (t) => {
   assert.ok(statSync(join(folder, "resnet50.html")).size < 1 << 20);
   const { page, complaints, seconds, close } = await opened("resnet50", { viewport: { width: 400, height: 800 } });
-  t.diagnostic(`${(statSync(join(folder, "resnet50.html")).size / 1024).toFixed(0)} KiB, drawn after ${seconds.toFixed(2)} s`);
+  t.diagnostic(
+    `${(statSync(join(folder, "resnet50.html")).size / 1024).toFixed(0)} KiB, drawn after ${seconds.toFixed(2)} s`,
+  );
   assert.ok(seconds < 10, `${seconds} s`);
   for (const [value, text] of await stages(page)) {
     const start = Date.now();
     await page.selectOption("#stage", value);
     const boxes = await page.locator("#canvas .node").count();
     assert.ok(boxes > 5, text);
-    if (["Fused", "Backward", "Step"].includes(text)) t.diagnostic(`${text}: ${boxes} boxes after ${Date.now() - start} ms`);
+    if (["Fused", "Backward", "Step"].includes(text))
+      t.diagnostic(`${text}: ${boxes} boxes after ${Date.now() - start} ms`);
   }
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   assert.deepEqual(complaints, []);
