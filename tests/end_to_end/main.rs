@@ -1,5 +1,6 @@
 //! The whole road: an ONNX file or PyTorch source, a plan, its file, a device, and the answers of other engines.
 
+mod averages;
 mod bad_input;
 mod batches;
 mod damage;

@@ -185,6 +185,7 @@ fn steps_are_those_of_the_evaluator() {
     compare("dropout", &with_dropout(&net), &Training { seed: 7 << 33 | 5, ..plain() }, &device);
     compare("accumulation", &net, &Training { accumulate: 2, optimizer: momentum, ..plain() }, &device);
     compare("clipping", &net, &Training { clip_norm: Some(0.05), ..plain() }, &device);
+    compare("averages", &net, &Training { ema: Some(0.9), accumulate: 2, ..plain() }, &device);
     compare("penalties", &net, &Training { l1: 1e-3, l2: 1e-2, ..plain() }, &device);
     let frozen = Training { frozen: vec!["conv*".into(), "fc1.bias".into()], ..plain() };
     compare("freezing", &net, &frozen, &device);

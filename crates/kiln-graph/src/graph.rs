@@ -193,6 +193,18 @@ impl Graph {
         Ok(())
     }
 
+    /// Gives a state another name.
+    pub fn rename_state(&mut self, id: ValueId, name: impl Into<String>) -> Result<(), GraphError> {
+        let name = name.into();
+        if !matches!(self.value(id).def, Def::State(_)) {
+            return Err(GraphError::Invalid(format!("`{}` is no state", self.value(id).name)));
+        }
+        insert_unique(&mut self.names.states, &name)?;
+        let old = std::mem::replace(&mut self.values[id.index()].name, name);
+        self.names.states.remove(&old);
+        Ok(())
+    }
+
     /// Applies `op` to `inputs`; the outputs' types follow. The node is called `name`, its outputs after it.
     pub fn apply(
         &mut self,

@@ -148,6 +148,10 @@ pub(crate) struct Recipe {
     #[arg(long, value_name = "NORM", help_heading = "Steps", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
+    /// Evaluate and keep an exponential moving average of the parameters instead of them, with this decay (0.999)
+    #[arg(long, value_name = "DECAY", help_heading = "Steps", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f32>,
     /// What activations are kept in.
     #[command(flatten, next_help_heading = "Steps")]
     #[serde(flatten)]
@@ -475,6 +479,7 @@ impl Recipe {
             frozen: self.freeze.clone(),
             accumulate: self.accumulate.unwrap_or(1),
             clip_norm: self.clip_norm,
+            ema: self.ema,
             precision: self.precision.chosen(),
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())

@@ -78,7 +78,7 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
         }
         // Adam's and AdamW's is beta1.
         "momentum" => Domain::numbers(At(0.0), if adam { Without(1.0) } else { Nowhere }),
-        "beta2" => Domain::numbers(At(0.0), Without(1.0)),
+        "beta2" | "ema" => Domain::numbers(At(0.0), Without(1.0)),
         "alpha" | "label-smoothing" => Domain::numbers(At(0.0), At(1.0)),
         "validation" => Domain::numbers(Without(0.0), Without(1.0)),
         "clip-norm" | "std" => Domain::numbers(Without(0.0), Nowhere),
@@ -231,6 +231,7 @@ mod tests {
             ("l2 = -1", "of at least 0"),
             ("dampening = nan", "it should be a finite number"),
             ("clip-norm = 0", "above 0"),
+            ("ema = 1", "of at least 0 and below 1"),
             ("validation = 1", "above 0 and below 1"),
             ("std = [0.5, 0]", "`std` (--std) is 0; it should be a finite number above 0"),
             ("mean = [nan]", "`mean` (--mean) is nan"),

@@ -7,6 +7,7 @@
 //! All else, parameters, running statistics, what the optimizer keeps, the state of the random numbers, is state with
 //! an explicit update.
 
+mod average;
 mod backward;
 mod gradients;
 mod init;
@@ -25,6 +26,7 @@ mod split;
 mod step;
 mod update;
 
+pub use average::averaged;
 pub use backward::backward;
 pub use init::initialize;
 pub use loss::Loss;

@@ -2,6 +2,7 @@
 
 use kiln_graph::{Graph, GraphError, MOST_UNROLLED, ValueId, unrolled};
 
+use super::average::with_averages;
 use super::loss::Loss;
 use super::names::{LOSS, TARGET};
 use super::scale::Scaled;
@@ -29,10 +30,11 @@ pub fn programs(model: &Graph, training: &Training) -> Result<Vec<(&'static str,
 
 /// The model as it answers, and its output that is compared: in the units of the targets.
 fn answering(model: &Graph, training: &Training) -> Result<(Graph, ValueId), GraphError> {
+    let model = with_averages(model, training)?;
     let mut graph = match training.precision {
-        Precision::F32 => model.clone(),
+        Precision::F32 => model,
         // Batch normalization becomes part of the kernel in front of it, so that nothing is rounded in between.
-        Precision::F16 => halves::run(&decompose::run(model)?)?,
+        Precision::F16 => halves::run(&decompose::run(&model)?)?,
     };
     let output = training.output(&graph)?;
     let Some(scale) = &training.target_scale else { return Ok((graph, output)) };

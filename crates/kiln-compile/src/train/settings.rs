@@ -32,6 +32,8 @@ pub struct Training {
     pub accumulate: u32,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f32>,
+    /// The decay of an exponential moving average of the parameters, which is evaluated and kept instead of them: below 1.
+    pub ema: Option<f32>,
     /// What targets are scaled by, so that the model learns numbers near 1.
     pub target_scale: Option<TargetScale>,
     /// What activations and their gradients are kept in. Parameters and what belongs to them have 32 bits.
@@ -57,6 +59,7 @@ impl Training {
             frozen: vec![],
             accumulate: 1,
             clip_norm: None,
+            ema: None,
             target_scale: None,
             precision: Precision::F32,
             seed: 0,

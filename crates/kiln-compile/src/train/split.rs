@@ -36,6 +36,12 @@ pub(super) fn split(model: &Graph, training: &Training) -> Result<(Graph, Graph)
             "a step that is split at its gradients accumulates nothing: whoever has the gradients can add them up".into(),
         ));
     }
+    if training.ema.is_some() {
+        return Err(GraphError::Unsuitable(
+            "a step that is split at its gradients averages no parameters (`ema`): whoever applies them can"
+                .into(),
+        ));
+    }
     if training.precision == Precision::F16 {
         return Err(GraphError::Unsuitable(
             "a step that is split at its gradients has 32 bits: the loss scale of 16 bits belongs to one process".into(),

@@ -3,6 +3,7 @@
 use kiln_graph::ops::BinaryOp;
 use kiln_graph::{Data, Formula, Graph, GraphError, Tensor, TensorType, ValueId};
 
+use super::average::average;
 use super::backward::Backward;
 use super::gradients::{accumulate, clip};
 use super::loss_scale::{Judged, LossScale, is_finite};
@@ -42,6 +43,9 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
     let shared = Shared::new(&mut graph, &training.optimizer, lr, momentum, steps, &mut updates)?;
     for (parameter, gradient) in parameters.iter().zip(&found) {
         update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
+    }
+    if let Some(decay) = training.ema {
+        average(&mut graph, decay, steps, &parameters, &mut updates)?;
     }
     let mut f = Formula::new(&mut graph, "step");
     let next = f.shift(steps, 1.0)?;

@@ -252,7 +252,7 @@ fn decayed(f: &mut Formula<'_>, gradient: ValueId, parameter: ValueId, decay: f3
 }
 
 /// `alpha * old + (1 - alpha) * new`
-fn mixed(f: &mut Formula<'_>, old: ValueId, new: ValueId, alpha: f32) -> Made {
+pub(super) fn mixed(f: &mut Formula<'_>, old: ValueId, new: ValueId, alpha: f32) -> Made {
     let (old, new) = (f.scale(old, f64::from(alpha))?, f.scale(new, complement(alpha))?);
     f.add(old, new)
 }
