@@ -39,7 +39,7 @@ use commands::Command;
 
 /// Compile convolutional networks into plans and run them on any GPU.
 #[derive(Parser)]
-#[command(name = "kiln", version, max_term_width = 100, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "kiln", version = env!("KILN_VERSION"), max_term_width = 100, after_help = EXAMPLES, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod compile;
+mod completions;
 mod data;
 mod devices;
 mod dump;
@@ -10,6 +11,7 @@ mod eval;
 mod export_web;
 mod kernels;
 mod lr_find;
+mod man;
 mod quantize;
 mod run;
 mod summary;
@@ -57,6 +59,10 @@ pub(crate) enum Command {
     Check(check::Arguments),
     /// List the devices that plans can run on
     Devices(devices::Arguments),
+    /// Write a script that completes the command line in a shell
+    Completions(completions::Arguments),
+    /// Write manual pages
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -79,6 +85,8 @@ impl Command {
             Command::Tune(arguments) => tune::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Devices(arguments) => devices::run(&arguments),
+            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Man(arguments) => man::run(&arguments),
         }
     }
 }

@@ -584,3 +584,34 @@ fn nothing_waits_for_a_pipe() {
         assert!(said.contains("regular file") || said.contains("pipe (FIFO)"), "kiln {arguments}: {said}");
     }
 }
+
+/// What a shell and `man` are given has all commands, and the version says which sources it is of.
+#[test]
+fn completions_and_manual_pages() {
+    let help = String::from_utf8(kiln("--help").stdout).expect("text");
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 15, "{help}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = kiln(&format!("completions {shell}"));
+        let script = String::from_utf8(output.stdout).expect("text");
+        assert!(
+            output.status.success() && commands.iter().all(|command| script.contains(command)),
+            "{shell}"
+        );
+    }
+    assert!(kiln("man OUT/man1").status.success());
+    for command in commands {
+        let page = std::fs::read_to_string(out().join(format!("man1/kiln-{command}.1"))).expect("a page");
+        assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS"), "{command}");
+    }
+    let version = String::from_utf8(kiln("--version").stdout).expect("text");
+    assert!(version.starts_with(concat!("kiln ", env!("CARGO_PKG_VERSION"))), "{version}");
+}
