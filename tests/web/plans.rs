@@ -69,6 +69,13 @@ fn main() -> Result<()> {
             trainings.push(file);
         }
     }
+    // A training that keeps averages of its weights.
+    let graph = kiln::onnx::import(&fixtures.join("net/model.onnx"), &Default::default())?.graph;
+    let training =
+        Training { ema: Some(0.5), ..Training::new(Loss::cross_entropy(), kiln::train::Optimizer::sgd()) };
+    let max = [("N".to_owned(), u32::try_from(batches::BATCH)?)].into();
+    let options = Options { target, max, ..Options::default() };
+    save(&kiln::compile_training(&graph, &training, &options)?, &folder.join("averages"))?;
     let index = json!({ "answers": answers, "trainings": trainings });
     std::fs::write(folder.join("index.json"), index.to_string())?;
     Ok(())

@@ -21,6 +21,9 @@ import { Staging, type Part } from "./staging.js";
 import { dtypeOf, fromDevice, toDevice, type DType, type Tensor } from "./tensor.js";
 import type { Trainer } from "./training.js";
 
+/** Behind the name of a parameter, that of the state which is its average over steps. */
+const AVERAGE = ".ema";
+
 /** How a program is run. */
 export interface RunOptions {
   /** Its name; the plan's first program if absent. */
@@ -179,7 +182,7 @@ export class Session extends EventTarget {
 
   /**
    * All that is kept from run to run: parameters, statistics, what the optimizer keeps, counters. With `weights`, only what
-   * the program `inference` reads: the model's own state dict.
+   * the program `inference` reads: the model's own state dict, with averages (`--ema`) under the names of the parameters.
    */
   async states({ weights = false } = {}): Promise<Record<string, Tensor>> {
     const { tensors, states } = this.plan;
@@ -191,7 +194,12 @@ export class Session extends EventTarget {
       );
     const wanted = states.filter((index) => !weights || isRead(tensors[index]!));
     const found = await this.take(wanted, []);
-    return Object.fromEntries(found.map((tensor, i) => [tensors[wanted[i]!]!.name, tensor]));
+    const names = new Set(states.map((index) => tensors[index]!.name));
+    const called = (name: string) => {
+      const own = name.slice(0, -AVERAGE.length);
+      return weights && name.endsWith(AVERAGE) && names.has(own) ? own : name;
+    };
+    return Object.fromEntries(found.map((tensor, i) => [called(tensors[wanted[i]!]!.name), tensor]));
   }
 
   /** Sets states by name. Nothing is changed before all of them are known to fit. */
@@ -199,14 +207,20 @@ export class Session extends EventTarget {
     this.alive();
     const { tensors } = this.plan;
     const byName = new Map(this.plan.states.map((index) => [tensors[index]!.name, tensors[index]!]));
-    const writes = Object.entries(states).map(([name, { data, shape, dtype }]): [PlanTensor, Uint8Array] => {
-      const tensor = byName.get(name) ?? fail("input", `\`${name}\` is not a state of this plan`);
-      const wanted = shapeAt(tensor, []);
-      if (shape.join() != wanted.join() || dtype != dtypeOf(tensor)) {
-        fail("input", `\`${name}\` is ${dtype}[${shape}], but the plan has ${dtypeOf(tensor)}[${wanted}]`);
-      }
-      return [tensor, stored(tensor, wanted, toDevice(tensor, data))];
-    });
+    // A weight becomes its own average, unless that is given, too.
+    const averages = Object.entries(states)
+      .map(([name, tensor]): [string, Tensor] => [name + AVERAGE, tensor])
+      .filter(([name]) => byName.has(name) && !(name in states));
+    const writes = Object.entries(states)
+      .concat(averages)
+      .map(([name, { data, shape, dtype }]): [PlanTensor, Uint8Array] => {
+        const tensor = byName.get(name) ?? fail("input", `\`${name}\` is not a state of this plan`);
+        const wanted = shapeAt(tensor, []);
+        if (shape.join() != wanted.join() || dtype != dtypeOf(tensor)) {
+          fail("input", `\`${name}\` is ${dtype}[${shape}], but the plan has ${dtypeOf(tensor)}[${wanted}]`);
+        }
+        return [tensor, stored(tensor, wanted, toDevice(tensor, data))];
+      });
     for (const [{ place }, bytes] of writes) this.write(place, bytes);
   }
 

@@ -54,6 +54,25 @@ test(
     }
     const losses = await trains.lossesSince();
     trace.losses.forEach((loss, i) => assert.ok(Math.abs(losses[i] - loss) <= 1e-4 * loss, `${losses[i]} for ${loss}`));
+
+    // Averages are the model's weights, under the names of these; weights that are loaded become both.
+    const averaging = await load(readFileSync(join(plans, "averages.kplan")));
+    for (const { input, target } of batches.slice(0, 2)) {
+      const classes = new Int32Array(Uint8Array.from(Buffer.from(target.data, "base64")).buffer);
+      await averaging.step({ input: { data: floats(input), shape: input.shape }, target: classes, lr });
+    }
+    const all = await averaging.states();
+    const kept = await averaging.states({ weights: true });
+    const own = await trains.states({ weights: true });
+    assert.deepEqual(Object.keys(kept).sort(), Object.keys(own).sort());
+    assert.deepEqual(kept["conv1.weight"].data, all["conv1.weight.ema"].data);
+    assert.notDeepEqual(kept["conv1.weight"].data, all["conv1.weight"].data);
+    averaging.setStates(own);
+    const set = await averaging.states();
+    for (const name of ["conv1.weight", "conv1.weight.ema"]) {
+      assert.deepEqual(set[name].data, own["conv1.weight"].data);
+    }
+    averaging.dispose();
     trains.dispose();
   },
 );

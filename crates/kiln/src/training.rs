@@ -20,14 +20,17 @@ pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<
     Ok(Trainer::new(Session::open(&compiled.plan)?, training)?)
 }
 
+/// Where a training plan has the weight `name` of its model as it is evaluated and kept: the average, where there is one.
+pub fn weight(session: &Session, name: &str) -> Option<usize> {
+    session.find_tensor(&train::averaged(name)).or_else(|| session.find_tensor(name))
+}
+
 /// The model with a trainer's current weights, or their averages where it keeps some. If targets were scaled, the last layer
 /// scales back.
 pub fn trained(trainer: &mut Trainer, model: &Graph) -> Result<Graph, Error> {
     let mut model = model.clone();
     for id in model.states().to_vec() {
-        let (name, session) = (&model.value(id).name, trainer.session());
-        let average = session.find_tensor(&train::averaged(name));
-        if let Some(index) = average.or_else(|| session.find_tensor(name)) {
+        if let Some(index) = weight(trainer.session(), &model.value(id).name) {
             let tensor = trainer.session().read_tensor(index)?;
             let tensor = from_host(&tensor).map_err(GraphError::from)?;
             model.set_state(id, tensor)?;

@@ -47,7 +47,7 @@ pub(crate) fn write_report(
     let is_filter = |id: &&ValueId| setup.model.ty(**id).rank() == 4;
     let first = setup.model.states().iter().find(is_filter).map(|id| setup.model.value(*id).name.clone());
     let session = setup.trainer.session();
-    let first_weight = match first.and_then(|name| session.find_tensor(&name)) {
+    let first_weight = match first.and_then(|name| kiln::training::weight(session, &name)) {
         Some(index) => Some(session.read_tensor(index).into_diagnostic()?),
         None => None,
     };
