@@ -8,14 +8,18 @@ use miette::{IntoDiagnostic, Result, bail, miette};
 
 use crate::picture;
 
-/// Refuses an output that would replace one of the files that are read.
-pub(crate) fn keep_inputs<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+/// Refuses an output, which `flag` names, that would replace one of the files that are read.
+pub(crate) fn keep_inputs<'a>(
+    flag: &str,
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
     let Ok(target) = std::fs::canonicalize(output) else { return Ok(()) };
     let is_target = |input: &&Path| std::fs::canonicalize(input).is_ok_and(|input| input == target);
     // A folder or a device is not replaced.
     match inputs.into_iter().find(is_target) {
         Some(input) if target.is_file() => {
-            bail!("`{}` is read and would be replaced; -o names another file", input.display())
+            bail!("`{}` is read and would be replaced; {flag} names another file", input.display())
         }
         Some(_) | None => Ok(()),
     }

@@ -84,7 +84,8 @@ impl Measured {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     if let Some(path) = &arguments.trace {
-        output::keep_inputs(path, [model.model.as_path()])?;
+        let files = [model.files(), arguments.inputs.files()].concat();
+        output::keep_inputs("--trace", path, files.iter().map(PathBuf::as_path))?;
     }
     // Generated inputs have size 1 in each symbol unless given otherwise.
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();

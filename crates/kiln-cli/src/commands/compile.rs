@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
-    output::keep_inputs(&output, model.files().iter().map(PathBuf::as_path))?;
+    output::keep_inputs("-o", &output, model.files().iter().map(PathBuf::as_path))?;
     let start = Instant::now();
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;

@@ -9,11 +9,13 @@ use kiln::training::data::{Source, SourceOptions};
 use kiln::training::report;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
+use crate::output;
+
 /// Arguments of `kiln data`.
 #[derive(Args)]
 #[command(after_help = "\
-The page shows samples with their labels, before and after augmentation, how many there are of each class, and which files
-cannot be read.
+The page shows samples with their labels, before and after augmentation, how many there are of each
+class, and which files cannot be read.
 
 Examples:
   kiln data mnist:data -o data.html
@@ -35,6 +37,7 @@ pub(crate) struct Arguments {
 
 /// Reads the data and writes the page.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    output::keep_inputs("-o", &arguments.output, arguments.source.path())?;
     let options = SourceOptions { skip_bad: true, seed: arguments.seed, ..SourceOptions::default() };
     let splits = arguments.source.load(&options).into_diagnostic()?;
     let title = arguments.source.to_string();

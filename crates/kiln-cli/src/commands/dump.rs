@@ -96,7 +96,7 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     if let Some(output) = &arguments.output {
-        output::keep_inputs(output, model.files().iter().map(PathBuf::as_path))?;
+        output::keep_inputs("-o", output, model.files().iter().map(PathBuf::as_path))?;
     }
     arguments.refuse_useless()?;
     if is_plan(&model.model) {

@@ -9,6 +9,7 @@ use kiln::training::report;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
+use crate::output;
 use crate::records::RecordArguments;
 use crate::terminal;
 use crate::training::{Recipe, Setup};
@@ -47,7 +48,15 @@ pub(crate) struct Arguments {
 
 /// Tries rates.
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let named = arguments.recipe.model.clone();
     let recipe = arguments.recipe.complete()?;
+    if let Some(path) = &arguments.plot {
+        output::keep_inputs(
+            "--plot",
+            path,
+            recipe.files().iter().map(PathBuf::as_path).chain(named.as_deref()),
+        )?;
+    }
     let mut setup = Setup::new(&recipe, &arguments.records, None)?;
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;

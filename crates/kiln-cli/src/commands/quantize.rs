@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     refuse_plan(&model.model)?;
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "int8.onnx"));
     let files = model.files().into_iter().chain(arguments.data.files());
-    output::keep_inputs(&output, files.collect::<Vec<_>>().iter().map(PathBuf::as_path))?;
+    output::keep_inputs("-o", &output, files.collect::<Vec<_>>().iter().map(PathBuf::as_path))?;
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;
     note_untrained(&definition, &model.model);

@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     if let Some(output) = &arguments.output {
         let files = [model.files(), arguments.inputs.files()].concat();
-        output::keep_inputs(output, files.iter().map(PathBuf::as_path))?;
+        output::keep_inputs("-o", output, files.iter().map(PathBuf::as_path))?;
     }
     let told: BTreeMap<String, u32> = model.max.iter().cloned().collect();
     let (plan, inputs) = if is_plan(&model.model) {

@@ -87,7 +87,11 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let recipe = recipe.complete()?;
     let output = output.unwrap_or_else(|| default_output(named.as_deref()));
     if let Some(path) = &trace {
-        output::keep_inputs(path, recipe.model.as_deref())?;
+        output::keep_inputs(
+            "--trace",
+            path,
+            recipe.files().iter().map(PathBuf::as_path).chain(named.as_deref()),
+        )?;
     }
     let earlier = match (resume, overwrite) {
         (true, _) => Earlier::Resume,

@@ -42,8 +42,9 @@ const SCRIPTS: [&str; 7] = [
 /// Arguments of `kiln view`.
 #[derive(Args)]
 #[command(after_help = "\
-The page has everything in it and needs no network: the graph as it was read, behind each pass, by kernels, backward, and as a
-training step; click a kernel for its WGSL, its parameters, what else could have been chosen, and why it does not go on.
+The page has everything in it and needs no network: the graph as it was read, behind each pass, by
+kernels, backward, and as a training step; click a kernel for its WGSL, its parameters, what else
+could have been chosen, and why it does not go on.
 
 Examples:
   kiln view resnet18.onnx -o view.html
@@ -69,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
     let path = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "html"));
-    output::keep_inputs(&path, model.files().iter().map(PathBuf::as_path))?;
+    output::keep_inputs("-o", &path, model.files().iter().map(PathBuf::as_path))?;
     let definition = model.read()?;
     let document = document(arguments, &definition)?;
     let page = page(&document)?;

@@ -194,7 +194,45 @@ fn nothing_that_is_read_is_written_over() {
         &["dump", "model.onnx", "--format", "onnx", "-o", "model.onnx"],
         &["run", "model.onnx", "random", "-o", "model.onnx"],
     ] {
-        refused(arguments, &["is read and would be replaced"]);
+        refused(arguments, &["is read and would be replaced; -o names another file"]);
+    }
+    // What is written beside the results, over any of what is read.
+    std::fs::copy(folder.join("model.onnx"), folder.join("points.csv")).expect("a copy");
+    std::fs::write(folder.join("net.toml"), "model = \"net.onnx\"\ndata = \"csv:points.csv\"\n")
+        .expect("a recipe");
+    let data = ["--data", "csv:points.csv"];
+    for (arguments, words) in [
+        (
+            &["data", "csv:points.csv", "-o", "points.csv"][..],
+            "`points.csv` is read and would be replaced; -o names",
+        ),
+        (
+            &["train", "net.onnx", data[0], data[1], "--trace", "points.csv"],
+            "would be replaced; --trace names",
+        ),
+        (&["train", "net.onnx", data[0], data[1], "--trace", "net.onnx"], "would be replaced; --trace names"),
+        (
+            &["train", "net.toml", "--trace", "net.toml"],
+            "`net.toml` is read and would be replaced; --trace names",
+        ),
+        (
+            &["lr-find", "net.onnx", data[0], data[1], "--plot", "points.csv"],
+            "would be replaced; --plot names",
+        ),
+        (
+            &["lr-find", "net.toml", "--plot", "net.toml"],
+            "`net.toml` is read and would be replaced; --plot names",
+        ),
+        (
+            &["bench", "net.onnx", "--weights", "points.csv", "--trace", "points.csv"],
+            "would be replaced; --trace names",
+        ),
+    ] {
+        let kept = ["points.csv", "net.onnx", "net.toml"];
+        let read = || kept.map(|name| std::fs::read(folder.join(name)).expect("a file"));
+        let before = read();
+        refused(arguments, &[words]);
+        assert!(before == read(), "{arguments:?}");
     }
     std::fs::create_dir_all(folder.join("birds/owl")).expect("a folder");
     refused(

@@ -89,7 +89,17 @@ impl FromStr for Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, path): (&str, &Path) = match self {
+        match self.place() {
+            Ok((kind, path)) => write!(f, "{kind}:{}", path.display()),
+            Err(drawing) => write!(f, "{drawing}"),
+        }
+    }
+}
+
+impl Source {
+    /// The kind and the path, or what is generated.
+    fn place(&self) -> Result<(&'static str, &Path), &Drawing> {
+        Ok(match self {
             Source::Mnist(path) => ("mnist", path),
             Source::FashionMnist(path) => ("fashion-mnist", path),
             Source::Kmnist(path) => ("kmnist", path),
@@ -98,13 +108,15 @@ impl fmt::Display for Source {
             Source::Folder(path) => ("folder", path),
             Source::Npz(path) => ("npz", path),
             Source::Csv(path) => ("csv", path),
-            Source::Drawn(drawing) => return write!(f, "{drawing}"),
-        };
-        write!(f, "{kind}:{}", path.display())
+            Source::Drawn(drawing) => return Err(drawing),
+        })
     }
-}
 
-impl Source {
+    /// The file or folder that it is read from, if it is not generated.
+    pub fn path(&self) -> Option<&Path> {
+        self.place().ok().map(|(_, path)| path)
+    }
+
     /// Whether classes have numbers of their own here. Those of folders and tables are numbered by their names, so that
     /// the numbers depend on which of them occur.
     pub fn numbers_classes(&self) -> bool {
