@@ -13,7 +13,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     // A package that was downloaded may lie in the repository of another program.
-    let is_own = git(&["ls-files", "--error-unmatch", "build.rs"]).is_some();
+    let is_own = git(&["rev-parse", "--show-prefix"]).is_some_and(|prefix| prefix == "crates/kiln-cli/");
     let revision = if is_own { git(&["rev-parse", "--short=10", "HEAD"]) } else { None };
     let version = match &revision {
         Some(revision) => format!("{version} ({revision})"),

@@ -614,4 +614,10 @@ fn completions_and_manual_pages() {
     }
     let version = String::from_utf8(kiln("--version").stdout).expect("text");
     assert!(version.starts_with(concat!("kiln ", env!("CARGO_PKG_VERSION"))), "{version}");
+    // Not in a package, or where git refuses.
+    let revision = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).current_dir(root()).output();
+    if let Some(revision) = revision.ok().filter(|output| output.status.success()) {
+        let revision = String::from_utf8(revision.stdout).expect("text");
+        assert!(version.contains(&format!("({})", revision.trim())), "{version}, but HEAD is {revision}");
+    }
 }
