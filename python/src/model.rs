@@ -10,7 +10,7 @@ use kiln::torch::Names;
 use kiln::torch::state_dict::StateDict;
 use kiln::train::Training;
 use kiln::tune::{DeviceKey, RecordFile, cache_folder, target_of};
-use kiln::{ModelOptions, Options, Precision, Preferences, Records, Target};
+use kiln::{DEFAULT_BATCH, ModelOptions, Options, Precision, Preferences, Records, Target, batch_symbols};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,9 +18,6 @@ use crate::arrays::{array_of_graph, graph_tensor_of};
 use crate::error::{Kind, Raise, detached};
 use crate::plan::Plan;
 use crate::training::TrainingSettings;
-
-/// The maximum batch of a plan by default, as for the command.
-const DEFAULT_BATCH: u32 = 8;
 
 /// A model definition with its weights.
 #[pyclass(module = "kiln._kiln")]
@@ -126,9 +123,8 @@ impl Compiling {
 
 /// A target by name; `auto` is the device of this machine, with what was measured on it.
 fn target(name: &str, precision: Precision) -> PyResult<(Target, Records)> {
-    if let Some(target) = Target::named(name) {
-        let float16 = target.float16 || (name != "portable" && precision == Precision::F16);
-        return Ok((Target { float16, ..target }, Records::default()));
+    if let Some(target) = kiln::named_target(name, precision) {
+        return Ok((target, Records::default()));
     }
     if name != "auto" {
         let known: Vec<String> = Target::names().map(|(name, _)| format!("`{name}`")).collect();
@@ -140,13 +136,6 @@ fn target(name: &str, precision: Precision) -> PyResult<(Target, Records)> {
     let file = cache_folder().and_then(|folder| RecordFile::read(&folder.join("records.ktune")).ok());
     let records = file.map(|file| file.records(&DeviceKey::of(&device))).unwrap_or_default();
     Ok((target_of(&device).0, records))
-}
-
-/// Symbols that are the first dimension of an input.
-fn batch_symbols(graph: &kiln::graph::Graph) -> Vec<String> {
-    let first = |id: &kiln::graph::ValueId| graph.ty(*id).shape.first().map(ToString::to_string);
-    let firsts: Vec<String> = graph.inputs().iter().filter_map(first).collect();
-    graph.symbols().iter().map(ToString::to_string).filter(|symbol| firsts.contains(symbol)).collect()
 }
 
 #[pymethods]

@@ -9,7 +9,9 @@ use kiln::graph::{Dim, Graph};
 use kiln::onnx::{ImportOptions, InputValue};
 use kiln::train::Training;
 use kiln::tune::target_of;
-use kiln::{Capabilities, Compiled, Model, Options, Plan, Precision, Preferences, Records, Target};
+use kiln::{
+    Capabilities, Compiled, DEFAULT_BATCH, Model, Options, Plan, Preferences, Records, Target, batch_symbols,
+};
 use miette::{IntoDiagnostic, Result, miette};
 
 use crate::definition::{DefinitionArguments, is_recipe};
@@ -19,9 +21,6 @@ use crate::sizes::{self, InputShape};
 use crate::training::Recipe;
 
 pub(crate) use crate::definition::is_plan;
-
-/// The maximum batch of a plan by default.
-const DEFAULT_BATCH: u32 = 8;
 
 /// How a model is read and compiled.
 #[derive(Args, Clone)]
@@ -212,11 +211,7 @@ impl ModelArguments {
 
     /// The device to compile for, with what was measured on it.
     fn target_with_records(&self) -> Result<(Target, Records)> {
-        let target = match Target::named(&self.target) {
-            // A device that is named has 16-bit floats where they are asked for: the plan says that it needs them.
-            Some(target) if self.target != "portable" && self.precision.chosen() == Precision::F16 => {
-                Target { float16: true, ..target }
-            }
+        let target = match kiln::named_target(&self.target, self.precision.chosen()) {
             Some(target) => target,
             None => match kiln::default_device() {
                 Ok(device) => return Ok((target_of(&device).0, self.records.of_device(&device)?)),
@@ -238,13 +233,6 @@ pub(crate) fn beside(model: &Path, extension: &str) -> PathBuf {
         Some(name) => file.with_file_name(name).with_extension(extension),
         None => file.with_extension(extension),
     }
-}
-
-/// Symbols that are the first dimension of an input.
-fn batch_symbols(graph: &Graph) -> Vec<String> {
-    let first = |id: &kiln::graph::ValueId| graph.ty(*id).shape.first().map(ToString::to_string);
-    let firsts: Vec<String> = graph.inputs().iter().filter_map(first).collect();
-    graph.symbols().iter().map(ToString::to_string).filter(|symbol| firsts.contains(symbol)).collect()
 }
 
 /// Reads a plan file.

@@ -165,6 +165,24 @@ pub fn target_for(device: &Capabilities) -> Target {
     }
 }
 
+/// The largest batch of a plan where nothing else is asked for.
+pub const DEFAULT_BATCH: u32 = 8;
+
+/// The symbols that are the first dimension of an input.
+pub fn batch_symbols(graph: &Graph) -> Vec<String> {
+    let first = |id: &graph::ValueId| graph.ty(*id).shape.first().map(ToString::to_string);
+    let firsts: Vec<String> = graph.inputs().iter().filter_map(first).collect();
+    graph.symbols().iter().map(ToString::to_string).filter(|symbol| firsts.contains(symbol)).collect()
+}
+
+/// A device that is not here, by name ([`Target::names`]), for plans in a precision. It has 16-bit floats where these are asked
+/// for, but for `portable`: the plan says that it needs them.
+pub fn named_target(name: &str, precision: Precision) -> Option<Target> {
+    let target = Target::named(name)?;
+    let float16 = target.float16 || name != "portable" && precision == Precision::F16;
+    Some(Target { float16, ..target })
+}
+
 /// All limits and features of a device, for one that will run many plans.
 pub fn requirements_of(device: &Capabilities) -> Requirements {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
