@@ -92,29 +92,8 @@ pub(crate) fn kernels(device: &Device, plan: &Plan) -> Result<Vec<Kernel>, Runti
 
 fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, RuntimeError> {
     let start = Instant::now();
-    let label = Some(shader.name.as_str());
-    let made = device.scoped(|| {
-        let gpu = &device.device;
-        let module = gpu.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label,
-            source: wgpu::ShaderSource::Wgsl(shader.wgsl.as_str().into()),
-        });
-        let bindings = gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label,
-            entries: &layout_entries(shader, stepping),
-        });
-        let layout = pipeline_layout(device, label, &bindings);
-        let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: device.pipelines.as_ref().map(|pipelines| &pipelines.cache),
-        });
-        (pipeline, bindings)
-    });
-    match made {
+    let entries = layout_entries(shader, stepping);
+    match device.scoped(|| pipeline(device, &shader.name, &shader.wgsl, &entries)) {
         Ok((pipeline, bindings)) => {
             Ok(Kernel { pipeline, bindings, stepping, seconds: start.elapsed().as_secs_f64() })
         }
@@ -129,7 +108,30 @@ fn kernel(device: &Device, shader: &Shader, stepping: bool) -> Result<Kernel, Ru
     }
 }
 
-pub(crate) fn pipeline_layout(
+/// The pipeline of a kernel and the layout of its bindings. Whoever calls this takes the errors of the device.
+pub(crate) fn pipeline(
+    device: &Device,
+    name: &str,
+    wgsl: &str,
+    entries: &[wgpu::BindGroupLayoutEntry],
+) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
+    let (gpu, label) = (&device.device, Some(name));
+    let source = wgpu::ShaderSource::Wgsl(wgsl.into());
+    let module = gpu.create_shader_module(wgpu::ShaderModuleDescriptor { label, source });
+    let bindings = gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries });
+    let layout = pipeline_layout(device, label, &bindings);
+    let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label,
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        cache: device.pipelines.as_ref().map(|pipelines| &pipelines.cache),
+    });
+    (pipeline, bindings)
+}
+
+fn pipeline_layout(
     device: &Device,
     label: Option<&str>,
     bindings: &wgpu::BindGroupLayout,

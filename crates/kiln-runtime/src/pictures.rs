@@ -7,7 +7,7 @@ use kiln_plan::{Channels, InputSource, Preprocessing, Resize, Storage, Tensor};
 use crate::adapters::Capabilities;
 use crate::device::Device;
 use crate::error::RuntimeError;
-use crate::load::pipeline_layout;
+use crate::load::pipeline;
 use crate::tensor::shape_text;
 
 /// The formats of textures that hold colours as numbers; a pixel of 255, or 1, is the brightest.
@@ -135,28 +135,10 @@ impl Pictures {
         let visibility = wgpu::ShaderStages::COMPUTE;
         let entry = |(binding, ty)| wgpu::BindGroupLayoutEntry { binding, visibility, ty, count: None };
         let entries: Vec<_> = (0..).zip(types).map(entry).collect();
-        let made = device.scoped(|| {
-            let gpu = &device.device;
-            let label = Some("picture");
-            let module = gpu.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label,
-                source: wgpu::ShaderSource::Wgsl(source.into()),
-            });
-            let bindings =
-                gpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-            let layout = pipeline_layout(device, label, &bindings);
-            let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label,
-                layout: Some(&layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                cache: device.pipelines.as_ref().map(|pipelines| &pipelines.cache),
-            });
-            Self { pipeline, bindings }
-        });
-        let shader = || "picture".to_string();
-        made.map_err(|error| RuntimeError::Shader { shader: shader(), reason: error.to_string() })
+        let made = device.scoped(|| pipeline(device, "picture", &source, &entries));
+        let failed = |reason: String| RuntimeError::Shader { shader: "picture".into(), reason };
+        let (pipeline, bindings) = made.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { pipeline, bindings })
     }
 
     /// Records that texture `index` of an input is read into `to`, where the input is.
