@@ -61,14 +61,7 @@ fn moments(first: u32, end: u32, c: u32) -> Moments {
 var<workgroup> counts: array<f32, ${ lanes }>;
 var<workgroup> means: array<vec4<f32>, ${ lanes }>;
 var<workgroup> squares_of: array<vec4<f32>, ${ lanes }>;
-@compute @workgroup_size(${ lanes })
-fn main(@builtin(local_invocation_index) local: u32, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let number = group.x + group.y * groups.x;
-  let part = number / params.column_groups;
-  let column = number % params.column_groups * ${ side }u + local % ${ side }u;
-  // All take part in the tree.
-  let c = min(column, params.inner - 1u);
-  let end = min((part + 1u) * params.part, params.rows);
+//% include "columns_entry"
   var all = moments(part * params.part + local / ${ side }u, end, c);
   counts[local] = all.count;
   means[local] = all.mean;

@@ -175,8 +175,12 @@ fn value_of(kind: ReduceKind) -> ReduceKind {
     match kind {
         ReduceKind::MaxFirst => ReduceKind::Max,
         ReduceKind::MinFirst => ReduceKind::Min,
-        ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => kind,
-        ReduceKind::Variance => kind,
+        ReduceKind::Sum
+        | ReduceKind::Mean
+        | ReduceKind::Max
+        | ReduceKind::Min
+        | ReduceKind::Prod
+        | ReduceKind::Variance => kind,
     }
 }
 

@@ -1,8 +1,6 @@
 //! Averages of parameters over steps, which are evaluated and kept instead of the parameters themselves: an exponential moving
 //! average, as PyTorch's `swa_utils.AveragedModel` with `get_ema_multi_avg_fn` makes it (Polyak and Juditsky 1992 average evenly).
 
-use std::collections::HashMap;
-
 use kiln_graph::ops::BinaryOp;
 use kiln_graph::{Def, Formula, Graph, GraphError, ValueId};
 
@@ -14,29 +12,27 @@ pub fn averaged(parameter: &str) -> String {
     format!("{parameter}.ema")
 }
 
-/// Adds the averages to a step whose parameters are updated: the parameters themselves after the first step, then
-/// `decay * average + (1 - decay) * parameter`.
+/// Adds the average of a parameter, which becomes `new`, to a step: `new` itself after the first step, then
+/// `decay * average + (1 - decay) * new`.
 pub(super) fn average(
     graph: &mut Graph,
     decay: f32,
     steps: ValueId,
-    parameters: &[ValueId],
+    (parameter, new): (ValueId, ValueId),
     updates: &mut Updates,
 ) -> Result<(), GraphError> {
-    let new: HashMap<ValueId, ValueId> = updates.all.iter().copied().collect();
-    let mut f = Formula::new(graph, "average");
+    let value = graph.value(parameter);
+    let Def::State(first) = &value.def else {
+        return Err(GraphError::Invalid(format!("the parameter `{}` is no state", value.name)));
+    };
+    let (name, first) = (averaged(&value.name), first.clone());
+    let state = graph.state(name.clone(), first)?;
+    let mut f = Formula::new(graph, name);
     let zero = f.number(0.0);
     let is_first = f.binary(BinaryOp::Equal, steps, zero)?;
-    for parameter in parameters {
-        let value = graph.value(*parameter);
-        let (Def::State(first), Some(new)) = (&value.def, new.get(parameter)) else { continue };
-        let (name, first) = (averaged(&value.name), first.clone());
-        let state = graph.state(name.clone(), first)?;
-        let mut f = Formula::new(graph, name);
-        let mix = mixed(&mut f, state, *new, decay)?;
-        let next = f.select(is_first, *new, mix)?;
-        updates.push(&mut f, state, next)?;
-    }
+    let mix = mixed(&mut f, state, new, decay)?;
+    let next = f.select(is_first, new, mix)?;
+    updates.push(&mut f, state, next)?;
     Ok(())
 }
 

@@ -42,10 +42,10 @@ pub fn step(model: &Graph, training: &Training) -> Result<Graph, GraphError> {
     }
     let shared = Shared::new(&mut graph, &training.optimizer, lr, momentum, steps, &mut updates)?;
     for (parameter, gradient) in parameters.iter().zip(&found) {
-        update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
-    }
-    if let Some(decay) = training.ema {
-        average(&mut graph, decay, steps, &parameters, &mut updates)?;
+        let new = update(&mut graph, &training.optimizer, &shared, *parameter, *gradient, &mut updates)?;
+        if let Some(decay) = training.ema {
+            average(&mut graph, decay, steps, (*parameter, new), &mut updates)?;
+        }
     }
     let mut f = Formula::new(&mut graph, "step");
     let next = f.shift(steps, 1.0)?;

@@ -70,7 +70,7 @@ fn complement(x: f32) -> f64 {
     1.0 - x.to_string().parse().unwrap_or(f64::from(x))
 }
 
-/// Adds the update of one parameter from its gradient.
+/// Adds the update of one parameter from its gradient; gives what the parameter becomes.
 pub(super) fn update(
     graph: &mut Graph,
     optimizer: &Optimizer,
@@ -78,7 +78,7 @@ pub(super) fn update(
     parameter: ValueId,
     gradient: ValueId,
     updates: &mut Updates,
-) -> Result<(), GraphError> {
+) -> Made {
     let name = graph.value(parameter).name.clone();
     let rule = Rule { graph, shared, name, parameter, gradient, updates };
     match optimizer {
@@ -124,7 +124,7 @@ impl Rule<'_> {
         }
     }
 
-    fn sgd(mut self, dampening: f32, nesterov: bool, weight_decay: f32) -> Result<(), GraphError> {
+    fn sgd(mut self, dampening: f32, nesterov: bool, weight_decay: f32) -> Made {
         let momentum = self.momentum()?;
         let Self { graph, shared, name, parameter, gradient, updates } = self;
         let mut f = Formula::new(graph, format!("{name}.update"));
@@ -149,12 +149,11 @@ impl Rule<'_> {
         }
         let step = f.mul(d, shared.lr)?;
         let new = f.sub(parameter, step)?;
-        updates.push(&mut f, parameter, new)?;
-        Ok(())
+        updates.push(&mut f, parameter, new)
     }
 
     /// Adam, or AdamW where the weights decay apart from the gradient.
-    fn adam(mut self, beta2: f32, eps: f32, weight_decay: f32, apart: bool) -> Result<(), GraphError> {
+    fn adam(mut self, beta2: f32, eps: f32, weight_decay: f32, apart: bool) -> Made {
         let (Some(beta1), Some((correction1, correction2))) = (self.shared.momentum, self.shared.corrections)
         else {
             return Err(GraphError::Invalid("Adam without beta1".into()));
@@ -184,11 +183,10 @@ impl Rule<'_> {
             kept = f.mul(parameter, factor)?;
         }
         let new = f.sub(kept, step)?;
-        updates.push(&mut f, parameter, new)?;
-        Ok(())
+        updates.push(&mut f, parameter, new)
     }
 
-    fn rms_prop(mut self, alpha: f32, eps: f32, weight_decay: f32, centered: bool) -> Result<(), GraphError> {
+    fn rms_prop(mut self, alpha: f32, eps: f32, weight_decay: f32, centered: bool) -> Made {
         let square = self.keep("square_avg", 0.0)?;
         let mean = if centered { Some(self.keep("grad_avg", 0.0)?) } else { None };
         let momentum = self.momentum()?;
@@ -214,11 +212,10 @@ impl Rule<'_> {
         }
         let step = f.mul(d, shared.lr)?;
         let new = f.sub(parameter, step)?;
-        updates.push(&mut f, parameter, new)?;
-        Ok(())
+        updates.push(&mut f, parameter, new)
     }
 
-    fn adagrad(mut self, lr_decay: f32, first: f32, eps: f32, weight_decay: f32) -> Result<(), GraphError> {
+    fn adagrad(mut self, lr_decay: f32, first: f32, eps: f32, weight_decay: f32) -> Made {
         let sum = self.keep("sum", first)?;
         let Self { graph, shared, name, parameter, gradient, updates } = self;
         let mut f = Formula::new(graph, format!("{name}.update"));
@@ -237,8 +234,7 @@ impl Rule<'_> {
         let step = f.mul(g, rate)?;
         let step = f.div(step, root)?;
         let new = f.sub(parameter, step)?;
-        updates.push(&mut f, parameter, new)?;
-        Ok(())
+        updates.push(&mut f, parameter, new)
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) use templates;
 /// What the templates of several families include.
 const SHARED: &[Template] = templates![
     "broadcast",
+    "columns_entry",
     "conv_rows",
     "functions",
     "grid",
