@@ -48,20 +48,16 @@ pub(crate) fn first_stages(model: &Model, read: &kiln::Graph, ran: &[Ran]) -> Ve
         "graph": graph(&model.graph, SHOWN_ELEMENTS),
     })];
     let document = passes::json(read, ran, SHOWN_ELEMENTS);
-    let mut last = document["graph"].clone();
     for pass in document["passes"].as_array().into_iter().flatten() {
-        let changed = pass.get("graph").is_some();
-        if let Some(graph) = pass.get("graph") {
-            last = graph.clone();
-        }
+        // What has not changed is on the page once.
+        let changed = pass.get("graph");
         let name = pass["name"].as_str().unwrap_or_default();
         stages.push(json!({
             "name": name,
             "title": format!("Pass {name}"),
             "about": "The graph behind this pass of an inference plan.",
-            "changed": changed,
-            // What has not changed is on the page once.
-            "graph": if changed { last.clone() } else { Value::Null },
+            "changed": changed.is_some(),
+            "graph": changed,
             "removed": pass["removed"], "added": pass["added"],
         }));
     }

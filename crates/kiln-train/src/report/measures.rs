@@ -2,6 +2,7 @@
 
 use minijinja::{Value, context};
 
+use super::samples::name;
 use crate::history::Epoch;
 use crate::metrics::Confusion;
 
@@ -41,10 +42,6 @@ const ALL: [Column; 10] = [
 /// The columns in which some epoch has something.
 pub(super) fn columns(epochs: &[Epoch]) -> Vec<&'static Column> {
     ALL.iter().filter(|column| epochs.iter().any(|epoch| !(column.cell)(epoch).is_empty())).collect()
-}
-
-fn name(classes: &[String], class: usize) -> String {
-    classes.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
 /// The confusion matrix: for each actual class how often it was taken for each.

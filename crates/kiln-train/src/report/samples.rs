@@ -47,7 +47,8 @@ fn classes(data: &Dataset) -> Option<(&[String], &[i32])> {
     }
 }
 
-fn name(names: &[String], class: usize) -> String {
+/// What a class is called: its number, where it has no name.
+pub(super) fn name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
