@@ -3,6 +3,7 @@
 mod averages;
 mod bad_input;
 mod batches;
+mod checkpointing;
 mod damage;
 mod detection;
 mod dispatches;

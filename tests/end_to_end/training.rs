@@ -95,7 +95,7 @@ fn compare(what: &str, model: &Graph, training: &Training, device: &Device) {
     compare_batches(what, model, training, device, 5);
 }
 
-fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Device, batch: usize) {
+pub(crate) fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Device, batch: usize) {
     let step = kiln::train::step(model, training).unwrap_or_else(|e| panic!("{what}: {e}"));
     let max = [("N".to_owned(), batch as u32)].into();
     let options = Options { target: kiln::target_for(device.capabilities()), max, ..Options::default() };
@@ -150,13 +150,13 @@ fn compare_batches(what: &str, model: &Graph, training: &Training, device: &Devi
     }
 }
 
-fn model(name: &str) -> Graph {
+pub(crate) fn model(name: &str) -> Graph {
     let path = fixtures().join(name).join("model.onnx");
     kiln::onnx::import(&path, &Default::default()).expect("a model").graph
 }
 
 /// `model` with dropout behind some of its layers.
-fn with_dropout(model: &Graph) -> Graph {
+pub(crate) fn with_dropout(model: &Graph) -> Graph {
     use kiln::graph::ops::{Dropout, UnaryOp};
     use kiln::graph::{Op, Rewriter};
     let mut rewriter = Rewriter::new(model).expect("a graph");

@@ -16,6 +16,7 @@ mod device;
 mod input;
 mod inspect;
 mod labels;
+mod memory;
 mod metadata;
 mod model;
 mod output;

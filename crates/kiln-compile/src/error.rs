@@ -65,6 +65,20 @@ pub enum CompileError {
         /// What would help.
         hint: String,
     },
+    /// A training takes more memory than it may, whatever is computed again.
+    #[error(
+        "the training takes at least {:.1} MiB on the device, {:.1} MiB of it parameters and what the optimizer keeps, but may \
+         take {:.1} MiB (`--memory`); allow more, or take smaller batches",
+        mebibytes(*least), mebibytes(*states), mebibytes(*budget)
+    )]
+    Memory {
+        /// Bytes that it may take.
+        budget: u64,
+        /// Bytes that it takes with as much computed again as pays.
+        least: u64,
+        /// Those of states.
+        states: u64,
+    },
     /// An invariant of the compiler does not hold: a defect in Kiln, whatever the graph.
     #[error("{place}: {message} (this is a defect in Kiln)")]
     Defect {
@@ -85,6 +99,10 @@ pub enum CompileError {
         /// The WGSL.
         source_text: String,
     },
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn unbound(symbols: &[String]) -> String {

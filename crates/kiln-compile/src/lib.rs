@@ -6,6 +6,7 @@
 //!
 //! What is deliberately absent: devices. The compiler runs without a GPU; what it should know of one is a [`Target`].
 
+mod checkpointing;
 pub mod differentiate;
 mod element;
 mod emit;
@@ -77,6 +78,19 @@ pub struct Compiled {
     pub memory: MemoryReport,
     /// The kernels of single launches; the plan has those that are not merged with others.
     pub kernels: Vec<Shader>,
+    /// What a step computes twice, since its training would not fit into the memory that it may take.
+    pub recomputed: Option<Recomputed>,
+}
+
+/// What the backward pass of a step computes again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recomputed {
+    /// Nodes of the forward pass.
+    pub nodes: usize,
+    /// Their arithmetic as a share of that of the forward pass.
+    pub share_of_forward: f64,
+    /// What the plan would take without.
+    pub without: MemoryReport,
 }
 
 /// A program of a plan, before it became dispatches.
@@ -135,6 +149,15 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileErro
 /// Compiles several graphs into one plan, each to the program that it is called after. States stay states, shared by
 /// name. They are graphs for the precision of the options already: it only says what the target has to have.
 pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<Compiled, CompileError> {
+    let (programs, max) = after_passes(graphs, options)?;
+    assemble(programs, &or_precise(options, true), &max, TABLE)
+}
+
+/// Programs whose states stay states after all passes, and the largest sizes.
+fn after_passes(
+    graphs: &[(&str, &Graph)],
+    options: &Options,
+) -> Result<(Vec<CompiledProgram>, Bindings), CompileError> {
     if options.precision == Precision::F16 {
         check_halves(&options.target)?;
     }
@@ -144,11 +167,12 @@ pub fn compile_programs(graphs: &[(&str, &Graph)], options: &Options) -> Result<
     for ((name, _), graph) in graphs.iter().zip(&settled) {
         programs.push(prepared(name, passes::run(passes::TRAINING, graph)?));
     }
-    assemble(programs, &or_precise(options, true), &max, TABLE)
+    Ok((programs, max))
 }
 
 /// Compiles a plan that trains: programs `train`, `evaluate` and `inference`; `gradients` and `apply` instead of `train` where
-/// the training is split.
+/// the training is split. With [`train::Training::memory`], the backward pass computes as much again as it takes for the plan to
+/// fit.
 pub fn compile_training(
     model: &Graph,
     training: &train::Training,
@@ -156,10 +180,44 @@ pub fn compile_training(
 ) -> Result<Compiled, CompileError> {
     let programs = train::programs(model, training)?;
     let programs: Vec<(&str, &Graph)> = programs.iter().map(|(name, graph)| (*name, graph)).collect();
-    let mut compiled =
-        compile_programs(&programs, &Options { precision: training.precision, ..options.clone() })?;
+    let options = or_precise(&Options { precision: training.precision, ..options.clone() }, true);
+    let (programs, max) = after_passes(&programs, &options)?;
+    let mut compiled = within(training.memory, programs, &options, &max)?;
     train::name_roles(&mut compiled.plan, &training.optimizer);
     Ok(compiled)
+}
+
+/// The programs of a training as a plan that takes at most so many bytes.
+fn within(
+    budget: Option<u64>,
+    programs: Vec<CompiledProgram>,
+    options: &Options,
+    max: &Bindings,
+) -> Result<Compiled, CompileError> {
+    let Some(budget) = budget else { return assemble(programs, options, max, TABLE) };
+    let whole = assemble(programs.clone(), options, max, TABLE)?;
+    if whole.memory.total() <= budget {
+        return Ok(whole);
+    }
+    let mut least = whole.memory;
+    // By compiling: only the plan says what it takes.
+    for level in checkpointing::LEVELS {
+        let mut changed = programs.clone();
+        let has_gradients = |program: &&mut CompiledProgram| ["train", "gradients"].contains(&&*program.name);
+        let Some(step) = changed.iter_mut().find(has_gradients) else { break };
+        let Some(found) = checkpointing::checkpointed(&step.graph, *level, max)? else { continue };
+        let (nodes, share_of_forward) = (found.nodes, found.share_of_forward);
+        *step = prepared(&step.name, found.graph);
+        let compiled = assemble(changed, options, max, TABLE)?;
+        if compiled.memory.total() <= budget {
+            let recomputed = Recomputed { nodes, share_of_forward, without: whole.memory };
+            return Ok(Compiled { recomputed: Some(recomputed), ..compiled });
+        }
+        if compiled.memory.total() < least.total() {
+            least = compiled.memory;
+        }
+    }
+    Err(CompileError::Memory { budget, least: least.total(), states: least.weights + least.states })
 }
 
 /// Refuses targets whose memory would hold 16-bit floats in 32 bits: all that is left of them there is the rounding.
@@ -230,7 +288,7 @@ fn assemble(
     for (program, schedule) in programs.iter_mut().zip(schedules) {
         program.schedule = schedule;
     }
-    Ok(Compiled { programs, plan, memory, kernels })
+    Ok(Compiled { programs, plan, memory, kernels, recomputed: None })
 }
 
 /// A largest value for each symbol of the graphs, from those given.

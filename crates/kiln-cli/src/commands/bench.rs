@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::device;
 use crate::input::{self, InputArguments, Wanted, wanted_by_plan};
+use crate::memory::{self, MemoryArgument};
 use crate::model::{ModelArguments, device_name, is_plan, load_plan};
 use crate::output;
 use crate::precision::of_plan;
@@ -49,6 +50,8 @@ pub(crate) struct Arguments {
     /// Measure a training step: cross-entropy with this optimizer
     #[arg(long, value_name = "OPTIMIZER", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<OptimizerName>,
+    #[command(flatten)]
+    memory: MemoryArgument,
     /// Also time each kernel
     #[arg(long)]
     profile: bool,
@@ -83,6 +86,7 @@ impl Measured {
 /// Compiles, loads, runs and reports.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
+    arguments.memory.needs_training(arguments.train.is_some() && !is_plan(&model.model))?;
     if let Some(path) = &arguments.trace {
         let files = [model.files(), arguments.inputs.files()].concat();
         output::keep_inputs("--trace", path, files.iter().map(PathBuf::as_path))?;
@@ -109,9 +113,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         };
         let Opened { model: definition, inputs, seen } = model.open(read)?;
         let (compiled, inputs) = match arguments.train {
-            Some(optimizer) => training(model, &definition, inputs, &seen, optimizer)?,
+            Some(optimizer) => training(arguments, &definition, inputs, &seen, optimizer)?,
             None => (model.compile(&definition, &seen)?, inputs),
         };
+        memory::note(&compiled);
         activations = Some(compiled.memory);
         (compiled.plan, inputs)
     };
@@ -259,15 +264,15 @@ fn first_size(tensor: Option<&HostTensor>) -> usize {
 
 /// The plan of a training step, with targets whose classes repeat from sample to sample.
 fn training(
-    model: &ModelArguments,
+    arguments: &Arguments,
     definition: &Model,
     mut inputs: Vec<(String, HostTensor)>,
     seen: &BTreeMap<String, u32>,
     optimizer: OptimizerName,
 ) -> Result<(Compiled, Vec<(String, HostTensor)>)> {
     let recipe = Recipe { optimizer: Some(optimizer), ..Recipe::default() };
-    let training = recipe.training(Loss::cross_entropy());
-    let compiled = model.compile_training(definition, &training, seen)?;
+    let training = arguments.memory.limits(recipe.training(Loss::cross_entropy()));
+    let compiled = arguments.model.compile_training(definition, &training, seen)?;
     let batch = first_size(inputs.first().map(|(_, tensor)| tensor));
     let output = definition
         .graph

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::definition::{note_untrained, refuse_plan};
 use crate::labels;
+use crate::memory::{self, MemoryArgument};
 use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OPTIMIZER|RECIPE", num_args = 0..=1, default_missing_value = "sgd")]
     train: Option<String>,
     #[command(flatten)]
+    memory: MemoryArgument,
+    #[command(flatten)]
     tune: TuneArguments,
     #[command(flatten)]
     pictures: PictureArguments,
@@ -58,6 +61,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let model = &arguments.model;
     refuse_plan(&model.model)?;
+    arguments.memory.needs_training(arguments.train.is_some())?;
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     output::keep_inputs("-o", &output, model.files().iter().map(PathBuf::as_path))?;
     let start = Instant::now();
@@ -68,14 +72,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let imported = start.elapsed();
     let training = arguments.train.as_ref().map(|how| step_of(&definition, how)).transpose()?;
-    let training = training.map(|training| model.in_precision(&training));
+    let training = training.map(|training| arguments.memory.limits(model.in_precision(&training)));
     if training.is_none() {
         note_untrained(&definition, &model.model);
     }
     let compiled = compiled(arguments, &definition, training.as_ref())?;
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();
-    let Compiled { plan, memory, .. } = &compiled;
+    let Compiled { plan, memory, recomputed, .. } = &compiled;
     let dispatches = plan.programs.iter().map(|program| program.dispatches.len()).sum::<usize>();
     let symbols: Vec<String> = plan.symbols.iter().map(|s| format!("{} up to {}", s.name, s.max)).collect();
     if arguments.json {
@@ -87,6 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "weight_bytes": memory.weights,
             "activation_bytes": memory.activations,
             "largest_live_set_bytes": memory.largest_live_set,
+            "recomputed_nodes": recomputed.map_or(0, |recomputed| recomputed.nodes),
             "import_seconds": imported.as_secs_f64(),
             "seconds": total.as_secs_f64(),
             "symbols": plan.symbols.iter().map(|s| (s.name.clone(), s.max)).collect::<std::collections::BTreeMap<_, _>>(),
@@ -104,6 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if symbols.is_empty() { String::new() } else { format!(", {}", symbols.join(", ")) },
         total.as_secs_f64(),
     );
+    memory::note(&compiled);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::kernels;
 use crate::inspect::{self, document, fused, passes, plan};
+use crate::memory::MemoryArgument;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
 use crate::table::{Align, Table};
@@ -44,6 +45,8 @@ pub(crate) struct Arguments {
     /// of training instead of inference
     #[arg(long, value_name = "OPTIMIZER|RECIPE")]
     train: Option<String>,
+    #[command(flatten)]
+    memory: MemoryArgument,
     /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
@@ -228,6 +231,8 @@ impl Arguments {
                  `--stage`"
             );
         }
+        // A step is one for sgd if no optimizer is named.
+        self.memory.needs_training(self.train.is_some() || self.stage == Stage::Step)?;
         let is_fused = matches!(self.stage, Stage::Fused | Stage::Step);
         if self.why && !(is_fused && self.format == Format::Text) {
             bail!("`--why` is for the stages fused and step as text; their JSON has the reasons anyway");
@@ -258,7 +263,7 @@ fn compiled(arguments: &Arguments, definition: &Model) -> Result<Compiled> {
 
 /// A plan for training, whose first program is the step.
 fn training(arguments: &Arguments, definition: &Model) -> Result<Compiled> {
-    let training = step_of(definition, arguments.optimizer())?;
+    let training = arguments.memory.limits(step_of(definition, arguments.optimizer())?);
     arguments.model.compile_training(definition, &training, &Default::default())
 }
 

@@ -345,4 +345,5 @@ fn describe(setup: &Setup) {
         bytes(memory.activations),
         bytes(memory.states)
     );
+    crate::memory::note(&setup.compiled);
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Setup;
 use super::values::{self, whole};
 use crate::definition::DefinitionArguments;
+use crate::memory::MemoryArgument;
 use crate::precision::PrecisionArgument;
 
 /// Maximum bytes of a recipe. Only class names can be long.
@@ -156,6 +157,10 @@ pub(crate) struct Recipe {
     #[command(flatten, next_help_heading = "Steps")]
     #[serde(flatten)]
     pub precision: PrecisionArgument,
+    /// What it may take.
+    #[command(flatten, next_help_heading = "Steps")]
+    #[serde(flatten)]
+    pub memory: MemoryArgument,
     /// Seed of all random numbers [default: 0]
     #[arg(long, help_heading = "Steps", value_parser = whole::<u64>("seed"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -481,6 +486,7 @@ impl Recipe {
             clip_norm: self.clip_norm,
             ema: self.ema,
             precision: self.precision.chosen(),
+            memory: self.memory.bytes(),
             seed: self.seed.unwrap_or(0),
             ..Training::new(loss, self.optimizer())
         }

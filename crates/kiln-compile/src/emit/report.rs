@@ -12,3 +12,10 @@ pub struct MemoryReport {
     /// The largest sum of activations that are needed at the same time; no plan can do with less.
     pub largest_live_set: u64,
 }
+
+impl MemoryReport {
+    /// All bytes of the plan on the device.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.states).saturating_add(self.activations)
+    }
+}

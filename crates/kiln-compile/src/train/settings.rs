@@ -38,6 +38,9 @@ pub struct Training {
     pub target_scale: Option<TargetScale>,
     /// What activations and their gradients are kept in. Parameters and what belongs to them have 32 bits.
     pub precision: Precision,
+    /// Bytes that the plan may take on the device: weights, states and activations. Activations are computed again where they
+    /// would not fit.
+    pub memory: Option<u64>,
     /// Where random numbers begin.
     pub seed: u64,
     /// Whether the step has the gradients as outputs, `NAME.grad`.
@@ -62,6 +65,7 @@ impl Training {
             ema: None,
             target_scale: None,
             precision: Precision::F32,
+            memory: None,
             seed: 0,
             show_gradients: false,
             split: false,
