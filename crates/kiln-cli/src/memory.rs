@@ -82,7 +82,7 @@ impl TryFrom<String> for ByteSize {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("memory: {error}"))
+        text.parse()
     }
 }
 

@@ -129,14 +129,17 @@ pub(crate) struct Readback {
     submission: wgpu::SubmissionIndex,
 }
 
-impl Readback {
-    /// Copies parts of buffers one after the other, each rounded up to whole words, submits everything, and has the
-    /// copies mapped.
-    pub(crate) fn start(
-        session: &mut Session,
-        mut encoder: wgpu::CommandEncoder,
-        parts: &[Part],
-    ) -> Result<Self, RuntimeError> {
+/// Copies into staging memory that are recorded.
+struct Copies {
+    buffer: Option<wgpu::Buffer>,
+    size: u64,
+    mapping: Arc<Awaited>,
+}
+
+impl Copies {
+    /// Copies parts of buffers one after the other, each rounded up to whole words, and has the copies mapped when they are
+    /// submitted.
+    fn record(session: &Session, encoder: &mut wgpu::CommandEncoder, parts: &[Part]) -> Self {
         let whole = |size: &u64| size.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
         let size = parts.iter().map(|(_, _, size)| whole(size)).fold(0, u64::saturating_add);
         let buffer = (size > 0).then(|| session.staging.take(&session.device.device, size));
@@ -154,18 +157,42 @@ impl Readback {
                 mapping.tell(result);
             });
         }
-        let queue = &session.device.queue;
-        let submit = || queue.submit([encoder.finish()]);
-        match session.device.watched("running the plan", session.report.total_bytes, submit) {
-            Ok(submission) => {
-                Ok(Self { buffer, staging: session.staging.clone(), size, mapping, submission })
-            }
-            Err(error) => {
-                // It may be the staging memory that could not be had.
-                session.staging = Staging::default();
-                Err(error)
-            }
-        }
+        Self { buffer, size, mapping }
+    }
+
+    /// What is to be read once everything is done that was submitted.
+    fn submitted(self, session: &Session, submission: wgpu::SubmissionIndex) -> Readback {
+        let Self { buffer, size, mapping } = self;
+        Readback { buffer, staging: session.staging.clone(), size, mapping, submission }
+    }
+}
+
+/// Submits what has been recorded.
+fn submit(
+    session: &mut Session,
+    encoder: wgpu::CommandEncoder,
+) -> Result<wgpu::SubmissionIndex, RuntimeError> {
+    let queue = &session.device.queue;
+    let submit = || queue.submit([encoder.finish()]);
+    let submitted = session.device.watched("running the plan", session.report.total_bytes, submit);
+    if submitted.is_err() {
+        // It may be the staging memory that could not be had.
+        session.staging = Staging::default();
+    }
+    submitted
+}
+
+impl Readback {
+    /// Copies parts of buffers one after the other, each rounded up to whole words, submits everything, and has the
+    /// copies mapped.
+    pub(crate) fn start(
+        session: &mut Session,
+        mut encoder: wgpu::CommandEncoder,
+        parts: &[Part],
+    ) -> Result<Self, RuntimeError> {
+        let copies = Copies::record(session, &mut encoder, parts);
+        let submission = submit(session, encoder)?;
+        Ok(copies.submitted(session, submission))
     }
 
     /// Waits for the bytes and hands them over.
@@ -235,12 +262,19 @@ pub struct Pending<'a> {
     watched: bool,
 }
 
-impl Started {
-    pub(crate) fn start(
-        session: &mut Session,
+/// A run whose outputs are copied by commands that are recorded.
+pub(crate) struct Reading {
+    copies: Copies,
+    coming: Vec<Coming>,
+    outputs: Vec<OutputRef>,
+}
+
+impl Reading {
+    /// Records copies of what a run leaves.
+    pub(crate) fn record(
+        session: &Session,
         index: usize,
-        encoder: wgpu::CommandEncoder,
-        start: Instant,
+        encoder: &mut wgpu::CommandEncoder,
     ) -> Result<Self, RuntimeError> {
         let program = session.program(index)?;
         let bound = session.programs.get(index).and_then(|ready| ready.bound.as_ref());
@@ -258,8 +292,36 @@ impl Started {
             parts.push((session.buffer(tensor.place.buffer)?, tensor.place.offset, size));
             coming.push(Coming { tensor: index, shape, bytes: usize::try_from(size).unwrap_or(0) });
         }
-        let readback = Readback::start(session, encoder, &parts)?;
-        Ok(Self { session: session.number, readback, coming, outputs, start, behind: None })
+        Ok(Self { copies: Copies::record(session, encoder, &parts), coming, outputs })
+    }
+}
+
+impl Started {
+    pub(crate) fn start(
+        session: &mut Session,
+        index: usize,
+        mut encoder: wgpu::CommandEncoder,
+        start: Instant,
+    ) -> Result<Self, RuntimeError> {
+        let reading = Reading::record(session, index, &mut encoder)?;
+        let mut all = Self::submit(session, encoder, vec![reading], start)?;
+        let missing = || RuntimeError::Device { doing: "running the plan", reason: "nothing was started".into() };
+        all.pop().ok_or_else(missing)
+    }
+
+    /// Submits what has been recorded for several runs.
+    pub(crate) fn submit(
+        session: &mut Session,
+        encoder: wgpu::CommandEncoder,
+        runs: Vec<Reading>,
+        start: Instant,
+    ) -> Result<Vec<Self>, RuntimeError> {
+        let submission = submit(session, encoder)?;
+        let started = |Reading { copies, coming, outputs }| {
+            let readback = copies.submitted(session, submission.clone());
+            Self { session: session.number, readback, coming, outputs, start, behind: None }
+        };
+        Ok(runs.into_iter().map(started).collect())
     }
 
     /// Reads what commands leave that a program has submitted.

@@ -10,7 +10,7 @@ use kiln_plan::{DType, Preprocessing, Storage, Tensor};
 use crate::done::Done;
 use crate::error::RuntimeError;
 use crate::inputs::{Given, check_type, match_inputs};
-use crate::outputs::{Outputs, Pending, Started};
+use crate::outputs::{Outputs, Pending, Reading, Started};
 use crate::pictures::{Conversion, Pictures};
 use crate::session::{Session, physical_bytes};
 use crate::symbols;
@@ -130,9 +130,7 @@ impl Session {
         let done = Arc::<Done>::default();
         let told = done.clone();
         encoder.on_submitted_work_done(move || told.set());
-        if let Some(ready) = self.programs.get_mut(index) {
-            ready.recorded = true;
-        }
+        self.set_recorded(index, true);
         Ok(Recorded { session: self.number, run: self.runs, program: index, outputs, done })
     }
 
@@ -168,6 +166,36 @@ impl Session {
         let mut encoder = self.encoder();
         self.record(&mut encoder, index, inputs)?;
         Started::start(self, index, encoder, start)
+    }
+
+    /// Starts several runs of a program, one behind the other, in one submission: where a run takes the device less time
+    /// than a submission takes the host, the device would wait in between. Nothing is started if there is an error.
+    pub fn start_several(
+        &mut self,
+        program: &str,
+        runs: &[&[(&str, &HostTensor)]],
+    ) -> Result<Vec<Started>, RuntimeError> {
+        let start = std::time::Instant::now();
+        let index = self.program_index(program)?;
+        let mut encoder = self.encoder();
+        let before = self.programs.get(index).is_some_and(|ready| ready.recorded);
+        let reading = runs.iter().map(|inputs| {
+            let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, Input::Host(tensor))).collect();
+            self.record(&mut encoder, index, &inputs)?;
+            // The commands refer to its parameters, and the next run may have others.
+            self.set_recorded(index, true);
+            Reading::record(self, index, &mut encoder)
+        });
+        let reading = reading.collect::<Result<Vec<_>, RuntimeError>>();
+        self.set_recorded(index, before);
+        Started::submit(self, encoder, reading?, start)
+    }
+
+    /// Says whether commands that are not submitted refer to a program's parameters.
+    fn set_recorded(&mut self, index: usize, recorded: bool) {
+        if let Some(ready) = self.programs.get_mut(index) {
+            ready.recorded = recorded;
+        }
     }
 
     /// Where an input of a program is, for a shape: a program's kernels can write it there, for [`Input::InPlace`].

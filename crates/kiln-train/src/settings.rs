@@ -22,6 +22,9 @@ pub struct Settings {
     pub patience: Option<u64>,
     /// What better means.
     pub monitor: Measure,
+    /// Steps that the device is given in one submission; if not given, as many as suit the time that they take. Losses are the
+    /// same, and are looked at later.
+    pub steps_per_submit: Option<usize>,
     /// Where and when to write checkpoints.
     pub checkpoints: Option<Checkpoints>,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             warmup: 0,
             patience: None,
             monitor: Measure::Loss,
+            steps_per_submit: None,
             checkpoints: None,
         }
     }

@@ -12,7 +12,7 @@ use crate::checkpoint::{self, Checkpoint, Unusable};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::history::{Epoch, HistoryLog, Scores};
-use crate::in_flight::{self, Flying, InFlight, Run};
+use crate::in_flight::{self, Flying, InFlight, Pace, Run};
 use crate::interface::Interface;
 use crate::loader::{Batch, Loader};
 use crate::metrics::Tally;
@@ -31,6 +31,8 @@ pub struct Trainer {
     interface: Interface,
     /// Batches of a step of the optimizer.
     accumulate: u64,
+    /// What steps take.
+    pace: Pace,
     /// Its progress.
     pub progress: Progress,
     /// The model's metadata, which checkpoints store, too.
@@ -94,7 +96,7 @@ impl Trainer {
             )));
         }
         let (progress, known) = (Progress::default(), BTreeMap::new());
-        Ok(Self { session, interface, accumulate, progress, known, history: None })
+        Ok(Self { session, interface, accumulate, pace: Pace::new(), progress, known, history: None })
     }
 
     /// Batches that the optimizer sees as one.
@@ -126,6 +128,30 @@ impl Trainer {
             self.go_on()?;
         }
         Ok(outcome)
+    }
+
+    /// Gives the device the steps that are held, in one submission.
+    fn submit(&mut self, flight: &mut InFlight) -> Result<(), TrainError> {
+        let held = flight.held();
+        let first = flight.steps.len() - held;
+        let numbers = flight.steps.range(first..).map(|flying| Numbers::new(flying.rate));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        let all = flight.steps.range(first..).zip(&numbers);
+        let all: Vec<_> =
+            all.map(|(flying, numbers)| inputs(&self.interface, &flying.batch, numbers)).collect();
+        let started = match &all[..] {
+            [] => return Ok(()),
+            // Without copies of its inputs, which several need.
+            [one] => vec![self.session.start("train", one)?],
+            several => {
+                let several: Vec<&[_]> = several.iter().map(Vec::as_slice).collect();
+                self.session.start_several("train", &several)?
+            }
+        };
+        for (flying, started) in flight.steps.range_mut(first..).zip(started) {
+            flying.run = Run::Started(started);
+        }
+        Ok(())
     }
 
     /// Gives the device a step.
@@ -220,7 +246,8 @@ impl Trainer {
     ) -> Result<EpochEnd, TrainError> {
         let per_epoch = self.steps_per_epoch(train);
         let (batches, steps) = (train.batches(), per_epoch * settings.epochs);
-        let mut flight = InFlight::new(self.progress.step, self.progress.batch);
+        let together = |pace: &Pace| settings.steps_per_submit.unwrap_or_else(|| pace.together()).max(1);
+        let mut flight = InFlight::new(self.progress.step, self.progress.batch, together(&self.pace));
         let mut watch = Watch { start: Instant::now(), steps, gathered: Mean::default(), stops: false };
         let mut last = settings.lr;
         for batch in train.epoch(self.progress.epoch, self.progress.batch) {
@@ -239,12 +266,17 @@ impl Trainer {
                     true
                 })?)
             } else {
-                Run::Started(self.start(&batch, rate)?)
+                Run::Held
             };
             flight.push(Flying { batch, position, rate, is_last, run });
+            if flight.held() >= flight.together {
+                self.submit(&mut flight)?;
+                flight.together = together(&self.pace);
+            }
             let checkpoints = settings.checkpoints.as_ref();
             let is_due = update && checkpoints.is_some_and(|checkpoints| checkpoints.are_due(flight.step));
-            self.settle(&mut flight, if is_due { 0 } else { in_flight::MOST }, &mut watch, observer)?;
+            let most = if is_due { 0 } else { in_flight::MOST * flight.together };
+            self.settle(&mut flight, most, &mut watch, observer)?;
             if watch.stops {
                 self.settle(&mut flight, 0, &mut watch, observer)?;
             }
@@ -269,6 +301,9 @@ impl Trainer {
         watch: &mut Watch,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        if most == 0 {
+            self.submit(flight)?;
+        }
         while flight.steps.len() > most {
             let Some(flying) = flight.steps.pop_front() else { break };
             self.look_at(flying, watch, observer)?;
@@ -289,7 +324,9 @@ impl Trainer {
                 Outcome::of(&batch, |name| outputs.get(name).ok())
             }
             Run::Done(outcome) => outcome,
+            Run::Held => return Err(TrainError::Plan("a step was not submitted".into())),
         };
+        self.pace.note();
         let (step, epoch, lr, loss) = (position.step + 1, self.progress.epoch + 1, rate.lr, outcome.loss);
         if !loss.is_finite() {
             let cause = self.first_not_finite(&batch, rate);

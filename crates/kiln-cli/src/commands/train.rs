@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Continue from the newest intact checkpoint of the folder; the recipe has to be the same, except for --epochs,
-    /// --patience, --workers, --checkpoint-every and --keep
+    /// --patience, --workers, --steps-per-submit, --checkpoint-every and --keep
     #[arg(long)]
     resume: bool,
     /// Continue although recipe or data have changed
@@ -180,6 +180,7 @@ fn settings(recipe: &Recipe, folder: &Folder) -> Result<Settings> {
         warmup: recipe.warmup.unwrap_or(0),
         patience: recipe.patience,
         monitor: recipe.monitor.unwrap_or_default(),
+        steps_per_submit: recipe.steps_per_submit,
         checkpoints: Some(Checkpoints {
             folder: folder.checkpoints(),
             every_steps: recipe.checkpoint_every,

@@ -85,7 +85,7 @@ pub(crate) struct Differences {
 
 /// Keys of a recipe that may change when a training resumes: they do not change what a step does, or their effect is
 /// compared in another way (samples by their checksum, states by name and shape).
-const FREE: [&str; 16] = [
+const FREE: [&str; 17] = [
     "model",
     "weights",
     "from-scratch",
@@ -97,6 +97,7 @@ const FREE: [&str; 16] = [
     "grey",
     "skip-bad",
     "workers",
+    "steps-per-submit",
     "epochs",
     "patience",
     "checkpoint-every",

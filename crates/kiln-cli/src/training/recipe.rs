@@ -90,6 +90,11 @@ pub(crate) struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
+    /// Steps that the device is given at once; losses are looked at that much later [default: as many as take 4 ms, up to
+    /// 16]
+    #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<usize>("steps-per-submit"), allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps_per_submit: Option<usize>,
     /// Passes over the training samples [default: 1]
     #[arg(long, value_name = "COUNT", help_heading = "Steps", value_parser = whole::<u64>("epochs"), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -89,6 +89,7 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
         "patience" | "warmup" | "keep" => Domain::whole(0, 1 << 53),
         "resize" => Domain::whole(1, 1 << 16),
         "workers" => Domain::whole(0, 1024),
+        "steps-per-submit" => Domain::whole(1, 1024),
         // As far as a recipe can write it.
         "seed" => Domain::whole(0, i64::MAX as u64),
         _ => return None,
@@ -246,6 +247,7 @@ mod tests {
             ("accumulate = 0", "of at least 1"),
             ("resize = 100000", "at most 65536"),
             ("workers = 100000", "at most 1024"),
+            ("steps-per-submit = 0", "of at least 1 and at most 1024"),
             ("keep = -1", "of at least 0"),
             ("seed = -1", "of at least 0"),
             ("nesterov = true", "needs a `momentum` above 0"),
