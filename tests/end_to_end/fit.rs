@@ -8,7 +8,7 @@ use kiln::train::{Loss, Optimizer, Training};
 use kiln::training::data::{Dataset, IGNORED, Samples, Targets};
 use kiln::training::loader::Loader;
 use kiln::training::schedule::Schedule;
-use kiln::training::{Observer, Settings, Step};
+use kiln::training::{Observer, Settings, Step, TrainError, Trainer};
 use serde_json::Value;
 
 use crate::numbers::noise;
@@ -57,6 +57,7 @@ fn data(network: &str, some: bool) -> Dataset {
     Dataset { shape, samples: Samples::Floats(values(1, count)), targets }
 }
 
+#[derive(Clone)]
 struct Case {
     name: &'static str,
     network: &'static str,
@@ -125,36 +126,52 @@ fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 2e-5 * b.abs().max(1.0)
 }
 
+/// A network of `fit.py`, and how it is trained.
+fn trainer(case: &Case, first: &Value) -> Trainer {
+    let data = data(case.network, case.some);
+    let shape: Vec<String> = data.shape.iter().map(ToString::to_string).collect();
+    let source = kiln::torch::ImportOptions { inputs: vec![shape.join(",")], ..Default::default() };
+    let path = PathBuf::from(format!("{}:{}", fixture("fit.py").display(), case.network));
+    let options = kiln::ModelOptions { source, ..Default::default() };
+    let mut model = kiln::Model::read(&path, &options).expect("a model").graph;
+    for id in model.states().to_vec() {
+        let first = flat(&first[&model.value(id).name]);
+        let sizes = model.ty(id).static_shape().expect("numbers");
+        let first = Data::F32(first.into_iter().map(|x| x as f32).collect());
+        model.set_state(id, Tensor::new(sizes, first).expect("as many")).expect("the same type");
+    }
+    let optimizer = match case.adam {
+        true => Optimizer::adam(),
+        false => Optimizer::Sgd { momentum: true, dampening: 0.0, nesterov: false, weight_decay: 0.01 },
+    };
+    let training = Training { accumulate: case.accumulate, ..Training::new(case.loss.clone(), optimizer) };
+    kiln::trainer(&model, &training, SAMPLES as u32).expect("a trainer")
+}
+
+fn known() -> Value {
+    let text = std::fs::read_to_string(fixture("fit.json")).expect("committed");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Some of which have batches of other sizes behind others in one submission.
 #[test]
 fn trainings_are_pytorchs() {
-    let text = std::fs::read_to_string(fixture("fit.json")).expect("committed");
-    let known: Value = serde_json::from_str(&text).expect("JSON");
-    let cases = cases();
+    let (known, cases) = (known(), cases());
     assert_eq!(known.as_object().map(serde_json::Map::len), Some(cases.len()));
-    for case in cases {
+    for (case, steps) in cases.into_iter().flat_map(|case| [1, 3].map(|steps| (case.clone(), steps))) {
         let (name, known) = (case.name, &known[case.name]);
         let data = data(case.network, case.some);
-        let shape: Vec<String> = data.shape.iter().map(ToString::to_string).collect();
-        let source = kiln::torch::ImportOptions { inputs: vec![shape.join(",")], ..Default::default() };
-        let path = PathBuf::from(format!("{}:{}", fixture("fit.py").display(), case.network));
-        let options = kiln::ModelOptions { source, ..Default::default() };
-        let mut model = kiln::Model::read(&path, &options).expect("a model").graph;
-        for id in model.states().to_vec() {
-            let first = flat(&known["first"][&model.value(id).name]);
-            let sizes = model.ty(id).static_shape().expect("numbers");
-            let first = Data::F32(first.into_iter().map(|x| x as f32).collect());
-            model.set_state(id, Tensor::new(sizes, first).expect("as many")).expect("the same type");
-        }
-        let optimizer = match case.adam {
-            true => Optimizer::adam(),
-            false => Optimizer::Sgd { momentum: true, dampening: 0.0, nesterov: false, weight_decay: 0.01 },
-        };
-        let training = Training { accumulate: case.accumulate, ..Training::new(case.loss, optimizer) };
-        let mut trainer = kiln::trainer(&model, &training, SAMPLES as u32).expect("a trainer");
+        let mut trainer = trainer(&case, &known["first"]);
         let loader = |batch| Loader::new(data.clone(), trainer.interface(), batch);
         let (train, others) = (loader(case.batch), [1, 3, 4, 10].map(loader));
         let lr = if case.adam { 0.05 } else { 0.1 };
-        let settings = Settings { epochs: 3, lr, schedule: case.schedule, ..Settings::default() };
+        let settings = Settings {
+            epochs: 3,
+            lr,
+            schedule: case.schedule,
+            steps_per_submit: Some(steps),
+            ..Settings::default()
+        };
         let mut rates = Rates::default();
         trainer.fit(&train, None, &settings, &mut rates).unwrap_or_else(|e| panic!("{name}: {e}"));
         let wanted = flat(&known["rates"]);
@@ -178,4 +195,31 @@ fn trainings_are_pytorchs() {
             assert_eq!(counts, wanted, "{name}, batches of {}", loader.batch);
         }
     }
+}
+
+/// Whatever is submitted together, a step that explodes is named by its number, and those behind it change nothing.
+#[test]
+fn steps_of_one_submission_fail_one_by_one() {
+    let case = cases().into_iter().find(|case| case.name == "numbers").expect("a case");
+    let known = known();
+    let mut found = Vec::new();
+    for steps in [1, 2, 7] {
+        let mut trainer = trainer(&case, &known["numbers"]["first"]);
+        let train = Loader::new(data(case.network, case.some), trainer.interface(), 1);
+        let settings = Settings { epochs: 40, lr: 1e3, steps_per_submit: Some(steps), ..Settings::default() };
+        let mut rates = Rates::default();
+        let error = trainer.fit(&train, None, &settings, &mut rates).expect_err("it explodes");
+        let TrainError::NotFinite { step, epoch, .. } = error else { panic!("{error}") };
+        assert_eq!(rates.0.len() as u64 + 1, step, "those before it were looked at");
+        let names: Vec<usize> = trainer.session().plan().states().map(|(index, _)| index).collect();
+        let states = names.into_iter().map(|index| trainer.session().read_tensor(index).expect("a state"));
+        let bits = states.flat_map(|tensor| tensor.to_f64()).map(f64::to_bits).collect::<Vec<_>>();
+        found.push((step, epoch, bits));
+    }
+    assert!(found[0].0 > 3, "not at once: {}", found[0].0);
+    assert!(
+        found.iter().all(|other| *other == found[0]),
+        "other steps: {:?}",
+        found.iter().map(|f| f.0).collect::<Vec<_>>()
+    );
 }

@@ -305,7 +305,8 @@ impl Started {
     ) -> Result<Self, RuntimeError> {
         let reading = Reading::record(session, index, &mut encoder)?;
         let mut all = Self::submit(session, encoder, vec![reading], start)?;
-        let missing = || RuntimeError::Device { doing: "running the plan", reason: "nothing was started".into() };
+        let missing =
+            || RuntimeError::Device { doing: "running the plan", reason: "nothing was started".into() };
         all.pop().ok_or_else(missing)
     }
 
