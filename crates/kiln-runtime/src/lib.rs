@@ -88,3 +88,7 @@ pub use session::{LoadReport, Session, SessionOptions};
 pub use tensor::{Data, HostTensor};
 /// The version of wgpu that devices are opened with.
 pub use wgpu;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -210,3 +210,7 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
     }
     Ok(all.swap_remove(0))
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
