@@ -14,7 +14,11 @@ fn no_compiler_crate_is_pulled_in() {
         .filter_map(|line| line.split(' ').next())
         .filter(|name| name.starts_with("kiln"))
         .collect();
-    assert_eq!(ours.into_iter().collect::<Vec<_>>(), ["kiln-cnn-files", "kiln-cnn-plan", "kiln-cnn-runtime"], "{text}");
+    assert_eq!(
+        ours.into_iter().collect::<Vec<_>>(),
+        ["kiln-cnn-files", "kiln-cnn-plan", "kiln-cnn-runtime"],
+        "{text}"
+    );
     for foreign in ["petgraph v", "clap v", "minijinja v", "image v", "serde_json v"] {
         // wgpu's own shader compiler uses petgraph where it has a SPIR-V front end; ours must not bring it.
         assert!(!text.lines().any(|line| line.starts_with(foreign)), "{foreign}: {text}");
