@@ -49,11 +49,12 @@ impl Value {
         {
             return Err(refused(format!("mean and deviation are not for {count} channels")));
         }
-        let mut size = height.zip(width);
+        let fixed = height.zip(width);
+        let mut size = fixed;
         let mut bytes = Vec::new();
         let mut numbers = Vec::new();
         for picture in pictures {
-            let picture = fitted(picture, &asked, size).map_err(refused)?;
+            let picture = fitted(picture, &asked, fixed).map_err(refused)?;
             let found = (picture.height(), picture.width());
             if *size.get_or_insert(found) != found {
                 let (height, width) = size.unwrap_or_default();
