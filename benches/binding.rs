@@ -1,7 +1,7 @@
 //! What another size costs: a U-Net with open height and width, prepared for the sizes that it is prepared for already, and for
 //! others in turn. Both upload the inputs; the difference is binding symbols, checking guards, and computing parameters.
 //!
-//! `cargo bench -p kiln --bench binding`
+//! `cargo bench -p kiln-cnn --bench binding`
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! How long compiling takes, and that it grows with the length of the network and no faster.
 //!
-//! `cargo bench -p kiln --bench compile`
+//! `cargo bench -p kiln-cnn --bench compile`
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kiln::graph::{Builder, Graph, Tensor};

@@ -1,6 +1,6 @@
 //! Kernels on the device that is there: convolutions beside a fixed yardstick, and the other heavy operators.
 //!
-//! `cargo bench -p kiln --bench kernels`. Times are the device's own, by timestamps.
+//! `cargo bench -p kiln-cnn --bench kernels`. Times are the device's own, by timestamps.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Whether estimates rank kernels as the device does: for each problem of the networks among the fixtures, and of steps of
 //! training, how far the first choice of the estimate is from the fastest of the eight best estimates.
 //!
-//! `cargo bench -p kiln --bench ranking [-- NAME]`, where NAME is a part of a network's name; on another driver with
+//! `cargo bench -p kiln-cnn --bench ranking [-- NAME]`, where NAME is a part of a network's name; on another driver with
 //! `VK_DRIVER_FILES`. `benches/README.md` has the tables.
 
 use std::path::{Path, PathBuf};

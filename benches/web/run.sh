@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 folder=$(cd ../.. && pwd)/out/bench-web
 python=${PYTHON:-python3}
 kiln=../../target/release/kiln
-[ -x "$kiln" ] || cargo build --release -p kiln-cli
+[ -x "$kiln" ] || cargo build --release -p kiln-cnn-cli
 [ -d "$folder/simple_cnn" ] || "$python" models.py "$folder"
 for model in "$folder"/*/model.onnx; do
     for target in swiftshader portable; do

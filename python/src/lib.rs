@@ -9,9 +9,11 @@
 )]
 
 mod arrays;
+mod data;
 mod error;
 mod interface;
 mod model;
+mod onnx;
 mod plan;
 mod session;
 mod training;
@@ -22,13 +24,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kiln {
     #[pymodule_export]
-    use super::model::{Model, onnx_inputs, onnx_interface};
+    use super::data::load_data;
+    #[pymodule_export]
+    use super::model::Model;
+    #[pymodule_export]
+    use super::onnx::{onnx_inputs, onnx_interface};
     #[pymodule_export]
     use super::plan::Plan;
     #[pymodule_export]
     use super::session::{Session, devices};
     #[pymodule_export]
-    use super::training::scheduled;
+    use super::training::{scheduled, usual_lr};
 
     use super::{PyModule, PyResult};
     use pyo3::prelude::*;

@@ -9,8 +9,11 @@ use kiln::onnx::InputValue;
 use kiln::torch::Names;
 use kiln::torch::state_dict::StateDict;
 use kiln::train::Training;
-use kiln::tune::{DeviceKey, RecordFile, cache_folder, target_of};
-use kiln::{DEFAULT_BATCH, ModelOptions, Options, Precision, Preferences, Records, Target, batch_symbols};
+use kiln::tune::{Compile, DeviceKey, RecordFile, Settings, cache_folder, target_of, tune};
+use kiln::{
+    DEFAULT_BATCH, Device, DeviceOptions, ModelOptions, Options, Precision, Preferences, Records, Target,
+    batch_symbols,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,6 +21,9 @@ use crate::arrays::{array_of_graph, graph_tensor_of};
 use crate::error::{Kind, Raise, detached};
 use crate::plan::Plan;
 use crate::training::TrainingSettings;
+
+/// Where in the cache the command and this package keep what they measure.
+const RECORDS: &str = "records.ktune";
 
 /// A model definition with its weights.
 #[pyclass(module = "kiln._kiln")]
@@ -102,9 +108,24 @@ struct Compiling {
     target: String,
     precision: String,
     precise: Option<bool>,
+    /// Seconds to measure kernels for, on this device.
+    tune: Option<f64>,
 }
 
 impl Compiling {
+    /// How long to measure, if at all.
+    fn seconds(&self) -> PyResult<Option<f64>> {
+        match self.tune {
+            Some(seconds) if !(seconds > 0.0 && seconds <= 86_400.0) => Err(Kind::Input
+                .with(format!("`tune` is {seconds}, which is no number of seconds up to 86400 (a day)"))),
+            Some(_) if self.target != "auto" => Err(Kind::Input.with(format!(
+                "kernels are measured on the device of this machine: `tune` goes with the target `auto`, not with `{}`",
+                self.target
+            ))),
+            seconds => Ok(seconds),
+        }
+    }
+
     fn options(self, graph: &kiln::graph::Graph) -> PyResult<Options> {
         let precision = match &*self.precision {
             "f32" => Precision::F32,
@@ -133,9 +154,30 @@ fn target(name: &str, precision: Precision) -> PyResult<(Target, Records)> {
         );
     }
     let Ok(device) = kiln::default_device() else { return Ok((Target::portable(), Records::default())) };
-    let file = cache_folder().and_then(|folder| RecordFile::read(&folder.join("records.ktune")).ok());
+    let file = cache_folder().and_then(|folder| RecordFile::read(&folder.join(RECORDS)).ok());
     let records = file.map(|file| file.records(&DeviceKey::of(&device))).unwrap_or_default();
     Ok((target_of(&device).0, records))
+}
+
+/// Measures kernels on the device of this machine for so many seconds, keeps what was found and adds it to the options.
+fn measure(
+    seconds: Option<f64>,
+    options: &mut Options,
+    program: &str,
+    compile: &Compile<'_>,
+) -> PyResult<()> {
+    let Some(seconds) = seconds else { return Ok(()) };
+    let capabilities = kiln::default_device().or_raise()?;
+    let device =
+        Device::open(&DeviceOptions::from_env(), &kiln::requirements_of(&capabilities)).or_raise()?;
+    let settings = Settings { seconds, ..Settings::default() };
+    let found = tune(&device, compile, options, program, &settings, &mut ()).or_raise()?;
+    found.apply(&mut options.preferences.records);
+    if let Some(folder) = cache_folder().filter(|_| !found.contests.is_empty()) {
+        let kept = RecordFile::add_to(&folder.join(RECORDS), &DeviceKey::of(&capabilities), &found);
+        kept.map_err(kiln::Error::from).or_raise()?;
+    }
+    Ok(())
 }
 
 #[pymethods]
@@ -216,7 +258,10 @@ impl Model {
     /// Compiles a plan that answers.
     fn compile(&self, py: Python<'_>, options: Compiling) -> PyResult<Plan> {
         let compiled = detached(py, || {
-            let options = options.options(&self.model.graph)?;
+            let seconds = options.seconds()?;
+            let mut options = options.options(&self.model.graph)?;
+            let compile = |options: &Options| Ok(kiln::compile(&self.model.graph, options)?);
+            measure(seconds, &mut options, "inference", &compile)?;
             kiln::compile(&self.model.graph, &options).map_err(kiln::Error::from).or_raise()
         })??;
         let mut plan = compiled.plan;
@@ -232,8 +277,12 @@ impl Model {
         settings: TrainingSettings,
     ) -> PyResult<Plan> {
         let plan = detached(py, || {
-            let options = options.options(&self.model.graph)?;
+            let seconds = options.seconds()?;
+            let mut options = options.options(&self.model.graph)?;
             let training = self.training(settings, &options)?;
+            let compile =
+                |options: &Options| Ok(kiln::compile_training(&self.model.graph, &training, options)?);
+            measure(seconds, &mut options, if training.split { "gradients" } else { "train" }, &compile)?;
             let compiled = kiln::compile_training(&self.model.graph, &training, &options);
             compiled.map_err(kiln::Error::from).or_raise()
         })??;
@@ -303,40 +352,4 @@ impl Model {
 fn is_plan(path: &Path) -> bool {
     let mut magic = [0u8; 8];
     kiln_files::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"KILNPLAN"
-}
-
-/// The inputs that an ONNX file declares, with their sizes as text.
-#[pyfunction]
-pub(crate) fn onnx_inputs(py: Python<'_>, file: File) -> PyResult<Vec<(String, Vec<String>)>> {
-    let types =
-        detached(py, || kiln::onnx::input_types(&file.bytes()?).map_err(kiln::Error::from).or_raise())??;
-    let sizes = |(name, ty): (String, kiln::graph::TensorType)| {
-        (name, ty.shape.iter().map(ToString::to_string).collect())
-    };
-    Ok(types.into_iter().map(sizes).collect())
-}
-
-/// The names of an ONNX file's inputs, and of those that sizes depend on.
-#[pyfunction]
-pub(crate) fn onnx_interface(py: Python<'_>, file: File) -> PyResult<(Vec<String>, Vec<String>)> {
-    let found =
-        detached(py, || kiln::onnx::interface(&file.bytes()?).map_err(kiln::Error::from).or_raise())??;
-    Ok((found.inputs, found.to_know))
-}
-
-/// A file, or what it has.
-#[derive(FromPyObject)]
-pub(crate) enum File {
-    Bytes(Vec<u8>),
-    Path(PathBuf),
-}
-
-impl File {
-    fn bytes(self) -> PyResult<Vec<u8>> {
-        match self {
-            File::Bytes(bytes) => Ok(bytes),
-            File::Path(path) => kiln_files::read(&path)
-                .map_err(|error| Kind::Model.with(format!("cannot read `{}`: {error}", path.display()))),
-        }
-    }
 }

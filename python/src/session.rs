@@ -1,8 +1,11 @@
 //! Plans on a device.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kiln::torch::state_dict::StateDict;
+use kiln::training::{Progress, checkpoint};
 use kiln::{Device, DeviceOptions, HostTensor, Outputs};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -148,6 +151,41 @@ impl Session {
             index.map(|index| session.write_tensor(index, &tensor))
         })?;
         done.ok_or_else(|| no_state(name))?.or_raise()
+    }
+
+    /// Writes all states and how far the training is, as the command's checkpoints.
+    fn save_checkpoint(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        step: u64,
+        epoch: u64,
+        notes: BTreeMap<String, String>,
+    ) -> PyResult<()> {
+        detached(py, || {
+            let mut session = self.lock();
+            let mut known = session.metadata().to_properties();
+            known.extend(notes);
+            let progress = Progress { step, epoch, ..Progress::default() };
+            checkpoint::save(&mut session, &path, &progress, &known)
+        })?
+        .map_err(kiln::Error::from)
+        .or_raise()
+    }
+
+    /// Reads a checkpoint into the states: the step, the epoch, and what else was noted.
+    fn load_checkpoint(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+    ) -> PyResult<(u64, u64, BTreeMap<String, String>)> {
+        let read = || {
+            let found = checkpoint::Checkpoint::read(&path).map_err(|error| error.of(&path))?;
+            let notes = StateDict::metadata_of(&path)?;
+            found.restore(&mut self.lock())?;
+            Ok::<_, kiln::Error>((found.progress.step, found.progress.epoch, notes))
+        };
+        detached(py, read)?.or_raise()
     }
 
     #[getter]

@@ -31,6 +31,7 @@ pub(crate) struct TrainingSettings {
     freeze: Vec<String>,
     accumulate: u32,
     clip_norm: Option<f32>,
+    ema: Option<f32>,
     seed: u64,
     split: bool,
 }
@@ -41,6 +42,10 @@ impl TrainingSettings {
         let (loss, optimizer) = (self.loss()?, self.optimizer()?);
         let (l1, l2, accumulate, clip_norm, seed) =
             (self.l1, self.l2, self.accumulate, self.clip_norm, self.seed);
+        let ema = self.ema;
+        if let Some(decay) = ema.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return Err(Kind::Input.with(format!("`ema` is {decay}, but should be at least 0 and below 1")));
+        }
         let (output, frozen, split) = (self.output, self.freeze, self.split);
         Ok(Training {
             output,
@@ -49,6 +54,7 @@ impl TrainingSettings {
             frozen,
             accumulate,
             clip_norm,
+            ema,
             seed,
             split,
             ..Training::new(loss, optimizer)
@@ -113,6 +119,12 @@ impl TrainingSettings {
             }
         })
     }
+}
+
+/// The learning rate of a training that asks for none.
+#[pyfunction]
+pub(crate) fn usual_lr(settings: TrainingSettings) -> PyResult<f64> {
+    Ok(settings.optimizer()?.usual_lr())
 }
 
 /// Learning rate and momentum of a step under a schedule, which is written as for `kiln train --schedule`.

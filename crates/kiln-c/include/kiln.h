@@ -1,4 +1,4 @@
-/* Runs Kiln's plans. Generated from crates/kiln-c/src: KILN_WRITE_HEADER=1 cargo test -p kiln-c writes it. */
+/* Runs Kiln's plans. Generated from crates/kiln-c/src: KILN_WRITE_HEADER=1 cargo test -p kiln-cnn-c writes it. */
 
 #ifndef KILN_H
 #define KILN_H

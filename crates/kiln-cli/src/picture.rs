@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use kiln::plan::{Channels, InputSource, Metadata, Pictures, Preprocessing, Resize};
-use kiln::training::picture::{MOST_PIXELS, Picture};
+use kiln::training::picture::{self as images, MOST_PIXELS};
 use miette::{IntoDiagnostic, Result, bail, miette};
 
 /// Preprocessing of images. Options that are not given are taken from the model's metadata.
@@ -120,7 +120,7 @@ pub(crate) fn read(
             bail!("{flag} has {} numbers; the input has {channels} channels", values.len());
         }
     }
-    let picture = Picture::read(path, pictures.channels).into_diagnostic()?;
+    let picture = images::read(path, pictures.channels).into_diagnostic()?;
     let too_large = |size: String| {
         miette!(
             "{size} would make more than {MOST_PIXELS} pixels of `{}`; reduce it with `--resize`",
@@ -159,13 +159,7 @@ pub(crate) fn read(
     if !picture.is_within_limits() {
         return Err(too_large(format!("{} x {}", picture.width(), picture.height())));
     }
-    let planes = picture.planes(pictures.channels);
-    let mut values: Vec<f32> =
-        planes.into_iter().map(|byte| f32::from(byte) / 255.0 * pictures.pixel_max).collect();
-    let plane = (picture.height() * picture.width()).max(1);
-    for (channel, values) in values.chunks_mut(plane).enumerate() {
-        preprocessing.normalize(channel, values);
-    }
+    let values = picture.numbers(&pictures, preprocessing);
     Ok((values, [channels, picture.height(), picture.width()]))
 }
 

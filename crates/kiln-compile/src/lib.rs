@@ -317,3 +317,7 @@ fn largest_symbols(graphs: &[&Graph], given: &BTreeMap<String, u32>) -> Result<B
     }
     if missing.is_empty() { Ok(largest) } else { Err(CompileError::UnboundSymbols { symbols: missing }) }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,3 +28,7 @@ pub use lock::{Lock, LockError};
 pub use log::{Log, Mark};
 pub use memory::{NoRoom, buffer, free, room_for, size_in_words, wide};
 pub use regular::{ALWAYS_ALLOWED, MOST_PER_BYTE, Opened, allowance, open, read, read_text};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

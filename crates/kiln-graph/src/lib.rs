@@ -44,3 +44,7 @@ pub use ops::{Op, Precision};
 pub use rewrite::Rewriter;
 pub use tensor::{DType, Data, DataLengthError, MAX_ELEMENTS, ShapeDisplay, Tensor, TensorType};
 pub use unroll::{MOST_UNROLLED, unrolled};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,3 +28,7 @@ pub use import::{
     interface, metadata, operators,
 };
 pub use tensor::{TensorError, read_tensor_pb, write_tensor_pb};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -25,3 +25,7 @@ pub use error::{Problem, shown};
 pub use known::{Known, Vocabulary};
 pub use machine::{Pickled, unpickle};
 pub use value::{Array, Heap, Id, Object, Storage, TensorRef, Value};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -332,3 +332,7 @@ pub struct Segment {
     /// The bytes, `place.size` of them.
     pub bytes: Vec<u8>,
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

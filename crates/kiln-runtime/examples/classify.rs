@@ -1,7 +1,7 @@
 //! Classifies an image with a compiled plan, without a compiler: all that a host program needs.
 //!
 //! ```sh
-//! cargo run --release -p kiln-runtime --example classify -- resnet18.kplan cat.jpg \
+//! cargo run --release -p kiln-cnn-runtime --example classify -- resnet18.kplan cat.jpg \
 //!     --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --labels imagenet.txt
 //! ```
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! kiln compile net.onnx --max N=32 --train adam -o net.train.kplan
-//! cargo run --release -p kiln-runtime --example fine_tune -- net.train.kplan
+//! cargo run --release -p kiln-cnn-runtime --example fine_tune -- net.train.kplan
 //! ```
 //!
 //! The batches here are made up; a program would have its user's. Afterwards the plan's program `inference` has the new

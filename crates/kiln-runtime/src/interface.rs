@@ -30,6 +30,17 @@ pub struct Value {
     text: String,
 }
 
+#[cfg(test)]
+impl Value {
+    /// An input without a plan.
+    pub(crate) fn for_tests(name: &str, dtype: DType, storage: Storage, shape: Vec<Option<usize>>) -> Self {
+        let dimensions = shape.iter().map(|size| size.map_or("N".into(), |size| size.to_string())).collect();
+        let largest = shape.iter().map(|size| size.unwrap_or(8)).collect();
+        let (name, text) = (name.to_string(), dtype.name().to_string());
+        Self { name, dtype, storage, shape, dimensions, largest, role: None, text }
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

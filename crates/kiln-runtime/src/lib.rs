@@ -17,6 +17,12 @@
 //! # }
 //! ```
 //!
+//! # Images and arrays
+//!
+//! A [`Picture`] has the pixels of an image; [`Session::of_pictures`] makes an input of some, as the plan's metadata says. With
+//! the feature `image`, images of that crate become pictures (`Picture::try_from`); with `ndarray`, arrays and their views
+//! become tensors (`HostTensor::from`), and outputs become either (`try_from`).
+//!
 //! # In a program with a device of its own
 //!
 //! [`Device::from_wgpu`] takes a device that the program has opened, with what [`Device::descriptor`] asks for.
@@ -47,6 +53,8 @@
 //! [`Session::run_unless`].
 
 mod adapters;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod cancel;
 mod device;
 mod done;
@@ -59,6 +67,7 @@ mod load;
 mod memory;
 mod opening;
 mod outputs;
+pub mod picture;
 mod pictures;
 mod pipelines;
 mod probe;
@@ -77,9 +86,17 @@ pub use cancel::Cancel;
 pub use device::Device;
 pub use error::RuntimeError;
 pub use half::f16;
+/// The version of `image` that the feature of that name is about.
+#[cfg(feature = "image")]
+pub use image;
 pub use interface::Value;
 pub use kiln_plan::{self as plan, DType, Metadata, Plan, PlanError};
+/// The version of `ndarray` that the feature of that name is about.
+#[cfg(feature = "ndarray")]
+pub use ndarray;
 pub use outputs::{Outputs, Pending, Started};
+#[doc(inline)]
+pub use picture::Picture;
 pub use probe::Speed;
 pub use profile::{KernelTime, Profile};
 pub use record::{DeviceTensor, Input, Recorded};
@@ -88,3 +105,7 @@ pub use session::{LoadReport, Session, SessionOptions};
 pub use tensor::{Data, HostTensor};
 /// The version of wgpu that devices are opened with.
 pub use wgpu;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

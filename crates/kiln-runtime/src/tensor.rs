@@ -115,6 +115,12 @@ impl HostTensor {
         Ok(Self { shape, data })
     }
 
+    /// A tensor of an array's elements, which are as many as its shape says.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn of_array(shape: Vec<usize>, data: Data) -> Self {
+        Self { shape, data }
+    }
+
     /// A tensor of zeros; for shapes of which the number of elements is a `usize`.
     pub fn zeros(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();

@@ -41,3 +41,7 @@ pub use weights::{Fit, Names, WeightsError};
 pub fn supported() -> Vec<String> {
     torch::supported()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

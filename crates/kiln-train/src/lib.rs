@@ -40,3 +40,7 @@ pub use progress::{Mean, Progress};
 pub use settings::{Checkpoints, Settings};
 pub use step::{Outcome, Rate};
 pub use trainer::{End, Resumed, Trainer};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! Frames of a camera go through a network and onto the screen without leaving the GPU, in a program that has opened the
 //! device itself and submits everything itself. Both are textures here: the camera is drawn, and the screen is saved.
 //!
-//! `cargo run --release -p kiln --example camera -- out.png`
+//! `cargo run --release -p kiln-cnn --example camera -- out.png`
 
 use std::error::Error;
 

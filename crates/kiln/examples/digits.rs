@@ -2,7 +2,7 @@
 //! `models/digit.png`, a digit to try it on.
 //!
 //! ```sh
-//! cargo run --release -p kiln --example digits
+//! cargo run --release -p kiln-cnn --example digits
 //! ```
 
 use std::error::Error;

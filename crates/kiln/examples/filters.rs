@@ -1,7 +1,7 @@
 //! Makes `models/filters.onnx`: the hand-set kernels of the textbooks as a network, and `models/picture.png`, a
 //! image to try them on.
 //!
-//! `cargo run --release -p kiln --example filters -- models`
+//! `cargo run --release -p kiln-cnn --example filters -- models`
 
 use std::path::Path;
 

@@ -75,7 +75,7 @@ pub use kiln_compile::{
 };
 pub use kiln_runtime::{
     Cancel, Capabilities, Data, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,
-    Profile, Recorded, Replay, RuntimeError, Session, SessionOptions, Value, adapters, f16, wgpu,
+    Picture, Profile, Recorded, Replay, RuntimeError, Session, SessionOptions, Value, adapters, f16, wgpu,
 };
 #[cfg(any(feature = "onnx", feature = "torch"))]
 pub use model::{Model, ModelOptions, compile_file};
@@ -210,3 +210,7 @@ pub fn default_device() -> Result<Capabilities, RuntimeError> {
     }
     Ok(all.swap_remove(0))
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

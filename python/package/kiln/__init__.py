@@ -12,6 +12,7 @@ are imported only by what needs them.
 
 from __future__ import annotations
 
+from . import data
 from ._errors import (
     CompileError,
     DefectError,
@@ -47,6 +48,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "compile",
+    "data",
     "devices",
     "train",
 ]

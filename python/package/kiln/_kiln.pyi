@@ -7,9 +7,13 @@ import numpy as np
 
 from ._types import Tensor
 
-__all__ = ["Model", "Plan", "Session", "__version__", "devices", "onnx_inputs", "onnx_interface", "scheduled"]
+__all__ = [
+    "Model", "Plan", "Session", "__version__", "devices", "load_data", "onnx_inputs", "onnx_interface", "scheduled", "usual_lr",
+]  # fmt: skip
 
 __version__: str
+
+_Part = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 @final
 class Plan:
@@ -70,6 +74,10 @@ class Session:
         """What a state holds now."""
     def write_state(self, name: str, value: Any) -> None:
         """Overwrites a state."""
+    def save_checkpoint(self, path: str | os.PathLike[str], step: int, epoch: int, notes: dict[str, str]) -> None:
+        """Writes all states and how far the training is, completely or not at all."""
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> tuple[int, int, dict[str, str]]:
+        """Reads a checkpoint into the states; returns its step, its epoch and what was noted."""
     @property
     def device(self) -> str:
         """The device it is on."""
@@ -135,3 +143,7 @@ def onnx_interface(file: bytes | str | os.PathLike[str]) -> tuple[list[str], lis
 def scheduled(
     schedule: str, step: int, steps_per_epoch: int, steps: int, lr: float, momentum: float, warmup: int
 ) -> tuple[float, float]: ...
+def usual_lr(settings: dict[str, Any]) -> float: ...
+def load_data(
+    source: str, reading: dict[str, Any]
+) -> tuple[_Part, _Part | None, _Part | None, list[str] | None, int]: ...

@@ -37,6 +37,7 @@ def compile(
     target: str = "auto",
     precision: str = "f32",
     precise: bool | None = None,
+    tune: float | bool = False,
     lenient: bool = False,
     lenient_imports: bool = False,
     root: str | os.PathLike[str] | None = None,
@@ -63,6 +64,8 @@ def compile(
             --help`` lists.
         precision: ``"f32"``, or ``"f16"`` for weights and activations of 16 bits.
         precise: Whether to add up only the products that an operator is defined by.
+        tune: Seconds to measure kernels for on this device first, as ``kiln tune`` does (``True`` is 20). What was found is kept,
+            for later plans, too.
         lenient: Whether to trust shape inference where an ONNX file declares other shapes.
         lenient_imports: Whether to skip decorators and calls that come from unknown imports of source.
         root: The folder that source may import files from.
@@ -77,7 +80,7 @@ def compile(
     load_weights(definition, weights, partial_weights)
     if definition.untrained:
         warnings.warn("the weights are random numbers, since none were given (`weights=...`)", stacklevel=2)
-    return definition.compile(compiling({**most, **(max or {})}, target, precision, precise))
+    return definition.compile(compiling({**most, **(max or {})}, target, precision, precise, tune))
 
 
 def options(
@@ -108,13 +111,15 @@ def options(
     }
 
 
-def compiling(max: Mapping[str, int], target: str, precision: str, precise: bool | None) -> dict[str, Any]:
+def compiling(
+    max: Mapping[str, int], target: str, precision: str, precise: bool | None, tune: float | bool = False
+) -> dict[str, Any]:
     """What a plan is compiled for."""
     for name, most in max.items():
         if not isinstance(most, (int, np.integer)) or most < 1:
             raise InputError(f"the largest `{name}` should be a positive whole number, not {most!r}")
     return {"max": {name: int(most) for name, most in max.items()}, "target": target, "precision": precision,
-            "precise": precise}  # fmt: skip
+            "precise": precise, "tune": None if tune is False else 20.0 if tune is True else float(tune)}  # fmt: skip
 
 
 def read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,10 @@ Array = np.ndarray[Any, Any]
 
 #: The state that keeps steps from changing anything after one whose loss was not finite.
 _FAILED = "train.failed"
+#: Where a checkpoint has what `train` was asked for, and its history.
+_COURSE = "kiln.python.train"
+#: Schedules that depend on the number of epochs.
+_WHOLE = ("cosine", "one-cycle")
 
 
 class Evaluation(NamedTuple):
@@ -63,7 +68,9 @@ class Trainer:
             :meth:`gradients` gives all gradients as one array, :meth:`apply` takes their mean over all processes.
         settings: What else the command's recipe has: ``weight_decay``, ``class_weights``, ``label_smoothing``,
             ``ignore_index``, ``beta`` (of ``smooth-l1``), ``output``, ``dampening``, ``nesterov``, ``beta2``, ``alpha``,
-            ``eps``, ``centered``, ``lr_decay``, ``l1``, ``l2``, ``freeze``, ``accumulate``, ``clip_norm``, ``seed``.
+            ``eps``, ``centered``, ``lr_decay``, ``l1``, ``l2``, ``freeze``, ``accumulate``, ``clip_norm``, ``ema``, ``seed``. With
+            ``ema=0.999`` an exponential moving average of the parameters is evaluated, predicted with and kept instead of them.
+        tune: Seconds to measure kernels for first, as for :func:`kiln.compile`.
         weights: First weights, as for :func:`kiln.compile`.
     """
 
@@ -85,17 +92,18 @@ class Trainer:
         precision: str = "f32",
         precise: bool | None = None,
         target: str = "auto",
+        tune: float | bool = False,
         **settings: Any,
     ) -> None:
         adam = optimizer in ("adam", "adamw")
-        self.lr = lr if lr is not None else 0.001 if adam else 0.01
         self.momentum = momentum if momentum is not None else 0.9 if adam else 0.0
         known = _settings(loss, optimizer, self.momentum, split, settings)
+        self.lr = lr if lr is not None else _kiln.usual_lr(known)
         reading = _model.options(arguments=arguments, seed=known["seed"])
         definition, _ = _model.read(model, example_inputs, shapes, reading, training=True)
         _model.load_weights(definition, weights, partial_weights)
         symbols = {size for _, sizes in definition.inputs for size in sizes if not size.isdigit()}
-        compiling = _model.compiling(dict.fromkeys(symbols, batch), target, precision, precise)
+        compiling = _model.compiling(dict.fromkeys(symbols, batch), target, precision, precise, tune)
         self._plan = definition.compile_training(compiling, known)
         self.session = Session(self._plan)
         self.split = split
@@ -109,7 +117,10 @@ class Trainer:
         self._names = [name for name, _ in definition.states]
         self._aliases = dict(definition.aliases)
         self._counters = _counters(model, definition)
+        #: Steps that the optimizer has done.
         self.steps = 0
+        #: Epochs that :func:`kiln.train` has done.
+        self.epochs = 0
 
     @property
     def plan(self) -> _kiln.Plan:
@@ -178,10 +189,14 @@ class Trainer:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def state_dict(self, optimizer: bool = False) -> dict[str, Array]:
-        """The weights by PyTorch's names; with ``optimizer`` all that a training goes on with, such as moments and counters."""
-        names = [state.name for state in self.session.states] if optimizer else self._names
+        """The weights by PyTorch's names, or their averages with ``ema``; with ``optimizer`` all that a training goes on with, such
+        as moments and counters."""
         there = {state.name for state in self.session.states}
-        weights = {name: self.session.read_state(name) for name in names if name in there}
+        if optimizer:
+            weights = {name: self.session.read_state(name) for name in there}
+        else:
+            places = {name: _averaged(name) if _averaged(name) in there else name for name in self._names}
+            weights = {name: self.session.read_state(place) for name, place in places.items() if place in there}
         for alias, name in self._aliases.items():
             if name in weights:
                 weights[alias] = weights[name]
@@ -201,6 +216,8 @@ class Trainer:
                 self._counters[name] = int(value) - self.steps
             elif not name.endswith(".num_batches_tracked"):
                 raise WeightsError(f"the weights do not fit the model: it has no `{name}`")
+        for name in [name for name in values if _averaged(name) in states and _averaged(name) not in values]:
+            values[_averaged(name)] = values[name]
         missing = [name for name in self._names if name in states and name not in values]
         if missing:
             raise WeightsError(f"the weights do not fit the model: missing are {', '.join(f'`{n}`' for n in missing[:12])}")
@@ -209,6 +226,17 @@ class Trainer:
                 raise WeightsError(f"`{name}` is {value.shape}, the model has {states[name].shape}")
         for name, value in values.items():
             self.session.write_state(name, value.astype(states[name].dtype, copy=False))
+
+    def save_checkpoint(self, path: str | os.PathLike[str], notes: Mapping[str, str] | None = None) -> None:
+        """Writes all states, completely or not at all: a safetensors file as ``kiln train`` writes it to its ``checkpoints``, whose
+        weights other programs can read, too. ``notes`` are kept in its metadata."""
+        self.session.save_checkpoint(path, self.steps, self.epochs, dict(notes or {}))
+
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> dict[str, str]:
+        """Goes on from a checkpoint of the same model and optimizer, also one of ``kiln train``; what it is damaged in is found by its
+        checksums. Nothing changes unless all fits. Returns the metadata."""
+        self.steps, self.epochs, notes = self.session.load_checkpoint(path)
+        return notes
 
     def copy_to(self, module: torch.nn.Module) -> None:
         """Gives a module the weights (``load_state_dict``)."""
@@ -248,12 +276,17 @@ class Trainer:
         return loss
 
 
+def _averaged(name: str) -> str:
+    """The state that has the average of a parameter."""
+    return f"{name}.ema"
+
+
 def _settings(loss: str, optimizer: str, momentum: float, split: bool, given: dict[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {
         "class_weights": None, "label_smoothing": 0.0, "ignore_index": None, "beta": 1.0, "output": None,
         "dampening": 0.0, "nesterov": False, "weight_decay": None, "beta2": 0.999, "alpha": 0.99, "eps": None,
         "centered": False, "lr_decay": 0.0, "l1": 0.0, "l2": 0.0, "freeze": [], "accumulate": 1, "clip_norm": None,
-        "seed": 0,
+        "ema": None, "seed": 0,
     }  # fmt: skip
     for name in given:
         if name not in known:
@@ -280,6 +313,7 @@ def train(
     validation: tuple[Any, Any] | None = None,
     shuffle: bool = True,
     seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: Callable[[dict[str, float]], None] | None = None,
     **settings: Any,
 ) -> Trained:
@@ -298,6 +332,8 @@ def train(
         validation: Samples and targets to measure after each epoch.
         shuffle: Whether each epoch has an order of its own, which depends on ``seed``.
         seed: The seed of the order and of all else that is random.
+        checkpoint: A file that is written after each epoch. If it is there already, training goes on from it, and ends with the
+            same weights as one that was not interrupted; settings that would make it another training are refused.
         progress: Called after each epoch with what ``history`` gets.
     """
     inputs = {name: as_array(value, name) for name, value in x.items()} if isinstance(x, Mapping) else as_array(x, "x")
@@ -315,16 +351,21 @@ def train(
     if _export.is_module(model):
         settings.setdefault("example_inputs", some(slice(0, 2)))
     trainer = Trainer(model, lr=lr, batch=min(batch, count), seed=seed, **settings)
-    per_epoch, history = -(-count // batch), []
-    for epoch in range(epochs):
+    per_epoch = -(-count // batch)
+    course = {"samples": count, "batch": batch, "lr": trainer.lr, "momentum": trainer.momentum, "schedule": schedule,
+              "warmup": warmup, "shuffle": shuffle, "seed": seed}  # fmt: skip
+    if schedule.startswith(_WHOLE):
+        course["epochs"] = epochs
+    history = _resumed(trainer, checkpoint, course) if checkpoint is not None else []
+    accumulate = settings.get("accumulate", 1)
+    for epoch in range(trainer.epochs, epochs):
         order = np.random.default_rng((seed, epoch)).permutation(count) if shuffle else np.arange(count)
         total, rate = 0.0, trainer.lr
         for number in range(per_epoch):
             which = order[number * batch : (number + 1) * batch]
             at = (epoch * per_epoch + number, per_epoch, per_epoch * epochs)
             rate, momentum = _kiln.scheduled(schedule, *at, trainer.lr, trainer.momentum, warmup)
-            last = number + 1 == per_epoch
-            update = last or (number + 1) % settings.get("accumulate", 1) == 0
+            update = number + 1 == per_epoch or (number + 1) % accumulate == 0
             total += trainer.step(some(which), targets[which], lr=rate, momentum=momentum, update=update) * len(which)
         entry = {"epoch": float(epoch + 1), "loss": total / count, "lr": rate}
         if validation is not None:
@@ -333,6 +374,27 @@ def train(
             if measured.accuracy is not None:
                 entry["validation_accuracy"] = measured.accuracy
         history.append(entry)
+        trainer.epochs = epoch + 1
+        if checkpoint is not None:
+            trainer.save_checkpoint(checkpoint, {_COURSE: json.dumps({"course": course, "history": history})})
         if progress is not None:
             progress(entry)
     return Trained(trainer, history)
+
+
+def _resumed(trainer: Trainer, path: str | os.PathLike[str], course: dict[str, Any]) -> list[dict[str, float]]:
+    """The history of a training that goes on, if there is a checkpoint of it."""
+    if not os.path.exists(path):
+        return []
+    notes = trainer.load_checkpoint(path).get(_COURSE)
+    if notes is None:
+        raise TrainingError(f"`{os.fspath(path)}` is no checkpoint of `kiln.train`; `Trainer.load_checkpoint` reads it")
+    known = json.loads(notes)
+    for name, value in course.items():
+        if known["course"].get(name, value) != value:
+            raise TrainingError(
+                f"`{os.fspath(path)}` is of a training with {name} = {known['course'][name]!r}, not {value!r}: name another file, or "
+                "give the same settings"
+            )
+    history: list[dict[str, float]] = known["history"]
+    return history

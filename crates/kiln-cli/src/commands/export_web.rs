@@ -20,20 +20,20 @@ use crate::training::{Recipe, step_of};
 
 /// The player and the pages: no browser needs anything else.
 const FILES: &[(&str, &str)] = &[
-    ("kiln.js", include_str!("../../../../web/dist/kiln.js")),
-    ("reader.js", include_str!("../../../../web/dist/reader.js")),
-    ("pictures.js", include_str!("../../../../web/dist/pictures.js")),
-    ("training.js", include_str!("../../../../web/dist/training.js")),
-    ("demo.css", include_str!("../../../../web/demo/demo.css")),
-    ("demo.js", include_str!("../../../../web/demo/demo.js")),
-    ("draw.js", include_str!("../../../../web/demo/draw.js")),
-    ("classify.js", include_str!("../../../../web/demo/classify.js")),
-    ("images.js", include_str!("../../../../web/demo/images.js")),
-    ("numbers.js", include_str!("../../../../web/demo/numbers.js")),
-    ("train.js", include_str!("../../../../web/demo/train.js")),
-    ("charts.js", include_str!("../../../../web/demo/charts.js")),
+    ("kiln.js", include_str!("../../web/dist/kiln.js")),
+    ("reader.js", include_str!("../../web/dist/reader.js")),
+    ("pictures.js", include_str!("../../web/dist/pictures.js")),
+    ("training.js", include_str!("../../web/dist/training.js")),
+    ("demo.css", include_str!("../../web/demo/demo.css")),
+    ("demo.js", include_str!("../../web/demo/demo.js")),
+    ("draw.js", include_str!("../../web/demo/draw.js")),
+    ("classify.js", include_str!("../../web/demo/classify.js")),
+    ("images.js", include_str!("../../web/demo/images.js")),
+    ("numbers.js", include_str!("../../web/demo/numbers.js")),
+    ("train.js", include_str!("../../web/demo/train.js")),
+    ("charts.js", include_str!("../../web/demo/charts.js")),
 ];
-const PAGE: &str = include_str!("../../../../web/demo/index.html");
+const PAGE: &str = include_str!("../../web/demo/index.html");
 
 /// Bytes of data that a page brings along.
 const MOST_DATA: usize = 64 << 20;

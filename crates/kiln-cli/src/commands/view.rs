@@ -24,19 +24,19 @@ use crate::picture::PictureArguments;
 use crate::table::bytes;
 use crate::training::step_of;
 
-const PAGE: &str = include_str!("../../../../web/view/view.html");
-const STYLE: &str = include_str!("../../../../web/view/view.css");
-const GRAPH_STYLE: &str = include_str!("../../../../web/view/graph.css");
-const DAGRE: &str = include_str!("../../../../web/view/third_party/dagre/dagre.min.js");
+const PAGE: &str = include_str!("../../web/view/view.html");
+const STYLE: &str = include_str!("../../web/view/view.css");
+const GRAPH_STYLE: &str = include_str!("../../web/view/graph.css");
+const DAGRE: &str = include_str!("../../web/view/third_party/dagre/dagre.min.js");
 /// What later ones need comes first.
 const SCRIPTS: [&str; 7] = [
-    include_str!("../../../../web/view/numbers.js"),
-    include_str!("../../../../web/view/items.js"),
-    include_str!("../../../../web/view/draw.js"),
-    include_str!("../../../../web/view/program.js"),
-    include_str!("../../../../web/view/panel.js"),
-    include_str!("../../../../web/view/charts.js"),
-    include_str!("../../../../web/view/main.js"),
+    include_str!("../../web/view/numbers.js"),
+    include_str!("../../web/view/items.js"),
+    include_str!("../../web/view/draw.js"),
+    include_str!("../../web/view/program.js"),
+    include_str!("../../web/view/panel.js"),
+    include_str!("../../web/view/charts.js"),
+    include_str!("../../web/view/main.js"),
 ];
 
 /// Arguments of `kiln view`.

@@ -450,8 +450,7 @@ impl Recipe {
 
     /// The learning rate.
     pub(crate) fn lr(&self) -> f64 {
-        let adam = matches!(self.optimizer, Some(OptimizerName::Adam | OptimizerName::AdamW));
-        self.lr.unwrap_or(if adam { 0.001 } else { 0.01 })
+        self.lr.unwrap_or_else(|| self.optimizer().usual_lr())
     }
 
     /// The momentum, or beta1.

@@ -1,6 +1,7 @@
 //! The command as a person types it: arguments, exit status, words on either stream.
 
 mod dump;
+mod readme;
 #[path = "../../../../tests/skip.rs"]
 mod skip;
 mod tune;

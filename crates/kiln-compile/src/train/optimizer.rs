@@ -87,6 +87,14 @@ impl Optimizer {
         Optimizer::Adagrad { lr_decay: 0.0, initial_accumulator_value: 0.0, eps: 1e-10, weight_decay: 0.0 }
     }
 
+    /// The learning rate where none is asked for.
+    pub fn usual_lr(&self) -> f64 {
+        match self {
+            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 0.001,
+            Optimizer::Sgd { .. } | Optimizer::RmsProp { .. } | Optimizer::Adagrad { .. } => 0.01,
+        }
+    }
+
     /// Whether each step has a momentum.
     pub fn has_momentum(&self) -> bool {
         match self {

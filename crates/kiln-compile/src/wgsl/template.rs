@@ -18,7 +18,7 @@ pub(crate) type Template = (&'static str, &'static str);
 /// Templates of `shaders/`, by file name.
 macro_rules! templates {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../../shaders/", $name, ".wgsl")))),*]
+        &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*]
     };
 }
 pub(crate) use templates;

@@ -10,12 +10,12 @@
 #![no_main]
 
 use kiln_plan::{Channels, Pictures, Resize};
-use kiln_train::picture::Picture;
+use kiln_train::picture::from_bytes;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for channels in [Channels::Rgb, Channels::Grey] {
-        let picture = match Picture::from_bytes(bytes, channels) {
+        let picture = match from_bytes(bytes, channels) {
             Ok(picture) => picture,
             Err(error) => {
                 drop(error);

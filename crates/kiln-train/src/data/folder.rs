@@ -10,7 +10,7 @@ use super::layout::{Layout, classes, pictures};
 use super::source::SourceOptions;
 use super::{Dataset, Samples, Skipped, Splits, Targets};
 use crate::error::DataError;
-use crate::picture::{MOST_PIXELS, Picture};
+use crate::picture::{self, MOST_PIXELS, Picture};
 
 /// Reads `folder/train` with `folder/val` (or `valid`, `validation`) and `folder/test`; or `folder` itself, if its
 /// folders are the classes.
@@ -122,7 +122,7 @@ fn pixels(
     size: &mut Option<(usize, usize, usize)>,
 ) -> Result<Vec<u8>, DataError> {
     let pictures = &options.pictures;
-    let read = Picture::read(path, pictures.channels)?;
+    let read = picture::read(path, pictures.channels)?;
     let image = read.prepared(pictures).filter(Picture::is_within_limits);
     let image = image.ok_or_else(|| {
         let what = format!("would become more than {MOST_PIXELS} pixels");

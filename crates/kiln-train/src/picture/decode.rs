@@ -10,7 +10,7 @@ use libjpeg_turbo_rs::common::types::{ComponentInfo, FrameHeader};
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat};
 use png::{BitDepth, ColorType, InterlaceInfo, Transformations};
 
-use super::{Picture, length};
+use kiln_runtime::picture::{Picture, luma};
 
 /// Images with more pixels are not decoded: those that Pillow takes for an attack (twice its `MAX_IMAGE_PIXELS`).
 pub(super) const MOST_DECODED: usize = 178_956_970;
@@ -101,7 +101,19 @@ fn png(bytes: &[u8], grey: bool) -> Result<Picture, String> {
         }
         rows += 1;
     }
-    Ok(Picture { height, width, channels, values })
+    whole(height, width, channels, values)
+}
+
+/// The image, if it has as many values as pixels.
+fn whole(height: usize, width: usize, channels: usize, values: Vec<u8>) -> Result<Picture, String> {
+    let count = values.len();
+    Picture::new(height, width, channels, values)
+        .ok_or_else(|| format!("it has {count} values for {width} x {height} pixels"))
+}
+
+/// The length of a side. Where it saturates, it is more than any image has, and refused.
+fn length(side: u32) -> usize {
+    usize::try_from(side).unwrap_or(usize::MAX)
 }
 
 /// Refuses palettes that are not a list of up to 256 colours of three bytes, which the decoder takes for granted.
@@ -150,7 +162,7 @@ impl Kind {
             ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => {
                 let colours = |pixel: &[u8]| [0, 1, 2].map(|channel| pixel[channel * self.bytes]);
                 if grey {
-                    line.extend(row.chunks_exact(each).map(|pixel| luma(&colours(pixel))));
+                    line.extend(row.chunks_exact(each).map(|pixel| luma(colours(pixel))));
                 } else {
                     line.extend(row.chunks_exact(each).flat_map(colours));
                 }
@@ -197,12 +209,12 @@ fn jpeg(bytes: &[u8], grey: bool) -> Result<Picture, String> {
     if grey && !single {
         // In place: a pixel is read before what it becomes is written.
         for at in 0..height * width {
-            values[at] = luma(&[values[3 * at], values[3 * at + 1], values[3 * at + 2]]);
+            values[at] = luma([values[3 * at], values[3 * at + 1], values[3 * at + 2]]);
         }
         values.truncate(height * width);
         channels = 1;
     }
-    Ok(Picture { height, width, channels, values })
+    whole(height, width, channels, values)
 }
 
 /// Refuses four components (CMYK, YCCK) that are sampled as the decoder does not expect it: it takes the first and the last
@@ -240,12 +252,4 @@ fn is_whole(bytes: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// Luma by the weights of ITU-R BT.601, in 16 bits behind the point: Pillow's `L`.
-#[allow(clippy::as_conversions, reason = "the weights add up to one, so it is a byte again")]
-fn luma(pixel: &[u8; 3]) -> u8 {
-    let weights = [19_595u32, 38_470, 7_471];
-    let sum: u32 = pixel.iter().zip(weights).map(|(value, weight)| u32::from(*value) * weight).sum();
-    ((sum + 0x8000) >> 16) as u8
 }
