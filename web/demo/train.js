@@ -93,7 +93,10 @@ export async function show(session, settings, main) {
     const began = [performance.now(), step];
     try {
       for (const end = step + steps; running && step < end; step++) {
-        if (order.length < batch) order = shuffled(data.train.count);
+        if (order.length < batch) {
+          if (step > began[1]) session.progress.epoch++;
+          order = shuffled(data.train.count);
+        }
         const given = samples(data.train, order.splice(0, batch), data, session);
         await session.step({ ...given, lr: view.lr() * oneCycle((step - began[1]) / steps) });
         if (performance.now() - shown < 250) continue;
