@@ -15,6 +15,8 @@ const PARTS = {
   reader: ["check", "check-metadata", "crc32", "file", "guards", "protobuf", "requirements", "schema", "wgsl"],
   pictures: [],
   training: ["crc32", "safetensors", "storage"],
+  compiler: ["compiler-core"],
+  "compiler-worker": ["compiler-core", "errors"],
 };
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -34,7 +36,11 @@ const apart = (part) => ({
 
 async function bundle(part) {
   const contents =
-    part === "kiln" ? 'export * from "./index.js"; export * from "./internals.js";' : `export * from "./${part}.js";`;
+    part === "kiln"
+      ? 'export * from "./index.js"; export * from "./internals.js";'
+      : part.endsWith("-worker")
+        ? `import "./${part}.js";`
+        : `export * from "./${part}.js";`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: at("src"), loader: "ts" },
     bundle: true,
@@ -43,6 +49,8 @@ async function bundle(part) {
     minify: true,
     write: false,
     logLevel: "error",
+    // All of the package but workers is free of side effects, which is what they are for.
+    ignoreAnnotations: part.endsWith("-worker"),
     banner: { js: "/* Kiln, MIT OR Apache-2.0 */" },
     plugins: [apart(part)],
   });

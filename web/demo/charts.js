@@ -1,5 +1,5 @@
 // Charts of a training.
-import { element } from "./demo.js";
+import { element } from "./parts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [480, 170, 40, 18];

@@ -1,6 +1,6 @@
 // Classes of a picture: dropped, chosen, from the camera, or drawn.
 import { top } from "./kiln.js";
-import { card, element, milliseconds, showError } from "./demo.js";
+import { card, element, milliseconds, showError } from "./parts.js";
 import { pad } from "./draw.js";
 
 export const describe = "Which class a picture belongs to, computed in this page.";
@@ -87,10 +87,12 @@ export async function show(session, settings, main) {
     video.srcObject = stream;
     preview.replaceChildren(video);
     await video.play();
-    while (stream) {
+    // Until it is stopped, or the page shows something else.
+    while (stream && video.isConnected) {
       await answer(given(video));
       await new Promise(requestAnimationFrame);
     }
+    stream?.getTracks().forEach((track) => track.stop());
   }
   const parts = [
     element("div", { class: "row" }, element("label", { class: "button" }, "Choose a picture", choose), camera),

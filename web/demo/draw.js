@@ -1,5 +1,5 @@
 // A pad to draw a digit on, with pointer or keyboard.
-import { element } from "./demo.js";
+import { element } from "./parts.js";
 
 const SIDE = 28;
 /** Pixels of the pad for each pixel of the network. */

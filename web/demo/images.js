@@ -1,5 +1,5 @@
 // A picture before and after.
-import { card, element, milliseconds, showError } from "./demo.js";
+import { card, element, milliseconds, showError } from "./parts.js";
 import { planes } from "./classify.js";
 
 export const describe = "What the network makes of a picture, computed in this page.";

@@ -1,5 +1,5 @@
 // Any other model: what goes in and comes out, and how long a run takes.
-import { card, element, milliseconds, showError } from "./demo.js";
+import { card, element, milliseconds, showError } from "./parts.js";
 
 export const describe = "A network of numbers, computed in this page.";
 

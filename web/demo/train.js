@@ -3,7 +3,7 @@ import { top } from "./kiln.js";
 import { readFile, writeFile } from "./training.js";
 import { confusion, lossChart, picture } from "./charts.js";
 import { normalized } from "./classify.js";
-import { card, element, showError } from "./demo.js";
+import { card, element, showError } from "./parts.js";
 import { pad } from "./draw.js";
 
 export const describe = "A network that learns in this page, on this device.";
@@ -11,7 +11,7 @@ export const describe = "A network that learns in this page, on this device.";
 const KEPT = "weights.safetensors";
 
 /** Pixels and classes of each part, as `kiln export-web` packs them. */
-async function dataFrom(url) {
+export async function dataFrom(url) {
   const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
   const length = new DataView(bytes.buffer).getUint32(0, true);
   const { shape, counts } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
@@ -68,7 +68,7 @@ export async function show(session, settings, main) {
     );
     return;
   }
-  const data = await dataFrom(settings.data);
+  const data = typeof settings.data === "string" ? await dataFrom(settings.data) : settings.data;
   const labels = session.labels.length
     ? session.labels
     : [...new Set(data.train.labels)].sort((a, b) => a - b).map(String);
@@ -93,7 +93,10 @@ export async function show(session, settings, main) {
     const began = [performance.now(), step];
     try {
       for (const end = step + steps; running && step < end; step++) {
-        if (order.length < batch) order = shuffled(data.train.count);
+        if (order.length < batch) {
+          if (step > began[1]) session.progress.epoch++;
+          order = shuffled(data.train.count);
+        }
         const given = samples(data.train, order.splice(0, batch), data, session);
         await session.step({ ...given, lr: view.lr() * oneCycle((step - began[1]) / steps) });
         if (performance.now() - shown < 250) continue;
@@ -149,7 +152,7 @@ export async function show(session, settings, main) {
 
   const scores = element("ol", { class: "scores" });
   const parts = [];
-  if (data.shape.join() === "1,28,28") {
+  if (data.shape.join() === "1,28,28" && labels.length >= 10) {
     const digit = pad(async (pixels) => {
       if (!pixels) return scores.replaceChildren();
       const found = await session

@@ -10,6 +10,8 @@ export type ErrorCode =
   | "damaged"
   /** The plan was written wrongly. */
   | "invalid"
+  /** The model cannot be compiled. */
+  | "compile"
   /** What was given to a run does not fit. */
   | "input"
   /** The device was lost. */

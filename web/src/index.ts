@@ -6,4 +6,5 @@ export type { Metadata, Plan, Preprocessing } from "./plan.js";
 export type { DeviceTensor, Input, Inputs } from "./inputs.js";
 export { Session, type Description, type Evaluation, type RunOptions } from "./session.js";
 export type { DType, Numbers, Tensor } from "./tensor.js";
+export type { Progress } from "./training.js";
 export { top, type Scored } from "./top.js";

@@ -53,7 +53,13 @@ export function toSafetensors(tensors: Record<string, Tensor>, metadata: Record<
 }
 
 /** The tensors of a file. */
-export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+export const fromSafetensors = (bytes: Uint8Array): Record<string, Tensor> => readSafetensors(bytes).tensors;
+
+/** The tensors of a file, and its metadata in free form. */
+export function readSafetensors(bytes: Uint8Array): {
+  tensors: Record<string, Tensor>;
+  metadata: Record<string, string>;
+} {
   const no = (why: string): never => fail("damaged", `this is no whole safetensors file: ${why}`);
   if (bytes.length < 8) no("it is too short");
   const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -90,5 +96,5 @@ export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
     const other = Object.keys({ ...a, ...b }).find((name) => a[name] != b[name]);
     if (other !== undefined) no(`the elements of \`${other}\` do not have the checksum that was written`);
   }
-  return Object.fromEntries(tensors);
+  return { tensors: Object.fromEntries(tensors), metadata };
 }

@@ -19,7 +19,7 @@ import type { PictureReader } from "./pictures.js";
 import { ROLES, type Metadata, type Plan, type PlanTensor, type Program } from "./plan.js";
 import { Staging, type Part } from "./staging.js";
 import { dtypeOf, fromDevice, toDevice, type DType, type Tensor } from "./tensor.js";
-import type { Trainer } from "./training.js";
+import type { Progress, Trainer } from "./training.js";
 
 /** Behind the name of a parameter, that of the state which is its average over steps. */
 const AVERAGE = ".ema";
@@ -69,8 +69,11 @@ export class Session extends EventTarget {
   private ready = new Map<Program, Ready>();
   private pictures?: PictureReader;
   private training?: Trainer;
-  private kept?: Record<string, Tensor>;
+  private kept?: [states: Record<string, Tensor>, progress: Progress];
   private why?: "lost" | "disposed";
+
+  /** How far training has come. Steps are counted; epochs are for the page to count. Checkpoints have both. */
+  progress: Progress = { step: 0, epoch: 0 };
 
   /** Called by `load`. */
   constructor(
@@ -167,6 +170,7 @@ export class Session extends EventTarget {
    */
   async step(inputs: Inputs): Promise<void> {
     await this.trainer().step(inputs);
+    this.progress.step++;
     this.alive();
   }
 
@@ -226,28 +230,33 @@ export class Session extends EventTarget {
 
   /**
    * The states as the bytes of a safetensors file. With `weights` it is the model's state dict: PyTorch reads it, and
-   * `kiln eval --weights`.
+   * `kiln eval --weights`. Without, it is a checkpoint, with the progress: `kiln train --resume` reads it.
    */
   async save(options: { weights?: boolean; metadata?: Record<string, string> } = {}): Promise<Uint8Array> {
-    const [{ toSafetensors }, states] = await Promise.all([import("./training.js"), this.states(options)]);
-    return toSafetensors(states, options.metadata);
+    const progress = { ...this.progress };
+    const [training, states] = await Promise.all([import("./training.js"), this.states(options)]);
+    const own = options.weights ? {} : training.progressMetadata(progress);
+    return training.toSafetensors(states, { ...own, ...options.metadata });
   }
 
   /** Sets the states that a safetensors file has; with `partly`, those it has not stay as they are. */
   async restoreFrom(bytes: Uint8Array, { partly = false } = {}): Promise<void> {
-    const { fromSafetensors } = await import("./training.js");
-    const states = fromSafetensors(bytes);
+    const { progressOf, readSafetensors } = await import("./training.js");
+    const { tensors: states, metadata } = readSafetensors(bytes);
+    const progress = progressOf(metadata);
     const missing = this.plan.states.map((index) => this.plan.tensors[index]!.name).filter((name) => !(name in states));
     if (missing.length && !partly) {
       const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
       fail("input", `the file does not have \`${missing.slice(0, 3).join("`, `")}\`${more}`);
     }
     this.setStates(states);
+    if (progress) this.progress = progress;
   }
 
   /** Keeps the states in the page's memory, for [`Session.restore`]. */
   async snapshot(): Promise<void> {
-    this.kept = await this.states();
+    const progress = { ...this.progress };
+    this.kept = [await this.states(), progress];
   }
 
   /** Continues after the loss of the device: on another one, with the states of the last snapshot. */
@@ -257,7 +266,10 @@ export class Session extends EventTarget {
     this.on = await this.on.again(options.device);
     this.staging = new Staging(this.device);
     this.why = undefined;
-    if (this.kept) this.setStates(this.kept);
+    if (this.kept) {
+      this.setStates(this.kept[0]);
+      this.progress = { ...this.kept[1] };
+    }
     this.watch();
   }
 

@@ -6,13 +6,50 @@ import type { Inputs } from "./inputs.js";
 import type { Evaluation, Session } from "./session.js";
 import { product, type Numbers } from "./tensor.js";
 
-export { fromSafetensors, toSafetensors } from "./safetensors.js";
+export { fromSafetensors, readSafetensors, toSafetensors } from "./safetensors.js";
 export { readFile, removeFile, writeFile } from "./storage.js";
 
 /** Losses that are kept on the device until they are read. */
 const KEPT_LOSSES = 4096;
 /** Steps that are on their way at once: enough to keep a device busy, few enough for a page to stay responsive. */
 const IN_FLIGHT = 3;
+
+/** How far a training has come. */
+export interface Progress {
+  /** Steps done. */
+  step: number;
+  /** Passes over the samples that are done; the page says so. */
+  epoch: number;
+}
+
+const PROGRESS = "kiln.progress";
+
+/** The metadata of a checkpoint, as `kiln train --resume` reads it: what a page does not count is nothing. */
+export function progressMetadata({ step, epoch }: Progress): Record<string, string> {
+  const nothing = { length: 0, checksum: 0 };
+  const progress = {
+    ...{ step, epoch, batch: 0, mean: { sum: 0, weight: 0 }, tally: null, seconds: 0, best: null },
+    ...{ unimproved_since: epoch, logged: { losses: nothing, epochs: nothing } },
+  };
+  return { [PROGRESS]: JSON.stringify(progress) };
+}
+
+/** The progress in a file's metadata, if it is a checkpoint. */
+export function progressOf(metadata: Record<string, string>): Progress | undefined {
+  const text = metadata[PROGRESS];
+  if (text === undefined) return undefined;
+  let found: Partial<Progress> | undefined;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    // Neither is what follows then.
+  }
+  const { step, epoch } = found ?? {};
+  const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  return isCount(step) && isCount(epoch)
+    ? { step, epoch }
+    : fail("damaged", `the file's \`${PROGRESS}\` cannot be read`);
+}
 
 /** What a session needs for training. */
 export class Trainer {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { root } from "./bundle.mjs";
 
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const built = (name) => join(target, "debug", name);
+export const built = (name) => join(target, "debug", name);
 
 /** The folder with all plans. */
 export const plans = process.env.KILN_WEB_PLANS ?? join(target, "web");

@@ -27,6 +27,7 @@ mod prefix;
 mod python;
 mod root;
 mod source;
+mod stack;
 pub mod state_dict;
 mod torch;
 mod weights;

@@ -15,9 +15,6 @@ pub(crate) const MAX_ARGUMENTS: usize = 1000;
 /// Files that a model is spread over.
 pub(crate) const MAX_FILES: usize = 200;
 
-/// Stack of the thread that evaluates: recursion is bounded by the limits here, and this carries it.
-pub(crate) const STACK: usize = 1 << 30;
-
 /// Limits on evaluating a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

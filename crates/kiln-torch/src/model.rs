@@ -10,11 +10,12 @@ use ruff_python_ast::Stmt;
 use crate::error::ImportError;
 use crate::hints::Hints;
 use crate::input::Input;
-use crate::limits::{Limits, MAX_ARGUMENT, MAX_ARGUMENTS, STACK};
+use crate::limits::{Limits, MAX_ARGUMENT, MAX_ARGUMENTS};
 use crate::python::value::{Body, Function, NativeClass};
 use crate::python::{Args, Env, Fault, Interpreter, Object, Result, Scope, Value};
 use crate::root::Root;
 use crate::source::{SourceFile, Span};
+use crate::stack::on_large_stack;
 use crate::weights::Names;
 use crate::{advice, choose, hints, input, torch};
 
@@ -87,20 +88,6 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
 pub fn import_text(text: &str, path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
     let source = SourceFile { path: path.into(), text: text.to_owned() };
     on_large_stack(|| read(source, options))
-}
-
-/// Programs are evaluated by recursion, on a stack that carries what the limits allow.
-fn on_large_stack<T: Send>(run: impl FnOnce() -> Result<T, ImportError> + Send) -> Result<T, ImportError> {
-    std::thread::scope(|scope| {
-        let thread =
-            std::thread::Builder::new().name("python".into()).stack_size(STACK).spawn_scoped(scope, run);
-        let failed = |what: &str| ImportError::plain(format!("the source cannot be evaluated: {what}"), None);
-        match thread.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(failed("an error in Kiln itself; please report it with the file")),
-            Err(error) => Err(failed(&error.to_string())),
-        }
-    })
 }
 
 fn read(source: SourceFile, options: &ImportOptions) -> Result<Imported, ImportError> {

@@ -4,13 +4,14 @@
 //! crates, such as the [`Target`] for an available device ([`target_for`]) and [`compile_file`]. A program that only
 //! runs compiled plans should depend on [`kiln_runtime`] alone, which brings no compiler.
 //!
-//! What a program does not need it can leave out with `default-features = false`; graphs are compiled and plans run
-//! without any of these:
+//! What a program does not need it can leave out with `default-features = false`; graphs are compiled without any of
+//! these:
 //!
 //! | Feature | Brings |
 //! | --- | --- |
 //! | `onnx` | ONNX files: [`onnx`], [`test_data`] |
 //! | `torch` | PyTorch source and state dicts: [`torch`] |
+//! | `run` | running plans on a device: [`Session`], [`target_for`], [`quantize`] |
 //! | `train` | the trainer, with data sets and checkpoints: [`training`], [`trainer()`] |
 //! | `tune` | choosing kernels by measurement: [`tune`] |
 //!
@@ -54,7 +55,9 @@ pub mod model;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod plan;
+#[cfg(feature = "run")]
 pub mod quantize;
+#[cfg(feature = "run")]
 mod tensor;
 #[cfg(feature = "onnx")]
 pub mod test_data;
@@ -73,6 +76,7 @@ pub use kiln_compile::{
     MemoryReport, Options, Precision, Preferences, Record, Records, Schedule, Selection, Sharing, Target,
     compile, compile_programs, compile_training, conditions, differentiate, fuse, host_dtype, passes, train,
 };
+#[cfg(feature = "run")]
 pub use kiln_runtime::{
     Cancel, Capabilities, Data, Device, DeviceKind, DeviceOptions, DeviceTensor, HostTensor, Input, Outputs,
     Picture, Profile, Recorded, Replay, RuntimeError, Session, SessionOptions, Value, adapters, f16, wgpu,
@@ -80,6 +84,7 @@ pub use kiln_runtime::{
 #[cfg(any(feature = "onnx", feature = "torch"))]
 pub use model::{Model, ModelOptions, compile_file};
 pub use plan::{DType, Expr, Metadata, Plan, PlanError, Requirements};
+#[cfg(feature = "run")]
 pub use tensor::{from_host, to_host};
 #[cfg(feature = "train")]
 pub use training::{trained, trainer};
@@ -111,12 +116,14 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// The network cannot be quantized.
+    #[cfg(feature = "run")]
     #[error(transparent)]
     Quantize(#[from] quantize::QuantizeError),
     /// The graph is invalid.
     #[error(transparent)]
     Graph(#[from] graph::GraphError),
     /// The device.
+    #[cfg(feature = "run")]
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// Records of measurements.
@@ -140,6 +147,7 @@ pub enum Error {
 /// A plan asks for no more of these than it uses, and says what that is. Where a model has 64-bit numbers and the device
 /// can, they are computed with, and 16-bit floats stored. How fast the device is follows from its name where that is known
 /// ([`Target::as_fast_as`]); else it is taken for a middle-sized card.
+#[cfg(feature = "run")]
 pub fn target_for(device: &Capabilities) -> Target {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     let like = match device.kind {
@@ -184,6 +192,7 @@ pub fn named_target(name: &str, precision: Precision) -> Option<Target> {
 }
 
 /// All limits and features of a device, for one that will run many plans.
+#[cfg(feature = "run")]
 pub fn requirements_of(device: &Capabilities) -> Requirements {
     let fixed = device.subgroups && device.subgroup_min_size == device.subgroup_max_size;
     Requirements {
@@ -201,6 +210,7 @@ pub fn requirements_of(device: &Capabilities) -> Requirements {
 }
 
 /// The device that `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose, or the first there is.
+#[cfg(feature = "run")]
 pub fn default_device() -> Result<Capabilities, RuntimeError> {
     let mut all = adapters(&DeviceOptions::from_env())?;
     if all.is_empty() {

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = &[
     ("training.js", include_str!("../../web/dist/training.js")),
     ("demo.css", include_str!("../../web/demo/demo.css")),
     ("demo.js", include_str!("../../web/demo/demo.js")),
+    ("parts.js", include_str!("../../web/demo/parts.js")),
     ("draw.js", include_str!("../../web/demo/draw.js")),
     ("classify.js", include_str!("../../web/demo/classify.js")),
     ("images.js", include_str!("../../web/demo/images.js")),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use kiln::graph::{Graph, Op};
+use kiln::graph::Graph;
 use kiln::model::is_source;
 use kiln::plan::{InputSource, Task};
 use kiln::torch::Names;
@@ -132,13 +132,7 @@ fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
 
 /// The step that a recipe asks for, as the model's source wants it.
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
-    let mut training = recipe.training(loss);
-    let wanted = |name: &&String| !recipe.unfreeze.iter().any(|pattern| kiln::train::matches(pattern, name));
-    let in_training = model.in_training().map_err(crate::definition::report)?;
-    let frozen = in_training.as_ref().map_or(&model.frozen, |in_training| &in_training.frozen);
-    training.frozen.extend(frozen.iter().filter(wanted).cloned());
-    training.model = in_training.map(|in_training| in_training.graph);
-    Ok(training)
+    model.training(recipe.training(loss), &recipe.unfreeze).map_err(crate::definition::report)
 }
 
 /// The training step for an optimizer's name or a recipe file. The default loss is cross-entropy.
@@ -151,18 +145,12 @@ pub(crate) fn step_of(model: &Model, words: &str) -> Result<Training> {
         })?;
         Recipe { optimizer: Some(optimizer), ..Recipe::default() }
     };
-    let name = recipe.loss.unwrap_or(if gives_logarithms(&model.graph) {
+    let name = recipe.loss.unwrap_or(if kiln::train::gives_logarithms(&model.graph) {
         LossName::Nll
     } else {
         LossName::CrossEntropy
     });
     training_of(&recipe, model, recipe.loss(name))
-}
-
-/// Whether a model ends in the logarithm of a softmax.
-pub(super) fn gives_logarithms(model: &Graph) -> bool {
-    let output = model.outputs().first().and_then(|output| model.producer(output.value));
-    output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
 }
 
 fn options(

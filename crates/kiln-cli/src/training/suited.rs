@@ -8,7 +8,6 @@ use miette::{Result, bail};
 
 use super::Recipe;
 use super::recipe::LossName;
-use super::setup::gives_logarithms;
 
 /// A loss with the meaning of whole numbers.
 pub(super) struct Suited {
@@ -48,7 +47,7 @@ impl Suited {
             (None, Targets::Whole { numbers, .. }) if fits && !are_zero_or_one(numbers) => LossName::Mse,
             (None, Targets::Whole { .. }) if fits => LossName::Bce,
             (None, Targets::Classes { .. } | Targets::Whole { .. }) if single => LossName::Bce,
-            (None, _) if gives_logarithms(model) => LossName::Nll,
+            (None, _) if kiln::train::gives_logarithms(model) => LossName::Nll,
             (None, _) => LossName::CrossEntropy,
         };
         check_flags(recipe, name)?;

@@ -182,6 +182,12 @@ impl Loss {
     }
 }
 
+/// Whether a model ends in the logarithm of a softmax, as [`Loss::Nll`] takes it.
+pub fn gives_logarithms(model: &Graph) -> bool {
+    let output = model.outputs().first().and_then(|output| model.producer(output.value));
+    output.is_some_and(|node| matches!(&model.node(node).op, Op::Softmax(softmax) if softmax.log))
+}
+
 fn mean(f: &mut Formula<'_>, x: ValueId) -> Made {
     let count = f.graph.ty(x).elements();
     let sum = f.total(x)?;

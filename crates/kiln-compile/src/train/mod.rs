@@ -29,7 +29,7 @@ mod update;
 pub use average::averaged;
 pub use backward::backward;
 pub use init::initialize;
-pub use loss::Loss;
+pub use loss::{Loss, gives_logarithms};
 pub use mode::statistics;
 pub use names::{
     CORRECT, FAILED, FINITE, GOOD_STEPS, GRADIENT_NORM, GRADIENTS, LEARNING_RATE, LOSS, LOSS_SCALE,

@@ -214,8 +214,9 @@ static FUNCTIONS: &[Native] = natives! {
         let shape = shape(i, b)?;
         let shorter = shape.first().copied().unwrap_or(1);
         let others = size(shape.get(1..).unwrap_or_default());
-        let short = shorter.min(others);
-        if short.saturating_mul(short).saturating_mul(shorter.max(others)) > 1 << 32 {
+        // In 64 bits, also where sizes have 32.
+        let [short, long] = [shorter.min(others), shorter.max(others)].map(kiln_files::wide);
+        if short.saturating_mul(short).saturating_mul(long) > 1 << 32 {
             return Err(Fault::limit(format!(
                 "an orthogonal matrix of {shorter} x {others} takes too long to make"
             )));

@@ -52,7 +52,7 @@ pub struct Model {
     pub untrained: bool,
     /// The source, if it reads `self.training` and may compute something else in training.
     #[cfg(feature = "torch")]
-    asks_for_training: Option<(PathBuf, kiln_torch::ImportOptions)>,
+    asks_for_training: Option<torch::Source>,
 }
 
 impl Model {
