@@ -21,6 +21,7 @@ mod model;
 mod output;
 mod picture;
 mod precision;
+mod progress;
 mod records;
 mod report;
 mod sizes;

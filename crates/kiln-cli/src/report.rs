@@ -12,7 +12,7 @@ const MOST_WORD: usize = 300;
 /// Reports why a command failed.
 pub(crate) fn say(report: Report, as_json: bool) {
     // If standard output cannot be written to, that is the error to report.
-    if as_json && show_json(&error_json(&report)).is_ok() {
+    if as_json && show_json("error", error_json(&report)).is_ok() {
         return;
     }
     note_coloured(&format!("{:?}", for_people(report)));

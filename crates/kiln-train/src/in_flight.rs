@@ -9,18 +9,10 @@ use kiln_runtime::Started;
 
 use crate::loader::Batch;
 use crate::schedule::Position;
-use crate::step::{Outcome, Rate};
+use crate::step::Rate;
 
 /// Steps in flight, at most: one is computed and one waits for the device.
 pub(crate) const MOST: usize = 2;
-
-/// The outcome of a step, or the run that has it.
-pub(crate) enum Run {
-    /// On its way.
-    Started(Started),
-    /// Known.
-    Done(Outcome),
-}
 
 /// A step whose outcome has not been looked at.
 pub(crate) struct Flying {
@@ -33,7 +25,7 @@ pub(crate) struct Flying {
     /// Whether it is the last batch of its epoch.
     pub is_last: bool,
     /// The run.
-    pub run: Run,
+    pub run: Started,
 }
 
 /// The steps in flight, and where training will stand after them.

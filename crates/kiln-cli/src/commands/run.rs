@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if arguments.json {
         let values = outputs.iter().map(|o| as_json(o, top, &labels)).collect::<Result<Vec<_>>>()?;
-        terminal::show_json(&json!(values))?;
+        terminal::show_json("run", json!({ "outputs": values }))?;
     } else if let Some(count) = top {
         for (name, tensor) in &outputs {
             print_top(name, tensor, count, &labels)?;

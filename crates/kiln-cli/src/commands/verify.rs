@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
-        terminal::show_json(&json!(list))?;
+        terminal::show_json("verify", json!({ "outputs": list }))?;
     } else {
         print_rows(&rows, &good)?;
         note!("{} of {} outputs within {}", rows.len() - failed, rows.len(), limits(&rows));

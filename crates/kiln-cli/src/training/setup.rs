@@ -13,7 +13,7 @@ use kiln::training::augment::{self, Augmentation, Fit};
 use kiln::training::data::{Dataset, Known, Meaning, Skipped, Source, SourceOptions, Splits, column_names};
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
-use kiln::training::{Evaluation, Interface, Trainer};
+use kiln::training::{Evaluation, Interface, Trainer, separate};
 use kiln::tune::target_of;
 use kiln::{Compiled, Metadata, Model, Options, Plan, Preferences};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
@@ -287,7 +287,8 @@ impl Setup {
             measure_first(&compile, &mut options, "train", seconds, records)?;
         }
         let compiled = kiln::compile_training(&model, &training, &options).into_diagnostic()?;
-        let trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;
+        let mut trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;
+        trainer.looks_with(separate(&model, &training, &options));
         let validation = splits.validation().cloned();
         let interface = trainer.interface();
         let train =
@@ -317,6 +318,11 @@ impl Setup {
     /// The model with the trainer's current weights.
     pub(crate) fn trained(&mut self) -> Result<Graph> {
         kiln::trained(&mut self.trainer, &self.model).into_diagnostic()
+    }
+
+    /// How a model with this training's weights is compiled for batches up to `batch`.
+    pub(super) fn options_for(&self, model: &Graph, batch: usize) -> Result<Options> {
+        options(model, batch, &self.records, self.preferences.clone())
     }
 
     /// An inference plan of a model, for batches up to that of the training.

@@ -4,6 +4,7 @@ mod data;
 mod faults;
 mod folders;
 mod quantize;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
