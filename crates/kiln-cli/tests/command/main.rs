@@ -506,7 +506,7 @@ fn names_do_nothing_to_the_terminal() {
     }
     let json = kiln("run OUT/obeyed.onnx random --json").stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
-    assert_eq!(json[0]["name"], format!("out{OBEYED}"));
+    assert_eq!(json["outputs"][0]["name"], format!("out{OBEYED}"));
 }
 
 /// Errors under `--json` are JSON, whether of what was asked for or of how.
@@ -526,6 +526,7 @@ fn errors_as_json() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("kiln {arguments}: {e}: {}", words(&output.stdout)));
         assert!(json["error"]["message"].is_string(), "kiln {arguments}: {json}");
+        assert_eq!(json["format"], "kiln-error", "kiln {arguments}");
         assert!(json.to_string().contains(word), "kiln {arguments}: {json}");
     }
     let json = kiln("check OUT/wrong.py --json").stdout;
