@@ -21,12 +21,13 @@ pub(crate) struct Inspection {
 }
 
 impl Inspection {
-    /// Runs a step with the states and on the device of `training`; `show` sees what each kernel has just made, by name, until it
-    /// has seen enough.
+    /// Runs a step with the states and on the device of `training`; `show` sees what each kernel has just made, if it is among the
+    /// names that are `wanted`, until it has seen enough.
     pub(crate) fn step(
         &mut self,
         training: &mut Session,
         inputs: &[(&str, &HostTensor)],
+        wanted: &dyn Fn(&str) -> bool,
         show: &mut dyn FnMut(&str, &HostTensor) -> bool,
     ) -> Result<(), TrainError> {
         let session = match &mut self.session {
@@ -51,8 +52,12 @@ impl Inspection {
                 session.run_dispatch("train", n)?;
             }
             for index in &dispatch.writes {
+                let name = names.get(*index).map_or("", String::as_str);
+                if !wanted(name) {
+                    continue;
+                }
                 let tensor = session.read_tensor(*index)?;
-                if !show(names.get(*index).map_or("", String::as_str), &tensor) {
+                if !show(name, &tensor) {
                     return Ok(());
                 }
             }

@@ -1,5 +1,6 @@
 //! The training loop: steps, evaluation, checkpoints.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -158,10 +159,11 @@ impl Trainer {
         &mut self,
         batch: &Batch,
         rate: Rate,
+        wanted: &dyn Fn(&str) -> bool,
         show: &mut dyn FnMut(&str, &HostTensor) -> bool,
     ) -> Result<(), TrainError> {
         let numbers = Numbers::new(rate)?;
-        self.inspection.step(&mut self.session, &inputs(&self.interface, batch, &numbers), show)
+        self.inspection.step(&mut self.session, &inputs(&self.interface, batch, &numbers), wanted, show)
     }
 
     /// Trains until the settings say stop, from where `progress` stands.
@@ -219,8 +221,10 @@ impl Trainer {
             let (batch, is_last) = (batch?, number == batches);
             if update && observer.watch(position.step) {
                 self.settle(&mut flight, 0, &mut watch, observer)?;
-                self.inspect(&batch, rate, &mut |name, tensor| {
-                    observer.tensor(position.step, name, tensor);
+                let observer = RefCell::new(&mut *observer);
+                let wanted = |name: &str| observer.borrow().wants(name);
+                self.inspect(&batch, rate, &wanted, &mut |name, tensor| {
+                    observer.borrow_mut().tensor(position.step, name, tensor);
                     true
                 })?;
             }
@@ -379,7 +383,7 @@ impl Trainer {
             }
         }
         let mut first = None;
-        self.inspect(batch, rate, &mut |name, tensor| {
+        self.inspect(batch, rate, &|_| true, &mut |name, tensor| {
             if tensor.to_f64().iter().any(|x| !x.is_finite()) {
                 first = Some(name.to_owned());
             }

@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.pictures.describe(&mut definition.metadata)?;
     if let Some(path) = &arguments.labels {
         definition.metadata.classes = labels::read(path)?;
+        labels::check_count(path, &definition.metadata.classes, &labels::scores_of(&definition.graph))?;
     }
     let imported = start.elapsed();
     let training = arguments.train.as_ref().map(|how| step_of(&definition, how)).transpose()?;

@@ -90,6 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.pictures.describe(&mut definition.metadata)?;
     if let Some(path) = &arguments.labels {
         definition.metadata.classes = labels::read(path)?;
+        labels::check_count(path, &definition.metadata.classes, &labels::scores_of(&definition.graph))?;
     }
     let mut settings = json!({ "title": title(&definition, &model.model) });
     let (lesson, data) = match &arguments.train {

@@ -133,12 +133,28 @@ fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
 /// The step that a recipe asks for, as the model's source wants it.
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
     let mut training = recipe.training(loss);
+    check_patterns("--freeze", &recipe.freeze, &model.graph)?;
+    check_patterns("--unfreeze", &recipe.unfreeze, &model.graph)?;
     let wanted = |name: &&String| !recipe.unfreeze.iter().any(|pattern| kiln::train::matches(pattern, name));
     let in_training = model.in_training().map_err(crate::definition::report)?;
     let frozen = in_training.as_ref().map_or(&model.frozen, |in_training| &in_training.frozen);
     training.frozen.extend(frozen.iter().filter(wanted).cloned());
     training.model = in_training.map(|in_training| in_training.graph);
     Ok(training)
+}
+
+/// Refuses patterns that name nothing: who freezes a layer wants to know that it is another one.
+fn check_patterns(flag: &str, patterns: &[String], model: &Graph) -> Result<()> {
+    const MOST: usize = 8;
+    let names: Vec<&String> = model.states().iter().map(|id| &model.value(*id).name).collect();
+    let nothing = |pattern: &&String| !names.iter().any(|name| kiln::train::matches(pattern, name));
+    let Some(pattern) = patterns.iter().find(nothing) else { return Ok(()) };
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    bail!("{flag}: no parameter is called `{pattern}`; there are {}{more}", shown.join(", "))
 }
 
 /// The training step for an optimizer's name or a recipe file. The default loss is cross-entropy.
