@@ -510,7 +510,7 @@ def verify(kiln, folders):
     if done.returncode not in (0, 1):
         return None
     rows = collections.defaultdict(list)
-    for row in json.loads(done.stdout):
+    for row in json.loads(done.stdout)["outputs"]:
         rows[row["model"]].append(row)
     return rows
 

@@ -119,9 +119,13 @@ function fit() {
   const k = Math.min(1.2, (w - 20) / picture.size.w, (h - 20) / picture.size.h);
   // A large network is shown from where it begins, in letters that can be read.
   const readable = Math.max(k, 0.55);
-  const first = shown.boxes[0];
+  const [top] = shown.boxes;
+  // An input that is read far away has nothing around it.
+  const first = shown.boxes.find((box) => box.kind !== "value") ?? top;
   const place = (size, room, at) => (size * readable <= room - 20 ? (room - size * readable) / 2 : at);
-  const begin = state.direction === "TB" ? { x: w / 2 - first.x * readable, y: 20 - (first.y - first.h / 2) * readable } : { x: 20 - (first.x - first.w / 2) * readable, y: h / 2 - first.y * readable };
+  const begin = state.direction === "TB"
+    ? { x: w / 2 - first.x * readable, y: Math.min(20 - (top.y - top.h / 2) * readable, h / 4 - first.y * readable) }
+    : { x: Math.min(20 - (top.x - top.w / 2) * readable, w / 4 - first.x * readable), y: h / 2 - first.y * readable };
   look({ x: place(picture.size.w, w, begin.x), y: place(picture.size.h, h, begin.y), k: readable });
 }
 

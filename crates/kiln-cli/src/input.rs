@@ -119,6 +119,12 @@ pub(crate) fn read(
     let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for text in &arguments.inputs {
         let named = text.split_once('=').filter(|(name, _)| wanted.iter().any(|w| w.name == *name));
+        if let (None, Some((name, _))) = (named, text.split_once('='))
+            && !Path::new(text).exists()
+        {
+            let names: Vec<String> = wanted.iter().map(|w| format!("`{}`", w.name)).collect();
+            bail!("the model has no input `{name}`; it has {}", names.join(", "));
+        }
         match (named, wanted) {
             (Some((name, source)), _) => sources.entry(name).or_default().push(source),
             (None, [only]) => sources.entry(&only.name).or_default().push(text),

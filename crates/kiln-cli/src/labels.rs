@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use kiln::plan::{Metadata, Task};
-use miette::{Result, miette};
+use kiln::graph::Graph;
+use kiln::plan::{Plan, Task};
+use miette::{Result, bail, miette};
 
 /// Bytes of a label file: enough for the maximum number of long names.
 const MOST_BYTES: u64 = 1 << 26;
@@ -13,6 +14,23 @@ pub(crate) fn read(path: &Path) -> Result<Vec<String>> {
     let text = kiln_files::read_text(path, MOST_BYTES)
         .map_err(|error| miette!("cannot read `{}`: {error}", path.display()))?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+/// Refuses names of a file that are more or fewer than the classes of a model, whose outputs have so many scores each. `None` is what
+/// is not known before it runs.
+pub(crate) fn check_count(path: &Path, names: &[String], scores: &[Option<usize>]) -> Result<()> {
+    let fits = |scores: &Option<usize>| match scores {
+        Some(1) => names.len() <= 2,
+        Some(scores) => *scores == names.len(),
+        None => true,
+    };
+    let Some(Some(most)) = scores.iter().max().filter(|_| !scores.iter().any(fits)) else { return Ok(()) };
+    bail!("--labels: `{}` has {} names, but the model has {most} classes", path.display(), names.len())
+}
+
+/// The number of classes that each output of a model has, if it has classes.
+pub(crate) fn scores_of(model: &Graph) -> Vec<Option<usize>> {
+    model.outputs().iter().map(|output| model.ty(output.value).shape.get(1)?.as_usize()).collect()
 }
 
 /// What scores mean.
@@ -26,13 +44,21 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// Class names from a file, or else from the model. A note is printed if the two differ.
-    pub(crate) fn new(file: Option<&Path>, metadata: &Metadata) -> Result<Self> {
+    /// Class names from a file, which has to have as many as there are scores, or else from the model. A note is printed if the two
+    /// differ.
+    pub(crate) fn new(file: Option<&Path>, plan: &Plan) -> Result<Self> {
+        let metadata = &plan.metadata;
         let known = &metadata.classes;
         let names = match file {
             None => known.clone(),
             Some(path) => {
                 let names = read(path)?;
+                let outputs = plan.programs.first().map(|program| &program.outputs[..]).unwrap_or_default();
+                let scores = |output: &kiln::plan::OutputRef| {
+                    let classes = plan.tensors.get(output.tensor)?.shape.get(1)?.as_const()?;
+                    usize::try_from(classes).ok()
+                };
+                check_count(path, &names, &outputs.iter().map(scores).collect::<Vec<_>>())?;
                 if !known.is_empty() && *known != names {
                     note!("note: --labels differs from the model's class names and takes precedence");
                 }
@@ -42,17 +68,6 @@ impl Labels {
         let independent = metadata.task == Some(Task::MultiLabel);
         let binary = names.len() == 2 || metadata.task == Some(Task::Classification);
         Ok(Self { names, independent, binary })
-    }
-
-    /// Prints a note if there are more or fewer names than scores.
-    pub(crate) fn check(&self, scores: usize) {
-        let expected = if scores == 1 && self.binary { 2 } else { scores };
-        if !self.names.is_empty() && self.names.len() != expected {
-            note!(
-                "note: there are names for {} classes, but the output has {scores} scores",
-                self.names.len()
-            );
-        }
     }
 
     /// The name of a class.

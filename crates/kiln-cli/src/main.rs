@@ -22,6 +22,7 @@ mod model;
 mod output;
 mod picture;
 mod precision;
+mod progress;
 mod records;
 mod report;
 mod sizes;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     // Anywhere on the command line: its errors are reported in the requested form, too.
     let arguments: Vec<_> = std::env::args_os().collect();
     let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    report::keep_words_whole();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) if as_json && error.use_stderr() => {

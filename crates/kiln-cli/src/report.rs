@@ -9,10 +9,19 @@ use crate::terminal::{clean, note_coloured, show_json};
 /// Maximum characters of a word in a message; names can be as long as a file.
 const MOST_WORD: usize = 300;
 
+/// Messages are wrapped between words only: a path that is broken at a hyphen is no path any more.
+pub(crate) fn keep_words_whole() {
+    // It fails where there is a handler already.
+    let _ = miette::set_hook(Box::new(|_| {
+        let whole = textwrap::WordSplitter::NoHyphenation;
+        Box::new(miette::MietteHandlerOpts::new().word_splitter(whole).break_words(false).build())
+    }));
+}
+
 /// Reports why a command failed.
 pub(crate) fn say(report: Report, as_json: bool) {
     // If standard output cannot be written to, that is the error to report.
-    if as_json && show_json(&error_json(&report)).is_ok() {
+    if as_json && show_json("error", error_json(&report)).is_ok() {
         return;
     }
     note_coloured(&format!("{:?}", for_people(report)));

@@ -9,34 +9,73 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::ProgressBar;
 
 use miette::{Result, miette};
+
+/// The bar that is on the terminal, if there is one: it makes room for whatever else is written.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Says which bar is on the terminal, or that there is none any more.
+pub(crate) fn show_bar(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+fn beside_bar<T>(write: impl FnOnce() -> T) -> T {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// How many characters a line of the terminal has; `None` where results go elsewhere.
+pub(crate) fn width() -> Option<usize> {
+    let (width, _) = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten()?;
+    Some(usize::from(width.0)).filter(|width| *width > 0)
+}
 
 /// Writes to standard output; a closed pipe is not an error.
 pub(crate) fn show(text: fmt::Arguments<'_>) -> Result<()> {
     show_bytes(clean(&text.to_string()).as_bytes())
 }
 
-/// Writes JSON to standard output, exact and with a line's end.
-pub(crate) fn show_json(value: &serde_json::Value) -> Result<()> {
-    show_bytes(json_text(&format!("{value:#}\n")).as_bytes())
+/// The version of the documents of `--json`. It grows when a field is renamed, removed, or means something else.
+const VERSION: u32 = 1;
+
+/// Writes a document of `--json` to standard output, exact and with a line's end: what it is, `kiln-bench` or the like, the version,
+/// and the fields of `value`.
+pub(crate) fn show_json(what: &str, value: serde_json::Value) -> Result<()> {
+    let mut document = serde_json::json!({ "format": format!("kiln-{what}"), "version": VERSION });
+    if let (serde_json::Value::Object(all), serde_json::Value::Object(fields)) = (&mut document, value) {
+        all.extend(fields);
+    }
+    show_bytes(json_text(&format!("{document:#}\n")).as_bytes())
 }
 
 /// Writes bytes to standard output as they are.
 pub(crate) fn show_bytes(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    written(out.write_all(bytes).and_then(|()| out.flush()))
+    beside_bar(|| {
+        let mut out = std::io::stdout().lock();
+        written(out.write_all(bytes).and_then(|()| out.flush()))
+    })
 }
 
 /// Prints a message. If it cannot be written, the work continues.
 pub(crate) fn note(text: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", clean(&text.to_string()));
+    beside_bar(|| {
+        let _ = writeln!(std::io::stderr().lock(), "{}", clean(&text.to_string()));
+    });
 }
 
 /// The same for a text that was cleaned and then coloured.
 pub(crate) fn note_coloured(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", replaced(text, &|text, at| !is_colour(text, at)));
+    beside_bar(|| {
+        let _ = writeln!(std::io::stderr().lock(), "{}", replaced(text, &|text, at| !is_colour(text, at)));
+    });
 }
 
 /// A text with control characters escaped as `\u{1b}`; line ends and tabs stay.

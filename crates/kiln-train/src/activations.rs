@@ -58,6 +58,11 @@ impl ActivationStats {
         !self.wanted.is_empty() && step.is_multiple_of(self.every)
     }
 
+    /// Whether a tensor is a layer's output.
+    pub fn wants(&self, name: &str) -> bool {
+        self.wanted.contains(name)
+    }
+
     /// Records the results of a step.
     pub fn note(&mut self, step: u64, name: &str, tensor: &HostTensor) {
         if !self.wanted.contains(name) {

@@ -123,7 +123,7 @@ pub fn evaluate_outputs(
         f1: confusion.as_ref().map(Confusion::f1),
         auc: auc(&binary),
     };
-    Ok(Evaluation { scores, confusion, predicted })
+    Ok(Evaluation { scores, confusion, predicted, chances: vec![], answers: vec![] })
 }
 
 /// The input of a program with its shape for a sample, its output, and its maximum batch.

@@ -11,7 +11,7 @@ use kiln_runtime::Started;
 
 use crate::loader::Batch;
 use crate::schedule::Position;
-use crate::step::{Outcome, Rate};
+use crate::step::Rate;
 
 /// Submissions in flight, at most: one is computed and one waits for the device.
 pub(crate) const MOST: usize = 2;
@@ -23,16 +23,6 @@ const SUBMISSION: Duration = Duration::from_millis(4);
 /// Steps of a submission, if it is not said how many.
 const MOST_STEPS: usize = 16;
 
-/// The outcome of a step, or the run that has it.
-pub(crate) enum Run {
-    /// Not submitted.
-    Held,
-    /// On its way.
-    Started(Started),
-    /// Known.
-    Done(Outcome),
-}
-
 /// A step whose outcome has not been looked at.
 pub(crate) struct Flying {
     /// Its batch.
@@ -43,8 +33,8 @@ pub(crate) struct Flying {
     pub rate: Rate,
     /// Whether it is the last batch of its epoch.
     pub is_last: bool,
-    /// The run.
-    pub run: Run,
+    /// The run, once it is submitted.
+    pub run: Option<Started>,
 }
 
 /// The steps in flight, and where training will stand after them.
@@ -74,7 +64,7 @@ impl InFlight {
 
     /// How many are not submitted.
     pub(crate) fn held(&self) -> usize {
-        self.steps.iter().rev().take_while(|flying| matches!(flying.run, Run::Held)).count()
+        self.steps.iter().rev().take_while(|flying| flying.run.is_none()).count()
     }
 }
 

@@ -124,8 +124,9 @@ impl Loader {
         let shape = changed_shape(&self.data.shape, &self.augmentations, self.fit)?;
         if elements(&self.input) != elements(&shape) {
             return Err(TrainError::Setting(format!(
-                "the model expects samples of shape {:?}, but those of the data set are {shape:?}",
-                self.input
+                "the model expects samples of shape {:?}, but those of the data set are {shape:?}{}",
+                self.input,
+                flags_for(&shape, &self.input)
             )));
         }
         self.data.check("the data").map_err(TrainError::Data)?;
@@ -303,6 +304,24 @@ impl Iterator for Batches {
         let lane = self.next % self.lanes.len();
         self.next += 1;
         self.lanes[lane].recv().ok()
+    }
+}
+
+/// The flags that would read pictures as a model wants them, if there are such.
+fn flags_for(found: &[usize], wanted: &[usize]) -> String {
+    let ([channels @ (1 | 3), height, width], [colours @ (1 | 3), down, across]) = (found, wanted) else {
+        return String::new();
+    };
+    let mut flags = vec![];
+    if (*channels, *colours) == (3, 1) {
+        flags.push("--grey".to_owned());
+    }
+    if (height, width) != (down, across) && down == across {
+        flags.push(format!("--resize {down}"));
+    }
+    match &flags[..] {
+        [] => String::new(),
+        flags => format!("; pictures of a folder become that with {}", flags.join(" ")),
     }
 }
 

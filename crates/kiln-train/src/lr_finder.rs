@@ -55,12 +55,13 @@ pub struct Suggested {
 /// Each step is compared with all before it.
 const MOST_STEPS: u64 = 100_000;
 
-/// Tries the rates on a trainer and restores its state.
+/// Tries the rates on a trainer and restores its state. `observe` is told how many steps are done.
 pub fn find(
     trainer: &mut Trainer,
     loader: &Loader,
     momentum: f64,
     range: Range,
+    observe: &mut dyn FnMut(u64),
 ) -> Result<Found, TrainError> {
     loader.check()?;
     let rises = range.from > 0.0 && range.to > range.from && range.to.is_finite();
@@ -76,7 +77,7 @@ pub fn find(
         .into_iter()
         .map(|index| Ok((index, trainer.session().read_tensor(index)?)))
         .collect::<Result<_, TrainError>>()?;
-    let losses = walk(trainer, loader, momentum, range);
+    let losses = walk(trainer, loader, momentum, range, observe);
     for (index, tensor) in &before {
         trainer.session().write_tensor(*index, tensor)?;
     }
@@ -89,6 +90,7 @@ fn walk(
     loader: &Loader,
     momentum: f64,
     range: Range,
+    observe: &mut dyn FnMut(u64),
 ) -> Result<Vec<(f64, f64)>, TrainError> {
     let mut losses: Vec<(f64, f64)> = Vec::new();
     let (mut smooth, mut best) = (Smooth::default(), f64::INFINITY);
@@ -111,6 +113,7 @@ fn walk(
         }
         losses.push((lr, loss));
         best = best.min(level);
+        observe(step + 1);
     }
     Ok(losses)
 }

@@ -114,6 +114,18 @@ impl Tally {
     }
 }
 
+/// Probabilities of classes: the softmax of their scores; of one score, which is that of the second of two classes, its sigmoid.
+pub fn chances(scores: &[f64]) -> Vec<f64> {
+    if let [score] = scores {
+        let second = 1.0 / (1.0 + (-score).exp());
+        return vec![1.0 - second, second];
+    }
+    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let parts: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
+    let sum: f64 = parts.iter().sum();
+    parts.into_iter().map(|part| part / sum).collect()
+}
+
 /// The area under the receiver operating characteristic: how often a sample of the second class scores above one of
 /// the first, ties counted half (Mann and Whitney's U). `None` if one class is missing.
 pub fn auc(scores: &[(f64, bool)]) -> Option<f64> {
@@ -141,9 +153,24 @@ pub fn auc(scores: &[(f64, bool)]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Confusion, auc};
+    use super::{Confusion, auc, chances};
 
     /// The AUC is the example of scikit-learn's `roc_auc_score`; F1 is (0.5 + 0.8 + 0.8) / 3.
+    #[test]
+    fn chances_are_those_of_scores() {
+        let near = |found: Vec<f64>, wanted: &[f64]| {
+            assert_eq!(found.len(), wanted.len());
+            for (a, b) in found.iter().zip(wanted) {
+                assert!((a - b).abs() < 1e-12, "{found:?} {wanted:?}");
+            }
+        };
+        near(chances(&[0.0]), &[0.5, 0.5]);
+        near(chances(&[3f64.ln()]), &[0.25, 0.75]);
+        near(chances(&[1000.0, 1000.0 + 4f64.ln()]), &[0.2, 0.8]);
+        // Logarithms of probabilities are their scores.
+        near(chances(&[0.1f64.ln(), 0.3f64.ln(), 0.6f64.ln()]), &[0.1, 0.3, 0.6]);
+    }
+
     #[test]
     fn counts_become_measures() {
         let mut confusion = Confusion::new(3);

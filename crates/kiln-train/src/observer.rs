@@ -20,6 +20,10 @@ pub trait Observer {
     fn watch(&mut self, _step: u64) -> bool {
         false
     }
+    /// Whether a tensor of a watched step is to be shown: each that is read takes time.
+    fn wants(&self, _name: &str) -> bool {
+        true
+    }
     /// What a kernel of a watched step has just made.
     fn tensor(&mut self, _step: u64, _name: &str, _tensor: &HostTensor) {}
 }

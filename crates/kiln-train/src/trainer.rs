@@ -1,10 +1,11 @@
 //! The training loop: steps, evaluation, checkpoints.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use kiln_compile::train::{FAILED, LOSS, LOSS_SCALE, LOSS_WEIGHT, PREDICTED, SKIPPED, Training};
+use kiln_compile::train::{FAILED, Training};
 use kiln_runtime::{HostTensor, Session, Started};
 
 use crate::checkpoint::folder::{self, Damaged};
@@ -12,7 +13,8 @@ use crate::checkpoint::{self, Checkpoint, Unusable};
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::history::{Epoch, HistoryLog, Scores};
-use crate::in_flight::{self, Flying, InFlight, Pace, Run};
+use crate::in_flight::{self, Flying, InFlight, Pace};
+use crate::inspection::{Inspection, Separate};
 use crate::interface::Interface;
 use crate::loader::{Batch, Loader};
 use crate::metrics::Tally;
@@ -39,6 +41,8 @@ pub struct Trainer {
     pub known: BTreeMap<String, String>,
     /// The history files next to the checkpoints, if there are any.
     history: Option<HistoryLog>,
+    /// Where steps are looked at.
+    inspection: Inspection,
 }
 
 /// Why [`Trainer::fit`] has returned.
@@ -96,7 +100,15 @@ impl Trainer {
             )));
         }
         let (progress, known) = (Progress::default(), BTreeMap::new());
-        Ok(Self { session, interface, accumulate, pace: Pace::new(), progress, known, history: None })
+        let inspection = Inspection::default();
+        let pace = Pace::new();
+        Ok(Self { session, interface, accumulate, pace, progress, known, history: None, inspection })
+    }
+
+    /// Says how the training's plan is made with a dispatch for each kernel. Steps that are watched, and those whose loss is not
+    /// finite, are looked at with it: the trainer's own plan may have written over what a kernel has made before it can be read.
+    pub fn looks_with(&mut self, separate: Separate) {
+        self.inspection.separate = Some(separate);
     }
 
     /// Batches that the optimizer sees as one.
@@ -149,7 +161,7 @@ impl Trainer {
             }
         };
         for (flying, started) in flight.steps.range_mut(first..).zip(started) {
-            flying.run = Run::Started(started);
+            flying.run = Some(started);
         }
         Ok(())
     }
@@ -169,40 +181,16 @@ impl Trainer {
         Ok(())
     }
 
-    /// One step kernel by kernel, each of whose results is shown until `show` has seen enough.
-    fn step_by_step(
+    /// Shows what each kernel of a step makes, before the step is done.
+    fn inspect(
         &mut self,
         batch: &Batch,
         rate: Rate,
+        wanted: &dyn Fn(&str) -> bool,
         show: &mut dyn FnMut(&str, &HostTensor) -> bool,
-    ) -> Result<Outcome, TrainError> {
+    ) -> Result<(), TrainError> {
         let numbers = Numbers::new(rate)?;
-        let inputs = inputs(&self.interface, batch, &numbers);
-        let Some(program) = self.session.plan().program("train").cloned() else {
-            return Err(TrainError::Plan("the plan has no program `train`".into()));
-        };
-        let names: Vec<String> =
-            self.session.plan().tensors.iter().map(|tensor| tensor.name.clone()).collect();
-        let mut watching = true;
-        for (n, dispatch) in program.dispatches.iter().enumerate() {
-            if n == 0 {
-                self.session.run_until("train", &inputs, 0)?;
-            } else {
-                self.session.run_dispatch("train", n)?;
-            }
-            for index in dispatch.writes.iter().filter(|_| watching).copied().collect::<Vec<_>>() {
-                let tensor = self.session.read_tensor(index)?;
-                watching = show(names.get(index).map_or("", String::as_str), &tensor);
-            }
-        }
-        let outputs = program.outputs.iter();
-        let outputs: Vec<(&str, HostTensor)> = outputs
-            .filter(|output| {
-                [LOSS, LOSS_WEIGHT, PREDICTED, LOSS_SCALE, SKIPPED].contains(&output.name.as_str())
-            })
-            .map(|output| Ok((output.name.as_str(), self.session.read_tensor(output.tensor)?)))
-            .collect::<Result<_, TrainError>>()?;
-        Ok(Outcome::of(batch, |name| outputs.iter().find(|output| output.0 == name).map(|output| &output.1)))
+        self.inspection.step(&mut self.session, &inputs(&self.interface, batch, &numbers), wanted, show)
     }
 
     /// Trains until the settings say stop, from where `progress` stands.
@@ -259,16 +247,16 @@ impl Trainer {
             let rate = Rate { lr, momentum, update };
             last = lr;
             let (batch, is_last) = (batch?, number == batches);
-            let run = if update && observer.watch(position.step) {
+            if update && observer.watch(position.step) {
                 self.settle(&mut flight, 0, &mut watch, observer)?;
-                Run::Done(self.step_by_step(&batch, rate, &mut |name, tensor| {
-                    observer.tensor(position.step, name, tensor);
+                let observer = RefCell::new(&mut *observer);
+                let wanted = |name: &str| observer.borrow().wants(name);
+                self.inspect(&batch, rate, &wanted, &mut |name, tensor| {
+                    observer.borrow_mut().tensor(position.step, name, tensor);
                     true
-                })?)
-            } else {
-                Run::Held
-            };
-            flight.push(Flying { batch, position, rate, is_last, run });
+                })?;
+            }
+            flight.push(Flying { batch, position, rate, is_last, run: None });
             if flight.held() >= flight.together {
                 self.submit(&mut flight)?;
                 flight.together = together(&self.pace);
@@ -305,8 +293,12 @@ impl Trainer {
             self.submit(flight)?;
         }
         while flight.steps.len() > most {
-            let Some(flying) = flight.steps.pop_front() else { break };
-            self.look_at(flying, watch, observer)?;
+            if flight.held() == flight.steps.len() {
+                self.submit(flight)?;
+            }
+            let Some(mut flying) = flight.steps.pop_front() else { break };
+            let Some(run) = flying.run.take() else { break };
+            self.look_at(flying, run, watch, observer)?;
         }
         Ok(())
     }
@@ -314,25 +306,20 @@ impl Trainer {
     fn look_at(
         &mut self,
         flying: Flying,
+        run: Started,
         watch: &mut Watch,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let Flying { batch, position, rate, is_last, run } = flying;
-        let outcome = match run {
-            Run::Started(run) => {
-                let outputs = self.session.finish(run)?;
-                Outcome::of(&batch, |name| outputs.get(name).ok())
-            }
-            Run::Done(outcome) => outcome,
-            Run::Held => return Err(TrainError::Plan("a step was not submitted".into())),
-        };
+        let Flying { batch, position, rate, is_last, .. } = flying;
+        let outputs = self.session.finish(run)?;
+        let outcome = Outcome::of(&batch, |name| outputs.get(name).ok());
         self.pace.note();
         let (step, epoch, lr, loss) = (position.step + 1, self.progress.epoch + 1, rate.lr, outcome.loss);
         if !loss.is_finite() {
-            let cause = self.first_not_finite(&batch, rate);
-            // Looking for it was such a step, too.
-            self.go_on()?;
-            let cause = cause?;
+            // What stops the training is the loss, whatever else goes wrong.
+            let cause = self
+                .first_not_finite(&batch, rate)
+                .unwrap_or_else(|error| format!("where it comes from cannot be seen: {error}"));
             return Err(TrainError::NotFinite { step, epoch, lr, loss, cause });
         }
         if let Some(scale) = outcome.loss_scale.filter(|scale| outcome.skipped && *scale < LEAST_SCALE) {
@@ -437,7 +424,7 @@ impl Trainer {
             }
         }
         let mut first = None;
-        self.step_by_step(batch, rate, &mut |name, tensor| {
+        self.inspect(batch, rate, &|_| true, &mut |name, tensor| {
             if tensor.to_f64().iter().any(|x| !x.is_finite()) {
                 first = Some(name.to_owned());
             }

@@ -4,9 +4,9 @@ use kiln_compile::{Options, compile_training, train};
 use kiln_runtime::Session;
 pub use kiln_train::{
     Checkpoints, Damaged, DataError, End, Evaluation, Interface, Mean, Observer, Outcome, Progress, Rate,
-    Resumed, Settings, Step, TrainError, Trainer, activations, augment, checkpoint, data, evaluate,
-    evaluate_outputs, history, loader, lr_finder, metrics, normalize, npy, picture, report, schedule,
-    tensorboard,
+    Resumed, Separate, Settings, Step, TrainError, Trainer, activations, augment, checkpoint, data, evaluate,
+    evaluate_outputs, history, landscape, loader, lr_finder, metrics, normalize, npy, picture, report,
+    schedule, tensorboard,
 };
 
 use crate::graph::{Graph, GraphError};
@@ -16,8 +16,21 @@ use crate::{Error, default_device, from_host, target_for};
 pub fn trainer(model: &Graph, training: &train::Training, batch: u32) -> Result<Trainer, Error> {
     let target = target_for(&default_device()?);
     let max = model.symbols().iter().map(|symbol| (symbol.to_string(), batch)).collect();
-    let compiled = compile_training(model, training, &Options { target, max, ..Options::default() })?;
-    Ok(Trainer::new(Session::open(&compiled.plan)?, training)?)
+    let options = Options { target, max, ..Options::default() };
+    let compiled = compile_training(model, training, &options)?;
+    let mut trainer = Trainer::new(Session::open(&compiled.plan)?, training)?;
+    trainer.looks_with(separate(model, training, &options));
+    Ok(trainer)
+}
+
+/// How a training's plan is made with a dispatch for each kernel, for [`Trainer::looks_with`].
+pub fn separate(model: &Graph, training: &train::Training, options: &Options) -> Separate {
+    let (model, training) = (model.clone(), training.clone());
+    let options = Options { separate: true, ..options.clone() };
+    Box::new(move || match compile_training(&model, &training, &options) {
+        Ok(compiled) => Ok(compiled.plan),
+        Err(error) => Err(TrainError::Plan(error.to_string())),
+    })
 }
 
 /// Where a training plan has the weight `name` of its model as it is evaluated and kept: the average, where there is one.

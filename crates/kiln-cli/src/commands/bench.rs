@@ -19,7 +19,7 @@ use crate::model::{ModelArguments, device_name, is_plan, load_plan};
 use crate::output;
 use crate::precision::of_plan;
 use crate::sizes::Opened;
-use crate::table::{Align, Table, bytes};
+use crate::table::{Align, Table, bytes, si};
 use crate::terminal;
 use crate::timeline::Timeline;
 use crate::training::{OptimizerName, Recipe};
@@ -203,7 +203,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             // With a user's input, the output can be compared with that of other engines.
             "output": given.then(|| answer.into_iter().next().map(|(_, tensor)| tensor.to_f64())).flatten(),
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("bench", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("device               {device}")?;
@@ -215,7 +215,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         measured.quantile(0.9) * ms,
         measured.batch,
     )?;
-    showln!("throughput           {:.1} per second", measured.batch as f64 / measured.quantile(0.5))?;
+    showln!("throughput           {} per second", si(measured.batch as f64 / measured.quantile(0.5)))?;
     showln!("compilation          {:.0} ms, reading the model included", measured.compile_seconds * ms)?;
     showln!("plan to first answer {:.0} ms", measured.first_answer_seconds * ms)?;
     showln!("  loading            {:.0} ms, the device included", measured.load_seconds * ms)?;

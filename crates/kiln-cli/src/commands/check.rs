@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let value = json!({
             "opset": report.opset, "operators": report.operators, "unsupported": unsupported, "sizes": conditions,
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("check", value)?;
         return Ok(status);
     }
     let mut table = Table::new(&[("operator", Align::Left), ("nodes", Align::Right)]);
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut table = Table::new(&[
         ("node", Align::Left),
         ("operator", Align::Left),
-        ("why it is not supported", Align::Left),
+        ("why it is not supported", Align::Sentence),
     ]);
     for item in report.unsupported.iter().take(MOST_ROWS) {
         table.row([item.node.clone(), item.operator.clone(), item.reason.clone()]);
@@ -97,7 +97,8 @@ fn check_source(arguments: &Arguments) -> Result<ExitCode> {
     }
     if arguments.json {
         let conditions = sizes::conditions_json(&graph);
-        terminal::show_json(&json!({ "operators": operators, "unsupported": [], "sizes": conditions }))?;
+        let value = json!({ "operators": operators, "unsupported": [], "sizes": conditions });
+        terminal::show_json("check", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[("core operator", Align::Left), ("nodes", Align::Right)]);

@@ -17,6 +17,7 @@ use crate::model::{ModelArguments, beside};
 use crate::output;
 use crate::picture::PictureArguments;
 use crate::precision::of_plan;
+use crate::progress::Progress;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::step_of;
@@ -65,10 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let output = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "kplan"));
     output::keep_inputs("-o", &output, model.files().iter().map(PathBuf::as_path))?;
     let start = Instant::now();
+    let progress = Progress::new("reading the model");
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;
     if let Some(path) = &arguments.labels {
         definition.metadata.classes = labels::read(path)?;
+        labels::check_count(path, &definition.metadata.classes, &labels::scores_of(&definition.graph))?;
     }
     let imported = start.elapsed();
     let training = arguments.train.as_ref().map(|how| step_of(&definition, how)).transpose()?;
@@ -76,7 +79,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if training.is_none() {
         note_untrained(&definition, &model.model);
     }
-    let compiled = compiled(arguments, &definition, training.as_ref())?;
+    progress.stage("compiling");
+    let compiled = compiled(arguments, &definition, training.as_ref(), progress)?;
     compiled.plan.save(&output).into_diagnostic()?;
     let total = start.elapsed();
     let Compiled { plan, memory, recomputed, .. } = &compiled;
@@ -96,7 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "seconds": total.as_secs_f64(),
             "symbols": plan.symbols.iter().map(|s| (s.name.clone(), s.max)).collect::<std::collections::BTreeMap<_, _>>(),
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("compile", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("{}", output.display())?;
@@ -114,7 +118,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Compiles, after kernels were measured if that is wanted.
-fn compiled(arguments: &Arguments, definition: &Model, training: Option<&Training>) -> Result<Compiled> {
+fn compiled(
+    arguments: &Arguments,
+    definition: &Model,
+    training: Option<&Training>,
+    progress: Progress,
+) -> Result<Compiled> {
     let mut model = arguments.model.clone();
     model.records.measures = arguments.tune.tune.is_some();
     let mut options = model.options(&definition.graph, &Default::default())?;
@@ -135,6 +144,8 @@ fn compiled(arguments: &Arguments, definition: &Model, training: Option<&Trainin
                 "--tune measures on the device of this machine; with `--target`, `--records FILE` takes what was measured elsewhere"
             );
         }
+        // Measuring has a progress of its own.
+        drop(progress);
         let program = if training.is_some() { "train" } else { "inference" };
         measure_first(&compile, &mut options, program, seconds, &model.records)?;
     }

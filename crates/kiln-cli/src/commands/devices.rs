@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let devices = kiln::adapters(&DeviceOptions::from_env()).into_diagnostic()?;
     if arguments.json {
         let list: Vec<_> = devices.iter().map(as_json).collect();
-        terminal::show_json(&json!(list))?;
+        terminal::show_json("devices", json!({ "devices": list }))?;
         return Ok(ExitCode::SUCCESS);
     }
     if devices.is_empty() {

@@ -15,6 +15,7 @@ use crate::inspect::{self, document, fused, passes, plan};
 use crate::memory::MemoryArgument;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::output;
+use crate::progress::Progress;
 use crate::table::{Align, Table};
 use crate::terminal;
 use crate::training::step_of;
@@ -106,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         model.precision.refuse_for_plan()?;
         let plan = load_plan(&model.model)?;
         return match arguments.stage {
-            Stage::Plan => write(arguments, plan_form(&plan, arguments.format)?.into_bytes()),
+            Stage::Plan => write(arguments, plan_form(&plan, arguments)?.into_bytes()),
             Stage::Wgsl => write(arguments, wgsl(&plan, arguments.format)?.into_bytes()),
             Stage::Import
             | Stage::Passes
@@ -122,7 +123,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         };
     }
+    let progress = Progress::new("reading the model");
     let definition = model.read()?;
+    progress.stage("compiling");
     let graph = &definition.graph;
     let contents = match arguments.stage {
         Stage::Import if arguments.format == Format::Onnx => definition.to_onnx().into_diagnostic()?,
@@ -148,14 +151,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 }
             }
         }
-        Stage::Plan => plan_form(&compiled(arguments, &definition)?.plan, arguments.format)?.into_bytes(),
+        Stage::Plan => plan_form(&compiled(arguments, &definition)?.plan, arguments)?.into_bytes(),
         Stage::Weights => return weights(arguments, &definition),
         Stage::Wgsl => wgsl(&compiled(arguments, &definition)?.plan, arguments.format)?.into_bytes(),
     };
+    drop(progress);
     write(arguments, contents)
 }
 
 impl Arguments {
+    /// How wide tables may be: a file has room.
+    fn width(&self) -> Option<usize> {
+        if self.output.is_some() { None } else { terminal::width() }
+    }
+
     fn optimizer(&self) -> &str {
         self.train.as_deref().unwrap_or("sgd")
     }
@@ -303,7 +312,7 @@ fn weights(arguments: &Arguments, model: &Model) -> Result<ExitCode> {
     for (name, tensor) in dict.iter() {
         table.row([name.to_owned(), tensor.ty().to_string()]);
     }
-    write(arguments, table.to_string().into_bytes())
+    write(arguments, table.lines(arguments.width()).into_bytes())
 }
 
 /// Each kernel as a function of the model.
@@ -319,9 +328,9 @@ fn fused_onnx(program: &CompiledProgram) -> Result<Vec<u8>> {
     kiln::onnx::export_with_functions(graph, &functions).into_diagnostic()
 }
 
-fn plan_form(plan: &Plan, format: Format) -> Result<String> {
-    match format {
-        Format::Text => Ok(plan::text(plan)),
+fn plan_form(plan: &Plan, arguments: &Arguments) -> Result<String> {
+    match arguments.format {
+        Format::Text => Ok(plan::text(plan, arguments.width())),
         Format::Json => Ok(document("plan", plan::json(plan))),
         Format::Dot | Format::Onnx => bail!("a plan is a list, not a graph; its formats are text and json"),
     }

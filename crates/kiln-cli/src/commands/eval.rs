@@ -7,6 +7,7 @@ use miette::Result;
 use serde_json::json;
 
 use crate::records::RecordArguments;
+use crate::table::grouped;
 use crate::terminal;
 use crate::training::{Recipe, confusion, evaluation};
 
@@ -38,14 +39,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
     let scores = found.scores;
     if arguments.json {
         let value = json!({ "samples": data.len(), "scores": scores });
-        terminal::show_json(&value)?;
+        terminal::show_json("eval", value)?;
         return Ok(ExitCode::SUCCESS);
     }
-    showln!("samples   {}", data.len())?;
+    showln!("samples   {}", grouped(data.len() as u64))?;
     showln!("loss      {:.5}", scores.loss)?;
     if let Some(confusion) = &found.confusion {
         let (right, all) = (confusion.right(), confusion.total());
-        showln!("accuracy  {:.2} % ({right} of {all})", 100.0 * confusion.accuracy())?;
+        showln!("accuracy  {:.2} % ({} of {})", 100.0 * confusion.accuracy(), grouped(right), grouped(all))?;
         showln!("F1        {:.4}", confusion.f1())?;
     }
     if let Some(auc) = scores.auc {

@@ -14,6 +14,7 @@ use crate::definition::{is_recipe, note_untrained, refuse_plan};
 use crate::labels;
 use crate::model::{AUTO, ModelArguments, targets};
 use crate::picture::PictureArguments;
+use crate::progress::Progress;
 use crate::table::bytes;
 use crate::terminal;
 use crate::training::{Recipe, step_of};
@@ -85,10 +86,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     // Weights that are transformed for Winograd's algorithm are larger, and what is downloaded counts most for a page.
     model.definition.precise.get_or_insert(true);
+    let progress = Progress::new("reading the model");
     let mut definition = model.read()?;
     arguments.pictures.describe(&mut definition.metadata)?;
     if let Some(path) = &arguments.labels {
         definition.metadata.classes = labels::read(path)?;
+        labels::check_count(path, &definition.metadata.classes, &labels::scores_of(&definition.graph))?;
     }
     let mut settings = json!({ "title": title(&definition, &model.model) });
     let (lesson, data) = match &arguments.train {
@@ -104,11 +107,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             (None, None)
         }
     };
+    progress.stage("compiling");
     let mut plans = Vec::new();
     for target in arguments.variant.iter().chain([&model.target]) {
         let model = ModelArguments { target: target.clone(), ..model.clone() };
         plans.push(compiled(&model, &definition, lesson.as_ref())?);
     }
+    drop(progress);
     let folder = &arguments.output;
     let cannot = |error: std::io::Error| miette!("cannot write `{}`: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(cannot)?;
@@ -142,7 +147,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "data_bytes": data.as_ref().map_or(0, Vec::len),
             "page_bytes": player + PAGE.len(),
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("export-web", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     showln!("{}", folder.join("index.html").display())?;

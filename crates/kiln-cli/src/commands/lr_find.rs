@@ -10,6 +10,7 @@ use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
 use crate::output;
+use crate::progress::Progress;
 use crate::records::RecordArguments;
 use crate::terminal;
 use crate::training::{Recipe, Setup};
@@ -57,10 +58,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
             recipe.files().iter().map(PathBuf::as_path).chain(named.as_deref()),
         )?;
     }
+    let progress = Progress::new("reading the data, compiling");
     let mut setup = Setup::new(&recipe, &arguments.records, None)?;
+    progress.stage("trying rates");
     let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
-    let found = lr_finder::find(trainer, train, recipe.momentum(), range).into_diagnostic()?;
+    let observe = &mut |done| progress.steps(done, range.steps);
+    let found = lr_finder::find(trainer, train, recipe.momentum(), range, observe).into_diagnostic()?;
+    drop(progress);
     if let Some(path) = &arguments.plot {
         report::learning_rates(&found, path).into_diagnostic()?;
     }
@@ -69,7 +74,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
             found.losses.iter().map(|(lr, loss)| json!({ "lr": lr, "loss": loss })).collect();
         let Suggested { valley, steepest, minimum } = found.suggested;
         let value = json!({ "valley": valley, "steepest": steepest, "minimum": minimum, "losses": losses });
-        terminal::show_json(&value)?;
+        terminal::show_json("lr-find", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     show!("{}", picture(&lr_finder::smoothed(&found.losses)))?;

@@ -102,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.json {
         let mut value = report.json();
         value["output"] = json!(output);
-        terminal::show_json(&value)?;
+        terminal::show_json("quantize", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     report.show()?;

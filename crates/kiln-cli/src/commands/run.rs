@@ -74,7 +74,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         note_untrained(&definition, &model.model);
         (model.compile(&definition, &seen)?.plan, inputs)
     };
-    let labels = Labels::new(arguments.labels.as_deref(), &plan.metadata)?;
+    let labels = Labels::new(arguments.labels.as_deref(), &plan)?;
+    if arguments.top.is_some() {
+        refuse_top(&plan)?;
+    }
     let mut session = device::load(&plan)?;
     let borrowed: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let outputs = session.run(&borrowed).into_diagnostic()?;
@@ -93,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if arguments.json {
         let values = outputs.iter().map(|o| as_json(o, top, &labels)).collect::<Result<Vec<_>>>()?;
-        terminal::show_json(&json!(values))?;
+        terminal::show_json("run", json!({ "outputs": values }))?;
     } else if let Some(count) = top {
         for (name, tensor) in &outputs {
             print_top(name, tensor, count, &labels)?;
@@ -121,6 +124,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Only scores of classes have best ones.
+fn refuse_top(plan: &kiln::Plan) -> Result<()> {
+    let outputs = plan.programs.first().map(|program| &program.outputs[..]).unwrap_or_default();
+    if let Some(found) = outputs.iter().find(|output| !output.sizes.is_empty()) {
+        bail!(
+            "--top shows the classes with the highest scores, and this model finds objects: how many `{}` has depends \
+             on the picture; without --top all outputs are shown",
+            found.name
+        );
+    }
+    Ok(())
+}
+
 /// An output in the units of the targets, if a regression was trained on scaled targets.
 fn restored((name, tensor): (String, HostTensor), metadata: &Metadata) -> Result<(String, HostTensor)> {
     let Some(targets) = metadata.targets.as_ref().filter(|_| metadata.task == Some(Task::Regression)) else {
@@ -146,7 +162,6 @@ fn rows(name: &str, tensor: &HostTensor) -> Result<Vec<Vec<f32>>> {
 
 fn print_top(name: &str, tensor: &HostTensor, count: usize, labels: &Labels) -> Result<()> {
     let rows = rows(name, tensor)?;
-    labels.check(rows.first().map_or(0, Vec::len));
     for (n, scores) in rows.iter().enumerate() {
         showln!("{}{}", shorten(name, 200), if rows.len() > 1 { format!("[{n}]") } else { String::new() })?;
         let mut table =

@@ -13,7 +13,7 @@ use crate::metadata;
 use crate::model::{ModelArguments, is_plan, load_plan};
 use crate::precision;
 use crate::sizes;
-use crate::table::{Align, Table, bytes, grouped, shorten};
+use crate::table::{Align, Table, bytes, grouped, shorten, si_formula};
 use crate::terminal;
 
 /// Arguments of `kiln summary`.
@@ -79,15 +79,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             "metadata": model.metadata.to_properties(),
             "sizes": sizes::conditions_json(graph),
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("summary", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[
         ("layer", Align::Left),
         ("operator", Align::Left),
-        ("output", Align::Left),
+        ("output", Align::Whole),
         ("parameters", Align::Right),
-        ("multiply-adds", Align::Right),
+        ("mult-adds", Align::Right),
     ]);
     for layer in &layers {
         table.row([
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             layer.operator.to_owned(),
             layer.output.clone(),
             if layer.parameters == 0 { "-".into() } else { grouped(layer.parameters) },
-            if layer.products.is(0) { "-".into() } else { count(&layer.products) },
+            if layer.products.is(0) { "-".into() } else { si_formula(&layer.products.to_string()) },
         ]);
     }
     show!("{table}")?;
@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if buffers > 0 {
         showln!("buffers           {} (constant)", grouped(buffers))?;
     }
-    showln!("multiply-adds     {}", count(&products))?;
+    showln!("multiply-adds     {}", si_formula(&products.to_string()))?;
     let sizes: Vec<String> =
         compiled.plan.symbols.iter().map(|s| format!("{} = {}", s.name, s.max)).collect();
     showln!(
@@ -168,14 +168,14 @@ fn of_plan(plan: &Plan, json: bool) -> Result<ExitCode> {
             "peak_activation_bytes": activations,
             "metadata": plan.metadata.to_properties(),
         });
-        terminal::show_json(&value)?;
+        terminal::show_json("summary", value)?;
         return Ok(ExitCode::SUCCESS);
     }
     for program in &plan.programs {
         let mut table =
             Table::new(&[("layers", Align::Left), ("kernel", Align::Left), ("operations", Align::Right)]);
         for (n, dispatch) in program.dispatches.iter().enumerate() {
-            let flops = text(&dispatch.flops);
+            let flops = si_formula(&text(&dispatch.flops));
             let operations = match program.repeat_of(n) {
                 Some(repeat) => format!("{} x ({flops})", text(&repeat.steps)),
                 None => flops,

@@ -13,7 +13,7 @@ use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use crate::definition::is_recipe;
 use crate::output;
 use crate::records::RecordArguments;
-use crate::table::bytes;
+use crate::table::{bytes, grouped};
 use crate::training::{
     Earlier, Environment, Folder, Interrupt, Recipe, Screen, Setup, Trace, compare, confusion, curve, layers,
     loss_name, note_skipped, write_report, write_results,
@@ -324,9 +324,11 @@ fn describe(setup: &Setup) {
         .filter(|id| parameters.contains(&setup.model.value(**id).name))
         .filter_map(|id| setup.model.ty(*id).elements().as_usize())
         .sum();
-    let others =
-        setup.validation.as_ref().map_or(String::new(), |v| format!(", {} for validation", v.data.len()));
-    note!("{} training samples of {:?}{others}", train.data.len(), train.data.shape);
+    let others = setup
+        .validation
+        .as_ref()
+        .map_or(String::new(), |v| format!(", {} for validation", grouped(v.data.len() as u64)));
+    note!("{} training samples of {:?}{others}", grouped(train.data.len() as u64), train.data.shape);
     note_skipped(&setup.skipped);
     note!("{}", compared(setup));
     if let Some(text) = trained(setup) {
@@ -342,7 +344,7 @@ fn describe(setup: &Setup) {
     let dispatches = setup.compiled.plan.program("train").map_or(0, |program| program.dispatches.len());
     note!(
         "{} parameters; a step is {dispatches} dispatches, {} of activations, {} of state",
-        crate::table::grouped(count as u64),
+        grouped(count as u64),
         bytes(memory.activations),
         bytes(memory.states)
     );

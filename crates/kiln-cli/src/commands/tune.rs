@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let mut value = json(&tuning);
         value["device"] = json!(options.target.name);
         value["records"] = json!(kept);
-        terminal::show_json(&value)?;
+        terminal::show_json("tune", value)?;
     } else {
         show(&tuning)?;
         if let Some(path) = &kept {

@@ -100,7 +100,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let failed = rows.iter().filter(|row| !good(row)).count();
     if arguments.json {
         let list: Vec<_> = rows.iter().map(|row| as_json(row, good(row))).collect();
-        terminal::show_json(&json!(list))?;
+        terminal::show_json("verify", json!({ "outputs": list }))?;
+    } else if rows.iter().all(|row| row.output.is_empty()) {
+        // Nothing was compared.
+        let messages = rows
+            .iter()
+            .filter_map(|row| Some(format!("`{}`: {}", row.folder, row.difference.as_ref().err()?)));
+        bail!("{}", messages.collect::<Vec<_>>().join("\n"));
     } else {
         print_rows(&rows, &good)?;
         note!("{} of {} outputs within {}", rows.len() - failed, rows.len(), limits(&rows));
@@ -126,6 +132,9 @@ fn verify(arguments: &Arguments, folder: &Path, name: &str) -> Result<Vec<Row>> 
     }
     if !folder.is_dir() {
         bail!("this is not a folder; a folder to verify has model.onnx and test_data_set_0 in it");
+    }
+    if !folder.join("model.onnx").exists() {
+        bail!("there is no model.onnx; a folder to verify has model.onnx and test_data_set_0 in it");
     }
     let model = ModelArguments {
         model: folder.join("model.onnx"),

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use kiln::{Compiled, HostTensor, Model};
+use kiln::plan::Role;
+use kiln::{Compiled, DType, HostTensor, Model, Plan};
 use miette::{IntoDiagnostic, Result, miette};
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ use crate::inspect::view::{Kernels, Measured, first_stages, graph_stage, program
 use crate::model::{ModelArguments, beside, device_name};
 use crate::output;
 use crate::picture::PictureArguments;
+use crate::progress::Progress;
 use crate::table::bytes;
 use crate::training::step_of;
 
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
     /// How it is trained: an optimizer (`sgd` if not given), or a recipe (`.toml`)
     #[arg(long, value_name = "OPTIMIZER|RECIPE")]
     train: Option<String>,
-    /// Time each kernel of the inference plan on this device, with random inputs
+    /// Time each kernel on this device, with random inputs: of the inference plan, and of the training step
     #[arg(long)]
     profile: bool,
 }
@@ -71,8 +73,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     refuse_plan(&model.model)?;
     let path = arguments.output.clone().unwrap_or_else(|| beside(&model.model, "html"));
     output::keep_inputs("-o", &path, model.files().iter().map(PathBuf::as_path))?;
+    let progress = Progress::new("reading the model");
     let definition = model.read()?;
-    let document = document(arguments, &definition)?;
+    let document = document(arguments, &definition, &progress)?;
+    progress.stage("writing the page");
     let page = page(&document)?;
     kiln_files::write(&path, page.as_bytes())
         .map_err(|error| miette!("cannot write `{}`: {error}", path.display()))?;
@@ -81,10 +85,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// What the page shows.
-fn document(arguments: &Arguments, definition: &Model) -> Result<Value> {
+fn document(arguments: &Arguments, definition: &Model, progress: &Progress) -> Result<Value> {
     let model = &arguments.model;
+    progress.stage("compiling");
     let compiled = model.compile(definition, &Default::default())?;
-    let measured = if arguments.profile { Some(profile(arguments, &compiled)?) } else { None };
+    let measured = match compiled.programs.first() {
+        Some(program) if arguments.profile => Some(profile(arguments, &compiled, &program.name, progress)?),
+        Some(_) | None => None,
+    };
     let read = definition.graph.clone().settled().into_diagnostic()?;
     let ran = passes::each(&read, model.precision.chosen(), false)?;
     let mut kernels = Kernels::default();
@@ -93,7 +101,7 @@ fn document(arguments: &Arguments, definition: &Model) -> Result<Value> {
         let words = ["fused", "Fused", "The inference plan: each box is a kernel."];
         stages.push(program_stage(words, &compiled, program, &mut kernels, measured.as_ref()));
     }
-    match training_stages(arguments, definition, &mut kernels) {
+    match training_stages(arguments, definition, &mut kernels, progress) {
         Ok(training) => stages.extend(training),
         // Many models are not for training; only who asks for it has to know.
         Err(error) if arguments.train.is_some() => return Err(error),
@@ -120,7 +128,13 @@ fn document(arguments: &Arguments, definition: &Model) -> Result<Value> {
 }
 
 /// The loss with its gradients, and the whole step.
-fn training_stages(arguments: &Arguments, definition: &Model, kernels: &mut Kernels) -> Result<Vec<Value>> {
+fn training_stages(
+    arguments: &Arguments,
+    definition: &Model,
+    kernels: &mut Kernels,
+    progress: &Progress,
+) -> Result<Vec<Value>> {
+    progress.stage("compiling a training step");
     let model = &arguments.model;
     let how = arguments.train.as_deref().unwrap_or("sgd");
     let training = model.in_precision(&step_of(definition, how)?);
@@ -131,14 +145,27 @@ fn training_stages(arguments: &Arguments, definition: &Model, kernels: &mut Kern
     let compiled = model.compile_training(definition, &training, &Default::default())?;
     if let Some(program) = compiled.programs.iter().find(|program| program.name == "train") {
         let about = format!("A training step with {how}: each box is a kernel.");
-        stages.push(program_stage(["step", "Step", &about], &compiled, program, kernels, None));
+        let measured = match arguments.profile {
+            true => Some(profile(arguments, &compiled, &program.name, progress)?),
+            false => None,
+        };
+        stages.push(program_stage(["step", "Step", &about], &compiled, program, kernels, measured.as_ref()));
     }
     Ok(stages)
 }
 
-/// Times of the kernels of the inference plan.
-fn profile(arguments: &Arguments, compiled: &Compiled) -> Result<Measured> {
+/// Times of the kernels of a program, with random inputs.
+fn profile(
+    arguments: &Arguments,
+    compiled: &Compiled,
+    program: &str,
+    progress: &Progress,
+) -> Result<Measured> {
     let plan = &compiled.plan;
+    progress.stage(match program {
+        "train" => "measuring a training step",
+        _ => "measuring",
+    });
     let wanted = wanted_by_plan(plan);
     let inputs = match &wanted[..] {
         [_] => vec!["random".to_owned()],
@@ -146,13 +173,57 @@ fn profile(arguments: &Arguments, compiled: &Compiled) -> Result<Measured> {
     };
     let random = InputArguments { inputs, pictures: PictureArguments::default(), normalize: false };
     let told = arguments.model.max.iter().cloned().collect();
-    let inputs = input::read(&random, &wanted, &told, &plan.metadata)?;
+    let mut inputs = input::read(&random, &wanted, &told, &plan.metadata)?;
+    inputs.extend(step_inputs(plan, program, &inputs)?);
     let inputs: Vec<(&str, &HostTensor)> = inputs.iter().map(|(name, t)| (name.as_str(), t)).collect();
     let mut session = device::load(plan)?;
-    let program = plan.programs.first().map(|program| program.name.clone()).unwrap_or_default();
-    session.run_program(&program, &inputs).into_diagnostic()?;
-    let profile = session.profile(&program, &inputs, 5).into_diagnostic()?;
+    session.run_program(program, &inputs).into_diagnostic()?;
+    let profile = session.profile(program, &inputs, 5).into_diagnostic()?;
     Ok(Measured { profile, device: device_name(session.device().capabilities()) })
+}
+
+/// What a training step takes besides the model's inputs: targets whose classes repeat from sample to sample, and a learning rate
+/// that changes little.
+fn step_inputs(
+    plan: &Plan,
+    program: &str,
+    given: &[(String, HostTensor)],
+) -> Result<Vec<(String, HostTensor)>> {
+    const RATE: f32 = 1e-6;
+    let Some(found) = plan.program(program) else { return Ok(vec![]) };
+    // What is given has the size of a batch; a target has the same.
+    let batch = given.first().and_then(|(_, tensor)| tensor.shape().first().copied()).unwrap_or(1);
+    let maxima: Vec<i64> = plan.symbols.iter().map(|symbol| i64::from(symbol.max)).collect();
+    let of_output = |output: &kiln::plan::OutputRef| plan.tensors[output.tensor].shape_at(&maxima);
+    let answer = plan.programs.first().and_then(|first| of_output(first.outputs.first()?));
+    let classes = answer.and_then(|shape| shape.get(1).copied()).unwrap_or(2).max(2);
+    let mut inputs = Vec::new();
+    for (index, role) in found.inputs.iter().zip(&found.roles) {
+        let tensor = &plan.tensors[*index];
+        let number = |value: f32| HostTensor::new([], vec![value]).into_diagnostic();
+        let input = match role {
+            Role::Data => continue,
+            Role::Target => {
+                let mut shape = tensor.shape_at(&maxima).unwrap_or_default();
+                if let (Some(first), None) = (shape.first_mut(), tensor.shape[0].as_const()) {
+                    *first = batch;
+                }
+                let count = shape.iter().product::<usize>();
+                match tensor.dtype {
+                    DType::I32 => {
+                        HostTensor::new(shape, (0..count).map(|n| (n % classes) as i32).collect::<Vec<_>>())
+                    }
+                    _ => HostTensor::new(shape, (0..count).map(|n| (n % 2) as f32).collect::<Vec<_>>()),
+                }
+                .into_diagnostic()?
+            }
+            Role::LearningRate => number(RATE)?,
+            Role::Momentum | Role::Beta1 => number(0.9)?,
+            Role::Update => number(1.0)?,
+        };
+        inputs.push((tensor.name.clone(), input));
+    }
+    Ok(inputs)
 }
 
 /// The page with everything in it. The data is compressed, so that nothing in a model's names is markup.

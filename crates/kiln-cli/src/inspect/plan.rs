@@ -9,8 +9,8 @@ use crate::table::{Align, Table, bytes, shorten};
 /// Characters of a name outside of tables.
 const MOST_NAME: usize = 200;
 
-/// For people.
-pub(crate) fn text(plan: &Plan) -> String {
+/// For people; tables are at most `most` characters wide.
+pub(crate) fn text(plan: &Plan, most: Option<usize>) -> String {
     let text = |expr: &kiln::Expr| expr.text(&plan.symbols);
     let mut out =
         format!("plan {} by {}\n", shorten(&plan.name, MOST_NAME), shorten(&plan.producer, MOST_NAME));
@@ -29,15 +29,15 @@ pub(crate) fn text(plan: &Plan) -> String {
     for buffer in &plan.buffers {
         buffers.row([buffer.name.clone(), format!("{:?}", buffer.kind).to_lowercase(), bytes(buffer.size)]);
     }
-    out += &format!("{buffers}\n");
+    out += &format!("{}\n", buffers.lines(most));
     for program in &plan.programs {
         out += &format!("program {}\n\n", shorten(&program.name, MOST_NAME));
         let mut dispatches = Table::new(&[
             ("", Align::Right),
             ("layers", Align::Left),
             ("kernel", Align::Left),
-            ("workgroups", Align::Left),
-            ("reads and writes", Align::Left),
+            ("workgroups", Align::Whole),
+            ("reads and writes", Align::Sentence),
         ]);
         for (n, dispatch) in program.dispatches.iter().enumerate() {
             let groups: Vec<String> = dispatch.workgroups.iter().map(text).filter(|n| n != "1").collect();
@@ -59,7 +59,7 @@ pub(crate) fn text(plan: &Plan) -> String {
                 bindings.join(", "),
             ]);
         }
-        out += &dispatches.to_string();
+        out += &dispatches.lines(most);
         if !program.repeats.is_empty() {
             let mut repeats =
                 Table::new(&[("loop", Align::Left), ("dispatches", Align::Left), ("steps", Align::Left)]);
@@ -68,7 +68,7 @@ pub(crate) fn text(plan: &Plan) -> String {
                 let last = range.end.saturating_sub(1);
                 repeats.row([repeat.name.clone(), format!("{} to {last}", range.start), text(&repeat.steps)]);
             }
-            out += &format!("\n{repeats}");
+            out += &format!("\n{}", repeats.lines(most));
         }
     }
     out

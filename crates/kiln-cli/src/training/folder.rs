@@ -81,10 +81,18 @@ impl Folder {
     }
 
     fn check_earlier(&self) -> Result<()> {
+        let path = self.path.display();
+        if self.path.is_file() {
+            bail!("`{path}` is a file; -o names a folder");
+        }
+        if self.earlier == Earlier::Resume && !self.path.exists() {
+            bail!(
+                "--resume: there is no folder `{path}`; -o names that of a training, which begins without --resume"
+            );
+        }
         if self.earlier != Earlier::Refuse {
             return Ok(());
         }
-        let path = self.path.display();
         if self.checkpoints().exists() {
             bail!(
                 "`{path}` holds an earlier training; --resume continues it, --overwrite replaces it, -o names another folder"

@@ -6,6 +6,7 @@ mod environment;
 mod folder;
 mod interrupt;
 mod known;
+mod maps;
 mod recipe;
 mod results;
 mod screen;

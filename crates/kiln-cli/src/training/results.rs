@@ -5,14 +5,19 @@ use std::path::Path;
 
 use kiln::Model;
 use kiln::graph::{Op, ValueId};
+use kiln::plan::InputSource;
 use kiln::torch::state_dict::StateDict;
 use kiln::training::Settings;
+use kiln::training::landscape::landscape;
 use kiln::training::report::Report;
 use kiln::training::schedule::Position;
 use miette::{IntoDiagnostic, Result};
 
 use super::known::describe;
+use super::maps::maps;
+use super::recipe::LossName;
 use super::{Folder, Recipe, Screen, Setup};
+use crate::table::grouped;
 
 /// The tensors of a step that are the outputs of the model's layers: what a kernel of a convolution or a matrix product
 /// leaves.
@@ -53,15 +58,31 @@ pub(crate) fn write_report(
     };
     let device = crate::model::device_name(setup.trainer.session().device().capabilities());
     let facts = facts(setup, recipe, device);
+    let known = describe(setup, recipe, &setup.trainer.progress, None);
+    let features = match known.preprocessing.map(|known| known.source) {
+        Some(InputSource::Table { columns }) => columns,
+        Some(InputSource::Pictures(_) | InputSource::Numbers) | None => vec![],
+    };
+    let landscape = landscape(&mut setup.trainer, &setup.train.data, &setup.normalize).into_diagnostic()?;
+    let (shown, mapped) = match &setup.validation {
+        Some(validation) => (validation.data.clone(), "the first validation sample"),
+        None => (setup.train.data.clone(), "the first training sample"),
+    };
+    // The report is no worse a report without them.
+    let maps = maps(setup, &shown, 0).unwrap_or_else(|error| {
+        note!("note: the report has no activation maps: {error}");
+        vec![]
+    });
     let report = Report {
         facts,
         train: &setup.train.data,
         validation: setup.validation.as_ref().map(|validation| &*validation.data),
         title: format!("Training of {}", setup.model.name),
         summary: format!(
-            "{step} steps of {} samples, {} training samples",
+            "{} steps of {} samples, {} training samples",
+            grouped(step),
             setup.train.batch as u64 * setup.trainer.accumulate(),
-            setup.train.data.len()
+            grouped(setup.train.data.len() as u64)
         ),
         progress: &setup.trainer.progress,
         schedule: (0..step).map(at).collect(),
@@ -70,6 +91,16 @@ pub(crate) fn write_report(
         classes: setup.train.data.class_names().unwrap_or_default(),
         first_weight,
         activations: &screen.activations,
+        has_chances: match setup.loss {
+            LossName::CrossEntropy | LossName::Nll => true,
+            // Each of several scores is a probability of its own.
+            LossName::Bce => setup.trainer.interface().classes == Some(2),
+            LossName::Mse | LossName::L1 | LossName::SmoothL1 => false,
+        },
+        landscape,
+        features,
+        maps,
+        mapped: mapped.to_owned(),
     };
     report.write(output).into_diagnostic()?;
     note!("{} shows it in charts", output.join("report.html").display());

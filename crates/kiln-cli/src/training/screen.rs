@@ -79,6 +79,10 @@ impl Observer for Screen {
         self.activations.watches(step)
     }
 
+    fn wants(&self, name: &str) -> bool {
+        self.activations.wants(name)
+    }
+
     fn tensor(&mut self, step: u64, name: &str, tensor: &HostTensor) {
         self.activations.note(step, name, tensor);
     }

@@ -13,7 +13,7 @@ use kiln::training::augment::{self, Augmentation, Fit};
 use kiln::training::data::{Dataset, Known, Meaning, Skipped, Source, SourceOptions, Splits, column_names};
 use kiln::training::loader::{Loader, changed_shape};
 use kiln::training::normalize::Normalize;
-use kiln::training::{Evaluation, Interface, Trainer};
+use kiln::training::{Evaluation, Interface, Trainer, separate};
 use kiln::tune::target_of;
 use kiln::{Compiled, Metadata, Model, Options, Plan, Preferences};
 use miette::{IntoDiagnostic, Result, WrapErr, bail, miette};
@@ -132,7 +132,23 @@ fn model_of(recipe: &Recipe, path: &Path, sample: &[usize]) -> Result<Model> {
 
 /// The step that a recipe asks for, as the model's source wants it.
 fn training_of(recipe: &Recipe, model: &Model, loss: Loss) -> Result<Training> {
+    check_patterns("--freeze", &recipe.freeze, &model.graph)?;
+    check_patterns("--unfreeze", &recipe.unfreeze, &model.graph)?;
     model.training(recipe.training(loss), &recipe.unfreeze).map_err(crate::definition::report)
+}
+
+/// Refuses patterns that name nothing: who freezes a layer wants to know that it is another one.
+fn check_patterns(flag: &str, patterns: &[String], model: &Graph) -> Result<()> {
+    const MOST: usize = 8;
+    let names: Vec<&String> = model.states().iter().map(|id| &model.value(*id).name).collect();
+    let nothing = |pattern: &&String| !names.iter().any(|name| kiln::train::matches(pattern, name));
+    let Some(pattern) = patterns.iter().find(nothing) else { return Ok(()) };
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let more = match names.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    bail!("{flag}: no parameter is called `{pattern}`; there are {}{more}", shown.join(", "))
 }
 
 /// The training step for an optimizer's name or a recipe file. The default loss is cross-entropy.
@@ -275,7 +291,8 @@ impl Setup {
             measure_first(&compile, &mut options, "train", seconds, records)?;
         }
         let compiled = kiln::compile_training(&model, &training, &options).into_diagnostic()?;
-        let trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;
+        let mut trainer = Trainer::new(device::load(&compiled.plan)?, &training).into_diagnostic()?;
+        trainer.looks_with(separate(&model, &training, &options));
         let validation = splits.validation().cloned();
         let interface = trainer.interface();
         let train =
@@ -305,6 +322,11 @@ impl Setup {
     /// The model with the trainer's current weights.
     pub(crate) fn trained(&mut self) -> Result<Graph> {
         kiln::trained(&mut self.trainer, &self.model).into_diagnostic()
+    }
+
+    /// How a model with this training's weights is compiled for batches up to `batch`.
+    pub(super) fn options_for(&self, model: &Graph, batch: usize) -> Result<Options> {
+        options(model, batch, &self.records, self.preferences.clone())
     }
 
     /// An inference plan of a model, for batches up to that of the training.

@@ -73,7 +73,9 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
     use Bound::{At, None as Nowhere, Without};
     let adam = matches!(optimizer, OptimizerName::Adam | OptimizerName::AdamW);
     Some(match option {
-        "lr" | "lr-decay" | "weight-decay" | "eps" | "l1" | "l2" | "class-weights" => {
+        // Far more than any optimizer takes.
+        "lr" => Domain::numbers(At(0.0), At(100.0)),
+        "lr-decay" | "weight-decay" | "eps" | "l1" | "l2" | "class-weights" => {
             Domain::numbers(At(0.0), Nowhere)
         }
         // Adam's and AdamW's is beta1.
@@ -83,7 +85,7 @@ fn domain(option: &str, optimizer: OptimizerName) -> Option<Domain> {
         "validation" => Domain::numbers(Without(0.0), Without(1.0)),
         "clip-norm" | "std" => Domain::numbers(Without(0.0), Nowhere),
         "dampening" | "mean" => Domain::numbers(Nowhere, Nowhere),
-        "epochs" => Domain::whole(0, 1_000_000_000),
+        "epochs" => Domain::whole(1, 1_000_000_000),
         "batch" | "accumulate" => Domain::whole(1, 1 << 24),
         "limit" | "checkpoint-every" => Domain::whole(1, 1 << 53),
         "patience" | "warmup" | "keep" => Domain::whole(0, 1 << 53),
@@ -202,7 +204,7 @@ mod tests {
             "label-smoothing = 1",
             "dampening = -0.5",
             "eps = 0",
-            "epochs = 0",
+            "epochs = 1",
             "class-weights = [0, 1.5]",
             "mean = [-1.0, 3]",
             "seed = 9223372036854775807",
@@ -214,6 +216,8 @@ mod tests {
         let cases = [
             ("lr = nan", "`lr` (--lr) is nan; it should be a finite number of at least 0"),
             ("lr = inf", "`lr` (--lr) is inf"),
+            ("lr = 1000", "of at least 0 and at most 100"),
+            ("epochs = 0", "of at least 1"),
             ("lr = -0.1", "`lr` (--lr) is -0.1"),
             ("momentum = nan", "`momentum` (--momentum) is nan"),
             ("momentum = -1", "of at least 0"),
@@ -239,7 +243,7 @@ mod tests {
             ("class-weights = [1, -1]", "`class-weights` (--class-weights) is -1"),
             (
                 "epochs = -3",
-                "`epochs` (--epochs) is -3; it should be a whole number of at least 0 and at most 1000000000",
+                "`epochs` (--epochs) is -3; it should be a whole number of at least 1 and at most 1000000000",
             ),
             ("epochs = 1.5", "a whole number"),
             ("epochs = 'many'", "`epochs` (--epochs): invalid type"),

@@ -189,7 +189,7 @@ fn numbers_have_ranges() {
     // Negative numbers are values of flags.
     for (flags, words) in [
         ("--lr -0.5", "`lr` (--lr) is -0.5"),
-        ("--epochs -3", "should be a whole number of at least 0 and at most 1000000000"),
+        ("--epochs -3", "should be a whole number of at least 1 and at most 1000000000"),
         ("--std -1", "`std` (--std) is -1.0; it should be a finite number above 0"),
     ] {
         fails(&format!("train net.onnx --data digits:40 {flags}"), &place, &[words]);

@@ -38,6 +38,7 @@ fn a_signal_stops_between_steps() {
     let out = folder.join("out");
     let undisturbed = said(&[TRAIN, &["--epochs", "4", "-o", "whole"]], &folder);
     assert!(undisturbed.0, "{}", undisturbed.1);
+    std::fs::create_dir_all(&out).expect("a folder");
     for (signal, status) in [("-TERM", 143), ("-INT", 130)] {
         let mut child = kiln(&[TRAIN, &["--epochs", "40", "-o", "out", "--resume"]].concat(), &folder)
             .stdout(Stdio::null())

@@ -4,6 +4,7 @@ mod data;
 mod faults;
 mod folders;
 mod quantize;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -174,6 +175,7 @@ fn killed(name: &str, flags: &[&str]) {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("step-")).max()
     };
+    std::fs::create_dir_all(&checkpoints).expect("a folder");
     // Killed five times, each time when it has come a step further, and then some more.
     for kill in 0..6 {
         let arguments = [TRAIN, flags, &["--epochs", "3", "-o", "broken", "--resume"]].concat();
@@ -214,7 +216,11 @@ fn a_checkpoint_of_another_model_is_refused() {
 #[test]
 fn a_loss_that_explodes_is_explained() {
     let folder = folder("exploded");
-    let output = run(&[TRAIN, &["--epochs", "2", "-o", "out", "--lr", "1e30"]].concat(), &folder);
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mlp.py:Regression");
+    let model = models.to_str().expect("a path");
+    // Squares of numbers of thousands that grow a hundredfold with each step.
+    let flags = ["--data", "waves", "--epochs", "20", "--lr", "100", "-o", "out"];
+    let output = run(&[&["train", model], &flags[..]].concat(), &folder);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     let said = error.split_whitespace().collect::<Vec<_>>().join(" ");

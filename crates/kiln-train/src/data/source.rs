@@ -60,6 +60,38 @@ pub struct SourceOptions {
 const KINDS: &str = "mnist:DIR, fashion-mnist:DIR, kmnist:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, npz:FILE, csv:FILE, and digits, moons or waves \
     with or without :COUNT";
 
+/// Words of a source, in front of the colon.
+const WORDS: [&str; 12] = [
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "cifar10",
+    "cifar100",
+    "folder",
+    "npz",
+    "npy",
+    "csv",
+    "digits",
+    "moons",
+    "waves",
+];
+
+/// Letters that may differ from a word that was meant.
+const SLIP: usize = 2;
+
+/// The word that is most like another one, if they are alike.
+fn meant(kind: &str) -> String {
+    let distance = |word: &&str| strsim::levenshtein(&kind.to_lowercase(), word);
+    let near = WORDS.iter().map(|word| (distance(word), word)).min();
+    match near {
+        Some((distance, word)) if distance <= SLIP && distance < kind.chars().count() => {
+            let place = if ["digits", "moons", "waves"].contains(word) { "" } else { ":" };
+            format!("; did you mean `{word}{place}`?")
+        }
+        Some(_) | None => format!("; use {KINDS}"),
+    }
+}
+
 impl FromStr for Source {
     type Err = DataError;
 
@@ -78,7 +110,7 @@ impl FromStr for Source {
             "folder" => Source::Folder,
             "npz" | "npy" => Source::Npz,
             "csv" => Source::Csv,
-            _ => return wrong(format!("`{text}` is not a data set; use {KINDS}")),
+            _ => return wrong(format!("`{text}` is not a data set{}", meant(kind))),
         };
         if place.is_empty() {
             return wrong(format!("`{kind}` should be followed by its path: {kind}:PATH"));

@@ -36,7 +36,13 @@ const ALL: [Column; 10] = [
     Column { name: "validation F1", cell: |epoch| number(epoch.validation.as_ref().and_then(|s| s.f1)) },
     Column { name: "AUC", cell: |epoch| number(epoch.validation.as_ref().and_then(|scores| scores.auc)) },
     Column { name: "learning rate", cell: |epoch| format!("{:.2e}", epoch.lr) },
-    Column { name: "seconds", cell: |epoch| format!("{:.1}", epoch.seconds) },
+    Column {
+        name: "seconds",
+        cell: |epoch| match epoch.seconds {
+            seconds if seconds < 9.95 => format!("{seconds:.2}"),
+            seconds => format!("{seconds:.1}"),
+        },
+    },
 ];
 
 /// The columns in which some epoch has something.

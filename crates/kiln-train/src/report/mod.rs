@@ -1,11 +1,16 @@
 //! Training reports: one self-contained HTML file, and the charts and images as separate files.
 
+mod axis;
 mod charts;
 mod data;
+mod fits;
+mod maps;
 mod measures;
 mod pictures;
+mod plot;
 mod samples;
 mod sparkline;
+mod strips;
 
 use std::path::Path;
 
@@ -18,10 +23,12 @@ use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::history::Epoch;
+use crate::landscape::Landscape;
 use crate::lr_finder::{self, Found};
 use crate::progress::Progress;
 use charts::{Scale, Series, lines};
 pub use data::data_page;
+pub use maps::Map;
 
 /// The contents of a report.
 pub struct Report<'a> {
@@ -49,6 +56,16 @@ pub struct Report<'a> {
     pub first_weight: Option<HostTensor>,
     /// The recorded activations.
     pub activations: &'a ActivationStats,
+    /// Whether the outputs are scores whose softmax, or sigmoid, are probabilities.
+    pub has_chances: bool,
+    /// What the network answers where there are no samples, where samples are one or two numbers.
+    pub landscape: Option<Landscape>,
+    /// What the numbers of a sample are called, where they have names.
+    pub features: Vec<String>,
+    /// What each convolution makes of a sample.
+    pub maps: Vec<Map>,
+    /// Which sample that is.
+    pub mapped: String,
 }
 
 /// Points of the loss curve; more would only make the file larger.
@@ -62,21 +79,24 @@ impl Report<'_> {
     /// Writes `report.html`, and `loss.svg` and so on, into a folder.
     pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let mut charts = Vec::new();
-        for (name, chart) in self.charts()? {
-            write(&folder.join(format!("{name}.svg")), chart.as_bytes())?;
+        for (name, chart) in self.charts() {
+            write(&folder.join(format!("{name}.svg")), plot::alone(&chart).as_bytes())?;
             charts.push(chart);
         }
-        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
         let mut filters = None;
-        if let Some(picture) = self.first_weight.as_ref().and_then(pictures::filters) {
-            let bytes = pictures::png(&picture)?;
-            write(&folder.join("filters.png"), &bytes)?;
-            filters = Some(encode(&bytes));
+        if let Some(weight) = &self.first_weight {
+            if let Some(picture) = pictures::filters(weight) {
+                write(&folder.join("filters.png"), &pictures::png(&picture)?)?;
+            }
+            filters = maps::filters(weight)?;
         }
         let layers = self.layers(folder)?;
-        let mistakes = match (self.validation, self.evaluation) {
-            (Some(data), Some(evaluation)) => samples::mistakes(data, evaluation)?,
-            (None, _) | (_, None) => vec![],
+        let (worst, mistakes) = match (self.validation, self.evaluation) {
+            (Some(data), Some(evaluation)) => (
+                samples::worst(data, evaluation, self.has_chances)?,
+                samples::mistakes(data, evaluation, self.has_chances)?,
+            ),
+            (None, _) | (_, None) => (vec![], vec![]),
         };
         let shown: Vec<minijinja::Value> =
             mistakes.iter().filter_map(|kind| kind.get_attr("id").ok()).collect();
@@ -105,16 +125,37 @@ impl Report<'_> {
                 classes => self.classes.to_vec(),
                 confusion => confusion.map(|confusion| measures::matrix(confusion, self.classes)),
                 per_class => confusion.map(|confusion| measures::per_class(confusion, self.classes)),
+                fits => self.fits()?,
+                worst,
                 mistakes,
                 shown,
                 filters,
                 layers,
+                maps => maps::maps(&self.maps)?,
+                mapped => &self.mapped,
             })
             .map_err(failed)?;
         write(&folder.join("report.html"), text.as_bytes())
     }
 
-    fn charts(&self) -> Result<Vec<(&'static str, String)>, TrainError> {
+    /// What it has learned of few numbers.
+    fn fits(&self) -> Result<Vec<String>, TrainError> {
+        let data = self.validation.unwrap_or(self.train);
+        let names = fits::Names { features: &self.features, classes: self.classes };
+        let mut all = Vec::new();
+        if let Some(landscape) = &self.landscape {
+            all.extend(fits::curves(landscape, data, &names));
+            if self.has_chances {
+                all.extend(fits::surface(landscape, data, &names)?);
+            }
+        }
+        if let (Some(data), Some(evaluation)) = (self.validation, self.evaluation) {
+            all.extend(fits::against(data, evaluation));
+        }
+        Ok(all)
+    }
+
+    fn charts(&self) -> Vec<(&'static str, String)> {
         let epochs = &self.progress.epochs;
         let by_epoch = |of: &dyn Fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
             epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect()
@@ -127,13 +168,13 @@ impl Report<'_> {
             ((n * each + chunk.len()) as f64 / per_epoch, mean)
         });
         let loss = vec![
-            Series::new("training, by step", steps),
+            Series::new("by step", steps).rough(),
             Series::new("training", by_epoch(&|epoch| Some(epoch.train.loss))),
-            Series::new("validation", by_epoch(&|epoch| Some(epoch.validation?.loss))),
+            Series::new("validation", by_epoch(&|epoch| Some(epoch.validation?.loss))).coloured(1),
         ];
         let accuracy = vec![
             Series::new("training", by_epoch(&|epoch| epoch.train.accuracy)),
-            Series::new("validation", by_epoch(&|epoch| epoch.validation?.accuracy)),
+            Series::new("validation", by_epoch(&|epoch| epoch.validation?.accuracy)).coloured(1),
         ];
         let course = |of: &dyn Fn(&(f64, f64)) -> f64| {
             let each = self.schedule.len().div_ceil(MOST_POINTS).max(1);
@@ -144,17 +185,24 @@ impl Report<'_> {
                 .map(|(n, at)| (n as f64, of(at)))
                 .collect::<Vec<_>>()
         };
+        // The settings say what does not change.
+        let changes = |series: &[Series]| {
+            let mut points = series.iter().flat_map(|series| &series.points);
+            points.next().is_some_and(|first| points.any(|point| point.1 != first.1))
+        };
         let lr = vec![Series::new("learning rate", course(&|at| at.0))];
         let momentum = vec![Series::new("momentum", course(&|at| at.1))];
         let mut drawn = vec![
-            ("loss", lines("Loss", "epoch", &loss, Scale::Linear)?),
-            ("accuracy", lines("Accuracy", "epoch", &accuracy, Scale::Linear)?),
-            ("learning-rate", lines("Learning rate", "step", &lr, Scale::Linear)?),
+            ("loss", lines("Loss", "epoch", loss, Scale::Whole)),
+            ("accuracy", lines("Accuracy", "epoch", accuracy, Scale::Whole)),
         ];
-        if self.has_momentum {
-            drawn.push(("momentum", lines("Momentum", "step", &momentum, Scale::Linear)?));
+        if changes(&lr) {
+            drawn.push(("learning-rate", lines("Learning rate", "step", lr, Scale::Whole)));
         }
-        Ok(drawn.into_iter().filter_map(|(name, chart)| Some((name, chart?))).collect())
+        if self.has_momentum && changes(&momentum) {
+            drawn.push(("momentum", lines("Momentum", "step", momentum, Scale::Whole)));
+        }
+        drawn.into_iter().filter_map(|(name, chart)| Some((name, chart?))).collect()
     }
 
     /// Small pictures of what each layer does, and the files of their histograms.
@@ -192,14 +240,14 @@ impl Report<'_> {
 /// The losses of a learning-rate finder as a chart.
 pub fn learning_rates(found: &Found, path: &Path) -> Result<(), TrainError> {
     let series = [
-        Series::new("loss", found.losses.iter().copied()),
+        Series::new("loss", found.losses.iter().copied()).rough(),
         Series::new("smoothed", lr_finder::smoothed(&found.losses)),
     ]
     .into_iter()
     .chain(marks(found))
     .collect::<Vec<_>>();
-    match lines("Loss by learning rate", "learning rate", &series, Scale::Logarithmic)? {
-        Some(chart) => write(path, chart.as_bytes()),
+    match lines("Loss by learning rate", "learning rate", series, Scale::Logarithmic) {
+        Some(chart) => write(path, plot::alone(&chart).as_bytes()),
         None => {
             Err(TrainError::Setting("no learning rate gave a finite loss; a smaller first one may".into()))
         }
@@ -212,9 +260,9 @@ fn marks(found: &Found) -> Vec<Series> {
     let (low, high) = losses.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     let lr_finder::Suggested { valley, steepest, minimum } = found.suggested;
     let all = [("valley", valley), ("steep", steepest), ("minimum", minimum)];
-    let mark = |(name, rate): (&str, Option<f64>)| {
+    let mark = |(n, (name, rate)): (usize, (&str, Option<f64>))| {
         let rate = rate?;
-        Some(Series::new(format!("{name}: {rate:.1e}"), [(rate, low), (rate, high)]))
+        Some(Series::new(format!("{name}: {rate:.1e}"), [(rate, low), (rate, high)]).coloured(n + 1))
     };
-    all.into_iter().filter_map(mark).collect()
+    all.into_iter().enumerate().filter_map(mark).collect()
 }

@@ -1,5 +1,7 @@
 //! Samples as pictures: some of the training data with their labels, and validation samples that were taken for something else.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use image::RgbImage;
 use minijinja::{Value, context};
@@ -16,6 +18,8 @@ const MOST_MISTAKES: usize = 96;
 const MOST_OF_A_KIND: usize = 8;
 /// Sides of a picture that is not a thumbnail any more.
 const LARGEST: usize = 256;
+/// Numbers of a sample that are shown, where it is no picture.
+const MOST_NUMBERS: usize = 8;
 
 /// A sample as a picture: gray or coloured, from its smallest to its largest number where these are no pixels. `None` where it is
 /// no image.
@@ -78,31 +82,98 @@ pub(super) fn samples(data: &Dataset) -> Result<Vec<Value>, TrainError> {
     Ok(shown)
 }
 
-/// Samples that were taken for another class, those of one kind together.
-pub(super) fn mistakes(data: &Dataset, evaluation: &Evaluation) -> Result<Vec<Value>, TrainError> {
-    let Some((names, labels)) = classes(data) else { return Ok(vec![]) };
-    if labels.len() != evaluation.predicted.len() {
-        return Ok(vec![]);
+/// A sample that was taken for another class.
+struct Mistake {
+    label: usize,
+    predicted: usize,
+    index: usize,
+    /// Probabilities of the actual and of the predicted class.
+    chances: Option<[f32; 2]>,
+}
+
+impl Mistake {
+    /// The cross-entropy of the sample; without probabilities, mistakes stay in their order.
+    fn loss(&self) -> f32 {
+        self.chances.map_or(0.0, |[actual, _]| -actual.ln())
     }
-    let mut wrong: Vec<(usize, usize, usize)> = Vec::new();
+
+    /// What is said below its picture.
+    fn words(&self, names: &[String]) -> Value {
+        let percent = |chance: f32| match chance * 100.0 {
+            share if share < 0.1 => "below 0.1 %".to_owned(),
+            share => format!("{share:.1} %"),
+        };
+        context! {
+            index => self.index,
+            actual => name(names, self.label),
+            taken => name(names, self.predicted),
+            chances => self.chances.map(|[actual, taken]| [percent(actual), percent(taken)]),
+            loss => self.chances.map(|_| format!("{:.2}", self.loss())),
+        }
+    }
+}
+
+/// Samples that were taken for another class, those with the largest loss first.
+fn wrong(data: &Dataset, evaluation: &Evaluation, has_chances: bool) -> Vec<Mistake> {
+    let Some((_, labels)) = classes(data) else { return vec![] };
+    if labels.len() != evaluation.predicted.len() {
+        return vec![];
+    }
+    let mut wrong: Vec<Mistake> = Vec::new();
     for (index, (label, predicted)) in labels.iter().zip(&evaluation.predicted).enumerate() {
+        let chances = evaluation.chances.get(index).copied().filter(|_| has_chances);
         match usize::try_from(*label) {
-            Ok(label) if label != *predicted => wrong.push((label, *predicted, index)),
+            Ok(label) if label != *predicted => {
+                wrong.push(Mistake { label, predicted: *predicted, index, chances });
+            }
             Ok(_) | Err(_) => {}
         }
     }
-    wrong.sort_unstable();
-    let kinds = wrong.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+    wrong.sort_by(|a, b| b.loss().total_cmp(&a.loss()));
+    wrong
+}
+
+/// The samples whose loss is the largest of those that were taken for another class: as pictures, or with their numbers.
+pub(super) fn worst(
+    data: &Dataset,
+    evaluation: &Evaluation,
+    has_chances: bool,
+) -> Result<Vec<Value>, TrainError> {
+    let Some((names, _)) = classes(data).filter(|_| has_chances) else { return Ok(vec![]) };
+    let mut shown = Vec::new();
+    for mistake in wrong(data, evaluation, has_chances).iter().take(SHOWN) {
+        let picture = encoded(data, mistake.index)?;
+        let numbers: Vec<String> = match (&picture, data.shape.len()) {
+            (None, 1) => {
+                data.sample(mistake.index).iter().take(MOST_NUMBERS).map(|x| format!("{x:.4}")).collect()
+            }
+            _ => vec![],
+        };
+        shown.push(context! { picture, numbers, words => mistake.words(names) });
+    }
+    Ok(shown)
+}
+
+/// Samples that were taken for another class as pictures, those of one kind together.
+pub(super) fn mistakes(
+    data: &Dataset,
+    evaluation: &Evaluation,
+    has_chances: bool,
+) -> Result<Vec<Value>, TrainError> {
+    let Some((names, _)) = classes(data) else { return Ok(vec![]) };
+    let mut kinds: BTreeMap<(usize, usize), Vec<Mistake>> = BTreeMap::new();
+    for mistake in wrong(data, evaluation, has_chances) {
+        kinds.entry((mistake.label, mistake.predicted)).or_default().push(mistake);
+    }
     // The most frequent kinds first.
-    let mut kinds: Vec<&[(usize, usize, usize)]> = kinds.collect();
-    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.len()));
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, kind)| std::cmp::Reverse(kind.len()));
     let (mut shown, mut room) = (vec![], MOST_MISTAKES);
-    for kind in kinds {
-        let Some((label, predicted, _)) = kind.first().copied() else { continue };
+    for ((label, predicted), kind) in kinds {
         let mut pictures = Vec::new();
-        for (_, _, index) in kind.iter().take(MOST_OF_A_KIND.min(room)) {
-            let Some(picture) = encoded(data, *index)? else { return Ok(vec![]) };
-            pictures.push(context! { picture, index });
+        for mistake in kind.iter().take(MOST_OF_A_KIND.min(room)) {
+            let Some(picture) = encoded(data, mistake.index)? else { return Ok(vec![]) };
+            pictures.push(context! { picture, words => mistake.words(names) });
         }
         room -= pictures.len();
         let (actual, taken) = (name(names, label), name(names, predicted));

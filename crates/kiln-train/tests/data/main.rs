@@ -153,7 +153,9 @@ fn sources_that_are_none() {
         ("waves:noise=much", "not a noise level of waves"),
         ("digits:500,test=0", "`0` is not a number of digits to draw; it should be from 1"),
         ("moons:angle=3", "moons have no option `angle`; options are count, test and noise"),
-        ("moon", "moons or waves"),
+        ("moon", "did you mean `moons`?"),
+        ("mnst:here", "did you mean `mnist:`?"),
+        ("moonlight", "moons or waves"),
         ("", "is not a data set"),
     ] {
         let error = text.parse::<Source>().expect_err(text).to_string();
