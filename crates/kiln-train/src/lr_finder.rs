@@ -26,6 +26,21 @@ impl Default for Range {
     }
 }
 
+impl Range {
+    /// Refuses rates that do not rise, and no steps or too many.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let rises = self.from > 0.0 && self.to > self.from && self.to.is_finite();
+        if rises && (2..=MOST_STEPS).contains(&self.steps) {
+            return Ok(());
+        }
+        Err(TrainError::Setting(format!(
+            "the rates should rise from a number above zero to a finite one, in 2 to {MOST_STEPS} steps; they are from {} \
+             to {} in {}",
+            self.from, self.to, self.steps
+        )))
+    }
+}
+
 /// The losses, and the suggested rates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -64,14 +79,7 @@ pub fn find(
     observe: &mut dyn FnMut(u64),
 ) -> Result<Found, TrainError> {
     loader.check()?;
-    let rises = range.from > 0.0 && range.to > range.from && range.to.is_finite();
-    if !rises || !(2..=MOST_STEPS).contains(&range.steps) {
-        return Err(TrainError::Setting(format!(
-            "the rates should rise from a number above zero to a finite one, in 2 to {MOST_STEPS} steps; they are from {} \
-             to {} in {}",
-            range.from, range.to, range.steps
-        )));
-    }
+    range.check()?;
     let states: Vec<usize> = trainer.session().plan().states().map(|(index, _)| index).collect();
     let before: Vec<(usize, HostTensor)> = states
         .into_iter()

@@ -58,10 +58,11 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode> {
             recipe.files().iter().map(PathBuf::as_path).chain(named.as_deref()),
         )?;
     }
+    let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
+    range.check().into_diagnostic()?;
     let progress = Progress::new("reading the data, compiling");
     let mut setup = Setup::new(&recipe, &arguments.records, None)?;
     progress.stage("trying rates");
-    let range = Range { from: arguments.from, to: arguments.to, steps: arguments.steps };
     let Setup { trainer, train, .. } = &mut setup;
     let observe = &mut |done| progress.steps(done, range.steps);
     let found = lr_finder::find(trainer, train, recipe.momentum(), range, observe).into_diagnostic()?;

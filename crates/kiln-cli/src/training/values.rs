@@ -282,7 +282,7 @@ mod tests {
         for wrong in ["-1", "1.5", "many", "99999999999999999999", ""] {
             assert_eq!(
                 epochs(wrong),
-                Err("should be a whole number of at least 0 and at most 1000000000".into())
+                Err("should be a whole number of at least 1 and at most 1000000000".into())
             );
         }
     }

@@ -56,7 +56,8 @@ fn said(arguments: &str, folder: &Path) -> (Option<i32>, String) {
         .output()
         .expect("the command");
     let text = String::from_utf8_lossy(&output.stderr);
-    let lines = text.lines().filter(|line| !line.starts_with("note: `N`"));
+    // On a busy machine, what is being done is said, too.
+    let lines = text.lines().filter(|line| !line.starts_with("note: `N`") && !line.ends_with(" ..."));
     let lines = lines.map(|line| line.trim_start_matches([' ', '×', '│', '╰', '─', '▶']));
     (output.status.code(), lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" "))
 }
