@@ -32,6 +32,7 @@ pub(crate) struct TrainingSettings {
     accumulate: u32,
     clip_norm: Option<f32>,
     ema: Option<f32>,
+    memory: Option<u64>,
     seed: u64,
     split: bool,
 }
@@ -42,7 +43,7 @@ impl TrainingSettings {
         let (loss, optimizer) = (self.loss()?, self.optimizer()?);
         let (l1, l2, accumulate, clip_norm, seed) =
             (self.l1, self.l2, self.accumulate, self.clip_norm, self.seed);
-        let ema = self.ema;
+        let (ema, memory) = (self.ema, self.memory);
         if let Some(decay) = ema.filter(|decay| !(0.0..1.0).contains(decay)) {
             return Err(Kind::Input.with(format!("`ema` is {decay}, but should be at least 0 and below 1")));
         }
@@ -55,6 +56,7 @@ impl TrainingSettings {
             accumulate,
             clip_norm,
             ema,
+            memory,
             seed,
             split,
             ..Training::new(loss, optimizer)

@@ -155,3 +155,27 @@ def test_mistakes_are_told(linear: bytes) -> None:
         kiln.train(linear, X, Y[:3])
     with pytest.raises(kiln.InputError, match="`target` is f32, i32 is expected"):
         trainer.step(X, Y.astype(np.float32))
+
+
+def test_less_memory_gives_the_same_weights(tmp_path: Path) -> None:
+    layers = ", ".join("nn.Conv2d(4, 4, 3, padding=1), nn.Tanh()" for _ in range(12))
+    source = tmp_path / "chain.py"
+    source.write_text(f"import torch.nn as nn\n\n\ndef chain():\n    return nn.Sequential({layers})\n")
+    model = f"{source}:chain"
+    rng = np.random.default_rng(3)
+    x, y = (rng.normal(size=(8, 4, 32, 32)).astype(np.float32) for _ in range(2))
+
+    def trained(memory: int | None) -> dict[str, np.ndarray]:
+        trainer = kiln.Trainer(model, shapes=(4, 32, 32), loss="mse", batch=8, memory=memory)
+        for _ in range(2):
+            trainer.step(x, y)
+        return trainer.state_dict()
+
+    with pytest.raises(kiln.CompileError, match="the training takes at least") as refused:
+        trained(1)
+    least = float(str(refused.value).split("at least ")[1].split(" MiB")[0])
+    # Twelve results of 128 KiB are kept without a limit.
+    assert least < 1.5
+    whole, limited = trained(None), trained(int((least + 0.1) * 2**20))
+    for name, weight in whole.items():
+        np.testing.assert_allclose(limited[name], weight, rtol=1e-5, atol=1e-6, err_msg=name)

@@ -28,7 +28,8 @@ function width(text, size) {
 /** Lines of a box, and what is at its right end. */
 function lines(box) {
   const time = box.seconds === undefined ? "" : milliseconds(box.seconds);
-  return { title: short(box.label), small: [short(box.second, 46), box.type].filter(Boolean), time, mark: box.sharing ?? "" };
+  const end = [time, box.sharing].filter(Boolean).join(" · ");
+  return { title: short(box.label), small: [short(box.second, 46), box.type].filter(Boolean), end };
 }
 
 function layOut({ boxes, edges }, direction) {
@@ -36,9 +37,8 @@ function layOut({ boxes, edges }, direction) {
   graph.setGraph({ rankdir: direction, nodesep: 18, ranksep: 34, marginx: 12, marginy: 12, ranker: boxes.length > 400 ? "longest-path" : "network-simplex" });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const box of boxes) {
-    const { title, small, time, mark } = lines(box);
-    const end = time || mark ? Math.max(width(time, 11), width(mark, 11)) + 10 : 0;
-    const wide = Math.max(width(title, 13) + end, ...small.map((line) => width(line, 11)));
+    const { title, small, end } = lines(box);
+    const wide = Math.max(width(title, 13) + (end ? width(end, 11) + 10 : 0), ...small.map((line) => width(line, 11)));
     box.w = Math.ceil(Math.max(60, wide) + 26);
     box.h = 24 + 15 * small.length;
     graph.setNode(box.id, { width: box.w, height: box.h });
@@ -64,7 +64,7 @@ function curve(points) {
 }
 
 function drawBox(box, slowest) {
-  const { title, small, time, mark } = lines(box);
+  const { title, small, end } = lines(box);
   const [x, y] = [box.x - box.w / 2, box.y - box.h / 2];
   const made = element("g", { class: `node ${box.isModule ? "module" : ""} ${box.kind === "value" ? "value" : ""}`, transform: `translate(${x.toFixed(1)},${y.toFixed(1)})`, "data-id": box.id });
   made.append(element("rect", { width: box.w, height: box.h, rx: 6 }));
@@ -72,9 +72,7 @@ function drawBox(box, slowest) {
   made.append(element("rect", { class: "kind", x: 5, y: 6, width: 4, height: box.h - 12, rx: 2, style: `fill:var(--${box.kind})` }));
   made.append(element("text", { x: 16, y: 17 }, title));
   small.forEach((line, n) => made.append(element("text", { x: 16, y: 32 + 15 * n, class: "small" }, line)));
-  const end = { x: box.w - 8, "text-anchor": "end", class: "small" };
-  if (time) made.append(element("text", { ...end, y: 16 }, time));
-  else if (mark) made.append(element("text", { ...end, y: 16 }, mark));
+  if (end) made.append(element("text", { x: box.w - 8, y: 16, "text-anchor": "end", class: "small" }, end));
   if (box.seconds !== undefined && slowest > 0) {
     made.append(element("rect", { class: "heat", x: 0, y: box.h - 3, width: Math.max(1, (box.w * box.seconds) / slowest), height: 3 }));
   }

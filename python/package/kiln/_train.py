@@ -68,8 +68,10 @@ class Trainer:
             :meth:`gradients` gives all gradients as one array, :meth:`apply` takes their mean over all processes.
         settings: What else the command's recipe has: ``weight_decay``, ``class_weights``, ``label_smoothing``,
             ``ignore_index``, ``beta`` (of ``smooth-l1``), ``output``, ``dampening``, ``nesterov``, ``beta2``, ``alpha``,
-            ``eps``, ``centered``, ``lr_decay``, ``l1``, ``l2``, ``freeze``, ``accumulate``, ``clip_norm``, ``ema``, ``seed``. With
-            ``ema=0.999`` an exponential moving average of the parameters is evaluated, predicted with and kept instead of them.
+            ``eps``, ``centered``, ``lr_decay``, ``l1``, ``l2``, ``freeze``, ``accumulate``, ``clip_norm``, ``ema``,
+            ``memory``, ``seed``. With ``ema=0.999`` an exponential moving average of the parameters is evaluated, predicted with and
+            kept instead of them. ``memory`` is how many bytes the training may take on the device: where it would take more,
+            activations are computed again.
         tune: Seconds to measure kernels for first, as for :func:`kiln.compile`.
         weights: First weights, as for :func:`kiln.compile`.
     """
@@ -286,7 +288,7 @@ def _settings(loss: str, optimizer: str, momentum: float, split: bool, given: di
         "class_weights": None, "label_smoothing": 0.0, "ignore_index": None, "beta": 1.0, "output": None,
         "dampening": 0.0, "nesterov": False, "weight_decay": None, "beta2": 0.999, "alpha": 0.99, "eps": None,
         "centered": False, "lr_decay": 0.0, "l1": 0.0, "l2": 0.0, "freeze": [], "accumulate": 1, "clip_norm": None,
-        "ema": None, "seed": 0,
+        "ema": None, "memory": None, "seed": 0,
     }  # fmt: skip
     for name in given:
         if name not in known:
