@@ -18,7 +18,7 @@ use half::f16;
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
 use crate::error::RuntimeError;
-use crate::tensor::{Data, HostTensor, shape_text};
+use crate::tensor::{Data, HostTensor, for_element_types, shape_text};
 
 fn misshaped(shape: &[usize], found: usize) -> RuntimeError {
     RuntimeError::Elements { shape: shape_text(shape), expected: shape.iter().product(), found }
@@ -76,19 +76,7 @@ macro_rules! arrays {
     )*};
 }
 
-arrays! {
-    F32 f32, as_f32;
-    F16 f16, as_f16;
-    F64 f64, as_f64;
-    I32 i32, as_i32;
-    I64 i64, as_i64;
-    U8 u8, as_u8;
-    I8 i8, as_i8;
-    U16 u16, as_u16;
-    I16 i16, as_i16;
-    U32 u32, as_u32;
-    Bool bool, as_bool;
-}
+for_element_types!(arrays);
 
 #[cfg(test)]
 mod tests {

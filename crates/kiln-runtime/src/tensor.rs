@@ -82,19 +82,28 @@ macro_rules! element_types {
     };
 }
 
-element_types! {
-    F32 f32, as_f32;
-    F16 f16, as_f16;
-    F64 f64, as_f64;
-    I32 i32, as_i32;
-    I64 i64, as_i64;
-    U8 u8, as_u8;
-    I8 i8, as_i8;
-    U16 u16, as_u16;
-    I16 i16, as_i16;
-    U32 u32, as_u32;
-    Bool bool, as_bool;
+/// Calls a macro with all element types: the variant of [`Data`], the type, the method that gives a slice.
+macro_rules! for_element_types {
+    ($macro:ident) => {
+        $macro! {
+            F32 f32, as_f32;
+            F16 f16, as_f16;
+            F64 f64, as_f64;
+            I32 i32, as_i32;
+            I64 i64, as_i64;
+            U8 u8, as_u8;
+            I8 i8, as_i8;
+            U16 u16, as_u16;
+            I16 i16, as_i16;
+            U32 u32, as_u32;
+            Bool bool, as_bool;
+        }
+    };
 }
+#[cfg(feature = "ndarray")]
+pub(crate) use for_element_types;
+
+for_element_types!(element_types);
 
 impl Data {
     /// Whether there are no elements.

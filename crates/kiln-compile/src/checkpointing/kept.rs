@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use kiln_graph::{Bindings, Def, Dim, Graph, NodeId, Op, TensorType, ValueId, work};
+use kiln_graph::{Bindings, Def, Dim, Graph, NodeId, TensorType, ValueId, work};
 
+use crate::fuse::is_view;
+use crate::passes::recompute::is_elementwise;
 use crate::train::LOSS;
 
 /// Values that take less than this share of all that is kept stay: statistics of channels, the loss.
@@ -117,8 +119,7 @@ impl<'a> Forward<'a> {
     }
 
     fn is_elementwise(&self, id: ValueId) -> bool {
-        let op = self.graph.producer(id).map(|maker| &self.graph.node(maker).op);
-        matches!(op, Some(Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_)))
+        self.graph.producer(id).is_some_and(|maker| is_elementwise(&self.graph.node(maker).op))
     }
 
     /// What passes from one segment of the forward pass to the next, and the last segment.
@@ -198,11 +199,6 @@ fn source(graph: &Graph, mut id: ValueId) -> ValueId {
         id = graph.node(maker).inputs[0];
     }
     id
-}
-
-/// Whether an operator only says how its operand is looked at.
-fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_))
 }
 
 fn largest(ty: &TensorType, max: &Bindings) -> TensorType {

@@ -55,6 +55,11 @@ impl Group {
     }
 }
 
+/// Whether the result of an operator lies where its operand does.
+pub(crate) fn is_view(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_))
+}
+
 /// Whether a value is a size as a number: a parameter of whatever kernel reads it.
 pub fn is_size(graph: &Graph, id: ValueId) -> bool {
     graph.producer(id).is_some_and(|node| matches!(graph.node(node).op, Op::Size(_)))

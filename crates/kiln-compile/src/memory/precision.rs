@@ -6,7 +6,7 @@ use kiln_graph::{DType, Data, Graph, Op, Tensor, ValueId};
 use kiln_plan::Storage;
 
 use crate::element::{computed_type, stored_type};
-use crate::fuse::is_widening;
+use crate::fuse::{is_view, is_widening};
 use crate::passes::constant::bytes_from;
 use crate::passes::halves::weights;
 use crate::target::Target;
@@ -72,11 +72,6 @@ fn fits_16_bits(tensor: &Tensor) -> bool {
     let Data::F32(numbers) = tensor.data() else { return false };
     let same = |x: &f32| f16::from_f32(*x).to_f32().to_bits() == x.to_bits();
     numbers.iter().all(same) && bytes_from(tensor).is_none()
-}
-
-/// Whether the result of an operator lies where its operand does.
-fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_))
 }
 
 /// Whether the results of an operator are elements of its operands.

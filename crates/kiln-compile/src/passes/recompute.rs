@@ -108,7 +108,8 @@ fn single_source(graph: &Graph, id: NodeId) -> Option<ValueId> {
     (shape.len() > 1 && whole.all(|other| other == source)).then_some(source)
 }
 
-fn is_elementwise(op: &Op) -> bool {
+/// Whether each element of the results follows from one element of each operand.
+pub(crate) fn is_elementwise(op: &Op) -> bool {
     matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_))
 }
 
